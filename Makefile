@@ -1,0 +1,53 @@
+# Everything sets itself up on a machine that has make and Python 3.11 or newer (`make PYTHON=/path/to/python3`).
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK := requirements/build.txt requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo up test check bench lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## See all of it in a minute, without a broker or a server to install
+	$(BIN)/innsyn demo
+
+up: $(READY) ## Run on this machine: Apache Kafka (needs Java 17 and Maven), embedded ClickHouse
+	$(BIN)/innsyn up
+
+test: $(READY) ## All tests; those that need Kafka are skipped, and counted, where Java 17 or Maven is missing
+	$(BIN)/pytest
+
+check: $(READY) ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## The benchmarks the README quotes
+	$(BIN)/python -m bench
+
+# Three steps, because hashes are demanded of everything that comes from outside, and a local folder has none.
+$(READY): $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "$(PYTHON) is not Python 3.11 or newer: name one that is with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## Resolve the requirements anew (needs uv)
+	@command -v uv >/dev/null || { echo "uv is missing: install it (pip install uv)" >&2; exit 1; }
+	uv pip compile pyproject.toml $(LOCKING) -o requirements/run.txt
+	uv pip compile pyproject.toml --group dev -c requirements/run.txt $(LOCKING) -o requirements/dev.txt
+	uv pip compile requirements/build.in -c requirements/dev.txt $(LOCKING) -o requirements/build.txt
+
+LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+clean: ## Remove what set-up and tests made; the data in .innsyn stays
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,99 @@
+"""Every error innsyn raises on purpose.
+
+    InnsynError
+    ├── InputError                    what the caller gave is wrong; repeating it will not help (exit status 2)
+    │   ├── CatalogueError            a file under schemas/ breaks a rule: file, key, mend
+    │   ├── SchemaError               an Avro schema breaks a rule: file, field, mend
+    │   ├── SettingsError             a setting is missing or wrong
+    │   ├── InvalidIdentifier         a value cannot be an identifier of that kind (never shows the value)
+    │   └── FeedError                 a log file cannot be read or has an unknown format
+    ├── Unavailable                   something outside is not there (now); repeating may help
+    │   ├── BrokerUnavailable
+    │   ├── IndexUnavailable
+    │   └── RegistryUnavailable
+    ├── DecodeError                   one message cannot be turned into an event: reason code, coordinates outside
+    │   └── UnknownSchema             its schema id resolves nowhere (yet); retried, then parked
+    ├── Fenced                        this worker lost the partition; what it holds must not be written
+    ├── DeadLetterCeiling             too many dead letters in a row or in proportion; the worker stops
+    └── KeyUnavailable                a key is missing or was destroyed
+
+No message of these errors contains a personal value: coordinates, names of fields and reasons only.
+"""
+
+from __future__ import annotations
+
+
+class InnsynError(Exception):
+    """Base of all. `str(error)` is one line: what happened, where, what to do."""
+
+
+class InputError(InnsynError):
+    """Final: the input has to change first."""
+
+
+class CatalogueError(InputError):
+    """A catalogue or topics file is wrong. Args: file, key (dotted path inside it), mend (what to write instead)."""
+
+    def __init__(self, file: str, key: str, mend: str) -> None:
+        super().__init__(f"{file}: {key}: {mend}")
+        self.file, self.key, self.mend = file, key, mend
+
+
+class SchemaError(InputError):
+    """An Avro schema is wrong. Args: file, where (record or record.field), mend (what to write instead)."""
+
+    def __init__(self, file: str, where: str, mend: str) -> None:
+        super().__init__(f"{file}: {where}: {mend}")
+        self.file, self.where, self.mend = file, where, mend
+
+
+class SettingsError(InputError):
+    """A setting is missing or does not parse."""
+
+
+class InvalidIdentifier(InputError):
+    """The value has not the form of its kind. The message names the kind, never the value."""
+
+
+class FeedError(InputError):
+    """A feed file cannot be opened, or its format is not the one named."""
+
+
+class Unavailable(InnsynError):
+    """Something outside is not reachable; the same call may succeed later."""
+
+
+class BrokerUnavailable(Unavailable):
+    """No Kafka broker answers."""
+
+
+class IndexUnavailable(Unavailable):
+    """The lineage index cannot be opened or does not answer."""
+
+
+class RegistryUnavailable(Unavailable):
+    """The schema registry does not answer."""
+
+
+class DecodeError(InnsynError):
+    """One message is not an event. `reason` is a stable code for metrics and dead letters."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class UnknownSchema(DecodeError):
+    """The schema id in the framing is known neither to `schemas/` nor to the registry."""
+
+
+class Fenced(InnsynError):
+    """A newer owner of the partition wrote its epoch to the ledger; this worker must drop what it holds."""
+
+
+class DeadLetterCeiling(InnsynError):
+    """More messages were unreadable than the ceiling allows: more likely a bad deploy than bad events."""
+
+
+class KeyUnavailable(InnsynError):
+    """A key is not in the keyring, or it was destroyed on purpose."""

@@ -1,0 +1,147 @@
+"""One typed settings object, read once from `INNSYN_*` variables or a TOML file, then passed down.
+
+Order, first wins: environment, the TOML file named by `INNSYN_CONFIG` (default `<home>/innsyn.toml`), defaults.
+Nothing reads the environment after this.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """What innsyn needs to know of its surroundings. Every field is `INNSYN_<FIELD IN CAPITALS>`."""
+
+    model_config = SettingsConfigDict(env_prefix="INNSYN_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        Path(".innsyn"), description="Folder of everything a machine keeps: broker, index, keys, logs."
+    )
+    keys_dir: Path | None = Field(None, description="Folder of the keys; default <home>/keys.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    kafka_bootstrap: str | None = Field(
+        None, description="host:port[,host:port]; unset: the broker of `innsyn up`."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_location: Path | None = None
+    kafka_ssl_certificate_location: Path | None = None
+    kafka_ssl_key_location: Path | None = None
+    kafka_replication_factor: int = Field(1, ge=1, description="Of topics that innsyn creates.")
+
+    registry_url: str | None = Field(
+        None, description="Confluent-compatible schema registry; unset: schemas/ only."
+    )
+    registry_username: str | None = None
+    registry_password: SecretStr | None = None
+
+    clickhouse_url: str | None = Field(
+        None, description="http(s)://host:port/database or chdb:///folder; unset: chdb in <home>/index."
+    )
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr | None = None
+    clickhouse_cluster: str | None = Field(
+        None, description="Name of the cluster: ON CLUSTER, Replicated engines."
+    )
+
+    tag_batch_events: int = Field(65_536, ge=1, le=1_000_000, description="Most messages in one batch.")
+    tag_batch_seconds: float = Field(0.5, gt=0, description="Longest wait for a batch to fill, seconds.")
+    tag_group: str = Field("innsyn-tagger", description="Consumer group of the taggers.")
+    dead_letter_ratio: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of unreadable messages, over the last 10,000 events, at which a tagger stops.",
+    )
+    dead_letter_floor: int = Field(
+        1_000, ge=1, description="Unreadable messages within those that are always tolerated."
+    )
+    unknown_schema_wait_seconds: float = Field(
+        30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."
+    )
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8480, ge=0, le=65_535)
+    api_token: SecretStr | None = Field(
+        None, description="Bearer token; unset: made at start, kept in <home>/token."
+    )
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.keys_dir or self.home / "keys"
+
+    @property
+    def index_url(self) -> str:
+        """ClickHouse address in force: the given one, or the embedded engine under `home`."""
+        return self.clickhouse_url or f"chdb://{(self.home / 'index').absolute()}"
+
+    def kafka_options(self) -> dict[str, str]:
+        """Security options as librdkafka names them. Holds the password: never log it."""
+        given = {
+            "security.protocol": self.kafka_security_protocol,
+            "sasl.mechanism": self.kafka_sasl_mechanism,
+            "sasl.username": self.kafka_sasl_username,
+            "sasl.password": self.kafka_sasl_password.get_secret_value()
+            if self.kafka_sasl_password
+            else None,
+            "ssl.ca.location": self.kafka_ssl_ca_location,
+            "ssl.certificate.location": self.kafka_ssl_certificate_location,
+            "ssl.key.location": self.kafka_ssl_key_location,
+        }
+        return {key: str(value) for key, value in given.items() if value is not None}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = Path(os.environ.get("INNSYN_HOME", ".innsyn"))
+        file = Path(os.environ.get("INNSYN_CONFIG", home / "innsyn.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings in force. `given` (from the command line) beats everything.
+
+    Raises SettingsError with the variable's name and what is wrong with it, one line, no value shown.
+    """
+    unknown = [
+        name
+        for name in os.environ
+        if name.startswith("INNSYN_")
+        and name.removeprefix("INNSYN_").lower() not in Settings.model_fields
+        and name != "INNSYN_CONFIG"
+        and not name.startswith(("INNSYN_TEST_", "INNSYN_REQUIRE_"))
+    ]
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting; `innsyn doctor` lists those that are")
+    if (config := os.environ.get("INNSYN_CONFIG")) and not Path(config).is_file():
+        raise SettingsError("INNSYN_CONFIG names a file that is not there")
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "INNSYN_" + ".".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"settings file: {error}") from error

@@ -1,0 +1,1 @@
+"""Where lineage rests and is read."""

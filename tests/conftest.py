@@ -1,0 +1,105 @@
+"""What every test gets: a real broker for those that ask for it, no way off this machine for the others."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from schemas.errors import BrokerUnavailable
+from streams.kafka.localbroker import LocalBroker
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a real broker: INNSYN_TEST_KAFKA, else one started here and shared by the whole session.
+
+    Topics are the test's own affair: give them a name no other test uses. Where Java or Maven is missing the
+    test is skipped; with INNSYN_REQUIRE_KAFKA=1 that is a failure. A broker that does not start is, always.
+    """
+    given = os.environ.get("INNSYN_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    try:
+        LocalBroker.prepare()
+    except BrokerUnavailable as error:
+        if os.environ.get("INNSYN_REQUIRE_KAFKA") == "1":
+            pytest.fail(f"INNSYN_REQUIRE_KAFKA=1, but {error}", pytrace=False)
+        pytest.skip(f"not run: {error}")
+    with LocalBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.bootstrap
+
+
+KAFKA_TESTS = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that takes the broker is a kafka test, whether or not somebody remembered the marker."""
+    for item in items:
+        if "kafka_bootstrap" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+    # Not by keyword later: a parameter called kafka is a keyword as well.
+    config.stash[KAFKA_TESTS] = {item.nodeid for item in items if item.get_closest_marker("kafka")}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line: how many tests met a real broker, how many should have but did not."""
+    kafka = config.stash.get(KAFKA_TESTS, set())
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    reports = [
+        report for report in reports if isinstance(report, pytest.TestReport) and report.nodeid in kafka
+    ]
+    ran = {report.nodeid for report in reports if report.when == "call" and not report.skipped}
+    if reports:
+        missed = {report.nodeid for report in reports} - ran
+        terminalreporter.write_line(f"kafka tests: {len(ran)} run, {len(missed)} not run")
+
+
+def is_remote(family: int, address: Any) -> bool:
+    """Whether connecting there would leave this machine. A name other than localhost counts as remote."""
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    host = str(address[0])
+    if host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def refused_connections(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The hosts outside this machine that a test without the marker kafka tried to reach: it fails for each.
+
+    Failing at the attempt is not enough, the code under test may catch it or run in a thread; so the attempts
+    count once more at the end. Python's sockets only: a C library that opens its own is not seen.
+    """
+    refused: list[str] = []
+    if request.node.get_closest_marker("kafka"):
+        yield refused
+        return
+
+    def guard(method: Any) -> Any:
+        def connect(self: socket.socket, address: Any) -> Any:
+            if is_remote(self.family, address):
+                refused.append(str(address[0]))
+                self.close()
+                pytest.fail(f"a test tried to reach {address[0]}: mark it kafka or keep it on this machine")
+            return method(self, address)
+
+        return connect
+
+    with (
+        patch.object(socket.socket, "connect", guard(socket.socket.connect)),
+        patch.object(socket.socket, "connect_ex", guard(socket.socket.connect_ex)),
+    ):
+        yield refused
+    if refused:
+        pytest.fail(f"a test tried to reach {', '.join(refused)}: mark it kafka or keep it on this machine")
