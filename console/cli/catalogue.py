@@ -1,0 +1,43 @@
+"""`innsyn catalogue`: check the catalogue files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.catalogue import load_catalogue
+
+app = typer.Typer(help="Check the catalogue: categories, purposes, recipients, systems, retention rules.")
+
+
+@app.callback()
+def _group() -> None:
+    """Check the catalogue: categories, purposes, recipients, systems, retention rules."""
+
+
+@app.command(epilog="Example: innsyn catalogue check schemas/catalogue --json")
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder with the YAML files; without it, the one that ships.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Read and cross-check all files; exit status 2 and one line (file, key, mend) if one is wrong."""
+    catalogue = load_catalogue(folder)
+    counts = catalogue.counts()
+    if as_json:
+        typer.echo(json.dumps({"version": catalogue.version, "files": counts}, ensure_ascii=False))
+        return
+    table = Table(title=f"catalogue {catalogue.version}")
+    table.add_column("file")
+    table.add_column("section")
+    table.add_column("entries", justify="right")
+    for file, sections in counts.items():
+        for section, number in sections.items():
+            table.add_row(file, section, str(number))
+    Console().print(table)

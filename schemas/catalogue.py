@@ -1,0 +1,269 @@
+"""The catalogue: every category, purpose, legal basis, recipient, system and retention rule, read from YAML.
+
+The files of `schemas/catalogue/` map an id to an entry; `load_catalogue` reads, validates and cross-checks
+them. Whatever is wrong is a `CatalogueError` that names the file, the dotted key and what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.entries import (
+    PERIOD_MEND,
+    Category,
+    Entry,
+    LegalBasis,
+    Name,
+    Purpose,
+    Recipient,
+    RetentionRule,
+    System,
+    Term,
+)
+from schemas.errors import CatalogueError
+
+__all__ = [
+    "FILES",
+    "Catalogue",
+    "Category",
+    "Entry",
+    "LegalBasis",
+    "Name",
+    "Purpose",
+    "Recipient",
+    "RetentionRule",
+    "System",
+    "Term",
+    "load_catalogue",
+]
+
+DEFAULT_FOLDER = Path(__file__).with_name("catalogue")
+
+
+@dataclass(frozen=True, repr=False)
+class Catalogue:
+    """All entries by id. `version`: first 12 hex digits of SHA-256 over the content, comments left out."""
+
+    version: str
+    categories: Mapping[str, Category]
+    purposes: Mapping[str, Purpose]
+    legal_bases: Mapping[str, LegalBasis]
+    origins: Mapping[str, Term]
+    operations: Mapping[str, Term]
+    subject_types: Mapping[str, Term]
+    roles: Mapping[str, Term]
+    identifier_kinds: Mapping[str, Term]
+    recipients: Mapping[str, Recipient]
+    systems: Mapping[str, System]
+    retention_rules: Mapping[str, RetentionRule]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of entries per file and section, for reports."""
+        counts: dict[str, dict[str, int]] = {}
+        for spec in _SECTIONS:
+            counts.setdefault(spec.file, {})[spec.attribute] = len(getattr(self, spec.attribute))
+        return counts
+
+
+@dataclass(frozen=True)
+class _Section:
+    file: str
+    attribute: str
+    model: type[Entry]
+    pattern: str
+    example: str
+
+
+_WORD = r"[a-z][a-z0-9_]*"
+_SECTIONS = (
+    _Section("categories.yaml", "categories", Category, r"C-\d\d", "C-01"),
+    _Section("purposes.yaml", "purposes", Purpose, r"P-[A-Z]+", "P-BILLING"),
+    _Section("legal_bases.yaml", "legal_bases", LegalBasis, r"[a-f]", "b"),
+    _Section("vocabulary.yaml", "origins", Term, rf"{_WORD}(\.{_WORD})?", "third_party.public"),
+    _Section("vocabulary.yaml", "operations", Term, _WORD, "collect"),
+    _Section("vocabulary.yaml", "subject_types", Term, _WORD, "customer"),
+    _Section("vocabulary.yaml", "roles", Term, _WORD, "owner"),
+    _Section("vocabulary.yaml", "identifier_kinds", Term, _WORD, "customer_number"),
+    _Section("recipients.yaml", "recipients", Recipient, _WORD, "credit_bureau"),
+    _Section("systems.yaml", "systems", System, _WORD, "billing"),
+    _Section("retention.yaml", "retention_rules", RetentionRule, r"T\d\d", "T01"),
+)
+_SECTIONED = "vocabulary.yaml"
+FILES = tuple(dict.fromkeys(section.file for section in _SECTIONS))
+
+
+class _BadKey(yaml.MarkedYAMLError):
+    """A key that YAML would accept and change: one given twice (the last wins), or one that is no text."""
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise _BadKey(
+                    context=f"line {line}", problem="has a key that YAML reads as no text; put it in quotes"
+                )
+            if key.value in seen:
+                mend = f"stands twice in one mapping (again on line {line}); keep one"
+                raise _BadKey(context=key.value, problem=mend)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_catalogue(folder: Path | None = None) -> Catalogue:
+    """Read and check the catalogue; without a folder the one that ships, read once. Raises CatalogueError."""
+    return _default() if folder is None else _load(folder)
+
+
+@lru_cache(maxsize=1)
+def _default() -> Catalogue:
+    return _load(DEFAULT_FOLDER)
+
+
+def _load(folder: Path) -> Catalogue:
+    if not folder.is_dir():
+        raise CatalogueError(
+            str(folder), "folder", f"is not there; give a folder that holds {', '.join(FILES)}"
+        )
+    content = {name: _read(folder / name) for name in FILES}
+    known = [section.attribute for section in _SECTIONS if section.file == _SECTIONED]
+    for key in content[_SECTIONED]:
+        if key not in known:
+            raise CatalogueError(_SECTIONED, str(key), f"is not a section; {_instead(str(key), known)}")
+    sections = {section.attribute: _section(section, content[section.file]) for section in _SECTIONS}
+    # Content, not bytes: a comment or a reflowed line must not look like a changed rule.
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    catalogue = Catalogue(version=hashlib.sha256(canonical.encode()).hexdigest()[:12], **sections)
+    _cross_check(catalogue)
+    return catalogue
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CatalogueError(
+            path.name, "file", f"cannot be read ({reason}); put it into the folder"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CatalogueError(
+            path.name, f"byte {error.start}", "is not UTF-8; save the file as UTF-8"
+        ) from error
+    except _BadKey as error:
+        raise CatalogueError(path.name, str(error.context), str(error.problem)) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        mend = f"is not YAML ({error.problem}); check indentation, colons and quotes there"
+        raise CatalogueError(path.name, f"line {line}", mend) from error
+    except yaml.YAMLError as error:
+        raise CatalogueError(path.name, "file", "holds a character YAML forbids; remove it") from error
+    if not isinstance(content, dict) or not content:
+        raise CatalogueError(path.name, "file", "is not a mapping of ids; write `<id>:` and its entry below")
+    return content
+
+
+def _section(section: _Section, content: dict[str, Any]) -> Mapping[str, Any]:
+    prefix = ""
+    if section.file == _SECTIONED:
+        below: object = content.get(section.attribute)
+        if not isinstance(below, dict) or not below:
+            raise CatalogueError(
+                section.file, section.attribute, "is missing or empty; write its entries below it"
+            )
+        prefix, content = f"{section.attribute}.", below
+    return MappingProxyType(
+        {key: _entry(section, f"{prefix}{key}", key, raw) for key, raw in content.items()}
+    )
+
+
+def _entry(section: _Section, where: str, key: object, value: object) -> Entry:
+    if not isinstance(key, str) or re.fullmatch(section.pattern, key) is None:
+        raise CatalogueError(
+            section.file, where, f"is not an id of this list; write one like {section.example}"
+        )
+    if not isinstance(value, dict):
+        raise CatalogueError(
+            section.file, where, "has no fields; write name, certainty and the rest below it"
+        )
+    if "id" in value:
+        raise CatalogueError(
+            section.file, f"{where}.id", f"is not a field; the id is the key {key} itself, remove it"
+        )
+    try:
+        return section.model.model_validate({"id": key, **value})
+    except ValidationError as error:
+        # A misspelt field is also a missing one: name the spelling.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        _refuse(section.file, where, details[0], section.model)
+
+
+def _refuse(file: str, where: str, detail: ErrorDetails, model: type[Entry]) -> NoReturn:
+    key = ".".join([where, *(str(part) for part in detail["loc"])])
+    kind, given = detail["type"], detail["input"]
+    if kind == "missing":
+        mend = "is missing; add it"
+    elif kind == "extra_forbidden":
+        fields = Name.model_fields if detail["loc"][0] == "name" else model.model_fields
+        mend = f"is not a field; {_instead(str(detail['loc'][-1]), [f for f in fields if f != 'id'])}"
+    elif kind == "literal_error":
+        mend = f"{given!r} is not allowed; write {detail['ctx']['expected']}"
+    else:
+        mend = f"{given!r} is wrong: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    raise CatalogueError(file, key, mend)
+
+
+def _instead(given: str, allowed: Iterable[str]) -> str:
+    names = sorted(allowed)
+    close = difflib.get_close_matches(given, names, n=1)
+    listed = f"one of {', '.join(names)}" if len(names) <= 12 else f"an id from {names[0]} to {names[-1]}"
+    return f"did you mean {close[0]}? Write {listed}" if close else f"write {listed}"
+
+
+def _cross_check(catalogue: Catalogue) -> None:
+    for purpose in catalogue.purposes.values():
+        _known("purposes.yaml", f"{purpose.id}.legal_bases", purpose.legal_bases, catalogue.legal_bases)
+    for system in catalogue.systems.values():
+        _known("systems.yaml", f"{system.id}.holds", system.holds, catalogue.categories)
+    for rule in catalogue.retention_rules.values():
+        _known("retention.yaml", f"{rule.id}.covers", rule.covers, catalogue.categories)
+        _known("retention.yaml", f"{rule.id}.purposes", rule.purposes, catalogue.purposes)
+        _check_rule(rule)
+
+
+def _known(file: str, where: str, values: tuple[str, ...], allowed: Mapping[str, object]) -> None:
+    for index, value in enumerate(values):
+        if value not in allowed:
+            raise CatalogueError(
+                file, f"{where}.{index}", f"{value!r} is not known; {_instead(value, allowed)}"
+            )
+        if value in values[:index]:
+            raise CatalogueError(file, f"{where}.{index}", f"{value!r} stands twice; keep one")
+
+
+def _check_rule(rule: RetentionRule) -> None:
+    if rule.is_hold and not rule.purposes:
+        mend = f"is missing, but {rule.effect} holds data; name the only purposes the held data may serve"
+        raise CatalogueError("retention.yaml", f"{rule.id}.purposes", mend)
+    if (rule.is_hold or rule.effect == "expiry") and rule.clock == "none":
+        mend = f"'none' never starts, but {rule.effect} needs a start; write the clock, such as event"
+        raise CatalogueError("retention.yaml", f"{rule.id}.clock", mend)
+    # A running contract ends a hold by itself; any other hold without a period would refuse erasure for ever.
+    if (rule.is_hold or rule.effect == "expiry") and rule.period is None and rule.effect != "hold_contract":
+        mend = f"is null, but {rule.effect} needs an end; {PERIOD_MEND}"
+        raise CatalogueError("retention.yaml", f"{rule.id}.period", mend)

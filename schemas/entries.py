@@ -1,0 +1,166 @@
+"""The entries of the catalogue: categories, purposes, bases, recipients, systems and retention rules."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from dateutil.relativedelta import relativedelta
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
+from pydantic_core import PydanticCustomError
+
+Letter = Literal["a", "b", "c", "d", "e", "f"]
+Mark = Literal["P", "S", "O", "K", "D", "U"]
+Instrument = Literal[
+    "dpa", "joint_arrangement", "independent_controller", "statutory_order", "customer_instruction"
+]
+PartyClass = Literal["public_authority", "private_institution", "partner", "customer_named"]
+Clock = Literal[
+    "event", "financial_year_end", "contract_end", "case_closed", "need_end", "invoice_settled",
+    "session_end", "communication_end", "withdrawal", "delivery", "order", "none",
+]  # fmt: skip
+Effect = Literal[
+    "hold_legal_obligation",
+    "hold_legal_claims",
+    "hold_contract",
+    "freeze",
+    "forces_deletion",
+    "expiry",
+    "none",
+]
+HOLDS: frozenset[Effect] = frozenset(
+    {"hold_legal_obligation", "hold_legal_claims", "hold_contract", "freeze"}
+)
+
+Text = Annotated[str, Field(min_length=1)]
+FideslangKeys = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")], ...], Field(min_length=1)
+]
+
+_PERIOD = re.compile(r"P(?=\d)(?:(\d{1,3})W|(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?)")
+PERIOD_MEND = "write an ISO 8601 duration in years, months, weeks or days, such as P5Y, P3Y6M, P6W or P21D"
+
+
+@lru_cache(maxsize=256)
+def parse_period(text: str) -> relativedelta:
+    """Turn an ISO 8601 duration of years, months, weeks, days into calendar arithmetic. Raises ValueError."""
+    match = _PERIOD.fullmatch(text)
+    if match is None:
+        raise ValueError(PERIOD_MEND)
+    weeks, years, months, days = (int(part or 0) for part in match.groups())
+    return relativedelta(years=years, months=months, weeks=weeks, days=days)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Name(_Frozen):
+    """The name in Norwegian bokmål and in English."""
+
+    nb: Text
+    en: Text
+
+
+class Entry(_Frozen):
+    """What every entry has.
+
+    `certainty`: P primary text, S secondary source, O operator practice, K well known, D choice, U unverified.
+    """
+
+    id: Text
+    name: Name
+    certainty: Annotated[tuple[Mark, ...], Field(min_length=1)]
+    note: Text | None = None
+
+
+class Term(Entry):
+    """A word of a closed list: origin, operation, subject type, role or identifier kind."""
+
+    citation: Text | None = None
+
+
+class Category(Term):
+    """A data category. Sensitivity 1 ordinary, 2 heightened, 3 high; `fideslang[0]` is the main key."""
+
+    sensitivity: Annotated[StrictInt, Field(ge=1, le=3)]
+    national_id: StrictBool = False
+    telecom_secrecy: StrictBool = False
+    free_text: StrictBool = False
+    children: StrictBool = False
+    fideslang: FideslangKeys
+    fideslang_closest: StrictBool = False
+    examples: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class Purpose(Term):
+    """A purpose of processing with the letters of GDPR Art. 6(1) it usually rests on."""
+
+    legal_bases: Annotated[tuple[Letter, ...], Field(min_length=1)]
+    fideslang: FideslangKeys
+    fideslang_closest: StrictBool = False
+
+
+class LegalBasis(Term):
+    """A legal basis (its id is the letter of GDPR Art. 6(1)) and what it switches."""
+
+    fideslang: Text
+    portability: StrictBool
+    objection: StrictBool
+    withdrawal_erases: StrictBool
+    must_store: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+    @property
+    def letter(self) -> str:
+        """The letter of GDPR Art. 6(1)."""
+        return self.id
+
+
+class Recipient(Term):
+    """Another party, as source or recipient, and the instrument a disclosure to it rests on."""
+
+    party_class: PartyClass
+    instrument: Instrument
+
+
+class System(Entry):
+    """A system of record; `holds` are the categories that rest there (empty = whatever passes through)."""
+
+    erasure: Literal["command", "retention", "own"]
+    holds: tuple[str, ...] = ()
+
+
+class RetentionRule(Entry):
+    """A retention or erasure rule; `authority` is its citation, `purposes` the only uses of data it holds.
+
+    `covers` empty means every category. `period` None means that the rule ends on the day its clock starts.
+    """
+
+    authority: Text
+    period: str | None
+    clock: Clock
+    effect: Effect
+    covers: tuple[str, ...]
+    purposes: tuple[str, ...] = ()
+    locked: StrictBool = False
+    active: StrictBool = True
+
+    @field_validator("period")
+    @classmethod
+    def _period_parses(cls, period: str | None) -> str | None:
+        try:
+            if period is not None:
+                parse_period(period)
+        except ValueError as error:
+            raise PydanticCustomError("period", PERIOD_MEND) from error
+        return period
+
+    @property
+    def is_hold(self) -> bool:
+        """Whether the rule can be a ground to refuse erasure (GDPR Art. 17(3), or 6(1)(b) while it runs)."""
+        return self.effect in HOLDS
+
+    def covers_category(self, category: str) -> bool:
+        """Whether the rule speaks of this category."""
+        return not self.covers or category in self.covers
