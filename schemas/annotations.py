@@ -1,0 +1,152 @@
+"""What a schema says of itself: the typed form of a record's and its fields' privacy annotations."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+NO_CATEGORY = "none"
+RECORD_KEYS = (
+    "system",
+    "subject_type",
+    "purposes",
+    "legal_basis",
+    "origin",
+    "operation",
+    "retention",
+    "recipients",
+    "event_time",
+)
+FIELD_KEYS = ("category", "identifier", "port_of", "free_text", "record_key", "necessity", "about")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a schema. `str()` is one line: file, record or record.field, what, mend."""
+
+    file: str
+    where: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.where}: {self.what}; {self.mend}"
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectReference:
+    """One field that names a person: identifier kind, the person's role, the field with the source port."""
+
+    field: str
+    kind: str
+    role: str
+    port_field: str | None = None
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Identifier(_Frozen):
+    """`identifier` of a field. Empty strings: the schema left it out, which `schemas.check` reports."""
+
+    kind: str = ""
+    role: str = ""
+
+
+class RecordAnnotation(_Frozen):
+    """The `innsyn` property of a record. `unknown` holds keys that are none of `RECORD_KEYS`,
+    `absent` those of `RECORD_KEYS` that are not written."""
+
+    system: str = ""
+    subject_type: str = ""
+    purposes: tuple[str, ...] = ()
+    legal_basis: dict[str, str] = {}
+    origin: str = ""
+    operation: str = ""
+    retention: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    event_time: str = ""
+    unknown: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+class FieldAnnotation(_Frozen):
+    """One field with its `innsyn` property.
+
+    `name` is dotted for a field of a nested record (`lines.product`), `type` the Avro type without null,
+    `about` the roles the field concerns, empty for all. `category` is empty for an unannotated field.
+    """
+
+    name: str
+    type: str
+    logical_type: str | None = None
+    nullable: bool = False
+    category: str = ""
+    identifier: Identifier | None = None
+    port_of: str | None = None
+    free_text: bool = False
+    record_key: bool = False
+    necessity: str | None = None
+    about: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def personal(self) -> bool:
+        """Whether the field carries a data category."""
+        return self.category not in ("", NO_CATEGORY)
+
+    def concerns(self, role: str) -> bool:
+        """Whether the field is about the person in this role."""
+        # An identifier is about the person it names: a callee's number tells nothing of a third one.
+        own = (self.identifier.role,) if self.identifier and self.identifier.role else ()
+        roles = self.about or own
+        return not roles or role in roles
+
+
+@dataclass(frozen=True)
+class RecordSchema:
+    """An Avro record. `fingerprint` is the CRC-64-AVRO of its Parsing Canonical Form, 8 bytes little-endian,
+    as single-object encoding carries it (Avro specification, "Single-object encoding")."""
+
+    name: str
+    fullname: str
+    file: str
+    json: dict[str, Any] = field(hash=False, repr=False)
+    text: str = field(repr=False)
+    fingerprint: bytes
+    annotation: RecordAnnotation = field(hash=False)
+    fields: tuple[FieldAnnotation, ...]
+    flat: bool
+
+    @functools.cached_property
+    def identifiers(self) -> tuple[SubjectReference, ...]:
+        """Every field that names a person, in schema order."""
+        ports = {field.port_of: field.name for field in self.fields if field.port_of}
+        return tuple(
+            SubjectReference(field.name, field.identifier.kind, field.identifier.role, ports.get(field.name))
+            for field in self.fields
+            if field.identifier is not None
+        )
+
+    @functools.cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Categories of all fields, sorted."""
+        return tuple(sorted({field.category for field in self.fields if field.personal}))
+
+    def categories_for(self, role: str) -> tuple[str, ...]:
+        """Categories of the fields about the person in this role, sorted."""
+        return tuple(sorted({f.category for f in self.fields if f.personal and f.concerns(role)}))
+
+    @property
+    def event_time(self) -> str:
+        """Name of the field that says when it happened."""
+        return self.annotation.event_time
+
+    def find(self, name: str) -> FieldAnnotation | None:
+        """The field of that (dotted) name."""
+        return next((field for field in self.fields if field.name == name), None)

@@ -1,0 +1,156 @@
+"""Whether a record keeps the contract: words the catalogue knows, no change that breaks readers. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection, Iterable, Iterator
+
+import avro.schema
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+
+from schemas.annotations import FieldAnnotation, Problem, RecordSchema
+from schemas.catalogue import Catalogue
+from schemas.records import form_problems
+
+NECESSITIES = ("contract", "legal", "voluntary")
+
+
+def check_record(
+    record: RecordSchema, catalogue: Catalogue, previous: RecordSchema | None = None
+) -> list[Problem]:
+    """Everything wrong with a record, in the order of its file; empty if it may be used.
+
+    `previous` is the committed version. A change is judged as BACKWARD: readers with the new schema must be
+    able to read what was written with the committed one, so consumers go first. Since each version is held
+    against the one before it, a chain of versions stays readable as long as none skips the check.
+    """
+    return [
+        *form_problems(record),
+        *_record_words(record, catalogue),
+        *_legal_bases(record, catalogue),
+        *_field_words(record, catalogue),
+        *_change(record, previous),
+    ]
+
+
+def _record_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    said = record.annotation
+    words: list[tuple[str, str, Iterable[str], Collection[str]]] = [
+        ("system", "system", [said.system], catalogue.systems),
+        ("subject_type", "subject type", [said.subject_type], catalogue.subject_types),
+        ("purposes", "purpose", said.purposes, catalogue.purposes),
+        ("origin", "origin", [said.origin], catalogue.origins),
+        ("operation", "operation", [said.operation], catalogue.operations),
+        ("retention", "retention rule", said.retention, catalogue.retention_rules),
+        ("recipients", "recipient", said.recipients, catalogue.recipients),
+    ]
+    for key, noun, values, known in words:
+        if key not in said.absent:
+            for value in values:
+                yield from _unknown(record, record.name, noun, value, known)
+    for key, noun, given in (
+        ("purposes", "purpose", said.purposes),
+        ("retention", "retention rule", said.retention),
+    ):
+        if not given and key not in said.absent:
+            yield Problem(record.file, record.name, f"no {noun}", f"name at least one in {key}")
+
+
+def _legal_bases(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    said = record.annotation
+    if "legal_basis" in said.absent:
+        return
+    letters = {basis.letter for basis in catalogue.legal_bases.values()}
+    for purpose in said.purposes:
+        if purpose not in said.legal_basis:
+            mend = f'add "{purpose}": a letter of GDPR Art. 6(1) to legal_basis'
+            yield Problem(record.file, record.name, f"purpose {purpose} without basis", mend)
+    for purpose, letter in said.legal_basis.items():
+        if purpose not in said.purposes:
+            mend = "add it to purposes or take it out of legal_basis"
+            yield Problem(record.file, record.name, f"basis for {purpose}, which is no purpose of it", mend)
+        elif letter not in letters:
+            mend = f"use one of {', '.join(sorted(letters))}"
+            yield Problem(record.file, record.name, f"unknown legal basis {letter} of {purpose}", mend)
+
+
+def _field_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    for field in record.fields:
+        where = f"{record.name}.{field.name}"
+        if field.personal:
+            yield from _unknown(record, where, "category", field.category, catalogue.categories)
+        if field.category and (field.tags or ()) != ((field.category,) if field.personal else ()):
+            tags = json.dumps([field.category] if field.personal else [])
+            mend = f'write "confluent:tags": {tags}' if field.personal else "take the tags out"
+            yield Problem(record.file, where, "confluent:tags differ from the category", mend)
+        yield from _identifier(record, where, field, catalogue)
+        if field.port_of is not None and not _is_address(record.find(field.port_of)):
+            mend = "name the field that holds the address"
+            yield Problem(
+                record.file, where, f"port_of {field.port_of} is no field with an ip identifier", mend
+            )
+        if field.necessity is not None and field.necessity not in NECESSITIES:
+            yield from _unknown(record, where, "necessity", field.necessity, NECESSITIES)
+        for role in field.about:
+            yield from _unknown(record, where, "role", role, catalogue.roles)
+
+
+def _identifier(
+    record: RecordSchema, where: str, field: FieldAnnotation, catalogue: Catalogue
+) -> Iterator[Problem]:
+    scanned = field.free_text or field.identifier is not None
+    if scanned and (field.type != "string" or "." in field.name):
+        mend = "make it a string at the top of the record"
+        noun = "identifier" if field.identifier else "free text"
+        yield Problem(record.file, where, f"{noun} that is not a string of the record", mend)
+    if field.identifier is None:
+        return
+    for key, value, known in (
+        ("kind", field.identifier.kind, catalogue.identifier_kinds),
+        ("role", field.identifier.role, catalogue.roles),
+    ):
+        if not value:
+            mend = f'add "{key}": one of {", ".join(known)}'
+            yield Problem(record.file, where, f"identifier without {key}", mend)
+        else:
+            yield from _unknown(record, where, f"identifier {key}", value, known)
+    if field.category and not field.personal:
+        yield Problem(
+            record.file, where, "identifier without category", "give it a data category instead of none"
+        )
+
+
+def _is_address(field: FieldAnnotation | None) -> bool:
+    return field is not None and field.identifier is not None and field.identifier.kind == "ip"
+
+
+def _unknown(
+    record: RecordSchema, where: str, noun: str, value: str, known: Collection[str]
+) -> Iterator[Problem]:
+    if value in known:
+        return
+    close = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
+    listed = ", ".join(sorted(known)) if len(known) <= 12 else f"an id of the catalogue's {noun} list"
+    yield Problem(
+        record.file,
+        where,
+        f"unknown {noun} {value or '(empty)'}",
+        f"did you mean {close[0]}?" if close else f"use {listed}",
+    )
+
+
+def incompatibilities(reader: str, writer: str) -> list[str]:
+    """Why data written with one schema cannot be read with the other (JSON texts); empty if it can."""
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
+    if result.compatibility is SchemaCompatibilityType.compatible:
+        return []
+    return sorted(" ".join(message.split()) for message in result.messages)
+
+
+def _change(record: RecordSchema, previous: RecordSchema | None) -> Iterator[Problem]:
+    reasons = incompatibilities(record.text, previous.text) if previous else []
+    if reasons:
+        mend = "give new fields a default and keep names, types and enum symbols"
+        yield Problem(record.file, record.name, f"incompatible change: {', '.join(reasons)}", mend)

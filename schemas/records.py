@@ -1,0 +1,248 @@
+"""The Avro records, read from `schemas/avro`.
+
+A record is a contract: its Avro schema says how an event is written, the `innsyn` properties in the same file
+say whose data it carries, for what and for how long. Reading is strict about form (`parse_record`); what the
+catalogue allows is the business of `schemas.check`.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import avro.errors
+import avro.schema
+from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
+from pydantic import ValidationError
+
+from schemas.annotations import (
+    FIELD_KEYS,
+    RECORD_KEYS,
+    FieldAnnotation,
+    Identifier,
+    Problem,
+    RecordAnnotation,
+    RecordSchema,
+    SubjectReference,
+)
+from schemas.errors import SchemaError
+
+__all__ = [
+    "FieldAnnotation",
+    "Identifier",
+    "Problem",
+    "RecordAnnotation",
+    "RecordSchema",
+    "SubjectReference",
+    "form_problems",
+    "load_examples",
+    "load_records",
+    "parse_record",
+    "read_record",
+]
+
+AVRO_FOLDER = Path(__file__).parent / "avro"
+EXAMPLES_FOLDER = Path(__file__).parent / "examples"
+_PRIMITIVES = frozenset(["null", "boolean", "int", "long", "float", "double", "bytes", "string"])
+
+
+def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
+    """Read a schema whose annotations may be incomplete.
+
+    Errors: SchemaError if it is not an Avro record or an annotation has the wrong shape.
+    """
+    text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False, indent=2) + "\n"
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SchemaError(
+            file, f"line {error.lineno}", f"is not JSON ({error.msg}); mend the syntax"
+        ) from None
+    if not isinstance(parsed, dict) or parsed.get("type") != "record":
+        raise SchemaError(file, "schema", "is not a record; write one Avro record per file")
+    try:
+        known = avro.schema.parse(json.dumps(parsed))
+        canonical = to_parsing_canonical_form(parsed)
+    # Both libraries are asked, since both will read by this schema, and each refuses what the other lets pass.
+    except (avro.errors.AvroException, SchemaParseException, UnknownType) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise SchemaError(file, str(parsed.get("name", "record")), f"is not valid Avro: {detail}") from None
+    assert isinstance(known, avro.schema.RecordSchema)
+    return RecordSchema(
+        name=known.name,
+        fullname=known.fullname,
+        file=file,
+        json=parsed,
+        text=text,
+        # fastavro prints the bytes in wire order. The avro package keeps {"type": "long"} around logical
+        # types in its canonical form, so its own fingerprint of such a schema is not the one of the standard.
+        fingerprint=bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")),
+        annotation=_record_annotation(parsed, file, known.name),
+        fields=tuple(_fields(parsed["fields"], file, known.name, "")),
+        flat=all(_is_flat(field["type"]) for field in parsed["fields"]),
+    )
+
+
+def parse_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
+    """Read a fully annotated schema. Errors: SchemaError for the first annotation missing or unknown."""
+    record = read_record(source, file)
+    for problem in form_problems(record):
+        raise SchemaError(problem.file, problem.where, f"{problem.what}; {problem.mend}")
+    return record
+
+
+def form_problems(record: RecordSchema) -> Iterator[Problem]:
+    """What is missing or unknown in the annotations, whatever the catalogue says."""
+    said = record.annotation
+    if said.absent == RECORD_KEYS:
+        yield Problem(record.file, record.name, "record without annotation", 'add an "innsyn" object to it')
+    else:
+        for key in said.absent:
+            yield Problem(
+                record.file, record.name, f"annotation lacks {key}", 'add it to the "innsyn" object'
+            )
+        yield from _unknown_keys(record, record.name, said.unknown, RECORD_KEYS)
+    for field in record.fields:
+        where = f"{record.name}.{field.name}"
+        if not field.category:
+            mend = 'add "innsyn": {"category": ...} to it, "none" for a technical field'
+            yield Problem(record.file, where, "field without annotation", mend)
+        yield from _unknown_keys(record, where, field.unknown, FIELD_KEYS)
+    if "event_time" in said.absent:
+        return
+    time = record.find(said.event_time)
+    if time is None:
+        mend = "name the field that says when it happened"
+        yield Problem(record.file, record.name, f"event_time {said.event_time} is not a field", mend)
+    elif (time.type, time.logical_type, time.nullable) != ("long", "timestamp-millis", False):
+        mend = "make it a long of logical type timestamp-millis, not null"
+        yield Problem(record.file, f"{record.name}.{time.name}", "event time is not a timestamp", mend)
+
+
+def _unknown_keys(
+    record: RecordSchema, where: str, unknown: tuple[str, ...], known: tuple[str, ...]
+) -> Iterator[Problem]:
+    for key in unknown:
+        yield Problem(record.file, where, f"unknown annotation key {key}", f"use one of {', '.join(known)}")
+
+
+@functools.cache
+def _load_records(folder: Path) -> Mapping[str, RecordSchema]:
+    records = (
+        parse_record(path.read_text("utf-8"), f"avro/{path.name}") for path in sorted(folder.glob("*.avsc"))
+    )
+    return MappingProxyType({record.name: record for record in records})
+
+
+def load_records(folder: Path | None = None) -> Mapping[str, RecordSchema]:
+    """Every record of the folder (default: ours) by name. Errors: SchemaError."""
+    return _load_records(folder or AVRO_FOLDER)
+
+
+def load_examples(name: str, folder: Path | None = None) -> list[dict[str, Any]]:
+    """The examples of a record; datetimes (UTC), dates and bytes (base64 in the file) as Python values.
+
+    Errors: SchemaError if a file is not a JSON object."""
+    record = load_records()[name]
+    examples = []
+    for path in sorted(((folder or EXAMPLES_FOLDER) / Path(record.file).stem).glob("*.json")):
+        try:
+            value = json.loads(path.read_text("utf-8"))
+        except json.JSONDecodeError as error:
+            raise SchemaError(
+                f"examples/{path.name}", f"line {error.lineno}", "is not JSON; mend it"
+            ) from None
+        if not isinstance(value, dict):
+            raise SchemaError(f"examples/{path.name}", name, "is not an object; write field: value pairs")
+        examples.append({key: _from_json(record, key, item) for key, item in value.items()})
+    return examples
+
+
+def _from_json(record: RecordSchema, key: str, value: Any) -> Any:
+    field = record.find(key)
+    if field is None or not isinstance(value, str):
+        return value
+    if field.logical_type == "timestamp-millis":
+        return datetime.fromisoformat(value).astimezone(UTC)
+    if field.logical_type == "date":
+        return date.fromisoformat(value)
+    return base64.b64decode(value) if field.type == "bytes" else value
+
+
+def _record_annotation(parsed: Mapping[str, Any], file: str, name: str) -> RecordAnnotation:
+    raw = _annotation_object(parsed, file, name)
+    known = {key: raw[key] for key in RECORD_KEYS if key in raw}
+    try:
+        return RecordAnnotation.model_validate(
+            known
+            | {"unknown": _unknown(raw, RECORD_KEYS), "absent": [k for k in RECORD_KEYS if k not in raw]}
+        )
+    except ValidationError as error:
+        raise SchemaError(file, name, _shape(error)) from None
+
+
+def _fields(fields: list[Any], file: str, record: str, prefix: str) -> Iterator[FieldAnnotation]:
+    for raw in fields:
+        name = prefix + raw["name"]
+        annotation = _annotation_object(raw, file, f"{record}.{name}")
+        kind, logical, nullable, nested = _type_of(raw["type"])
+        known = {key: annotation[key] for key in FIELD_KEYS if key in annotation}
+        form = {"name": name, "type": kind, "logical_type": logical, "nullable": nullable}
+        rest = {"tags": raw.get("confluent:tags"), "unknown": _unknown(annotation, FIELD_KEYS)}
+        try:
+            yield FieldAnnotation.model_validate(known | form | rest)
+        except ValidationError as error:
+            raise SchemaError(file, f"{record}.{name}", _shape(error)) from None
+        yield from _fields(nested, file, record, f"{name}.")
+
+
+def _annotation_object(holder: Mapping[str, Any], file: str, where: str) -> dict[str, Any]:
+    raw = holder.get("innsyn", {})
+    if not isinstance(raw, dict):
+        raise SchemaError(file, where, 'annotation is not an object; write "innsyn": {...}')
+    return raw
+
+
+def _unknown(raw: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
+    return [key for key in raw if key not in keys]
+
+
+def _shape(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"annotation {'.'.join(map(str, first['loc']))}: {first['msg']}; mend its type"
+
+
+def _type_of(avro_type: Any) -> tuple[str, str | None, bool, list[Any]]:
+    """(type without null, logical type, nullable, fields of the record inside)."""
+    nullable = False
+    if isinstance(avro_type, list):
+        nullable = "null" in avro_type
+        others = [item for item in avro_type if item != "null"]
+        if len(others) != 1:
+            return "union", None, nullable, [f for item in others for f in _type_of(item)[3]]
+        avro_type = others[0]
+    if not isinstance(avro_type, dict):
+        return str(avro_type), None, nullable, []
+    inner = avro_type.get("type")
+    if inner == "record":
+        return "record", None, nullable, avro_type["fields"]
+    if inner in ("array", "map"):
+        return inner, None, nullable, _type_of(avro_type["items" if inner == "array" else "values"])[3]
+    if isinstance(inner, dict | list):
+        kind, logical, _, nested = _type_of(inner)
+        return kind, logical, nullable, nested
+    return str(inner), avro_type.get("logicalType"), nullable, []
+
+
+def _is_flat(avro_type: Any) -> bool:
+    if isinstance(avro_type, list):
+        return len(avro_type) == 2 and "null" in avro_type and all(_is_flat(item) for item in avro_type)
+    if isinstance(avro_type, dict):
+        return avro_type.get("type") in _PRIMITIVES | {"enum", "fixed"}
+    return avro_type in _PRIMITIVES

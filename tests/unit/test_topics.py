@@ -1,0 +1,114 @@
+"""The topics file: what it says of our topics, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import schemas.topics
+from schemas.catalogue import load_catalogue
+from schemas.errors import CatalogueError
+from schemas.records import load_records
+from schemas.topics import load_topics
+
+FILE = Path(schemas.topics.__file__).with_name("topics.yaml")
+TOPICS = load_topics()
+
+
+def test_every_record_has_a_topic() -> None:
+    """No record of ours is without a topic."""
+    assert {topic.record for topic in TOPICS.values()} == set(load_records())
+
+
+def test_each_system_that_erases_has_its_deletion_topic() -> None:
+    """`deletion.{system}` stands for exactly the systems that erase on command."""
+    commanded = {s.id for s in load_catalogue().systems.values() if s.erasure == "command"}
+    found = {topic.system for name, topic in TOPICS.items() if name.startswith("deletion.")}
+    assert found == commanded
+    assert TOPICS["deletion.billing"].record == "ErasureCommand"
+
+
+def test_tagged_topics_have_a_dead_letter_topic() -> None:
+    """The tagger can put aside what it cannot read, and never reads what it wrote itself."""
+    for topic in TOPICS.values():
+        assert topic.tagged == (topic.dead_letter is not None)
+    assert not TOPICS["lineage.dead-letters"].tagged
+
+
+def test_retention_is_given_in_milliseconds() -> None:
+    """`retention_ms` is the duration in Kafka's unit."""
+    assert TOPICS["web.visits"].retention_ms == 7 * 24 * 3600 * 1000
+
+
+def test_subject_follows_the_topic() -> None:
+    """The registry subject of a topic's values is <topic>-value."""
+    assert TOPICS["web.visits"].subject == "web.visits-value"
+
+
+def set_to(topic: str, key: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda raw: raw[topic].__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (set_to("web.visits", "record", "WebVisits"), "web.visits.record: unknown record WebVisits; "),
+        (set_to("web.visits", "key", "visitor"), "web.visits.key: visitor is no field of WebVisit"),
+        (set_to("web.visits", "key", "cookie_id"), "web.visits.key: cookie_id is no field of WebVisit that"),
+        (set_to("web.visits", "system", "wbe"), "web.visits.system: unknown system wbe; "),
+        (set_to("web.visits", "system", "crm"), "web.visits.system: WebVisit is annotated web; "),
+        (set_to("web.visits", "partitions", 0), "web.visits.partitions: "),
+        (set_to("web.visits", "retention", "a week"), "web.visits.retention: "),
+        (set_to("web.visits", "retention", "P0D"), "web.visits.retention: "),
+        (set_to("web.visits", "cleanup_policy", "keep"), "web.visits.cleanup_policy: "),
+        (set_to("web.visits", "personal", False), "web.visits.personal: WebVisit says otherwise; write true"),
+        (set_to("web.visits", "dead_letter", None), "web.visits.dead_letter: a tagged topic needs one"),
+        (set_to("web.visits", "dead_letter", "web.dead"), "web.visits.dead_letter: unknown topic web.dead"),
+        (set_to("rights.requests", "tagged", True), "rights.requests.tagged: RightsRequest names no person"),
+        (set_to("web.visits", "shards", 3), "web.visits.shards: "),
+        (set_to("deletion.{system}", "each", "team"), "deletion.{system}.each: only `each: system`"),
+        (lambda raw: raw["web.visits"].pop("owner"), "web.visits.owner: "),
+        (lambda raw: raw.update({"web visits": raw.pop("web.visits")}), "web visits.name: "),
+        (lambda raw: raw.update({"web.visits": 1}), "web.visits: is not a mapping"),
+    ],
+)
+def test_wrong_entry_names_file_key_and_mend(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], line: str
+) -> None:
+    """A wrong entry is one line: file, key, mend."""
+    raw = yaml.safe_load(FILE.read_text("utf-8"))
+    change(raw)
+    (tmp_path / "topics.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(CatalogueError) as caught:
+        load_topics(tmp_path)
+    assert str(caught.value).startswith(f"topics.yaml: {line}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [", "line 1: is not YAML"),
+        ("- a", "file: is not a mapping"),
+        ("a: {}\na: {}", "a: is written twice"),
+    ],
+)
+def test_wrong_file_says_where(tmp_path: Path, text: str, line: str) -> None:
+    """A file that is no mapping of topics is refused in one line."""
+    (tmp_path / "topics.yaml").write_text(text)
+    with pytest.raises(CatalogueError) as caught:
+        load_topics(tmp_path)
+    assert str(caught.value).startswith(f"topics.yaml: {line}")
+
+
+def test_missing_file_is_one_line(tmp_path: Path) -> None:
+    """A folder without the file is refused, the same file elsewhere is read."""
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        load_topics(tmp_path)
+    shutil.copy(FILE, tmp_path)
+    assert load_topics(tmp_path) == TOPICS
