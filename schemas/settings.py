@@ -25,7 +25,9 @@ from schemas.errors import SettingsError
 class Settings(BaseSettings):
     """What innsyn needs to know of its surroundings. Every field is `INNSYN_<FIELD IN CAPITALS>`."""
 
-    model_config = SettingsConfigDict(env_prefix="INNSYN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="INNSYN_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     home: Path = Field(
         Path(".innsyn"), description="Folder of everything a machine keeps: broker, index, keys, logs."
@@ -142,6 +144,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "INNSYN_" + ".".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']}") from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"settings file: {error}") from error
+        raise SettingsError(f"{name}: {first['msg']}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"settings file: it cannot be read ({type(error).__name__}); correct it"
+        ) from None

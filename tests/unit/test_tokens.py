@@ -1,0 +1,188 @@
+"""Identifiers: one spelling each, tokens that are HMACs of kind and spelling, errors that show no value."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import InvalidIdentifier
+from schemas.tokens import IdentifierKind, TokenCache, Tokenizer, canonical, parse_kind
+
+KEY = bytes(range(32))
+KINDS = st.sampled_from(list(IdentifierKind))
+# Values of several spellings, many of them identifiers of some kind.
+SPELLINGS = st.one_of(
+    st.text(max_size=20),
+    st.integers(0, 99999999999).map(str),
+    st.ip_addresses().map(str),
+    st.from_regex(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", fullmatch=True),
+    st.emails(domains=st.just("example.no")),
+)
+
+CANONICAL = [
+    ("customer_number", " K-1002 ", "k-1002"),
+    ("customer_number", "\uff2b1002", "k1002"),
+    ("fodselsnummer", "018190 12345", "01819012345"),
+    ("fodselsnummer", "018190.12345", "01819012345"),
+    ("email", " Kari.Nordmann@Example.NO", "kari.nordmann@example.no"),
+    ("email", "STRASSE@example.no", "strasse@example.no"),
+    ("email", "straße@example.no", "strasse@example.no"),
+    ("email", "bla\u030abær@example.no", "blåbær@example.no"),
+    ("phone", "400 00 123", "+4740000123"),
+    ("phone", "+47 400 00 123", "+4740000123"),
+    ("phone", "0047 40000123", "+4740000123"),
+    ("phone", "(400) 00-123", "+4740000123"),
+    ("phone", "02800", "+4702800"),
+    ("phone", "580000000123", "+47580000000123"),
+    ("phone", "+4540000123", "+4540000123"),
+    ("username", "KARI", "kari"),
+    ("ip", " 192.0.2.7 ", "192.0.2.7"),
+    ("ip", "2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+    ("ip", "::ffff:192.0.2.7", "192.0.2.7"),
+    ("ip", "fe80::1%eth0", "fe80::1"),
+    ("mac", "02-00-5E-10-00-FF", "02005e1000ff"),
+    ("mac", "0200.5e10.00ff", "02005e1000ff"),
+    ("cookie_id", " AbC ", "AbC"),
+    ("chat_handle", "Kari_N", "kari_n"),
+    ("social_handle", "@Kari_N", "kari_n"),
+    ("device_serial", " sn-12ab ", "SN-12AB"),
+    ("account_number", "1503.40.12345", "15034012345"),
+]
+INVALID = [
+    ("customer_number", "  "),
+    ("fodselsnummer", "0181901234"),
+    ("fodselsnummer", "018190123456"),
+    ("fodselsnummer", "0181901234x"),
+    ("fodselsnummer", "٠١٨١٩٠١٢٣٤٥"),
+    ("email", ""),
+    ("phone", "1234567"),
+    ("phone", "+0123456"),
+    ("phone", "+4740000123456789"),
+    ("phone", "ring 40000123"),
+    ("ip", "192.0.2.256"),
+    ("ip", "192.0.2"),
+    ("ip", "192.0.2.0/24"),
+    ("mac", "02-00-5E-10-00"),
+    ("mac", "02-00-5E-10-00-GG"),
+    ("cookie_id", ""),
+    ("social_handle", "@"),
+    ("account_number", "1503.40.1234"),
+]
+
+
+def refusal(kind: IdentifierKind, value: str) -> str:
+    """The message with which a value is refused, empty if it is not."""
+    try:
+        canonical(kind, value)
+    except InvalidIdentifier as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), CANONICAL)
+def test_each_spelling_has_one_canonical_form(kind: str, value: str, expected: str) -> None:
+    """The spellings people and systems use of one identifier meet in one form."""
+    assert canonical(IdentifierKind(kind), value) == expected
+
+
+def test_every_kind_has_a_pinned_canonical_form() -> None:
+    """No kind is left out of the table above."""
+    assert {kind for kind, _, _ in CANONICAL} == set(IdentifierKind)
+
+
+@pytest.mark.parametrize(("kind", "value"), INVALID)
+def test_what_is_no_identifier_is_refused_without_showing_it(kind: str, value: str) -> None:
+    """The error names the kind; neither it nor an error behind it holds the value."""
+    with pytest.raises(InvalidIdentifier) as caught:
+        canonical(IdentifierKind(kind), value)
+    assert kind in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    if value.strip():
+        assert value.strip() not in str(caught.value)
+
+
+@given(KINDS, SPELLINGS)
+def test_the_error_is_the_same_whatever_the_value(kind: IdentifierKind, value: str) -> None:
+    """All values refused for a kind get the same message, so it can hold nothing of them."""
+    assert refusal(kind, value) in (
+        "",
+        f"the value given for {kind} is not one; check the kind and the spelling",
+    )
+
+
+@given(KINDS, SPELLINGS)
+def test_the_canonical_form_of_a_canonical_form_is_itself(kind: IdentifierKind, value: str) -> None:
+    """Taking the form twice changes nothing: what is read back from a system still finds the token."""
+    try:
+        once = canonical(kind, value)
+    except InvalidIdentifier:
+        return
+    if kind == IdentifierKind.SOCIAL_HANDLE and once.startswith("@"):
+        return  # Only one leading @ is the sign of a handle.
+    assert canonical(kind, once) == once
+
+
+def test_the_token_is_the_documented_hmac() -> None:
+    """HMAC-SHA256 over kind, a zero byte and the canonical value, cut to 16 bytes; also as a pinned value."""
+    token = Tokenizer(KEY, "k1").token(IdentifierKind.EMAIL, "Kari@Example.no ")
+    expected = hmac.new(KEY, b"email\x00kari@example.no", hashlib.sha256).digest()[:16]
+    assert token == expected
+    assert token.hex() == "6145c0c33219bc1e5eaa78f342338882"
+
+
+def test_the_same_digits_under_two_kinds_give_unrelated_tokens() -> None:
+    """A fødselsnummer and an account number of the same eleven digits do not meet in the index."""
+    tokenizer = Tokenizer(KEY, "k1")
+    value = "01819012345"
+    kinds = [
+        IdentifierKind.FODSELSNUMMER,
+        IdentifierKind.ACCOUNT_NUMBER,
+        IdentifierKind.CUSTOMER_NUMBER,
+        IdentifierKind.USERNAME,
+        IdentifierKind.EMAIL,
+        IdentifierKind.COOKIE_ID,
+    ]
+    assert len({tokenizer.token(kind, value) for kind in kinds}) == len(kinds)
+
+
+def test_another_key_gives_another_token() -> None:
+    """Tokens of two installations cannot be joined."""
+    first, second = Tokenizer(KEY, "k1"), Tokenizer(KEY[::-1], "k1")
+    assert first.token(IdentifierKind.USERNAME, "kari") != second.token(IdentifierKind.USERNAME, "kari")
+
+
+def test_the_key_is_long_enough_and_never_shown() -> None:
+    """A short key is refused; the representation names the key's id alone."""
+    with pytest.raises(InvalidIdentifier, match="at least 32 bytes"):
+        Tokenizer(KEY[:31], "k1")
+    assert repr(Tokenizer(KEY, "k1")) == "Tokenizer(key_id='k1')"
+
+
+@given(KINDS, st.lists(st.lists(SPELLINGS, max_size=6), max_size=6), st.integers(0, 8))
+def test_the_cache_answers_as_the_tokenizer_under_any_bound(
+    kind: IdentifierKind, batches: list[list[str]], bound: int
+) -> None:
+    """However small the cache and however the batches repeat: the tokenizer's tokens, None for what is refused."""
+    tokenizer = Tokenizer(KEY, "k1")
+    cache = TokenCache(tokenizer, kind, bound)
+    for batch in [*batches, *batches]:
+        expected: list[bytes | None] = []
+        for value in batch:
+            try:
+                expected.append(tokenizer.token(kind, value))
+            except InvalidIdentifier:
+                expected.append(None)
+        assert cache.tokens(batch) == expected
+
+
+def test_kinds_are_parsed_by_name() -> None:
+    """An unknown name is refused with those there are."""
+    assert parse_kind("ip") is IdentifierKind.IP
+    with pytest.raises(InvalidIdentifier, match="customer_number, fodselsnummer, email"):
+        parse_kind("passport")
