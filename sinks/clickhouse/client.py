@@ -1,0 +1,135 @@
+"""The only place that opens a connection to ClickHouse, embedded or server, and the only one that knows its errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.errors import IndexUnavailable
+
+# Said with every insert, because defaults differ between versions and editions: written when the call returns, each
+# row once in the rollups, no cap on years per block, and no deduplication of blocks (it would also drop a legitimate
+# insert after an erasure; rows are idempotent by their sorting key instead).
+INSERT_SETTINGS: Mapping[str, Any] = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 0,
+    "materialized_views_ignore_errors": 0,
+    "max_partitions_per_insert_block": 0,
+}
+# A row's year follows from its identity, so versions of a row never lie in two partitions.
+READ_SETTINGS: Mapping[str, Any] = {"do_not_merge_across_partitions_select_final": 1}
+# Deletes, updates and merges return when they are done, on every replica; a merge that was not done is an error.
+ERASE_SETTINGS: Mapping[str, Any] = {
+    "mutations_sync": 2,
+    "lightweight_deletes_sync": 2,
+    "alter_sync": 2,
+    "optimize_throw_if_noop": 1,
+}
+
+
+class ClickHouse:
+    """Handles to one index; each thread gets its own (the engine serialises threads that share one).
+
+    url: `chdb:///folder` (embedded, one process per folder) or `http(s)://host:port/database`.
+    """
+
+    def __init__(
+        self, url: str, *, user: str = "default", password: str = "", cluster: str | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("chdb", "http", "https") or (parts.scheme != "chdb" and not parts.hostname):
+            raise IndexUnavailable(
+                "INNSYN_CLICKHOUSE_URL is not chdb:///folder or http(s)://host:port/database; correct it"
+            )
+        self.cluster = cluster
+        self._parts = parts
+        self._url = url
+        self._login = (user, password)
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[Client] = []
+
+    def __repr__(self) -> str:
+        return f"ClickHouse({self._parts.scheme}://{self._parts.hostname or self._parts.path})"
+
+    @property
+    def embedded(self) -> bool:
+        return self._parts.scheme == "chdb"
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT; values bound on the server as `{name:Type}`. Times are aware, in UTC."""
+        with self._errors("reading"):
+            result = self._client().query(
+                sql, parameters=dict(parameters or {}), settings=dict(READ_SETTINGS), tz_mode="aware"
+            )
+            return [tuple(row) for row in result.result_rows]
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, erase: bool = False) -> None:
+        """Run a statement that answers nothing."""
+        settings = dict(ERASE_SETTINGS) if erase else {}
+        with self._errors("changing"):
+            self._client().command(sql, parameters=dict(parameters or {}), settings=settings)
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Append rows; returns when they are on disk. Not repeated here: the caller owns the retry."""
+        with self._errors(f"writing {table}"):
+            self._client().insert_arrow(table, rows, settings=dict(INSERT_SETTINGS))
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Append a few rows given as Python values."""
+        if rows:
+            with self._errors(f"writing {table}"):
+                self._client().insert(table, rows, column_names=list(columns), settings=dict(INSERT_SETTINGS))
+
+    def close(self) -> None:
+        """Close every handle. The embedded engine releases its folder."""
+        with self._lock:
+            for client in self._open:
+                client.close()
+            self._open.clear()
+            self._local = threading.local()
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._connect()
+            self._local.client = client
+            with self._lock:
+                self._open.append(client)
+        return client
+
+    def _connect(self) -> Client:
+        if self.embedded:
+            Path(self._parts.path).mkdir(parents=True, exist_ok=True, mode=0o700)
+            return clickhouse_connect.get_client(dsn=self._url)
+        user, password = self._login
+        return clickhouse_connect.get_client(
+            host=self._parts.hostname,
+            port=self._parts.port or (8443 if self._parts.scheme == "https" else 8123),
+            secure=self._parts.scheme == "https",
+            database=self._parts.path.strip("/") or "default",
+            username=user,
+            password=password,
+            autogenerate_session_id=False,
+        )
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClickHouseError, OSError, RuntimeError) as error:
+            # The driver's text may quote the statement or its values: only the code and the place go on.
+            code = getattr(error, "code", None) or type(error).__name__
+            raise IndexUnavailable(
+                f"the index ({self!r}) failed while {doing} ({code}); see `innsyn doctor`"
+            ) from error

@@ -1,0 +1,9 @@
+-- v_lineage: every row of the index with its tags spelt out. Filter by token first: unhex('...') of the token's hex.
+CREATE OR REPLACE VIEW v_lineage $on_cluster AS
+SELECT
+    lower(hex(l.token)) AS token, l.event_time AS event_time, t.system AS system, l.topic AS topic,
+    l.partition AS partition, l.offset AS offset, l.role AS role, t.record AS record, t.categories AS categories,
+    t.purposes AS purposes, t.legal_basis AS legal_basis, t.origin AS origin, t.recipients AS recipients,
+    t.retention AS retention_rules, t.held_only AS held_only
+FROM lineage AS l FINAL
+INNER JOIN (SELECT * FROM tag_sets FINAL) AS t ON t.id = l.tag_set;

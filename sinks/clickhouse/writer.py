@@ -1,0 +1,112 @@
+"""Writes lineage batches and keeps the ledger of what was written. Contract: `sinks.ports.IndexWriter`, `Ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, fields
+from datetime import datetime
+
+from schemas.errors import Fenced
+from schemas.tags import TagSet
+from sinks.clickhouse.client import ClickHouse
+from sinks.ports import DeadRow, LineageBatch, OffsetRange
+
+Partition = tuple[str, int]
+
+TAG_SET_COLUMNS = (
+    "id",
+    "topic",
+    "record",
+    "schema",
+    "catalogue_version",
+    "key_id",
+    "system",
+    "subject_type",
+    "categories",
+    "purposes",
+    "legal_basis",
+    "origin",
+    "operation",
+    "recipients",
+    "retention",
+    "held_only",
+)
+_DEAD_COLUMNS = tuple(item.name for item in fields(DeadRow))
+_RANGE_COLUMNS = tuple(item.name for item in fields(OffsetRange))
+
+
+class ClickHouseWriter:
+    """An `IndexWriter` and `Ledger` on ClickHouse."""
+
+    def __init__(self, index: ClickHouse) -> None:
+        self._index = index
+        self._stored: set[int] = set()
+
+    def write(self, batch: LineageBatch, now: datetime) -> None:
+        self._check_epochs(batch.ranges)
+        # 1. tag sets first, so that no row ever points nowhere
+        self.write_tag_sets(batch.tag_sets)
+        # 2. rows and dead letters
+        if batch.rows.num_rows:
+            self._index.insert("lineage", batch.rows)
+        self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
+        # 3. the ledger last: what it covers is in the index
+        ranges = [(*astuple(item), now) for item in batch.ranges]
+        self._index.insert_rows("ingest_ledger", (*_RANGE_COLUMNS, "written_at"), ranges)
+
+    def write_tag_sets(self, tag_sets: Iterable[TagSet]) -> None:
+        new = {tags.id: tags for tags in tag_sets if tags.id not in self._stored}
+        self._index.insert_rows("tag_sets", TAG_SET_COLUMNS, [_row(tags) for tags in new.values()])
+        self._stored |= new.keys()
+
+    def claim(self, partitions: Sequence[Partition], worker: str, now: datetime) -> Mapping[Partition, int]:
+        newest = self.epochs(partitions)
+        # From the clock, so that two claims at once differ; above what was claimed before, whatever the clock says.
+        least = int(now.timestamp() * 1_000_000)
+        claims = {item: max(newest.get(item, 0) + 1, least) for item in partitions}
+        rows = [(*item, epoch, worker, now) for item, epoch in claims.items()]
+        columns = ("topic", "partition", "epoch", "worker", "claimed_at")
+        self._index.insert_rows("partition_epochs", columns, rows)
+        return claims
+
+    def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        rows = self._index.query(
+            "SELECT topic, partition, max(last_offset) + 1 FROM ingest_ledger"
+            " WHERE topic IN {topics:Array(String)} GROUP BY topic, partition",
+            {"topics": _topics(partitions)},
+        )
+        found = {(str(topic), int(partition)): int(offset) for topic, partition, offset in rows}
+        return {item: found[item] for item in partitions if item in found}
+
+    def epochs(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        rows = self._index.query(
+            "SELECT topic, partition, max(epoch) FROM partition_epochs"
+            " WHERE topic IN {topics:Array(String)} GROUP BY topic, partition",
+            {"topics": _topics(partitions)},
+        )
+        found = {(str(topic), int(partition)): int(epoch) for topic, partition, epoch in rows}
+        return {item: found[item] for item in partitions if item in found}
+
+    def _check_epochs(self, ranges: Sequence[OffsetRange]) -> None:
+        newest = self.epochs([(item.topic, item.partition) for item in ranges])
+        for item in ranges:
+            if newest.get((item.topic, item.partition), 0) > item.epoch:
+                raise Fenced(
+                    f"{item.topic}/{item.partition} was taken over by another worker (epoch {item.epoch} is old); "
+                    "what was read of it is dropped here and written there"
+                )
+
+
+def _topics(partitions: Sequence[Partition]) -> list[str]:
+    return sorted({topic for topic, _ in partitions})
+
+
+def _row(tags: TagSet) -> tuple[object, ...]:
+    values = (
+        [*value] if isinstance(value, tuple) else value
+        for value in (getattr(tags, name) for name in TAG_SET_COLUMNS)
+    )
+    return tuple(
+        value.encode() if name in ("schema", "catalogue_version") and isinstance(value, str) else value
+        for name, value in zip(TAG_SET_COLUMNS, values, strict=True)
+    )

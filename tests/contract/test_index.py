@@ -1,0 +1,245 @@
+"""What every index promises its writers and readers: in memory, embedded, over HTTP, on a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from schemas.errors import Fenced
+from sinks.ports import Filter, Found, Holding, LineageBatch, OffsetRange, Span
+from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token
+
+WEB = tags()
+CHAT = tags("C-31", "C-21", topic="support.chats", system="contact_centre", purposes=("P-CARE", "P-DISPUTE"))
+ROWS = [
+    Row(1, 0, WEB, at=1_000),
+    Row(1, 1, WEB, at=3_000),
+    Row(2, 1, WEB, at=3_000, role=2),
+    Row(1, 5, CHAT, at=2_000, partition=1),
+    Row(2, 6, CHAT, at=9_000, partition=1, role=3),
+]
+
+
+def ask(index: Index, *numbers: int, limits: Filter | None = None) -> Found:
+    return index.reader.find([Span(token(number)) for number in numbers], limits or Filter())
+
+
+def events(found: Found) -> list[tuple[str, int]]:
+    return [(holding.tags.system, holding.events) for holding in found.holdings]
+
+
+def test_written_rows_are_found_with_their_tags(index: Index) -> None:
+    """A look-up gives the events of each tag set, with all that was written about them, first and last."""
+    index.write(ROWS)
+    assert ask(index, 1) == Found(
+        (Holding(CHAT, 1, moment(2_000), moment(2_000)), Holding(WEB, 2, moment(1_000), moment(3_000))), 3
+    )
+
+
+def test_nobody_is_found_where_nothing_was_written(index: Index) -> None:
+    """An empty index, an unknown token and an empty question have empty answers."""
+    assert ask(index, 1) == Found()
+    index.write(ROWS)
+    assert ask(index, 3) == Found()
+    assert index.reader.find([]) == Found()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param([ROWS], id="whole"),
+        pytest.param([ROWS[1:3]], id="in part"),
+        pytest.param([ROWS[:1], ROWS[1:4], ROWS[2:]], id="other edges"),
+        pytest.param([ROWS[::-1]], id="other order"),
+    ],
+)
+def test_writing_a_batch_again_changes_no_answer(index: Index, again: Sequence[Sequence[Row]]) -> None:
+    """Rows are told apart by where they came from, so a repeated write changes nothing."""
+    index.write(ROWS)
+    before = [ask(index, 1), ask(index, 2), ask(index, 1, 2)]
+    for rows in again:
+        index.write(rows)
+    assert [ask(index, 1), ask(index, 2), ask(index, 1, 2)] == before
+
+
+def test_a_row_twice_in_one_batch_counts_once(index: Index) -> None:
+    """Kafka may deliver a message twice into the same batch."""
+    index.write([*ROWS, *ROWS])
+    assert ask(index, 1).total_events == 3
+
+
+def test_the_total_counts_an_event_once(index: Index) -> None:
+    """Two rows of one event, of two tokens, two roles or two tag sets, are one event in the total."""
+    agent = tags("C-02")
+    rows = [Row(1, 7, WEB), Row(2, 7, WEB), Row(1, 7, agent, role=3), Row(1, 7, WEB, partition=1)]
+    index.write(rows)
+    found = ask(index, 1, 2)
+    assert found.total_events == 2
+    assert {holding.tags.id: holding.events for holding in found.holdings} == {WEB.id: 2, agent.id: 1}
+
+
+def test_a_batch_without_rows_moves_the_position(index: Index) -> None:
+    """Events that name nobody leave no rows, but their offsets are in the ledger."""
+    index.writer.write(LineageBatch(table([]), ranges=[OffsetRange("web.visits", 0, 0, 41, 1)]), NOW)
+    assert index.writer.positions([("web.visits", 0)]) == {("web.visits", 0): 42}
+    assert ask(index, 1) == Found()
+
+
+def test_positions_follow_the_ledger(index: Index) -> None:
+    """Each partition goes on behind the highest offset written; one never written has no position."""
+    index.write(ROWS)
+    known = [("web.visits", 0), ("support.chats", 1), ("support.chats", 0), ("billing.invoices", 0)]
+    assert index.writer.positions(known) == {("web.visits", 0): 2, ("support.chats", 1): 7}
+    index.write([Row(1, 9, WEB)])
+    index.write(ROWS)
+    assert index.writer.positions(known[:1]) == {("web.visits", 0): 10}
+    assert index.writer.positions([]) == {}
+
+
+def test_a_claim_fences_older_owners_before_anything_is_written(index: Index) -> None:
+    """After a take-over the old owner's batch is refused whole: no row, no position, no tag set of it stays."""
+    partitions = [("web.visits", 0), ("support.chats", 1)]
+    first = index.writer.claim(partitions, "worker-a", NOW)
+    index.write(ROWS[:1], epoch=first["web.visits", 0])
+    second = index.writer.claim(partitions[:1], "worker-b", NOW)
+    assert second["web.visits", 0] > first["web.visits", 0]
+    assert index.writer.epochs([*partitions, ("web.visits", 1)]) == {**first, **second}
+    assert index.writer.epochs(partitions[1:]) == {("support.chats", 1): first["support.chats", 1]}
+    with pytest.raises(Fenced, match=r"web\.visits/0") as caught:
+        index.write([*ROWS[3:], *ROWS[1:3]], epoch=first["web.visits", 0])
+    assert "\n" not in str(caught.value)
+    assert index.writer.positions(partitions) == {("web.visits", 0): 1}
+    assert events(ask(index, 1, 2)) == [("web", 1)]
+    index.write(ROWS[1:3], epoch=second["web.visits", 0])
+    index.write(ROWS[3:], epoch=first["support.chats", 1])
+    assert events(ask(index, 1)) == [("contact_centre", 1), ("web", 2)]
+
+
+def test_spans_are_half_open_to_the_millisecond(index: Index) -> None:
+    """An event at `since` belongs to the span, one at `until` does not; so do neighbours share no event."""
+    index.write([Row(1, offset, WEB, at=offset) for offset in range(10)])
+    for since, until, count in ((3, 6, 3), (3, 3, 0), (None, 6, 6), (6, None, 4)):
+        span = Span(
+            token(1), None if since is None else moment(since), None if until is None else moment(until)
+        )
+        found = index.reader.find([span])
+        assert found.total_events == count
+        for holding in found.holdings:
+            assert holding.first_seen == moment(since or 0)
+    halves = [Span(token(1), moment(0), moment(5)), Span(token(1), moment(5), moment(10))]
+    assert index.reader.find(halves).total_events == 10
+    assert index.reader.find([*halves, Span(token(1), moment(2), moment(7))]).total_events == 10
+
+
+def test_a_bound_between_two_milliseconds_takes_no_event_before_it(index: Index) -> None:
+    """Bounds are exact: half a millisecond after an event, the event lies outside `since` and inside `until`."""
+    index.write([Row(1, 0, WEB, at=5), Row(1, 1, WEB, at=6)])
+    for part in (0.1, 0.5, 0.9):
+        assert (
+            index.reader.find([Span(token(1), since=moment(5) + (moment(1) - NOW) * part)]).total_events == 1
+        )
+        assert (
+            index.reader.find([Span(token(1), until=moment(5) + (moment(1) - NOW) * part)]).total_events == 1
+        )
+
+
+def test_a_span_without_bounds_covers_the_bounded_ones(index: Index) -> None:
+    """The same token with and without an interval is looked for everywhere."""
+    index.write([Row(1, offset, WEB, at=offset) for offset in range(10)])
+    spans = [Span(token(1), moment(0), moment(2)), Span(token(1)), Span(token(1), port=7)]
+    assert index.reader.find(spans).total_events == 10
+
+
+def test_a_port_narrows_an_address(index: Index) -> None:
+    """Behind a shared address only the events of the given port are found, together with the time."""
+    index.write([Row(1, 0, WEB, port=50_000), Row(1, 1, WEB, port=65_535), Row(1, 2, WEB)])
+    assert index.reader.find([Span(token(1), port=50_000)]).total_events == 1
+    assert index.reader.find([Span(token(1), port=65_535)]).total_events == 1
+    assert index.reader.find([Span(token(1), port=1)]) == Found()
+    assert index.reader.find([Span(token(1), since=moment(1), port=50_000)]) == Found()
+    assert index.reader.find([Span(token(1))]).total_events == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (Filter(categories=["C-31"]), [("contact_centre", 1)]),
+        (Filter(categories=["C-21"]), [("contact_centre", 1), ("web", 2)]),
+        (Filter(categories=["C-99"]), []),
+        (Filter(purposes=["P-DISPUTE", "P-NONE"]), [("contact_centre", 1)]),
+        (Filter(systems=["web"]), [("web", 2)]),
+        (Filter(systems=["web"], categories=["C-31"]), []),
+        (Filter(since=moment(2_000)), [("contact_centre", 1), ("web", 1)]),
+        (Filter(until=moment(2_000)), [("web", 1)]),
+        (Filter(since=moment(1_001), until=moment(3_000), categories=["C-21"]), [("contact_centre", 1)]),
+    ],
+)
+def test_limits_narrow_the_answer(index: Index, limits: Filter, expected: list[tuple[str, int]]) -> None:
+    """Categories, purposes, systems and time each limit what is found; the total counts what is left."""
+    index.write(ROWS)
+    found = ask(index, 1, limits=limits)
+    assert events(found) == expected
+    assert found.total_events == sum(count for _, count in expected)
+
+
+def test_catalogue_versions_stand_side_by_side(index: Index) -> None:
+    """Rows tagged under two catalogue versions keep the tags they were given."""
+    newer = tags("C-21", "C-22", version="000000000002")
+    index.write([Row(1, 0, WEB)])
+    index.write([Row(1, 1, newer)])
+    found = ask(index, 1)
+    assert {holding.tags.catalogue_version: holding.tags for holding in found.holdings} == {
+        "000000000001": WEB,
+        "000000000002": newer,
+    }
+    assert ask(index, 1, limits=Filter(categories=["C-22"])).total_events == 1
+
+
+def test_a_replay_under_a_new_catalogue_moves_rows_to_their_new_tags(index: Index) -> None:
+    """What was written last holds: no event counts twice and nothing is left under the old tags."""
+    newer = tags("C-22", version="000000000002")
+    index.write(ROWS)
+    index.write([replace(row, tags=newer) for row in ROWS if row.tags == WEB])
+    found = ask(index, 1)
+    assert found.total_events == 3
+    assert {holding.tags.id: holding.events for holding in found.holdings} == {CHAT.id: 1, newer.id: 2}
+    assert events(ask(index, 1, limits=Filter(categories=["C-21"]))) == [("contact_centre", 1)]
+
+
+def test_a_person_with_many_addresses_is_one_question(index: Index) -> None:
+    """A look-up over thousands of tokens, hundreds of them with an interval, answers like one over a few."""
+    index.write([Row(number, number, WEB, at=number) for number in range(3_000)])
+    bounded = [Span(token(number), moment(number), moment(number + 1)) for number in range(0, 600, 2)]
+    bare = [Span(token(number)) for number in range(1, 3_000, 2)]
+    assert index.reader.find(bounded).total_events == 300
+    assert index.reader.find(bare).total_events == 1_500
+    assert index.reader.find([*bare, *bounded]).total_events == 1_800
+
+
+def test_readers_see_whole_answers_while_rows_are_written(index: Index) -> None:
+    """Several threads may read while one writes; the count only grows and no reader fails."""
+    failures: list[str] = []
+    written = threading.Event()
+
+    def read() -> None:
+        last = 0
+        while last < 200 and not failures:
+            finished = written.is_set()
+            count = ask(index, 1).total_events
+            if count < last or (finished and count < 200):
+                failures.append(f"{last} events, then {count}")
+            last = count
+
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        index.writer.write(batch([Row(1, number * 10 + item, WEB) for item in range(10)]), NOW)
+    written.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,156 @@
+"""What the ClickHouse index keeps besides its answers (counts, rollups); its answers against the one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.tags import TagSet
+from sinks.clickhouse.client import ClickHouse
+from sinks.memory import MemoryIndex
+from sinks.ports import DeadRow, Filter, IndexReader, IndexWriter, LineageBatch, Span
+from tests.support.index import NOW, Row, batch, empty, moment, sql_index, table, tags, token
+
+WEB = tags()
+CHAT = tags("C-31", topic="support.chats", system="contact_centre", purposes=("P-CARE",))
+RETAGGED = tags("C-21", "C-22", version="000000000002")
+DAY = 86_400_000
+ROWS = [
+    Row(1, 0, WEB, at=0),
+    Row(2, 0, WEB, at=0, role=2),
+    Row(1, 1, WEB, at=DAY),
+    Row(1, 2**32, WEB, at=DAY),
+    Row(1, 1, WEB, at=DAY, partition=1),
+    Row(1, 0, CHAT, at=400 * DAY),
+]
+ROLLUP = (
+    "SELECT day, topic, tag_set, partition, epoch, bitmapToArray(groupBitmapMergeState(offsets)),"
+    " min(first_seen), max(last_seen) FROM lineage_daily GROUP BY day, topic, tag_set, partition, epoch ORDER BY ALL"
+)
+DAILY = "SELECT day, system, topic, categories, events, first_seen, last_seen FROM v_daily ORDER BY ALL"
+
+
+def test_writing_again_changes_no_count_and_no_rollup(database: ClickHouse) -> None:
+    """Whole, in part or with other edges: rows after FINAL, rollup and views stay what they were."""
+    index = sql_index(database)
+    dead = DeadRow("web.visits", 0, 3, "truncated", "c301", 17, NOW)
+    index.writer.write(replace(batch(ROWS), dead=[dead]), NOW)
+    questions = [
+        "SELECT count() FROM lineage FINAL",
+        "SELECT count() FROM tag_sets FINAL",
+        ROLLUP,
+        DAILY,
+        "SELECT * FROM v_dead_letters",
+        "SELECT * FROM v_subject_summary ORDER BY ALL",
+        "SELECT * FROM v_lineage ORDER BY ALL",
+    ]
+    before = [database.query(question) for question in questions]
+    assert before[:2] == [[(6,)], [(2,)]]
+    assert before[4] == [("web.visits", "truncated", 1, NOW, NOW)]
+    for again in (ROWS, ROWS[1:3], ROWS[::-1], [*ROWS, *ROWS], ROWS[3:]):
+        index.writer.write(replace(batch(again), dead=[dead]), NOW)
+        sql_index(database).write(again)
+    assert [database.query(question) for question in questions] == before
+
+
+def test_the_rollup_counts_events_per_day(database: ClickHouse) -> None:
+    """An event of two people counts once; offsets beyond 32 bits and partitions are told apart."""
+    sql_index(database).write(ROWS)
+    found = [(str(row[0]), row[1], row[4]) for row in database.query(DAILY)]
+    assert found == [
+        ("2026-06-01", "web", 1),
+        ("2026-06-02", "web", 3),
+        ("2027-07-06", "contact_centre", 1),
+    ]
+
+
+def test_a_row_keeps_every_column(database: ClickHouse) -> None:
+    """What is stored of a row is what was given, bytes that end in zero included."""
+    row = Row(4, 2**40, WEB, at=123, partition=9, role=4, port=65_535)
+    sql_index(database).write([row])
+    assert token(4).endswith(b"\0")
+    columns = "hex(token), topic, partition, offset, role, tag_set, event_time, port"
+    assert database.query(f"SELECT {columns} FROM lineage") == [
+        (token(4).hex().upper(), "web.visits", 9, 2**40, "mentioned", WEB.id, moment(123), 65_535)
+    ]
+
+
+def test_a_batch_across_many_years_is_one_write(database: ClickHouse) -> None:
+    """Old and new events may share a batch: there is no cap on the years a write touches."""
+    rows = [Row(1, year, WEB, at=-year * 366 * DAY) for year in range(120)]
+    sql_index(database).write(rows)
+    assert sql_index(database).reader.find([Span(token(1))]).total_events == 120
+
+
+ROW = st.builds(
+    Row,
+    token=st.integers(0, 3),
+    offset=st.integers(0, 6),
+    tags=st.sampled_from([WEB, CHAT, RETAGGED]),
+    partition=st.integers(0, 1),
+    role=st.integers(1, 4),
+)
+# One event has one time and each of its rows one port, however often it is written.
+BATCHES = st.lists(
+    st.lists(ROW.map(lambda row: replace(row, at=row.offset * DAY * 100, port=row.token)), max_size=6),
+    max_size=5,
+)
+SPANS = st.lists(
+    st.builds(
+        Span,
+        token=st.integers(0, 3).map(token),
+        since=st.none() | st.integers(0, 6).map(lambda day: moment(day * DAY * 100)),
+        until=st.none() | st.integers(0, 6).map(lambda day: moment(day * DAY * 100 + 1)),
+        port=st.none() | st.integers(0, 3),
+    ),
+    max_size=4,
+)
+LIMITS = st.builds(
+    Filter,
+    since=st.none() | st.just(moment(DAY * 100)),
+    until=st.none() | st.just(moment(DAY * 500)),
+    categories=st.sampled_from([(), ("C-22",), ("C-21", "C-31")]),
+    systems=st.sampled_from([(), ("web",)]),
+)
+DECISION = st.dictionaries(
+    st.sampled_from([WEB.id, CHAT.id, RETAGGED.id]), st.none() | st.just(replace(CHAT, held_only=True))
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=BATCHES, order=st.data(), spans=SPANS, limits=LIMITS, decision=DECISION)
+def test_answers_are_those_of_the_index_in_memory(
+    database: ClickHouse,
+    batches: list[list[Row]],
+    order: st.DataObject,
+    spans: list[Span],
+    limits: Filter,
+    decision: dict[int, TagSet | None],
+) -> None:
+    """Any batches in any order, repeated and with something forgotten in between, give equal answers."""
+    sequence = order.draw(st.permutations([*batches, *batches[:2]]))
+    memory, index = MemoryIndex(), sql_index(empty(database))
+    cut = len(sequence) * 2 // 3
+    _write(memory, index.writer, sequence[:cut])
+    _compare(memory, index.reader, spans, limits)
+    assert index.eraser.forget(spans, decision) == memory.forget(spans, decision)
+    _compare(memory, index.reader, spans, limits)
+    _write(memory, index.writer, sequence[cut:])
+    _compare(memory, index.reader, spans, limits)
+    assert database.query("SELECT count() FROM lineage FINAL") == [(len(memory),)]
+
+
+def _write(memory: MemoryIndex, writer: IndexWriter, sequence: Sequence[Sequence[Row]]) -> None:
+    for rows in sequence:
+        item = batch(rows) if rows else LineageBatch(table([]))
+        memory.write(item, NOW)
+        writer.write(item, NOW)
+
+
+def _compare(memory: MemoryIndex, reader: IndexReader, spans: Sequence[Span], limits: Filter) -> None:
+    everybody = [Span(token(number)) for number in range(4)]
+    for question in (spans, everybody):
+        assert reader.find(question, limits) == memory.find(question, limits)

@@ -1,0 +1,143 @@
+"""How an index gets its shape: every kind of ClickHouse, any number of times, also after a crash."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from schemas.errors import IndexUnavailable, InputError
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.migrate import migrate, migrations, pending
+from tests.support.index import NOW, Row, drop_all, sql_index, tables, tags
+
+
+@pytest.fixture
+def blank(sql_engine: ClickHouse) -> ClickHouse:
+    """A database without a table."""
+    drop_all(sql_engine)
+    return sql_engine
+
+
+def shape(database: ClickHouse) -> list[tuple[object, ...]]:
+    return database.query(
+        "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+    )
+
+
+def test_a_dry_run_lists_and_changes_nothing(blank: ClickHouse) -> None:
+    """`pending` names every file of a blank database, migrations before views, and makes no table."""
+    waiting = [item.name for item in pending(blank)]
+    assert waiting == [item.name for item in migrations()]
+    assert waiting[0] == "migrations/0001_lineage"
+    assert waiting[-1].startswith("views/")
+    assert shape(blank) == []
+
+
+def test_applying_twice_changes_nothing(blank: ClickHouse) -> None:
+    """The second run has nothing to do; tables, rows and the record of what was applied stay."""
+    assert migrate(blank, NOW) == migrations()
+    sql_index(blank).write([Row(1, 0, tags())])
+    before = [shape(blank), blank.query("SELECT * FROM schema_migrations ORDER BY name")]
+    assert pending(blank) == []
+    assert migrate(blank, NOW) == []
+    assert [shape(blank), blank.query("SELECT * FROM schema_migrations ORDER BY name")] == before
+    assert blank.query("SELECT count() FROM lineage") == [(1,)]
+
+
+def test_a_changed_migration_is_refused(blank: ClickHouse) -> None:
+    """Text that was applied may not change under its name: nothing is applied and the file is named."""
+    migrate(blank, NOW)
+    _record(blank, "migrations/0002_ingest")
+    with pytest.raises(InputError, match="migrations/0002_ingest") as caught:
+        pending(blank)
+    assert "\n" not in str(caught.value)
+    before = shape(blank)
+    with pytest.raises(InputError, match="migrations/0002_ingest"):
+        migrate(blank, NOW)
+    assert shape(blank) == before
+
+
+def test_a_changed_view_is_replaced(blank: ClickHouse) -> None:
+    """A view holds no data, so its new text is applied in place."""
+    migrate(blank, NOW)
+    blank.command("CREATE OR REPLACE VIEW v_daily AS SELECT 1 AS old")
+    _record(blank, "views/v_daily")
+    assert [item.name for item in migrate(blank, NOW)] == ["views/v_daily"]
+    assert blank.query("SELECT count() FROM v_daily WHERE events > 0") == [(0,)]
+    assert pending(blank) == []
+
+
+def _record(database: ClickHouse, name: str) -> None:
+    """As if another text had been applied under the name."""
+    database.command("DELETE FROM schema_migrations WHERE name = {name:String}", {"name": name}, erase=True)
+    database.insert_rows(
+        "schema_migrations", ("name", "checksum", "applied_at"), [(name, b"0123456789abcdef", NOW)]
+    )
+
+
+def test_a_crash_between_two_statements_is_mended_by_the_next_run(
+    blank: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a run breaks off, the next one ends in the same shape."""
+    migrate(blank, NOW)
+    whole = shape(blank)
+    command = ClickHouse.command
+    for survived in range(sum(len(item.statements) for item in migrations()) + 1):
+        drop_all(blank)
+        done = 0
+
+        def crash(self: ClickHouse, sql: str, limit: int = survived) -> None:
+            nonlocal done
+            if done == limit:
+                raise IndexUnavailable("gone")
+            done += 1
+            command(self, sql)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ClickHouse, "command", crash)
+            with pytest.raises(IndexUnavailable):
+                migrate(blank, NOW)
+        migrate(blank, NOW)
+        assert shape(blank) == whole
+        assert pending(blank) == []
+
+
+def test_every_view_answers(blank: ClickHouse) -> None:
+    """Each view can be read whole, on an empty index and on one with a row, and says in its file what it shows."""
+    migrate(blank, NOW)
+    views = [item.name.removeprefix("views/") for item in migrations() if item.view]
+    assert sorted(views) == tables(blank, "View")
+    for name in views:
+        assert blank.query(f"SELECT * FROM {name}") == []
+    sql_index(blank).write([Row(1, 0, tags())])
+    for name in ("v_lineage", "v_daily", "v_subject_summary"):
+        assert len(blank.query(f"SELECT * FROM {name}")) == 1
+
+
+def test_a_cluster_gets_replicated_tables_on_every_node() -> None:
+    """Each CREATE says ON CLUSTER, and each table that stores rows has a Replicated engine."""
+    statements = [text for item in migrations("main") for text in item.statements]
+    assert len(statements) == len([text for item in migrations() for text in item.statements])
+    for text in statements:
+        assert re.match(r"CREATE (OR REPLACE )?(TABLE|VIEW|MATERIALIZED VIEW)", text)
+        assert " ON CLUSTER 'main'" in text
+        if text.startswith("CREATE TABLE"):
+            assert re.search(r"ENGINE = Replicated\w*MergeTree", text)
+        assert "$" not in text
+
+
+def test_one_server_gets_plain_tables() -> None:
+    """Without a cluster no statement names one, and the checksums are the same: the file is what counts."""
+    for plain, clustered in zip(migrations(), migrations("main"), strict=True):
+        assert (plain.name, plain.checksum) == (clustered.name, clustered.checksum)
+        for text in plain.statements:
+            assert "CLUSTER" not in text
+            assert "Replicated" not in text
+
+
+@pytest.mark.parametrize("name", ["a'; DROP TABLE lineage", "a b", "a\n"])
+def test_a_cluster_name_cannot_carry_sql(name: str) -> None:
+    """The name goes into the text of statements: anything but letters, digits, dash and underscore is refused."""
+    with pytest.raises(InputError, match="INNSYN_CLICKHOUSE_CLUSTER"):
+        migrations(name)

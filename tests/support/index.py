@@ -1,0 +1,186 @@
+"""Indexes of every kind for the contract suite, and short ways to spell batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import pyarrow as pa
+
+from schemas.tags import TagSet
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.memory import MemoryIndex
+from sinks.ports import ROW_SCHEMA, IndexEraser, IndexReader, IndexWriter, LineageBatch, OffsetRange
+from tests.support.clickhouse_http import ClickHouseHttpServer
+
+NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
+SQL_KINDS = ("chdb", "http", *(("server",) if os.environ.get("INNSYN_TEST_CLICKHOUSE") else ()))
+"""A ClickHouse server joins by INNSYN_TEST_CLICKHOUSE=http://user:password@host:port/database.
+
+The database is the tests' own: its tables are dropped.
+"""
+
+
+@dataclass(frozen=True)
+class Index:
+    """The contracts of one index."""
+
+    writer: IndexWriter
+    reader: IndexReader
+    eraser: IndexEraser
+
+    def write(self, rows: Sequence[Row], *, epoch: int = 1) -> None:
+        self.writer.write(batch(rows, epoch=epoch), NOW)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A lineage row; `token` by number, `at` in milliseconds after NOW."""
+
+    token: int
+    offset: int
+    tags: TagSet
+    at: int = 0
+    partition: int = 0
+    role: int = 1
+    port: int = 0
+
+
+def memory_index() -> Index:
+    memory = MemoryIndex()
+    return Index(memory, memory, memory)
+
+
+def sql_index(database: ClickHouse) -> Index:
+    return Index(ClickHouseWriter(database), ClickHouseReader(database), ClickHouseEraser(database))
+
+
+@contextmanager
+def running(kind: str, folder: Path) -> Iterator[tuple[ClickHouse, ClickHouseHttpServer | None]]:
+    """An empty ClickHouse of the kind, and the test server behind it if it is one.
+
+    The embedded engine takes one folder per process: it is free again afterwards.
+    """
+    if kind == "chdb":
+        with _closing(ClickHouse(f"chdb://{folder}")) as database:
+            yield database, None
+    elif kind == "http":
+        with ClickHouseHttpServer(folder) as server, _closing(connect(server)) as database:
+            yield database, server
+    else:
+        parts = urlsplit(os.environ["INNSYN_TEST_CLICKHOUSE"])
+        user, password = unquote(parts.username or "default"), unquote(parts.password or "")
+        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        with _closing(ClickHouse(url, user=user, password=password)) as database:
+            yield database, None
+
+
+@contextmanager
+def _closing(database: ClickHouse) -> Iterator[ClickHouse]:
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def connect(server: ClickHouseHttpServer) -> ClickHouse:
+    """One more connection to the test server."""
+    url = f"http://{server.host}:{server.port}/default"
+    return ClickHouse(url, user=server.user, password=server.password)
+
+
+def tables(database: ClickHouse, engine: str = "%MergeTree") -> list[str]:
+    """Names of the tables, or of the views (engine `%View`)."""
+    rows = database.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE {engine:String}"
+        " ORDER BY name",
+        {"engine": engine},
+    )
+    return [str(row[0]) for row in rows]
+
+
+def drop_all(database: ClickHouse) -> None:
+    for engine in ("%View", "%MergeTree"):
+        for name in tables(database, engine):
+            database.command(f"DROP TABLE {name} SYNC")
+
+
+def empty(database: ClickHouse) -> ClickHouse:
+    """The index in its current shape and without a row."""
+    migrate(database, NOW)
+    for name in tables(database):
+        if name != "schema_migrations":
+            database.command(f"TRUNCATE TABLE {name} SYNC")
+    return database
+
+
+def token(number: int) -> bytes:
+    """A token; every fourth ends in a zero byte, which fixed strings may not lose."""
+    return number.to_bytes(4, "big") * 3 + (number // 4).to_bytes(3, "big") + bytes([number % 4])
+
+
+def moment(millis: int) -> datetime:
+    return NOW + timedelta(milliseconds=millis)
+
+
+def tags(
+    *categories: str,
+    topic: str = "web.visits",
+    system: str = "web",
+    purposes: Sequence[str] = ("P-WEB",),
+    version: str = "000000000001",
+) -> TagSet:
+    """A tag set with the categories, C-21 if none is given."""
+    return TagSet(
+        topic=topic,
+        record="WebVisit",
+        schema="0123456789abcdef",
+        catalogue_version=version,
+        key_id="k1",
+        system=system,
+        subject_type="site_visitor",
+        categories=categories or ("C-21",),
+        purposes=tuple(purposes),
+        legal_basis=dict.fromkeys(purposes, "f"),
+        origin="auto_generated",
+        operation="collect",
+        recipients=("cloud_provider",),
+        retention=("T30",),
+    )
+
+
+def table(rows: Sequence[Row]) -> pa.Table:
+    columns = {
+        "token": [token(row.token) for row in rows],
+        "topic": [row.tags.topic for row in rows],
+        "partition": [row.partition for row in rows],
+        "offset": [row.offset for row in rows],
+        "role": [row.role for row in rows],
+        "tag_set": [row.tags.id for row in rows],
+        "event_time": [moment(row.at).replace(tzinfo=None) for row in rows],
+        "port": [row.port for row in rows],
+    }
+    return pa.table({name: pa.array(columns[name], ROW_SCHEMA.field(name).type) for name in columns})
+
+
+def batch(rows: Sequence[Row], *, epoch: int = 1) -> LineageBatch:
+    """The rows, their tag sets, and one range for each partition from its first to its last offset."""
+    offsets: dict[tuple[str, int], list[int]] = {}
+    for row in rows:
+        offsets.setdefault((row.tags.topic, row.partition), []).append(row.offset)
+    ranges = [
+        OffsetRange(*where, min(taken), max(taken), epoch, events=len(set(taken)), rows=len(taken))
+        for where, taken in offsets.items()
+    ]
+    return LineageBatch(
+        table(rows), tag_sets=list({row.tags.id: row.tags for row in rows}.values()), ranges=ranges
+    )
