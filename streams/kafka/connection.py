@@ -1,0 +1,40 @@
+"""How every Kafka client of ours reaches the broker, and how its errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError
+
+from schemas.errors import BrokerUnavailable
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Address and security options, in librdkafka's names. The options hold the password: not shown."""
+
+    bootstrap: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def client(self, **more: object) -> dict[str, object]:
+        """Configuration of one client: ours, with `more` (underscores for dots) on top."""
+        base: dict[str, object] = {
+            "bootstrap.servers": self.bootstrap,
+            "client.id": "innsyn",
+            # Only what is critical: errors reach us as events, and a log line could name what it should not.
+            "log_level": 2,
+            **self.options,
+        }
+        # The one name of librdkafka's with an underscore of its own.
+        return base | {
+            name if name == "log_level" else name.replace("_", "."): value for name, value in more.items()
+        }
+
+    def unavailable(self, doing: str, error: KafkaError | None = None) -> BrokerUnavailable:
+        """The one-line error for a broker that does not do what was asked."""
+        why = f" ({error.name()})" if error else ""
+        return BrokerUnavailable(
+            f"Kafka at {self.bootstrap} does not answer while {doing}{why}; start it with `innsyn up` or set "
+            "INNSYN_KAFKA_BOOTSTRAP"
+        )

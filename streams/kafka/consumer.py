@@ -1,0 +1,216 @@
+"""Reads source topics in batches, from where the index's ledger says, and tells when partitions come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import methodcaller
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas.errors import BrokerUnavailable, InputError
+from streams.kafka.connection import Connection
+
+Partition = tuple[str, int]
+
+_FETCH_KBYTES = 131_072
+# librdkafka hands over at most this many at once; between calls rebalances are served.
+_CHUNK = 16_384
+_ERROR = methodcaller("error")
+
+
+@dataclass(frozen=True)
+class TopicBatch:
+    """Messages of one topic in the order read. `values` holds None for a tombstone."""
+
+    topic: str
+    values: Sequence[bytes | None]
+    partition: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+    oldest_ms: int  # smallest Kafka time among the first messages of each chunk; -1 unknown
+
+    def __repr__(self) -> str:
+        return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Offsets [first, next) that Kafka no longer has although the index never saw them."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+
+
+class SourceConsumer:
+    """One member of the taggers' group. Not for several threads; both callbacks run inside `poll`.
+
+    start(partitions) -> next offset of each that the index has seen (absent: begin at the beginning).
+    gone(partitions): they belong to somebody else, or soon will; finish what is in flight.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        topics: Sequence[str],
+        *,
+        start: Callable[[Sequence[Partition]], Mapping[Partition, int]],
+        gone: Callable[[Sequence[Partition]], None],
+        member: str | None = None,
+    ) -> None:
+        """`member`: a name of its own that this worker keeps over restarts; it then gets its partitions back at
+        once, where the group would otherwise wait for the dead one's session to run out (KIP-345)."""
+        self._connection = connection
+        self._start = start
+        self._gone = gone
+        self._gaps: list[Gap] = []
+        self._failure: Exception | None = None
+        static = {"group_instance_id": member} if member else {}
+        self._consumer = Consumer(
+            connection.client(
+                **static,
+                group_id=group,
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                # An offset out of range is a finding, never a silent jump.
+                auto_offset_reset="error",
+                partition_assignment_strategy="cooperative-sticky",
+                isolation_level="read_committed",
+                check_crcs=True,
+                fetch_message_max_bytes=8 * 1024 * 1024,
+                fetch_wait_max_ms=50,
+                fetch_queue_backoff_ms=50,
+                queued_min_messages=200_000,
+                queued_max_messages_kbytes=_FETCH_KBYTES,
+            )
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def poll(self, most: int, seconds: float) -> list[TopicBatch]:
+        """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.
+
+        Raises BrokerUnavailable, and InputError where the ledger is ahead of the topic.
+        """
+        try:
+            messages = self._consumer.consume(min(most, _CHUNK), timeout=seconds)
+        except KafkaException as error:
+            raise self._connection.unavailable("reading", error.args[0]) from error
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if any(map(_ERROR, messages)):
+            messages = [message for message in messages if not self._is_error(message)]
+        return _by_topic(messages)
+
+    def take_gaps(self) -> list[Gap]:
+        """Gaps met since the last call."""
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+    def commit(self, next_offsets: Mapping[Partition, int]) -> None:
+        """Tell Kafka how far the index is: for lag tools only, the ledger is what counts. Does not wait."""
+        offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in next_offsets.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            raise self._connection.unavailable("committing", error.args[0]) from error
+
+    def pause(self) -> None:
+        """Stop fetching; `poll` then only serves the group."""
+        self._consumer.pause(self._consumer.assignment())
+
+    def resume(self) -> None:
+        self._consumer.resume(self._consumer.assignment())
+
+    def lag(self) -> dict[str, int]:
+        """Messages not read yet by topic, from what the last fetches said."""
+        behind: dict[str, int] = {}
+        for item in self._consumer.position(self._consumer.assignment()):
+            _, high = self._consumer.get_watermark_offsets(item, cached=True)
+            if item.offset >= 0 and high >= 0:
+                behind[item.topic] = behind.get(item.topic, 0) + max(0, high - item.offset)
+        return behind
+
+    def close(self) -> None:
+        """Leave the group; `gone` is called for what is still held."""
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # An exception inside a callback would be lost in librdkafka: kept, and raised by `poll`.
+        try:
+            at = self._start([(item.topic, item.partition) for item in partitions])
+            for item in partitions:
+                item.offset = self._checked(item, at.get((item.topic, item.partition)))
+            consumer.incremental_assign(partitions)
+        except (KafkaException, BrokerUnavailable, InputError) as error:
+            self._failure = error if not isinstance(error, KafkaException) else self._translated(error)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._gone([(item.topic, item.partition) for item in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _checked(self, item: TopicPartition, known: int | None) -> int:
+        low, high = self._consumer.get_watermark_offsets(item, timeout=10)
+        if known is None:
+            return low if low > 0 else OFFSET_BEGINNING
+        if known > high:
+            raise InputError(
+                f"{item.topic}/{item.partition} ends at {high}, but the index has seen {known}: the topic was made "
+                "anew or cut; use a new INNSYN_HOME (or database) for it, or restore the topic"
+            )
+        if known < low:
+            self._gaps.append(Gap(item.topic, item.partition, known, low))
+            return low
+        return known
+
+    def _translated(self, error: KafkaException) -> BrokerUnavailable:
+        return self._connection.unavailable("joining the group", error.args[0])
+
+    def _is_error(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        topic, partition = message.topic(), message.partition()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
+            self._skip_removed(topic, partition)
+        elif error.fatal() or error.code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.GROUP_AUTHORIZATION_FAILED,
+            KafkaError._AUTHENTICATION,
+        ):
+            raise self._connection.unavailable("reading", error)
+        return True
+
+    def _skip_removed(self, topic: str, partition: int) -> None:
+        """Kafka's retention overtook us: note what is lost and go on with the oldest there is."""
+        item = TopicPartition(topic, partition)
+        (position,) = self._consumer.position([item])
+        low, _ = self._consumer.get_watermark_offsets(item, timeout=10)
+        if 0 <= position.offset < low:
+            self._gaps.append(Gap(topic, partition, position.offset, low))
+        self._consumer.seek(TopicPartition(topic, partition, low))
+
+
+def _by_topic(messages: Sequence[Message]) -> list[TopicBatch]:
+    groups: dict[str, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(message.topic() or "", []).append(message)
+    return [_batch(topic, group) for topic, group in groups.items()]
+
+
+def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
+    count = len(messages)
+    _, oldest = messages[0].timestamp()
+    return TopicBatch(
+        topic,
+        [message.value() for message in messages],
+        np.fromiter((message.partition() for message in messages), np.int32, count),
+        np.fromiter((message.offset() for message in messages), np.int64, count),
+        oldest,
+    )

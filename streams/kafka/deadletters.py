@@ -1,0 +1,75 @@
+"""Messages that are no events go to the dead-letter topic: coordinates and reason in clear, payload sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.codec import encode
+from schemas.keys import Keyring
+from schemas.records import RecordSchema
+from sinks.ports import DeadRow
+from streams.kafka.producer import EventProducer
+
+# A larger payload stays where it is: the source topic keeps it under its coordinates until its own retention.
+LARGEST_SEALED = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DeadMessage:
+    """One message set aside: what the index stores of it, and its bytes."""
+
+    row: DeadRow
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return f"DeadMessage({self.row!r})"
+
+
+class DeadLetters:
+    """Sends dead letters. `topics` maps a source topic to its dead-letter topic.
+
+    Sealed under one key a month, so that destroying the key ends all dead letters of that month.
+    """
+
+    def __init__(
+        self,
+        producer: EventProducer,
+        keyring: Keyring,
+        record: RecordSchema,
+        topics: Mapping[str, str],
+    ) -> None:
+        self._producer = producer
+        self._keyring = keyring
+        self._record = record
+        self._topics = topics
+
+    def send(self, messages: Iterable[DeadMessage]) -> None:
+        """Store all of them; returns when Kafka has acknowledged. Raises BrokerUnavailable.
+
+        Safe to repeat: the key is the coordinates, and readers keep one letter for each.
+        """
+        sent = 0
+        for message in messages:
+            row = message.row
+            coordinates = f"{row.topic}/{row.partition}/{row.offset}".encode()
+            payload = message.payload if len(message.payload) <= LARGEST_SEALED else b""
+            value = {
+                "topic": row.topic,
+                "partition": row.partition,
+                "offset": row.offset,
+                "reason": row.reason,
+                "schema_key": row.schema_key or None,
+                "sealed_payload": self._keyring.seal(key_name(row.seen_at), payload, coordinates),
+                "first_seen_at": row.seen_at,
+            }
+            self._producer.send(self._topics[row.topic], encode(self._record, value), key=coordinates)
+            sent += 1
+        if sent:
+            self._producer.flush()
+
+
+def key_name(seen_at: datetime) -> str:
+    """Name of the sealing key of a month."""
+    return f"dead-letters-{seen_at:%Y-%m}"

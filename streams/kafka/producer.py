@@ -1,0 +1,96 @@
+"""Writes messages to Kafka: idempotent, acknowledged by all replicas, bounded in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streams.kafka.connection import Connection
+
+# A dead letter of the largest message we accept, sealed, still has to fit.
+_LARGEST_MESSAGE = 16 * 1024 * 1024
+
+
+class EventProducer:
+    """One producer. `send` may be called from one thread at a time; `close` (or the context's end) flushes."""
+
+    def __init__(self, connection: Connection, *, linger_ms: int = 20, timeout_seconds: float = 30.0) -> None:
+        self._connection = connection
+        self._timeout = timeout_seconds
+        self._failed: KafkaError | None = None
+        self._producer = Producer(
+            connection.client(
+                enable_idempotence=True,
+                linger_ms=linger_ms,
+                compression_type="lz4",
+                message_max_bytes=_LARGEST_MESSAGE,
+                delivery_timeout_ms=int(timeout_seconds * 1000),
+                queue_buffering_max_messages=200_000,
+                queue_buffering_max_kbytes=131_072,
+            )
+        )
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+        partition: int = -1,
+    ) -> None:
+        """Queue one message; waits while the queue is full. Not stored before `flush` returns.
+
+        Raises BrokerUnavailable if this or an earlier message could not be delivered.
+        """
+        while True:
+            self._raise_failure()
+            try:
+                self._producer.produce(
+                    topic,
+                    value=value,
+                    key=key,
+                    headers=list(headers) or None,
+                    timestamp=timestamp_ms,
+                    partition=partition,
+                    on_delivery=self._delivered,
+                )
+                self._producer.poll(0)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise self._connection.unavailable(f"writing to {topic}", error.args[0]) from error
+
+    def flush(self) -> None:
+        """Wait until every queued message is stored. Raises BrokerUnavailable."""
+        left = self._producer.flush(self._timeout)
+        self._raise_failure()
+        if left:
+            raise self._connection.unavailable("waiting for acknowledgements")
+
+    def close(self) -> None:
+        self.flush()
+
+    def __enter__(self) -> EventProducer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._producer.purge()
+            self._producer.flush(1)
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None and self._failed is None:
+            self._failed = error
+
+    def _raise_failure(self) -> None:
+        if self._failed is not None:
+            raise self._connection.unavailable("writing", self._failed)

@@ -1,0 +1,33 @@
+"""Sends single messages, each stored before the call returns: for work where what is next rests on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from streams.kafka.connection import Connection
+from streams.kafka.producer import EventProducer
+
+
+@dataclass(frozen=True)
+class _Uncompressed(Connection):
+    def client(self, **more: object) -> dict[str, object]:
+        # Faust reads with aiokafka, which opens lz4 only with one more library; these messages are few and sealed.
+        return super().client(**more) | {"compression.type": "none"}
+
+
+@contextmanager
+def sender(connection: Connection) -> Iterator[Callable[[str, bytes, bytes], None]]:
+    """Give `send(topic, message, key)`, safe from several threads. `send` raises BrokerUnavailable."""
+    lock = threading.Lock()
+    plain = _Uncompressed(connection.bootstrap, connection.options)
+    with EventProducer(plain, linger_ms=0) as producer:
+
+        def send(topic: str, message: bytes, key: bytes) -> None:
+            with lock:
+                producer.send(topic, message, key=key)
+                producer.flush()
+
+        yield send

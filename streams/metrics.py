@@ -1,0 +1,47 @@
+"""Every metric innsyn exports: name, unit and meaning in one place. No label ever holds an identifier."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class TagMetrics:
+    """What a tagger counts. One instance for each worker, on the registry given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.consumed = Counter("innsyn_messages_consumed", "Messages read.", ["topic"], registry=registry)
+        self.tagged = Counter("innsyn_events_tagged", "Events in the index.", ["topic"], registry=registry)
+        self.rows = Counter("innsyn_rows_written", "Lineage rows written.", ["topic"], registry=registry)
+        self.no_subject = Counter(
+            "innsyn_events_without_subject", "Events that name nobody.", ["topic"], registry=registry
+        )
+        self.dead = Counter(
+            "innsyn_dead_letters", "Messages set aside.", ["topic", "reason"], registry=registry
+        )
+        self.lost = Counter(
+            "innsyn_offsets_lost",
+            "Offsets removed by Kafka's retention before they were read.",
+            ["topic"],
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "innsyn_batches_fenced", "Writes refused: partition taken over.", registry=registry
+        )
+        self.retries = Counter(
+            "innsyn_index_retries", "Writes repeated: index did not answer.", registry=registry
+        )
+        self.lag = Gauge("innsyn_lag_messages", "Messages not read yet.", ["topic"], registry=registry)
+        self.decode_seconds = Histogram(
+            "innsyn_batch_tag_seconds", "Decode and tag of one batch.", registry=registry, buckets=_SECONDS
+        )
+        self.write_seconds = Histogram(
+            "innsyn_batch_write_seconds", "Index write of one batch.", registry=registry, buckets=_SECONDS
+        )
+        self.visible_seconds = Histogram(
+            "innsyn_event_visible_seconds",
+            "From a batch's oldest message's Kafka time until answers show it.",
+            registry=registry,
+            buckets=_SECONDS,
+        )

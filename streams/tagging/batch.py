@@ -1,0 +1,245 @@
+"""One batch of messages becomes one index write: decode, tag, and account for every offset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.errors import DecodeError
+from schemas.records import RecordSchema
+from schemas.tags import TagSet
+from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange
+from streams.kafka.consumer import Gap, Partition, TopicBatch
+from streams.kafka.deadletters import DeadMessage
+from streams.tagging.decode import ColumnDecoder
+from streams.tagging.frames import Framed, split
+from streams.tagging.tag import Coordinates, Tagged, Tagger
+
+# Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
+LARGEST_EVENT = 1024 * 1024
+
+Resolve = Callable[[bytes, str], RecordSchema]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A write, ready: the batch for the index and the payloads for the dead-letter topic."""
+
+    batch: LineageBatch
+    dead: Sequence[DeadMessage] = ()
+    oldest_ms: int = -1
+
+    @property
+    def next_offsets(self) -> dict[Partition, int]:
+        offsets: dict[Partition, int] = {}
+        for item in self.batch.ranges:
+            key = (item.topic, item.partition)
+            offsets[key] = max(offsets.get(key, 0), item.last_offset + 1)
+        return offsets
+
+    def without(self, partitions: Iterable[Partition]) -> Prepared:
+        """The same without what came from these partitions."""
+        gone = set(partitions)
+        keep = np.ones(self.batch.rows.num_rows, np.bool_)
+        for topic, number in gone:
+            same_topic = pc.equal(self.batch.rows["topic"].cast(pa.string()), topic).to_numpy()
+            keep &= ~(same_topic & (self.batch.rows["partition"].to_numpy() == number))
+        dead = [item for item in self.dead if (item.row.topic, item.row.partition) not in gone]
+        ranges = [item for item in self.batch.ranges if (item.topic, item.partition) not in gone]
+        rows = self.batch.rows.filter(pa.array(keep))
+        batch = replace(self.batch, rows=rows, dead=[item.row for item in dead], ranges=ranges)
+        return replace(self, batch=batch, dead=dead)
+
+
+class Preparer:
+    """Turns topic batches into writes. `expected` maps each topic to the name of its record."""
+
+    def __init__(self, tagger: Tagger, resolve: Resolve, expected: Mapping[str, str]) -> None:
+        self._tagger = tagger
+        self._resolve = resolve
+        self._expected = expected
+        self._decoders: dict[RecordSchema, ColumnDecoder] = {}
+
+    def prepare(
+        self,
+        batches: Sequence[TopicBatch],
+        gaps: Sequence[Gap],
+        epochs: Mapping[Partition, int],
+        now: datetime,
+    ) -> Prepared:
+        """Everything of the batches whose partition is in `epochs`; the rest is somebody else's now.
+
+        `resolve` may wait, and raises Unavailable to give the whole batch up.
+        """
+        tables: list[pa.Table] = []
+        tag_sets: list[TagSet] = []
+        dead: list[DeadMessage] = []
+        ranges = [
+            OffsetRange(
+                gap.topic,
+                gap.partition,
+                gap.first,
+                gap.next - 1,
+                epochs[gap.topic, gap.partition],
+                lost=gap.next - gap.first,
+            )
+            for gap in gaps
+            if (gap.topic, gap.partition) in epochs
+        ]
+        for batch in (_owned(item, epochs) for item in batches):
+            if not batch.values:
+                continue
+            done = self._topic(batch, epochs, now)
+            tables.append(done.batch.rows)
+            tag_sets.extend(done.batch.tag_sets)
+            dead.extend(done.dead)
+            ranges.extend(done.batch.ranges)
+        rows = pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()
+        oldest = min((item.oldest_ms for item in batches if item.oldest_ms > 0), default=-1)
+        return Prepared(LineageBatch(rows, tag_sets, [item.row for item in dead], ranges), dead, oldest)
+
+    def _topic(self, batch: TopicBatch, epochs: Mapping[Partition, int], now: datetime) -> Prepared:
+        bad: dict[int, tuple[str, str]] = {}
+        messages, positions, tombstones = _readable(batch, bad)
+        frames = split(messages)
+        for at, reason in frames.bad.items():
+            bad[int(positions[at])] = (reason, "")
+        parts: list[Tagged] = []
+        subjects = np.zeros(len(batch.values), np.int64)
+        events = np.zeros(len(batch.values), np.bool_)
+        for group in frames.groups:
+            where = positions[group.positions]
+            tagged = self._group(batch, group, where)
+            if isinstance(tagged, str):
+                bad |= {int(position): (tagged, group.prefix.hex()) for position in where}
+                continue
+            parts.append(tagged)
+            bad |= {int(where[at]): (reason, group.prefix.hex()) for at, reason in tagged.bad.items()}
+            events[where] = True
+            subjects[where] = tagged.subjects
+        events[list(bad)] = False
+        dead = [_dead(batch, position, *why, now) for position, why in sorted(bad.items())]
+        ranges = _ranges(batch, epochs, events, subjects, set(bad), tombstones)
+        tag_sets = [tags for part in parts for tags in part.tag_sets]
+        return Prepared(LineageBatch(_table(batch.topic, parts), tag_sets, (), ranges), dead)
+
+    def _group(self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any]) -> Tagged | str:
+        """Tagged rows of one writer schema, or the reason why all of it is dead."""
+        try:
+            record = self._resolve(group.prefix, self._expected[batch.topic])
+        except DecodeError as error:
+            return error.reason
+        decoder = self._decoders.get(record)
+        if decoder is None:
+            decoder = self._decoders[record] = ColumnDecoder(record, self._tagger.wanted(record))
+        at = Coordinates(batch.partition[where], batch.offset[where])
+        return self._tagger.tag(record, batch.topic, decoder.decode(group.bodies), at)
+
+
+def _owned(batch: TopicBatch, epochs: Mapping[Partition, int]) -> TopicBatch:
+    """Without the messages of partitions that were revoked after they were fetched."""
+    numbers = [int(number) for number in np.unique(batch.partition)]
+    foreign = [number for number in numbers if (batch.topic, number) not in epochs]
+    if not foreign:
+        return batch
+    keep = np.flatnonzero(~np.isin(batch.partition, foreign))
+    values = [batch.values[int(at)] for at in keep]
+    return replace(batch, values=values, partition=batch.partition[keep], offset=batch.offset[keep])
+
+
+def _readable(
+    batch: TopicBatch, bad: dict[int, tuple[str, str]]
+) -> tuple[list[bytes], np.ndarray[Any, np.dtype[np.int64]], int]:
+    """Messages with a plausible size, their positions, and how many tombstones there were."""
+    messages = [value for value in batch.values if value is not None]
+    if len(messages) == len(batch.values) and max(map(len, messages)) <= LARGEST_EVENT:
+        return messages, np.arange(len(messages)), 0
+    messages.clear()
+    positions: list[int] = []
+    tombstones = 0
+    for position, value in enumerate(batch.values):
+        if value is None:
+            tombstones += 1
+        elif len(value) > LARGEST_EVENT:
+            bad[position] = ("oversized", "")
+        else:
+            messages.append(value)
+            positions.append(position)
+    return messages, np.array(positions, np.int64), tombstones
+
+
+def _table(topic: str, parts: Sequence[Tagged]) -> pa.Table:
+    """Rows of one topic as an Arrow table of ROW_SCHEMA."""
+    joined = {
+        name: np.concatenate([chunk for part in parts for chunk in part.rows[name]])
+        for name in (parts[0].rows if parts else ())
+        if any(part.rows[name] for part in parts)
+    }
+    if not joined:
+        return ROW_SCHEMA.empty_table()
+    count = len(joined["offset"])
+    tokens = pa.py_buffer(np.ascontiguousarray(joined["token"]))
+    columns = {
+        "token": pa.Array.from_buffers(ROW_SCHEMA.field("token").type, count, [None, tokens]),
+        "topic": pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([topic])),
+    }
+    columns |= {name: pa.array(joined[name]) for name in ("partition", "offset", "role", "tag_set", "port")}
+    columns["event_time"] = pa.array(joined["event_time"].astype("datetime64[ms]"))
+    return pa.Table.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
+
+
+def _dead(batch: TopicBatch, position: int, reason: str, schema_key: str, now: datetime) -> DeadMessage:
+    payload = batch.values[position] or b""
+    row = DeadRow(
+        batch.topic,
+        int(batch.partition[position]),
+        int(batch.offset[position]),
+        reason,
+        schema_key,
+        len(payload),
+        now,
+    )
+    return DeadMessage(row, payload)
+
+
+def _ranges(
+    batch: TopicBatch,
+    epochs: Mapping[Partition, int],
+    events: np.ndarray[Any, Any],
+    subjects: np.ndarray[Any, Any],
+    bad: set[int],
+    tombstones: int,
+) -> list[OffsetRange]:
+    """One range for each partition of the batch, adding up to all its messages."""
+    is_bad = np.zeros(len(batch.values), np.bool_)
+    is_bad[list(bad)] = True
+    empty = (
+        np.array([value is None for value in batch.values])
+        if tombstones
+        else np.zeros(len(batch.values), np.bool_)
+    )
+    ranges = []
+    for number in np.unique(batch.partition):
+        mine = batch.partition == number
+        offsets = batch.offset[mine]
+        ranges.append(
+            OffsetRange(
+                batch.topic,
+                int(number),
+                int(offsets.min()),
+                int(offsets.max()),
+                epochs[batch.topic, int(number)],
+                events=int(events[mine].sum()),
+                rows=int(subjects[mine].sum()),
+                dead=int(is_bad[mine].sum()),
+                no_subject=int((events[mine] & (subjects[mine] == 0)).sum()),
+                tombstones=int(empty[mine].sum()),
+            )
+        )
+    return ranges

@@ -1,0 +1,259 @@
+"""The tagger: from source topics into the lineage index, every event exactly once in every answer.
+
+The order of the steps is what makes a crash at any point harmless:
+
+1. take a batch, from where the ledger says (not from Kafka's committed offset);
+2. decode and tag it (pure);
+3. dead letters to their topic, acknowledged;
+4. rows and tag sets into the index;
+5. the ledger: these offsets are in;
+6. commit the offset to Kafka, which only lag tools look at.
+
+Dying before 5 means the batch is taken again, whole or with other edges: rows are identified by where they came from,
+so writing them again changes nothing. Steps 3 to 6 run in a second thread while the next batch is decoded.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from schemas.errors import DeadLetterCeiling, Fenced, IndexUnavailable, Unavailable, UnknownSchema
+from schemas.records import RecordSchema
+from sinks.ports import IndexWriter
+from streams.kafka.connection import Connection
+from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
+from streams.kafka.deadletters import DeadLetters
+from streams.metrics import TagMetrics
+from streams.tagging.batch import Prepared, Preparer
+from streams.tagging.tag import Tagger
+from streams.tagging.writers import WriterSchemas
+
+log = structlog.get_logger()
+
+_IDLE_SECONDS = 0.05
+_RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_CEILING_WINDOW = 10_000
+_COLLECT_EVERY = 50
+
+
+@dataclass(frozen=True)
+class TagLimits:
+    """How a tagger batches, waits and gives up. See the settings of the same names."""
+
+    batch_events: int = 65_536
+    batch_seconds: float = 0.5
+    dead_letter_ratio: float = 0.5
+    dead_letter_floor: int = 1_000
+    unknown_schema_seconds: float = 30.0
+    index_retry_seconds: float = 300.0
+
+
+class TagWorker:
+    """One tagger. `run` blocks until `stop` is set or something final happens; an instance runs once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        topics: Mapping[str, str],
+        *,
+        tagger: Tagger,
+        schemas: WriterSchemas,
+        index: IndexWriter,
+        dead_letters: DeadLetters,
+        metrics: TagMetrics,
+        clock: Callable[[], datetime],
+        worker: str,
+        limits: TagLimits | None = None,
+        member: str | None = None,
+    ) -> None:
+        """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
+        `member`: see `SourceConsumer`."""
+        self._limits = limits or TagLimits()
+        self._index = index
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._clock = clock
+        self._worker = worker
+        self._schemas = schemas
+        self._preparer = Preparer(tagger, self._resolve, topics)
+        self._epochs: dict[Partition, int] = {}
+        self._window: deque[tuple[int, int]] = deque()
+        self._held: list[TopicBatch] = []
+        self._in_flight: Future[None] | None = None
+        self._stop = threading.Event()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
+        self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
+            connection, group, sorted(topics), start=self._claim, gone=self._release, member=member
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Tag until `stop`. Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable."""
+        self._stop = stop
+        collecting = gc.isenabled()
+        # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
+        gc.disable()
+        consumer = self._open()
+        try:
+            batches = 0
+            while not stop.is_set():
+                if self._step(consumer):
+                    batches += 1
+                    if batches % _COLLECT_EVERY == 0:
+                        gc.collect(1)
+            self._settle(consumer)
+        finally:
+            consumer.close()
+            self._writer.shutdown(wait=True)
+            if collecting:
+                gc.enable()
+
+    def _step(self, consumer: SourceConsumer) -> bool:
+        """One turn: take, decode, hand over. False when there was nothing to take."""
+        taken, self._held = self._held, []
+        count = sum(len(item.values) for item in taken)
+        deadline = time.monotonic() + self._limits.batch_seconds
+        while count < self._limits.batch_events and not self._stop.is_set():
+            # 1. take
+            got = consumer.poll(self._limits.batch_events - count, _IDLE_SECONDS)
+            taken.extend(got)
+            count += sum(len(item.values) for item in got)
+            if not got and (not count or self._in_flight is None):
+                break
+            if time.monotonic() > deadline:
+                break
+        gaps = consumer.take_gaps()
+        if not count and not gaps:
+            self._settle(consumer)
+            return False
+        # 2. decode and tag
+        started = time.perf_counter()
+        prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
+        self._metrics.decode_seconds.observe(time.perf_counter() - started)
+        self._check_ceiling(prepared)
+        self._settle(consumer)
+        if prepared.batch.ranges:
+            self._in_flight = self._writer.submit(self._store, prepared, consumer)
+        return True
+
+    def _store(self, prepared: Prepared, consumer: SourceConsumer) -> None:
+        """Steps 3 to 6, in the writer's thread. Repeats what did not reach the index."""
+        started = time.perf_counter()
+        stored = self._repeat(prepared)
+        consumer.commit(stored.next_offsets)
+        self._metrics.write_seconds.observe(time.perf_counter() - started)
+        self._count(stored)
+
+    def _repeat(self, prepared: Prepared) -> Prepared:
+        """Write until it is written; what was taken over by another worker is dropped."""
+        began = time.monotonic()
+        for attempt in range(10_000):
+            try:
+                self._dead_letters.send(prepared.dead)
+                self._index.write(prepared.batch, self._clock())
+                return prepared
+            except Fenced:
+                self._metrics.fenced.inc()
+                prepared = prepared.without(self._lost(prepared))
+            except IndexUnavailable as error:
+                if time.monotonic() - began > self._limits.index_retry_seconds or self._stop.is_set():
+                    raise
+                self._metrics.retries.inc()
+                log.warning("index.retry", attempt=attempt, error=str(error))
+                self._stop.wait(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+        raise IndexUnavailable("the index refused the same batch 10,000 times; see `innsyn doctor`")
+
+    def _lost(self, prepared: Prepared) -> list[Partition]:
+        mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}
+        newest = self._index.epochs(list(mine))
+        return [partition for partition, epoch in mine.items() if newest.get(partition, 0) > epoch]
+
+    def _settle(self, consumer: SourceConsumer) -> None:
+        """Wait for the write in flight; meanwhile fetching pauses and the group is served."""
+        paused = False
+        while (future := self._in_flight) is not None:
+            done, _ = wait_for([future], timeout=1.0)
+            if done:
+                self._in_flight = None
+                future.result()
+            elif not paused:
+                consumer.pause()
+                paused = True
+            else:
+                # Partitions assigned meanwhile are not paused: what they bring is kept for the next turn.
+                self._held.extend(consumer.poll(1, 0))
+        if paused:
+            consumer.resume()
+
+    def _claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Newly ours: fence whoever had them, then go on where the ledger ends."""
+        self._finish_write()
+        claimed = self._index.claim(partitions, self._worker, self._clock())
+        self._epochs |= claimed
+        log.info("partitions.claimed", worker=self._worker, count=len(claimed))
+        return self._index.positions(partitions)
+
+    def _release(self, partitions: Sequence[Partition]) -> None:
+        """No longer ours: what is being written still counts (the ledger will say so), nothing more is begun."""
+        self._finish_write()
+        for partition in partitions:
+            self._epochs.pop(partition, None)
+
+    def _finish_write(self) -> None:
+        if self._in_flight is not None:
+            wait_for([self._in_flight])
+
+    def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
+        """The writer schema. One that is unknown may be registered in a moment: waited for, then parked."""
+        deadline = time.monotonic() + self._limits.unknown_schema_seconds
+        while True:
+            try:
+                return self._schemas.resolve(prefix, expected)
+            except (UnknownSchema, Unavailable) as error:
+                final = isinstance(error, UnknownSchema) and (
+                    time.monotonic() >= deadline or not self._schemas.may_learn(prefix)
+                )
+                if final or self._stop.is_set():
+                    raise
+                log.warning("schema.waiting", schema=prefix.hex(), error=str(error))
+                self._stop.wait(min(1.0, self._limits.unknown_schema_seconds / 10))
+
+    def _check_ceiling(self, prepared: Prepared) -> None:
+        """Stop before anything of the batch is written: mended, the same offsets are read again."""
+        dead = len(prepared.dead)
+        self._window.append((sum(item.events for item in prepared.batch.ranges), dead))
+        while sum(map(sum, self._window)) - sum(self._window[0]) >= _CEILING_WINDOW:
+            self._window.popleft()
+        good, bad = (sum(column) for column in zip(*self._window, strict=True))
+        if bad > self._limits.dead_letter_floor and bad / (good + bad) > self._limits.dead_letter_ratio:
+            row = prepared.dead[0].row if prepared.dead else None
+            where = f"first here: {row.topic}/{row.partition}/{row.offset}, {row.reason}" if row else ""
+            raise DeadLetterCeiling(
+                f"{bad:,} of the last {good + bad:,} messages are unreadable ({where}); more likely a bad deploy than "
+                "bad events: mend the producer or the schema and start again, or raise INNSYN_DEAD_LETTER_RATIO"
+            )
+
+    def _count(self, stored: Prepared) -> None:
+        metrics = self._metrics
+        for item in stored.batch.ranges:
+            seen = item.events + item.dead + item.tombstones
+            metrics.consumed.labels(item.topic).inc(seen)
+            metrics.tagged.labels(item.topic).inc(item.events)
+            metrics.rows.labels(item.topic).inc(item.rows)
+            metrics.no_subject.labels(item.topic).inc(item.no_subject)
+            metrics.lost.labels(item.topic).inc(item.lost)
+        for message in stored.dead:
+            metrics.dead.labels(message.row.topic, message.row.reason).inc()
+        if stored.oldest_ms > 0:
+            age = self._clock().timestamp() - stored.oldest_ms / 1000
+            metrics.visible_seconds.observe(max(0.0, age))

@@ -1,0 +1,115 @@
+"""Services of the API on an index in memory, with a person in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from prometheus_client import CollectorRegistry, Counter
+
+from console.api.services import Services
+from schemas.catalogue import load_catalogue
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.tags import tag_set
+from schemas.tokens import IdentifierKind, Role
+from sinks.clickhouse.requests import RequestEvent
+from sinks.memory import MemoryIndex
+from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
+from streams.rights.service import RightsService
+
+TOKEN = "an-invented-token-for-tests"
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+EMAIL = "kari nordmann@example.no"
+"""A value with a space in it: nothing may cut it, and nothing may echo it."""
+EVENTS = {
+    "web.visits": ("WebVisit", 3),
+    "billing.invoices": ("Invoice", 1),
+    "provisioning.equipment": ("Equipment", 1),
+}
+TOTAL = sum(count for _, count in EVENTS.values())
+
+
+class Ledger:
+    """Events of requests in a list. Contract: `streams.rights.service.Ledger`."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, list[RequestEvent]] = {}
+
+    def append(
+        self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
+    ) -> bool:
+        events = self.stored.setdefault(request_id, [])
+        if any(event.sequence == sequence for event in events):
+            return False
+        events.append(RequestEvent(request_id, sequence, kind, occurred_at, json.loads(json.dumps(content))))
+        return True
+
+    def events(self, request_id: str) -> list[RequestEvent]:
+        return self.stored.get(request_id, [])
+
+    def requests(self) -> dict[str, list[RequestEvent]]:
+        return self.stored
+
+
+def fill(index: IndexWriter, keyring: Keyring) -> None:
+    """Write EVENTS of the person with EMAIL."""
+    tokenizer = keyring.tokenizer()
+    version = load_catalogue().version
+    token = tokenizer.token(IdentifierKind.EMAIL, EMAIL)
+    for topic, (record, count) in EVENTS.items():
+        tags = tag_set(
+            load_records()[record], topic, "owner", catalogue_version=version, key_id=tokenizer.key_id
+        )
+        rows = [
+            {
+                "token": token,
+                "topic": topic,
+                "partition": 0,
+                "offset": offset,
+                "role": ROLE_CODES[Role.OWNER],
+                "tag_set": tags.id,
+                "event_time": datetime(2026, 5, 1, offset, tzinfo=UTC).replace(tzinfo=None),
+                "port": 0,
+            }
+            for offset in range(count)
+        ]
+        index.write(LineageBatch(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), [tags]), NOW)
+
+
+def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
+    """Five unreadable messages of one partition, as `console.session.Reading.dead_letters` gives them."""
+    row = {"reason": "cut_short", "schema_key": "c301", "payload_bytes": 9, "seen_at": NOW}
+    known = [{"topic": "web.visits", "partition": 0, "offset": offset, **row} for offset in range(5)]
+    return [item for item in known if (item["topic"], item["partition"], item["offset"]) > after][:limit]
+
+
+def services(keys: Path, **other: Any) -> Services:
+    """Services with the person in them; any of them can be another one."""
+    keyring = Keyring(keys)
+    index = MemoryIndex()
+    fill(index, keyring)
+    metrics = CollectorRegistry()
+    Counter("innsyn_tagged_events", "Events tagged.", registry=metrics).inc(7)
+    given: dict[str, Any] = {
+        "reader": index,
+        "tokenizer": keyring.tokenizer(),
+        "catalogue": load_catalogue(),
+        "rights": rights(index, keyring),
+        "metrics": metrics,
+        "clock": lambda: NOW,
+        "token": TOKEN,
+        "dead_letters": letters,
+    }
+    return Services(**given | other)
+
+
+def rights(index: MemoryIndex, keyring: Keyring) -> RightsService:
+    """The real workflow on a ledger in memory, with nobody at the other end of Kafka; ids are all alike."""
+    return RightsService(
+        Ledger(), index, index, keyring, load_catalogue(), lambda *_: None, lambda: NOW, lambda n: b"\x01" * n
+    )
