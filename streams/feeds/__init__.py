@@ -1,0 +1,1 @@
+"""Log files that already exist, turned into events."""

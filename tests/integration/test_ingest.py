@@ -1,0 +1,214 @@
+"""From log files to a topic of a real broker, each line exactly once."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from schemas.errors import BrokerUnavailable, FeedError
+from streams.feeds import checkpoint as checkpoints
+from streams.feeds.feed import Feed, find_feed
+from streams.feeds.ingest import FEED_HEADER, LINE_HEADER, Report, ingest
+from streams.feeds.source import Source, check_source
+from streams.kafka.connection import Connection
+from streams.kafka.producer import EventProducer
+from streams.kafka.tail import Tail
+
+pytestmark = pytest.mark.kafka
+LINES = 2_000
+BAD_LINES = {7, 1_003}
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def feed(kafka_bootstrap: str) -> Feed:
+    """combined, on a topic of its own with three partitions."""
+    return on_new_topic(kafka_bootstrap)
+
+
+@pytest.fixture
+def source(tmp_path: Path, feed: Feed) -> Source:
+    """A gzip file of 2,000 lines, two of them unreadable."""
+    file = tmp_path / "access.log.gz"
+    file.write_bytes(gzip.compress("".join(map(log_line, range(1, LINES + 1))).encode()))
+    return check_source(str(file), feed, io.BytesIO())
+
+
+def on_new_topic(bootstrap: str) -> Feed:
+    found = find_feed("combined")
+    name = f"test.ingest.{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.create_topics([NewTopic(name, 3, 1)]).values():
+        future.result(30)
+    return Feed(found.format, found.record, found.topic.model_copy(update={"name": name}), found.reader)
+
+
+def log_line(number: int) -> str:
+    if number in BAD_LINES:
+        return "no log line\n"
+    clock = f"{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}"
+    return f'192.0.2.{number % 250} - - [02/Mar/2026:{clock} +0100] "GET /{number} HTTP/1.1" 200 1 "-" "curl/8"\n'
+
+
+class MortalProducer(EventProducer):
+    """Dies instead of the send after `life` others, which the broker has by then: acknowledged, in no checkpoint."""
+
+    life = 0
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+        partition: int = -1,
+    ) -> None:
+        if self.life == 0:
+            self.flush()
+            raise Killed
+        self.life -= 1
+        super().send(topic, value, key=key, headers=headers, timestamp_ms=timestamp_ms, partition=partition)
+
+
+def run(
+    bootstrap: str, feed: Feed, source: Source, folder: Path, *, again: bool = False, die_after: int = 10_000
+) -> Report:
+    """One `innsyn ingest`; the process ends after `die_after` sends."""
+    connection = Connection(bootstrap)
+    producer = MortalProducer(connection)
+    producer.life = die_after
+    with Tail(connection, feed.topic.name) as tail, producer:
+        return ingest(source, feed, producer, tail, folder, again=again, batch_lines=300)
+
+
+def lines_in_topic(bootstrap: str, feed: Feed) -> Counter[int]:
+    with Tail(Connection(bootstrap), feed.topic.name) as tail:
+        found = map(dict, tail.headers(tail.start_offsets(), tail.end_offsets()))
+        return Counter(int(headers[LINE_HEADER] or 0) for headers in found)
+
+
+def expected(times: int = 1) -> Counter[int]:
+    return Counter({number: times for number in range(1, LINES + 1) if number not in BAD_LINES})
+
+
+def test_every_line_arrives_once_and_a_second_run_sends_nothing(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """A whole run sends all readable lines; the next says that it was done, also under another name."""
+    report = run(kafka_bootstrap, feed, source, tmp_path)
+    assert (report.read, report.sent, report.sent_now) == (LINES, LINES - 2, LINES - 2)
+    assert report.skipped["not_combined"].lines == tuple(sorted(BAD_LINES))
+    moved = Path(source.name).rename(tmp_path / "moved.gz")
+    again = run(kafka_bootstrap, feed, check_source(str(moved), feed, io.BytesIO()), tmp_path)
+    assert again.finished_before
+    assert (again.read, again.sent_now, again.skipped) == (LINES, 0, report.skipped)
+    assert lines_in_topic(kafka_bootstrap, feed) == expected()
+
+
+@pytest.mark.parametrize("after", [1, 298, 299, 750, 1_997])
+def test_a_killed_run_is_resumed_without_loss_or_repeat(
+    after: int, kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """Whatever was acknowledged after the last checkpoint is found in the topic, even by the third run."""
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run(kafka_bootstrap, feed, source, tmp_path, die_after=min(after, 998))
+    report = run(kafka_bootstrap, feed, source, tmp_path)
+    assert lines_in_topic(kafka_bootstrap, feed) == expected()
+    assert (report.read, report.sent) == (LINES, LINES - 2)
+    assert report.skipped["not_combined"].lines == tuple(sorted(BAD_LINES))
+    assert report.resumed_after + report.found > 0
+    assert report.sent_now == LINES - 2 - 2 * min(after, 998)
+
+
+def test_messages_of_other_feeds_are_not_taken_for_ours(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """Line numbers count only together with the feed's id."""
+    with pytest.raises(Killed):
+        run(kafka_bootstrap, feed, source, tmp_path, die_after=10)
+    with EventProducer(Connection(kafka_bootstrap)) as producer:
+        headers = [(FEED_HEADER, b"0" * 16), (LINE_HEADER, b"1500")]
+        producer.send(feed.topic.name, b"", headers=headers)
+    assert run(kafka_bootstrap, feed, source, tmp_path).found == 10
+    assert lines_in_topic(kafka_bootstrap, feed) == expected() + Counter({1_500: 1})
+
+
+def test_again_sends_all_once_more_and_can_be_resumed(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """An interrupted --again goes on from where it was, not from what the first run sent."""
+    run(kafka_bootstrap, feed, source, tmp_path)
+    with pytest.raises(Killed):
+        run(kafka_bootstrap, feed, source, tmp_path, again=True, die_after=450)
+    report = run(kafka_bootstrap, feed, source, tmp_path)
+    assert not report.finished_before
+    assert report.sent_now == LINES - 2 - 450
+    assert lines_in_topic(kafka_bootstrap, feed) == expected(2)
+
+
+def test_a_topic_made_anew_is_noticed(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """A finished feed whose messages cannot be in the topic is not called finished."""
+    run(kafka_bootstrap, feed, source, tmp_path)
+    assert source.feed_id is not None
+    known = checkpoints.load(tmp_path, source.feed_id)
+    assert known is not None
+    beyond = {partition: offset + 1 for partition, offset in known.offsets.items()}
+    checkpoints.save(tmp_path, source.feed_id, known.model_copy(update={"offsets": beyond}))
+    with pytest.raises(FeedError, match="was made anew"):
+        run(kafka_bootstrap, feed, source, tmp_path)
+
+
+def test_a_topic_that_lost_the_tail_is_noticed(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """When retention took messages after the checkpoint, nobody can tell what was sent: the user decides."""
+    with pytest.raises(Killed):
+        run(kafka_bootstrap, feed, source, tmp_path, die_after=200)
+    with Tail(Connection(kafka_bootstrap), feed.topic.name) as tail:
+        ends = [TopicPartition(feed.topic.name, p, offset) for p, offset in tail.end_offsets().items()]
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    for future in admin.delete_records(ends).values():
+        future.result(30)
+    with pytest.raises(FeedError, match=r"no longer holds what .* after line 0 \(retention\).*--again"):
+        run(kafka_bootstrap, feed, source, tmp_path)
+
+
+def test_standard_input_is_sent_whole_each_time(kafka_bootstrap: str, feed: Feed, tmp_path: Path) -> None:
+    """A pipe has no identity: no checkpoint, no headers."""
+    text = "".join(map(log_line, range(1, 11))).encode()
+    for _ in range(2):
+        report = run(kafka_bootstrap, feed, check_source("-", feed, io.BytesIO(text)), tmp_path)
+        assert (report.read, report.sent, report.feed_id) == (10, 9, None)
+    assert list(tmp_path.iterdir()) == []
+    with Tail(Connection(kafka_bootstrap), feed.topic.name) as tail:
+        assert [list(h) for h in tail.headers(tail.start_offsets(), tail.end_offsets())] == [[]] * 18
+
+
+@pytest.fixture
+def nowhere() -> Connection:
+    return Connection("127.0.0.1:1")
+
+
+def test_a_missing_broker_and_a_missing_topic_say_so(kafka_bootstrap: str, nowhere: Connection) -> None:
+    """Both are one line with what to do."""
+    with pytest.raises(BrokerUnavailable, match=r"has no topic test\.nowhere; `innsyn up`"):
+        Tail(Connection(kafka_bootstrap), "test.nowhere")
+    with pytest.raises(BrokerUnavailable, match="does not answer while looking for topics"):
+        Tail(nowhere, "web.visits", timeout_seconds=0.5)
