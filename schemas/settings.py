@@ -64,6 +64,9 @@ class Settings(BaseSettings):
 
     tag_batch_events: int = Field(65_536, ge=1, le=1_000_000, description="Most messages in one batch.")
     tag_batch_seconds: float = Field(0.5, gt=0, description="Longest wait for a batch to fill, seconds.")
+    tag_worker: str | None = Field(
+        None, description="Name this tagger keeps over restarts, so that it gets its partitions back at once."
+    )
     tag_group: str = Field("innsyn-tagger", description="Consumer group of the taggers.")
     dead_letter_ratio: float = Field(
         0.5,
@@ -77,6 +80,8 @@ class Settings(BaseSettings):
     unknown_schema_wait_seconds: float = Field(
         30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."
     )
+
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port of /metrics of `innsyn tag`; 0: none.")
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)

@@ -83,7 +83,9 @@ class ClickHouse:
     def insert(self, table: str, rows: pa.Table) -> None:
         """Append rows; returns when they are on disk. Not repeated here: the caller owns the retry."""
         with self._errors(f"writing {table}"):
-            self._client().insert_arrow(table, rows, settings=dict(INSERT_SETTINGS))
+            # One dictionary for all chunks: Arrow's file format cannot hold another later on.
+            whole = rows.unify_dictionaries().combine_chunks()
+            self._client().insert_arrow(table, whole, settings=dict(INSERT_SETTINGS))
 
     def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Append a few rows given as Python values."""

@@ -29,7 +29,8 @@ class TopicBatch:
     values: Sequence[bytes | None]
     partition: npt.NDArray[np.int32]
     offset: npt.NDArray[np.int64]
-    oldest_ms: int  # smallest Kafka time among the first messages of each chunk; -1 unknown
+    oldest_ms: int  # Kafka's time of the first message; -1 unknown
+    size: int  # bytes of all values
 
     def __repr__(self) -> str:
         return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
@@ -137,6 +138,17 @@ class SourceConsumer:
                 behind[item.topic] = behind.get(item.topic, 0) + max(0, high - item.offset)
         return behind
 
+    def at_end(self) -> bool:
+        """Whether partitions are ours and none of them has a message that was not handed out."""
+        mine = self._consumer.assignment()
+        if not mine:
+            return False
+        for item in self._consumer.position(mine):
+            low, high = self._consumer.get_watermark_offsets(item, timeout=10)
+            if max(item.offset, low) < high:
+                return False
+        return True
+
     def close(self) -> None:
         """Leave the group; `gone` is called for what is still held."""
         self._consumer.close()
@@ -207,10 +219,12 @@ def _by_topic(messages: Sequence[Message]) -> list[TopicBatch]:
 def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
     count = len(messages)
     _, oldest = messages[0].timestamp()
+    values = [message.value() for message in messages]
     return TopicBatch(
         topic,
-        [message.value() for message in messages],
+        values,
         np.fromiter((message.partition() for message in messages), np.int32, count),
         np.fromiter((message.offset() for message in messages), np.int64, count),
         oldest,
+        sum(map(len, filter(None, values))),
     )

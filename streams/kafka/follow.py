@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from streams.kafka.connection import Connection
 
 _POLL_SECONDS = 0.2
+_SESSION_MS = 6_000
 # The topic may come later, a broker may come back: librdkafka goes on by itself.
 _PASSING = frozenset(
     {
@@ -47,6 +48,9 @@ def follow(
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            # A member that vanished keeps its partition this long; heartbeats are sent in the background.
+            session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=_SESSION_MS // 3,
             allow_auto_create_topics=True,
             topic_metadata_refresh_interval_ms=5_000,
             log_level=2,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 
@@ -20,14 +21,29 @@ class _Uncompressed(Connection):
 
 @contextmanager
 def sender(connection: Connection) -> Iterator[Callable[[str, bytes, bytes], None]]:
-    """Give `send(topic, message, key)`, safe from several threads. `send` raises BrokerUnavailable."""
+    """Give `send(topic, message, key)`, safe from several threads.
+
+    `send` raises BrokerUnavailable; it may be called again, and what failed is not sent behind the caller's back.
+    """
     lock = threading.Lock()
     plain = _Uncompressed(connection.bootstrap, connection.options)
-    with EventProducer(plain, linger_ms=0) as producer:
+    producer: EventProducer | None = None
 
-        def send(topic: str, message: bytes, key: bytes) -> None:
-            with lock:
+    def send(topic: str, message: bytes, key: bytes) -> None:
+        nonlocal producer
+        with lock:
+            producer = producer or EventProducer(plain, linger_ms=0)
+            try:
                 producer.send(topic, message, key=key)
                 producer.flush()
+            except BrokerUnavailable as error:
+                # A producer that failed once refuses all that follows: the next call gets a new one.
+                producer.__exit__(type(error), error, error.__traceback__)
+                producer = None
+                raise
 
+    try:
         yield send
+    finally:
+        if producer is not None:
+            producer.close()

@@ -16,6 +16,7 @@ from schemas.topics import Topic
 from streams.kafka.connection import Connection
 
 _TIMEOUT = 15.0
+_LOOK_TIMEOUT = 5.0
 # A dead letter carries a whole message, sealed, so it outgrows the broker's usual limit of 1 MiB.
 _DEAD_LETTER_BYTES = 17 * 1024 * 1024
 
@@ -90,7 +91,7 @@ def _config(topic: Topic, dead_letters: bool) -> dict[str, str]:
 
 def _partitions(connection: Connection, admin: AdminClient) -> Mapping[str, int]:
     try:
-        listed = admin.list_topics(timeout=_TIMEOUT).topics
+        listed = admin.list_topics(timeout=_LOOK_TIMEOUT).topics
     except KafkaException as error:
         raise connection.unavailable("listing topics", error.args[0]) from None
     return {name: len(topic.partitions) for name, topic in listed.items() if topic.error is None}

@@ -41,6 +41,8 @@ from streams.tagging.writers import WriterSchemas
 log = structlog.get_logger()
 
 _IDLE_SECONDS = 0.05
+# Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
+_LARGEST_BATCH = 256 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _CEILING_WINDOW = 10_000
 _COLLECT_EVERY = 50
@@ -76,9 +78,13 @@ class TagWorker:
         worker: str,
         limits: TagLimits | None = None,
         member: str | None = None,
+        replay: bool = False,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
-        `member`: see `SourceConsumer`."""
+
+        `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says.
+        """
+        self._replay = replay
         self._limits = limits or TagLimits()
         self._index = index
         self._dead_letters = dead_letters
@@ -97,8 +103,8 @@ class TagWorker:
             connection, group, sorted(topics), start=self._claim, gone=self._release, member=member
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Tag until `stop`. Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable."""
+    def run(self, stop: threading.Event, *, until_end: bool = False) -> None:
+        """Tag until `stop`; with `until_end`, until everything that is there now is in. Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable."""
         self._stop = stop
         collecting = gc.isenabled()
         # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
@@ -107,7 +113,10 @@ class TagWorker:
         try:
             batches = 0
             while not stop.is_set():
-                if self._step(consumer):
+                if not self._step(consumer):
+                    if until_end and consumer.at_end():
+                        break
+                else:
                     batches += 1
                     if batches % _COLLECT_EVERY == 0:
                         gc.collect(1)
@@ -122,15 +131,17 @@ class TagWorker:
         """One turn: take, decode, hand over. False when there was nothing to take."""
         taken, self._held = self._held, []
         count = sum(len(item.values) for item in taken)
+        size = 0
         deadline = time.monotonic() + self._limits.batch_seconds
         while count < self._limits.batch_events and not self._stop.is_set():
             # 1. take
             got = consumer.poll(self._limits.batch_events - count, _IDLE_SECONDS)
             taken.extend(got)
             count += sum(len(item.values) for item in got)
+            size += sum(item.size for item in got)
             if not got and (not count or self._in_flight is None):
                 break
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or size > _LARGEST_BATCH:
                 break
         gaps = consumer.take_gaps()
         if not count and not gaps:
@@ -140,6 +151,8 @@ class TagWorker:
         started = time.perf_counter()
         prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
         self._metrics.decode_seconds.observe(time.perf_counter() - started)
+        for topic, behind in consumer.lag().items():
+            self._metrics.lag.labels(topic).set(behind)
         self._check_ceiling(prepared)
         self._settle(consumer)
         if prepared.batch.ranges:
@@ -201,7 +214,7 @@ class TagWorker:
         claimed = self._index.claim(partitions, self._worker, self._clock())
         self._epochs |= claimed
         log.info("partitions.claimed", worker=self._worker, count=len(claimed))
-        return self._index.positions(partitions)
+        return {} if self._replay else self._index.positions(partitions)
 
     def _release(self, partitions: Sequence[Partition]) -> None:
         """No longer ours: what is being written still counts (the ledger will say so), nothing more is begun."""

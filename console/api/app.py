@@ -1,0 +1,32 @@
+"""The HTTP API, put together from its services."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from fastapi import FastAPI
+
+from console.api import health, lineage, problems, requests, rules
+from console.api.guard import Guard
+from console.api.services import Services
+from schemas.errors import SettingsError
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application. Each call makes an independent one. Raises SettingsError for a token that can be guessed."""
+    if len(services.token) < 16:
+        raise SettingsError("INNSYN_API_TOKEN: has fewer than 16 characters; set a longer one")
+    # The interactive pages load scripts from elsewhere: only the description itself is served.
+    app = FastAPI(
+        title="innsyn",
+        version=importlib.metadata.version("innsyn"),
+        summary="What is held about a person, where, why and until when.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for module in (lineage, requests, rules):
+        app.include_router(module.router(services), prefix="/v1", responses=problems.RESPONSES)
+    app.include_router(health.router(services))
+    app.add_middleware(Guard, token=services.token)
+    return app

@@ -1,0 +1,164 @@
+"""Bodies of the API. No model shows a personal value in its repr, and none refuses one by quoting it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from schemas.policy import RetentionAnchors
+from schemas.tokens import IdentifierKind
+
+Text = Annotated[str, Field(min_length=1, max_length=64)]
+Names = Annotated[list[Text], Field(max_length=100)]
+Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
+
+
+class Body(BaseModel):
+    """What every body that comes in has: no other fields, no value in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Identifier(Body):
+    """One identifier of the person. `at` and `port` limit an address to who used it at that second, on that port."""
+
+    kind: IdentifierKind
+    value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
+    at: AwareDatetime | None = None
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
+
+Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
+
+
+class Anchors(Body):
+    """Days on which retention clocks started, as far as the case handler knows them."""
+
+    contract_end: date | None = None
+    case_closed: date | None = None
+    need_end: date | None = None
+    invoice_settled: date | None = None
+    session_end: date | None = None
+    communication_end: date | None = None
+    withdrawal: date | None = None
+    delivery: date | None = None
+    order: date | None = None
+
+    def days(self) -> RetentionAnchors:
+        return RetentionAnchors(**dict(self))
+
+
+class Person(Body):
+    """Whom a question is about."""
+
+    identifiers: Identifiers
+    anchors: Anchors = Anchors()
+
+
+class LineageQuery(Person):
+    """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
+
+    since: AwareDatetime | None = Field(None, alias="from")
+    until: AwareDatetime | None = Field(None, alias="to")
+    categories: Names = []
+    purposes: Names = []
+    systems: Names = []
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class NewRequest(Person):
+    """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now."""
+
+    type: Right
+    reason: str | None = Field(None, max_length=4000, repr=False)
+    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
+    received_at: AwareDatetime | None = None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class LineageItem(_Answer):
+    """What one system holds with the same tags. `delete_after` None: that clock has not started."""
+
+    system: str
+    topic: str
+    categories: list[str]
+    purposes: list[str]
+    legal_basis: dict[str, str]
+    origin: str
+    recipients: list[str]
+    retention_rule: str | None
+    delete_after: date | None
+    events: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class LineageAnswer(_Answer):
+    """`total_events` counts each event once; it and `resolution` are of the whole answer, whatever the page."""
+
+    resolution: Literal["unique", "ambiguous", "none"]
+    total_events: int
+    ambiguous_events: int
+    items: list[LineageItem]
+    next_cursor: str | None = None
+
+
+class AccessReport(_Answer):
+    """GDPR Art. 15(1), per system, category and purpose."""
+
+    resolution: Literal["unique", "ambiguous", "none"]
+    as_of: date
+    catalogue_version: str
+    total_events: int
+    entries: list[dict[str, Any]]
+
+
+class ErasurePlan(_Answer):
+    """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system."""
+
+    as_of: date
+    catalogue_version: str
+    total_events: int
+    parts: list[dict[str, Any]]
+    copies: list[dict[str, Any]]
+    commands: list[dict[str, Any]]
+
+
+class Created(_Answer):
+    request_id: str
+    due_at: date
+    state: str
+
+
+class RequestSummary(Created):
+    type: str
+    channel: str
+    received_at: datetime
+
+
+class Page(_Answer):
+    """Part of a list. `next_cursor` None: it was the last."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
+class RequestPage(_Answer):
+    items: list[RequestSummary]
+    next_cursor: str | None = None
+
+
+class Problem(_Answer):
+    """RFC 9457. `errors` names the fields that are wrong, never what stood in them."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None

@@ -1,0 +1,94 @@
+"""Errors as problem details (RFC 9457). What was sent is never quoted: it is, as a rule, somebody's identifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from console.api import models
+from schemas.errors import InnsynError, InputError, KeyUnavailable, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+# Words that may be named: a field that is not known may be a value in the wrong place.
+_FIELDS = frozenset(
+    name
+    for model in vars(models).values()
+    if isinstance(model, type) and issubclass(model, models.Body)
+    for key, field in model.model_fields.items()
+    for name in (key, field.alias or key)
+) | {"body", "query", "limit", "cursor", "path"}
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An answer of that HTTP status."""
+    body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body["detail"] = " ".join(detail.split())
+    if errors is not None:
+        body["errors"] = list(errors)
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def status_of(error: InnsynError) -> int:
+    """HTTP status of one of our errors."""
+    if isinstance(error, InputError):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    if isinstance(error, Unavailable | KeyUnavailable):
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(InnsynError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, InnsynError)
+    return problem(status_of(error), str(error))
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = list(_errors(error.errors()))
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['field']}: {first['what']}{more}", errors)
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    # The framework's own texts hold nothing that was sent, but a path may.
+    return problem(error.status_code, HTTPStatus(error.status_code).description, headers=error.headers)
+
+
+def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:
+    for item in found:
+        kind = item["type"]
+        parts = [str(part) if isinstance(part, int) or part in _FIELDS else "?" for part in item["loc"]]
+        if kind == "json_invalid":
+            yield {"field": "body", "what": "is not JSON"}
+        elif kind == "extra_forbidden":
+            yield {"field": ".".join([*parts[:-1], "?"]), "what": "is not a field; see /openapi.json"}
+        else:
+            # pydantic's message speaks of what is allowed, not of what came; only an enum's choices are listed.
+            yield {"field": ".".join(parts), "what": str(item["msg"])}
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": models.Problem, "description": HTTPStatus(status).phrase}
+    for status in (401, 413, 422, 503)
+}
+"""For the OpenAPI description: what every route may answer besides."""

@@ -1,0 +1,61 @@
+"""What the API is made of: handed in, so that it runs on any index, clock and rights service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from schemas.catalogue import Catalogue
+from schemas.policy import RetentionAnchors
+from schemas.tokens import Tokenizer
+from sinks.ports import IndexReader
+from streams.rights.states import RequestState
+
+
+class Rights(Protocol):
+    """The rights workflow, as far as the API uses it. Contract: `streams.rights.service.RightsService`."""
+
+    def create(
+        self,
+        type: str,
+        identifiers: Sequence[tuple[str, str]],
+        *,
+        reason: str | None,
+        channel: str,
+        received_at: datetime,
+        anchors: RetentionAnchors | None = None,
+    ) -> RequestState:
+        """Record a request and announce it. Raises InputError, Unavailable."""
+
+    def get(self, request_id: str) -> RequestState:
+        """One request as it stands. Raises InputError for an unknown id."""
+
+    def requests(self) -> Sequence[RequestState]:
+        """Every request, oldest first."""
+
+
+def _no_dead_letters(_: tuple[str, int, int], __: int) -> Sequence[Mapping[str, Any]]:
+    return ()
+
+
+def _no_problems() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Services:
+    """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time."""
+
+    reader: IndexReader
+    tokenizer: Tokenizer
+    catalogue: Catalogue
+    rights: Rights
+    metrics: CollectorRegistry
+    clock: Callable[[], datetime]
+    token: str = field(repr=False)
+    dead_letters: Callable[[tuple[str, int, int], int], Sequence[Mapping[str, Any]]] = _no_dead_letters
+    problems: Callable[[], Sequence[str]] = _no_problems

@@ -1,0 +1,54 @@
+"""Asking about a person: the running innsyn, else the embedded index that nobody has open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from console.client import connect
+from schemas.errors import InputError, Unavailable
+from schemas.settings import Settings, load_settings
+
+Question = Literal["query", "access", "plan"]
+
+
+def ask(question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer's JSON, the same from both. `body` is what the API takes.
+
+    Raises InputError, Unavailable (also: nothing runs and there is nothing to open).
+    """
+    settings = load_settings()
+    client = connect(settings)
+    if client is None:
+        return _directly(settings, question, body)
+    with client:
+        asked = {"query": client.query, "access": client.access, "plan": client.plan}
+        return asked[question](body)
+
+
+def _directly(settings: Settings, question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
+    # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
+    from pydantic import ValidationError
+
+    from console.api import questions
+    from console.api.models import LineageQuery, Person
+    from console.session import embedded_folder, open_reading
+
+    folder = embedded_folder(settings)
+    if folder is None:
+        # Reads on a shared index pass the API, which authorises and records them.
+        raise Unavailable(
+            "no innsyn answers and the index is a server's; start `innsyn serve` or set INNSYN_API_TOKEN"
+        )
+    try:
+        query = LineageQuery.model_validate(body) if question == "query" else None
+        person = query or Person.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; mend it") from None
+    with open_reading(settings) as opened:
+        given = (opened.reader, opened.tokenizer, opened.catalogue, datetime.now(UTC))
+        if query is not None:
+            return questions.lineage(query, *given)
+        return questions.access(person, *given) if question == "access" else questions.plan(person, *given)

@@ -1,0 +1,293 @@
+"""`innsyn demo`: the whole story in about a minute, on an invented company, leaving nothing behind."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from console.api.models import LineageQuery
+from console.api.questions import access as access_answer
+from console.api.questions import lineage
+from console.cli.access import report_lines
+from console.cli.erase import plan_table
+from console.cli.output import configure_logging, screen, table
+from console.instance import Instance, running
+from console.roles import now, raise_first
+from schemas.catalogue import load_catalogue
+from schemas.errors import Unavailable
+from schemas.keys import Keyring
+from schemas.policy import RetentionAnchors
+from schemas.settings import Settings
+from schemas.topics import load_topics
+from streams.kafka.connection import Connection
+from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.producer import EventProducer
+from streams.rights.job import ErasureJob
+from streams.rights.states import RequestState, State
+from streams.rights.store import SqliteStore
+from streams.simulate.emit import emit
+from streams.simulate.plan import Plan, SimEvent
+from streams.simulate.simulate import Truth, events
+from streams.simulate.world import Customer, World, build_world
+
+_PATIENCE = 60.0
+_LOOK = 0.1
+_STORE_BATCH = 1_000
+
+
+@dataclass
+class Company:
+    """The invented company: its people, its events, and the systems that keep them."""
+
+    plan: Plan
+    world: World
+    truth: Truth
+    stores: Mapping[str, SqliteStore]  # by system
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=20, help="Households of the invented company.")] = 120,
+    days: Annotated[int, typer.Option(min=7, help="Days that are simulated.")] = 14,
+    seed: Annotated[int, typer.Option(help="Another number gives other people.")] = 1,
+) -> None:
+    """See it work: a company's events, one person's access answer, an erasure followed to its proof.
+
+    Runs on librdkafka's in-process broker and an embedded ClickHouse in a temporary folder; both are gone afterwards.
+
+    Example: innsyn demo --customers 200 --seed 7
+    """
+    configure_logging("error")
+    out = screen()
+    begun = time.monotonic()
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    plan = Plan(customers, days, seed, start)
+    with tempfile.TemporaryDirectory(prefix="innsyn-demo-") as folder, ExitStack() as stack:
+        home = Path(folder)
+        settings = Settings(home=home, api_port=0, tag_batch_seconds=0.2)
+        company = Company(plan, build_world(plan), Truth(), _systems(home, stack))
+        with out.status("starting broker, index, tagger, rights worker and API"):
+            broker = stack.enter_context(InProcessBroker())
+            for name in load_topics():
+                broker.make_topic(name)
+            instance = stack.enter_context(running(settings, broker.connection))
+        _act(out, 1, f"A provider with {customers} households, {days} days of its events")
+        _flow(out, company, instance, broker.connection)
+        person = _leaver(company)
+        kinds = ", ".join(dict.fromkeys(kind for kind, _ in person.identifiers()))
+        _act(
+            out, 2, f"One of them, no longer a customer, asks: what do you hold about me? (known by {kinds})"
+        )
+        _ask(out, instance, company, person)
+        _act(out, 3, "…and then: delete it")
+        with _jobs(company, broker.connection, settings):
+            request = _erase(out, instance, person)
+        _act(out, 4, "Proof")
+        _prove(out, instance, company, person, request)
+        raise_first(instance.roles)
+    _act(out, 5, f"That was {time.monotonic() - begun:.0f} seconds. Where to look next")
+    for what, command in (
+        ("keep it running, on a real Kafka", "innsyn up"),
+        ("feed it your own web server's log", "innsyn ingest --format combined access.log.gz"),
+        ("ask about anybody", "innsyn access --id customer_number=-"),
+        ("check an event schema as an upstream team", "innsyn schema check my_event.avsc"),
+        ("read the rules it went by", "schemas/catalogue/retention.yaml"),
+    ):
+        out.print(f"  {what:<45} [cyan]{command}[/cyan]")
+
+
+def _systems(home: Path, stack: ExitStack) -> dict[str, SqliteStore]:
+    """A SQLite file for every system that erases on command."""
+    names = (system.id for system in load_catalogue().systems.values() if system.erasure == "command")
+    stores = {name: SqliteStore(home / "systems" / f"{name}.sqlite") for name in names}
+    for store in stores.values():
+        stack.callback(store.close)
+    return stores
+
+
+def _act(out: Console, number: int, title: str) -> None:
+    out.print()
+    out.rule(f"[bold]{number}. {title}", align="left")
+
+
+def _flow(out: Console, company: Company, instance: Instance, connection: Connection) -> None:
+    """Send every event, store it in its system of record, and watch the index keep up."""
+    sent: Counter[str] = Counter()
+    systems = {topic.name: topic.system for topic in load_topics().values()}
+    waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in company.stores}
+
+    def counted(item: SimEvent) -> None:
+        company.truth.add(item)
+        sent[item.topic] += 1
+        batch = waiting.get(systems[item.topic])
+        if batch is not None:
+            batch.append((item.record, item.value))
+            if len(batch) >= _STORE_BATCH:
+                company.stores[systems[item.topic]].put_many(batch)
+                batch.clear()
+        if sent.total() % _STORE_BATCH == 0:
+            shown.update(_counters(sent, instance))
+
+    def behind() -> int:
+        raise_first(instance.roles)
+        return sent.total() - sum(_consumed(instance).values())
+
+    begun = time.monotonic()
+    with (
+        Live(_counters(sent, instance), console=out, refresh_per_second=8) as shown,
+        EventProducer(connection) as producer,
+    ):
+        emit(events(company.plan, world=company.world), producer, lag=behind, sent=counted)
+        for name, batch in waiting.items():
+            company.stores[name].put_many(batch)
+        _await(lambda: behind() <= 0, "the tagger to catch up")
+        shown.update(_counters(sent, instance))
+    seconds = time.monotonic() - begun
+    out.print(
+        f"[bold]{sent.total():,} events[/bold] sent and tagged in {seconds:.1f} s on the in-process broker; the index"
+        f" holds [bold]{_index_bytes(instance) / 1e6:.1f} MB[/bold] of tokens and tags, and not one raw value."
+    )
+
+
+def _consumed(instance: Instance) -> dict[str, int]:
+    return {
+        sample.labels["topic"]: int(sample.value)
+        for metric in instance.metrics.consumed.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
+def _counters(sent: Counter[str], instance: Instance) -> Table:
+    rows = table("topic", "sent", "in the index", "", right=["sent", "in the index"])
+    consumed = _consumed(instance)
+    for topic in sorted(sent):
+        done = consumed.get(topic, 0)
+        bar = "█" * round(20 * done / max(sent[topic], 1))
+        rows.add_row(topic, f"{sent[topic]:,}", f"{done:,}", f"[green]{bar:<20}[/green]")
+    return rows
+
+
+def _index_bytes(instance: Instance) -> int:
+    answer = instance.index.query("SELECT sum(bytes_on_disk) FROM system.parts WHERE active")
+    return int(answer[0][0] or 0)
+
+
+def _leaver(company: Company) -> Customer:
+    """The former customer about whom the company knows most, among those with an invoice."""
+
+    def known(customer: Customer) -> tuple[bool, int]:
+        counts = company.truth.of(customer.number, company.truth.named)
+        left = not customer.active(company.plan.end) and "billing.invoices" in counts
+        return left, sum(counts.values())
+
+    return max(company.world.customers, key=known)
+
+
+def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:
+    reading = instance.reading
+    query = _query(person)
+    report = access_answer(query, reading.reader, reading.tokenizer, reading.catalogue, now())
+    for part in report_lines(report, "en"):
+        out.print(part)
+    meant = sum(company.truth.of(person.number, company.truth.named).values())
+    verdict = "[green]✓ the same[/green]" if meant == report["total_events"] else "[red]✗ not the same[/red]"
+    out.print(
+        f"[bold]{report['total_events']:,} events[/bold] found; the simulator meant {meant:,} to name this person"
+        f" {verdict}"
+    )
+
+
+def _query(person: Customer) -> LineageQuery:
+    identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
+    return LineageQuery.model_validate({"identifiers": identifiers})
+
+
+@contextmanager
+def _jobs(company: Company, connection: Connection, settings: Settings) -> Iterator[None]:
+    """The reference erasure job of every system, each in a thread."""
+    keyring = Keyring(settings.keys_folder)
+    jobs = [ErasureJob(name, connection, keyring, store) for name, store in company.stores.items()]
+    with ThreadPoolExecutor(len(jobs), thread_name_prefix="job") as threads:
+        running_jobs = [threads.submit(job.run) for job in jobs]
+        try:
+            yield
+        finally:
+            for job in jobs:
+                job.stop()
+    for ended in running_jobs:
+        ended.result()
+
+
+def _erase(out: Console, instance: Instance, person: Customer) -> RequestState:
+    request_id = ""
+
+    def latest() -> RequestState:
+        return instance.rights.get(request_id)
+
+    end = max((phase.end for phase in person.phases if phase.end is not None), default=None)
+    anchors = RetentionAnchors(contract_end=end.date() if end else None)
+    request_id = instance.rights.create(
+        "erasure", person.identifiers(), reason=None, channel="demo", received_at=now(), anchors=anchors
+    ).request_id
+    with out.status("planning") as status:
+        _await(lambda: latest().plan is not None, "the plan")
+        request = latest()
+        out.print(plan_table((request.plan or {})["parts"], load_catalogue()))
+        seen: set[str] = set()
+        while request.state not in (State.COMPLETED, State.ATTENTION):
+            raise_first(instance.roles)
+            request = latest()
+            status.update(f"waiting for {', '.join(request.waiting_for) or 'the index'}")
+            for command in request.commands.values():
+                if command.state == "done" and command.system not in seen:
+                    seen.add(command.system)
+                    out.print(f"  [green]✓[/green] {command.system:<18} erased {command.erased:,} records")
+            time.sleep(_LOOK)
+    out.print(f"request {request.request_id} [bold]{request.state.value}[/bold], due by law on {request.due}")
+    return request
+
+
+def _prove(
+    out: Console, instance: Instance, company: Company, person: Customer, request: RequestState
+) -> None:
+    reading = instance.reading
+    left = lineage(_query(person), reading.reader, reading.tokenizer, reading.catalogue, now())
+    forgotten = request.forgotten or {}
+    out.print(
+        f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"
+        f" to what is held, and now answers with {left['total_events']:,} events, all of them held:"
+    )
+    rows = table("system", "still held", "events", "until", "because", right=["events"])
+    rules = load_catalogue().retention_rules
+    held = [part for part in request.held if part["action"] == "hold_until"]
+    for system, category, events_held, until, rule in sorted(
+        {(p["system"], p["category"], p["events"], p["until"] or "", p["rule"]) for p in held}
+    ):
+        rows.add_row(system, category, f"{events_held:,}", until, f"{rule} {rules[rule].authority}")
+    out.print(rows)
+    found = [item for item in left["items"] if not item["held_only"]]
+    out.print(f"  {'[green]✓[/green]' if not found else '[red]✗[/red]'} nothing is found beyond what is held")
+    kept = {name: store.count(person.identifiers()) for name, store in company.stores.items()}
+    where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
+    out.print(f"  [green]✓[/green] records of this person left in the systems themselves: {where or 'none'}")
+
+
+def _await(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not true():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the demo waited {_PATIENCE:.0f} s for {what}; try again with fewer customers")
+        time.sleep(_LOOK)

@@ -1,0 +1,213 @@
+"""`innsyn doctor`: the settings in force, and what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+from pydantic import SecretStr
+from rich.markup import escape
+
+from console.cli.keys import describe
+from console.cli.output import Json, print_json, screen, table
+from console.client import TOKEN_FILE, connect
+from console.running import RUN_FILE, broker
+from console.session import embedded_folder, open_index, refuse_if_open
+from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
+from schemas.settings import Settings, load_settings
+from schemas.topics import load_topics
+from sinks.clickhouse.migrate import pending
+from streams.kafka.local.java import find_java, jar_folder
+from streams.kafka.registry import Registry
+from streams.kafka.topics import drift
+
+State = Literal["ok", "wrong", "off"]
+_MARKS = {"ok": "[green]✓[/green]", "wrong": "[red]✗[/red]", "off": "[dim]–[/dim]"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at. `off`: not in use here, so not looked at; `detail` says what to do where it is wrong."""
+
+    name: str
+    state: State
+    detail: str
+
+
+def doctor(as_json: Json = False) -> None:
+    """Show the settings in force (secrets masked) and check everything they point at.
+
+    Example: innsyn doctor --json
+
+    Exit status 1: something is wrong.
+    """
+    settings = load_settings()
+    shown = in_force(settings)
+    checks = list(examine(settings))
+    if as_json:
+        print_json({"settings": shown, "checks": [asdict(check) for check in checks]})
+    else:
+        _show(shown, checks, settings.home)
+    raise typer.Exit(1 if any(check.state == "wrong" for check in checks) else 0)
+
+
+def in_force(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting with its value, masked where it is secret, and whether somebody set it."""
+    return [
+        {
+            "name": f"INNSYN_{name.upper()}",
+            "value": _masked(getattr(settings, name)),
+            "set": name in settings.model_fields_set,
+            "meaning": field.description,
+        }
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, in the order in which a mend helps the next."""
+    yield from _guarded("java", lambda: _java(settings))
+    yield from _guarded("maven", lambda: _maven(settings))
+    yield from _guarded("keys", lambda: _keys(settings))
+    yield from _guarded("token", lambda: _token(settings))
+    yield from _guarded("broker", lambda: _broker(settings))
+    yield from _guarded("registry", lambda: _registry(settings))
+    yield from _guarded("index", lambda: _index(settings))
+
+
+def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from look()
+    except InnsynError as error:
+        yield Check(name, "wrong", str(error))
+
+
+def _java(settings: Settings) -> Iterator[Check]:
+    if settings.kafka_bootstrap:
+        yield Check("java", "off", "not needed: INNSYN_KAFKA_BOOTSTRAP names a broker")
+    else:
+        yield Check("java", "ok", str(find_java()))
+
+
+def _maven(settings: Settings) -> Iterator[Check]:
+    maven = shutil.which("mvn")
+    if settings.kafka_bootstrap or jar_folder().is_dir():
+        yield Check("maven", "off", "not needed: Kafka is there")
+    elif maven:
+        yield Check("maven", "ok", maven)
+    else:
+        yield Check("maven", "wrong", "no mvn on PATH; install Maven, `innsyn up` fetches Kafka with it")
+
+
+def _keys(settings: Settings) -> Iterator[Check]:
+    folder = settings.keys_folder
+    if not (folder / "token.json").exists() and not settings.keys_dir:
+        yield Check(
+            "keys", "off", f"none in {folder} yet; `innsyn keys create` or the first start makes them"
+        )
+        return
+    found = describe(folder)
+    for line in found["problems"]:
+        yield Check("keys", "wrong", line)
+    if not found["problems"]:
+        yield Check("keys", "ok", f"token key {found['key_id']} and {found['sealing_keys']} more in {folder}")
+
+
+def _token(settings: Settings) -> Iterator[Check]:
+    file = settings.home / TOKEN_FILE
+    if settings.api_token or not file.exists():
+        yield Check("token", "off", "INNSYN_API_TOKEN is set" if settings.api_token else f"no {file} yet")
+    elif file.stat().st_mode & 0o077:
+        yield Check("token", "wrong", f"{file} can be read by others; run chmod 600 {file}")
+    else:
+        yield Check("token", "ok", str(file))
+
+
+def _broker(settings: Settings) -> Iterator[Check]:
+    if not settings.kafka_bootstrap and not (settings.home / RUN_FILE).exists():
+        yield Check(
+            "broker", "off", "none runs here; start one with `innsyn up` or set INNSYN_KAFKA_BOOTSTRAP"
+        )
+        return
+    topics = load_topics()
+    connection = broker(settings)
+    try:
+        differences = drift(connection, topics.values())
+    except BrokerUnavailable as error:
+        yield Check("broker", "wrong", str(error))
+        return
+    yield Check("broker", "ok", connection.bootstrap)
+    for line in differences:
+        yield Check("topics", "wrong", line)
+    if not differences:
+        yield Check("topics", "ok", f"{len(topics)} as in topics.yaml")
+
+
+def _registry(settings: Settings) -> Iterator[Check]:
+    if settings.registry_url is None:
+        yield Check("registry", "off", "INNSYN_REGISTRY_URL is not set: schemas/ only")
+        return
+    password = settings.registry_password.get_secret_value() if settings.registry_password else ""
+    login = (settings.registry_username, password) if settings.registry_username else None
+    # An empty registry answers as well.
+    with Registry(settings.registry_url, login, timeout=5.0) as registry, contextlib.suppress(UnknownSchema):
+        registry.schema(1)
+    yield Check("registry", "ok", _masked(settings.registry_url))
+
+
+def _index(settings: Settings) -> Iterator[Check]:
+    folder = embedded_folder(settings)
+    client = connect(settings)
+    if client is not None:
+        with client:
+            problems = client.problems()
+        yield from (Check("api", "wrong", line) for line in problems)
+        if not problems:
+            yield Check("api", "ok", client.address)
+        # An embedded index is open in that process, and in one only.
+        if folder is not None:
+            return
+    elif folder is not None and not folder.is_dir():
+        yield Check("index", "off", f"none in {folder} yet; `innsyn up` or `innsyn migrate` makes it")
+        return
+    refuse_if_open(settings)
+    index = open_index(settings)
+    try:
+        waiting = [migration.name for migration in pending(index)]
+        yield Check("index", "ok", repr(index))
+    finally:
+        index.close()
+    if not waiting:
+        yield Check("migrations", "ok", "none pending")
+    else:
+        yield Check("migrations", "wrong", f"pending: {', '.join(waiting)}; run `innsyn migrate`")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "**********"
+    if isinstance(value, str):
+        return re.sub(r"//[^/@]*@", "//**********@", value)
+    return value if value is None or isinstance(value, int | float) else str(value)
+
+
+def _show(settings: list[dict[str, Any]], checks: list[Check], home: Path) -> None:
+    out = screen()
+    rows = table("setting", "value", "from", title="Settings in force")
+    for item in settings:
+        value = "[dim]unset[/dim]" if item["value"] is None else escape(str(item["value"]))
+        rows.add_row(item["name"], value, "set" if item["set"] else "[dim]default[/dim]")
+    out.print(rows)
+    config = os.environ.get("INNSYN_CONFIG")
+    out.print(f" [dim]file: {escape(config or str(home / 'innsyn.toml'))}[/dim]\n")
+    rows = table("", "check", "", title="Checks")
+    for check in checks:
+        rows.add_row(_MARKS[check.state], check.name, escape(check.detail))
+    out.print(rows)

@@ -1,0 +1,150 @@
+"""`innsyn erase`: plan an erasure, ask once, and follow it to its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from console.cli.ask import ask
+from console.cli.output import (
+    Clocks,
+    Ids,
+    Json,
+    anchors,
+    identifiers,
+    print_json,
+    reads_stdin,
+    screen,
+    table,
+)
+from console.client import Client, require
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.errors import InputError
+from schemas.settings import load_settings
+
+_POLL_SECONDS = 0.25
+
+
+def erase(
+    ids: Ids,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the person wrote; kept sealed.")
+    ] = None,
+    channel: Annotated[str, typer.Option(help="Where the request came in.")] = "cli",
+    clocks: Clocks = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Follow the request for so long.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Erase a person from every system, except what the law or a contract holds.
+
+    The plan says what is erased now and what is held until when, by which rule.
+
+    Example: innsyn erase --id customer_number=10042 --clock contract_end=2026-01-31 --dry-run
+
+    Exit status 1: not completed within --wait.
+    """
+    if not (yes or dry_run) and (as_json or reads_stdin(ids) or not sys.stdin.isatty()):
+        raise InputError(
+            "erasing asks first and nobody can answer here; give --yes, or --dry-run for the plan"
+        )
+    person = {"identifiers": identifiers(ids), "anchors": anchors(clocks)}
+    if dry_run:
+        _show_plan(ask("plan", person), as_json)
+        return
+    with require(load_settings()) as client:
+        if not yes:
+            _show_plan(client.plan(person), as_json=False)
+            typer.confirm("Erase now?", abort=True, err=True)
+        made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
+        request = _follow(client, made["request_id"], wait)
+    if as_json:
+        print_json(request)
+    else:
+        screen().print(
+            f"request [bold]{request['request_id']}[/bold] {request['state']}, due {request['due_at']}"
+        )
+        if request["state"] == "completed":
+            _show_end(request)
+    if wait and request["state"] != "completed":
+        late = ", ".join(request["waiting_for"]) or "; ".join(request["problems"]) or "the rights worker"
+        where = f"see `innsyn requests show {request['request_id']}`"
+        typer.echo(f"innsyn: not completed in {wait:g} s, waits for {late}; {where}", err=True)
+        raise typer.Exit(1)
+
+
+def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Table:
+    """What becomes of each category in each system; categories with the same fate share a row."""
+    rows = table("system", "what", "decision", "why", "events", right=["events"])
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for part in parts:
+        where = f"{part['system']}\n[dim]{part['topic']}[/dim]"
+        why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
+        category = catalogue.categories.get(part["category"])
+        what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]"
+        alike.setdefault((where, _decision(part), why, f"{part['events']:,}"), []).append(what)
+    for (where, decision, why, events), categories in alike.items():
+        rows.add_row(where, "\n".join(categories), decision, why, events)
+        rows.add_section()
+    return rows
+
+
+def _decision(part: Mapping[str, Any]) -> str:
+    if part["action"] == "erase_now":
+        return "[green]erase now[/green]"
+    if part["action"] == "expires":
+        return f"expires by itself\n{part['until'] or 'when its clock starts'}"
+    return f"[yellow]hold until[/yellow]\n{part['until'] or 'the contract ends'}"
+
+
+def _show_plan(plan: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(plan)
+        return
+    out = screen()
+    if not plan["parts"]:
+        out.print("Nothing is held about this person.")
+        return
+    out.print(plan_table(plan["parts"], load_catalogue()))
+    systems = ", ".join(command["system"] for command in plan["commands"])
+    out.print(f" [bold]{plan['total_events']:,} events[/bold]; told to erase: {systems or 'nobody'}")
+    for copy in plan["copies"]:
+        out.print(
+            f" [dim]the copy on Kafka's {copy['topic']} expires by {copy['until'] or 'an unknown day'}[/dim]"
+        )
+
+
+def _show_end(request: Mapping[str, Any]) -> None:
+    out = screen()
+    for command in request["commands"]:
+        out.print(f"  {command['system']}: {command['erased']:,} records erased, {command['held']:,} held")
+    forgotten = request["forgotten"] or {}
+    out.print(
+        f"  the index forgot {forgotten.get('rows_removed', 0):,} rows"
+        f" and narrowed {forgotten.get('rows_narrowed', 0):,} to what is held"
+    )
+    if request["held"]:
+        out.print(plan_table(request["held"], load_catalogue()))
+
+
+def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:
+    """The request when it is completed, or as it stands when the time is over."""
+    deadline = time.monotonic() + wait
+    shown = screen(stderr=True)
+    with shown.status(f"{request_id} received") if shown.is_terminal and wait else nullcontext() as status:
+        while True:
+            request = client.request(request_id)
+            if request["state"] == "completed" or time.monotonic() >= deadline:
+                return request
+            if status is not None:
+                status.update(f"{request_id} {request['state']}: {', '.join(request['waiting_for'])}")
+            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))

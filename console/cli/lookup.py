@@ -1,0 +1,92 @@
+"""`innsyn lookup`: what is held about a person, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from console.cli.ask import ask
+from console.cli.output import Clocks, Ids, Json, anchors, day, identifiers, moment, print_json, screen, table
+from schemas.catalogue import Catalogue, load_catalogue
+
+
+def lookup(
+    ids: Ids,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was seen in that second (ISO 8601).")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From that time on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before that time.")] = None,
+    category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option(help="Only this purpose; repeatable.")] = None,
+    system: Annotated[list[str] | None, typer.Option(help="Only this system; repeatable.")] = None,
+    clocks: Clocks = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is held about a person, per system.
+
+    Example: innsyn lookup --id customer_number=10042 --id email=- --from 2026-01-01T00:00Z
+    """
+    seen_at = moment(at, "--at")
+    people = identifiers(ids)
+    body = {
+        "identifiers": [item | ({"at": seen_at} if seen_at else {}) for item in people],
+        "from": moment(since, "--from"),
+        "to": moment(until, "--to"),
+        "categories": category or [],
+        "purposes": purpose or [],
+        "systems": system or [],
+        "anchors": anchors(clocks),
+    }
+    answer = ask("query", body)
+    if as_json:
+        print_json(answer)
+    else:
+        _show(answer, sorted({item["kind"] for item in people}), load_catalogue())
+
+
+def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> None:
+    out = screen()
+    if not answer["total_events"]:
+        out.print(f"Nothing is held under the {', '.join(kinds)} given.")
+        return
+    rows = table("system", "categories", "purposes, → to", "keep until", "events", "seen", right=["events"])
+    for item in answer["items"]:
+        purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
+        rows.add_row(
+            f"{item['system']}\n[dim]{item['topic']}[/dim]",
+            " ".join(item["categories"]),
+            "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),
+            _until(item),
+            f"{item['events']:,}",
+            f"{day(item['first_seen'])}\n{day(item['last_seen'])}",
+        )
+        rows.add_section()
+    out.print(rows)
+    held = f"{answer['total_events']:,} events in {len({item['system'] for item in answer['items']})} systems"
+    out.print(f" [bold]{held}[/bold] under the {', '.join(kinds)} given ({answer['resolution']})\n")
+    _legend(answer, catalogue)
+
+
+def _until(item: Mapping[str, Any]) -> str:
+    until = item["delete_after"] or "not started"
+    if item.get("overdue"):
+        until = f"[red]{until} overdue[/red]"
+    return f"{until}\n[dim]{item['retention_rule'] or 'no rule'}[/dim]"
+
+
+def _legend(answer: Mapping[str, Any], catalogue: Catalogue) -> None:
+    """What the ids in the table stand for, two to a line."""
+    from rich.columns import Columns
+
+    named = []
+    for part, entries in (
+        ("categories", catalogue.categories),
+        ("purposes", catalogue.purposes),
+    ):
+        for key in sorted({key for item in answer["items"] for key in item[part]}):
+            entry = entries.get(key)
+            named.append(f"[dim]{key} {entry.name.en if entry else 'of an older catalogue'}[/dim]")
+    screen().print(Columns(named, padding=(0, 3), column_first=True))

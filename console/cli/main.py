@@ -1,0 +1,236 @@
+"""The command `innsyn`: which commands there are, and how a failure ends.
+
+A command's module is imported only when that command is called: `innsyn --help` stays fast however much they need.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from console.cli.output import configure_logging
+from schemas.errors import InnsynError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives (`module:attribute`: a function or a Typer application), its help and its example."""
+
+    target: str
+    summary: str
+    example: str
+
+
+COMMANDS = {
+    "demo": Entry("console.cli.demo:demo", "See all of it in a minute, nothing to install", "innsyn demo"),
+    "up": Entry(
+        "console.cli.up:up", "Run everything on this machine; ctrl-C stops it", "innsyn up --port 8480"
+    ),
+    "tag": Entry("console.cli.tag:tag", "Run a tagger: events in, lineage out", "innsyn tag"),
+    "rights": Entry(
+        "console.cli.rights:rights", "Run the rights worker: plans, commands, receipts", "innsyn rights"
+    ),
+    "serve": Entry("console.cli.serve:serve", "Serve the HTTP API", "innsyn serve"),
+    "ingest": Entry(
+        "console.cli.ingest:ingest",
+        "Turn existing logs into events",
+        "innsyn ingest --format combined access.log.gz",
+    ),
+    "simulate": Entry(
+        "console.cli.simulate:simulate",
+        "Send events of an invented provider",
+        "innsyn simulate --customers 200 --days 30",
+    ),
+    "lookup": Entry(
+        "console.cli.lookup:lookup",
+        "What is held about a person, and where",
+        "innsyn lookup --id customer_number=10042 --system billing",
+    ),
+    "access": Entry(
+        "console.cli.access:access",
+        "The whole access answer about a person",
+        "innsyn access --id customer_number=10042 --id email=-",
+    ),
+    "erase": Entry(
+        "console.cli.erase:erase",
+        "Erase a person; what the law holds is held and named",
+        "innsyn erase --id customer_number=10042 --dry-run",
+    ),
+    "requests": Entry(
+        "console.cli.requests:app", "Rights requests and how far they are", "innsyn requests show R-2026-0001"
+    ),
+    "schema": Entry("console.cli.schema:app", "Check Avro records and register them", "innsyn schema check"),
+    "catalogue": Entry(
+        "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"
+    ),
+    "keys": Entry("console.cli.keys:app", "Make and show the keys", "innsyn keys show"),
+    "migrate": Entry(
+        "console.cli.migrate:migrate", "Bring index and topics to their shape", "innsyn migrate --dry-run"
+    ),
+    "doctor": Entry(
+        "console.cli.doctor:doctor", "Settings in force, and what is wrong", "innsyn doctor --json"
+    ),
+    "bench": Entry("console.cli.bench:bench", "Measure this machine", "innsyn bench"),
+}
+
+
+_COMPLETION = ("install_completion", "show_completion")
+
+
+class Commands(TyperGroup):
+    """The commands of the table. Ends every failure in one line on standard error that shows no value."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """A stand-in with the help line only; `resolve_command` loads the command itself."""
+        entry = COMMANDS.get(cmd_name)
+        return TyperCommand(cmd_name, help=entry.summary, rich_markup_mode=None) if entry else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(args[0]), rest
+
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any
+    ) -> Any:
+        sys.exit(_ended(lambda: super(Commands, self).main(args, prog_name="innsyn", standalone_mode=False)))
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="innsyn",
+    help="innsyn: what is held about a person, where, why and until when, and erasure with proof.",
+    epilog="Example: innsyn lookup --id customer_number=10042",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"innsyn {importlib.metadata.version('innsyn')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def run() -> None:
+    """Entry point of the installed command. Exit status: 0 done, 1 it found something wrong, 2 it could not."""
+    app()
+
+
+def _load(name: str) -> Any:
+    entry = COMMANDS[name]
+    module, _, attribute = entry.target.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if "structlog" in sys.modules:
+        # Unconfigured it would write to standard output, between the JSON. A role sets its own level later.
+        configure_logging("info")
+    if not isinstance(found, typer.Typer):
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(name=name)(found)
+        found = single
+    command = typer.main.get_command(found)
+    if "Example:" not in f"{command.help} {command.epilog}":
+        command.epilog = f"Example: {entry.example}"
+    # Only the whole of innsyn could be completed, not one of its commands.
+    command.params = [item for item in command.params if item.name not in _COMPLETION]
+    _plain(command)
+    return command
+
+
+def _plain(command: Any) -> None:
+    """One look for all help texts, without the quarter of a second that importing the rich ones takes."""
+    command.rich_markup_mode = None
+    for below in getattr(command, "commands", {}).values():
+        _plain(below)
+
+
+def _ended(call: Callable[[], Any]) -> int:
+    """Exit status of the call; what failed is said in one line."""
+    try:
+        return _status(call)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug of ours and must not show a value
+        if os.environ.get("INNSYN_LOG_LEVEL") == "debug":
+            traceback.print_exc()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(last.filename)}:{last.lineno}"
+        bug = f"{type(error).__name__} at {place}: a bug in innsyn"
+        return _say(f"{bug}; report this, INNSYN_LOG_LEVEL=debug shows more")
+
+
+def _status(call: Callable[[], Any]) -> int:
+    try:
+        answer = call()
+        sys.stdout.flush()
+        return answer if isinstance(answer, int) else 0
+    except InnsynError as error:
+        return _say(str(error))
+    except typer.TyperException as error:
+        return _misused(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Nobody reads on (`| head`). Standard output is given away so that the interpreter's last flush is silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _say(message: str) -> int:
+    sys.stderr.write(f"innsyn: {' '.join(message.split())}\n")
+    return 2
+
+
+def _misused(error: Any) -> int:
+    """A wrong option or argument. The parser's own text quotes what was given, so only names known here go on."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "innsyn"
+    kind = type(error).__name__
+    if kind == "NoArgsIsHelpError":
+        typer.echo(context.get_help() if context else error.message)
+        return 0
+    parameter = getattr(error, "param", None)
+    known = max(parameter.opts, key=len) if parameter is not None else ""
+    option = getattr(error, "option_name", "")
+    if kind == "MissingParameter":
+        what = f"{known or 'an argument'} is missing"
+    elif kind == "BadParameter" and parameter is not None:
+        what = f"the value of {known} does not fit{_expected(parameter)}"
+    elif kind == "NoSuchOption":
+        what = "there is no such option"
+        possible = getattr(error, "possibilities", None)
+        what += f"; did you mean {' or '.join(sorted(possible))}?" if possible else ""
+    elif kind == "BadOptionUsage" and context and any(option in p.opts for p in context.command.params):
+        what = f"{option} is not used as it should be (a value is missing or too many)"
+    elif path == "innsyn":
+        what = "there is no such command"
+    else:
+        what = "an argument is given that belongs to no option, or an option misses its value"
+    return _say(f"{what}; see `{path} --help`")
+
+
+def _expected(parameter: Any) -> str:
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f": write one of {', '.join(str(item.value) for item in kind)}"
+    known = {int: ": write a whole number in range", float: ": write a number in range"}
+    return known.get(kind, "") if isinstance(kind, type) else ""

@@ -1,0 +1,64 @@
+"""`innsyn migrate`: the index, and the topics of a broker that is not ours, come to their current shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from console.cli.output import Json, print_json, screen
+from console.running import broker
+from console.session import embedded_folder, open_index, refuse_if_open
+from schemas.settings import load_settings
+from schemas.topics import load_topics
+from sinks.clickhouse.migrate import migrate as apply
+from sinks.clickhouse.migrate import migrations, pending
+from streams.kafka.topics import create_topics, missing
+
+
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is pending and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the index to its current shape, and make missing topics where INNSYN_KAFKA_BOOTSTRAP names a broker.
+
+    Safe to repeat. A running `innsyn up` does this itself at start.
+
+    Example: innsyn migrate --dry-run
+    """
+    settings = load_settings()
+    topics = load_topics().values()
+    folder = embedded_folder(settings)
+    refuse_if_open(settings)
+    index = open_index(settings)
+    try:
+        if not dry_run:
+            found = apply(index, datetime.now(UTC))
+        elif folder is None or folder.is_dir():
+            found = pending(index)
+        else:
+            # A dry run leaves nothing behind, not even an empty index.
+            found = migrations(settings.clickhouse_cluster)
+    finally:
+        index.close()
+    made: list[str] = []
+    if settings.kafka_bootstrap:
+        connection = broker(settings)
+        made = (
+            missing(connection, topics)
+            if dry_run
+            else create_topics(connection, topics, settings.kafka_replication_factor)
+        )
+    names = [migration.name for migration in found]
+    if as_json:
+        print_json({"dry_run": dry_run, "migrations": names, "topics": made})
+        return
+    out = screen()
+    verb = "pending" if dry_run else "applied"
+    for name in names:
+        out.print(f"{verb}: {name}")
+    for name in made:
+        out.print(f"{'missing' if dry_run else 'made'}: topic {name}")
+    if not names and not made:
+        out.print("Everything is in its current shape.")

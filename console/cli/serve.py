@@ -1,0 +1,32 @@
+"""`innsyn serve`: the HTTP API, until it is stopped."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from console.cli.output import configure_logging
+from console.roles import ApiServer, api, rights_service, until_signal
+from console.running import broker
+from console.session import open_index, reading
+from console.tokens import api_token
+from schemas.settings import load_settings
+from streams.kafka.sender import sender
+
+
+def serve() -> None:
+    """Serve the HTTP API: look-ups, access answers, requests, the catalogue, /metrics.
+
+    Needs the index of a ClickHouse server (the embedded one belongs to `innsyn up`).
+
+    Example: INNSYN_API_PORT=8480 innsyn serve
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    index = open_index(settings)
+    try:
+        with sender(broker(settings)) as send:
+            service = rights_service(settings, index, send)
+            app = api(reading(index, settings), service, CollectorRegistry(), api_token(settings))
+            ApiServer(app, settings.api_host, settings.api_port).run(until_signal())
+    finally:
+        index.close()

@@ -1,0 +1,61 @@
+"""`innsyn up`: everything on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from console.cli.output import configure_logging, screen
+from console.instance import announced, running
+from console.roles import raise_first, until_signal
+from schemas.errors import SettingsError
+from schemas.settings import load_settings
+from schemas.topics import load_topics
+from streams.kafka.connection import Connection
+from streams.kafka.localbroker import LocalBroker
+from streams.kafka.topics import create_topics
+
+
+def up(
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port of the HTTP API.")] = None,
+) -> None:
+    """Run broker, tagger, rights worker and API on this machine. Ctrl-C stops all of it; the data stays.
+
+    The broker is Apache Kafka (Java 17 or newer; Maven once, to fetch it), or the one INNSYN_KAFKA_BOOTSTRAP names.
+
+    Example: INNSYN_HOME=/srv/innsyn innsyn up --port 8480
+    """
+    settings = load_settings(**({} if port is None else {"api_port": port}))
+    settings = settings.model_copy(update={"tag_worker": settings.tag_worker or "up"})
+    if settings.clickhouse_url and not settings.clickhouse_url.startswith("chdb:"):
+        raise SettingsError(
+            "`innsyn up` runs on the embedded index; for a ClickHouse server start `innsyn tag`, `rights` and `serve`"
+        )
+    configure_logging(settings.log_level)
+    stop = until_signal()
+    out = screen(stderr=True)
+    with ExitStack() as stack:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.kafka_bootstrap:
+            connection = Connection(settings.kafka_bootstrap, settings.kafka_options())
+        else:
+            with out.status("starting Apache Kafka"):
+                connection = Connection(stack.enter_context(LocalBroker(settings.home / "kafka")).bootstrap)
+        create_topics(connection, load_topics().values(), settings.kafka_replication_factor)
+        instance = stack.enter_context(running(settings, connection))
+        stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
+        out.print(f"[bold]innsyn is up[/bold]   broker [cyan]{connection.bootstrap}[/cyan]")
+        out.print(
+            f"                API    [cyan]{instance.address}[/cyan], token in {settings.home / 'token'}"
+        )
+        out.print(
+            "                try    [cyan]innsyn simulate --customers 100[/cyan], then [cyan]innsyn doctor[/cyan]"
+        )
+        out.print("                ctrl-C stops all of it, the data stays")
+        while not stop.wait(0.2) and not instance.ended.is_set():
+            pass
+        raise_first(instance.roles)
+        out.print("stopping")

@@ -1,0 +1,197 @@
+"""The command line's way to a running innsyn: its HTTP API. Identifiers travel in bodies, never in addresses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from console.running import RUN_FILE
+from schemas.errors import InputError, SettingsError, Unavailable
+from schemas.settings import Settings
+
+TOKEN_FILE = "token"
+SERVICE = "innsyn"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Where a running innsyn answers, and the bearer token it asks for."""
+
+    address: str
+    token: str = field(repr=False)
+
+
+def find_instance(settings: Settings) -> Instance | None:
+    """The instance the settings or `<home>/run.json` name; None where nothing names one or its token is not there.
+
+    It need not be running any more: `connect` asks.
+    """
+    token = settings.api_token.get_secret_value() if settings.api_token else _read(settings, TOKEN_FILE)
+    if not token:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)
+    address = f"http://{host}:{settings.api_port}"
+    try:
+        running = json.loads(_read(settings, RUN_FILE) or "{}")
+        address = str(running.get("api") or address)
+    except (ValueError, AttributeError):
+        raise SettingsError(
+            f"{settings.home / RUN_FILE} is not readable JSON; start `innsyn up` again"
+        ) from None
+    return Instance(address, token.strip())
+
+
+def connect(settings: Settings) -> Client | None:
+    """A client of the running instance, None if none answers. The caller closes it."""
+    instance = find_instance(settings)
+    if instance is None:
+        return None
+    client = Client(instance)
+    if client.alive():
+        return client
+    client.close()
+    return None
+
+
+def require(settings: Settings) -> Client:
+    """As `connect`. Raises Unavailable if nothing answers."""
+    client = connect(settings)
+    if client is None:
+        raise Unavailable(
+            f"no innsyn is running for {settings.home}; start it with `innsyn up` or set INNSYN_HOME"
+        )
+    return client
+
+
+class Client:
+    """Calls of the API, each returning the answer's JSON.
+
+    Raises InputError (the API refuses what was asked), SettingsError (it refuses the token), Unavailable.
+    """
+
+    def __init__(
+        self, instance: Instance, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._instance = instance
+        # No proxy of the environment: it would see identifiers.
+        self._http = httpx.Client(
+            base_url=instance.address, timeout=timeout, transport=transport, trust_env=False
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self._instance.address})"
+
+    @property
+    def address(self) -> str:
+        return self._instance.address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def alive(self) -> bool:
+        """Whether an innsyn answers there. Asked without the token: it could be somebody else by now."""
+        try:
+            answer = self._http.get("/healthz", timeout=5.0)
+            return bool(answer.is_success and answer.json().get("service") == SERVICE)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+            return False
+
+    def problems(self) -> list[str]:
+        """GET /readyz: why it cannot answer now, one line each; empty: it can."""
+        try:
+            return [str(line) for line in self._http.get("/readyz").json()["problems"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            return [str(self._unavailable(f"does not say whether it is ready ({type(error).__name__})"))]
+
+    def query(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/lineage/query, all pages put together."""
+        answer = self._call("POST", "/v1/lineage/query", body)
+        cursor = answer.pop("next_cursor", None)
+        while cursor:
+            page = self._call("POST", "/v1/lineage/query", {**body, "cursor": cursor})
+            answer["items"] += page["items"]
+            cursor = page.get("next_cursor")
+        return answer
+
+    def access(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/access."""
+        return self._call("POST", "/v1/access", body)
+
+    def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/requests/plan: what a request would do; nothing is stored or sent."""
+        return self._call("POST", "/v1/requests/plan", body)
+
+    def create_request(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/requests."""
+        return self._call("POST", "/v1/requests", body)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """GET /v1/requests, all pages."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._call("GET", "/v1/requests", params={"cursor": cursor} if cursor else {})
+            found += page["items"]
+            cursor = page.get("next_cursor")
+        return found
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        """GET /v1/requests/{id}."""
+        # Only what looks like an id goes into the address: the argument may be a person's value, given by mistake.
+        if not re.fullmatch(r"[A-Za-z]+-[0-9A-Za-z-]{1,60}", request_id):
+            raise InputError("that is not a request id; `innsyn requests` lists them")
+        return self._call("GET", f"/v1/requests/{request_id}")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._instance.token}"}
+        try:
+            answer = self._http.request(method, path, json=body, params=params, headers=headers)
+            content = answer.json()
+        except httpx.HTTPError as error:
+            raise self._unavailable(f"does not answer ({type(error).__name__})") from None
+        except ValueError:
+            raise self._unavailable(f"answers no JSON (HTTP {answer.status_code})") from None
+        if answer.is_success and isinstance(content, dict):
+            return content
+        detail = content.get("detail") if isinstance(content, dict) else None
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise SettingsError(
+                f"innsyn at {self._instance.address} refuses the token; set INNSYN_API_TOKEN to its token"
+            )
+        if answer.is_client_error and detail:
+            raise InputError(str(detail))
+        raise Unavailable(str(detail)) if detail else self._unavailable(f"fails (HTTP {answer.status_code})")
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(f"innsyn at {self._instance.address} {what}; see its log or `innsyn doctor`")
+
+
+def _read(settings: Settings, name: str) -> str | None:
+    try:
+        return (settings.home / name).read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(
+            f"{settings.home / name} cannot be read; run this as the user who started innsyn"
+        ) from None

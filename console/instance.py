@@ -1,0 +1,85 @@
+"""Everything in one process: what `innsyn up` and the demo run, on the broker they are given."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from console.cli.rights import follow
+from console.roles import ApiServer, Background, api, now, rights_service, tagger
+from console.running import RUN_FILE
+from console.session import Reading, open_index, reading
+from console.tokens import api_token
+from schemas.keys import Keyring
+from schemas.settings import Settings
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.migrate import migrate
+from streams.kafka.connection import Connection
+from streams.kafka.sender import sender
+from streams.metrics import TagMetrics
+from streams.rights.agents import RightsWorker
+from streams.rights.service import RightsService
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running innsyn. `ended` is set when a role ends by itself; `roles` then hold the reason."""
+
+    index: ClickHouse
+    reading: Reading
+    rights: RightsService
+    metrics: TagMetrics
+    address: str
+    roles: tuple[Background, ...] = ()
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
+    """Start tagger, rights worker and API on one embedded index; stop them in the reverse order.
+
+    Topics and broker are the caller's. Raises InnsynError for what does not start.
+    """
+    with ExitStack() as stack:
+        index = open_index(settings)
+        stack.callback(index.close)
+        migrate(index, now())
+        Keyring(settings.keys_folder).tokenizer()
+        opened = reading(index, settings)
+        send = stack.enter_context(sender(connection))
+        service = rights_service(settings, index, send)
+        registry = CollectorRegistry()
+        metrics = TagMetrics(registry)
+        server = ApiServer(
+            api(opened, service, registry, api_token(settings)), settings.api_host, settings.api_port
+        )
+        worker = tagger(settings, connection, index, metrics)
+        agents = RightsWorker(connection, service)
+        ended = threading.Event()
+        roles = (
+            Background("tagger", worker.run, ended),
+            Background("rights", lambda stop: follow(agents, stop), ended),
+            Background("api", server.run, ended),
+        )
+        for role in roles:
+            stack.callback(role.stop)
+            role.start()
+        yield Instance(index, opened, service, metrics, server.address, roles, ended)
+
+
+@contextmanager
+def announced(settings: Settings, bootstrap: str, address: str, pid: int) -> Iterator[None]:
+    """Write where the parts are to `<home>/run.json`, so that other commands find them; remove it at the end."""
+    path = settings.home / RUN_FILE
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps({"bootstrap": bootstrap, "api": address, "pid": pid}) + "\n")
+    temporary.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

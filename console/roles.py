@@ -1,0 +1,209 @@
+"""The roles of innsyn, put together from the settings: tagger, rights worker, API. The same in every way to run."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from console.api.app import create_app
+from console.api.services import Services
+from console.session import Reading
+from schemas.catalogue import load_catalogue
+from schemas.errors import SettingsError
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.settings import Settings
+from schemas.topics import Topic, load_topics
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.writer import ClickHouseWriter
+from streams.kafka.connection import Connection
+from streams.kafka.deadletters import DeadLetters
+from streams.kafka.producer import EventProducer
+from streams.kafka.registry import Registry
+from streams.metrics import TagMetrics
+from streams.rights.service import RightsService, Send
+from streams.tagging.tag import Tagger
+from streams.tagging.worker import TagLimits, TagWorker
+from streams.tagging.writers import WriterSchemas
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def tagged_topics() -> Mapping[str, Topic]:
+    """The topics that a tagger reads."""
+    return {name: topic for name, topic in load_topics().items() if topic.tagged}
+
+
+def tagger(
+    settings: Settings,
+    connection: Connection,
+    index: ClickHouse,
+    metrics: TagMetrics,
+    *,
+    topics: Sequence[str] = (),
+    replay: bool = False,
+) -> TagWorker:
+    """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers."""
+    known = tagged_topics()
+    if unknown := [name for name in topics if name not in known]:
+        raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
+    chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
+    records = load_records()
+    keyring = Keyring(settings.keys_folder)
+    registry = None
+    if settings.registry_url:
+        password = settings.registry_password.get_secret_value() if settings.registry_password else ""
+        auth = (settings.registry_username, password) if settings.registry_username else None
+        registry = Registry(settings.registry_url, auth)
+    dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
+    return TagWorker(
+        connection,
+        f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
+        {name: topic.record for name, topic in chosen.items()},
+        tagger=Tagger(keyring.tokenizer(), load_catalogue().version),
+        schemas=WriterSchemas(records.values(), registry),
+        index=ClickHouseWriter(index),
+        dead_letters=DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], dead),
+        metrics=metrics,
+        clock=now,
+        worker=settings.tag_worker or socket.gethostname(),
+        member=None if replay else settings.tag_worker,
+        replay=replay,
+        limits=TagLimits(
+            batch_events=settings.tag_batch_events,
+            batch_seconds=settings.tag_batch_seconds,
+            dead_letter_ratio=settings.dead_letter_ratio,
+            dead_letter_floor=settings.dead_letter_floor,
+            unknown_schema_seconds=settings.unknown_schema_wait_seconds,
+        ),
+    )
+
+
+def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
+    return RightsService(
+        RequestLedger(index),
+        ClickHouseReader(index),
+        ClickHouseEraser(index),
+        Keyring(settings.keys_folder),
+        load_catalogue(),
+        send,
+        now,
+    )
+
+
+def api(reading: Reading, rights: RightsService, metrics: CollectorRegistry, token: str) -> Any:
+    """The HTTP API over an open index."""
+    return create_app(
+        Services(
+            reader=reading.reader,
+            tokenizer=reading.tokenizer,
+            catalogue=reading.catalogue,
+            rights=rights,
+            metrics=metrics,
+            clock=now,
+            token=token,
+            dead_letters=reading.dead_letters,
+            problems=reading.problems,
+        )
+    )
+
+
+class Background:
+    """A role in a thread. What ends it is kept, and `wake` is told at once."""
+
+    def __init__(self, name: str, run: Callable[[threading.Event], None], wake: threading.Event) -> None:
+        self.name = name
+        self.error: BaseException | None = None
+        self._run = run
+        self._wake = wake
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end and wait until it has."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            self._run(self._stop)
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the roles
+            self.error = error
+        finally:
+            self._wake.set()
+
+
+class ApiServer:
+    """uvicorn in a thread, on a port that is ours before it starts."""
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        self.address = f"http://{host if ':' not in host else f'[{host}]'}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        self._server = uvicorn.Server(config)
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`."""
+        thread = threading.Thread(target=self._end_with, args=(stop,), daemon=True)
+        thread.start()
+        with closing(self._socket):
+            self._server.run(sockets=[self._socket])
+        stop.set()
+
+    def _end_with(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio asks for it before it turns Nagle's algorithm off: 40 ms a call otherwise.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"port {port} on {host} cannot be used ({error.strerror}); set INNSYN_API_PORT to a free one"
+        ) from error
+    return listener
+
+
+def until_signal() -> threading.Event:
+    """An event that ctrl-C or SIGTERM sets; a second one ends the process the usual way."""
+    event = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        event.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return event
+
+
+def raise_first(roles: Sequence[Background]) -> None:
+    """Raise what ended one of the roles, if anything did."""
+    for role in roles:
+        if role.error is not None:
+            raise role.error

@@ -1,0 +1,110 @@
+"""Opening what answers a question about a person: the index, the key that makes tokens, the catalogue."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.errors import IndexUnavailable, InnsynError
+from schemas.keys import Keyring
+from schemas.settings import Settings
+from schemas.tokens import Tokenizer
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.migrate import pending
+from sinks.clickhouse.reader import ClickHouseReader
+
+_DEAD_LETTERS = """
+SELECT topic, partition, offset, reason, schema_key, payload_bytes, seen_at FROM dead_letters FINAL
+WHERE (topic, partition, offset) > ({topic:String}, {partition:Int32}, {offset:Int64})
+ORDER BY topic, partition, offset LIMIT {limit:UInt32}
+"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a question needs."""
+
+    index: ClickHouse
+    reader: ClickHouseReader
+    tokenizer: Tokenizer
+    catalogue: Catalogue
+
+    def dead_letters(self, after: tuple[str, int, int], limit: int) -> Sequence[Mapping[str, Any]]:
+        """Unreadable messages behind the coordinates (topic, partition, offset), in that order.
+
+        Raises IndexUnavailable.
+        """
+        topic, partition, offset = after
+        values = {"topic": topic, "partition": partition, "offset": offset, "limit": limit}
+        names = ("topic", "partition", "offset", "reason", "schema_key", "payload_bytes", "seen_at")
+        return [dict(zip(names, row, strict=True)) for row in self.index.query(_DEAD_LETTERS, values)]
+
+    def problems(self) -> Sequence[str]:
+        """Why the index cannot answer now, one line each; empty: it can."""
+        try:
+            waiting = pending(self.index)
+        except InnsynError as error:
+            return [str(error)]
+        return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
+
+
+def open_index(settings: Settings) -> ClickHouse:
+    """The index in force. Nothing is connected before the first statement."""
+    password = settings.clickhouse_password.get_secret_value() if settings.clickhouse_password else ""
+    return ClickHouse(
+        settings.index_url,
+        user=settings.clickhouse_user,
+        password=password,
+        cluster=settings.clickhouse_cluster,
+    )
+
+
+def embedded_folder(settings: Settings) -> Path | None:
+    """Folder of the embedded index, whether or not it is there yet; None: the index is a server."""
+    parts = urlsplit(settings.index_url)
+    return Path(parts.path) if parts.scheme == "chdb" else None
+
+
+def reading(index: ClickHouse, settings: Settings) -> Reading:
+    """What answers questions on an index that is open already. Raises KeyUnavailable: a key made now finds nothing."""
+    tokenizer = Keyring(settings.keys_folder, create=False).tokenizer()
+    return Reading(index, ClickHouseReader(index), tokenizer, load_catalogue())
+
+
+def refuse_if_open(settings: Settings) -> None:
+    """For commands that open the embedded index for themselves: it takes one process per folder.
+
+    Raises IndexUnavailable if another one has it. Asked beforehand, because the engine also writes to standard error.
+    """
+    folder = embedded_folder(settings)
+    if folder is None or not (folder / "status").exists():
+        return
+    with (folder / "status").open("rb") as status:
+        try:
+            fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IndexUnavailable(
+                f"another process has the index in {folder} open; stop it, or wait until it answers on its API"
+            ) from None
+
+
+@contextmanager
+def open_reading(settings: Settings) -> Iterator[Reading]:
+    """Open an index that exists, and close it again. Raises IndexUnavailable, KeyUnavailable."""
+    folder = embedded_folder(settings)
+    if folder is not None and not folder.is_dir():
+        raise IndexUnavailable(
+            f"nothing is running and there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME"
+        )
+    refuse_if_open(settings)
+    index = open_index(settings)
+    try:
+        yield reading(index, settings)
+    finally:
+        index.close()
