@@ -1,0 +1,256 @@
+"""The same topic read four ways. Each is run in a process of its own: `python -m bench.contenders NAME JSON`.
+
+Every way but the bare loop does the same work: decode each event, take its subject references, keyed token for each,
+rows into the same table of the same embedded ClickHouse. What differs is how.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from confluent_kafka import Consumer, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from bench.load import DEAD, PARTITIONS, TOPIC
+from schemas.codec import decode_body, split_frame
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.tags import tag_set
+from schemas.tokens import IdentifierKind, TokenCache
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports import ROLE_CODES, ROW_SCHEMA, LineageBatch
+from streams.kafka.connection import Connection
+from streams.kafka.deadletters import DeadLetters
+from streams.kafka.producer import EventProducer
+from streams.metrics import TagMetrics
+from streams.tagging.tag import Tagger
+from streams.tagging.worker import TagLimits, TagWorker
+from streams.tagging.writers import WriterSchemas
+
+_BATCH = 20_000
+_VERSION = "0" * 12
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def bare(bootstrap: str, events: int) -> dict[str, Any]:
+    """librdkafka's batches, looked at no further than value, partition and offset."""
+    consumer = _reader(bootstrap)
+    seen = size = 0
+    started: float | None = None
+    while seen < events:
+        messages = consumer.consume(10_000, timeout=1.0)
+        if started is None and messages:
+            started = time.perf_counter()
+        values = [message.value() for message in messages]
+        coordinates = [(message.partition(), message.offset()) for message in messages]
+        seen += len(coordinates)
+        size += sum(map(len, values))  # type: ignore[arg-type]
+    seconds = time.perf_counter() - (started or 0)
+    consumer.close()
+    return {"events": seen, "seconds": seconds, "bytes": size}
+
+
+class PerRecord:
+    """Decode with fastavro, tag, collect; a batch into the index when full. What a careful first version does."""
+
+    def __init__(self, home: Path) -> None:
+        self._index = _index(home)
+        self._writer = ClickHouseWriter(self._index)
+        self._record = load_records()["WebVisit"]
+        tokenizer = Keyring(home / "keys").tokenizer()
+        self._tokens = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
+        self._tags = {
+            reference.field: tag_set(
+                self._record, TOPIC, reference.role, catalogue_version=_VERSION, key_id=tokenizer.key_id
+            )
+            for reference in self._record.identifiers
+        }
+        self._rows: list[tuple[Any, ...]] = []
+        self.rows = 0
+
+    def add(self, message: bytes, partition: int, offset: int) -> None:
+        value = decode_body(self._record, split_frame(message)[1])
+        for reference in self._record.identifiers:
+            identifier = value[reference.field]
+            if identifier is not None:
+                (token,) = self._tokens[IdentifierKind(reference.kind)].tokens([identifier])
+                port = (value[reference.port_field] or 0) if reference.port_field else 0
+                role = ROLE_CODES[reference.role]  # type: ignore[index]
+                tags = self._tags[reference.field].id
+                self._rows.append((token, TOPIC, partition, offset, role, tags, value["occurred_at"], port))
+        if len(self._rows) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            columns = [
+                pa.array(column, field.type)
+                if field.name != "topic"
+                else pa.array(column).dictionary_encode()
+                for column, field in zip(zip(*self._rows, strict=True), ROW_SCHEMA, strict=True)
+            ]
+            table = pa.Table.from_arrays(columns, names=ROW_SCHEMA.names)
+            self._writer.write(LineageBatch(table, list(self._tags.values())), now())
+            self.rows += len(self._rows)
+            self._rows.clear()
+
+    def counted(self) -> int:
+        """Distinct events in the index: the check that this contender did the work."""
+        return int(self._index.query("SELECT uniqExact(partition, offset) FROM lineage")[0][0])
+
+
+def per_record(bootstrap: str, events: int) -> dict[str, Any]:
+    """A plain confluent-kafka loop, record by record."""
+    with tempfile.TemporaryDirectory() as home:
+        work = PerRecord(Path(home))
+        consumer = _reader(bootstrap)
+        seen = 0
+        started: float | None = None
+        while seen < events:
+            messages = consumer.consume(5_000, timeout=1.0)
+            if started is None and messages:
+                started = time.perf_counter()
+            for message in messages[: events - seen]:
+                work.add(message.value() or b"", message.partition() or 0, message.offset() or 0)
+            seen += len(messages[: events - seen])
+        work.flush()
+        seconds = time.perf_counter() - (started or 0)
+        consumer.close()
+        return {"events": seen, "seconds": seconds, "in_index": work.counted()}
+
+
+def faust_agent(bootstrap: str, events: int) -> dict[str, Any]:
+    """A Faust agent that does the same for every event of its stream."""
+    import asyncio
+
+    import faust
+
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as home:
+        work = PerRecord(Path(home))
+        app = faust.App(
+            f"bench-{uuid.uuid4().hex[:8]}",
+            broker=f"kafka://{bootstrap}",
+            store="memory://",
+            datadir=home,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+            consumer_auto_offset_reset="earliest",
+            broker_max_poll_records=5_000,
+            stream_wait_empty=False,
+        )
+        topic = app.topic(TOPIC, value_type=bytes, value_serializer="raw", key_serializer="raw")
+        done = asyncio.Event()
+
+        async def tag(stream: Any) -> None:
+            seen, started = 0, 0.0
+            async for event in stream.events():
+                if not seen:
+                    started = time.perf_counter()
+                if seen < events:
+                    work.add(event.value, event.message.partition, event.message.offset)
+                    seen += 1
+                    if seen == events:
+                        work.flush()
+                        result.update(events=seen, seconds=time.perf_counter() - started)
+                        done.set()
+
+        app.agent(topic)(tag)
+
+        async def run() -> None:
+            async with app:
+                await done.wait()
+
+        asyncio.run(run())
+        return {**result, "in_index": work.counted()}
+
+
+def innsyn(bootstrap: str, events: int) -> dict[str, Any]:
+    """Our tagger, as `innsyn tag` runs it: ledger, dead letters and commits included."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        index, keyring, records = _index(home), Keyring(home / "keys"), load_records()
+        stop, times = threading.Event(), {"first": 0.0, "last": 0.0}
+
+        class Timed(ClickHouseWriter):
+            seen = 0
+
+            def write(self, batch: LineageBatch, at: datetime) -> None:
+                super().write(batch, at)
+                self.seen += sum(item.events for item in batch.ranges)
+                times["last"] = time.perf_counter()
+                if self.seen >= events:
+                    stop.set()
+
+            def positions(self, partitions: Any) -> Any:
+                times["first"] = time.perf_counter()
+                return super().positions(partitions)
+
+        connection = Connection(bootstrap)
+        dead = DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], {TOPIC: DEAD})
+        worker = TagWorker(
+            connection,
+            f"bench-{uuid.uuid4().hex[:8]}",
+            {TOPIC: "WebVisit"},
+            tagger=Tagger(keyring.tokenizer(), _VERSION),
+            schemas=WriterSchemas(records.values()),
+            index=Timed(index),
+            dead_letters=dead,
+            metrics=TagMetrics(CollectorRegistry()),
+            clock=now,
+            worker="bench",
+            limits=TagLimits(),
+        )
+        worker.run(stop)
+        # From the moment the partitions were ours until the last batch was in the ledger.
+        seconds = times["last"] - times["first"]
+        counted = index.query("SELECT uniqExact(partition, offset), count() FROM lineage")[0]
+        return {"events": events, "seconds": seconds, "in_index": int(counted[0]), "rows": int(counted[1])}
+
+
+CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
+    "bare": bare,
+    "per_record": per_record,
+    "faust": faust_agent,
+    "innsyn": innsyn,
+}
+
+
+def _reader(bootstrap: str) -> Consumer:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"bench-{uuid.uuid4().hex[:8]}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.assign([TopicPartition(TOPIC, number, 0) for number in range(PARTITIONS)])
+    return consumer
+
+
+def _index(home: Path) -> ClickHouse:
+    index = ClickHouse(f"chdb://{home / 'index'}")
+    migrate(index, now())
+    return index
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[2])
+    print(json.dumps(CONTENDERS[sys.argv[1]](given["bootstrap"], given["events"])))

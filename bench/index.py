@@ -1,0 +1,119 @@
+"""Size and speed of the index at ten million rows. `python -m bench.index JSON`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.records import load_records
+from schemas.tags import tag_set
+from schemas.tokens import TOKEN_BYTES
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports import ROW_SCHEMA, LineageBatch, Span
+
+_TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
+_BATCH = 65_536
+_YEAR_MS = 365 * 86_400_000
+_START_MS = int(datetime(2025, 7, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def measure(rows: int, subjects: int, lookups: int) -> dict[str, Any]:
+    """Rows of a year that crosses a new year, in order of time; subjects drawn with a heavy tail (Zipf, 1.1)."""
+    chance = np.random.default_rng(11)
+    tokens = chance.integers(0, 256, (subjects, TOKEN_BYTES), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        index = ClickHouse(f"chdb://{Path(folder) / 'index'}")
+        now = datetime(2026, 7, 1, tzinfo=UTC)
+        migrate(index, now)
+        writer = ClickHouseWriter(index)
+        weights = 1 / np.arange(1, subjects + 1) ** 1.1
+        share = np.cumsum(weights / weights.sum())
+        next_offset = np.zeros((len(_TOPICS), 6), np.int64)
+        for done in range(0, rows, _BATCH):
+            writer.write(_batch(done, rows, chance, share, tokens, next_offset), now)
+        unmerged = _bytes_per_row(index)
+        fresh = _latency(index, tokens, chance, lookups)
+        index.command("OPTIMIZE TABLE lineage FINAL")
+        merged = _bytes_per_row(index)
+        settled = _latency(index, tokens, chance, lookups)
+        heaviest = _time(ClickHouseReader(index), tokens[0].tobytes())
+        return {
+            "rows": rows,
+            "subjects": subjects,
+            "bytes_per_row_as_written": unmerged,
+            "bytes_per_row_merged": merged,
+            "lookup_ms_as_written": fresh,
+            "lookup_ms_merged": settled,
+            "heaviest_subject": {"rows": heaviest[1], "ms": heaviest[0]},
+        }
+
+
+def _batch(
+    done: int, rows: int, chance: np.random.Generator, share: Any, tokens: Any, next_offset: Any
+) -> LineageBatch:
+    count = min(_BATCH, rows - done)
+    subject = np.searchsorted(share, chance.random(count))
+    topic = chance.integers(0, len(_TOPICS), count)
+    partition = chance.integers(0, 6, count)
+    offset = np.empty(count, np.int64)
+    for at in range(len(_TOPICS)):
+        for number in range(6):
+            mine = (topic == at) & (partition == number)
+            offset[mine] = next_offset[at, number] + np.arange(mine.sum())
+            next_offset[at, number] += mine.sum()
+    when = _START_MS + _YEAR_MS * done // rows + chance.integers(0, 120_000, count)
+    sets = [
+        tag_set(load_records()[record], name, "owner", catalogue_version="0" * 12, key_id="bench")
+        for name, record in _TOPICS.items()
+    ]
+    columns = {
+        "token": pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(TOKEN_BYTES), count, [None, pa.py_buffer(tokens[subject].tobytes())]
+        ),
+        "topic": pa.DictionaryArray.from_arrays(pa.array(topic.astype(np.int32)), pa.array(list(_TOPICS))),
+        "partition": pa.array(partition.astype(np.int32)),
+        "offset": pa.array(offset),
+        "role": pa.array(np.ones(count, np.int8)),
+        "tag_set": pa.array(np.array([tags.id for tags in sets], np.uint64)[topic]),
+        "event_time": pa.array(when.astype("datetime64[ms]")),
+        "port": pa.array(np.where(topic == 1, chance.integers(1_024, 65_536, count), 0).astype(np.uint16)),
+    }
+    return LineageBatch(pa.Table.from_arrays(list(columns.values()), schema=ROW_SCHEMA), sets)
+
+
+def _bytes_per_row(index: ClickHouse) -> float:
+    answer = index.query(
+        "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND table = 'lineage'"
+    )
+    return round(float(answer[0][0]), 2)
+
+
+def _latency(index: ClickHouse, tokens: Any, chance: np.random.Generator, lookups: int) -> dict[str, float]:
+    reader = ClickHouseReader(index)
+    _time(reader, tokens[1].tobytes())
+    taken = sorted(
+        _time(reader, tokens[number].tobytes())[0] for number in chance.integers(0, len(tokens), lookups)
+    )
+    return {"p50": taken[len(taken) // 2], "p95": taken[int(len(taken) * 0.95)]}
+
+
+def _time(reader: ClickHouseReader, token: bytes) -> tuple[float, int]:
+    started = time.perf_counter()
+    found = reader.find([Span(token)])
+    return round((time.perf_counter() - started) * 1000, 2), found.total_events
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    print(json.dumps(measure(given["rows"], given["subjects"], given["lookups"])))
