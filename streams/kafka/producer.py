@@ -44,7 +44,7 @@ class EventProducer:
     ) -> None:
         """Queue one message; waits while the queue is full. Not stored before `flush` returns.
 
-        Raises BrokerUnavailable if this or an earlier message could not be delivered.
+        Raises BrokerUnavailable if an earlier message could not be delivered; it says so once.
         """
         while True:
             self._raise_failure()
@@ -92,5 +92,7 @@ class EventProducer:
             self._failed = error
 
     def _raise_failure(self) -> None:
-        if self._failed is not None:
-            raise self._connection.unavailable("writing", self._failed)
+        """Raise what failed since the last call, once: whoever sends again may find the broker back."""
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise self._connection.unavailable("writing", failed)

@@ -1,0 +1,235 @@
+"""The rights workflow on Kafka: two thin Faust agents over the service.
+
+Agents decode, hand over to a thread and wait; what is next is decided by the service from its ledger. Nothing is
+kept in Faust tables, and a message is acknowledged only after its step was done: a worker may die anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import faust
+import structlog
+
+from schemas.codec import decode
+from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable
+from schemas.records import RecordSchema, load_records
+from schemas.topics import load_topics
+from streams.kafka.connection import Connection
+from streams.kafka.topics import missing
+from streams.rights.messages import RECEIPTS, REQUESTS
+from streams.rights.service import RightsService
+
+APP_ID = "innsyn-rights"
+_RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_RESUME_SECONDS = 60.0
+_SESSION_SECONDS = 9.0
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_log = structlog.get_logger(__name__)
+
+Step = Callable[[Mapping[str, Any]], object]
+Run = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+class RightsWorker:
+    """Runs the agents in a thread with its own event loop, without signal handlers.
+
+    Steps run one at a time in one more thread, so that a slow index does not stop the heartbeat to the broker.
+    """
+
+    def __init__(self, connection: Connection, service: RightsService) -> None:
+        self._connection = connection
+        self._service = service
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+        self._wake: Callable[[], object] = self._stop.set
+        self._running: Future[None] | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the agents, if they ended by themselves."""
+        return self._running.exception() if self._running is not None and self._running.done() else None
+
+    def start(self, timeout_seconds: float = 60.0) -> None:
+        """Return when the agents follow their topics. Raises BrokerUnavailable, SettingsError."""
+        # Asked first: a Faust app whose broker is not there does not clean up after itself.
+        names = {REQUESTS, RECEIPTS}
+        missing(self._connection, [topic for topic in load_topics().values() if topic.name in names])
+        thread = ThreadPoolExecutor(1, thread_name_prefix=APP_ID)
+        self._running = thread.submit(asyncio.run, self._main())
+        self._running.add_done_callback(lambda _: self._ready.set())
+        thread.shutdown(wait=False)
+        if not self._ready.wait(timeout_seconds) or self._running.done():
+            self.stop()
+            if isinstance(self.error, InnsynError):
+                raise self.error
+            raise self._connection.unavailable("starting the rights agents") from self.error
+
+    def stop(self) -> None:
+        """End after the step in hand and leave the consumer group. Safe to repeat."""
+        self._stop.set()
+        self._wake()
+        if self._running is not None:
+            wait([self._running])
+
+    async def _main(self) -> None:
+        loop, ending, failed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        errors: list[Exception] = []
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix=f"{APP_ID}-steps") as steps,
+            # Faust makes its folders also where it has no tables: not in whatever folder somebody started us.
+            TemporaryDirectory(prefix=f"{APP_ID}-") as folder,
+        ):
+
+            async def run(step: Callable[[], object]) -> None:
+                try:
+                    await _persistently(step, steps)
+                except Exception as error:
+                    # Faust would log it, acknowledge the message and go on: here a step that broke ends the worker.
+                    errors.append(error)
+                    failed.set()
+                    raise
+
+            app = rights_app(self._connection, self._service, run, folder)
+            self._wake = partial(_wake, loop, ending)
+            if self._stop.is_set():
+                return
+            try:
+                if await _first(app.start(), ending.wait()) and not app.crashed:
+                    self._ready.set()
+                    await _first(ending.wait(), failed.wait(), app.wait_until_stopped())
+            finally:
+                await app.stop()
+        if errors:
+            raise errors[0]
+        if app.crashed:
+            raise self._connection.unavailable("running the rights agents") from app.crash_reason
+
+
+def rights_app(connection: Connection, service: RightsService, run: Run, folder: str) -> Any:
+    """The Faust app on the broker of `connection`; `run` carries out a blocking step. Raises SettingsError."""
+    records = load_records()
+    app = faust.App(
+        APP_ID,
+        broker=[f"kafka://{address.strip()}" for address in connection.bootstrap.split(",")],
+        broker_credentials=credentials(connection.options),
+        store="memory://",
+        datadir=folder,
+        web_enabled=False,
+        # Topics come from topics.yaml; Faust shall neither declare any nor elect a leader over one of its own.
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        # How long a worker that vanished keeps its partitions.
+        broker_session_timeout=_SESSION_SECONDS,
+        broker_heartbeat_interval=_SESSION_SECONDS / 3,
+    )
+    _agent(app, REQUESTS, records["RightsRequest"], service.on_request, run)
+    _agent(app, RECEIPTS, records["ErasureReceipt"], service.on_receipt, run)
+
+    async def resume() -> None:
+        await run(service.resume)
+
+    async def resume_again() -> None:
+        await run(service.resume)
+
+    app.task(resume)
+    # A request recorded while Kafka was away has no message that would bring it here.
+    app.timer(interval=_RESUME_SECONDS)(resume_again)
+    return app
+
+
+def credentials(options: Mapping[str, str]) -> Any:
+    """Faust's credentials for librdkafka's security options; None for a plain connection. Raises SettingsError."""
+    protocol = options.get("security.protocol", "PLAINTEXT").upper()
+    if protocol == "PLAINTEXT":
+        return None
+    context = _tls(options) if protocol.endswith("SSL") else None
+    if protocol == "SSL":
+        return faust.SSLCredentials(context)
+    mechanism = options.get("sasl.mechanism", "PLAIN")
+    if mechanism not in _MECHANISMS:
+        raise SettingsError(
+            f"INNSYN_KAFKA_SASL_MECHANISM: the rights agents know {', '.join(_MECHANISMS)}; choose one of them"
+        )
+    return faust.SASLCredentials(
+        username=options.get("sasl.username"),
+        password=options.get("sasl.password"),
+        ssl_context=context,
+        mechanism=mechanism,
+    )
+
+
+def _agent(app: Any, topic: str, record: RecordSchema, step: Step, run: Run) -> None:
+    raw = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
+
+    async def agent(stream: Any) -> None:
+        # Acknowledged by hand: a stream does it by itself also when its agent is cancelled in the middle of a step.
+        async for event in stream.noack().events():
+            value = _decoded(record, event.value)
+            if value is not None:
+                await run(partial(step, value))
+            await stream.ack(event)
+
+    app.agent(raw, name=topic)(agent)
+
+
+def _decoded(record: RecordSchema, message: bytes) -> dict[str, Any] | None:
+    try:
+        return decode(record, message)
+    except DecodeError as error:
+        _log.warning("rights message not readable", record=record.name, reason=error.reason)
+        return None
+
+
+async def _first(*waits: Awaitable[object]) -> bool:
+    """Wait for the first to end and end the others. Whether it was the one named first; raises what that raised."""
+    tasks = [asyncio.ensure_future(item) for item in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+        return tasks[0].done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(event.set)
+
+
+async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor) -> None:
+    """Run a step in the thread; while something outside is away, again after a growing pause."""
+    attempt = 0
+    while True:
+        try:
+            await asyncio.get_running_loop().run_in_executor(steps, step)
+            return
+        except Unavailable as error:
+            pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+            _log.warning("rights step waits", error=str(error), seconds=pause)
+            attempt += 1
+            await asyncio.sleep(pause)
+
+
+def _tls(options: Mapping[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.get("ssl.ca.location"))
+        if certificate := options.get("ssl.certificate.location"):
+            context.load_cert_chain(certificate, options.get("ssl.key.location"))
+    except OSError as error:
+        raise SettingsError(
+            "INNSYN_KAFKA_SSL_*: the certificate files cannot be read; correct the paths"
+        ) from error
+    return context

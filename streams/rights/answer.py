@@ -1,0 +1,187 @@
+"""Answers about one person: the look-up, and the access report per system, category and purpose. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from schemas.catalogue import Catalogue, Entry
+from schemas.entries import RetentionRule
+from schemas.errors import InputError
+from schemas.policy import RetentionAnchors, governing
+from schemas.tags import TagSet
+from sinks.ports import Found, Holding
+
+NOBODY_TOLD = RetentionAnchors()
+
+
+def answer(
+    found: Found, catalogue: Catalogue, as_of: date, anchors: RetentionAnchors = NOBODY_TOLD
+) -> dict[str, Any]:
+    """The JSON of a look-up: {resolution, total_events, ambiguous_events, items}.
+
+    Holdings that show the same content (versions of a schema, roles) become one item; an event with a row in two
+    of them counts in both, and once in `total_events`. `delete_after` is the last day on which the newest
+    event of the item may be kept, None while that clock has not started; `overdue` says that it has passed on
+    the day `as_of`. Raises InputError when an event names a retention rule that the catalogue lacks.
+    """
+    groups: dict[str, list[Holding]] = {}
+    for holding in found.holdings:
+        groups.setdefault(repr((_shown(holding.tags), sorted(holding.tags.retention))), []).append(holding)
+    items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
+    return {
+        "resolution": "unique" if found.total_events else "none",
+        "total_events": found.total_events,
+        "ambiguous_events": 0,
+        "items": items,
+    }
+
+
+def access_report(
+    found: Found, catalogue: Catalogue, as_of: date, anchors: RetentionAnchors = NOBODY_TOLD
+) -> dict[str, Any]:
+    """What is held, one entry per system, category and purpose (GDPR Art. 15(1)), without a personal value.
+
+    Counts are of events and overlap: an event that carries three categories counts under each. The retention
+    rule is the one that keeps the newest event of that category; `retention.until` is None while its clock has
+    not started, `retention.rule` None where no rule of the catalogue speaks of the category.
+    Raises InputError when an event names a retention rule that the catalogue lacks.
+    """
+    groups: dict[tuple[str, str, str], list[Holding]] = {}
+    for holding in found.holdings:
+        for category in holding.tags.categories:
+            for purpose in holding.tags.purposes:
+                groups.setdefault((holding.tags.system, category, purpose), []).append(holding)
+    entries = [_entry(key, holdings, catalogue, as_of, anchors) for key, holdings in sorted(groups.items())]
+    return {
+        "resolution": "unique" if found.total_events else "none",
+        "as_of": as_of.isoformat(),
+        "catalogue_version": catalogue.version,
+        "total_events": found.total_events,
+        "entries": entries,
+    }
+
+
+def rules_of(tags: TagSet, catalogue: Catalogue) -> list[RetentionRule]:
+    """The retention rules that events with these tags name. Raises InputError for one the catalogue lacks.
+
+    A hold that vanished from the catalogue must not turn into permission to erase, so it is not skipped.
+    """
+    missing = [rule for rule in tags.retention if rule not in catalogue.retention_rules]
+    if missing:
+        raise InputError(
+            f"events of {tags.topic} name the retention rule {missing[0]}, which the catalogue lacks; "
+            "put it back into retention.yaml, inactive if it no longer applies"
+        )
+    return [catalogue.retention_rules[rule] for rule in tags.retention]
+
+
+def retention_of(
+    rules: Sequence[RetentionRule], last_seen: datetime, anchors: RetentionAnchors
+) -> tuple[RetentionRule | None, date | None]:
+    """The rule that governs the newest event, and its last day. (None, None) where none of them decides."""
+    if not any(rule.active and rule.effect != "none" for rule in rules):
+        return None, None
+    return governing(rules, last_seen, anchors)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with Z, to the millisecond where there are any."""
+    moment = moment.astimezone(UTC)
+    precision = "milliseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def _shown(tags: TagSet) -> dict[str, Any]:
+    return {
+        "system": tags.system,
+        "topic": tags.topic,
+        "categories": sorted(tags.categories),
+        "purposes": sorted(tags.purposes),
+        "legal_basis": dict(sorted(tags.legal_basis.items())),
+        "origin": tags.origin,
+        "recipients": sorted(tags.recipients),
+        "held_only": tags.held_only,
+    }
+
+
+def _item(
+    holdings: Sequence[Holding], catalogue: Catalogue, as_of: date, anchors: RetentionAnchors
+) -> dict[str, Any]:
+    tags = holdings[0].tags
+    last = max(holding.last_seen for holding in holdings)
+    rule, until = retention_of(rules_of(tags, catalogue), last, anchors)
+    return _shown(tags) | {
+        "retention_rule": rule.id if rule else None,
+        "retention_clock": rule.clock if rule else None,
+        "delete_after": until.isoformat() if until else None,
+        "overdue": until is not None and until < as_of,
+        "events": sum(holding.events for holding in holdings),
+        "first_seen": iso(min(holding.first_seen for holding in holdings)),
+        "last_seen": iso(last),
+    }
+
+
+def _entry(
+    key: tuple[str, str, str],
+    holdings: Sequence[Holding],
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors,
+) -> dict[str, Any]:
+    system, category, purpose = key
+    last = max(holding.last_seen for holding in holdings)
+    every = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
+    rules = [rule for rule in every.values() if rule.covers_category(category)]
+    rule, until = retention_of(rules, last, anchors)
+    recipients = {name for holding in holdings for name in holding.tags.recipients}
+    return {
+        "system": _named(catalogue.systems, system),
+        "category": _named(catalogue.categories, category),
+        "purpose": _named(catalogue.purposes, purpose),
+        "events": sum(holding.events for holding in holdings),
+        "first_seen": iso(min(holding.first_seen for holding in holdings)),
+        "last_seen": iso(last),
+        "legal_basis": _bases(holdings, purpose, catalogue),
+        "origin": [_named(catalogue.origins, name) for name in _distinct(h.tags.origin for h in holdings)],
+        "recipients": [_recipient(name, catalogue) for name in sorted(recipients)],
+        "retention": {
+            "rule": rule.id if rule else None,
+            "authority": rule.authority if rule else None,
+            "clock": rule.clock if rule else None,
+            "period": rule.period if rule else None,
+            "until": until.isoformat() if until else None,
+            "overdue": until is not None and until < as_of,
+        },
+        "held_only": all(holding.tags.held_only for holding in holdings),
+    }
+
+
+def _bases(holdings: Sequence[Holding], purpose: str, catalogue: Catalogue) -> list[dict[str, Any]]:
+    letters = _distinct(h.tags.legal_basis[purpose] for h in holdings if purpose in h.tags.legal_basis)
+    bases = []
+    for letter in letters:
+        basis = catalogue.legal_bases.get(letter)
+        citation = basis.citation if basis else None
+        bases.append({"letter": letter, **_named(catalogue.legal_bases, letter), "citation": citation})
+    return bases
+
+
+def _recipient(name: str, catalogue: Catalogue) -> dict[str, Any]:
+    recipient = catalogue.recipients.get(name)
+    return {
+        **_named(catalogue.recipients, name),
+        "instrument": recipient.instrument if recipient else None,
+        "citation": recipient.citation if recipient else None,
+    }
+
+
+def _named(entries: Mapping[str, Entry], key: str) -> dict[str, Any]:
+    # An entry of an older catalogue version may be gone: its id is still an answer.
+    entry = entries.get(key)
+    return {"id": key, "name": entry.name.model_dump() if entry else {"nb": key, "en": key}}
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return sorted(set(values))

@@ -1,0 +1,240 @@
+"""The plan of an erasure: for everything that is held, erase now, hold until a date, or wait until it expires. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import PlainSerializer, TypeAdapter
+
+from schemas.catalogue import Catalogue
+from schemas.errors import InputError
+from schemas.policy import Decision, RetentionAnchors, decide_erasure
+from schemas.records import RecordSchema, load_records
+from schemas.tags import TagSet
+from schemas.topics import Topic, load_topics
+from sinks.ports import Found, Holding
+from streams.rights.answer import retention_of, rules_of
+
+Action = Literal["erase_now", "hold_until", "expires"]
+# As text in JSON: numbers of 64 bits do not survive every reader of it.
+TagSetId = Annotated[int, PlainSerializer(str, return_type=str, when_used="json")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes of one category of one holding.
+
+    hold_until: `rule`, its `citation`, the only `purposes` the data may still serve; `until` None: as long as the
+    contract (or the consented use) runs. expires: the system deletes by itself, `until` at the latest (None: its
+    clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
+    because a command names fields, not days.
+    """
+
+    system: str
+    topic: str
+    record: str
+    tag_set: TagSetId
+    category: str
+    action: Action
+    events: int
+    until: date | None = None
+    rule: str | None = None
+    citation: str | None = None
+    purposes: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    oldest_expired: bool = False
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A Kafka topic that carried the events: its own retention deletes them, on `until` at the latest."""
+
+    topic: str
+    until: date | None
+
+
+@dataclass(frozen=True)
+class CommandPlan:
+    """What one system is told: the categories, and exactly which fields (`Record.field`)."""
+
+    system: str
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held."""
+
+    as_of: date
+    catalogue_version: str
+    parts: tuple[Part, ...]
+    copies: tuple[Copy, ...]
+    commands: tuple[CommandPlan, ...]
+    kept: Mapping[TagSetId, TagSet | None]
+
+    @property
+    def held(self) -> tuple[Part, ...]:
+        """Every part that is not erased now."""
+        return tuple(part for part in self.parts if part.action != "erase_now")
+
+
+def make_plan(
+    found: Found,
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors,
+    *,
+    topics: Mapping[str, Topic] | None = None,
+    records: Mapping[str, RecordSchema] | None = None,
+) -> Plan:
+    """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
+
+    One decision per (system, record, category), over all its events: a command reaches fields, so what one rule
+    holds of a field it holds for all its events. Raises InputError when events name a retention rule that the
+    catalogue lacks, or a record that has no schema.
+    """
+    topics = load_topics() if topics is None else topics
+    records = load_records() if records is None else records
+    groups: dict[tuple[str, str], list[Holding]] = {}
+    for holding in found.holdings:
+        groups.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
+    parts: list[Part] = []
+    for (system, _), holdings in sorted(groups.items()):
+        if system in catalogue.systems and catalogue.systems[system].erasure == "retention":
+            parts += _expiring(holdings, catalogue, anchors)
+        else:
+            parts += _decided(holdings, catalogue, as_of, anchors)
+    names = sorted({holding.tags.topic for holding in found.holdings})
+    return Plan(
+        as_of=as_of,
+        catalogue_version=catalogue.version,
+        parts=tuple(parts),
+        copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
+        commands=tuple(_commands(parts, catalogue, records)),
+        kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
+    )
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan as the ledger keeps it: no personal value in it."""
+    stored: dict[str, Any] = _PLAN.dump_python(plan, mode="json")
+    return stored
+
+
+def plan_from_json(stored: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_json` wrote."""
+    return _PLAN.validate_python(stored)
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def _decided(
+    holdings: Sequence[Holding], catalogue: Catalogue, as_of: date, anchors: RetentionAnchors
+) -> list[Part]:
+    rules = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
+    decisions = decide_erasure(
+        _distinct(category for holding in holdings for category in holding.tags.categories),
+        _distinct(purpose for holding in holdings for purpose in holding.tags.purposes),
+        list(rules.values()),
+        min(holding.first_seen for holding in holdings),
+        max(holding.last_seen for holding in holdings),
+        as_of,
+        anchors,
+    )
+    by_category = {decision.category: decision for decision in decisions}
+    return [
+        _part(holding, by_category[category]) for holding in holdings for category in holding.tags.categories
+    ]
+
+
+def _part(holding: Holding, decision: Decision) -> Part:
+    tags = holding.tags
+    return Part(
+        system=tags.system,
+        topic=tags.topic,
+        record=tags.record,
+        tag_set=tags.id,
+        category=decision.category,
+        action=decision.action,
+        events=holding.events,
+        until=decision.until,
+        rule=decision.rule,
+        citation=decision.citation,
+        purposes=decision.purposes,
+        ended=decision.ended,
+        also=decision.also,
+        oldest_expired=decision.oldest_expired,
+    )
+
+
+def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: RetentionAnchors) -> list[Part]:
+    parts = []
+    for holding in holdings:
+        rule, until = retention_of(rules_of(holding.tags, catalogue), holding.last_seen, anchors)
+        for category in holding.tags.categories:
+            erased = _part(holding, Decision(category, "erase_now", until, purposes=holding.tags.purposes))
+            if rule is not None:
+                erased = replace(erased, rule=rule.id, citation=rule.authority)
+            parts.append(replace(erased, action="expires"))
+    return parts
+
+
+def _topic_end(topic: Topic | None, as_of: date) -> date | None:
+    """The newest message may have been written on the day of the plan, however old the event it tells of."""
+    if topic is None:
+        return None
+    return as_of + timedelta(days=-(-topic.retention // timedelta(days=1)))
+
+
+def _commands(
+    parts: Sequence[Part], catalogue: Catalogue, records: Mapping[str, RecordSchema]
+) -> Iterable[CommandPlan]:
+    erased: dict[str, set[tuple[str, str]]] = {}
+    for part in parts:
+        known = catalogue.systems.get(part.system)
+        if part.action == "erase_now" and known is not None and known.erasure == "command":
+            erased.setdefault(part.system, set()).add((part.record, part.category))
+    for system, pairs in sorted(erased.items()):
+        names = sorted({record for record, _ in pairs})
+        if unknown := [record for record in names if record not in records]:
+            raise InputError(
+                f"{system} holds events of record {unknown[0]}, which schemas/avro lacks; add its schema, "
+                "so that the command can name the fields to erase"
+            )
+        fields = [
+            f"{record}.{field.name}"
+            for record in names
+            for field in records[record].fields
+            if (record, field.category) in pairs
+        ]
+        yield CommandPlan(system, tuple(sorted({category for _, category in pairs})), tuple(fields))
+
+
+def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagSet | None:
+    held = [part for part in parts if part.tag_set == tags.id and part.action != "erase_now"]
+    if not held:
+        return None
+    purposes = _distinct(purpose for part in held for purpose in part.purposes)
+    rules = {rule for part in held for rule in (part.rule, *part.also) if rule is not None}
+    return replace(
+        tags,
+        categories=tuple(sorted(part.category for part in held)),
+        purposes=purposes,
+        legal_basis={purpose: _basis(purpose, tags, catalogue) for purpose in purposes},
+        retention=tuple(rule for rule in tags.retention if rule in rules) or tags.retention,
+        held_only=True,
+    )
+
+
+def _basis(purpose: str, tags: TagSet, catalogue: Catalogue) -> str:
+    return tags.legal_basis.get(purpose) or catalogue.purposes[purpose].legal_bases[0]
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,211 @@
+"""The state of a rights request: a fold over its append-only events. Pure.
+
+    received ─► planned ─► commanded ─► waiting ─► forgetting ─► completed
+        │                                 ▲ │
+        └─ (access) ─► completed          │ ▼
+                                        attention   a person must act: why is in `problems`
+
+Only a `done` receipt settles a command. What a system could not or would not erase stays visible with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sinks.clickhouse.requests import RequestEvent
+from streams.rights.deadlines import due_at
+
+__all__ = ["CommandState", "RequestState", "State", "due_at", "fold", "summary"]
+
+
+class State(StrEnum):
+    RECEIVED = "received"
+    PLANNED = "planned"
+    COMMANDED = "commanded"
+    WAITING = "waiting"
+    ATTENTION = "attention"
+    FORGETTING = "forgetting"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True)
+class CommandState:
+    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed."""
+
+    command_id: str
+    system: str
+    state: str = "unsent"
+    attempt: int = 0
+    erased: int = 0
+    held: int = 0
+    ground: str | None = None
+    review_date: str | None = None
+    reason: str | None = None
+    reported_at: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """One line for the person who must act, or None."""
+        if self.state not in ("partial", "withheld", "failed"):
+            return None
+        parts = [f"{self.system}: {self.state}"]
+        if self.held:
+            parts.append(f"{self.held} records held")
+        if self.ground:
+            parts.append(f"by {self.ground}")
+        if self.review_date:
+            parts.append(f"review on {self.review_date}")
+        if self.reason:
+            parts.append(f"({self.reason})")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """All that is known of a request. `plan` and `report` are JSON without personal values, as stored."""
+
+    request_id: str
+    type: str
+    channel: str
+    received_at: datetime
+    due: date
+    state: State = State.RECEIVED
+    plan: Mapping[str, Any] | None = None
+    planned_at: datetime | None = None
+    commands: Mapping[str, CommandState] = field(default_factory=dict)
+    problem: str | None = None
+    forgotten: Mapping[str, int] | None = None
+    report: Mapping[str, Any] | None = None
+    held: tuple[Mapping[str, Any], ...] = ()
+    completed_at: datetime | None = None
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Systems that have not answered for good."""
+        open_states = ("unsent", "sent", "accepted")
+        return tuple(item.system for item in self.commands.values() if item.state in open_states)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a person has to look at, one line each."""
+        lines = [self.problem, *(item.problem for item in self.commands.values())]
+        return tuple(line for line in lines if line is not None)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every command there is was done."""
+        return self.plan is not None and all(item.state == "done" for item in self.commands.values())
+
+
+def fold(events: Iterable[RequestEvent]) -> RequestState | None:
+    """The state after the events, None before the first. Repeated events, in place or later, change nothing."""
+    request: RequestState | None = None
+    seen: set[tuple[str, str]] = set()
+    for event in sorted(events, key=lambda item: item.sequence):
+        mark = (event.kind, json.dumps(event.content, sort_keys=True))
+        if mark in seen:
+            continue
+        seen.add(mark)
+        if event.kind == "received":
+            request = request or _received(event)
+        elif request is not None and request.state is not State.COMPLETED:
+            request = _after(request, event)
+    return request
+
+
+def summary(request: RequestState) -> dict[str, Any]:
+    """The request as JSON, without a personal value, for lists, the API and the case file."""
+    plan = request.plan or {}
+    return {
+        "request_id": request.request_id,
+        "type": request.type,
+        "state": request.state.value,
+        "channel": request.channel,
+        "received_at": request.received_at.isoformat().replace("+00:00", "Z"),
+        "due_at": request.due.isoformat(),
+        "completed_at": request.completed_at.isoformat().replace("+00:00", "Z")
+        if request.completed_at
+        else None,
+        "waiting_for": list(request.waiting_for),
+        "problems": list(request.problems),
+        "commands": [vars(item) for item in request.commands.values()],
+        "parts": plan.get("parts", []),
+        "copies": plan.get("copies", []),
+        "held": [dict(part) for part in request.held],
+        "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
+        "report": request.report,
+    }
+
+
+def _received(event: RequestEvent) -> RequestState:
+    content = event.content
+    received_at = datetime.fromisoformat(content["received_at"])
+    return RequestState(
+        request_id=event.request_id,
+        type=content["type"],
+        channel=content["channel"],
+        received_at=received_at,
+        due=due_at(received_at),
+    )
+
+
+def _after(request: RequestState, event: RequestEvent) -> RequestState:
+    content = event.content
+    match event.kind:
+        case "planned" if request.plan is None:
+            commands = {
+                item["command_id"]: CommandState(item["command_id"], item["system"])
+                for item in content["commands"]
+            }
+            request = replace(
+                request, plan=content["plan"], planned_at=event.occurred_at, commands=commands, problem=None
+            )
+            return replace(request, state=State.PLANNED)
+        case "commanded" | "receipt":
+            return _commands(request, event.kind, content)
+        case "forgetting" if request.settled:
+            return replace(request, state=State.FORGETTING, problem=None)
+        case "forgotten" if request.state is State.FORGETTING:
+            # A repeated run finds less to remove: the counts add up to what the whole request removed.
+            earlier = request.forgotten or {}
+            counts = {name: int(count) + earlier.get(name, 0) for name, count in content["counts"].items()}
+            return replace(request, forgotten=counts)
+        case "attention":
+            return replace(request, state=State.ATTENTION, problem=content["reason"])
+        case "answered":
+            return replace(
+                request, state=State.COMPLETED, report=content["report"], completed_at=event.occurred_at
+            )
+        case "completed" if request.settled:
+            held = tuple(content["held"])
+            return replace(request, state=State.COMPLETED, held=held, completed_at=event.occurred_at)
+    return request
+
+
+def _commands(request: RequestState, kind: str, content: Mapping[str, Any]) -> RequestState:
+    command = request.commands.get(content["command_id"])
+    if command is None or command.state == "done":
+        return request
+    if kind == "commanded":
+        command = replace(
+            CommandState(command.command_id, command.system), state="sent", attempt=int(content["attempt"])
+        )
+    else:
+        names = ("state", "erased", "held", "ground", "review_date", "reason", "reported_at")
+        command = replace(command, **{name: content[name] for name in names})
+    commands = {**request.commands, command.command_id: command}
+    states = {item.state for item in commands.values()}
+    if states & {"partial", "withheld", "failed"}:
+        state = State.ATTENTION
+    elif "unsent" in states:
+        state = State.PLANNED
+    elif states == {"sent"}:
+        state = State.COMMANDED
+    else:
+        state = State.WAITING
+    return replace(request, commands=commands, state=state)

@@ -1,0 +1,293 @@
+"""A toy system of record on SQLite: what the reference erasure job erases from.
+
+One table per record of `schemas/`, one column per top-level field (text; lists and objects as JSON). A person's rows
+are those where a field annotated as an identifier of that kind holds the value in its canonical form.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from schemas.errors import InputError, InvalidIdentifier, Unavailable
+from schemas.records import RecordSchema, load_records
+from schemas.tokens import IdentifierKind, canonical, parse_kind
+from streams.rights.messages import Identifiers
+
+_BUSY_SECONDS = 10
+_TABLES = """
+CREATE TABLE IF NOT EXISTS _holds (record TEXT, row INTEGER, ground TEXT, review_date TEXT, PRIMARY KEY (record, row));
+CREATE TABLE IF NOT EXISTS _outcomes (id TEXT PRIMARY KEY, outcome TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What one erasure did. `erased` rows are gone or lost the fields named.
+
+    `held` rows were asked for but are held back here, by the retention rule `ground`, looked at on `review_date`.
+    `at`: when, if the caller said so.
+    """
+
+    erased: int = 0
+    held: int = 0
+    ground: str | None = None
+    review_date: date | None = None
+    at: datetime | None = None
+
+
+class SqliteStore:
+    """Safe from several threads. Deleted content is overwritten in the file (secure_delete).
+
+    Raises Unavailable when the file is locked by another process for long or cannot be written.
+    """
+
+    def __init__(self, path: Path, records: Mapping[str, RecordSchema] | None = None) -> None:
+        self._path = path
+        self._records = load_records() if records is None else records
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+        )
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        with self._transaction() as connection:
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the file. Safe to repeat."""
+        self._checkpoint()
+        with self._lock:
+            self._connection.close()
+
+    def put(self, record: str, value: Mapping[str, Any]) -> None:
+        """Store one event of a record. Raises InputError for a record that is not in `schemas/`."""
+        self.put_many([(record, value)])
+
+    def put_many(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Store (record, value) events in one transaction. Raises InputError as `put`; nothing is stored then."""
+        with self._transaction() as connection:
+            for record, value in events:
+                schema = self._schema(record)
+                columns = _columns(schema)
+                self._make(connection, record)
+                names, marks = ", ".join(map(_quoted, columns)), ", ".join("?" * len(columns))
+                texts = [_text(schema, column, value.get(column)) for column in columns]
+                connection.execute(f"INSERT INTO {_quoted(record)} ({names}) VALUES ({marks})", texts)
+
+    def hold(self, identifiers: Identifiers, record: str, ground: str, review_date: date | None) -> int:
+        """Hold back a person's rows of a record from any erasure, as in a dispute; returns how many."""
+        with self._transaction() as connection:
+            rows = self._owned(connection, record, identifiers)
+            day = review_date.isoformat() if review_date else None
+            held = [(record, row, ground, day) for row in rows]
+            connection.executemany("INSERT OR REPLACE INTO _holds VALUES (?, ?, ?, ?)", held)
+            return len(held)
+
+    def count(self, identifiers: Identifiers) -> int:
+        """Rows in which any of the identifiers stands."""
+        with self._transaction() as connection:
+            tables = self._tables(connection)
+            return sum(len(self._matching(connection, table, identifiers)) for table in tables)
+
+    def erase(
+        self,
+        identifiers: Identifiers,
+        categories: Sequence[str],
+        fields: Sequence[str],
+        *,
+        once: str | None = None,
+        now: datetime | None = None,
+    ) -> Erased:
+        """Erase a person: whole rows where every personal field is to go, else just the fields named.
+
+        `fields` as `Record.field`; empty: all fields of the categories. Of a row that is another's (the person is
+        only mentioned, the other end, the agent) just the person's identifier goes. All of it or nothing, also
+        over a crash. `once` names the errand: the second time its first outcome is returned and nothing is erased.
+        Raises InputError for a field this store does not know.
+        """
+        chosen = self._chosen(categories, fields)
+        with self._transaction() as connection:
+            earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
+            if earlier is not None:
+                return _ERASED.validate_json(earlier[0])
+            outcome = replace(self._erase(connection, identifiers, chosen), at=now)
+            if once is not None:
+                stored = _ERASED.dump_json(outcome).decode()
+                connection.execute("INSERT INTO _outcomes VALUES (?, ?)", (once, stored))
+        self._checkpoint()
+        return outcome
+
+    def _chosen(self, categories: Sequence[str], fields: Sequence[str]) -> dict[str, set[str]]:
+        if not fields:
+            return {
+                name: {field for field in _columns(schema) if _category(schema, field) in categories}
+                for name, schema in self._records.items()
+            }
+        chosen: dict[str, set[str]] = {}
+        for field in fields:
+            record, _, name = field.partition(".")
+            schema = self._schema(record)
+            top = name.partition(".")[0]
+            if schema.find(name) is None:
+                raise InputError(f"record {record} has no field {name}; name one of its schema")
+            chosen.setdefault(record, set()).add(name)
+            if "." in name and f"{record}.{top}" not in fields:
+                raise InputError(f"{field} lies inside {top}, which this store erases only as a whole")
+        return {record: {name for name in names if "." not in name} for record, names in chosen.items()}
+
+    def _erase(
+        self, connection: sqlite3.Connection, identifiers: Identifiers, chosen: Mapping[str, set[str]]
+    ) -> Erased:
+        erased = 0
+        held: list[tuple[str, str | None]] = []
+        for record in self._tables(connection):
+            fields = chosen.get(record)
+            if not fields:
+                continue
+            whole = fields >= {
+                field for field in _columns(self._records[record]) if self._personal(record, field)
+            }
+            holds = _holds(connection, record)
+            for row, (owner, named) in self._matching(connection, record, identifiers).items():
+                if row in holds:
+                    held.append(holds[row])
+                elif owner and whole:
+                    connection.execute(f"DELETE FROM {_quoted(record)} WHERE rowid = ?", (row,))
+                    erased += 1
+                else:
+                    erased += _blank(connection, record, row, fields if owner else fields & named)
+        if not held:
+            return Erased(erased)
+        ground, day = max(held, key=lambda hold: (hold[1] or "9999-12-31", hold[0]))
+        return Erased(erased, len(held), ground, date.fromisoformat(day) if day else None)
+
+    def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Identifiers) -> list[int]:
+        if record not in self._tables(connection):
+            return []
+        return [row for row, (owner, _) in self._matching(connection, record, identifiers).items() if owner]
+
+    def _matching(
+        self, connection: sqlite3.Connection, record: str, identifiers: Identifiers
+    ) -> dict[int, tuple[bool, set[str]]]:
+        """Row -> (whether it is the person's own, the fields in which the person is named)."""
+        wanted: dict[str, list[str]] = {}
+        for kind, value in identifiers:
+            wanted.setdefault(kind, []).append(canonical(parse_kind(kind), value))
+        found: dict[int, tuple[bool, set[str]]] = {}
+        for reference in self._schema(record).identifiers:
+            values = wanted.get(reference.kind, [])
+            if not values:
+                continue
+            marks = ", ".join("?" * len(values))
+            query = f"SELECT rowid FROM {_quoted(record)} WHERE {_quoted(reference.field)} IN ({marks})"
+            named = {reference.field, *filter(None, [reference.port_field])}
+            for (row,) in connection.execute(query, values):
+                owner, fields = found.get(row, (False, set()))
+                found[row] = (owner or reference.role == "owner", fields | named)
+        return found
+
+    def _schema(self, record: str) -> RecordSchema:
+        try:
+            return self._records[record]
+        except KeyError:
+            raise InputError(f"record {record} is not in schemas/avro; name one that is") from None
+
+    def _make(self, connection: sqlite3.Connection, record: str) -> None:
+        columns = ", ".join(map(_quoted, _columns(self._schema(record))))
+        # AUTOINCREMENT: a hold names a row, so a row number is never given twice.
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {_quoted(record)} (_row INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
+        )
+
+    def _personal(self, record: str, name: str) -> bool:
+        field = self._records[record].find(name)
+        return field is not None and field.personal
+
+    def _tables(self, connection: sqlite3.Connection) -> list[str]:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in rows.fetchall() if name in self._records]
+
+    def _checkpoint(self) -> None:
+        """Empty the write-ahead log into the file: an erased value must not stay behind in it."""
+        with self._lock, suppress(sqlite3.Error):
+            # A reader in the way only puts it off: the next erasure or closing does it.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                # Errors of Python's own layer, such as a closed file, carry no code.
+                code = getattr(error, "sqlite_errorname", type(error).__name__)
+                raise Unavailable(
+                    f"the store {self._path.name} failed ({code}); free the file and repeat"
+                ) from error
+
+
+def _columns(schema: RecordSchema) -> list[str]:
+    return [field.name for field in schema.fields if "." not in field.name]
+
+
+def _category(schema: RecordSchema, name: str) -> str:
+    field = schema.find(name)
+    return field.category if field else ""
+
+
+def _blank(connection: sqlite3.Connection, record: str, row: int, fields: set[str]) -> int:
+    """1 if there was something in the fields, else 0."""
+    if not fields:
+        return 0
+    names = sorted(map(_quoted, fields))
+    blanks, some = (
+        ", ".join(f"{name} = NULL" for name in names),
+        " OR ".join(f"{name} NOT NULL" for name in names),
+    )
+    query = f"UPDATE {_quoted(record)} SET {blanks} WHERE rowid = ? AND ({some})"
+    return connection.execute(query, (row,)).rowcount
+
+
+def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    field = schema.find(name)
+    if field is not None and field.identifier is not None:
+        try:
+            return canonical(IdentifierKind(field.identifier.kind), str(value))
+        except InvalidIdentifier:
+            return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _holds(connection: sqlite3.Connection, record: str) -> dict[int, tuple[str, str | None]]:
+    rows = connection.execute("SELECT row, ground, review_date FROM _holds WHERE record = ?", (record,))
+    return {row: (ground, day) for row, ground, day in rows}
+
+
+_ERASED = TypeAdapter(Erased)

@@ -1,0 +1,281 @@
+"""The whole road of a request over Kafka: request, commands, a store that erases, receipts, an index that forgets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from schemas.catalogue import load_catalogue
+from schemas.keys import Keyring
+from schemas.policy import RetentionAnchors
+from schemas.records import load_records
+from schemas.tags import TagSet, tag_set
+from schemas.tokens import parse_kind
+from schemas.topics import load_topics
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
+from streams.kafka.connection import Connection
+from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.sender import sender
+from streams.kafka.topics import create_topics
+from streams.rights.agents import RightsWorker
+from streams.rights.job import ErasureJob
+from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Identifiers
+from streams.rights.service import RightsService
+from streams.rights.states import RequestState, State
+from streams.rights.store import Erased, SqliteStore
+
+DEADLINE_SECONDS = 60
+TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web")
+KARI = [("customer_number", "K-100200"), ("email", "kari.nordlie@example.no")]
+OLA = [("customer_number", "K-300400")]
+INVOICED_AT = datetime(2026, 3, 5, 9, tzinfo=UTC)
+VISITED_AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def in_process_broker() -> Iterator[Connection]:
+    with InProcessBroker() as broker:
+        # Made later, a topic would set off a rebalance, which this broker does slowly.
+        for topic in TOPICS:
+            broker.make_topic(topic)
+        yield broker.connection
+
+
+@dataclass
+class Company:
+    """Index, keys, stores and the service over them, with Kari's and Ola's data in place."""
+
+    connection: Connection
+    keyring: Keyring
+    index: ClickHouse
+    stores: dict[str, SqliteStore]
+    service: RightsService
+    stack: ExitStack
+
+    def worker(self) -> RightsWorker:
+        worker = RightsWorker(self.connection, self.service)
+        self.stack.callback(worker.stop)
+        worker.start()
+        return worker
+
+    def job(self, system: str) -> ErasureJob:
+        job = ErasureJob(system, self.connection, self.keyring, self.stores[system])
+        self.stack.callback(job.stop)
+        job.start()
+        return job
+
+    def spans(self, identifiers: Identifiers) -> list[Span]:
+        tokenizer = self.keyring.tokenizer()
+        return [Span(tokenizer.token(parse_kind(kind), value)) for kind, value in identifiers]
+
+    def events(self, identifiers: Identifiers) -> int:
+        return ClickHouseReader(self.index).find(self.spans(identifiers)).total_events
+
+    def ask(self, type: str, identifiers: Identifiers = KARI) -> str:
+        request = self.service.create(
+            type,
+            identifiers,
+            reason="Slett meg, hilsen Kari",
+            channel="email",
+            received_at=datetime.now(UTC),
+            anchors=RetentionAnchors(contract_end=date(2026, 1, 31)),
+        )
+        return request.request_id
+
+    def until(self, request_id: str, met: Callable[[RequestState], bool]) -> RequestState:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        pause = threading.Event()
+        while not met(state := self.service.get(request_id)):
+            assert time.monotonic() < deadline, f"after {DEADLINE_SECONDS} s still {state}"
+            pause.wait(0.05)
+        return state
+
+
+@pytest.fixture(params=["in_process_broker", pytest.param("kafka_bootstrap", marks=pytest.mark.kafka)])
+def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]:
+    broker = request.getfixturevalue(request.param)
+    connection = broker if isinstance(broker, Connection) else Connection(str(broker))
+    if broker is not connection:
+        create_topics(connection, [load_topics()[topic] for topic in TOPICS])
+    with ExitStack() as stack:
+        index = ClickHouse(f"chdb://{tmp_path / 'index'}")
+        stack.callback(index.close)
+        migrate(index, datetime.now(UTC))
+        keyring = Keyring(tmp_path / "keys")
+        stores = {name: SqliteStore(tmp_path / f"{name}.sqlite") for name in ("billing", "web")}
+        for store in stores.values():
+            stack.callback(store.close)
+        service = RightsService(
+            RequestLedger(index),
+            ClickHouseReader(index),
+            ClickHouseEraser(index),
+            keyring,
+            load_catalogue(),
+            stack.enter_context(sender(connection)),
+            lambda: datetime.now(UTC),
+        )
+        made = Company(connection, keyring, index, stores, service, stack)
+        _fill(made)
+        yield made
+
+
+def _fill(company: Company) -> None:
+    """Two invoices and one visit of Kari, one invoice of Ola: in the stores and in the index."""
+    for number, (identifiers, name) in enumerate(
+        [(KARI, "Kari Nordlie"), (KARI, "Kari Nordlie"), (OLA, "Ola Berg")]
+    ):
+        company.stores["billing"].put(
+            "Invoice",
+            {
+                "invoice_number": f"F-{number}",
+                "customer_number": identifiers[0][1],
+                "amount_ore": 49900,
+                "lines": [{"product": "Fiber 500", "amount_ore": 49900}],
+                "due_date": date(2026, 4, 1),
+                "name": name,
+                "email": "kari.nordlie@example.no" if name.startswith("Kari") else None,
+                "issued_at": INVOICED_AT,
+            },
+        )
+    rows = [_row(company, KARI, "Invoice", "billing.invoices", offset, INVOICED_AT) for offset in (0, 1)]
+    rows.append(_row(company, OLA, "Invoice", "billing.invoices", 2, INVOICED_AT))
+    rows.append(_row(company, KARI, "WebVisit", "web.visits", 0, VISITED_AT))
+    tags = [_tags(company, "Invoice", "billing.invoices"), _tags(company, "WebVisit", "web.visits")]
+    ranges = [OffsetRange("billing.invoices", 0, 0, 2, 1), OffsetRange("web.visits", 0, 0, 0, 1)]
+    table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+    ClickHouseWriter(company.index).write(LineageBatch(table, tags, ranges=ranges), datetime.now(UTC))
+
+
+def _tags(company: Company, record: str, topic: str) -> TagSet:
+    key_id = company.keyring.tokenizer().key_id
+    version = load_catalogue().version
+    return tag_set(load_records()[record], topic, "owner", catalogue_version=version, key_id=key_id)
+
+
+def _row(
+    company: Company, identifiers: Identifiers, record: str, topic: str, offset: int, at: datetime
+) -> dict[str, object]:
+    kind, value = identifiers[0]
+    return {
+        "token": company.keyring.tokenizer().token(parse_kind(kind), value),
+        "topic": topic,
+        "partition": 0,
+        "offset": offset,
+        "role": 1,
+        "tag_set": _tags(company, record, topic).id,
+        "event_time": at.replace(tzinfo=None),
+        "port": 0,
+    }
+
+
+def test_an_erasure_goes_the_whole_road(company: Company) -> None:
+    """Visits and contact details go, invoices stay under bookkeeping law, Ola notices nothing, and it is said why."""
+    company.worker()
+    for system in ("billing", "web"):
+        company.job(system)
+    assert (company.events(KARI), company.events(OLA)) == (3, 1)
+    request = company.until(company.ask("erasure"), lambda state: state.state is State.COMPLETED)
+
+    found = ClickHouseReader(company.index).find(company.spans(KARI))
+    assert [(item.tags.system, item.tags.categories, item.tags.held_only) for item in found.holdings] == [
+        ("billing", ("C-06", "C-07"), True)
+    ]
+    assert company.events(OLA) == 1
+    held = {(part["category"], part["rule"], part["until"]) for part in request.held}
+    assert held == {("C-06", "T01", "2031-12-31"), ("C-07", "T01", "2031-12-31")}
+    assert all("bokføringsloven § 13" in part["citation"] for part in request.held)
+    assert {item.system: (item.state, item.erased) for item in request.commands.values()} == {
+        "billing": ("done", 2),
+        "web": ("done", 0),
+    }
+    assert company.stores["billing"].count(KARI) == 2
+    assert company.stores["billing"].count([KARI[1]]) == 0
+    assert request.problems == ()
+
+
+def test_an_access_request_is_answered(company: Company) -> None:
+    """The stored report counts events per system, category and purpose, and names no value."""
+    company.worker()
+    request = company.until(company.ask("access"), lambda state: state.state is State.COMPLETED)
+    assert request.report is not None
+    assert request.report["total_events"] == 3
+    systems = {entry["system"]["id"] for entry in request.report["entries"]}
+    assert systems == {"billing", "web"}
+    text = repr(company.index.query("SELECT * FROM request_events"))
+    for value in ("K-100200", "kari", "Kari", "hilsen"):
+        assert value not in text
+
+
+class _ProcessGone(BaseException):
+    """Stands for a kill: no code of the job handles it."""
+
+
+class _DiesBeforeTheReceipt(SqliteStore):
+    """Erases, then its process is gone: nobody hears of it."""
+
+    def erase(self, *given: Any, **named: Any) -> Erased:
+        super().erase(*given, **named)
+        raise _ProcessGone
+
+
+def test_a_job_that_dies_half_way_is_restarted(company: Company, tmp_path: Path) -> None:
+    """It erased but never answered: the restarted job answers what the first did, and the request completes."""
+    company.worker()
+    company.job("web")
+    request_id = company.ask("erasure")
+    dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite")
+    with closing(dying), pytest.raises(_ProcessGone):
+        ErasureJob("billing", company.connection, company.keyring, dying).run()
+    waiting = company.until(request_id, lambda state: "web" not in state.waiting_for)
+    assert waiting.state is State.WAITING
+    assert waiting.waiting_for == ("billing",)
+
+    company.job("billing")
+    request = company.until(request_id, lambda state: state.state is State.COMPLETED)
+    assert request.commands[f"{request_id}/billing"].erased == 2
+
+
+def test_a_store_that_holds_back_ends_in_attention_not_in_success(company: Company) -> None:
+    """A disputed invoice keeps its contact details: the request says so, and the index forgets nothing."""
+    company.worker()
+    billing = company.stores["billing"]
+    assert billing.hold(KARI, "Invoice", "T18", date(2029, 3, 5)) == 2
+    for system in ("billing", "web"):
+        company.job(system)
+    request_id = company.ask("erasure")
+    request = company.until(
+        request_id, lambda state: state.state is State.ATTENTION and not state.waiting_for
+    )
+    assert request.problems == ("billing: partial 2 records held by T18 review on 2029-03-05",)
+    assert company.events(KARI) == 3
+
+
+def test_a_worker_that_comes_later_takes_up_what_was_left(company: Company) -> None:
+    """A request made while no worker ran, and receipts that nobody read, are found in the topics and the ledger."""
+    request_id = company.ask("erasure")
+    assert company.service.get(request_id).state is State.RECEIVED
+    first = company.worker()
+    company.until(request_id, lambda state: state.state is State.COMMANDED)
+    first.stop()
+    assert first.error is None
+    for system in ("billing", "web"):
+        company.job(system)
+    company.worker()
+    request = company.until(request_id, lambda state: state.state is State.COMPLETED)
+    assert request.completed_at is not None
+    assert request.due - request.received_at.date() >= timedelta(days=28)

@@ -1,0 +1,41 @@
+"""The Faust agents at the edges: settings for a secured broker, a broker that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import pytest
+
+from schemas.errors import BrokerUnavailable, SettingsError
+from streams.kafka.connection import Connection
+from streams.rights.agents import RightsWorker, credentials
+from streams.rights.service import RightsService
+
+
+def test_security_options_reach_faust() -> None:
+    """librdkafka's names become Faust's credentials; a plain connection needs none."""
+    assert credentials({}) is None
+    plain = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512"}
+    given = credentials(plain | {"sasl.username": "innsyn", "sasl.password": "hemmelig"})
+    assert (given.protocol.value, given.mechanism.value) == ("SASL_PLAINTEXT", "SCRAM-SHA-512")
+    assert (given.username, given.password) == ("innsyn", "hemmelig")
+    assert "hemmelig" not in repr(given)
+    assert credentials(plain | {"security.protocol": "SASL_SSL"}).protocol.value == "SASL_SSL"
+    assert credentials({"security.protocol": "SSL"}).context.check_hostname
+
+
+def test_security_options_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    """A mechanism Faust lacks, a certificate that is not there: named by their settings."""
+    with pytest.raises(SettingsError, match="INNSYN_KAFKA_SASL_MECHANISM"):
+        credentials({"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"})
+    with pytest.raises(SettingsError, match="INNSYN_KAFKA_SSL"):
+        credentials({"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")})
+
+
+def test_a_broker_that_is_not_there_is_said_to_be() -> None:
+    """Starting fails in one line, and nothing keeps running."""
+    worker = RightsWorker(Connection("127.0.0.1:9"), create_autospec(RightsService, instance=True))
+    with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9"):
+        worker.start(timeout_seconds=10)
+    worker.stop()

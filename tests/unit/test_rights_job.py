@@ -1,0 +1,91 @@
+"""The reference erasure job: one command, its receipts, and the same again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from schemas.codec import decode, encode
+from schemas.keys import Keyring
+from schemas.records import load_records
+from streams.kafka.connection import Connection
+from streams.rights.job import ErasureJob
+from streams.rights.messages import command_message
+from streams.rights.plan import CommandPlan
+from streams.rights.store import SqliteStore
+
+RECORDS = load_records()
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KARI = [("customer_number", "k-100200")]
+
+
+class _Job:
+    """A job of billing over a store with one invoice of Kari, and what it answered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keyring = Keyring(folder / "keys")
+        self.store = SqliteStore(folder / "billing.sqlite")
+        self.store.put("Invoice", {"invoice_number": "F-1", "customer_number": "K-100200", "name": "Kari"})
+        clock = iter(NOW + timedelta(seconds=second) for second in range(50))
+        self._job = ErasureJob("billing", Connection("unused"), self.keyring, self.store, lambda: next(clock))
+        self.answers: list[dict[str, Any]] = []
+
+    def command(self, system: str = "billing", fields: tuple[str, ...] = ("Invoice.name",)) -> bytes:
+        sealed = self.keyring.seal(f"system-{system}", json.dumps(KARI).encode(), f"r-1/{system}".encode())
+        value = command_message("r-1", CommandPlan(system, ("C-01",), fields), sealed, 1, NOW)
+        return encode(RECORDS["ErasureCommand"], value)
+
+    def handle(self, message: bytes) -> list[tuple[str, int, str | None]]:
+        before = len(self.answers)
+        self._job.handle(message, self._send)
+        return [(item["state"], item["erased"], item["reason"]) for item in self.answers[before:]]
+
+    def _send(self, topic: str, message: bytes, key: bytes) -> None:
+        assert (topic, key) == ("rights.receipts", b"r-1")
+        self.answers.append(decode(RECORDS["ErasureReceipt"], message))
+
+
+def test_the_same_command_gets_the_same_answer(tmp_path: Path) -> None:
+    """Accepted, then done with counts; the second delivery erases nothing and its receipt is the first one's."""
+    job = _Job(tmp_path)
+    assert job.handle(job.command()) == [("accepted", 0, None), ("done", 1, None)]
+    assert job.handle(job.command()) == [("accepted", 0, None), ("done", 1, None)]
+    assert job.answers[1] == job.answers[3]
+    job.store.close()
+
+
+def test_what_the_store_holds_back_is_answered_as_partial(tmp_path: Path) -> None:
+    """With how many, the rule, and the day to look again."""
+    job = _Job(tmp_path)
+    review = NOW.date() + timedelta(days=90)
+    job.store.hold(KARI, "Invoice", "T18", review)
+    assert job.handle(job.command()) == [("accepted", 0, None), ("partial", 0, None)]
+    answer = job.answers[-1]
+    assert (answer["held"], answer["ground"], answer["review_date"]) == (1, "T18", review)
+    job.store.close()
+
+
+def test_what_cannot_be_done_is_answered_as_failed(tmp_path: Path) -> None:
+    """An unknown field, a key that is gone, a store that is away: each with its reason, nothing erased."""
+    job = _Job(tmp_path)
+    accepted, failed = job.handle(job.command(fields=("Invoice.nickname",)))
+    assert (accepted[0], failed[0]) == ("accepted", "failed")
+    assert "nickname" in str(failed[2])
+    message = job.command()
+    job.keyring.destroy("system-billing")
+    assert job.handle(message)[-1] == ("failed", 0, "key_unavailable")
+    message = job.command()
+    assert job.store.count(KARI) == 1
+    job.store.close()
+    assert job.handle(message)[-1] == ("failed", 0, "store_unavailable")
+
+
+def test_messages_that_are_no_commands_of_the_system_get_no_answer(tmp_path: Path) -> None:
+    """Bytes of something else, a command of another system: nothing is touched."""
+    job = _Job(tmp_path)
+    assert job.handle(b"no command") == []
+    assert job.handle(job.command("web")) == []
+    assert job.store.count(KARI) == 1
+    job.store.close()

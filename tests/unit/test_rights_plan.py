@@ -1,0 +1,186 @@
+"""Plans: what goes, what is held by which rule, what the systems are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.catalogue import load_catalogue
+from schemas.errors import InputError
+from schemas.policy import RetentionAnchors
+from schemas.records import load_records
+from schemas.tags import TagSet, tag_set
+from schemas.topics import load_topics
+from sinks.ports import Found, Holding
+from streams.rights.plan import make_plan, plan_from_json, plan_json
+
+CATALOGUE = load_catalogue()
+RECORDS = load_records()
+TAGGED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+TODAY = date(2026, 11, 22)
+NOBODY_TOLD = RetentionAnchors()
+MARCH = datetime(2026, 3, 5, 9, tzinfo=UTC)
+
+
+@cache
+def tags(topic: str, role: str = "owner") -> TagSet:
+    record = RECORDS[TAGGED[topic]]
+    return tag_set(record, topic, role, catalogue_version=CATALOGUE.version, key_id="k1")
+
+
+def holding(
+    topic: str, first: datetime = MARCH, last: datetime | None = None, role: str = "owner"
+) -> Holding:
+    return Holding(tags(topic, role), 3, first, last or first)
+
+
+def found(*holdings: Holding) -> Found:
+    return Found(holdings, sum(item.events for item in holdings))
+
+
+moments = st.datetimes(datetime(2015, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC))  # noqa: DTZ001
+days = st.none() | st.dates(date(2015, 1, 1), date(2026, 11, 1))
+anchors = st.builds(RetentionAnchors, contract_end=days, case_closed=days, withdrawal=days, order=days)
+holdings = st.builds(
+    lambda topic, role, one, other: holding(topic, min(one, other), max(one, other), role),
+    st.sampled_from(sorted(TAGGED)),
+    st.sampled_from(["owner", "agent", "counterparty"]),
+    moments,
+    moments,
+)
+several = st.lists(holdings, max_size=8, unique_by=lambda item: item.tags.id).map(lambda items: found(*items))
+
+
+def test_an_invoice_is_held_by_bookkeeping_law_and_its_contact_details_go() -> None:
+    """C-06 and C-07 until five years after the financial year under T01, only for what the rules allow."""
+    plan = make_plan(found(holding("billing.invoices")), CATALOGUE, TODAY, NOBODY_TOLD)
+    parts = {part.category: part for part in plan.parts}
+    assert parts["C-01"].action == "erase_now"
+    for category in ("C-06", "C-07"):
+        held = parts[category]
+        assert (held.action, held.rule, held.until) == ("hold_until", "T01", date(2031, 12, 31))
+        assert held.citation is not None
+        assert held.citation.startswith("bokføringsloven § 13")
+        assert (held.purposes, held.ended) == (("P-LEGALREC", "P-CLAIMS"), ("P-BILLING",))
+    (command,) = plan.commands
+    assert (command.system, command.categories) == ("billing", ("C-01",))
+    assert command.fields == ("Invoice.name", "Invoice.email", "Invoice.phone")
+    narrowed = plan.kept[tags("billing.invoices").id]
+    assert narrowed is not None
+    assert (narrowed.categories, narrowed.held_only) == (("C-06", "C-07"), True)
+    assert narrowed.legal_basis == {"P-LEGALREC": "c", "P-CLAIMS": "f"}
+
+
+def test_a_visit_goes_whole_and_its_topic_expires_by_itself() -> None:
+    """Every personal field is named; the copy in Kafka is gone seven days after the plan at the latest."""
+    plan = make_plan(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD)
+    assert plan.kept == {tags("web.visits").id: None}
+    assert {part.action for part in plan.parts} == {"erase_now"}
+    personal = {f"WebVisit.{field.name}" for field in RECORDS["WebVisit"].fields if field.personal}
+    assert set(plan.commands[0].fields) == personal
+    assert [(copy.topic, copy.until) for copy in plan.copies] == [("web.visits", date(2026, 11, 29))]
+
+
+def test_customer_data_are_held_while_the_contract_runs() -> None:
+    """Without an end the hold has no date; on the day after the end it is over."""
+    asked = found(holding("crm.customers"))
+    running = make_plan(asked, CATALOGUE, TODAY, NOBODY_TOLD)
+    assert {(part.rule, part.until) for part in running.held} == {("T12", None), ("T20", None)}
+    last_day = make_plan(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=TODAY))
+    assert {(part.rule, part.until) for part in last_day.held} == {("T12", TODAY), ("T20", TODAY)}
+    ended = make_plan(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=date(2026, 11, 21)))
+    assert ended.held == ()
+
+
+def test_a_system_that_only_expires_gets_no_command() -> None:
+    """What a backup holds is shown with the day it ends, stays in the index as held, and nobody is told to erase."""
+    backed_up = replace(tags("web.visits"), system="backups")
+    plan = make_plan(found(Holding(backed_up, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    assert {(part.action, part.rule, part.until) for part in plan.parts} == {
+        ("expires", "T30", date(2026, 6, 3))
+    }
+    assert plan.commands == ()
+    kept = plan.kept[backed_up.id]
+    assert kept is not None
+    assert kept.held_only
+
+
+def test_a_rule_that_left_the_catalogue_does_not_become_permission() -> None:
+    """The plan is refused: one line says which rule and what to do."""
+    strange = replace(tags("web.visits"), retention=("T99",))
+    with pytest.raises(InputError, match=r"T99.*retention\.yaml"):
+        make_plan(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+
+
+def test_a_record_without_schema_is_refused() -> None:
+    """Its fields could not be named, so a command would erase too little or too much."""
+    strange = replace(tags("web.visits"), record="Unheard")
+    with pytest.raises(InputError, match="Unheard"):
+        make_plan(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+
+
+@given(several, anchors)
+def test_a_plan_covers_every_holding_exactly_once(asked: Found, known: RetentionAnchors) -> None:
+    """One part per tag set and category, one entry of what is kept per tag set, and they agree."""
+    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    wanted = sorted((item.tags.id, category) for item in asked.holdings for category in item.tags.categories)
+    assert sorted((part.tag_set, part.category) for part in plan.parts) == wanted
+    assert set(plan.kept) == {item.tags.id for item in asked.holdings}
+    for tag_set_id, narrowed in plan.kept.items():
+        held = sorted(part.category for part in plan.held if part.tag_set == tag_set_id)
+        assert (list(narrowed.categories) if narrowed else []) == held
+        assert narrowed is None or narrowed.held_only
+
+
+@given(several, anchors)
+def test_a_hold_never_covers_a_category_outside_its_rule(asked: Found, known: RetentionAnchors) -> None:
+    """Each hold names an active rule of those events that covers the category and has not run out."""
+    for part in make_plan(asked, CATALOGUE, TODAY, known).held:
+        assert part.rule is not None
+        rule = CATALOGUE.retention_rules[part.rule]
+        assert rule.active
+        assert rule.is_hold
+        assert rule.covers_category(part.category)
+        assert part.until is None or part.until >= TODAY
+        assert set(part.purposes) >= set(rule.purposes)
+
+
+@given(several, anchors)
+def test_no_command_names_a_field_that_is_held(asked: Found, known: RetentionAnchors) -> None:
+    """Fields told and fields held never meet, and every erased category of a commanded system is told."""
+    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    told = {field for command in plan.commands for field in command.fields}
+    for part in plan.parts:
+        of_part = {
+            f"{part.record}.{field.name}"
+            for field in RECORDS[part.record].fields
+            if field.category == part.category
+        }
+        assert of_part <= told if part.action == "erase_now" else not of_part & told
+
+
+@given(several, anchors)
+def test_a_plan_survives_the_ledger(asked: Found, known: RetentionAnchors) -> None:
+    """Written as JSON and read back it is the same plan."""
+    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    assert plan_from_json(json.loads(json.dumps(plan_json(plan)))) == plan
+
+
+@given(several, anchors)
+def test_asking_again_erases_nothing_more(asked: Found, known: RetentionAnchors) -> None:
+    """What a first erasure left is planned as held once more, under the same tags."""
+    first = make_plan(asked, CATALOGUE, TODAY, known)
+    left = [
+        replace(item, tags=narrowed)
+        for item in asked.holdings
+        if (narrowed := first.kept[item.tags.id]) is not None
+    ]
+    again = make_plan(Found(left, len(left)), CATALOGUE, TODAY, known)
+    assert again.commands == ()
+    assert all(narrowed is not None and narrowed.id == tag for tag, narrowed in again.kept.items())

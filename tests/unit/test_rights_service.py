@@ -1,0 +1,268 @@
+"""The service: repeatable steps, honest states, nothing personal in what it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.catalogue import load_catalogue
+from schemas.codec import decode
+from schemas.errors import BrokerUnavailable, InputError, InvalidIdentifier, KeyUnavailable
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.tags import TagSet, tag_set
+from sinks.clickhouse.requests import RequestEvent
+from sinks.ports import NO_LIMITS, Filter, Forgotten, Found, Holding, Span
+from streams.rights.service import RightsService
+from streams.rights.states import RequestState, State
+
+CATALOGUE = load_catalogue()
+RECORDS = load_records()
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
+MARCH = datetime(2026, 3, 5, tzinfo=UTC)
+KARI = [("customer_number", "K-100200"), ("email", "Kari.Nordlie@example.no")]
+
+
+@dataclass
+class Memory:
+    """A ledger, an index with one person, and a broker that may be away."""
+
+    holdings: list[Holding]
+    log: dict[str, list[RequestEvent]] = field(default_factory=dict)
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    away: int = 0
+    spans: Sequence[Span] = ()
+    stubborn: bool = False
+
+    def append(
+        self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
+    ) -> bool:
+        events = self.log.setdefault(request_id, [])
+        if sequence < len(events):
+            return False
+        stored = json.loads(json.dumps(content))
+        events.append(RequestEvent(request_id, sequence, kind, occurred_at, stored))
+        return True
+
+    def events(self, request_id: str) -> list[RequestEvent]:
+        return list(self.log.get(request_id, []))
+
+    def requests(self) -> dict[str, list[RequestEvent]]:
+        return dict(self.log)
+
+    def find(self, spans: Sequence[Span], limits: Filter = NO_LIMITS) -> Found:
+        self.spans = spans
+        return Found(list(self.holdings), sum(item.events for item in self.holdings))
+
+    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+        if self.stubborn:
+            return Forgotten()
+        before = len(self.holdings)
+        narrowed = [
+            Holding(tags, item.events, item.first_seen, item.last_seen)
+            for item in self.holdings
+            if (tags := kept.get(item.tags.id, item.tags)) is not None
+        ]
+        self.holdings = narrowed
+        return Forgotten(before - len(narrowed), len(narrowed))
+
+    def send(self, topic: str, message: bytes, key: bytes) -> None:
+        if self.away:
+            self.away -= 1
+            raise BrokerUnavailable("away")
+        self.sent.append((topic, message))
+
+
+def holding(record: str, topic: str) -> Holding:
+    version = CATALOGUE.version
+    tags = tag_set(RECORDS[record], topic, "owner", catalogue_version=version, key_id="k1")
+    return Holding(tags, 2, MARCH, MARCH)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory([holding("Invoice", "billing.invoices"), holding("WebVisit", "web.visits")])
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    return Keyring(tmp_path / "keys")
+
+
+@pytest.fixture
+def service(memory: Memory, keyring: Keyring) -> RightsService:
+    def random(size: int) -> bytes:
+        return len(memory.log).to_bytes(size, "big")
+
+    return RightsService(memory, memory, memory, keyring, CATALOGUE, memory.send, lambda: NOW, random)
+
+
+def ask(service: RightsService, type: str = "erasure") -> str:
+    request = service.create(type, KARI, reason="Kari ber om sletting", channel="email", received_at=NOW)
+    return request.request_id
+
+
+def receipt(request_id: str, system: str, state: str, at: datetime = NOW, **more: Any) -> dict[str, Any]:
+    nothing = {"erased": 1, "held": 0, "ground": None, "review_date": None, "reason": None}
+    said = {"command_id": f"{request_id}/{system}", "request_id": request_id, "system": system}
+    return {**nothing, **said, "state": state, "reported_at": at, **more}
+
+
+def end(service: RightsService, request_id: str) -> RequestState:
+    for system in ("billing", "web"):
+        service.on_receipt(receipt(request_id, system, "done"))
+    return service.get(request_id)
+
+
+def test_an_erasure_ends_with_what_is_held(service: RightsService, memory: Memory) -> None:
+    """Announced, planned, commanded, answered, forgotten, verified: each once."""
+    request_id = ask(service)
+    assert [topic for topic, _ in memory.sent] == ["rights.requests"]
+    service.on_request(decode(RECORDS["RightsRequest"], memory.sent[0][1]))
+    assert [topic for topic, _ in memory.sent[1:]] == ["deletion.billing", "deletion.web"]
+    request = end(service, request_id)
+    assert request.state is State.COMPLETED
+    assert {(part["category"], part["rule"]) for part in request.held} == {("C-06", "T01"), ("C-07", "T01")}
+    # Only what had happened before the plan was planned away, so only that is forgotten.
+    assert {span.until for span in memory.spans} == {NOW.replace(microsecond=123_000)}
+    assert service.requests() == [request]
+
+
+def test_nothing_personal_is_written(service: RightsService, memory: Memory, keyring: Keyring) -> None:
+    """Neither ledger nor messages hold a value in clear; the job opens its own with the system's key."""
+    request_id = ask(service)
+    service.advance(request_id)
+    end(service, request_id)
+    written = repr(memory.log) + repr(memory.sent)
+    for value in ("K-100200", "k-100200", "kari", "Kari", "nordlie"):
+        assert value not in written
+    command = decode(RECORDS["ErasureCommand"], memory.sent[1][1])
+    assert command["fields"] == ["Invoice.name", "Invoice.email", "Invoice.phone"]
+    aad = f"{request_id}/billing".encode()
+    opened = json.loads(keyring.open("system-billing", command["sealed_identifiers"], aad))
+    assert opened == [["customer_number", "k-100200"], ["email", "kari.nordlie@example.no"]]
+    with pytest.raises(KeyUnavailable):
+        keyring.open("system-web", command["sealed_identifiers"], aad)
+
+
+def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> None:
+    """A second delivery of anything adds no event and no message."""
+    request_id = ask(service)
+    announced = decode(RECORDS["RightsRequest"], memory.sent[0][1])
+    for _ in range(2):
+        service.on_request(announced)
+        service.plan(request_id)
+        service.on_receipt(receipt(request_id, "web", "accepted"))
+    assert len(memory.sent) == 3
+    once = len(memory.log[request_id])
+    assert [event.kind for event in memory.log[request_id]].count("receipt") == 1
+    service.resume()
+    assert len(memory.log[request_id]) == once
+    completed = end(service, request_id)
+    for _ in range(2):
+        assert (
+            end(service, request_id) == service.finish(request_id) == service.advance(request_id) == completed
+        )
+
+
+@pytest.mark.parametrize("away", [1, 2, 3])
+def test_a_broker_that_is_away_loses_nothing(service: RightsService, memory: Memory, away: int) -> None:
+    """Wherever sending fails, `resume` goes on from the ledger, with the same command ids."""
+    memory.away = away
+    with pytest.raises(BrokerUnavailable):
+        ask(service)
+    for _ in range(away - 1):
+        with pytest.raises(BrokerUnavailable):
+            service.resume()
+    (request,) = service.resume()
+    assert request.state is State.COMMANDED
+    commands = [decode(RECORDS["ErasureCommand"], message) for topic, message in memory.sent]
+    assert [command["command_id"] for command in commands] == [
+        f"{request.request_id}/billing",
+        f"{request.request_id}/web",
+    ]
+
+
+@pytest.mark.parametrize("state", ["failed", "partial", "withheld"])
+def test_a_refusal_is_kept_and_shown(service: RightsService, memory: Memory, state: str) -> None:
+    """The index forgets nothing; sent again and done, the request completes."""
+    request_id = ask(service)
+    service.advance(request_id)
+    refusal = receipt(request_id, "web", state, held=1, reason="locked", review_date=date(2027, 1, 1))
+    service.on_receipt(receipt(request_id, "billing", "done"))
+    service.on_receipt(refusal)
+    # "accepted" delivered late hides nothing.
+    service.on_receipt(receipt(request_id, "web", "accepted"))
+    assert service.get(request_id).state is State.ATTENTION
+    assert service.get(request_id).problems == (f"web: {state} 1 records held review on 2027-01-01 (locked)",)
+    assert len(memory.holdings) == 2
+    service.resend(request_id)
+    assert decode(RECORDS["ErasureCommand"], memory.sent[-1][1])["attempt"] == 2
+    service.on_receipt(refusal)
+    assert service.get(request_id).state is State.WAITING
+    service.on_receipt(receipt(request_id, "web", "done", NOW + timedelta(seconds=1)))
+    assert service.get(request_id).state is State.COMPLETED
+
+
+def test_receipts_nobody_waits_for_change_nothing(service: RightsService, memory: Memory) -> None:
+    """Of an unknown request, an unknown command, or from the wrong system."""
+    request_id = ask(service)
+    service.advance(request_id)
+    before = service.get(request_id)
+    assert service.on_receipt(receipt("r-unknown", "web", "done")) is None
+    service.on_receipt(receipt(request_id, "crm", "done"))
+    service.on_receipt({**receipt(request_id, "web", "done"), "system": "billing"})
+    assert service.get(request_id) == before
+
+
+def test_an_index_that_does_not_forget_is_no_success(service: RightsService, memory: Memory) -> None:
+    """Verification looks itself, and the request stands at attention."""
+    memory.stubborn = True
+    request_id = ask(service)
+    service.advance(request_id)
+    request = end(service, request_id)
+    assert request.state is State.ATTENTION
+    assert "still finds" in request.problems[0]
+    memory.stubborn = False
+    assert service.advance(request_id).state is State.COMPLETED
+
+
+def test_a_person_nobody_knows_is_answered(service: RightsService, memory: Memory) -> None:
+    """Nothing held: the erasure completes without a command, the report says none."""
+    memory.holdings = []
+    assert service.advance(ask(service)).state is State.COMPLETED
+    report = service.advance(ask(service, "access")).report
+    assert report is not None
+    assert report["resolution"] == "none"
+
+
+def test_a_request_whose_key_is_gone_needs_a_person(service: RightsService, keyring: Keyring) -> None:
+    """It is not retried for ever and not forgotten: it says what is wrong."""
+    request_id = ask(service)
+    keyring.destroy(f"request-{request_id}")
+    for _ in range(2):
+        request = service.advance(request_id)
+        assert request.state is State.ATTENTION
+        assert "not in the keyring" in request.problems[0]
+    assert service.resume() == []
+
+
+def test_bad_requests_are_refused_before_anything_is_written(service: RightsService, memory: Memory) -> None:
+    """An unknown type or kind, no identifier, an unknown id: one line each."""
+    for type, identifiers, error in (
+        ("deletion", KARI, InputError),
+        ("erasure", [], InputError),
+        ("erasure", [("shoe_size", "43")], InvalidIdentifier),
+        ("erasure", [("fodselsnummer", "12")], InvalidIdentifier),
+    ):
+        with pytest.raises(error):
+            service.create(type, identifiers, reason=None, channel="api", received_at=NOW)
+    with pytest.raises(InputError, match="no request r-1"):
+        service.get("r-1")
+    assert (memory.log, memory.sent) == ({}, [])
