@@ -30,6 +30,7 @@ def check_record(
         *_record_words(record, catalogue),
         *_legal_bases(record, catalogue),
         *_field_words(record, catalogue),
+        *_kept_for_ever(record, catalogue),
         *_change(record, previous),
     ]
 
@@ -55,6 +56,19 @@ def _record_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Proble
     ):
         if not given and key not in said.absent:
             yield Problem(record.file, record.name, f"no {noun}", f"name at least one in {key}")
+
+
+def _kept_for_ever(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    """Categories that none of the record's rules says when to delete (GDPR Art. 5(1)(e))."""
+    rules = [catalogue.retention_rules.get(name) for name in record.annotation.retention]
+    known = [rule for rule in rules if rule is not None]
+    if not known or len(known) < len(rules):
+        return
+    covered = {category for rule in known if rule.active for category in rule.covers or catalogue.categories}
+    for category in record.categories:
+        if category in catalogue.categories and category not in covered:
+            mend = "add a rule to retention that covers it (schemas/catalogue/retention.yaml)"
+            yield Problem(record.file, record.name, f"no retention rule for category {category}", mend)
 
 
 def _legal_bases(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:

@@ -177,7 +177,11 @@ def _rank(rule: RetentionRule) -> tuple[int, bool]:
 
 
 def _latest(rules: Sequence[RetentionRule], ends: Mapping[RetentionRule, date | None]) -> RetentionRule:
-    return min(rules, key=lambda rule: (-(ends[rule] or date.max).toordinal(), _rank(rule), rule.id))
+    # Of two without a day yet, the one that will add a period names the later one.
+    return min(
+        rules,
+        key=lambda rule: (-(ends[rule] or date.max).toordinal(), _rank(rule), rule.period is None, rule.id),
+    )
 
 
 def _hold_end(rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors) -> date:

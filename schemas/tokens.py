@@ -10,9 +10,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import socket
 import unicodedata
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import cast
 
 from schemas.errors import InvalidIdentifier
 
@@ -67,8 +69,14 @@ def _phone(value: str) -> str:
 
 def _ip(value: str) -> str:
     """RFC 5952 text of the address; an IPv4-mapped IPv6 address is the IPv4 address (RFC 4291, 2.5.5.2)."""
+    text = value.strip()
     try:
-        address = ipaddress.ip_address(value.strip().partition("%")[0])
+        # Dotted quads are most of what comes, and this is six times as fast; as strict as what follows.
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
+    except (OSError, ValueError):
+        pass
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -135,7 +143,7 @@ class Tokenizer:
 
 
 class TokenCache:
-    """Tokens of one kind, remembered up to a bound. What is not an identifier of the kind maps to None.
+    """Tokens of one kind, remembered up to a bound. What is not an identifier of the kind gets no token: `b""`.
 
     Emptied at once when full: identifiers come in runs, and a plain dict beats keeping an order on every hit.
     """
@@ -144,21 +152,24 @@ class TokenCache:
         self._tokenizer = tokenizer
         self._kind = kind
         self._bound = bound
-        self._known: dict[str, bytes | None] = {}
+        self._known: dict[str, bytes] = {}
 
-    def tokens(self, values: Sequence[str]) -> list[bytes | None]:
-        """One token per value, in order; None where the value is not an identifier of the kind."""
+    def tokens(self, values: Sequence[str]) -> list[bytes]:
+        """One token per value, in order."""
         known = self._known
-        missing: Sequence[str] = [value for value in values if value not in known]
-        if len(known) + len(missing) > self._bound:
-            known.clear()
-            missing = values
-        for value in missing:
-            known[value] = self._token_or_none(value)
-        return [known[value] for value in values]
+        found = list(map(known.get, values))
+        if None in found:
+            missing = [value for value, token in zip(values, found, strict=True) if token is None]
+            if len(known) + len(missing) > self._bound:
+                known.clear()
+                missing = list(values)
+            for value in missing:
+                known[value] = self._token(value)
+            found = list(map(known.get, values))
+        return cast(list[bytes], found)
 
-    def _token_or_none(self, value: str) -> bytes | None:
+    def _token(self, value: str) -> bytes:
         try:
             return self._tokenizer.token(self._kind, value)
         except InvalidIdentifier:
-            return None
+            return b""

@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {
         "legal_basis": {"P-CONTRACT": "b"},
         "origin": "direct",
         "operation": "collect",
-        "retention": ["T20"],
+        "retention": ["T20", "T30"],
         "recipients": ["delivery_partner"],
         "event_time": "placed_at",
     },
@@ -97,6 +97,7 @@ BAD: list[tuple[Change, str]] = [
     (said("operation", "colect"), "OrderPlaced: unknown operation colect; did you mean collect?"),
     (said("retention", ["T99"]), "OrderPlaced: unknown retention rule T99; did you mean T"),
     (said("retention", []), "OrderPlaced: no retention rule; name at least one in retention"),
+    (said("retention", ["T20"]), "OrderPlaced: no retention rule for category C-21; add a rule to retention"),
     (said("recipients", ["instaler"]), "OrderPlaced: unknown recipient instaler; did you mean installer?"),
     (said("legal_basis", {}), "OrderPlaced: purpose P-CONTRACT without basis; add"),
     (
@@ -205,7 +206,7 @@ def test_incompatible_change_is_one_line(change: Change) -> None:
             {"name": "sum", "type": ["null", "long"], "default": None, "innsyn": {"category": "none"}}
         ),
         lambda s: s["fields"].pop(2),
-        said("retention", ["T20", "T18"]),
+        said("retention", ["T20", "T18", "T30"]),
     ],
     ids=["new field with default", "field taken out", "other annotation"],
 )

@@ -168,16 +168,16 @@ def test_the_key_is_long_enough_and_never_shown() -> None:
 def test_the_cache_answers_as_the_tokenizer_under_any_bound(
     kind: IdentifierKind, batches: list[list[str]], bound: int
 ) -> None:
-    """However small the cache and however the batches repeat: the tokenizer's tokens, None for what is refused."""
+    """However small the cache, however the batches repeat: the tokenizer's tokens, empty for what is refused."""
     tokenizer = Tokenizer(KEY, "k1")
     cache = TokenCache(tokenizer, kind, bound)
     for batch in [*batches, *batches]:
-        expected: list[bytes | None] = []
+        expected: list[bytes] = []
         for value in batch:
             try:
                 expected.append(tokenizer.token(kind, value))
             except InvalidIdentifier:
-                expected.append(None)
+                expected.append(b"")
         assert cache.tokens(batch) == expected
 
 
