@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sinks.ports import LineageBatch
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -45,3 +47,14 @@ class TagMetrics:
             registry=registry,
             buckets=_SECONDS,
         )
+
+    def stored(self, batch: LineageBatch) -> None:
+        """Count a batch that is in the index."""
+        for item in batch.ranges:
+            self.consumed.labels(item.topic).inc(item.events + item.dead + item.tombstones)
+            self.tagged.labels(item.topic).inc(item.events)
+            self.rows.labels(item.topic).inc(item.rows)
+            self.no_subject.labels(item.topic).inc(item.no_subject)
+            self.lost.labels(item.topic).inc(item.lost)
+        for row in batch.dead:
+            self.dead.labels(row.topic, row.reason).inc()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.errors import BrokerUnavailable, InputError
+from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.kafka.connection import Connection
 
 Partition = tuple[str, int]
@@ -18,7 +18,9 @@ Partition = tuple[str, int]
 _FETCH_KBYTES = 131_072
 # librdkafka hands over at most this many at once; between calls rebalances are served.
 _CHUNK = 16_384
-_ERROR = methodcaller("error")
+# Called for every message: half the time of a comprehension that spells the call out.
+_ERROR, _TOPIC, _VALUE = methodcaller("error"), methodcaller("topic"), methodcaller("value")
+_PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class SourceConsumer:
         self._gone = gone
         self._gaps: list[Gap] = []
         self._failure: Exception | None = None
+        # Where each partition began or last reported its end. Its position is unknown before the first message, and
+        # stays behind the end when the last offsets are markers of a transaction.
+        self._reached: dict[Partition, int] = {}
         static = {"group_instance_id": member} if member else {}
         self._consumer = Consumer(
             connection.client(
@@ -77,6 +82,7 @@ class SourceConsumer:
                 group_id=group,
                 enable_auto_commit=False,
                 enable_auto_offset_store=False,
+                enable_partition_eof=True,
                 # An offset out of range is a finding, never a silent jump.
                 auto_offset_reset="error",
                 partition_assignment_strategy="cooperative-sticky",
@@ -96,7 +102,7 @@ class SourceConsumer:
     def poll(self, most: int, seconds: float) -> list[TopicBatch]:
         """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.
 
-        Raises BrokerUnavailable, and InputError where the ledger is ahead of the topic.
+        Raises BrokerUnavailable, what `start` raised, and InputError where the ledger is ahead of the topic.
         """
         try:
             messages = self._consumer.consume(min(most, _CHUNK), timeout=seconds)
@@ -145,7 +151,7 @@ class SourceConsumer:
             return False
         for item in self._consumer.position(mine):
             low, high = self._consumer.get_watermark_offsets(item, timeout=10)
-            if max(item.offset, low) < high:
+            if max(low, item.offset, self._reached.get((item.topic, item.partition), low)) < high:
                 return False
         return True
 
@@ -158,9 +164,11 @@ class SourceConsumer:
         try:
             at = self._start([(item.topic, item.partition) for item in partitions])
             for item in partitions:
-                item.offset = self._checked(item, at.get((item.topic, item.partition)))
+                where = item.topic, item.partition
+                item.offset = self._checked(item, at.get(where))
+                self._reached[where] = item.offset
             consumer.incremental_assign(partitions)
-        except (KafkaException, BrokerUnavailable, InputError) as error:
+        except (KafkaException, Unavailable, InputError) as error:
             self._failure = error if not isinstance(error, KafkaException) else self._translated(error)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -189,7 +197,9 @@ class SourceConsumer:
         if error is None:
             return False
         topic, partition = message.topic(), message.partition()
-        if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
+        if topic is not None and partition is not None and error.code() == KafkaError._PARTITION_EOF:
+            self._reached[topic, partition] = message.offset() or 0
+        elif topic is not None and partition is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._skip_removed(topic, partition)
         elif error.fatal() or error.code() in (
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -203,28 +213,34 @@ class SourceConsumer:
         """Kafka's retention overtook us: note what is lost and go on with the oldest there is."""
         item = TopicPartition(topic, partition)
         (position,) = self._consumer.position([item])
+        at = max(position.offset, self._reached.get((topic, partition), position.offset))
         low, _ = self._consumer.get_watermark_offsets(item, timeout=10)
-        if 0 <= position.offset < low:
-            self._gaps.append(Gap(topic, partition, position.offset, low))
-        self._consumer.seek(TopicPartition(topic, partition, low))
+        if 0 <= at < low:
+            self._gaps.append(Gap(topic, partition, at, low))
+        # Fetching has ended with the error, so there is nothing to seek in: taken up anew.
+        self._consumer.incremental_unassign([item])
+        self._consumer.incremental_assign([TopicPartition(topic, partition, low)])
 
 
 def _by_topic(messages: Sequence[Message]) -> list[TopicBatch]:
+    topics = list(map(_TOPIC, messages))
+    if topics.count(topics[0] if topics else None) == len(topics):
+        return [_batch(str(topics[0]), messages)] if messages else []
     groups: dict[str, list[Message]] = {}
-    for message in messages:
-        groups.setdefault(message.topic() or "", []).append(message)
+    for topic, message in zip(topics, messages, strict=True):
+        groups.setdefault(topic, []).append(message)
     return [_batch(topic, group) for topic, group in groups.items()]
 
 
 def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
     count = len(messages)
     _, oldest = messages[0].timestamp()
-    values = [message.value() for message in messages]
+    values: list[bytes | None] = list(map(_VALUE, messages))
     return TopicBatch(
         topic,
         values,
-        np.fromiter((message.partition() for message in messages), np.int32, count),
-        np.fromiter((message.offset() for message in messages), np.int64, count),
+        np.fromiter(map(_PARTITION, messages), np.int32, count),
+        np.fromiter(map(_OFFSET, messages), np.int64, count),
         oldest,
         sum(map(len, filter(None, values))),
     )

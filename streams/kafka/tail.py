@@ -12,6 +12,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 
+# The first question is whether there is a broker at all, and somebody waits for the answer.
+_LOOK_SECONDS = 4.0
 _MOVING = frozenset(
     [
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -114,7 +116,7 @@ class Tail:
 
     def _look_up(self) -> tuple[str, list[int]]:
         try:
-            metadata = self._consumer.list_topics(self._topic, timeout=self._timeout)
+            metadata = self._consumer.list_topics(self._topic, timeout=_LOOK_SECONDS)
         except KafkaException as error:
             raise self._connection.unavailable("looking for topics", error.args[0]) from error
         topic = metadata.topics[self._topic]

@@ -12,11 +12,13 @@ from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from schemas.errors import BrokerUnavailable
 from schemas.topics import Topic
 from streams.kafka.connection import Connection
 
 _TIMEOUT = 15.0
-_LOOK_TIMEOUT = 5.0
+# Somebody waits at a terminal: a broker that is there answers in a fraction of it.
+_LOOK_TIMEOUT = 4.0
 # A dead letter carries a whole message, sealed, so it outgrows the broker's usual limit of 1 MiB.
 _DEAD_LETTER_BYTES = 17 * 1024 * 1024
 
@@ -52,6 +54,14 @@ def missing(connection: Connection, topics: Iterable[Topic]) -> list[str]:
     """Names of the topics that are not on the broker. Raises BrokerUnavailable."""
     there = _partitions(connection, _admin(connection))
     return [topic.name for topic in topics if topic.name not in there]
+
+
+def require(connection: Connection, topics: Iterable[Topic]) -> None:
+    """Return at once when the topics are there. Raises BrokerUnavailable when the broker or one of them is not."""
+    if absent := missing(connection, topics):
+        raise BrokerUnavailable(
+            f"Kafka at {connection.bootstrap} has no topic {absent[0]}; `innsyn up` or `innsyn migrate` makes it"
+        )
 
 
 def drift(connection: Connection, topics: Iterable[Topic]) -> list[str]:

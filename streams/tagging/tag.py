@@ -101,12 +101,15 @@ class Tagger:
                 [None if value is None else str(value) for value in values.to_pylist()], pa.string()
             )
         encoded = values.dictionary_encode()
-        distinct = self._caches[kind].tokens(encoded.dictionary.to_pylist())
-        table = np.frombuffer(b"".join(token or bytes(TOKEN_BYTES) for token in distinct), np.uint8)
-        unreadable = np.array([token is None for token in distinct], np.bool_)
+        # By way of numpy: Arrow's own to_pylist makes a scalar object of every value first.
+        distinct = self._caches[kind].tokens(encoded.dictionary.to_numpy(zero_copy_only=False).tolist())
         present = values.is_valid().to_numpy(zero_copy_only=False)
         index = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        invalid = present & unreadable[index] if len(distinct) else np.zeros(len(values), np.bool_)
+        invalid = np.zeros(len(values), np.bool_)
+        if b"" in distinct:
+            invalid = present & np.array([not token for token in distinct], np.bool_)[index]
+            distinct = [token or bytes(TOKEN_BYTES) for token in distinct]
+        table = np.frombuffer(b"".join(distinct), np.uint8)
         return _Tokens(table.reshape(-1, TOKEN_BYTES), index, present, invalid)
 
 

@@ -10,7 +10,7 @@ The order of the steps is what makes a crash at any point harmless:
 6. commit the offset to Kafka, which only lag tools look at.
 
 Dying before 5 means the batch is taken again, whole or with other edges: rows are identified by where they came from,
-so writing them again changes nothing. Steps 3 to 6 run in a second thread while the next batch is decoded.
+so writing them again changes nothing. Steps 3 to 5 run in a second thread while the next batch is decoded.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from itertools import chain, repeat
+from typing import TypeVar
 
 import structlog
 
-from schemas.errors import DeadLetterCeiling, Fenced, IndexUnavailable, Unavailable, UnknownSchema
+from schemas.errors import DeadLetterCeiling, Fenced, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import IndexWriter
 from streams.kafka.connection import Connection
@@ -40,12 +43,17 @@ from streams.tagging.writers import WriterSchemas
 
 log = structlog.get_logger()
 
+_T = TypeVar("_T")
 _IDLE_SECONDS = 0.05
 # Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
 _LARGEST_BATCH = 256 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _CEILING_WINDOW = 10_000
 _COLLECT_EVERY = 50
+
+
+class _Stopped(Exception):
+    """The worker was asked to stop while it waited."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ class TagWorker:
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
-        `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says.
+        `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
+        leave ledger and ownership to the taggers that run beside it.
         """
         self._replay = replay
         self._limits = limits or TagLimits()
@@ -96,7 +105,9 @@ class TagWorker:
         self._epochs: dict[Partition, int] = {}
         self._window: deque[tuple[int, int]] = deque()
         self._held: list[TopicBatch] = []
-        self._in_flight: Future[None] | None = None
+        self._in_flight: Future[Mapping[Partition, int]] | None = None
+        self._given_up: set[bytes] = set()
+        self._schema_deadline = 0.0
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
         self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
@@ -104,7 +115,10 @@ class TagWorker:
         )
 
     def run(self, stop: threading.Event, *, until_end: bool = False) -> None:
-        """Tag until `stop`; with `until_end`, until everything that is there now is in. Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable."""
+        """Tag until `stop`; with `until_end`, until everything that is there now is in.
+
+        Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable.
+        """
         self._stop = stop
         collecting = gc.isenabled()
         # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
@@ -114,7 +128,7 @@ class TagWorker:
             batches = 0
             while not stop.is_set():
                 if not self._step(consumer):
-                    if until_end and consumer.at_end():
+                    if until_end and not self._held and consumer.at_end():
                         break
                 else:
                     batches += 1
@@ -122,6 +136,7 @@ class TagWorker:
                         gc.collect(1)
             self._settle(consumer)
         finally:
+            self._finish_write()
             consumer.close()
             self._writer.shutdown(wait=True)
             if collecting:
@@ -149,42 +164,57 @@ class TagWorker:
             return False
         # 2. decode and tag
         started = time.perf_counter()
-        prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
+        self._schema_deadline = time.monotonic() + self._limits.unknown_schema_seconds
+        try:
+            prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
+        except _Stopped:
+            return False
         self._metrics.decode_seconds.observe(time.perf_counter() - started)
         for topic, behind in consumer.lag().items():
             self._metrics.lag.labels(topic).set(behind)
         self._check_ceiling(prepared)
         self._settle(consumer)
         if prepared.batch.ranges:
-            self._in_flight = self._writer.submit(self._store, prepared, consumer)
+            self._in_flight = self._writer.submit(self._store, prepared)
         return True
 
-    def _store(self, prepared: Prepared, consumer: SourceConsumer) -> None:
-        """Steps 3 to 6, in the writer's thread. Repeats what did not reach the index."""
+    def _store(self, prepared: Prepared) -> Mapping[Partition, int]:
+        """Steps 3 to 5, in the writer's thread. Repeats what did not reach the index; gives the offsets to commit."""
         started = time.perf_counter()
         stored = self._repeat(prepared)
-        consumer.commit(stored.next_offsets)
         self._metrics.write_seconds.observe(time.perf_counter() - started)
         self._count(stored)
+        return stored.next_offsets
 
     def _repeat(self, prepared: Prepared) -> Prepared:
         """Write until it is written; what was taken over by another worker is dropped."""
-        began = time.monotonic()
-        for attempt in range(10_000):
+        while True:
             try:
-                self._dead_letters.send(prepared.dead)
-                self._index.write(prepared.batch, self._clock())
+                self._persist(partial(self._write, prepared))
                 return prepared
             except Fenced:
                 self._metrics.fenced.inc()
-                prepared = prepared.without(self._lost(prepared))
-            except IndexUnavailable as error:
-                if time.monotonic() - began > self._limits.index_retry_seconds or self._stop.is_set():
+                prepared = prepared.without(self._persist(partial(self._lost, prepared)))
+
+    def _write(self, prepared: Prepared) -> None:
+        self._dead_letters.send(prepared.dead)
+        # Ranges of a replay would count offsets twice that are in the ledger already.
+        batch = replace(prepared.batch, ranges=()) if self._replay else prepared.batch
+        self._index.write(batch, self._clock())
+
+    def _persist(self, call: Callable[[], _T]) -> _T:
+        """What the call returns, repeated while the index does not answer. Raises IndexUnavailable in the end."""
+        deadline = time.monotonic() + self._limits.index_retry_seconds
+        pauses = chain(_RETRY_SECONDS, repeat(_RETRY_SECONDS[-1]))
+        while True:
+            try:
+                return call()
+            except Unavailable as error:
+                if time.monotonic() > deadline or self._stop.is_set():
                     raise
                 self._metrics.retries.inc()
-                log.warning("index.retry", attempt=attempt, error=str(error))
-                self._stop.wait(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
-        raise IndexUnavailable("the index refused the same batch 10,000 times; see `innsyn doctor`")
+                log.warning("write.retry", error=str(error))
+                self._stop.wait(next(pauses))
 
     def _lost(self, prepared: Prepared) -> list[Partition]:
         mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}
@@ -198,7 +228,8 @@ class TagWorker:
             done, _ = wait_for([future], timeout=1.0)
             if done:
                 self._in_flight = None
-                future.result()
+                # 6. commit: here, since a consumer is not for two threads (while it closes, the second would hang).
+                consumer.commit(future.result())
             elif not paused:
                 consumer.pause()
                 paused = True
@@ -211,10 +242,12 @@ class TagWorker:
     def _claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Newly ours: fence whoever had them, then go on where the ledger ends."""
         self._finish_write()
-        claimed = self._index.claim(partitions, self._worker, self._clock())
-        self._epochs |= claimed
-        log.info("partitions.claimed", worker=self._worker, count=len(claimed))
-        return {} if self._replay else self._index.positions(partitions)
+        if self._replay:
+            self._epochs |= dict.fromkeys(partitions, 0)
+            return {}
+        self._epochs |= self._persist(lambda: self._index.claim(partitions, self._worker, self._clock()))
+        log.info("partitions.claimed", worker=self._worker, count=len(partitions))
+        return self._persist(lambda: self._index.positions(partitions))
 
     def _release(self, partitions: Sequence[Partition]) -> None:
         """No longer ours: what is being written still counts (the ledger will say so), nothing more is begun."""
@@ -227,24 +260,31 @@ class TagWorker:
             wait_for([self._in_flight])
 
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
-        """The writer schema. One that is unknown may be registered in a moment: waited for, then parked."""
-        deadline = time.monotonic() + self._limits.unknown_schema_seconds
+        """The writer schema. One that is unknown may be registered in a moment: waited for once, then parked.
+
+        All that is unknown in one batch shares one wait. A registry that does not answer is waited for without end.
+        """
         while True:
             try:
                 return self._schemas.resolve(prefix, expected)
             except (UnknownSchema, Unavailable) as error:
-                final = isinstance(error, UnknownSchema) and (
-                    time.monotonic() >= deadline or not self._schemas.may_learn(prefix)
-                )
-                if final or self._stop.is_set():
+                if isinstance(error, UnknownSchema) and self._waited(prefix):
                     raise
+                # Stopped while waiting: nothing of the batch is written, so that the next run waits again.
+                if self._stop.is_set():
+                    raise _Stopped from error
                 log.warning("schema.waiting", schema=prefix.hex(), error=str(error))
                 self._stop.wait(min(1.0, self._limits.unknown_schema_seconds / 10))
 
+    def _waited(self, prefix: bytes) -> bool:
+        if self._schemas.may_learn(prefix) and time.monotonic() < self._schema_deadline:
+            return prefix in self._given_up
+        self._given_up.add(prefix)
+        return True
+
     def _check_ceiling(self, prepared: Prepared) -> None:
         """Stop before anything of the batch is written: mended, the same offsets are read again."""
-        dead = len(prepared.dead)
-        self._window.append((sum(item.events for item in prepared.batch.ranges), dead))
+        self._window.append((sum(item.events for item in prepared.batch.ranges), len(prepared.dead)))
         while sum(map(sum, self._window)) - sum(self._window[0]) >= _CEILING_WINDOW:
             self._window.popleft()
         good, bad = (sum(column) for column in zip(*self._window, strict=True))
@@ -257,16 +297,7 @@ class TagWorker:
             )
 
     def _count(self, stored: Prepared) -> None:
-        metrics = self._metrics
-        for item in stored.batch.ranges:
-            seen = item.events + item.dead + item.tombstones
-            metrics.consumed.labels(item.topic).inc(seen)
-            metrics.tagged.labels(item.topic).inc(item.events)
-            metrics.rows.labels(item.topic).inc(item.rows)
-            metrics.no_subject.labels(item.topic).inc(item.no_subject)
-            metrics.lost.labels(item.topic).inc(item.lost)
-        for message in stored.dead:
-            metrics.dead.labels(message.row.topic, message.row.reason).inc()
+        self._metrics.stored(stored.batch)
         if stored.oldest_ms > 0:
             age = self._clock().timestamp() - stored.oldest_ms / 1000
-            metrics.visible_seconds.observe(max(0.0, age))
+            self._metrics.visible_seconds.observe(max(0.0, age))

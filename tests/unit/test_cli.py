@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from console.cli import ask as asking
 from console.cli.main import COMMANDS, app
+from console.cli.output import after
 from schemas.errors import InputError
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
@@ -440,3 +441,18 @@ def test_an_index_that_another_process_has_open_is_left_alone(home: Path, comman
         ended, out, err = run(*command)
     assert (ended, out, err.count("\n")) == (2, "", 1)
     assert "another process" in err
+
+
+@pytest.mark.parametrize(
+    ("period", "clock", "words"),
+    [
+        ("P3M", "contract_end", "3 months after contract end"),
+        ("P1Y6M", "event", "1 year 6 months after event"),
+        ("P1D", "delivery", "1 day after delivery"),
+        ("PT12H", "session_end", "PT12H after session end"),
+        (None, "contract_end", "at contract end"),
+    ],
+)
+def test_a_clock_that_has_not_started_is_said_in_words(period: str | None, clock: str, words: str) -> None:
+    """Tables show no ISO 8601 duration where words will do."""
+    assert after(period, clock) == words
