@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from console.cli.rights import follow
-from console.roles import ApiServer, Background, api, now, rights_service, tagger
+from console.roles import ApiServer, Background, api, now, rights_service, rights_worker, tagger
 from console.running import RUN_FILE
 from console.session import Reading, open_index, reading
 from console.tokens import api_token
@@ -22,7 +22,6 @@ from sinks.clickhouse.migrate import migrate
 from streams.kafka.connection import Connection
 from streams.kafka.sender import sender
 from streams.metrics import TagMetrics
-from streams.rights.agents import RightsWorker
 from streams.rights.service import RightsService
 
 
@@ -59,7 +58,7 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
             api(opened, service, registry, api_token(settings)), settings.api_host, settings.api_port
         )
         worker = tagger(settings, connection, index, metrics)
-        agents = RightsWorker(connection, service)
+        agents = rights_worker(settings, connection, index, service)
         ended = threading.Event()
         roles = (
             Background("tagger", worker.run, ended),

@@ -29,11 +29,13 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.connection import Connection
-from streams.kafka.deadletters import DeadLetters
+from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
-from streams.rights.service import RightsService, Send
+from streams.rights.agents import RightsWorker
+from streams.rights.messages import Send
+from streams.rights.service import RightsService
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from streams.tagging.writers import WriterSchemas
@@ -103,6 +105,17 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         send,
         now,
     )
+
+
+def rights_worker(
+    settings: Settings, connection: Connection, index: ClickHouse, service: RightsService
+) -> RightsWorker:
+    """The agents around the service; what they cannot read is set aside where the DPO sees it."""
+    dead = {name: topic.dead_letter for name, topic in load_topics().items() if topic.dead_letter}
+    letters = DeadLetters(
+        EventProducer(connection), Keyring(settings.keys_folder), load_records()["DeadLetter"], dead
+    )
+    return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now))
 
 
 def api(reading: Reading, rights: RightsService, metrics: CollectorRegistry, token: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.ports import LineageBatch
@@ -48,8 +50,8 @@ class TagMetrics:
             buckets=_SECONDS,
         )
 
-    def stored(self, batch: LineageBatch) -> None:
-        """Count a batch that is in the index."""
+    def stored(self, batch: LineageBatch, oldest_ms: int, now: datetime) -> None:
+        """Count a batch that is in the index; `oldest_ms` is Kafka's time of its oldest message, -1 unknown."""
         for item in batch.ranges:
             self.consumed.labels(item.topic).inc(item.events + item.dead + item.tombstones)
             self.tagged.labels(item.topic).inc(item.events)
@@ -58,3 +60,5 @@ class TagMetrics:
             self.lost.labels(item.topic).inc(item.lost)
         for row in batch.dead:
             self.dead.labels(row.topic, row.reason).inc()
+        if oldest_ms > 0:
+            self.visible_seconds.observe(max(0.0, now.timestamp() - oldest_ms / 1000))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
+import hypothesis
 import pytest
 
 from schemas.errors import BrokerUnavailable
@@ -103,3 +104,8 @@ def refused_connections(request: pytest.FixtureRequest) -> Iterator[list[str]]:
         yield refused
     if refused:
         pytest.fail(f"a test tried to reach {', '.join(refused)}: mark it kafka or keep it on this machine")
+
+
+# A shared machine makes single examples slow; what is slow as a whole shows in the durations.
+hypothesis.settings.register_profile("innsyn", deadline=None)
+hypothesis.settings.load_profile("innsyn")

@@ -11,7 +11,19 @@ import typer
 from rich.table import Table
 
 from console.cli.ask import ask
-from console.cli.output import WIDTH, Clocks, Ids, Json, anchors, day, identifiers, print_json, screen, table
+from console.cli.output import (
+    WIDTH,
+    Clocks,
+    Ids,
+    Json,
+    after,
+    anchors,
+    day,
+    identifiers,
+    print_json,
+    screen,
+    table,
+)
 
 
 class Language(StrEnum):
@@ -98,9 +110,7 @@ def _why(entry: Mapping[str, Any], lang: str) -> str:
 def _until(retention: Mapping[str, Any]) -> str:
     if retention["rule"] is None:
         return "[red]no rule[/red]"
-    until = (
-        retention["until"] or f"{retention['period'] or 'ends'} after {retention['clock'].replace('_', ' ')}"
-    )
+    until = retention["until"] or after(retention["period"], retention["clock"])
     shown = f"[red]{until} overdue[/red]" if retention["overdue"] else until
     return f"{shown}\n[dim]{retention['rule']}[/dim]"
 

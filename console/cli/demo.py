@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,10 +86,9 @@ def demo(
         _act(out, 1, f"A provider with {customers} households, {days} days of its events")
         _flow(out, company, instance, broker.connection)
         person = _leaver(company)
+        _act(out, 2, "One of them, no longer a customer, asks: what do you hold about me?")
         kinds = ", ".join(dict.fromkeys(kind for kind, _ in person.identifiers()))
-        _act(
-            out, 2, f"One of them, no longer a customer, asks: what do you hold about me? (known by {kinds})"
-        )
+        out.print(f"[dim]known by {kinds.replace('_', ' ')}[/dim]")
         _ask(out, instance, company, person)
         _act(out, 3, "…and then: delete it")
         with _jobs(company, broker.connection, settings):
@@ -155,6 +154,9 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
         _await(lambda: behind() <= 0, "the tagger to catch up")
         shown.update(_counters(sent, instance))
     seconds = time.monotonic() - begun
+    if not out.is_terminal:
+        # There the last table stays without the end of its line.
+        out.print()
     out.print(
         f"[bold]{sent.total():,} events[/bold] sent and tagged in {seconds:.1f} s on the in-process broker; the index"
         f" holds [bold]{_index_bytes(instance) / 1e6:.1f} MB[/bold] of tokens and tags, and not one raw value."
@@ -212,7 +214,14 @@ def _ask(out: Console, instance: Instance, company: Company, person: Customer) -
 
 def _query(person: Customer) -> LineageQuery:
     identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
-    return LineageQuery.model_validate({"identifiers": identifiers})
+    return LineageQuery.model_validate(
+        {"identifiers": identifiers, "anchors": {"contract_end": _contract_end(person)}}
+    )
+
+
+def _contract_end(person: Customer) -> date | None:
+    end = max((phase.end for phase in person.phases if phase.end is not None), default=None)
+    return end.date() if end else None
 
 
 @contextmanager
@@ -237,8 +246,7 @@ def _erase(out: Console, instance: Instance, person: Customer) -> RequestState:
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
-    end = max((phase.end for phase in person.phases if phase.end is not None), default=None)
-    anchors = RetentionAnchors(contract_end=end.date() if end else None)
+    anchors = RetentionAnchors(contract_end=_contract_end(person))
     request_id = instance.rights.create(
         "erasure", person.identifiers(), reason=None, channel="demo", received_at=now(), anchors=anchors
     ).request_id

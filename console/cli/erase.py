@@ -16,6 +16,7 @@ from console.cli.output import (
     Clocks,
     Ids,
     Json,
+    after,
     anchors,
     identifiers,
     print_json,
@@ -91,19 +92,21 @@ def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Tabl
         why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
         category = catalogue.categories.get(part["category"])
         what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]"
-        alike.setdefault((where, _decision(part), why, f"{part['events']:,}"), []).append(what)
+        alike.setdefault((where, _decision(part, catalogue), why, f"{part['events']:,}"), []).append(what)
     for (where, decision, why, events), categories in alike.items():
         rows.add_row(where, "\n".join(categories), decision, why, events)
         rows.add_section()
     return rows
 
 
-def _decision(part: Mapping[str, Any]) -> str:
+def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:
     if part["action"] == "erase_now":
         return "[green]erase now[/green]"
+    rule = catalogue.retention_rules.get(part["rule"])
+    until = part["until"] or (after(rule.period, rule.clock) if rule else "a rule ends it")
     if part["action"] == "expires":
-        return f"expires by itself\n{part['until'] or 'when its clock starts'}"
-    return f"[yellow]hold until[/yellow]\n{part['until'] or 'the contract ends'}"
+        return f"expires by itself\n{until}"
+    return f"[yellow]hold until[/yellow]\n{until}"
 
 
 def _show_plan(plan: Mapping[str, Any], as_json: bool) -> None:

@@ -53,6 +53,8 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
         out.print(f"Nothing is held under the {', '.join(kinds)} given.")
         return
     rows = table("system", "categories", "purposes, → to", "keep until", "events", "seen", right=["events"])
+    # A name is copied from here into a filter: never broken.
+    rows.columns[0].no_wrap = True
     for item in answer["items"]:
         purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
         rows.add_row(

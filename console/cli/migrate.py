@@ -31,6 +31,8 @@ def migrate(
     topics = load_topics().values()
     folder = embedded_folder(settings)
     refuse_if_open(settings)
+    # Both or neither: a broker that is not there is found before the index is changed.
+    absent = missing(broker(settings), topics) if settings.kafka_bootstrap else []
     index = open_index(settings)
     try:
         if not dry_run:
@@ -42,14 +44,9 @@ def migrate(
             found = migrations(settings.clickhouse_cluster)
     finally:
         index.close()
-    made: list[str] = []
-    if settings.kafka_bootstrap:
-        connection = broker(settings)
-        made = (
-            missing(connection, topics)
-            if dry_run
-            else create_topics(connection, topics, settings.kafka_replication_factor)
-        )
+    made = absent
+    if absent and not dry_run:
+        made = create_topics(broker(settings), topics, settings.kafka_replication_factor)
     names = [migration.name for migration in found]
     if as_json:
         print_json({"dry_run": dry_run, "migrations": names, "topics": made})

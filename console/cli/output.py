@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -139,6 +140,26 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
 def day(text: str | None) -> str:
     """The date of an ISO 8601 time."""
     return text[:10] if text else ""
+
+
+def after(period: str | None, clock: str) -> str:
+    """When something ends whose clock has not started, in words: `3 months after contract end`.
+
+    `period` is an ISO 8601 duration, None: at once.
+    """
+    units = {"Y": "year", "M": "month", "W": "week", "D": "day"}
+    spans = [
+        f"{number} {units[unit]}{'' if number == '1' else 's'}"
+        for number, unit in re.findall(r"(\d+)([YMWD])", (period or "").partition("T")[0])
+    ]
+    start = clock.replace("_", " ")
+    return (
+        f"{' '.join(spans)} after {start}"
+        if spans
+        else f"{period} after {start}"
+        if period
+        else f"at {start}"
+    )
 
 
 def configure_logging(level: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from console.cli.output import configure_logging
-from console.roles import rights_service, until_signal
+from console.roles import rights_service, rights_worker, until_signal
 from console.running import broker
 from console.session import open_index
 from schemas.settings import load_settings
@@ -28,8 +28,8 @@ def rights() -> None:
     connection = broker(settings)
     try:
         with sender(connection) as send:
-            worker = RightsWorker(connection, rights_service(settings, index, send))
-            follow(worker, until_signal())
+            service = rights_service(settings, index, send)
+            follow(rights_worker(settings, connection, index, service), until_signal())
     finally:
         index.close()
 

@@ -8,12 +8,13 @@ import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
 from console.cli.output import configure_logging
-from console.roles import tagger, until_signal
+from console.roles import tagged_topics, tagger, until_signal
 from console.running import broker
 from console.session import open_index
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
 from sinks.clickhouse.migrate import pending
+from streams.kafka.topics import require
 from streams.metrics import TagMetrics
 
 
@@ -37,13 +38,14 @@ def tag(
     settings = load_settings()
     configure_logging(settings.log_level)
     registry = CollectorRegistry()
+    connection = broker(settings)
+    # Asked first: a consumer would wait for its broker without a word.
+    require(connection, tagged_topics().values())
     index = open_index(settings)
     try:
         if waiting := pending(index):
             raise IndexUnavailable(f"{len(waiting)} migrations are pending; run `innsyn migrate` first")
-        worker = tagger(
-            settings, broker(settings), index, TagMetrics(registry), topics=topic or (), replay=replay
-        )
+        worker = tagger(settings, connection, index, TagMetrics(registry), topics=topic or (), replay=replay)
         if settings.metrics_port:
             start_http_server(settings.metrics_port, registry=registry)
         worker.run(until_signal(), until_end=until_end)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import RecordSchema
-from sinks.ports import DeadRow
+from sinks.ports import ROW_SCHEMA, DeadRow, IndexWriter, LineageBatch
 from streams.kafka.producer import EventProducer
 
 # A larger payload stays where it is: the source topic keeps it under its coordinates until its own retention.
@@ -68,6 +68,22 @@ class DeadLetters:
             sent += 1
         if sent:
             self._producer.flush()
+
+
+class SetAside:
+    """Keeps single messages that are none of their topic's record: on the dead-letter topic and in the index."""
+
+    def __init__(self, letters: DeadLetters, index: IndexWriter, clock: Callable[[], datetime]) -> None:
+        self._letters = letters
+        self._index = index
+        self._clock = clock
+
+    def __call__(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
+        """Safe to repeat. Raises Unavailable."""
+        now = self._clock()
+        row = DeadRow(topic, partition, offset, reason, "", len(payload), now)
+        self._letters.send([DeadMessage(row, payload)])
+        self._index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), now)
 
 
 def key_name(seen_at: datetime) -> str:

@@ -37,6 +37,7 @@ _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]
 Run = Callable[[Callable[[], object]], Awaitable[None]]
+SetAside = Callable[[str, int, int, str, bytes], None]
 
 
 class RightsWorker:
@@ -45,9 +46,11 @@ class RightsWorker:
     Steps run one at a time in one more thread, so that a slow index does not stop the heartbeat to the broker.
     """
 
-    def __init__(self, connection: Connection, service: RightsService) -> None:
+    def __init__(self, connection: Connection, service: RightsService, set_aside: SetAside) -> None:
+        """`set_aside(topic, partition, offset, reason, payload)` keeps a message that is none of the record's."""
         self._connection = connection
         self._service = service
+        self._set_aside = set_aside
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._wake: Callable[[], object] = self._stop.set
@@ -98,7 +101,7 @@ class RightsWorker:
                     failed.set()
                     raise
 
-            app = rights_app(self._connection, self._service, run, folder)
+            app = rights_app(self._connection, self._service, self._set_aside, run, folder)
             self._wake = partial(_wake, loop, ending)
             if self._stop.is_set():
                 return
@@ -114,7 +117,9 @@ class RightsWorker:
             raise self._connection.unavailable("running the rights agents") from app.crash_reason
 
 
-def rights_app(connection: Connection, service: RightsService, run: Run, folder: str) -> Any:
+def rights_app(
+    connection: Connection, service: RightsService, set_aside: SetAside, run: Run, folder: str
+) -> Any:
     """The Faust app on the broker of `connection`; `run` carries out a blocking step. Raises SettingsError."""
     records = load_records()
     app = faust.App(
@@ -132,8 +137,8 @@ def rights_app(connection: Connection, service: RightsService, run: Run, folder:
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=_SESSION_SECONDS / 3,
     )
-    _agent(app, REQUESTS, records["RightsRequest"], service.on_request, run)
-    _agent(app, RECEIPTS, records["ErasureReceipt"], service.on_receipt, run)
+    _agent(app, REQUESTS, records["RightsRequest"], service.on_request, set_aside, run)
+    _agent(app, RECEIPTS, records["ErasureReceipt"], service.on_receipt, set_aside, run)
 
     async def resume() -> None:
         await run(service.resume)
@@ -168,26 +173,26 @@ def credentials(options: Mapping[str, str]) -> Any:
     )
 
 
-def _agent(app: Any, topic: str, record: RecordSchema, step: Step, run: Run) -> None:
+def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: SetAside, run: Run) -> None:
     raw = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
 
     async def agent(stream: Any) -> None:
         # Acknowledged by hand: a stream does it by itself also when its agent is cancelled in the middle of a step.
         async for event in stream.noack().events():
-            value = _decoded(record, event.value)
-            if value is not None:
-                await run(partial(step, value))
+            await run(partial(_take, record, event.value, event.message, step, set_aside))
             await stream.ack(event)
 
     app.agent(raw, name=topic)(agent)
 
 
-def _decoded(record: RecordSchema, message: bytes) -> dict[str, Any] | None:
+def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
+    """One message: its step, or aside with it where it can be seen."""
     try:
-        return decode(record, message)
+        decoded = decode(record, value or b"")
     except DecodeError as error:
-        _log.warning("rights message not readable", record=record.name, reason=error.reason)
-        return None
+        set_aside(message.topic, message.partition, message.offset, error.reason, value or b"")
+    else:
+        step(decoded)
 
 
 async def _first(*waits: Awaitable[object]) -> bool:

@@ -297,7 +297,4 @@ class TagWorker:
             )
 
     def _count(self, stored: Prepared) -> None:
-        self._metrics.stored(stored.batch)
-        if stored.oldest_ms > 0:
-            age = self._clock().timestamp() - stored.oldest_ms / 1000
-            self._metrics.visible_seconds.observe(max(0.0, age))
+        self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())

@@ -29,7 +29,9 @@ from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
 from streams.kafka.connection import Connection
+from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.producer import EventProducer
 from streams.kafka.sender import sender
 from streams.kafka.topics import create_topics
 from streams.rights.agents import RightsWorker
@@ -68,7 +70,14 @@ class Company:
     stack: ExitStack
 
     def worker(self) -> RightsWorker:
-        worker = RightsWorker(self.connection, self.service)
+        letters = DeadLetters(
+            EventProducer(self.connection),
+            self.keyring,
+            load_records()["DeadLetter"],
+            {"rights.receipts": "lineage.dead-letters", "rights.requests": "lineage.dead-letters"},
+        )
+        aside = SetAside(letters, ClickHouseWriter(self.index), lambda: datetime.now(UTC))
+        worker = RightsWorker(self.connection, self.service, aside)
         self.stack.callback(worker.stop)
         worker.start()
         return worker
@@ -279,3 +288,15 @@ def test_a_worker_that_comes_later_takes_up_what_was_left(company: Company) -> N
     request = company.until(request_id, lambda state: state.state is State.COMPLETED)
     assert request.completed_at is not None
     assert request.due - request.received_at.date() >= timedelta(days=28)
+
+
+def test_an_unreadable_receipt_is_set_aside_and_the_next_one_counts(company: Company) -> None:
+    """It becomes a dead letter with its coordinates; the request still comes to its end."""
+    company.worker()
+    with EventProducer(company.connection) as producer:
+        producer.send("rights.receipts", b"no receipt at all", key=b"r")
+    for system in ("billing", "web"):
+        company.job(system)
+    company.until(company.ask("erasure"), lambda state: state.state is State.COMPLETED)
+    rows = company.index.query("SELECT topic, reason FROM dead_letters FINAL")
+    assert rows == [("rights.receipts", "unknown_framing")]

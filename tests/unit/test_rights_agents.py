@@ -9,6 +9,7 @@ import pytest
 
 from schemas.errors import BrokerUnavailable, SettingsError
 from streams.kafka.connection import Connection
+from streams.kafka.deadletters import SetAside
 from streams.rights.agents import RightsWorker, credentials
 from streams.rights.service import RightsService
 
@@ -35,7 +36,11 @@ def test_security_options_that_cannot_work_are_refused(tmp_path: Path) -> None:
 
 def test_a_broker_that_is_not_there_is_said_to_be() -> None:
     """Starting fails in one line, and nothing keeps running."""
-    worker = RightsWorker(Connection("127.0.0.1:9"), create_autospec(RightsService, instance=True))
+    worker = RightsWorker(
+        Connection("127.0.0.1:9"),
+        create_autospec(RightsService, instance=True),
+        create_autospec(SetAside, instance=True),
+    )
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9"):
         worker.start(timeout_seconds=10)
     worker.stop()

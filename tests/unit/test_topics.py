@@ -36,7 +36,8 @@ def test_each_system_that_erases_has_its_deletion_topic() -> None:
 def test_tagged_topics_have_a_dead_letter_topic() -> None:
     """The tagger can put aside what it cannot read, and never reads what it wrote itself."""
     for topic in TOPICS.values():
-        assert topic.tagged == (topic.dead_letter is not None)
+        # What innsyn itself reads needs one too: nothing that concerns a right is skipped.
+        assert (topic.tagged or topic.name.startswith("rights.")) == (topic.dead_letter is not None)
     assert not TOPICS["lineage.dead-letters"].tagged
 
 

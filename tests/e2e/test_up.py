@@ -1,0 +1,187 @@
+"""`innsyn up` on a real broker, driven from outside: every count exact, also across a kill, and a clean end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import BrokerUnavailable
+from streams.kafka.localbroker import LocalBroker
+from tests.support.product import COMMAND, Up, await_that, environment, innsyn, naming, up
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+VISITS = 600
+CLIENTS = 40
+BAD = frozenset({5, 77})
+LONG = 60_000
+ZEEK = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\t{path}\n#fields\t{fields}\n"
+DNS = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "rtt", "query")
+SSL = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "version", "server_name")
+
+
+@pytest.fixture
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A home for a broker of its own: the test kills it. Skipped like all others where Java or Maven is missing."""
+    try:
+        LocalBroker.prepare()
+    except BrokerUnavailable:
+        request.getfixturevalue("kafka_bootstrap")  # says so, in the one way
+        pytest.skip("not run: no Java or Maven for a broker of its own")
+    (tmp_path / "temporary").mkdir()
+    yield tmp_path / "home"
+    await_that(lambda: not naming(tmp_path / "home"), "the broker of this home ends")
+
+
+def client(number: int) -> str:
+    """Both families of the documentation, in a spelling that is not the canonical one for IPv6."""
+    return f"2001:DB8:0::{number:X}" if number % 4 == 0 else f"198.51.100.{number}"
+
+
+def combined(lines: int, clients: int) -> str:
+    """Lines of a web server; those of BAD are none."""
+    rows = []
+    for number in range(1, lines + 1):
+        clock = f"{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}"
+        page = f'"GET /side/{number} HTTP/1.1" 200 1 "-" "curl/8"'
+        rows.append(f"{client(number * number % clients)} - - [02/Mar/2026:{clock} +0100] {page}")
+    return "".join(
+        "no line of a log\n" if number in BAD else f"{row}\n" for number, row in enumerate(rows, 1)
+    )
+
+
+def zeek(path: str, fields: tuple[str, ...], rows: int) -> str:
+    """A Zeek log of look-ups (dns) or handshakes (ssl), from addresses that also visit, to one server."""
+    text = ZEEK.format(path=path, fields="\t".join(fields))
+    for number in range(rows):
+        values = {
+            "ts": f"{1772000000 + number}.25",
+            "uid": f"C{number}",
+            "id.orig_h": client(number % 30 + 1),
+        }
+        values |= {"id.orig_p": "50000", "id.resp_h": "203.0.113.53", "id.resp_p": "53", "proto": "udp"}
+        values |= {
+            "rtt": "0.01",
+            "query": "www.example.no",
+            "version": "TLSv13",
+            "server_name": "www.example.no",
+        }
+        text += "\t".join(values[name] for name in fields) + "\n"
+    return text
+
+
+def counted(*files: Path) -> Counter[str]:
+    """Events per address, made from the files alone: first column of a web log, the originator of a Zeek line."""
+    found: Counter[str] = Counter()
+    for file in files:
+        raw = file.read_bytes()
+        text = (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode()
+        for line in text.splitlines():
+            if "\t" in line and not line.startswith("#"):
+                found.update([line.split("\t")[2]])
+            elif " - - [" in line:
+                found.update([line.split(" ")[0]])
+    return found
+
+
+def answers(running: Up, expected: Counter[str]) -> dict[str, int]:
+    """What the API says of each address."""
+    return {address: running.events({"kind": "ip", "value": address}) for address in expected}
+
+
+def tagged(running: Up) -> int:
+    """Events that this process put into the index, as it counts them itself."""
+    text = running.http.get("/metrics").text
+    lines = (line for line in text.splitlines() if line.startswith("innsyn_events_tagged_total"))
+    return sum(round(float(line.split()[-1])) for line in lines)
+
+
+def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
+    """Logs of three formats, plain and gzip, through `ingest`; then the other commands, and ctrl-C."""
+    access, more = home.parent / "access.log", home.parent / "access.log.1.gz"
+    dns, ssl = home.parent / "dns.log.gz", home.parent / "ssl.log"
+    text = combined(VISITS, CLIENTS)
+    access.write_text(text)
+    more.write_bytes(gzip.compress(text.replace("/side/", "/eldre/").encode()))
+    dns.write_bytes(gzip.compress(zeek("dns", DNS, 300).encode()))
+    ssl.write_text(zeek("ssl", SSL, 200))
+    expected = counted(access, more, dns, ssl)
+    with up(home) as running:
+        for kind, files in {"combined": [access, more], "zeek-dns": [dns], "zeek-ssl": [ssl]}.items():
+            done = innsyn(home, "ingest", "--json", "--format", kind, *map(str, files))
+            assert done.status == 0, done.err
+        good = 2 * (VISITS - len(BAD)) + 300 + 200
+        await_that(lambda: tagged(running) == good, f"{good} events tagged")
+        assert answers(running, expected) == expected
+        assert running.events({"kind": "ip", "value": "198.51.100.250"}) == 0
+        for address in (client(4), client(9)):
+            found = json.loads(innsyn(home, "lookup", "--json", "--id", f"ip={address}").out)
+            assert (found["total_events"], found["resolution"]) == (expected[address], "unique")
+        speaks_of(home, client(9))
+        assert running.end(signal.SIGINT) == 0
+        assert not naming(home)
+        assert not (home / "run.json").exists()
+        assert innsyn(home, "ingest", "--format", "combined", str(access)).status == 2
+    with up(home) as again:
+        assert answers(again, expected) == expected
+        assert again.end(signal.SIGTERM) == 0
+    assert sorted(path.name for path in home.parent.iterdir()) == [
+        "access.log", "access.log.1.gz", "dns.log.gz", "home", "ssl.log", "temporary", "up.log",
+    ]  # fmt: skip
+    assert not [*(home.parent / "temporary").iterdir()]
+
+
+def speaks_of(home: Path, address: str) -> None:
+    """Each of the other commands answers about a person, and changes nothing."""
+    person = ("--id", f"ip={address}")
+    report = json.loads(innsyn(home, "access", "--json", *person).out)
+    assert {entry["system"]["id"] for entry in report["entries"]} == {"web", "flow_collector"}
+    plan = json.loads(innsyn(home, "erase", "--dry-run", "--json", *person).out)
+    assert plan["total_events"] == report["total_events"] > 0
+    assert json.loads(innsyn(home, "requests", "--json").out) == {"items": []}
+    for shown in (innsyn(home, "access", *person), innsyn(home, "erase", "--dry-run", *person)):
+        assert shown.status == 0, shown.err
+        assert max(map(len, shown.out.splitlines())) <= 100
+        assert address not in shown.out + shown.err
+    health = innsyn(home, "doctor", "--json")
+    assert health.status == 0, health.out
+    states = {check["name"]: check["state"] for check in json.loads(health.out)["checks"]}
+    assert states | {"broker": "ok", "topics": "ok", "api": "ok", "token": "ok"} == states
+
+
+def test_a_kill_in_the_middle_of_an_ingest_loses_and_doubles_nothing(home: Path) -> None:
+    """kill -9 of `innsyn up`, broker and all, while a log is sent; the same commands again; every count exact."""
+    log = home.parent / "access.log"
+    log.write_text(combined(LONG, CLIENTS))
+    expected = counted(log)
+    with up(home) as running:
+        sending = subprocess.Popen(
+            [str(COMMAND), "ingest", "--format", "combined", str(log)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=home.parent, env=environment(home),
+        )  # fmt: skip
+        try:
+            await_that(lambda: tagged(running) > 0, "the first events are tagged")
+            assert sending.poll() is None, "the log is too short to be interrupted"
+            assert running.end(signal.SIGKILL) == -signal.SIGKILL
+        finally:
+            sending.kill()
+            sending.wait(30)
+    with up(home) as again:
+        report = json.loads(innsyn(home, "ingest", "--json", "--format", "combined", str(log)).out)["files"][
+            0
+        ]
+        assert report["read"] == LONG
+        assert report["sent_now"] < report["sent"] == LONG - len(BAD)
+        # Every event has one address: those of all of them together are all events.
+        everybody = [{"kind": "ip", "value": address} for address in expected]
+        await_that(lambda: again.events(*everybody) >= LONG - len(BAD), "all events in the index")
+        assert answers(again, expected) == expected
+        assert again.end() == 0

@@ -1,0 +1,169 @@
+"""What the README and the help texts say is there, is there; and what is there, they say."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.cli.main import COMMANDS, _load
+from schemas.catalogue import load_catalogue
+from schemas.records import load_records
+from schemas.settings import Settings
+from schemas.topics import load_topics
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+# Read by tests and by .ci/run, and by load_settings itself.
+NOT_SETTINGS = re.compile(r"INNSYN_(TEST_|REQUIRE_)[A-Z]+|INNSYN_CONFIG")
+WORD = r"[a-z][a-z0-9-]*"
+
+
+def code(text: str) -> list[str]:
+    """Every piece of code of a Markdown text: each line of a fenced block, each span between backticks."""
+    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return [line.strip() for block in fenced for line in block.splitlines()] + spans
+
+
+def calls(text: str) -> list[list[str]]:
+    """The words behind each `innsyn` that begins a command in a piece of code."""
+    found = []
+    for piece in code(text):
+        for call in re.split(r"&&|\||;| # |^# ", piece):
+            words = [word for word in _words(call) if not re.match(r"[A-Z_]+=", word)]
+            if words and words[0].removeprefix("$").rpartition("/")[2] == "innsyn":
+                found.append(words[1:])
+    return found
+
+
+def _words(call: str) -> list[str]:
+    try:
+        return shlex.split(call)
+    except ValueError:
+        return call.split()
+
+
+@cache
+def command(name: str) -> Any:
+    return _load(name)
+
+
+def wrong(words: list[str]) -> str:
+    """What of such a call does not exist; empty: all of it does."""
+    if not words or words[0].startswith(("-", "…", "...", "<")):
+        return ""
+    if words[0] not in COMMANDS:
+        return f"there is no command {words[0]}"
+    found, rest = command(words[0]), words[1:]
+    below = getattr(found, "commands", {})
+    if below and rest and re.fullmatch(WORD, rest[0]):
+        if rest[0] not in below:
+            return f"there is no command {' '.join(words[:2])}"
+        found = below[rest[0]]
+    known = {option for item in found.params for option in item.opts} | {"--help"}
+    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
+    return f"{words[0]} has no option {unknown[0]}" if unknown else ""
+
+
+def test_what_does_not_exist_is_found() -> None:
+    """The reading below is not blind."""
+    text = (
+        "Run `innsyn lookup --di x`, `innsyn luukup` or\n```sh\nINNSYN_HOME=x innsyn schema chekc # y\n```\n"
+    )
+    assert [wrong(words) for words in calls(text)] == [
+        "there is no command schema chekc",
+        "lookup has no option --di",
+        "there is no command luukup",
+    ]
+
+
+def test_commands_and_options_of_the_readme_exist() -> None:
+    """Everything a reader may copy from the README is understood by the command line."""
+    found = calls(README)
+    assert found or not README, "the README shows no command"
+    assert not [problem for words in found if (problem := wrong(words))]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_and_options_of_help_texts_exist(name: str) -> None:
+    """So is every example of a help text."""
+    texts = [command(name), *getattr(command(name), "commands", {}).values()]
+    shown = "\n".join(f"```\n{line}\n```" for item in texts for line in _examples(item))
+    assert calls(shown)
+    assert not [problem for words in calls(shown) if (problem := wrong(words))]
+
+
+def _examples(item: Any) -> list[str]:
+    text = " ".join(f"{item.help or ''} {item.epilog or ''}".split())
+    return [part.partition(" Exit status")[0] for part in text.split("Example: ")[1:]]
+
+
+def test_settings_that_texts_name_exist() -> None:
+    """Every INNSYN_ variable in README, Makefile, compose file and program is a setting."""
+    files = [ROOT / name for name in ("README.md", "Makefile", "Dockerfile", "docker-compose.yml")]
+    for layer in ("schemas", "sinks", "streams", "console"):
+        files += sorted((ROOT / layer).rglob("*.py"))
+    known = {f"INNSYN_{name.upper()}" for name in Settings.model_fields}
+    named = {
+        (str(file.relative_to(ROOT)), name)
+        for file in files
+        for name in re.findall(r"INNSYN_[A-Z][A-Z_]*[A-Z](?![A-Z_*])", file.read_text("utf-8"))
+    }
+    assert len(named) > 10
+    assert not {item for item in named if item[1] not in known and not NOT_SETTINGS.fullmatch(item[1])}
+
+
+def test_folders_and_files_that_the_readme_names_exist() -> None:
+    """The map of the folders is the territory."""
+    tops = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    named = set()
+    for piece in code(README):
+        for path in re.findall(r"(?<![\w./:-])((?:[\w.-]+/)+[\w.-]*)", piece):
+            if path.split("/")[0] in tops:
+                named.add(path)
+    assert not {path for path in named if not (ROOT / path).exists()}
+
+
+def test_targets_that_the_readme_names_exist() -> None:
+    """`make X` is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    named = {name for piece in code(README) for name in re.findall(r"\bmake ([a-z]+)\b", piece)}
+    assert not named - targets
+
+
+def test_records_categories_and_rules_explain_themselves() -> None:
+    """A record says what it is and each of its fields too; what the catalogue lists has a name in both languages."""
+    silent = [
+        f"{name}.{field['name']}" if field else name
+        for name, record in load_records().items()
+        for field in [{}, *record.json["fields"]]
+        if not (field or record.json).get("doc", "").strip()
+    ]
+    assert not silent
+    catalogue = load_catalogue()
+    for entries in (catalogue.categories, catalogue.purposes, catalogue.systems, catalogue.retention_rules):
+        assert not [
+            entry.id for entry in entries.values() if not (entry.name.nb.strip() and entry.name.en.strip())
+        ]
+
+
+def test_commands_are_the_ones_there_are() -> None:
+    """Every module of a command is in the table, and every option of every command has a help text."""
+    modules = {entry.target.partition(":")[0].rpartition(".")[2] for entry in COMMANDS.values()}
+    helpers = {"__init__", "main", "ask", "output"}
+    assert {file.stem for file in (ROOT / "console" / "cli").glob("*.py")} == modules | helpers
+    for name in COMMANDS:
+        for item in [command(name), *getattr(command(name), "commands", {}).values()]:
+            assert not [option.name for option in item.params if not getattr(option, "help", "x")]
+
+
+def test_every_topic_has_an_owner_that_somebody_reads() -> None:
+    """A topic names its record and its system, and both exist."""
+    records, systems = load_records(), load_catalogue().systems
+    assert not [t.name for t in load_topics().values() if t.record not in records or t.system not in systems]

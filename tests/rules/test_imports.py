@@ -1,0 +1,99 @@
+"""Who may import what, and where time and randomness may come from: read from the files, nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("schemas", "sinks", "streams", "console")
+# The one folder in which each client may be used.
+CLIENTS = {
+    "confluent_kafka": "streams/kafka/",
+    "clickhouse_connect": "sinks/clickhouse/",
+    "chdb": "sinks/clickhouse/",
+    "faust": "streams/rights/agents.py",
+    "typer": "console/cli/",
+    "rich": "console/cli/",
+    "fastapi": "console/api/",
+}
+PURE = (
+    "schemas/policy.py",
+    "streams/rights/plan.py",
+    "streams/rights/states.py",
+    "streams/rights/deadlines.py",
+)
+# What reads a clock or throws dice, by module; the whole module where the value is None.
+IMPURE = {
+    "time": None,
+    "random": None,
+    "secrets": None,
+    "uuid": {"uuid1", "uuid4"},
+    "os": {"urandom"},
+    "datetime": {"now", "today", "utcnow"},
+    "date": {"today"},
+}
+FILES = {
+    str(file.relative_to(ROOT)): ast.parse(file.read_text("utf-8"))
+    for layer in LAYERS
+    for file in sorted((ROOT / layer).rglob("*.py"))
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in the file, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield str(node.module)
+
+
+def impure(tree: ast.AST) -> Iterator[str]:
+    """Every place that could read a clock or throw dice."""
+    for name in imports(tree):
+        if name in IMPURE and IMPURE[name] is None:
+            yield f"import {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            last = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+            if node.attr in (IMPURE.get(last) or ()):
+                yield f"{last}.{node.attr} in line {node.lineno}"
+
+
+def test_the_files_are_there() -> None:
+    """The rules below look at something."""
+    assert {name.partition("/")[0] for name in FILES} == set(LAYERS)
+    assert set(PURE) <= set(FILES)
+    assert list(impure(ast.parse("import time\nfrom datetime import datetime as d\ndatetime.datetime.now()")))
+    assert list(imports(ast.parse("def f():\n    from streams.kafka import tail"))) == ["streams.kafka"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_run_one_way(name: str) -> None:
+    """schemas ◄ sinks ◄ streams ◄ console; nothing that ships knows the tests or the benchmarks."""
+    allowed = LAYERS[: LAYERS.index(name.partition("/")[0]) + 1]
+    ours = {found for found in imports(FILES[name]) if found.partition(".")[0] in (*LAYERS, "tests", "bench")}
+    assert not {found for found in ours if found.partition(".")[0] not in allowed}
+
+
+@pytest.mark.parametrize(("client", "folder"), CLIENTS.items())
+def test_a_client_is_used_in_one_place(client: str, folder: str) -> None:
+    """Kafka, ClickHouse, Faust, the terminal and HTTP each have one folder that knows them."""
+    users = {
+        name for name, tree in FILES.items() if client in {found.partition(".")[0] for found in imports(tree)}
+    }
+    # The embedded engine is opened by name, through the client of the server.
+    assert users or client == "chdb"
+    assert not {name for name in users if not name.startswith(folder)}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_rules_get_time_and_chance_as_arguments(name: str) -> None:
+    """What decides about a right gives the same answer for the same arguments, whenever it is asked."""
+    assert not list(impure(FILES[name]))
