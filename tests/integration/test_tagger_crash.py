@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,7 +66,8 @@ def test_killed_at_fifty_points_every_event_is_counted_once(kafka_bootstrap: str
     """SIGKILL at 50 seeded points between decode, insert, ledger and commit, each followed by a restart: every
     address, the row count and the daily rollup show each event exactly once, and each bad message one dead letter."""
     connection = Connection(kafka_bootstrap)
-    topic, dead = "crash.visits", "crash.dead-letters"
+    topic = f"crash.visits-{uuid.uuid4().hex[:8]}"
+    dead = f"{topic}.dead-letters"
     make_topics(connection, {topic: 2, dead: 1})
     counts, ends = _fill(connection, topic)
     given = {

@@ -93,7 +93,7 @@ class SteppingWorker(TagWorker):
         super()._check_ceiling(prepared)
 
     def _count(self, stored: Prepared) -> None:
-        """Called after the commit."""
+        """Called between the ledger and the commit."""
         self._crash()
         super()._count(stored)
 

@@ -1,0 +1,376 @@
+"""Nothing that was fed in is found again: not in the index, its files, the log, the metrics or any topic of ours."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import structlog
+
+from console.instance import Instance, announced, running
+from console.roles import raise_first
+from schemas.catalogue import load_catalogue
+from schemas.codec import confluent_prefix, encode
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.settings import Settings
+from schemas.topics import load_topics
+from streams.feeds.feed import find_feed
+from streams.feeds.ingest import ingest
+from streams.feeds.source import check_source
+from streams.kafka.connection import Connection
+from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.producer import EventProducer
+from streams.kafka.tail import Tail
+from streams.rights.job import ErasureJob
+from streams.rights.states import RequestState, State
+from streams.rights.store import SqliteStore
+from streams.simulate.emit import emit
+from streams.simulate.plan import Plan, SimEvent
+from streams.simulate.simulate import events
+from streams.simulate.world import Customer, World, build_world
+from tests.support.raw_values import Needles
+from tests.support.tagging import read_topic, until
+
+PLAN = Plan(customers=40, days=7, seed=11)
+OWN_TOPICS = ("lineage.dead-letters", "rights.requests", "rights.receipts")
+CANARY = "Kanarifugl Gulnebb"
+REASON = "Slett alt om meg, hilsen Turid Fjellheim i Storgata 14"
+STRANGER = "ola.ukjent.nordmann@example.no"
+LOG_ADDRESSES = ("198.18.77.201", "198.18.77.202", "2001:db8:77::9a1")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was fed in, and what was found afterwards, by place."""
+
+    needles: Needles
+    places: Mapping[str, bytes]
+    planted: Mapping[str, bytes]
+    events: int
+
+
+class Logs:
+    """All that is logged, by structlog and by the standard library, at every level."""
+
+    def __init__(self) -> None:
+        self.text = io.StringIO()
+
+    @contextmanager
+    def kept(self) -> Iterator[Logs]:
+        handler = logging.StreamHandler(self.text)
+        root, level = logging.getLogger(), logging.getLogger().level
+        before = structlog.get_config()
+        structlog.configure(
+            processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+            logger_factory=lambda *_: structlog.PrintLogger(self.text),
+            cache_logger_on_first_use=False,
+        )
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            yield self
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+            structlog.configure(**before)
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Feed everything there is through the whole product, one erasure included, and collect what it left behind."""
+    home = tmp_path_factory.mktemp("home")
+    outside = tmp_path_factory.mktemp("systems")
+    settings = Settings(home=home, api_port=0, tag_batch_seconds=0.1, unknown_schema_wait_seconds=0.1)
+    needles, logs = Needles(), Logs()
+    places: dict[str, bytes] = {}
+    world = build_world(PLAN)
+    with ExitStack() as stack:
+        stack.enter_context(logs.kept())
+        broker = stack.enter_context(InProcessBroker())
+        connection = broker.connection
+        for name in load_topics():
+            broker.make_topic(name)
+        sent = _run(settings, connection, world, needles, outside, places)
+        own = (*OWN_TOPICS, *(name for name in load_topics() if name.startswith("deletion.")))
+        for name in own:
+            places[f"topic {name}"] = b"".join(
+                (key or b"") + value for key, value in read_topic(connection, name)
+            )
+        places |= _index(home)
+        places |= _files(home)
+        places["log"] = logs.text.getvalue().encode()
+        structlog.get_logger().info("planted", value=CANARY)
+        planted = {"log": logs.text.getvalue().encode()}
+    planted |= _planted(home)
+    return Evidence(needles, places, planted, sent)
+
+
+def _run(
+    settings: Settings,
+    connection: Connection,
+    world: World,
+    needles: Needles,
+    outside: Path,
+    places: dict[str, bytes],
+) -> int:
+    with ExitStack() as stack:
+        instance = stack.enter_context(running(settings, connection))
+        stack.enter_context(announced(settings, connection.bootstrap, instance.address, 1))
+        sent = _feed(settings, connection, instance, world, needles, outside)
+        person = world.customers[3]
+        _ask(settings, instance, person)
+        with _jobs(settings, connection, outside):
+            _erase(instance, person, needles)
+        places["metrics"] = _get(settings, instance, "/metrics").encode()
+        places["run.json"] = (settings.home / "run.json").read_bytes()
+        raise_first(instance.roles)
+    return sent
+
+
+def _feed(
+    settings: Settings,
+    connection: Connection,
+    instance: Instance,
+    world: World,
+    needles: Needles,
+    outside: Path,
+) -> int:
+    """The simulator, malformed messages and a log file; waits until all of it is accounted for."""
+    records, total = load_records(), 0
+
+    def consumed() -> int:
+        raise_first(instance.roles)
+        samples = [sample for metric in instance.metrics.consumed.collect() for sample in metric.samples]
+        return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
+
+    def noted(item: SimEvent) -> None:
+        nonlocal total
+        total += 1
+        needles.add_event(records[item.record], item.value)
+
+    for customer in world.customers:
+        needles.add(*(value for _, value in customer.identifiers()), customer.holder.name, customer.address)
+        needles.add(*(member.name for member in customer.members), customer.line_id)
+    with EventProducer(connection) as producer:
+        emit(events(PLAN, world=world), producer, lag=lambda: total - consumed(), sent=noted)
+        for topic, message in _malformed(world.customers[5]):
+            producer.send(topic, message)
+            total += 1
+        total += _log_file(settings, connection, producer, outside)
+        needles.add(*LOG_ADDRESSES, STRANGER)
+        producer.flush()
+    # A purpose that somebody consented to is a word of the catalogue, which every tag set holds.
+    needles.values -= {name.encode() for name in load_catalogue().purposes}
+    until(lambda: consumed() >= total, "everything is tagged")
+    return total
+
+
+def _malformed(customer: Customer) -> Iterator[tuple[str, bytes]]:
+    """Messages that are no events but full of a person's data, on several topics."""
+    visit = load_records()["WebVisit"]
+    raw = f"{customer.holder.name};{customer.fodselsnummer};{customer.email};{customer.phone}"
+    good = {
+        "occurred_at": datetime(2026, 1, 3, tzinfo=UTC),
+        "client_address": customer.email,
+        "client_port": None,
+        "method": "GET",
+        "status": None,
+        "page": f"/min-side/{raw}",
+        "referrer": None,
+        "browser": None,
+        "operating_system": None,
+        "location": None,
+        "cookie_id": STRANGER,
+        "cookie_consent": "all",
+    }
+    event = encode(visit, good)
+    for topic in ("web.visits", "crm.customers", "billing.invoices"):
+        yield topic, raw.encode()
+        yield topic, f'{{"customer_number": "{customer.number}", "name": "{customer.holder.name}"}}'.encode()
+        yield topic, confluent_prefix(4_000_001) + raw.encode()
+        yield topic, event[:-4]
+        yield topic, event + raw.encode()
+    yield "web.visits", event
+
+
+def _log_file(settings: Settings, connection: Connection, producer: EventProducer, outside: Path) -> int:
+    """A web server's log with lines that can be read and lines that cannot; gives how many were sent."""
+    lines = [
+        f'{address} - {STRANGER} [02/Jan/2026:10:00:0{at} +0100] "GET /min-side/{STRANGER} HTTP/1.1" 200 1 "-" "x"\n'
+        for at, address in enumerate(LOG_ADDRESSES)
+    ]
+    lines.insert(1, f"{STRANGER} {LOG_ADDRESSES[0]} no log line\n")
+    file = outside / "access.log.gz"
+    file.write_bytes(gzip.compress("".join(lines).encode()))
+    feed = find_feed("combined")
+    with Tail(connection, feed.topic.name) as tail:
+        source = check_source(str(file), feed, io.BytesIO())
+        return ingest(source, feed, producer, tail, settings.home / "ingest").sent
+
+
+def _get(settings: Settings, instance: Instance, path: str, body: object = None) -> str:
+    """Ask the API. Not with httpx, which logs addresses itself: the log is part of what is searched."""
+    token = (settings.home / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    with closing(
+        http.client.HTTPConnection(instance.address.removeprefix("http://"), timeout=30)
+    ) as connection:
+        connection.request(
+            "GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers
+        )
+        return connection.getresponse().read().decode()
+
+
+def _ask(settings: Settings, instance: Instance, person: Customer) -> None:
+    """Questions over HTTP, one of them refused: they leave lines in the log."""
+    identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
+    answer = _get(settings, instance, "/v1/lineage/query", {"identifiers": identifiers})
+    assert '"resolution":"unique"' in answer.replace(" ", "")
+    wrong = [{"kind": "fodselsnummer", "value": STRANGER}, {"kind": person.email, "value": person.number}]
+    _get(settings, instance, "/v1/lineage/query", {"identifiers": wrong})
+    _get(settings, instance, f"/v1/lineage/{person.email}", {"identifiers": wrong})
+
+
+@contextmanager
+def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator[None]:
+    """The reference erasure job of every system that takes commands."""
+    keyring = Keyring(settings.keys_folder)
+    names = [name.removeprefix("deletion.") for name in load_topics() if name.startswith("deletion.")]
+    with ExitStack() as stack:
+        for name in names:
+            store = SqliteStore(outside / f"{name}.sqlite")
+            stack.callback(store.close)
+            job = ErasureJob(name, connection, keyring, store)
+            stack.callback(job.stop)
+            job.start()
+        yield
+
+
+def _erase(instance: Instance, person: Customer, needles: Needles) -> None:
+    needles.add(REASON, *REASON.split(", hilsen "))
+    request_id = instance.rights.create(
+        "erasure", person.identifiers(), reason=REASON, channel="email", received_at=datetime.now(UTC)
+    ).request_id
+
+    def ended() -> bool:
+        raise_first(instance.roles)
+        return latest().state in (State.COMPLETED, State.ATTENTION)
+
+    def latest() -> RequestState:
+        return instance.rights.get(request_id)
+
+    until(ended, "the erasure is done")
+    assert latest().state is State.COMPLETED, latest()
+
+
+def _index(home: Path) -> dict[str, bytes]:
+    """Every table of the index, all its columns, not compressed."""
+    return _tables(home, lambda client: None)
+
+
+def _tables(home: Path, first: Callable[[Any], None]) -> dict[str, bytes]:
+    client = clickhouse_connect.get_client(dsn=f"chdb://{home / 'index'}")
+    try:
+        first(client)
+        named = client.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+        ).result_rows
+        return {
+            f"table {name}": bytes(client.raw_query(f"SELECT * FROM {name}", fmt="RowBinary"))
+            for (name,) in named
+        }
+    finally:
+        client.close()
+
+
+def _files(home: Path) -> dict[str, bytes]:
+    """Every file the product keeps, the index's own among them."""
+    return {
+        f"file {path.relative_to(home)}": path.read_bytes()
+        for path in sorted(home.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _planted(home: Path) -> dict[str, bytes]:
+    """The same places once the canary is in a table and in a checkpoint."""
+    insert = f"INSERT INTO dead_letters VALUES ('web.visits', 0, 1, '{CANARY}', '', 1, '2026-01-01 00:00:00')"
+    tables = _tables(home, lambda client: client.command(insert))
+    (home / "ingest" / "planted.json").write_text(CANARY)
+    files = {name: content for name, content in _files(home).items() if name.endswith("planted.json")}
+    return tables | files
+
+
+def test_everything_was_fed_in_and_every_place_was_looked_at(evidence: Evidence) -> None:
+    """Thousands of events and values, and each place holds something: what follows is no search of nothing."""
+    assert evidence.events > 3_000
+    assert len(evidence.needles.values) > 2_000
+    filled = {name for name, content in evidence.places.items() if content}
+    for name in (
+        *(
+            "table lineage",
+            "table tag_sets",
+            "table dead_letters",
+            "table ingest_ledger",
+            "table request_events",
+        ),
+        *(
+            "topic lineage.dead-letters",
+            "topic rights.requests",
+            "topic rights.receipts",
+            "topic deletion.crm",
+        ),
+        *("log", "metrics", "run.json", "file token"),
+    ):
+        assert name in filled
+    assert any(name.startswith("file index/") and name.endswith(".bin") for name in filled)
+    assert any(name.startswith("file ingest/") for name in filled)
+    assert b"innsyn_dead_letters_total" in evidence.places["metrics"]
+    assert b"partitions.claimed" in evidence.places["log"]
+
+
+def test_no_raw_value_is_found_anywhere(evidence: Evidence) -> None:
+    """Not one address, number, name, e-mail, phone, handle, serial, key or text of those fed in, in no place."""
+    assert evidence.needles.found_in(evidence.places) == {}
+
+
+def test_a_planted_value_is_found(evidence: Evidence) -> None:
+    """The same search finds a canary in a table, in a file and in the log, whatever lies around it."""
+    needles = Needles()
+    needles.values |= evidence.needles.values
+    assert needles.found_in(evidence.planted) == {}
+    needles.add(CANARY)
+    assert needles.found_in(evidence.planted).keys() == {
+        "log",
+        "table dead_letters",
+        "file ingest/planted.json",
+    }
+
+
+@pytest.mark.parametrize("shift", range(9))
+@pytest.mark.parametrize("value", ["203.0.113.7", "1234567", "Kari Ås", "01819012345", CANARY])
+def test_the_search_sees_a_value_at_every_position(value: str, shift: int) -> None:
+    """At any alignment, at either end, as hex; and a number inside a longer number is none."""
+    needles = Needles()
+    needles.add(value, "something else entirely")
+    for form in (value.encode(), value.encode().hex().encode()):
+        assert needles.found_in({"end": b"\x00" * shift + form, "begin": form + b"\xff" * shift}).keys() == {
+            "begin",
+            "end",
+        }
+    assert not needles.found_in({"cut": b"\x00" * 50 + value.encode()[:-1]})
+    if value.isdigit():
+        assert not needles.found_in({"longer": b"9" + value.encode()})
