@@ -21,7 +21,7 @@ up: $(READY) ## Run on this machine: Apache Kafka (needs Java 17 and Maven), emb
 	$(BIN)/innsyn up
 
 test: $(READY) ## All tests; those that need Kafka are skipped, and counted, where Java 17 or Maven is missing
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .

@@ -37,24 +37,23 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield broker.bootstrap
 
 
-KAFKA_TESTS = pytest.StashKey[set[str]]()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that takes the broker is a kafka test, whether or not somebody remembered the marker."""
     for item in items:
         if "kafka_bootstrap" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)
-    # Not by keyword later: a parameter called kafka is a keyword as well.
-    config.stash[KAFKA_TESTS] = {item.nodeid for item in items if item.get_closest_marker("kafka")}
+        if item.get_closest_marker("kafka"):
+            # Travels with the report, also from the processes that share the tests.
+            item.user_properties.append(("kafka", True))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line: how many tests met a real broker, how many should have but did not."""
-    kafka = config.stash.get(KAFKA_TESTS, set())
-    reports = [report for some in terminalreporter.stats.values() for report in some]
+    some = [report for reports in terminalreporter.stats.values() for report in reports]
     reports = [
-        report for report in reports if isinstance(report, pytest.TestReport) and report.nodeid in kafka
+        report
+        for report in some
+        if isinstance(report, pytest.TestReport) and ("kafka", True) in report.user_properties
     ]
     ran = {report.nodeid for report in reports if report.when == "call" and not report.skipped}
     if reports:

@@ -94,7 +94,7 @@ class RightsWorker:
 
             async def run(step: Callable[[], object]) -> None:
                 try:
-                    await _persistently(step, steps)
+                    await _persistently(step, steps, ending)
                 except Exception as error:
                     # Faust would log it, acknowledge the message and go on: here a step that broke ends the worker.
                     errors.append(error)
@@ -132,6 +132,8 @@ def rights_app(
         # Topics come from topics.yaml; Faust shall neither declare any nor elect a leader over one of its own.
         topic_allow_declare=False,
         topic_disable_leader=True,
+        # Else stopping waits until every message is acknowledged, and one whose step was given up never is.
+        stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         # How long a worker that vanished keeps its partitions.
         broker_session_timeout=_SESSION_SECONDS,
@@ -214,8 +216,11 @@ def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
         loop.call_soon_threadsafe(event.set)
 
 
-async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor) -> None:
-    """Run a step in the thread; while something outside is away, again after a growing pause."""
+async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor, ending: asyncio.Event) -> None:
+    """Run a step in the thread; while something outside is away, again after a growing pause.
+
+    When the worker is to end, the step is given up: its message is not acknowledged, so it comes again.
+    """
     attempt = 0
     while True:
         try:
@@ -225,7 +230,10 @@ async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor) -
             pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             _log.warning("rights step waits", error=str(error), seconds=pause)
             attempt += 1
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), pause)
+            if ending.is_set():
+                raise asyncio.CancelledError from None
 
 
 def _tls(options: Mapping[str, str]) -> ssl.SSLContext:

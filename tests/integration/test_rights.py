@@ -42,7 +42,7 @@ from streams.rights.states import RequestState, State
 from streams.rights.store import Erased, SqliteStore
 
 DEADLINE_SECONDS = 60
-TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web")
+TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
 KARI = [("customer_number", "K-100200"), ("email", "kari.nordlie@example.no")]
 OLA = [("customer_number", "K-300400")]
 INVOICED_AT = datetime(2026, 3, 5, 9, tzinfo=UTC)

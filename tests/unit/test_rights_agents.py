@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from unittest.mock import create_autospec
 
 import pytest
 
-from schemas.errors import BrokerUnavailable, SettingsError
+from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import SetAside
+from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.producer import EventProducer
 from streams.rights.agents import RightsWorker, credentials
 from streams.rights.service import RightsService
 
@@ -44,3 +48,25 @@ def test_a_broker_that_is_not_there_is_said_to_be() -> None:
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9"):
         worker.start(timeout_seconds=10)
     worker.stop()
+
+
+def test_stopping_does_not_wait_for_what_is_away() -> None:
+    """A step that is repeated because something is away is given up at once; its message stays unacknowledged."""
+    tried = threading.Event()
+
+    def away(*_: object) -> None:
+        tried.set()
+        raise IndexUnavailable("away")
+
+    with InProcessBroker() as broker:
+        for name in ("rights.requests", "rights.receipts"):
+            broker.make_topic(name)
+        worker = RightsWorker(broker.connection, create_autospec(RightsService, instance=True), away)
+        worker.start()
+        with EventProducer(broker.connection) as producer:
+            producer.send("rights.receipts", b"no receipt", key=b"r")
+        assert tried.wait(30)
+        began = time.monotonic()
+        worker.stop()
+        assert time.monotonic() - began < 15
+        assert worker.error is None
