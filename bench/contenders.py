@@ -32,6 +32,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, LineageBatch
 from streams.kafka.connection import Connection
+from streams.kafka.consumer import FETCH
 from streams.kafka.deadletters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
@@ -233,12 +234,14 @@ CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
 
 
 def _reader(bootstrap: str) -> Consumer:
+    """A consumer with the fetch settings of ours, so that the loops differ in what they do alone."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": f"bench-{uuid.uuid4().hex[:8]}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            **FETCH,
         }
     )
     consumer.assign([TopicPartition(TOPIC, number, 0) for number in range(PARTITIONS)])

@@ -15,7 +15,14 @@ from streams.kafka.connection import Connection
 
 Partition = tuple[str, int]
 
-_FETCH_KBYTES = 131_072
+# How much is fetched ahead, in librdkafka's names: large pieces, 128 MiB at most, and no long pauses.
+FETCH = {
+    "fetch.message.max.bytes": 8 * 1024 * 1024,
+    "fetch.wait.max.ms": 50,
+    "fetch.queue.backoff.ms": 50,
+    "queued.min.messages": 200_000,
+    "queued.max.messages.kbytes": 131_072,
+}
 # librdkafka hands over at most this many at once; between calls rebalances are served.
 _CHUNK = 16_384
 # Called for every message: half the time of a comprehension that spells the call out.
@@ -88,12 +95,8 @@ class SourceConsumer:
                 partition_assignment_strategy="cooperative-sticky",
                 isolation_level="read_committed",
                 check_crcs=True,
-                fetch_message_max_bytes=8 * 1024 * 1024,
-                fetch_wait_max_ms=50,
-                fetch_queue_backoff_ms=50,
-                queued_min_messages=200_000,
-                queued_max_messages_kbytes=_FETCH_KBYTES,
             )
+            | FETCH
         )
         self._consumer.subscribe(
             list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
