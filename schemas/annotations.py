@@ -20,7 +20,8 @@ RECORD_KEYS = (
     "recipients",
     "event_time",
 )
-FIELD_KEYS = ("category", "identifier", "port_of", "free_text", "record_key", "necessity", "about")
+OPTIONAL_RECORD_KEYS = ("identity", "variants")
+FIELD_KEYS = ("category", "identifier", "key", "port_of", "free_text", "record_key", "necessity", "about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,35 @@ class Identifier(_Frozen):
     role: str = ""
 
 
+class IdentityRule(_Frozen):
+    """What an event of the record says of who an identifier belonged to. Words: `schemas.identity`.
+
+    `form` assignment: the fields of AddressAssignment say it all, nothing else is written. Any other form: each field
+    of `tokens` belongs to the first field of `subject` that is not null. `since`: field with the time since when, if
+    not the event's. `marks` gives what the symbols of the enum field `mark` mean; a symbol left out says nothing.
+    """
+
+    form: str
+    tokens: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    since: str | None = None
+    mark: str | None = None
+    marks: dict[str, str] = {}
+    proof: str = ""
+    source: str = ""
+
+
+class Variant(_Frozen):
+    """What holds instead of the record's own words for events with one symbol of an enum field."""
+
+    purposes: tuple[str, ...]
+    legal_basis: dict[str, str]
+    retention: tuple[str, ...]
+
+
 class RecordAnnotation(_Frozen):
-    """The `innsyn` property of a record. `unknown` holds keys that are none of `RECORD_KEYS`,
-    `absent` those of `RECORD_KEYS` that are not written."""
+    """The `innsyn` property of a record. `unknown` holds keys that are known neither as needed nor as optional,
+    `absent` those of `RECORD_KEYS` that are not written. `variants`: enum field, then symbol."""
 
     system: str = ""
     subject_type: str = ""
@@ -70,6 +97,8 @@ class RecordAnnotation(_Frozen):
     retention: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     event_time: str = ""
+    identity: tuple[IdentityRule, ...] = ()
+    variants: dict[str, dict[str, Variant]] = {}
     unknown: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -78,7 +107,8 @@ class FieldAnnotation(_Frozen):
     """One field with its `innsyn` property.
 
     `name` is dotted for a field of a nested record (`lines.product`), `type` the Avro type without null,
-    `about` the roles the field concerns, empty for all. `category` is empty for an unannotated field.
+    `about` the roles the field concerns, empty for all. `category` is empty for an unannotated field. `key`: domain of
+    a network key, which names nobody but leads to somebody: it gets a token, and no lineage row.
     """
 
     name: str
@@ -87,6 +117,7 @@ class FieldAnnotation(_Frozen):
     nullable: bool = False
     category: str = ""
     identifier: Identifier | None = None
+    key: str | None = None
     port_of: str | None = None
     free_text: bool = False
     record_key: bool = False
@@ -141,6 +172,19 @@ class RecordSchema:
     def categories_for(self, role: str) -> tuple[str, ...]:
         """Categories of the fields about the person in this role, sorted."""
         return tuple(sorted({f.category for f in self.fields if f.personal and f.concerns(role)}))
+
+    def variant(self, field: str, symbol: str) -> RecordAnnotation:
+        """The record's words as they are for events with this symbol in the field."""
+        return self.annotation.model_copy(update=dict(self.annotation.variants[field][symbol]))
+
+    def symbols(self, name: str) -> tuple[str, ...]:
+        """Symbols of an enum at the top of the record that is defined where it is used; empty for any other field."""
+        for described in self.json["fields"]:
+            types = described["type"] if isinstance(described["type"], list) else [described["type"]]
+            enums = [item for item in types if isinstance(item, dict) and item.get("type") == "enum"]
+            if described["name"] == name and enums:
+                return tuple(enums[0]["symbols"])
+        return ()
 
     @property
     def event_time(self) -> str:

@@ -25,6 +25,7 @@ from schemas.entries import (
     PERIOD_MEND,
     Category,
     Entry,
+    IdentitySource,
     LegalBasis,
     Name,
     Purpose,
@@ -40,6 +41,7 @@ __all__ = [
     "Catalogue",
     "Category",
     "Entry",
+    "IdentitySource",
     "LegalBasis",
     "Name",
     "Purpose",
@@ -69,6 +71,7 @@ class Catalogue:
     recipients: Mapping[str, Recipient]
     systems: Mapping[str, System]
     retention_rules: Mapping[str, RetentionRule]
+    identity_sources: Mapping[str, IdentitySource]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of entries per file and section, for reports."""
@@ -100,6 +103,7 @@ _SECTIONS = (
     _Section("recipients.yaml", "recipients", Recipient, _WORD, "credit_bureau"),
     _Section("systems.yaml", "systems", System, _WORD, "billing"),
     _Section("retention.yaml", "retention_rules", RetentionRule, r"T\d\d", "T01"),
+    _Section("sources.yaml", "identity_sources", IdentitySource, _WORD, "radius"),
 )
 _SECTIONED = "vocabulary.yaml"
 FILES = tuple(dict.fromkeys(section.file for section in _SECTIONS))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 import avro.schema
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from schemas.annotations import FieldAnnotation, Problem, RecordSchema
+from schemas.annotations import RECORD_KEYS, FieldAnnotation, Problem, RecordSchema
 from schemas.catalogue import Catalogue
+from schemas.identity import RETAINED
 from schemas.records import form_problems
 
 NECESSITIES = ("contract", "legal", "voluntary")
+# What a variant does not say anew, so that a mistake in it is reported once.
+_SAID_ONCE = tuple(key for key in RECORD_KEYS if key not in ("purposes", "legal_basis", "retention"))
 
 
 def check_record(
@@ -31,6 +35,8 @@ def check_record(
         *_legal_bases(record, catalogue),
         *_field_words(record, catalogue),
         *_kept_for_ever(record, catalogue),
+        *_identity_words(record, catalogue),
+        *_variants(record, catalogue),
         *_change(record, previous),
     ]
 
@@ -69,6 +75,35 @@ def _kept_for_ever(record: RecordSchema, catalogue: Catalogue) -> Iterator[Probl
         if category in catalogue.categories and category not in covered:
             mend = "add a rule to retention that covers it (schemas/catalogue/retention.yaml)"
             yield Problem(record.file, record.name, f"no retention rule for category {category}", mend)
+
+
+def _identity_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    for rule in record.annotation.identity:
+        if rule.source:
+            noun = "source of identity"
+            yield from _unknown(record, record.name, noun, rule.source, catalogue.identity_sources)
+        elif rule.form == "assignment":
+            for symbol in record.symbols("source"):
+                where = f"{record.name}.source"
+                yield from _unknown(record, where, "source of identity", symbol, catalogue.identity_sources)
+
+
+def _variants(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    """The same words, asked of each variant; and what is kept for the police alone must lie under the lock (T06)."""
+    for field, variants in record.annotation.variants.items():
+        for symbol in variants:
+            said = record.variant(field, symbol).model_copy(update={"absent": _SAID_ONCE})
+            varied = replace(record, name=f"{record.name} with {field} {symbol}", annotation=said)
+            yield from _record_words(varied, catalogue)
+            yield from _legal_bases(varied, catalogue)
+            yield from _kept_for_ever(varied, catalogue)
+            if (field, symbol) != RETAINED:
+                continue
+            for name in said.retention:
+                rule = catalogue.retention_rules.get(name)
+                if rule is not None and not rule.locked:
+                    mend = "name only rules that are locked (ekomloven § 3-13)"
+                    yield Problem(varied.file, varied.name, f"retention rule {name} is not locked", mend)
 
 
 def _legal_bases(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:

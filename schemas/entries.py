@@ -131,10 +131,20 @@ class System(Entry):
     holds: tuple[str, ...] = ()
 
 
+class IdentitySource(Entry):
+    """A source of identity links: its clock, and what a missing report of it means. Seconds; see sources.yaml."""
+
+    skew_seconds: Annotated[StrictInt, Field(ge=0)]
+    reuse_seconds: Annotated[StrictInt, Field(ge=0)]
+    missed_reports: Annotated[StrictInt, Field(ge=1)]
+    silence_seconds: Annotated[StrictInt, Field(ge=1)] | None
+
+
 class RetentionRule(Entry):
     """A retention or erasure rule; `authority` is its citation, `purposes` the only uses of data it holds.
 
     `covers` empty means every category. `period` None means that the rule ends on the day its clock starts.
+    `disclosure` of data that only this rule keeps: an access answer may say it in full, or only that it is held.
     """
 
     authority: Text
@@ -145,6 +155,7 @@ class RetentionRule(Entry):
     purposes: tuple[str, ...] = ()
     locked: StrictBool = False
     active: StrictBool = True
+    disclosure: Literal["full", "describe"] = "full"
 
     @field_validator("period")
     @classmethod

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from schemas.annotations import (
     FIELD_KEYS,
+    OPTIONAL_RECORD_KEYS,
     RECORD_KEYS,
     FieldAnnotation,
     Identifier,
@@ -32,6 +33,7 @@ from schemas.annotations import (
     SubjectReference,
 )
 from schemas.errors import SchemaError
+from schemas.identity import identity_problems
 
 __all__ = [
     "FieldAnnotation",
@@ -49,6 +51,7 @@ __all__ = [
 
 AVRO_FOLDER = Path(__file__).parent / "avro"
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
+_ALL_RECORD_KEYS = (*RECORD_KEYS, *OPTIONAL_RECORD_KEYS)
 _PRIMITIVES = frozenset(["null", "boolean", "int", "long", "float", "double", "bytes", "string"])
 
 
@@ -107,13 +110,14 @@ def form_problems(record: RecordSchema) -> Iterator[Problem]:
             yield Problem(
                 record.file, record.name, f"annotation lacks {key}", 'add it to the "innsyn" object'
             )
-        yield from _unknown_keys(record, record.name, said.unknown, RECORD_KEYS)
+        yield from _unknown_keys(record, record.name, said.unknown, _ALL_RECORD_KEYS)
     for field in record.fields:
         where = f"{record.name}.{field.name}"
         if not field.category:
             mend = 'add "innsyn": {"category": ...} to it, "none" for a technical field'
             yield Problem(record.file, where, "field without annotation", mend)
         yield from _unknown_keys(record, where, field.unknown, FIELD_KEYS)
+    yield from identity_problems(record)
     if "event_time" in said.absent:
         return
     time = record.find(said.event_time)
@@ -177,11 +181,11 @@ def _from_json(record: RecordSchema, key: str, value: Any) -> Any:
 
 def _record_annotation(parsed: Mapping[str, Any], file: str, name: str) -> RecordAnnotation:
     raw = _annotation_object(parsed, file, name)
-    known = {key: raw[key] for key in RECORD_KEYS if key in raw}
+    known = {key: raw[key] for key in _ALL_RECORD_KEYS if key in raw}
+    absent = [key for key in RECORD_KEYS if key not in raw]
     try:
         return RecordAnnotation.model_validate(
-            known
-            | {"unknown": _unknown(raw, RECORD_KEYS), "absent": [k for k in RECORD_KEYS if k not in raw]}
+            known | {"unknown": _unknown(raw, _ALL_RECORD_KEYS), "absent": absent}
         )
     except ValidationError as error:
         raise SchemaError(file, name, _shape(error)) from None
@@ -215,7 +219,13 @@ def _unknown(raw: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
 
 def _shape(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"annotation {'.'.join(map(str, first['loc']))}: {first['msg']}; mend its type"
+    where = f"annotation {'.'.join(map(str, first['loc']))}"
+    match first["type"]:
+        case "missing":
+            return f"{where} is missing; add it"
+        case "extra_forbidden":
+            return f"{where} is no key of it; take it out"
+    return f"{where}: {first['msg']}; mend its type"
 
 
 def _type_of(avro_type: Any) -> tuple[str, str | None, bool, list[Any]]:

@@ -81,7 +81,17 @@ class Settings(BaseSettings):
         30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."
     )
 
+    realm: str | None = Field(
+        None,
+        min_length=1,
+        description="Realm of our user names in RADIUS and NAT logs, such as isp.example; unset: any is taken off.",
+    )
+
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of /metrics of `innsyn tag`; 0: none.")
+
+    late_check_seconds: float = Field(
+        60.0, gt=0, description="How often answered requests are compared with what came to light since."
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from schemas.annotations import RecordAnnotation
 from schemas.records import RecordSchema
 
 
@@ -35,17 +36,31 @@ class TagSet:
     recipients: tuple[str, ...]
     retention: tuple[str, ...]
     held_only: bool = False  # true after a partial erasure: `categories` are those still held
+    detected: tuple[str, ...] = ()  # categories found in the event's free texts, whatever the schema says
 
     @cached_property
     def id(self) -> int:
         """64-bit id, unsigned."""
-        content = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        said = asdict(self)
+        if not self.detected:
+            # As before there were findings: what is stored under an id keeps it.
+            del said["detected"]
+        content = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")
 
 
-def tag_set(record: RecordSchema, topic: str, role: str, *, catalogue_version: str, key_id: str) -> TagSet:
-    """Tags of the rows that a record on a topic gives for the person in `role`."""
-    said = record.annotation
+def tag_set(
+    record: RecordSchema,
+    topic: str,
+    role: str,
+    *,
+    catalogue_version: str,
+    key_id: str,
+    variant: RecordAnnotation | None = None,
+    detected: tuple[str, ...] = (),
+) -> TagSet:
+    """Tags of the rows that a record on a topic gives for the person in `role`, in a variant or as a rule."""
+    said = variant or record.annotation
     return TagSet(
         topic=topic,
         record=record.name,
@@ -61,4 +76,5 @@ def tag_set(record: RecordSchema, topic: str, role: str, *, catalogue_version: s
         operation=said.operation,
         recipients=tuple(said.recipients),
         retention=tuple(said.retention),
+        detected=detected,
     )

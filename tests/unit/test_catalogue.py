@@ -42,9 +42,9 @@ def test_the_module_wins_over_the_folder_of_the_same_name() -> None:
 
 
 def test_every_category_purpose_and_rule_is_there() -> None:
-    """C-01 to C-30, 21 purposes, the six bases and T01 to T35 without a gap."""
+    """C-01 to C-31, 21 purposes, the six bases and T01 to T35 without a gap."""
     catalogue = load_catalogue()
-    assert list(catalogue.categories) == [f"C-{n:02}" for n in range(1, 31)]
+    assert list(catalogue.categories) == [f"C-{n:02}" for n in range(1, 32)]
     assert list(catalogue.retention_rules) == [f"T{n:02}" for n in range(1, 36)]
     assert len(catalogue.purposes) == 21
     assert "".join(catalogue.legal_bases) == "abcdef"
@@ -68,7 +68,15 @@ def test_flags_follow_the_categories() -> None:
     assert {c.id for c in categories if c.national_id} == {"C-02", "C-04"}
     secret = {"C-15", "C-16", "C-17", "C-18", "C-19", "C-27"}
     assert {c.id for c in categories if c.telecom_secrecy} == secret
-    assert {c.id for c in categories if c.free_text} == {"C-11", "C-12", "C-13", "C-14", "C-27", "C-28"}
+    assert {c.id for c in categories if c.free_text} == {
+        "C-11",
+        "C-12",
+        "C-13",
+        "C-14",
+        "C-27",
+        "C-28",
+        "C-31",
+    }
     assert {c.id for c in categories if c.children} == {"C-25", "C-29"}
     assert all(c.sensitivity == 3 for c in categories if c.national_id)
 
@@ -82,6 +90,22 @@ def test_every_category_rests_in_some_system_and_is_ended_by_some_active_rule() 
     }
     assert held == set(catalogue.categories)
     assert ended == set(catalogue.categories)
+
+
+def test_each_source_of_identity_says_what_silence_means() -> None:
+    """Registers and logins hold until something else is said; leases and sessions end in silence."""
+    sources = load_catalogue().identity_sources
+    assert {"radius", "dhcp", "cgnat", "nat_map"} < set(sources)
+    lasting = {source.id for source in sources.values() if source.silence_seconds is None}
+    assert lasting == set(sources) - {"radius", "dhcp", "cgnat"}
+    assert all(source.missed_reports >= 1 and source.skew_seconds >= 0 for source in sources.values())
+
+
+def test_locked_data_are_described_and_no_others() -> None:
+    """What only the police may see is not exported in an access answer, everything else is."""
+    rules = load_catalogue().retention_rules.values()
+    assert [rule.id for rule in rules if rule.disclosure == "describe"] == ["T06"]
+    assert {rule.disclosure for rule in rules if not rule.locked} == {"full"}
 
 
 def test_entries_cannot_be_changed() -> None:
@@ -121,7 +145,7 @@ BROKEN = {
     "empty name": ("categories.yaml", "en: Contact}", "en: ''}", "C-01.name.en", ["at least 1 character"]),
     "unknown category in covers": (
         "retention.yaml", "covers: [C-06, C-07]", "covers: [C-06, C-77]", "T01.covers.1",
-        ["'C-77'", "did you mean C-", "C-01 to C-30"],
+        ["'C-77'", "did you mean C-", "C-01 to C-31"],
     ),
     "category twice in covers": (
         "retention.yaml", "covers: [C-06, C-07]", "covers: [C-06, C-06]", "T01.covers.1", ["twice"],
@@ -157,6 +181,20 @@ BROKEN = {
     "duplicate field": (
         "categories.yaml", "  sensitivity: 1\n", "  sensitivity: 1\n  sensitivity: 2\n", "sensitivity",
         ["twice", "line 7"],
+    ),
+    "source that never misses a report": (
+        "sources.yaml", "missed_reports: 3", "missed_reports: 0", "radius.missed_reports",
+        ["greater than or equal to 1"],
+    ),
+    "clock that runs backwards": (
+        "sources.yaml", "skew_seconds: 0", "skew_seconds: -1", "radius.skew_seconds",
+        ["greater than or equal to 0"],
+    ),
+    "source without habits": (
+        "sources.yaml", "  silence_seconds: 86400\n", "", "radius.silence_seconds", ["missing", "add it"],
+    ),
+    "unknown disclosure": (
+        "retention.yaml", "disclosure: describe", "disclosure: some", "T06.disclosure", ["'full'", "'describe'"],
     ),
     "bad id": ("categories.yaml", "C-30:", "C-3:", "C-3", ["C-01"]),
     "unknown letter": ("purposes.yaml", "[b]", "[g]", "P-CONTRACT.legal_bases.0", ["'g'", "'a', 'b'"]),
@@ -275,7 +313,8 @@ def test_check_prints_the_counts() -> None:
     answer = CliRunner().invoke(app, ["check", "--json"])
     document = json.loads(answer.stdout)
     assert document["version"] == load_catalogue().version
-    assert document["files"]["categories.yaml"] == {"categories": 30}
+    assert document["files"]["sources.yaml"] == {"identity_sources": len(load_catalogue().identity_sources)}
+    assert document["files"]["categories.yaml"] == {"categories": 31}
     assert set(document["files"]) == set(FILES)
 
 

@@ -122,6 +122,36 @@ def test_identifier_is_about_the_person_it_names() -> None:
     assert record.categories_for("counterparty") == ()
 
 
+def test_a_variant_exchanges_what_it_says_and_nothing_else() -> None:
+    """Data for the police have their own purpose, basis and rule; system, origin and the rest are the record's."""
+    record = RECORDS["AddressAssignment"]
+    said, varied = record.annotation, record.variant("purpose", "retention")
+    assert (varied.purposes, varied.legal_basis, varied.retention) == (
+        ("P-IPRET",),
+        {"P-IPRET": "c"},
+        ("T06",),
+    )
+    assert (said.purposes, said.retention) == (("P-CONTRACT",), ("T09",))
+    same = {"system", "subject_type", "origin", "operation", "recipients", "event_time"}
+    assert said.model_dump(include=same) == varied.model_dump(include=same)
+
+
+def test_symbols_are_those_of_an_enum_at_the_top() -> None:
+    """Any other field has none."""
+    assert RECORDS["AddressAssignment"].symbols("purpose") == ("operations", "retention")
+    assert RECORDS["AddressAssignment"].symbols("nas") == ()
+    assert RECORDS["AddressAssignment"].symbols("absent") == ()
+
+
+def test_a_network_key_names_nobody() -> None:
+    """A field with a key is no subject reference: it gets a token, and no row."""
+    record = RECORDS["CustomerDetails"]
+    line = record.find("line_id")
+    assert line is not None
+    assert line.key == "line"
+    assert "line_id" not in [reference.field for reference in record.identifiers]
+
+
 def test_nested_fields_are_annotated_too() -> None:
     """Fields of a record inside an array have dotted names."""
     found = RECORDS["Invoice"].find("lines.product")

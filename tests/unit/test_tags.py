@@ -45,6 +45,7 @@ CHANGES: Mapping[str, Any] = {
     "recipients": (),
     "retention": ("T30", "T04"),
     "held_only": True,
+    "detected": ("C-31",),
 }
 
 
@@ -105,6 +106,25 @@ def test_the_persons_of_one_event_have_their_own_categories() -> None:
     assert owner.categories == ("C-01", "C-12", "C-22")
     assert agent.categories == ("C-22", "C-30")
     assert owner.id != agent.id
+
+
+def test_a_variant_is_a_set_of_its_own() -> None:
+    """What is kept for the police alone has another purpose, basis and rule, and so another id."""
+    record = load_records()["AddressAssignment"]
+    usual, locked = (
+        tag_set(record, "network.assignments", "owner", catalogue_version="v1", key_id="k1", variant=variant)
+        for variant in (None, record.variant("purpose", "retention"))
+    )
+    assert (usual.purposes, usual.retention) == (("P-CONTRACT",), ("T09",))
+    assert (locked.purposes, locked.legal_basis, locked.retention) == (
+        ("P-IPRET",),
+        {"P-IPRET": "c"},
+        ("T06",),
+    )
+    assert locked == replace(
+        usual, purposes=locked.purposes, legal_basis={"P-IPRET": "c"}, retention=("T06",)
+    )
+    assert usual.id != locked.id
 
 
 def test_a_tag_set_is_a_row_of_plain_values() -> None:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InvalidIdentifier
-from schemas.tokens import IdentifierKind, TokenCache, Tokenizer, canonical, parse_kind
+from schemas.tokens import (
+    PREFIX_LENGTHS,
+    IdentifierKind,
+    KeyCache,
+    PrefixCache,
+    TokenCache,
+    Tokenizer,
+    canonical,
+    delegated_tokens,
+    parse_kind,
+    prefix_tokens,
+)
 
 KEY = bytes(range(32))
 KINDS = st.sampled_from(list(IdentifierKind))
@@ -186,3 +198,128 @@ def test_kinds_are_parsed_by_name() -> None:
     assert parse_kind("ip") is IdentifierKind.IP
     with pytest.raises(InvalidIdentifier, match="customer_number, fodselsnummer, email"):
         parse_kind("passport")
+
+
+DOMAINS = st.sampled_from(["session", "line", "server", "client", "slot", "prefix"])
+
+
+def test_a_key_is_the_documented_hmac() -> None:
+    """HMAC-SHA256 over `key:`, domain, a zero byte and the key; line, server and client in any spelling."""
+    tokenizer = Tokenizer(KEY, "k1")
+    expected = hmac.new(KEY, b"key:line\x00osl-olt3-1/2/17", hashlib.sha256).digest()[:16]
+    assert tokenizer.key("line", " OSL-olt3-1/2/17") == expected
+    assert tokenizer.key("session", "0A") != tokenizer.key("session", "0a")
+
+
+@given(DOMAINS, KINDS, st.text(min_size=1, max_size=12))
+def test_a_key_never_meets_an_identifier(domain: str, kind: IdentifierKind, value: str) -> None:
+    """The same text as a network key and as an identifier gives unrelated tokens."""
+    tokenizer = Tokenizer(KEY, "k1")
+    try:
+        assert tokenizer.key(domain, value) != tokenizer.token(kind, value)
+    except InvalidIdentifier:
+        return
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=6))
+def test_domains_are_apart(value: str) -> None:
+    """One text has another token in each domain, and none where it is empty."""
+    tokenizer = Tokenizer(KEY, "k1")
+    domains = ["session", "line", "server", "client", "slot", "prefix"]
+    found = [token for domain in domains for token in KeyCache(tokenizer, domain).tokens([value]) if token]
+    assert len(set(found)) == len(found)
+    assert len(found) == (6 if value.strip() else 3 if value else 0)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\ud800"])
+def test_what_is_no_key_is_refused(value: str) -> None:
+    """Nothing, or what has no bytes, is no line."""
+    with pytest.raises(InvalidIdentifier, match="line"):
+        Tokenizer(KEY, "k1").key("line", value)
+    assert KeyCache(Tokenizer(KEY, "k1"), "line").tokens([value, "a", value]) == [
+        b"",
+        Tokenizer(KEY, "k1").key("line", "a"),
+        b"",
+    ]
+
+
+@given(st.integers(0, 2**128 - 1), st.integers(44, 64), st.integers(0, 2**128 - 1))
+def test_a_delegated_prefix_holds_its_addresses_and_no_others(network: int, length: int, other: int) -> None:
+    """An address shares a token with a prefix exactly if it lies in it, whatever the length between 44 and 64."""
+    tokenizer = Tokenizer(KEY, "k1")
+    prefix = ipaddress.IPv6Network((network >> (128 - length) << (128 - length), length))
+    given_tokens = delegated_tokens(tokenizer, str(prefix))
+    inside = ipaddress.IPv6Address(int(prefix.network_address) | other >> length)
+    near = ipaddress.IPv6Address(int(inside) ^ 1 << (128 - length))
+    for address in (inside, near, ipaddress.IPv6Address(other)):
+        above = prefix_tokens(tokenizer, str(address))
+        if address.ipv4_mapped:
+            continue
+        assert bool(set(above) & set(given_tokens)) == (address in prefix)
+        assert [length for _, length in above] == list(PREFIX_LENGTHS)
+    assert len(given_tokens) == len(set(given_tokens)) <= 8
+    assert {size for _, size in given_tokens} <= set(PREFIX_LENGTHS)
+
+
+def test_a_prefix_of_one_address_is_the_address() -> None:
+    """A /128 has the token of the address itself, of length 0."""
+    tokenizer = Tokenizer(KEY, "k1")
+    token = tokenizer.token(IdentifierKind.IP, "2001:db8::1")
+    assert delegated_tokens(tokenizer, " 2001:DB8:0::1/128") == ((token, 0),)
+
+
+def test_host_bits_of_a_prefix_do_not_matter() -> None:
+    """Servers write the address of the router into the prefix it was given."""
+    tokenizer = Tokenizer(KEY, "k1")
+    found = delegated_tokens(tokenizer, "2001:db8:1:2::9/56")
+    assert (
+        found
+        == delegated_tokens(tokenizer, "2001:db8:1::/56")
+        == (prefix_tokens(tokenizer, "2001:db8:1::")[3],)
+    )
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "2001:db8::/43",
+        "2001:db8::/65",
+        "2001:db8::/200",
+        "2001:db8::/-1",
+        "192.0.2.0/24",
+        "2001:db8::",
+        "husstand/56",
+        "",
+    ],
+)
+def test_other_prefixes_are_refused_without_being_shown(prefix: str) -> None:
+    """Blocks of providers, halves of a network and what is no prefix belong to no household."""
+    with pytest.raises(InvalidIdentifier) as caught:
+        delegated_tokens(Tokenizer(KEY, "k1"), prefix)
+    assert not prefix or prefix not in str(caught.value)
+
+
+def test_ipv4_lies_under_no_prefix() -> None:
+    """Neither an IPv4 address nor one that is mapped into IPv6 has prefixes."""
+    tokenizer = Tokenizer(KEY, "k1")
+    assert prefix_tokens(tokenizer, "192.0.2.7") == prefix_tokens(tokenizer, "::ffff:192.0.2.7") == ()
+
+
+@given(
+    st.lists(st.sampled_from(["2001:db8::1", "2001:db8:1::/56", "192.0.2.7", "x", ""]), max_size=8),
+    st.integers(0, 3),
+)
+def test_prefixes_are_remembered_as_they_are(values: list[str], bound: int) -> None:
+    """However small the cache: the prefixes of each value, none for what has none."""
+    tokenizer = Tokenizer(KEY, "k1")
+    observed, delegated = (
+        PrefixCache(tokenizer, bound=bound),
+        PrefixCache(tokenizer, delegated=True, bound=bound),
+    )
+    addresses = {"2001:db8::1": prefix_tokens(tokenizer, "2001:db8::1")}
+    networks = {value: delegated_tokens(tokenizer, value) for value in ["2001:db8:1::/56"]}
+    for _ in range(2):
+        assert observed.tokens(values) == [addresses.get(value, ()) for value in values]
+        assert [found for found in delegated.tokens(values) if found] == [
+            networks[value] for value in values if value in networks
+        ]
