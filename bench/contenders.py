@@ -106,7 +106,7 @@ class PerRecord:
                 for column, field in zip(zip(*self._rows, strict=True), ROW_SCHEMA, strict=True)
             ]
             table = pa.Table.from_arrays(columns, names=ROW_SCHEMA.names)
-            self._writer.write(LineageBatch(table, list(self._tags.values())), now())
+            self._writer.write(LineageBatch(table, tag_sets=list(self._tags.values())), now())
             self.rows += len(self._rows)
             self._rows.clear()
 

@@ -7,12 +7,32 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
 
 from schemas.errors import Fenced
 from schemas.tags import TagSet
-from sinks.ports import NO_LIMITS, DeadRow, Filter, Forgotten, Found, Holding, LineageBatch, OffsetRange, Span
+from sinks.ports import (
+    KNOWN_CLAIM_SCHEMA,
+    NO_LIMITS,
+    NOTHING,
+    PREFIX_SCHEMA,
+    ClaimKey,
+    DeadRow,
+    Filter,
+    Forgotten,
+    Found,
+    Holding,
+    LineageBatch,
+    Mark,
+    OffsetRange,
+    Proof,
+    Span,
+)
 
 Partition = tuple[str, int]
+Event = tuple[str, int, int]  # topic, partition, offset
 RowKey = tuple[bytes, str, int, int, int]  # token, topic, partition, offset, role
 
 
@@ -24,12 +44,17 @@ class _Row:
 
 
 class MemoryIndex:
-    """Contracts: `sinks.ports.IndexWriter`, `IndexReader`, `IndexEraser`. Safe from several threads."""
+    """Contracts: `sinks.ports.IndexWriter`, `IndexReader`, `ClaimReader`, `IndexEraser`. Safe from several threads."""
 
     def __init__(self) -> None:
-        self.dead: dict[tuple[str, int, int], DeadRow] = {}
+        self.dead: dict[Event, DeadRow] = {}
         self.ranges: list[OffsetRange] = []
+        self.retained: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.findings: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._rows: dict[RowKey, _Row] = {}
+        self._claims: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._prefixes: set[tuple[bytes, int, bytes]] = set()
+        self._written: list[tuple[datetime, OffsetRange]] = []
         self._tag_sets: dict[int, TagSet] = {}
         self._epochs: dict[Partition, int] = {}
         self._lock = threading.Lock()
@@ -49,8 +74,17 @@ class MemoryIndex:
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
                 self._rows[key] = _Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
+            _learn(self._claims, batch.claims, now)
+            _learn(self.retained, batch.retained, now)
+            self._prefixes |= {
+                (row["prefix"], row["length"], row["token"]) for row in batch.prefixes.to_pylist()
+            }
+            for row in batch.findings.to_pylist():
+                where = tuple(value for name, value in row.items() if name not in ("category", "score"))
+                self.findings[where] = row
             self.dead |= {(row.topic, row.partition, row.offset): row for row in batch.dead}
             self.ranges += batch.ranges
+            self._written += [(now, item) for item in batch.ranges]
 
     def claim(self, partitions: Sequence[Partition], worker: str, now: datetime) -> Mapping[Partition, int]:
         with self._lock:
@@ -64,50 +98,121 @@ class MemoryIndex:
 
     def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         with self._lock:
-            found: dict[Partition, int] = {}
-            for item in self.ranges:
-                where = (item.topic, item.partition)
-                found[where] = max(found.get(where, 0), item.last_offset + 1)
+            found = self._positions(None)
             return {item: found[item] for item in partitions if item in found}
 
-    def find(self, spans: Sequence[Span], limits: Filter = NO_LIMITS) -> Found:
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
         with self._lock:
-            events: defaultdict[int, set[tuple[str, int, int]]] = defaultdict(set)
+            positions = self._positions(known_at)
+            events: defaultdict[int, set[Event]] = defaultdict(set)
             times: defaultdict[int, list[datetime]] = defaultdict(list)
-            for key, row in self._under(spans):
-                if _within(row.event_time, limits) and _chosen(self._tag_sets[row.tag_set], limits):
+            proofs: defaultdict[int, set[Proof]] = defaultdict(set)
+            for key, row, matched in self._under(spans):
+                known = known_at is None or key[3] < positions.get(key[1:3], 0)
+                if known and _within(row.event_time, limits) and _chosen(self._tag_sets[row.tag_set], limits):
                     events[row.tag_set].add(key[1:4])
                     times[row.tag_set].append(row.event_time)
+                    proofs[row.tag_set] |= matched
             holdings = [
-                Holding(self._tag_sets[item], len(events[item]), min(times[item]), max(times[item]))
-                for item in events
+                Holding(
+                    self._tag_sets[item],
+                    len(found),
+                    min(times[item]),
+                    max(times[item]),
+                    tuple(sorted(proofs[item])),
+                )
+                for item, found in events.items()
             ]
         holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
         return Found(tuple(holdings), len(set().union(*events.values())))
 
-    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
-        removed = narrowed_rows = 0
+    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
+        wanted = set(keys) - {NOTHING}
         with self._lock:
-            for key, row in list(self._under(spans)):
+            found = [
+                row
+                for row in self._claims.values()
+                if row[of] in wanted
+                and (of != "server" or row["mark"] in (Mark.OFF, Mark.ON))
+                and (known_at is None or row["learnt_at"] <= _naive(known_at))
+            ]
+        return pa.Table.from_pylist(found, KNOWN_CLAIM_SCHEMA)
+
+    def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
+        return self._prefix_table(2, set(tokens))
+
+    def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
+        return self._prefix_table(0, set(prefixes))
+
+    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+        if not any(narrowed is None or narrowed.id != tag_set for tag_set, narrowed in kept.items()):
+            return Forgotten()
+        removed: set[RowKey] = set()
+        narrowed_rows = 0
+        with self._lock:
+            tokens = {span.token for span in spans}
+            for key, row, _ in list(self._under(spans)):
                 narrowed = kept.get(row.tag_set, self._tag_sets[row.tag_set])
                 if narrowed is None:
                     del self._rows[key]
-                    removed += 1
+                    removed.add(key)
                 elif narrowed.id != row.tag_set:
                     self._tag_sets[narrowed.id] = narrowed
                     self._rows[key] = replace(row, tag_set=narrowed.id)
                     narrowed_rows += 1
-        return Forgotten(removed, narrowed_rows)
+            events = {key[1:4] for key in removed}
+            theirs = events - {key[1:4] for key in self._rows if key[0] in tokens}
+            gone = events - {key[1:4] for key in self._rows}
+            self._claims = {key: row for key, row in self._claims.items() if key[:3] not in theirs}
+            self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
+            unseen = tokens - {key[0] for key in self._rows}
+            self._prefixes = {item for item in self._prefixes if item[2] not in unseen}
+        return Forgotten(len(removed), narrowed_rows)
 
-    def _under(self, spans: Sequence[Span]) -> Iterator[tuple[RowKey, _Row]]:
+    def _positions(self, known_at: datetime | None) -> dict[Partition, int]:
+        found: dict[Partition, int] = {}
+        for written_at, item in self._written:
+            if known_at is None or written_at <= known_at:
+                where = (item.topic, item.partition)
+                found[where] = max(found.get(where, 0), item.last_offset + 1)
+        return found
+
+    def _prefix_table(self, place: int, wanted: set[bytes]) -> pa.Table:
+        with self._lock:
+            found = [item for item in self._prefixes if item[place] in wanted]
+        return pa.Table.from_pylist(
+            [dict(zip(PREFIX_SCHEMA.names, item, strict=True)) for item in found], PREFIX_SCHEMA
+        )
+
+    def _under(self, spans: Sequence[Span]) -> Iterator[tuple[RowKey, _Row, set[Proof]]]:
         by_token: defaultdict[bytes, list[Span]] = defaultdict(list)
         for span in spans:
             by_token[span.token].append(span)
         for key, row in self._rows.items():
-            for span in by_token.get(key[0], ()):
-                if _within(row.event_time, span) and span.port in (None, row.port):
-                    yield key, row
-                    break
+            matched = [
+                span
+                for span in by_token.get(key[0], ())
+                if _within(row.event_time, span) and span.port_from <= row.port <= span.port_to
+            ]
+            if matched:
+                yield key, row, {span.proof for span in matched if span.proof is not None}
+
+
+def _learn(known: dict[tuple[Any, ...], dict[str, Any]], claims: pa.Table, now: datetime) -> None:
+    """Of a claim that is written again, the version that was learnt first stands."""
+    for row in claims.to_pylist():
+        where = (row["topic"], row["partition"], row["offset"], row["part"])
+        learnt_at = _naive(now)
+        if where not in known or learnt_at < known[where]["learnt_at"]:
+            known[where] = {**row, "learnt_at": learnt_at}
+
+
+def _naive(moment: datetime) -> datetime:
+    """As Arrow's times without a zone: in UTC, whole milliseconds."""
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _within(moment: datetime, bounds: Span | Filter) -> bool:

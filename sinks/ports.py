@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from enum import IntEnum
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -27,6 +28,102 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """Columns of a lineage row. Its identity is (token, topic, partition, offset, role)."""
+
+ClaimKey = Literal["token", "subject", "group", "line", "server"]
+
+NOTHING = bytes(TOKEN_BYTES)
+"""Stands in a claim where there is no token."""
+
+ALL_PORTS = (0, 65_535)
+"""Port range of whoever has the whole address. Port 0 of an event: unknown."""
+
+
+class Form(IntEnum):
+    """How the claims of one group add up to links; `streams.identity.links` does it."""
+
+    SESSION = 1  # opened, seen, closed: an access session, a lease, a port block, equipment on loan
+    STATE = 2  # a register: what a slot holds from one claim to the next
+    LOGIN = 3  # from then on, until somebody else uses the same identifier
+    MERGE = 4  # the newest claim decides, for all time: one customer record is another's duplicate
+
+
+class Mark(IntEnum):
+    """What a claim of a session says of it."""
+
+    OPEN = 1
+    SEEN = 2
+    CLOSE = 3
+    OFF = 4  # the server ends all its sessions now
+    ON = 5  # the server starts anew: its sessions ended some time before
+
+
+class Proof(IntEnum):
+    """What a link proves of the person it leads to: who pays for a line or has it need not be who used it."""
+
+    HOLDER = 1  # the register says that the identifier is the person's
+    SUBSCRIBER = 2  # the address, port block or equipment was the person's subscription's
+    LINE_OWNER = 3  # the access line was
+    USER = 4  # somebody logged in as the person
+    PAYER = 5  # the person paid; never followed, a payer may be anybody
+
+
+CLAIM_SCHEMA = pa.schema(
+    [
+        ("form", pa.int8()),
+        ("mark", pa.int8()),
+        ("token", pa.binary(TOKEN_BYTES)),
+        ("length", pa.uint8()),
+        ("port_from", pa.uint16()),
+        ("port_to", pa.uint16()),
+        ("subject", pa.binary(TOKEN_BYTES)),
+        ("group", pa.binary(TOKEN_BYTES)),
+        ("line", pa.binary(TOKEN_BYTES)),
+        ("server", pa.binary(TOKEN_BYTES)),
+        ("at", pa.timestamp("ms")),
+        ("since", pa.timestamp("ms")),
+        ("until", pa.timestamp("ms")),
+        ("proof", pa.int8()),
+        ("source", pa.dictionary(pa.int32(), pa.string())),
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("part", pa.uint8()),
+    ]
+)
+"""What one event says of who an identifier belonged to. Identity: (topic, partition, offset, part).
+
+token: what is observed, NOTHING if the claim is only about a server or says that a slot is empty. length: of an IPv6
+prefix, 0 for an identifier itself. subject: whose it is, a token that may itself be linked further. group: the session
+or slot. line, server: the access line and the server that reports, NOTHING where unknown. at: event time. since: when
+the session or state really began, null if the event does not say. until: when it ends unless renewed, null if nothing
+is said. source: id in catalogue/sources.yaml, which knows its clock and habits.
+"""
+
+KNOWN_CLAIM_SCHEMA = CLAIM_SCHEMA.append(pa.field("learnt_at", pa.timestamp("ms")))
+"""A claim as it is read: with the moment at which the index first had it."""
+
+PREFIX_SCHEMA = pa.schema(
+    [("prefix", pa.binary(TOKEN_BYTES)), ("length", pa.uint8()), ("token", pa.binary(TOKEN_BYTES))]
+)
+"""Which IPv6 prefix tokens an observed address lies under: a keyed hash does not show it."""
+
+FINDING_SCHEMA = pa.schema(
+    [
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("field", pa.dictionary(pa.int32(), pa.string())),
+        ("start", pa.uint32()),
+        ("end", pa.uint32()),
+        ("kind", pa.dictionary(pa.int32(), pa.string())),
+        ("category", pa.dictionary(pa.int32(), pa.string())),
+        ("score", pa.float32()),
+    ]
+)
+"""What was recognised in a free text and where, in characters, half-open. Never the text.
+
+Identity: (topic, partition, offset, field, start, end, kind); one place may carry several hypotheses.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,9 +161,17 @@ class DeadRow:
 
 @dataclass(frozen=True)
 class LineageBatch:
-    """One write: rows as an Arrow table of `ROW_SCHEMA`, and all that must be stored with them."""
+    """One write: rows as an Arrow table of `ROW_SCHEMA`, and all that must be stored with them.
+
+    `claims` and `retained` are tables of `CLAIM_SCHEMA`: the second one rests on data kept for the police alone
+    (ekomloven § 3-13) and goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
+    """
 
     rows: pa.Table
+    claims: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    retained: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
+    findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()
     ranges: Sequence[OffsetRange] = ()
@@ -74,12 +179,18 @@ class LineageBatch:
 
 @dataclass(frozen=True)
 class Span:
-    """A token and the half-open interval [since, until) in which it stood for the person. None: no bound."""
+    """A token and the half-open interval [since, until) in which it stood for the person. None: no bound.
+
+    Only rows whose port lies in the range, both ends included; 0 is the port of rows that know none. `proof`: what
+    the link to the person proves, None for an identifier that was given.
+    """
 
     token: bytes
     since: datetime | None = None
     until: datetime | None = None
-    port: int | None = None
+    port_from: int = 0
+    port_to: int = 65_535
+    proof: Proof | None = None
 
     def __repr__(self) -> str:
         return f"Span(token={self.token.hex()}, since={self.since}, until={self.until})"
@@ -101,12 +212,16 @@ NO_LIMITS = Filter()
 
 @dataclass(frozen=True)
 class Holding:
-    """Events of one person that share a tag set: how many, first and last."""
+    """Events of one person that share a tag set: how many, first and last, and by what proofs they are the person's.
+
+    `proofs` is empty for what was found under an identifier that was given.
+    """
 
     tags: TagSet
     events: int
     first_seen: datetime
     last_seen: datetime
+    proofs: tuple[Proof, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,8 +262,30 @@ class IndexWriter(Ledger, Protocol):
 class IndexReader(Protocol):
     """Answers questions. Safe from several threads."""
 
-    def find(self, spans: Sequence[Span], limits: Filter = NO_LIMITS) -> Found:
-        """What is held under the spans. Erased rows are never found. Raises IndexUnavailable."""
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
+        """What is held under the spans. Erased rows are never found. Any number of spans; they may overlap.
+
+        `known_at`: only events that were in the index at that moment, by the ledger. Raises IndexUnavailable.
+        """
+
+
+class ClaimReader(Protocol):
+    """Reads what was said about identity. Safe from several threads. All raise IndexUnavailable."""
+
+    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
+        """Claims whose column `of` is one of the keys; of `server` only OFF and ON marks.
+
+        A table of `KNOWN_CLAIM_SCHEMA`, each claim once, in no order. `known_at`: only those learnt by then.
+        Never what is retained for the police alone.
+        """
+
+    def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
+        """`PREFIX_SCHEMA`: the prefixes above the address tokens given."""
+
+    def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
+        """`PREFIX_SCHEMA`: the observed addresses under the prefix tokens given."""
 
 
 @dataclass(frozen=True)
@@ -166,5 +303,7 @@ class IndexEraser(Protocol):
         """For the rows under the spans: remove those whose tag set maps to None, give the others the tag set named
         (what is still held), leave tag sets alone that are not in `kept`. Returns when no answer shows them any more.
 
+        Findings in the text of events that are gone go with them, and so do claims whose event is gone from the
+        index under every token of the spans, and prefixes of addresses without rows.
         Safe to repeat. Raises IndexUnavailable; some may be done then.
         """

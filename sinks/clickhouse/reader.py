@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from schemas.tags import TagSet
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
+from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
 from sinks.ports import NO_LIMITS, Filter, Found, Holding, Span
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ClickHouseReader:
@@ -23,29 +23,32 @@ class ClickHouseReader:
         self._tag_sets: Mapping[int, TagSet] = {}
         self._lock = threading.Lock()
 
-    def find(self, spans: Sequence[Span], limits: Filter = NO_LIMITS) -> Found:
-        if not spans:
-            return Found()
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
+        parts = pieces(spans)
         chosen = None
         if limits.categories or limits.purposes or limits.systems:
             chosen = [tags.id for tags in self.tag_sets().values() if _matches(tags, limits)]
-            if not chosen:
-                return Found()
-        where, parameters = condition(spans, limits)
+        if not parts or chosen == []:
+            return Found()
+        parameters: Parameters = {}
+        where = _within(limits, parameters)
         if chosen is not None:
             where += " AND tag_set IN {tag_sets:Array(UInt64)}"
             parameters["tag_sets"] = chosen
         rows = self._index.query(
             # An event counts once, whichever of its rows matched; the empty grouping set is the total over all.
-            "SELECT tag_set, uniqExact(topic, partition, offset), min(event_time), max(event_time), grouping(tag_set)"
-            f" FROM lineage FINAL PREWHERE {_tokens(spans, parameters)} WHERE {where}"
-            " GROUP BY GROUPING SETS ((tag_set), ())",
+            "SELECT tag_set, uniqExact(topic, partition, offset), min(event_time), max(event_time), grouping(tag_set),"
+            f" {_found(parts, where, known_at, parameters)} GROUP BY GROUPING SETS ((tag_set), ())",
             parameters,
         )
         total = sum(int(row[1]) for row in rows if row[4] == 1)
         found = [row for row in rows if row[4] == 0]
         known = self.tag_sets(needed=[int(row[0]) for row in found])
-        holdings = [Holding(known[int(row[0])], int(row[1]), row[2], row[3]) for row in found]
+        holdings = [
+            Holding(known[int(row[0])], int(row[1]), row[2], row[3], to_proofs(row[5])) for row in found
+        ]
         holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
         return Found(tuple(holdings), total)
 
@@ -62,59 +65,41 @@ class ClickHouseReader:
             return self._tag_sets
 
 
-def condition(spans: Sequence[Span], limits: Filter = NO_LIMITS) -> tuple[str, dict[str, Any]]:
-    """The WHERE text for one span or more and time limits, and its parameters. Tokens travel as hex text."""
-    parameters: dict[str, Any] = {}
-    bare = [
-        span.token.hex() for span in spans if span.since is None and span.until is None and span.port is None
-    ]
-    parts = []
-    if bare:
-        parts.append("token IN (SELECT toFixedString(unhex(arrayJoin({bare:Array(String)})), 16))")
-        if len(bare) == 1:
-            # Spelt out, the primary key is read without a set: a third of the time of a small look-up.
-            parts = ["token = unhex({bare:String})"]
-        parameters["bare"] = bare if len(bare) > 1 else bare[0]
-    everywhere = set(bare)
-    for number, span in enumerate(span for span in spans if span.token.hex() not in everywhere):
-        parts.append(_span(span, number, parameters))
-    where = "(" + " OR ".join(parts) + ")"
+def rows_of(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:
+    """SQL for the rows of the tokens, in their newest version, that meet `where`; adds the tokens to the parameters.
+
+    Reads the token column first and the others only where it fits: a third off a small look-up. The token alone: all
+    versions of a row share it, so FINAL still sees every version of what is read.
+    """
+    return f"lineage FINAL PREWHERE token IN {tokens_in(parameters, 'token', tokens)} WHERE {where}"
+
+
+def _found(parts: Sequence[Piece], where: str, known_at: datetime | None, parameters: Parameters) -> str:
+    """The last column, the proofs, and what to read from."""
+    rows = rows_of(sorted({part.token for part in parts}), where, parameters)
+    if known_at is None and all(part.whole and not part.proofs for part in parts):
+        return f"[0] FROM {rows}"
+    if known_at is not None:
+        rows = f"(SELECT * FROM {rows}) AS l {_KNOWN}"
+        parameters["known_at"] = at_or_before(known_at)
+    return f"groupUniqArrayArray(matched) FROM ({matching(parts, rows, parameters)})"
+
+
+# The moment of the ledger, not of the rows: what a range covers was in the index when the range was written.
+_KNOWN = (
+    "INNER JOIN (SELECT topic, partition, max(last_offset) + 1 AS position FROM ingest_known"
+    " WHERE written_at <= fromUnixTimestamp64Milli({known_at:Int64}, 'UTC') GROUP BY topic, partition) AS k"
+    " ON l.topic = k.topic AND l.partition = k.partition WHERE l.offset < k.position"
+)
+
+
+def _within(limits: Filter, parameters: Parameters) -> str:
+    where = "1"
     for name, moment, comparison in (("since", limits.since, ">="), ("until", limits.until, "<")):
         if moment is not None:
             where += f" AND event_time {comparison} fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')"
-            parameters[name] = _millis(moment)
-    return where, parameters
-
-
-def _tokens(spans: Sequence[Span], parameters: dict[str, Any]) -> str:
-    """Reads the token column first and the others only where it fits: a third off a small look-up.
-
-    The token alone: all versions of a row share it, so FINAL still sees every version of what is read.
-    """
-    tokens = sorted({span.token.hex() for span in spans})
-    if len(tokens) == 1:
-        parameters["token"] = tokens[0]
-        return "token = unhex({token:String})"
-    parameters["tokens"] = tokens
-    return "token IN (SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 16))"
-
-
-def _span(span: Span, number: int, parameters: dict[str, Any]) -> str:
-    parameters[f"token{number}"] = span.token.hex()
-    text = f"token = unhex({{token{number}:String}})"
-    for name, moment, comparison in (("from", span.since, ">="), ("to", span.until, "<")):
-        if moment is not None:
-            parameters[f"{name}{number}"] = _millis(moment)
-            text += f" AND event_time {comparison} fromUnixTimestamp64Milli({{{name}{number}:Int64}}, 'UTC')"
-    if span.port is not None:
-        parameters[f"port{number}"] = span.port
-        text += f" AND port = {{port{number}:UInt16}}"
-    return f"({text})"
-
-
-def _millis(moment: datetime) -> int:
-    """Rounded up: of whole milliseconds, those at or after the moment are those at or after the result."""
-    return -((_EPOCH - moment) // timedelta(milliseconds=1))
+            parameters[name] = millis(moment)
+    return where
 
 
 def _matches(tags: TagSet, limits: Filter) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
-from datetime import datetime
+from datetime import UTC, datetime
+
+import pyarrow as pa
 
 from schemas.errors import Fenced
 from schemas.tags import TagSet
+from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports import DeadRow, LineageBatch, OffsetRange
 
@@ -30,6 +33,7 @@ TAG_SET_COLUMNS = (
     "recipients",
     "retention",
     "held_only",
+    "detected",
 )
 _DEAD_COLUMNS = tuple(item.name for item in fields(DeadRow))
 _RANGE_COLUMNS = tuple(item.name for item in fields(OffsetRange))
@@ -46,13 +50,23 @@ class ClickHouseWriter:
         self._check_epochs(batch.ranges)
         # 1. tag sets first, so that no row ever points nowhere
         self.write_tag_sets(batch.tag_sets)
-        # 2. rows and dead letters
-        if batch.rows.num_rows:
-            self._index.insert("lineage", batch.rows)
+        # 2. rows, and what goes with them only after them: an erasure takes it away where it finds no rows
+        self._insert("lineage", batch.rows)
+        for table, claims in (("identity_claims", batch.claims), ("retained_claims", batch.retained)):
+            learnt = pa.repeat(
+                pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms")), claims.num_rows
+            )
+            self._insert(table, keyed(claims.append_column("learnt_at", learnt)))
+        self._insert("address_prefixes", batch.prefixes)
+        self._insert("findings", batch.findings)
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
         # 3. the ledger last: what it covers is in the index
         ranges = [(*astuple(item), now) for item in batch.ranges]
         self._index.insert_rows("ingest_ledger", (*_RANGE_COLUMNS, "written_at"), ranges)
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._index.insert(table, rows)
 
     def write_tag_sets(self, tag_sets: Iterable[TagSet]) -> None:
         new = {tags.id: tags for tags in tag_sets if tags.id not in self._stored}

@@ -142,6 +142,15 @@ def test_parameters_are_bound_by_the_server(client: Client) -> None:
         assert rows == [(text, 42)]
 
 
+def test_a_parameter_beyond_the_limit_of_a_server_is_refused(client: Client) -> None:
+    """One value takes 128 KiB; more of them take any amount."""
+    with pytest.raises(DatabaseError):
+        client.query("SELECT length({text:String})", parameters={"text": "x" * 131_073})
+    many = {f"text{number}": "x" * 131_072 for number in range(20)}
+    lengths = " + ".join(f"length({{{name}:String}})" for name in many)
+    assert client.query(f"SELECT {lengths}", parameters=many).result_rows == [(20 * 131_072,)]
+
+
 def test_settings_hold_for_one_query_only(client: Client) -> None:
     """A setting given with a query is in force for it and gone after it; an unknown one is refused."""
     question = "SELECT getSetting('max_block_size')"

@@ -118,51 +118,6 @@ def test_a_claim_fences_older_owners_before_anything_is_written(index: Index) ->
     assert events(ask(index, 1)) == [("contact_centre", 1), ("web", 2)]
 
 
-def test_spans_are_half_open_to_the_millisecond(index: Index) -> None:
-    """An event at `since` belongs to the span, one at `until` does not; so do neighbours share no event."""
-    index.write([Row(1, offset, WEB, at=offset) for offset in range(10)])
-    for since, until, count in ((3, 6, 3), (3, 3, 0), (None, 6, 6), (6, None, 4)):
-        span = Span(
-            token(1), None if since is None else moment(since), None if until is None else moment(until)
-        )
-        found = index.reader.find([span])
-        assert found.total_events == count
-        for holding in found.holdings:
-            assert holding.first_seen == moment(since or 0)
-    halves = [Span(token(1), moment(0), moment(5)), Span(token(1), moment(5), moment(10))]
-    assert index.reader.find(halves).total_events == 10
-    assert index.reader.find([*halves, Span(token(1), moment(2), moment(7))]).total_events == 10
-
-
-def test_a_bound_between_two_milliseconds_takes_no_event_before_it(index: Index) -> None:
-    """Bounds are exact: half a millisecond after an event, the event lies outside `since` and inside `until`."""
-    index.write([Row(1, 0, WEB, at=5), Row(1, 1, WEB, at=6)])
-    for part in (0.1, 0.5, 0.9):
-        assert (
-            index.reader.find([Span(token(1), since=moment(5) + (moment(1) - NOW) * part)]).total_events == 1
-        )
-        assert (
-            index.reader.find([Span(token(1), until=moment(5) + (moment(1) - NOW) * part)]).total_events == 1
-        )
-
-
-def test_a_span_without_bounds_covers_the_bounded_ones(index: Index) -> None:
-    """The same token with and without an interval is looked for everywhere."""
-    index.write([Row(1, offset, WEB, at=offset) for offset in range(10)])
-    spans = [Span(token(1), moment(0), moment(2)), Span(token(1)), Span(token(1), port=7)]
-    assert index.reader.find(spans).total_events == 10
-
-
-def test_a_port_narrows_an_address(index: Index) -> None:
-    """Behind a shared address only the events of the given port are found, together with the time."""
-    index.write([Row(1, 0, WEB, port=50_000), Row(1, 1, WEB, port=65_535), Row(1, 2, WEB)])
-    assert index.reader.find([Span(token(1), port=50_000)]).total_events == 1
-    assert index.reader.find([Span(token(1), port=65_535)]).total_events == 1
-    assert index.reader.find([Span(token(1), port=1)]) == Found()
-    assert index.reader.find([Span(token(1), since=moment(1), port=50_000)]) == Found()
-    assert index.reader.find([Span(token(1))]).total_events == 3
-
-
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
@@ -207,16 +162,6 @@ def test_a_replay_under_a_new_catalogue_moves_rows_to_their_new_tags(index: Inde
     assert found.total_events == 3
     assert {holding.tags.id: holding.events for holding in found.holdings} == {CHAT.id: 1, newer.id: 2}
     assert events(ask(index, 1, limits=Filter(categories=["C-21"]))) == [("contact_centre", 1)]
-
-
-def test_a_person_with_many_addresses_is_one_question(index: Index) -> None:
-    """A look-up over thousands of tokens, hundreds of them with an interval, answers like one over a few."""
-    index.write([Row(number, number, WEB, at=number) for number in range(3_000)])
-    bounded = [Span(token(number), moment(number), moment(number + 1)) for number in range(0, 600, 2)]
-    bare = [Span(token(number)) for number in range(1, 3_000, 2)]
-    assert index.reader.find(bounded).total_events == 300
-    assert index.reader.find(bare).total_events == 1_500
-    assert index.reader.find([*bare, *bounded]).total_events == 1_800
 
 
 def test_readers_see_whole_answers_while_rows_are_written(index: Index) -> None:

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import Span
+from sinks.ports import DeadRow, Span
 from tests.support.clickhouse_engine import FaultKind
 from tests.support.clickhouse_http import ClickHouseHttpServer
-from tests.support.index import NOW, Index, Row, batch, connect, empty, sql_index, tags, token
+from tests.support.index import (
+    NOW,
+    Claim,
+    Index,
+    Row,
+    batch,
+    claim_table,
+    connect,
+    empty,
+    finding_table,
+    prefix_table,
+    sql_index,
+    tags,
+    token,
+)
 
 ROWS = [Row(1, offset, tags(), at=offset) for offset in range(50)]
 PERSON = [Span(token(1))]
@@ -52,6 +69,89 @@ def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
     assert connection.query("SELECT count() FROM ingest_ledger FINAL") == [(2,)]
 
 
+EVERYTHING = replace(
+    batch([Row(1, 200, tags("C-4"))]),
+    claims=claim_table([Claim(200, topic="web.visits")]),
+    retained=claim_table([Claim(200, topic="web.visits", token=7)]),
+    prefixes=prefix_table([(8, 56, 1)]),
+    findings=finding_table([("web.visits", 200, "email")]),
+    dead=[DeadRow("web.visits", 0, 201, "truncated", "c301", 17, NOW)],
+)
+CONTENT = {
+    "lineage": "* EXCEPT tag_set",
+    "identity_claims": "* EXCEPT learnt_at",
+    "retained_claims": "* EXCEPT learnt_at",
+    "address_prefixes": "*",
+    "findings": "*",
+    "dead_letters": "*",
+    "ingest_ledger": "* EXCEPT written_at",
+    "ingest_known": "* EXCEPT written_at",
+}
+
+
+@pytest.mark.parametrize("insert", range(1, 9))
+def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
+    http_server: ClickHouseHttpServer, connection: ClickHouse, insert: int
+) -> None:
+    """Whichever of its eight inserts was the last: written again, every table holds it once.
+
+    What is known since the first attempt stays known since then.
+    """
+    index = sql_index(connection)
+    http_server.inject_fault(insert, "http500_after_write")
+    with pytest.raises(IndexUnavailable):
+        index.writer.write(EVERYTHING, NOW)
+    later = NOW + timedelta(hours=1)
+    index.writer.write(EVERYTHING, later)
+    content = [
+        connection.query(f"SELECT {what} FROM {name} FINAL ORDER BY ALL") for name, what in CONTENT.items()
+    ]
+    assert [len(rows) for rows in content] == [1, 3, 3, 1, 1, 1, 1, 1]
+    assert _learnt(connection, "identity_claims") == (NOW if insert >= 3 else later)
+    assert _learnt(connection, "retained_claims") == (NOW if insert >= 4 else later)
+    known = connection.query("SELECT min(written_at) FROM ingest_known")
+    assert known == [(NOW if insert == 8 else later,)]
+    assert index.reader.find(PERSON, known_at=later).total_events == 1
+    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 8 else 0)
+
+
+def _learnt(connection: ClickHouse, table: str) -> object:
+    ((first, last),) = connection.query(f"SELECT min(learnt_at), max(learnt_at) FROM {table} FINAL")
+    assert first == last
+    return first
+
+
+def test_an_erasure_that_stopped_half_way_is_finished_by_the_next(
+    connection: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it stopped before, the same call again ends where a whole one ends."""
+    command = ClickHouse.command
+    for survived in range(4):
+        index = sql_index(empty(connection))
+        index.writer.write(EVERYTHING, NOW)
+        done = 0
+
+        def crash(self: ClickHouse, sql: str, *values: Any, limit: int = survived, **options: Any) -> None:
+            nonlocal done
+            if sql.startswith("DELETE") and done == limit:
+                raise IndexUnavailable("gone")
+            done += sql.startswith("DELETE")
+            command(self, sql, *values, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ClickHouse, "command", crash)
+            with pytest.raises(IndexUnavailable):
+                index.eraser.forget(PERSON, {tags("C-4").id: None})
+        index.eraser.forget(PERSON, {tags("C-4").id: None})
+        left = {name: connection.query(f"SELECT count() FROM {name} FINAL")[0][0] for name in CONTENT}
+        assert [name for name, rows in left.items() if rows] == [
+            "retained_claims",
+            "dead_letters",
+            "ingest_ledger",
+            "ingest_known",
+        ]
+
+
 def test_a_lost_claim_ends_in_a_higher_epoch(
     http_server: ClickHouseHttpServer, connection: ClickHouse
 ) -> None:
@@ -69,6 +169,10 @@ CALLS: list[Callable[[Index], object]] = [
     lambda index: index.writer.claim([PARTITION], "worker-a", NOW),
     lambda index: index.writer.positions([PARTITION]),
     lambda index: index.reader.find(PERSON),
+    lambda index: index.reader.find(PERSON, known_at=NOW),
+    lambda index: index.claims.claims([token(1)], of="token"),
+    lambda index: index.claims.prefixes([token(1)]),
+    lambda index: index.claims.addresses([token(1)]),
     lambda index: index.eraser.forget(PERSON, {tags().id: None}),
 ]
 

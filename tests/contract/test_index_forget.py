@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
+from typing import get_args
 
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import Forgotten, Found, Span
-from tests.support.index import Index, Row, moment, sql_index, tags, token
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.memory import MemoryIndex
+from sinks.ports import ClaimKey, Forgotten, Found, LineageBatch, Span
+from tests.support.index import (
+    Claim,
+    Index,
+    Row,
+    claim_table,
+    finding_table,
+    moment,
+    prefix_table,
+    sql_index,
+    table,
+    tags,
+    token,
+)
 
 WEB = tags()
 BILL = tags("C-11", "C-12", topic="billing.invoices", system="billing", purposes=("P-BILL",))
@@ -67,7 +83,7 @@ def test_forget_keeps_to_the_interval_and_port(index: Index) -> None:
     """Only what lies under the spans is forgotten: the address belonged to somebody else before and after."""
     index.write([Row(1, offset, WEB, at=offset, port=offset) for offset in range(10)])
     assert index.eraser.forget([Span(token(1), moment(3), moment(6))], {WEB.id: None}) == Forgotten(3, 0)
-    assert index.eraser.forget([Span(token(1), port=8)], {WEB.id: None}) == Forgotten(1, 0)
+    assert index.eraser.forget([Span(token(1), port_from=8, port_to=8)], {WEB.id: None}) == Forgotten(1, 0)
     assert counts(index, 1) == {WEB.id: 6}
     assert index.eraser.forget([], {WEB.id: None}) == Forgotten()
     assert counts(index, 1) == {WEB.id: 6}
@@ -91,6 +107,85 @@ def test_what_is_written_after_forgetting_is_found(index: Index) -> None:
     assert counts(index, 1) == {WEB.id: 1}
     index.write(ROWS)
     assert counts(index, 1) == {WEB.id: 3, BILL.id: 1}
+
+
+def learnt(index: Index, *numbers: int) -> list[int]:
+    """Offsets of the claims that have one of the tokens in any place."""
+    keys = [token(number) for number in numbers]
+    found = (index.claims.claims(keys, of=of)["offset"].to_pylist() for of in get_args(ClaimKey))
+    return sorted(set(chain.from_iterable(found)))
+
+
+def test_claims_go_with_the_events_they_were_read_from(index: Index) -> None:
+    """Under every key, once no token of the spans has the event; those of other events, also held ones, stay."""
+    claims = [Claim(offset, topic="web.visits", token=1, subject=7, group=8) for offset in (0, 1)]
+    held = Claim(4, topic="billing.invoices", token=1, subject=7, group=8)
+    other = Claim(9, topic="web.visits", token=1, subject=6, group=8)
+    index.write([*ROWS, Row(3, 9, WEB)])
+    index.writer.write(LineageBatch(table([]), claims=claim_table([*claims, held, other])), moment(0))
+    assert index.eraser.forget([Span(token(1), until=moment(5))], {WEB.id: None, BILL.id: HELD}) == Forgotten(
+        1, 0
+    )
+    assert learnt(index, 1) == learnt(index, 8) == [1, 4, 9]
+    assert index.eraser.forget(PERSON, {WEB.id: None, BILL.id: HELD}) == Forgotten(1, 1)
+    assert learnt(index, 1) == learnt(index, 8) == [4, 9]
+    assert (learnt(index, 6), learnt(index, 7)) == ([9], [4])
+
+
+def test_claims_stay_while_another_token_of_the_person_has_the_event(index: Index) -> None:
+    """What is still held of an event under one of the tokens still says whose the others were."""
+    index.write([Row(1, 0, WEB), Row(3, 0, WEB)])
+    index.writer.write(LineageBatch(table([]), claims=claim_table([Claim(0, topic="web.visits")])), moment(0))
+    index.write([Row(2, 0, replace(WEB, categories=("C-1",)))])
+    person = [Span(token(1)), Span(token(2))]
+    index.eraser.forget(person, {WEB.id: None})
+    assert learnt(index, 1) == [0]
+    index.eraser.forget(person, {replace(WEB, categories=("C-1",)).id: None})
+    assert learnt(index, 1, 2, 3) == []
+
+
+def test_findings_go_when_nobody_has_the_event_any_more(index: Index) -> None:
+    """The text of an event that is still held for somebody keeps what was recognised in it."""
+    index.write(ROWS)
+    found = finding_table(
+        [("web.visits", 0, "email"), ("web.visits", 1, "email"), ("billing.invoices", 4, "email")]
+    )
+    index.writer.write(LineageBatch(table([]), findings=found), moment(0))
+    index.eraser.forget(PERSON, {WEB.id: None, BILL.id: HELD})
+    assert finding_offsets(index) == [("billing.invoices", 4), ("web.visits", 0)]
+    index.eraser.forget([Span(token(2))], {WEB.id: None})
+    assert finding_offsets(index) == [("billing.invoices", 4)]
+
+
+def finding_offsets(index: Index) -> list[tuple[str, int]]:
+    if isinstance(index.writer, MemoryIndex):
+        return sorted((row["topic"], row["offset"]) for row in index.writer.findings.values())
+    assert isinstance(index.writer, ClickHouseWriter)
+    rows = index.writer._index.query("SELECT topic, offset FROM findings FINAL ORDER BY ALL")
+    return [(str(topic), int(offset)) for topic, offset in rows]
+
+
+def test_prefixes_go_with_the_last_row_of_their_address(index: Index) -> None:
+    """An address that nobody is known by any more is not told apart by its prefix either."""
+    index.write(ROWS)
+    index.writer.write(LineageBatch(table([]), prefixes=prefix_table([(7, 56, 1), (7, 56, 2)])), moment(0))
+    index.eraser.forget(PERSON, {WEB.id: None})
+    assert index.claims.prefixes([token(1)]).num_rows == 1
+    index.eraser.forget(PERSON, {BILL.id: None})
+    assert index.claims.prefixes([token(1)]).num_rows == 0
+    assert index.claims.addresses([token(7)])["token"].to_pylist() == [token(2)]
+
+
+def test_hundreds_of_spans_are_forgotten_at_once(index: Index) -> None:
+    """Sessions on many addresses, some of them shared, in more than one statement; narrowed rows take one step."""
+    narrow = replace(HELD, categories=())
+    index.write([Row(number % 50, number, (BILL, HELD)[number % 2], at=number) for number in range(1_200)])
+    spans = [Span(token(number % 50), moment(number), moment(number + 1)) for number in range(0, 1_200, 3)]
+    overlapping = [*spans, *(replace(span, until=moment(1_200)) for span in spans[-2:])]
+    assert index.eraser.forget(overlapping, {BILL.id: HELD, HELD.id: narrow}) == Forgotten(0, 400)
+    assert index.eraser.forget(overlapping, {narrow.id: None}) == Forgotten(200, 0)
+    everybody = index.reader.find([Span(token(number)) for number in range(50)])
+    assert {holding.tags.id: holding.events for holding in everybody.holdings} == {BILL.id: 400, HELD.id: 600}
 
 
 @pytest.mark.parametrize("other", ["unnamed", "narrowed"])

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
+import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.tags import TagSet
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
-from sinks.ports import DeadRow, Filter, IndexReader, IndexWriter, LineageBatch, Span
-from tests.support.index import NOW, Row, batch, empty, moment, sql_index, table, tags, token
+from sinks.ports import (
+    FINDING_SCHEMA,
+    ClaimKey,
+    DeadRow,
+    Filter,
+    IndexWriter,
+    LineageBatch,
+    Mark,
+    Proof,
+    Span,
+)
+from tests.support.index import (
+    NOW,
+    Claim,
+    Index,
+    Row,
+    batch,
+    claim_table,
+    empty,
+    finding_table,
+    moment,
+    prefix_table,
+    sql_index,
+    table,
+    tags,
+    token,
+)
 
 WEB = tags()
 CHAT = tags("C-31", topic="support.chats", system="contact_centre", purposes=("P-CARE",))
@@ -104,7 +132,9 @@ SPANS = st.lists(
         token=st.integers(0, 3).map(token),
         since=st.none() | st.integers(0, 6).map(lambda day: moment(day * DAY * 100)),
         until=st.none() | st.integers(0, 6).map(lambda day: moment(day * DAY * 100 + 1)),
-        port=st.none() | st.integers(0, 3),
+        port_from=st.sampled_from([0, 0, 1, 2]),
+        port_to=st.sampled_from([65_535, 65_535, 1, 2, 3]),
+        proof=st.none() | st.sampled_from(Proof),
     ),
     max_size=4,
 )
@@ -120,8 +150,24 @@ DECISION = st.dictionaries(
 )
 
 
+CLAIM = st.builds(
+    Claim,
+    offset=st.integers(0, 3),
+    part=st.integers(0, 1),
+    topic=st.sampled_from([WEB.topic, CHAT.topic]),
+    mark=st.sampled_from(Mark),
+    token=st.none() | st.integers(0, 3),
+    subject=st.none() | st.integers(0, 3),
+    group=st.none() | st.integers(0, 3),
+    line=st.none() | st.integers(0, 3),
+    server=st.none() | st.integers(0, 4),
+)
+# What an event claims never changes.
+CLAIMS = st.lists(CLAIM, max_size=6, unique_by=lambda claim: (claim.topic, claim.offset, claim.part))
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=BATCHES, order=st.data(), spans=SPANS, limits=LIMITS, decision=DECISION)
+@given(batches=BATCHES, order=st.data(), spans=SPANS, limits=LIMITS, decision=DECISION, claims=CLAIMS)
 def test_answers_are_those_of_the_index_in_memory(
     database: ClickHouse,
     batches: list[list[Row]],
@@ -129,28 +175,52 @@ def test_answers_are_those_of_the_index_in_memory(
     spans: list[Span],
     limits: Filter,
     decision: dict[int, TagSet | None],
+    claims: list[Claim],
 ) -> None:
-    """Any batches in any order, repeated and with something forgotten in between, give equal answers."""
+    """Any batches in any order, repeated and with something forgotten in between, give equal answers at any moment."""
     sequence = order.draw(st.permutations([*batches, *batches[:2]]))
     memory, index = MemoryIndex(), sql_index(empty(database))
     cut = len(sequence) * 2 // 3
-    _write(memory, index.writer, sequence[:cut])
-    _compare(memory, index.reader, spans, limits)
+    _write(memory, index.writer, sequence[:cut], claims)
+    _compare(memory, index, spans, limits)
     assert index.eraser.forget(spans, decision) == memory.forget(spans, decision)
-    _compare(memory, index.reader, spans, limits)
-    _write(memory, index.writer, sequence[cut:])
-    _compare(memory, index.reader, spans, limits)
+    _compare(memory, index, spans, limits)
+    _write(memory, index.writer, sequence[cut:], claims)
+    _compare(memory, index, spans, limits)
     assert database.query("SELECT count() FROM lineage FINAL") == [(len(memory),)]
 
 
-def _write(memory: MemoryIndex, writer: IndexWriter, sequence: Sequence[Sequence[Row]]) -> None:
-    for rows in sequence:
-        item = batch(rows) if rows else LineageBatch(table([]))
-        memory.write(item, NOW)
-        writer.write(item, NOW)
+def _write(
+    memory: MemoryIndex, writer: IndexWriter, sequence: Sequence[Sequence[Row]], claims: Sequence[Claim]
+) -> None:
+    """Each batch is written later than the one before, with the claims that it has not read yet."""
+    for number, rows in enumerate(sequence):
+        item = replace(
+            batch(rows) if rows else LineageBatch(table([])),
+            claims=claim_table(claims[number:]),
+            findings=finding_table([(row.tags.topic, row.offset, "email") for row in rows if row.role == 1]),
+            prefixes=prefix_table([(9, 56, row.token) for row in rows]),
+        )
+        for one in (memory, writer):
+            one.write(item, moment(number))
 
 
-def _compare(memory: MemoryIndex, reader: IndexReader, spans: Sequence[Span], limits: Filter) -> None:
+def _compare(memory: MemoryIndex, index: Index, spans: Sequence[Span], limits: Filter) -> None:
     everybody = [Span(token(number)) for number in range(4)]
-    for question in (spans, everybody):
-        assert reader.find(question, limits) == memory.find(question, limits)
+    keys = [token(number) for number in range(5)]
+    for known_at in (None, moment(0), moment(2)):
+        for question in (spans, everybody):
+            assert index.reader.find(question, limits, known_at) == memory.find(question, limits, known_at)
+        for of in get_args(ClaimKey):
+            for asked in (keys[:2], keys):
+                found, expected = (one.claims(asked, known_at, of=of) for one in (index.claims, memory))
+                assert _rows(found) == _rows(expected)
+    assert _rows(index.claims.addresses([token(9)])) == _rows(memory.addresses([token(9)]))
+    assert _rows(index.claims.prefixes(keys)) == _rows(memory.prefixes(keys))
+    assert isinstance(index.writer, ClickHouseWriter)
+    found = index.writer._index.query_arrow("SELECT * FROM findings FINAL")
+    assert _rows(found) == _rows(pa.Table.from_pylist(list(memory.findings.values()), FINDING_SCHEMA))
+
+
+def _rows(found: pa.Table) -> list[str]:
+    return sorted(str(row) for row in found.to_pylist())

@@ -35,6 +35,8 @@ import pyarrow as pa
 from tests.support.clickhouse_engine import Answer, Engine, FaultKind, Faults, Request, ServerError
 
 # Parameters of the transport: never settings of the query.
+# Longest form field and address of a server (http_max_field_value_size; Python's own limit is nearer for addresses).
+_FIELD_BYTES = 131_072
 _TRANSPORT = re.compile(
     r"query|user|password|database|default_format|query_id|session_(id|timeout|check)|quota_key|role|(de)?compress"
     r"|buffer_size|wait_end_of_query|client_protocol_version|enable_http_compression"
@@ -209,6 +211,8 @@ def _form_fields(content_type: str, body: bytes) -> dict[str, str]:
         if part.get_filename() is not None:
             raise ServerError(48, "NOT_IMPLEMENTED", "external data is not supported")
         payload = part.get_payload(decode=True)
+        if isinstance(payload, bytes) and len(payload) > _FIELD_BYTES:
+            raise ServerError(1000, "POCO_EXCEPTION", "HTML Form Exception: Field value too long")
         name = part.get_param("name", header="content-disposition")
         fields[str(name)] = payload.decode("utf-8", "surrogateescape") if isinstance(payload, bytes) else ""
     return fields

@@ -13,13 +13,29 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import pyarrow as pa
 
 from schemas.tags import TagSet
+from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
-from sinks.ports import ROW_SCHEMA, IndexEraser, IndexReader, IndexWriter, LineageBatch, OffsetRange
+from sinks.ports import (
+    CLAIM_SCHEMA,
+    FINDING_SCHEMA,
+    NOTHING,
+    PREFIX_SCHEMA,
+    ROW_SCHEMA,
+    ClaimReader,
+    Form,
+    IndexEraser,
+    IndexReader,
+    IndexWriter,
+    LineageBatch,
+    Mark,
+    OffsetRange,
+    Proof,
+)
 from tests.support.clickhouse_http import ClickHouseHttpServer
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -37,9 +53,10 @@ class Index:
     writer: IndexWriter
     reader: IndexReader
     eraser: IndexEraser
+    claims: ClaimReader
 
-    def write(self, rows: Sequence[Row], *, epoch: int = 1) -> None:
-        self.writer.write(batch(rows, epoch=epoch), NOW)
+    def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
+        self.writer.write(batch(rows, epoch=epoch), now)
 
 
 @dataclass(frozen=True)
@@ -55,13 +72,40 @@ class Row:
     port: int = 0
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A claim; tokens by number, None for none, times in milliseconds after NOW."""
+
+    offset: int
+    token: int | None = 1
+    subject: int | None = 2
+    group: int | None = 3
+    line: int | None = None
+    server: int | None = 9
+    form: Form = Form.SESSION
+    mark: Mark = Mark.SEEN
+    at: int = 0
+    since: int | None = None
+    until: int | None = None
+    part: int = 0
+    partition: int = 0
+    topic: str = "network.assignments"
+    ports: tuple[int, int] = (0, 65_535)
+    length: int = 0
+
+
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory)
+    return Index(memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
-    return Index(ClickHouseWriter(database), ClickHouseReader(database), ClickHouseEraser(database))
+    return Index(
+        ClickHouseWriter(database),
+        ClickHouseReader(database),
+        ClickHouseEraser(database),
+        ClickHouseClaims(database),
+    )
 
 
 @contextmanager
@@ -170,6 +214,65 @@ def table(rows: Sequence[Row]) -> pa.Table:
         "port": [row.port for row in rows],
     }
     return pa.table({name: pa.array(columns[name], ROW_SCHEMA.field(name).type) for name in columns})
+
+
+def claim_table(claims: Sequence[Claim]) -> pa.Table:
+    def of(number: int | None) -> bytes:
+        return NOTHING if number is None else token(number)
+
+    def when(millis: int | None) -> datetime | None:
+        return None if millis is None else moment(millis).replace(tzinfo=None)
+
+    rows = [
+        {
+            "form": item.form,
+            "mark": item.mark,
+            "token": of(item.token),
+            "length": item.length,
+            "port_from": item.ports[0],
+            "port_to": item.ports[1],
+            "subject": of(item.subject),
+            "group": of(item.group),
+            "line": of(item.line),
+            "server": of(item.server),
+            "at": when(item.at),
+            "since": when(item.since),
+            "until": when(item.until),
+            "proof": Proof.SUBSCRIBER,
+            "source": "radius",
+            "topic": item.topic,
+            "partition": item.partition,
+            "offset": item.offset,
+            "part": item.part,
+        }
+        for item in claims
+    ]
+    return pa.Table.from_pylist(rows, CLAIM_SCHEMA)
+
+
+def prefix_table(rows: Sequence[tuple[int, int, int]]) -> pa.Table:
+    """From prefix by number, its length, address by number."""
+    values = [{"prefix": token(prefix), "length": length, "token": token(to)} for prefix, length, to in rows]
+    return pa.Table.from_pylist(values, PREFIX_SCHEMA)
+
+
+def finding_table(rows: Sequence[tuple[str, int, str]]) -> pa.Table:
+    """From topic, offset and kind."""
+    values = [
+        {
+            "topic": topic,
+            "partition": 0,
+            "offset": offset,
+            "field": "text",
+            "start": 4,
+            "end": 15,
+            "kind": kind,
+            "category": "C-02",
+            "score": 0.5,
+        }
+        for topic, offset, kind in rows
+    ]
+    return pa.Table.from_pylist(values, FINDING_SCHEMA)
 
 
 def batch(rows: Sequence[Row], *, epoch: int = 1) -> LineageBatch:

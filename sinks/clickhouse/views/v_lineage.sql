@@ -4,6 +4,6 @@ SELECT
     lower(hex(l.token)) AS token, l.event_time AS event_time, t.system AS system, l.topic AS topic,
     l.partition AS partition, l.offset AS offset, l.role AS role, t.record AS record, t.categories AS categories,
     t.purposes AS purposes, t.legal_basis AS legal_basis, t.origin AS origin, t.recipients AS recipients,
-    t.retention AS retention_rules, t.held_only AS held_only
+    t.retention AS retention_rules, t.held_only AS held_only, t.detected AS detected
 FROM lineage AS l FINAL
 INNER JOIN (SELECT * FROM tag_sets FINAL) AS t ON t.id = l.tag_set;
