@@ -1,0 +1,73 @@
+"""What a question of identity is asked with and answered by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from schemas.tokens import IdentifierKind
+from sinks.ports import ALL_PORTS, Proof, Span
+
+Resolution = Literal["unique", "ambiguous", "none"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An identifier that somebody gave of a person, and for an address when and behind which port.
+
+    `prefixes`: token and length of the IPv6 prefixes above an address, see `schemas.tokens.prefix_tokens`.
+    """
+
+    kind: IdentifierKind
+    token: bytes
+    at: datetime | None = None
+    port: int | None = None
+    prefixes: tuple[tuple[bytes, int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Given(kind={self.kind}, at={self.at})"
+
+
+@dataclass(frozen=True)
+class Link:
+    """`token` belonged to `subject` in [since, until); None: no bound.
+
+    `end`: `stated` by a report, `open` when nothing ended it, or `inferred`: then the true end lies within
+    [end_earliest, end_latest] (None: nothing bounds it). `evidence` is the newest claim the link rests on, as
+    (topic, partition, offset); `learnt_at` when the index had the whole of it.
+    """
+
+    token: bytes = field(repr=False)
+    subject: bytes = field(repr=False)
+    since: datetime | None
+    until: datetime | None
+    proof: Proof
+    source: str
+    end: Literal["stated", "inferred", "open"]
+    end_earliest: datetime | None
+    end_latest: datetime | None
+    learnt_at: datetime
+    evidence: tuple[str, int, int]
+    length: int = 0
+    ports: tuple[int, int] = ALL_PORTS
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of whom the given identifiers mean.
+
+    `subjects`: the tokens in which their chains end, mostly customer numbers. `candidates`: how many different
+    subjects an identifier may mean; more than one makes the resolution ambiguous, and then nothing is linked.
+    `spans`: where an event is this person's and nobody else's. `shared`: where it may be this person's as well as
+    another's. `links`: those the spans rest on, oldest first. `problems`: why a chain was not followed to its end.
+    """
+
+    resolution: Resolution
+    candidates: int
+    subjects: frozenset[bytes] = field(repr=False)
+    spans: Sequence[Span]
+    shared: Sequence[Span]
+    links: Sequence[Link]
+    problems: Sequence[str] = ()
