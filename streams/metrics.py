@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.ports import LineageBatch
@@ -18,6 +20,27 @@ class TagMetrics:
         self.consumed = Counter("innsyn_messages_consumed", "Messages read.", ["topic"], registry=registry)
         self.tagged = Counter("innsyn_events_tagged", "Events in the index.", ["topic"], registry=registry)
         self.rows = Counter("innsyn_rows_written", "Lineage rows written.", ["topic"], registry=registry)
+        self.claims = Counter(
+            "innsyn_identity_claims", "What events said of who it was.", ["source"], registry=registry
+        )
+        self.retained = Counter(
+            "innsyn_identity_claims_retained",
+            "The same, kept for the police alone.",
+            ["source"],
+            registry=registry,
+        )
+        self.resolved = Counter(
+            "innsyn_identifiers_resolved",
+            "Identifiers of events that give no customer number, by whom they led to when they were tagged.",
+            ["topic", "resolution"],
+            registry=registry,
+        )
+        self.findings = Counter(
+            "innsyn_text_findings", "What free texts were found to hold.", ["kind"], registry=registry
+        )
+        self.scan_failures = Counter(
+            "innsyn_text_scan_failures", "Texts that a recogniser failed on.", registry=registry
+        )
         self.no_subject = Counter(
             "innsyn_events_without_subject", "Events that name nobody.", ["topic"], registry=registry
         )
@@ -58,6 +81,11 @@ class TagMetrics:
             self.rows.labels(item.topic).inc(item.rows)
             self.no_subject.labels(item.topic).inc(item.no_subject)
             self.lost.labels(item.topic).inc(item.lost)
+        for counter, table in ((self.claims, batch.claims), (self.retained, batch.retained)):
+            for source in pc.value_counts(table["source"].cast(pa.string())).to_pylist():
+                counter.labels(source["values"]).inc(source["counts"])
+        for kind in pc.value_counts(batch.findings["kind"].cast(pa.string())).to_pylist():
+            self.findings.labels(kind["values"]).inc(kind["counts"])
         for row in batch.dead:
             self.dead.labels(row.topic, row.reason).inc()
         if oldest_ms > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,27 +13,50 @@ import pyarrow.compute as pc
 
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
-from schemas.tags import TagSet
-from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange
+from sinks.ports import (
+    CLAIM_SCHEMA,
+    FINDING_SCHEMA,
+    PREFIX_SCHEMA,
+    ROW_SCHEMA,
+    DeadRow,
+    LineageBatch,
+    OffsetRange,
+)
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.kafka.deadletters import DeadMessage
+from streams.tagging.columns import Coordinates
 from streams.tagging.decode import ColumnDecoder
 from streams.tagging.frames import Framed, split
-from streams.tagging.tag import Coordinates, Tagged, Tagger
+from streams.tagging.tag import Observed, Tagged, Tagger
 
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
+
+_BESIDE_ROWS = {
+    "claims": CLAIM_SCHEMA,
+    "retained": CLAIM_SCHEMA,
+    "prefixes": PREFIX_SCHEMA,
+    "findings": FINDING_SCHEMA,
+}
+_TABLES = {"rows": ROW_SCHEMA, **_BESIDE_ROWS}
+# What carries the partition it came from.
+_PLACED_TABLES = ("rows", "claims", "retained", "findings")
 
 Resolve = Callable[[bytes, str], RecordSchema]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A write, ready: the batch for the index and the payloads for the dead-letter topic."""
+    """A write, ready: the batch for the index and the payloads for the dead-letter topic.
+
+    `observed`: per topic, under what those were seen who are not named by their customer number.
+    """
 
     batch: LineageBatch
     dead: Sequence[DeadMessage] = ()
     oldest_ms: int = -1
+    observed: Mapping[str, Observed] = field(default_factory=dict)
+    scan_failures: int = 0
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
@@ -46,14 +69,11 @@ class Prepared:
     def without(self, partitions: Iterable[Partition]) -> Prepared:
         """The same without what came from these partitions."""
         gone = set(partitions)
-        keep = np.ones(self.batch.rows.num_rows, np.bool_)
-        for topic, number in gone:
-            same_topic = pc.equal(self.batch.rows["topic"].cast(pa.string()), topic).to_numpy()
-            keep &= ~(same_topic & (self.batch.rows["partition"].to_numpy() == number))
+        # Prefixes stay: they say something of addresses, whichever partition showed them.
+        tables = {name: _without(getattr(self.batch, name), gone) for name in _PLACED_TABLES}
         dead = [item for item in self.dead if (item.row.topic, item.row.partition) not in gone]
         ranges = [item for item in self.batch.ranges if (item.topic, item.partition) not in gone]
-        rows = self.batch.rows.filter(pa.array(keep))
-        batch = replace(self.batch, rows=rows, dead=[item.row for item in dead], ranges=ranges)
+        batch = replace(self.batch, **tables, dead=[item.row for item in dead], ranges=ranges)
         return replace(self, batch=batch, dead=dead)
 
 
@@ -77,9 +97,7 @@ class Preparer:
 
         `resolve` may wait, and raises Unavailable to give the whole batch up.
         """
-        tables: list[pa.Table] = []
-        tag_sets: list[TagSet] = []
-        dead: list[DeadMessage] = []
+        done: list[Prepared] = []
         ranges = [
             OffsetRange(
                 gap.topic,
@@ -95,14 +113,24 @@ class Preparer:
         for batch in (_owned(item, epochs) for item in batches):
             if not batch.values:
                 continue
-            done = self._topic(batch, epochs, now)
-            tables.append(done.batch.rows)
-            tag_sets.extend(done.batch.tag_sets)
-            dead.extend(done.dead)
-            ranges.extend(done.batch.ranges)
-        rows = pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()
+            done.append(self._topic(batch, epochs, now))
         oldest = min((item.oldest_ms for item in batches if item.oldest_ms > 0), default=-1)
-        return Prepared(LineageBatch(rows, tag_sets, [item.row for item in dead], ranges), dead, oldest)
+        whole = LineageBatch(
+            **{
+                name: _joined([getattr(item.batch, name) for item in done], schema)
+                for name, schema in _TABLES.items()
+            },
+            tag_sets=[tags for item in done for tags in item.batch.tag_sets],
+            dead=[letter.row for item in done for letter in item.dead],
+            ranges=[*ranges, *(given for item in done for given in item.batch.ranges)],
+        )
+        return Prepared(
+            whole,
+            [letter for item in done for letter in item.dead],
+            oldest,
+            {topic: seen for item in done for topic, seen in item.observed.items()},
+            sum(item.scan_failures for item in done),
+        )
 
     def _topic(self, batch: TopicBatch, epochs: Mapping[Partition, int], now: datetime) -> Prepared:
         bad: dict[int, tuple[str, str]] = {}
@@ -126,8 +154,17 @@ class Preparer:
         events[list(bad)] = False
         dead = [_dead(batch, position, *why, now) for position, why in sorted(bad.items())]
         ranges = _ranges(batch, epochs, events, subjects, set(bad), tombstones)
-        tag_sets = [tags for part in parts for tags in part.tag_sets]
-        return Prepared(LineageBatch(_table(batch.topic, parts), tag_sets, (), ranges), dead)
+        whole = LineageBatch(
+            _table(batch.topic, parts),
+            **{
+                name: _joined([getattr(part, name) for part in parts], _TABLES[name]) for name in _BESIDE_ROWS
+            },
+            tag_sets=[tags for part in parts for tags in part.tag_sets],
+            ranges=ranges,
+        )
+        observed = {batch.topic: Observed.joined([part.observed for part in parts])}
+        failures = sum(part.scan_failures for part in parts)
+        return Prepared(whole, dead, observed=observed, scan_failures=failures)
 
     def _group(self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any]) -> Tagged | str:
         """Tagged rows of one writer schema, or the reason why all of it is dead."""
@@ -172,6 +209,18 @@ def _readable(
             messages.append(value)
             positions.append(position)
     return messages, np.array(positions, np.int64), tombstones
+
+
+def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _without(table: pa.Table, gone: set[Partition]) -> pa.Table:
+    keep = np.ones(table.num_rows, np.bool_)
+    for topic, number in gone:
+        same_topic = pc.equal(table["topic"].cast(pa.string()), topic).to_numpy()
+        keep &= ~(same_topic & (table["partition"].to_numpy() == number))
+    return table.filter(pa.array(keep))
 
 
 def _table(topic: str, parts: Sequence[Tagged]) -> pa.Table:

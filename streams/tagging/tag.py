@@ -5,148 +5,280 @@ Pure but for the token caches. `Tagger.tag` looks at one topic and one writer sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.annotations import RecordAnnotation
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import TOKEN_BYTES, IdentifierKind, Role, TokenCache, Tokenizer
-from sinks.ports import ROLE_CODES
-from streams.tagging.decode import Decoded, Ints
+from schemas.tokens import TOKEN_BYTES, IdentifierKind, PrefixCache, Prefixes, Role, TokenCache, Tokenizer
+from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
+from streams.identity.claims import ClaimMaker, Reading
+from streams.tagging.columns import (
+    EARLIEST,
+    LATEST,
+    Coordinates,
+    TokenColumn,
+    TokenTable,
+    binary_array,
+    coded,
+    token_column,
+    token_table,
+)
+from streams.tagging.decode import Decoded, Flags, Ints
+from streams.tagging.scan import Scanner
+from streams.tagging.texts import NO_TEXTS, read_texts, text_fields
 
-# 1990-01-01 to 2100-01-01 UTC in milliseconds: a time outside is an upstream fault, not an event of ours.
-EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
+# What a row of a report kept for the police alone may be found under: never the address, which would answer who had it.
+_OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
 
 
 @dataclass(frozen=True)
-class Coordinates:
-    """Where the bodies given to the decoder came from: one partition and offset for each."""
+class Observed:
+    """Identifiers that lead to somebody only by links, each with its time (ms) and port (0 unknown); in step."""
 
-    partition: npt.NDArray[np.int32]
-    offset: Ints
+    token: TokenTable
+    at: Ints
+    port: Ints
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Observed]) -> Observed:
+        """All of them, one after the other."""
+        empty = cls(np.zeros((0, TOKEN_BYTES), np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        whole = [empty, *parts]
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in whole]) for name in ("token", "at", "port"))
+        )
 
 
 @dataclass(frozen=True)
 class Tagged:
     """Lineage rows of one topic and schema (columns of `sinks.ports.ROW_COLUMNS` without the topic).
 
-    `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body.
+    `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
+    `prefixes` and `findings` are tables as `sinks.ports.LineageBatch` has them. `observed`: under what those were
+    seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on.
     """
 
     rows: Mapping[str, list[Any]]
     tag_sets: tuple[TagSet, ...]
     subjects: Ints
     bad: Mapping[int, str] = field(default_factory=dict)
+    claims: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    retained: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
+    findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
+    observed: Observed = field(default_factory=lambda: Observed.joined([]))
+    scan_failures: int = 0
 
 
 class Tagger:
-    """Tags under one key and one catalogue version."""
+    """Tags under one key and one catalogue version. Without a scanner free texts are not looked into."""
 
-    def __init__(self, tokenizer: Tokenizer, catalogue_version: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, catalogue_version: str, scanner: Scanner | None = None) -> None:
+        self._scanner = scanner
         self._key_id = tokenizer.key_id
         self._catalogue_version = catalogue_version
         self._caches = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
+        self._prefixes = PrefixCache(tokenizer)
+        self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes)
 
     def wanted(self, record: RecordSchema) -> list[str]:
         """Names of the fields that tagging needs of a record."""
         ports = [reference.port_field for reference in record.identifiers if reference.port_field]
-        return [record.event_time, *(reference.field for reference in record.identifiers), *ports]
+        identifiers = [reference.field for reference in record.identifiers]
+        of_identity = [*self._claims.wanted(record), *record.annotation.variants]
+        texts = text_fields(record) if self._scanner else []
+        return [record.event_time, *identifiers, *ports, *of_identity, *texts]
 
     def tag(self, record: RecordSchema, topic: str, decoded: Decoded, at: Coordinates) -> Tagged:
-        """Rows of the decoded events. An event whose identifier or time cannot be one is bad as a whole."""
+        """Rows and claims of the decoded events. One whose identifier, time or report cannot be is bad as a whole."""
         times = decoded.columns[record.event_time].to_numpy(zero_copy_only=False)
         tokens = {
-            reference.field: self._tokens(decoded.columns[reference.field], IdentifierKind(reference.kind))
-            for reference in record.identifiers
+            item.field: token_column(
+                decoded.columns[item.field], self._caches[IdentifierKind(item.kind)].tokens
+            )
+            for item in record.identifiers
         }
-        in_time = (times >= EARLIEST) & (times < LATEST)
-        valid = in_time.copy()
-        for found in tokens.values():
-            valid &= ~found.invalid
-        bad = dict(decoded.bad)
-        for position in np.flatnonzero(~valid):
-            reason = "invalid_identifier" if in_time[position] else "time_out_of_range"
-            bad[int(decoded.rows[position])] = reason
+        reading = None
+        if record.annotation.identity:
+            reading = self._claims.read(record, decoded.columns, tokens, times)
+        good, reasons = _judged(times, tokens, reading)
+        bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
 
-        builder = _Rows(times, at, decoded.rows)
-        sets: list[TagSet] = []
+        where = Coordinates(at.partition[decoded.rows], at.offset[decoded.rows])
+        texts = NO_TEXTS
+        if self._scanner and text_fields(record):
+            texts = read_texts(record, topic, decoded.columns, good, where, self._scanner, self._caches)
+        retained = np.zeros(len(times), np.bool_)
+        if reading is not None and reading.retained is not None:
+            retained = reading.retained
+        builder = _Rows(times, where)
+        prefixes: dict[bytes, Prefixes] = {}
+        for variant, mask in _variants(record, decoded.columns, good):
+            for reference in record.identifiers:
+                found = tokens[reference.field]
+                named = found.present & mask
+                if reference.kind not in _OPEN_OF_RETAINED:
+                    named &= ~retained
+                chosen = np.flatnonzero(named)
+                ports = _ports(decoded, reference)
+                for rows, detected in texts.by_categories(chosen):
+                    tags = self._tag_set(record, topic, reference.role, variant, detected)
+                    builder.add(rows, found.at(rows), tags, Role(reference.role), ports)
+                if reference.kind == IdentifierKind.IP and len(chosen):
+                    prefixes |= self._above(found, chosen)
+            for mention in texts.mentions:
+                for places, detected in texts.by_categories(mention.rows, mask):
+                    tags = self._tag_set(record, topic, Role.MENTIONED, variant, detected)
+                    builder.add(mention.rows[places], mention.tokens.at(places), tags, Role.MENTIONED, None)
+        tables = (CLAIM_SCHEMA.empty_table(),) * 2
+        if reading is not None:
+            tables = self._claims.claims(reading, topic, good, where)
         subjects = np.zeros(len(at.offset), np.int64)
-        for reference in record.identifiers:
-            found = tokens[reference.field]
-            chosen = np.flatnonzero(found.present & valid)
-            if not len(chosen):
-                continue
-            subjects[decoded.rows[chosen]] += 1
-            tags = tag_set(
-                record,
-                topic,
-                reference.role,
-                catalogue_version=self._catalogue_version,
-                key_id=self._key_id,
-            )
-            if tags not in sets:
-                sets.append(tags)
-            builder.add(chosen, found, tags, Role(reference.role), _ports(decoded, reference))
-        return Tagged(builder.columns, tuple(sets), subjects, bad)
+        np.add.at(subjects, decoded.rows, builder.counts)
+        return Tagged(
+            builder.columns,
+            tuple(builder.tag_sets),
+            subjects,
+            bad,
+            *tables,
+            _prefix_table(prefixes),
+            texts.findings,
+            _observed(record, decoded, tokens, times, good & ~retained),
+            texts.failures,
+        )
 
-    def _tokens(self, values: pa.Array, kind: IdentifierKind) -> _Tokens:
-        if not pa.types.is_string(values.type):
-            # Identifiers that the schema keeps as numbers (a customer number as long) are their decimal text.
-            values = pa.array(
-                [None if value is None else str(value) for value in values.to_pylist()], pa.string()
-            )
-        encoded = values.dictionary_encode()
-        # By way of numpy: Arrow's own to_pylist makes a scalar object of every value first.
-        distinct = self._caches[kind].tokens(encoded.dictionary.to_numpy(zero_copy_only=False).tolist())
-        present = values.is_valid().to_numpy(zero_copy_only=False)
-        index = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        invalid = np.zeros(len(values), np.bool_)
-        if b"" in distinct:
-            invalid = present & np.array([not token for token in distinct], np.bool_)[index]
-            distinct = [token or bytes(TOKEN_BYTES) for token in distinct]
-        table = np.frombuffer(b"".join(distinct), np.uint8)
-        return _Tokens(table.reshape(-1, TOKEN_BYTES), index, present, invalid)
+    def _tag_set(
+        self,
+        record: RecordSchema,
+        topic: str,
+        role: str,
+        variant: RecordAnnotation | None,
+        detected: tuple[str, ...],
+    ) -> TagSet:
+        return tag_set(
+            record,
+            topic,
+            role,
+            catalogue_version=self._catalogue_version,
+            key_id=self._key_id,
+            variant=variant,
+            detected=detected,
+        )
+
+    def _above(self, found: TokenColumn, chosen: Ints) -> dict[bytes, Prefixes]:
+        """The prefixes above the IPv6 addresses in these rows, by token."""
+        # Most batches have none; one search through all is a tenth of one through each.
+        if ":" not in "".join(found.distinct):
+            return {}
+        long = [at for at, value in enumerate(found.distinct) if ":" in value]
+        used = np.zeros(len(found.distinct), np.bool_)
+        used[found.index[chosen]] = True
+        written = [at for at in long if used[at]]
+        above = self._prefixes.tokens([found.distinct[at] for at in written])
+        return {found.table[at].tobytes(): prefixes for at, prefixes in zip(written, above, strict=True)}
 
 
-@dataclass(frozen=True)
-class _Tokens:
-    """Tokens of one field: row i has `table[index[i]]` where `present`, and nobody where not."""
+def _judged(
+    times: Ints, tokens: Mapping[str, TokenColumn], reading: Reading | None
+) -> tuple[Flags, dict[int, str]]:
+    """The rows that can be, and for each of the others the first reason why not."""
+    invalid = np.zeros(len(times), np.bool_)
+    for found in tokens.values():
+        invalid |= found.invalid
+    faults = [("time_out_of_range", (times < EARLIEST) | (times >= LATEST)), ("invalid_identifier", invalid)]
+    if reading is not None:
+        faults += reading.faults
+    good = np.ones(len(times), np.bool_)
+    reasons: dict[int, str] = {}
+    for reason, rows in faults:
+        reasons |= dict.fromkeys(np.flatnonzero(good & rows).tolist(), reason)
+        good &= ~rows
+    return good, reasons
 
-    table: npt.NDArray[np.uint8]
-    index: npt.NDArray[np.int32]
-    present: npt.NDArray[np.bool_]
-    invalid: npt.NDArray[np.bool_]
+
+def _variants(
+    record: RecordSchema, columns: Mapping[str, pa.Array], good: Flags
+) -> Iterator[tuple[RecordAnnotation | None, Flags]]:
+    """The good rows of each variant with its words, and those of none."""
+    usual = good
+    for name, symbols in record.annotation.variants.items():
+        codes = coded(columns[name], {symbol: number for number, symbol in enumerate(symbols, 1)})
+        for number, symbol in enumerate(symbols, 1):
+            yield record.variant(name, symbol), good & (codes == number)
+        usual = good & (codes == 0)
+    yield None, usual
+
+
+def _prefix_table(prefixes: Mapping[bytes, Prefixes]) -> pa.Table:
+    """`sinks.ports.PREFIX_SCHEMA`."""
+    above = [item for found in prefixes.values() for item in found]
+    if not above:
+        return PREFIX_SCHEMA.empty_table()
+    tokens = [token for token, found in prefixes.items() for _ in found]
+    lengths = pa.array([length for _, length in above], pa.uint8())
+    columns = [token_table([token for token, _ in above]), token_table(tokens)]
+    prefix, address = map(binary_array, columns)
+    return pa.Table.from_arrays([prefix, lengths, address], schema=PREFIX_SCHEMA)
 
 
 class _Rows:
-    """Collects columns of rows, a chunk for each subject reference."""
+    """Collects columns of rows, a chunk for each subject reference. `counts`: rows of each decoded event."""
 
-    def __init__(self, times: Ints, at: Coordinates, rows: Ints) -> None:
+    def __init__(self, times: Ints, at: Coordinates) -> None:
         self._times = times
-        self._partition = at.partition[rows]
-        self._offset = at.offset[rows]
+        self._at = at
+        self.counts = np.zeros(len(times), np.int64)
+        self.tag_sets: list[TagSet] = []
         self.columns: dict[str, list[Any]] = {
             name: [] for name in ("token", "partition", "offset", "role", "tag_set", "event_time", "port")
         }
 
-    def add(
-        self, chosen: npt.NDArray[np.intp], found: _Tokens, tags: TagSet, role: Role, ports: Ints | None
-    ) -> None:
-        count = len(chosen)
-        self.columns["token"].append(found.table[found.index[chosen]])
-        self.columns["partition"].append(self._partition[chosen])
-        self.columns["offset"].append(self._offset[chosen])
+    def add(self, rows: Ints, tokens: TokenTable, tags: TagSet, role: Role, ports: Ints | None) -> None:
+        """A row for each of these events, an event may come twice. `ports` of all events."""
+        count = len(rows)
+        if not count:
+            return
+        if tags not in self.tag_sets:
+            self.tag_sets.append(tags)
+        np.add.at(self.counts, rows, 1)
+        self.columns["token"].append(tokens)
+        self.columns["partition"].append(self._at.partition[rows])
+        self.columns["offset"].append(self._at.offset[rows])
         self.columns["role"].append(np.full(count, ROLE_CODES[role], np.int8))
         self.columns["tag_set"].append(np.full(count, tags.id, np.uint64))
-        self.columns["event_time"].append(self._times[chosen])
+        self.columns["event_time"].append(self._times[rows])
         self.columns["port"].append(
-            np.zeros(count, np.uint16) if ports is None else ports[chosen].astype(np.uint16)
+            np.zeros(count, np.uint16) if ports is None else ports[rows].astype(np.uint16)
         )
+
+
+def _observed(
+    record: RecordSchema, decoded: Decoded, tokens: Mapping[str, TokenColumn], times: Ints, good: Flags
+) -> Observed:
+    """Under what the owners of events were seen that do not give their customer number."""
+    owners = [item for item in record.identifiers if item.role == Role.OWNER]
+    unnamed = good.copy()
+    for item in owners:
+        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
+            unnamed &= ~tokens[item.field].present
+    parts = []
+    for item in owners:
+        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
+            continue
+        rows = np.flatnonzero(unnamed & tokens[item.field].present)
+        ports = _ports(decoded, item)
+        port = np.zeros(len(rows), np.int64) if ports is None else ports[rows]
+        parts.append(Observed(tokens[item.field].at(rows), times[rows], port))
+    return Observed.joined(parts)
 
 
 def _ports(decoded: Decoded, reference: SubjectReference) -> Ints | None:

@@ -33,12 +33,14 @@ import structlog
 from schemas.errors import DeadLetterCeiling, Fenced, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import IndexWriter
+from streams.identity.person import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
 from streams.kafka.deadletters import DeadLetters
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.tag import Tagger
+from streams.tagging.whose import whose
 from streams.tagging.writers import WriterSchemas
 
 log = structlog.get_logger()
@@ -85,11 +87,13 @@ class TagWorker:
         clock: Callable[[], datetime],
         worker: str,
         limits: TagLimits | None = None,
+        identities: Identities | None = None,
         member: str | None = None,
         replay: bool = False,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
+        `identities`: count whose the events are; None: do not ask.
         `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
         leave ledger and ownership to the taggers that run beside it.
         """
@@ -100,6 +104,7 @@ class TagWorker:
         self._metrics = metrics
         self._clock = clock
         self._worker = worker
+        self._identities = identities
         self._schemas = schemas
         self._preparer = Preparer(tagger, self._resolve, topics)
         self._epochs: dict[Partition, int] = {}
@@ -184,7 +189,20 @@ class TagWorker:
         stored = self._repeat(prepared)
         self._metrics.write_seconds.observe(time.perf_counter() - started)
         self._count(stored)
+        self._ask_whose(stored)
         return stored.next_offsets
+
+    def _ask_whose(self, stored: Prepared) -> None:
+        if self._identities is None:
+            return
+        try:
+            found = whose(self._identities, stored.observed, stored.batch.prefixes)
+        except Unavailable as error:
+            # Only a figure is lost: what was observed is in the index, and answers ask anew.
+            log.warning("resolve.skipped", error=str(error))
+            return
+        for (topic, resolution), count in found.items():
+            self._metrics.resolved.labels(topic, resolution).inc(count)
 
     def _repeat(self, prepared: Prepared) -> Prepared:
         """Write until it is written; what was taken over by another worker is dropped."""
@@ -298,3 +316,4 @@ class TagWorker:
 
     def _count(self, stored: Prepared) -> None:
         self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())
+        self._metrics.scan_failures.inc(stored.scan_failures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 from schemas.codec import CONFLUENT_MAGIC
@@ -19,9 +19,16 @@ class SchemaSource(Protocol):
 class WriterSchemas:
     """Resolves framing prefixes to annotated records, remembering what it resolved."""
 
-    def __init__(self, records: Iterable[RecordSchema], registry: SchemaSource | None = None) -> None:
+    def __init__(
+        self,
+        records: Iterable[RecordSchema],
+        registry: SchemaSource | None = None,
+        sources: Container[str] | None = None,
+    ) -> None:
+        """`sources`: the identity sources there are; None: any."""
         self._by_fingerprint = {record.fingerprint: record for record in records}
         self._registry = registry
+        self._sources = sources
         self._by_id: dict[bytes, RecordSchema] = {}
 
     def resolve(self, prefix: bytes, expected: str) -> RecordSchema:
@@ -55,5 +62,11 @@ class WriterSchemas:
             record = parse_record(self._registry.schema(schema_id), f"registry id {schema_id}")
         except SchemaError as error:
             raise DecodeError("unannotated_schema", str(error)) from error
+        for rule in record.annotation.identity:
+            if self._sources is not None and rule.source and rule.source not in self._sources:
+                # Its claims could not be read: nobody would know this source's clock and habits.
+                raise DecodeError(
+                    "unknown_source", f"registry id {schema_id} names an unknown identity source"
+                )
         self._by_id[prefix] = record
         return record

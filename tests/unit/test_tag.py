@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.ports import ROLE_CODES, ROW_SCHEMA
+from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
+from sinks.ports import PREFIX_SCHEMA, ROLE_CODES, ROW_SCHEMA
+from streams.tagging.columns import EARLIEST, LATEST, Coordinates
 from streams.tagging.decode import Bodies, ColumnDecoder
-from streams.tagging.tag import EARLIEST, LATEST, Coordinates, Tagged, Tagger
+from streams.tagging.tag import Tagged, Tagger
 from tests.support.records import EVENT_TIME, body_of, damaged, record_of
 
 TOKENIZER = Tokenizer(bytes(range(32)), "k1")
@@ -195,6 +196,22 @@ def test_tags_name_the_topic_the_version_and_the_key() -> None:
     (found,) = tag(TRAFFIC, [traffic(caller="+4740000001")]).tag_sets
     assert (found.topic, found.catalogue_version, found.key_id) == ("topic", "v1", "k1")
     assert found.schema == TRAFFIC.fingerprint.hex()
+
+
+def test_an_ipv6_address_that_is_written_has_its_prefixes_once() -> None:
+    """However often and however spelt it comes; an address of a bad event, or an IPv4 one, has none."""
+    addresses = ["2001:db8:1::1", "2001:DB8:1:0::1", "2001:db8:2::1", "192.0.2.7", "::ffff:192.0.2.7", None]
+    events = [traffic(client_address=address) for address in addresses * 2]
+    bad = traffic(client_address="2001:db8:3::1", caller="unknown")
+    found = tag(TRAFFIC, [*events, bad]).prefixes
+    assert found.schema == PREFIX_SCHEMA
+    rows = [(row["token"], row["prefix"], row["length"]) for row in found.to_pylist()]
+    assert len(rows) == len(set(rows))
+    assert set(rows) == {
+        (token(IP, address), prefix, length)
+        for address in ("2001:db8:1::1", "2001:db8:2::1")
+        for prefix, length in prefix_tokens(TOKENIZER, address)
+    }
 
 
 PHONES = st.sampled_from([None, "+4740000001", "400 00 001", "40000002", "", "unknown", "ø"])

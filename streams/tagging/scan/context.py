@@ -1,0 +1,123 @@
+"""What stands around a number: the words that say what it is, and whether it is part of something longer."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from streams.tagging.scan.words import WORD, cue_words
+
+_AHEAD, _BEHIND = 64, 32
+_WORDS_AHEAD, _WORDS_BEHIND = 8, 4
+# Words that end in a full stop in the middle of a sentence: nr., tlf., kto.
+_ABBREVIATION = 4
+_LONGEST_WORD = 30
+_DIGITS = re.compile(r"[0-9]")
+_STOP = re.compile(r"[.!?]\s")
+_LAST_WORD = re.compile(r"\w+\Z")
+# What comes behind «and» is said of the next number.
+_BEFORE_STOP = re.compile(r"(?:(?! (?:og|and|eller|or|men|but) )[^.!?;,\n0-9])*")
+_NUMBER_AHEAD = re.compile(r"[0-9](?:[ .\-\u00a0]?[0-9]){3,}")
+# Between two numbers of a list: what the first one is, the second one is likely to be too.
+_GLUE = re.compile(r"\s*(?:[,;/&+]|og|and|eller|or)?\s*")
+_COPULA = frozenset(("er", "is", "var", "was", "e"))
+# Two whole numbers with a stroke between them are a list, not a case of a year.
+_LISTED = 20
+_LISTED_AHEAD = re.compile(r"[0-9](?:[ .\-]?[0-9]){7}/\Z")
+_LISTED_BEHIND = re.compile(r"/\+?[0-9](?:[ .\-]?[0-9]){7}")
+_MASKS = "*•●"
+
+
+class Cues(NamedTuple):
+    """Labels of cues.yaml around a number. `nearest` decides, `present` are all, `inherited` those of the number
+    before it in a list; empty where nothing is said."""
+
+    nearest: str
+    present: frozenset[str]
+    inherited: frozenset[str]
+
+
+NO_CUES = Cues("", frozenset(), frozenset())
+
+
+def cues(lowered: str, start: int, end: int) -> Cues:
+    """Cues of the number at [start, end). Bounded work, however long the text."""
+    window = lowered[max(0, start - _AHEAD) : start]
+    inherited: frozenset[str] = NO_CUES.inherited
+    if _DIGITS.search(window):
+        inherited, window = _after_number(window, lowered[start:end])
+    labels = _labels_ahead(window)
+    behind, decisive = _labels_behind(lowered[end : end + _BEHIND])
+    if not (labels or behind or decisive or inherited):
+        return NO_CUES
+    # A payment goes to an account, and may also be talked of beside any other number.
+    naming = [label for label in (decisive, *labels, *behind) if label not in ("", "payment")]
+    return Cues(naming[0] if naming else "", frozenset((*labels, *behind, *naming[:1])), inherited)
+
+
+def _after_number(window: str, number: str) -> tuple[frozenset[str], str]:
+    """What a number inherits from the one before it, and what is left of the window behind that one."""
+    numbers = list(_NUMBER_AHEAD.finditer(window))
+    if not numbers:
+        return NO_CUES.inherited, window
+    previous = numbers[-1]
+    inherited = NO_CUES.inherited
+    if _GLUE.fullmatch(window, previous.end()):
+        same = len(_digits(previous[0])) == len(_digits(number))
+        labels = _labels_ahead(window[: previous.start()])
+        inherited = frozenset(label for label in labels if same or label not in ("other", "version"))
+    return inherited, window[previous.end() :]
+
+
+def _labels_ahead(window: str) -> list[str]:
+    """Labels of the words before a number, the nearest first, back to the beginning of the sentence."""
+    if _STOP.search(window):
+        for stop in reversed(list(_STOP.finditer(window))):
+            word = _LAST_WORD.search(window, max(0, stop.start() - _LONGEST_WORD), stop.start())
+            if not word or (len(word[0]) > _ABBREVIATION and stop.end() < len(window)):
+                window = window[stop.end() :]
+                break
+    find = cue_words().find
+    words = WORD.findall(window)[-_WORDS_AHEAD:]
+    words.reverse()
+    return [label for found in map(find, words) if found for label in found if label != "unit"]
+
+
+def _labels_behind(window: str) -> tuple[list[str], str]:
+    """Labels of the words behind a number, and the one that decides: a unit, or what it «is»."""
+    words = WORD.findall(window, 0, stop.end() if (stop := _BEFORE_STOP.match(window)) else 0)[:_WORDS_BEHIND]
+    if not words:
+        return [], ""
+    find = cue_words().find
+    found = [label for word in words for label in find(word)]
+    if not found:
+        return [], ""
+    if "unit" in find(words[0]):
+        return [], "other"
+    labels = [label for label in found if label != "unit"]
+    if words[0] in _COPULA:
+        return labels, labels[0] if labels else ""
+    # «41234567 for the invoice» says nothing of the number, «41234567 (mobile)» does.
+    return [label for label in labels if label not in ("other", "version")], ""
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+def joined(lowered: str, start: int, end: int) -> bool:
+    """Whether the number is part of something longer: AB-123, 2024/123, a path, a masked number."""
+    before, after = lowered[start - 1 : start], lowered[end : end + 1]
+    if (before and before in _MASKS) or (after and after in _MASKS):
+        return True
+    if before == "/":
+        return not _LISTED_AHEAD.search(lowered, max(0, start - _LISTED), start)
+    if before and (before in "\\_#@" or (before == "-" and _tied(lowered, start - 2))):
+        return True
+    if after == "/" and _LISTED_BEHIND.match(lowered, end):
+        return False
+    return bool(after) and after in "-/_@" and _tied(lowered, end + 1)
+
+
+def _tied(lowered: str, at: int) -> bool:
+    return 0 <= at < len(lowered) and lowered[at].isalnum()

@@ -1,0 +1,213 @@
+"""What a number may be: the forms it is grouped in, the checks each kind has to pass, and what that is worth.
+
+Each form is plain (nothing but digits), typical (grouped as this kind is) or odd (grouped as another kind is). Two
+scores belong to kind and form: on its own, and called by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from stdnum import imei as stdnum_imei
+
+from schemas.norwegian import (
+    is_account_number,
+    is_iccid,
+    is_machine_phone,
+    is_organisation_number,
+    luhn,
+    may_be_date,
+    national_number,
+    phone_pattern,
+)
+from schemas.tokens import IdentifierKind
+from streams.tagging.scan.finding import Identifier
+
+PHONE = re.compile(phone_pattern())
+"""A national number of eight digits."""
+
+_CARD = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|222[1-9][0-9]{12}|22[3-9][0-9]{13}|2[3-6][0-9]{14}"
+    r"|27[01][0-9]{13}|2720[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|6(?:011|5[0-9]{2})[0-9]{12}"
+    r"|(?:5018|5020|5038|6304|6759|676[1-3])[0-9]{8,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}"
+)
+_ABSENT = 0.0
+
+
+class Form(NamedTuple):
+    """Scores of a kind in a form: without a word, and called by its name."""
+
+    alone: float
+    called: float
+
+
+PLAIN, TYPICAL, ODD = "plain", "typical", "odd"
+SCORES = {
+    # Both check digits and a day and month: chance explains one number in three hundred.
+    ("national", PLAIN): Form(0.85, 0.99),
+    ("national", TYPICAL): Form(0.95, 0.99),
+    ("national", ODD): Form(0.30, 0.90),
+    ("national_2032", PLAIN): Form(0.60, 0.95),
+    ("national_2032", TYPICAL): Form(0.85, 0.97),
+    ("national_2032", ODD): Form(0.10, 0.80),
+    ("national_rare", PLAIN): Form(0.35, 0.90),
+    ("national_rare", TYPICAL): Form(0.60, 0.95),
+    ("national_rare", ODD): Form(0.05, 0.70),
+    # One check digit: one number in eleven fits.
+    ("kontonummer", PLAIN): Form(0.45, 0.97),
+    ("kontonummer", TYPICAL): Form(0.90, 0.99),
+    ("kontonummer", ODD): Form(0.10, 0.70),
+    # No check digit at all.
+    ("phone", PLAIN): Form(0.65, 0.97),
+    ("phone", TYPICAL): Form(0.85, 0.98),
+    ("phone", ODD): Form(0.25, 0.90),
+    ("phone_date", PLAIN): Form(0.10, 0.85),
+    ("phone_country", PLAIN): Form(0.50, 0.975),
+    ("phone_country", TYPICAL): Form(0.87, 0.985),
+    ("phone_machine", PLAIN): Form(0.30, 0.90),
+    ("phone_short", PLAIN): Form(_ABSENT, 0.70),
+    ("orgnr", PLAIN): Form(0.50, 0.97),
+    ("orgnr", TYPICAL): Form(0.80, 0.98),
+    ("orgnr", ODD): Form(0.25, 0.90),
+    ("payment_card", PLAIN): Form(0.80, 0.98),
+    ("payment_card", TYPICAL): Form(0.90, 0.99),
+    ("payment_card", ODD): Form(0.40, 0.95),
+    ("imei", PLAIN): Form(0.70, 0.98),
+    ("imei", TYPICAL): Form(0.90, 0.99),
+    ("imeisv", PLAIN): Form(_ABSENT, 0.80),
+    ("imsi", PLAIN): Form(0.45, 0.95),
+    ("imsi", TYPICAL): Form(0.50, 0.95),
+    ("iccid", PLAIN): Form(0.85, 0.98),
+    ("iccid", TYPICAL): Form(0.85, 0.98),
+}
+
+
+class Reading(NamedTuple):
+    """One thing a number may be. `row`: of SCORES. `label`: of cues.yaml."""
+
+    row: str
+    kind: str
+    label: str
+    identifier: Identifier | None
+
+
+Reader = Callable[[str], Reading | None]
+
+
+def _national(digits: str) -> Reading | None:
+    found = national_number(digits)
+    if found:
+        row = "national_rare" if found.rare else "national" if found.strict else "national_2032"
+        return Reading(row, found.kind.value, "national", (IdentifierKind.FODSELSNUMMER, digits))
+    return None
+
+
+def _account(digits: str) -> Reading | None:
+    if is_account_number(digits):
+        return Reading("kontonummer", "kontonummer", "kontonummer", (IdentifierKind.ACCOUNT_NUMBER, digits))
+    return None
+
+
+def _phone(digits: str) -> Reading | None:
+    if PHONE.fullmatch(digits):
+        return _phone_reading("phone_date" if may_be_date(digits) else "phone", f"+47{digits}")
+    return None
+
+
+def _phone_with_country(digits: str) -> Reading | None:
+    national = digits.removeprefix("00").removeprefix("47")
+    if len(national) == 8 and PHONE.fullmatch(national):
+        return _phone_reading("phone_country", f"+47{national}")
+    return None
+
+
+def _phone_of_machine(digits: str) -> Reading | None:
+    if is_machine_phone(digits):
+        return _phone_reading("phone_machine", f"+47{digits}")
+    return None
+
+
+def _phone_short(digits: str) -> Reading | None:
+    if digits[0] == "0":
+        return _phone_reading("phone_short", f"+47{digits}")
+    return None
+
+
+def _phone_reading(row: str, number: str) -> Reading:
+    return Reading(row, "phone", "phone", (IdentifierKind.PHONE, number))
+
+
+def _organisation(digits: str) -> Reading | None:
+    if is_organisation_number(digits):
+        return Reading("orgnr", "orgnr", "orgnr", None)
+    return None
+
+
+def _card(digits: str) -> Reading | None:
+    if _CARD.fullmatch(digits) and luhn(digits):
+        return Reading("payment_card", "payment_card", "payment_card", None)
+    return None
+
+
+def _imei(digits: str) -> Reading | None:
+    if stdnum_imei.is_valid(digits):
+        return Reading("imei" if len(digits) == 15 else "imeisv", "imei", "imei", None)
+    return None
+
+
+def _imsi(digits: str) -> Reading | None:
+    if digits.startswith("242"):
+        return Reading("imsi", "imsi", "imsi", None)
+    return None
+
+
+def _iccid(digits: str) -> Reading | None:
+    if is_iccid(digits):
+        return Reading("iccid", "iccid", "iccid", None)
+    return None
+
+
+# Lengths of the groups, and who reads such a number in which form.
+FORMS: dict[tuple[int, ...], tuple[tuple[Reader, str], ...]] = {
+    (11,): ((_national, PLAIN), (_account, PLAIN)),
+    (6, 5): ((_national, TYPICAL), (_account, ODD)),
+    (6, 3, 2): ((_national, TYPICAL), (_account, ODD)),
+    (2, 2, 2, 5): ((_national, TYPICAL), (_account, ODD)),
+    (4, 2, 5): ((_account, TYPICAL), (_national, ODD)),
+    (4, 4, 3): ((_account, ODD),),
+    (8,): ((_phone, PLAIN),),
+    (2, 2, 2, 2): ((_phone, TYPICAL),),
+    (3, 2, 3): ((_phone, TYPICAL),),
+    (3, 3, 2): ((_phone, ODD),),
+    (4, 4): ((_phone, ODD),),
+    (2, 3, 3): ((_phone, ODD),),
+    (10,): ((_phone_with_country, PLAIN),),
+    (2, 8): ((_phone_with_country, PLAIN),),
+    (2, 2, 2, 2, 2): ((_phone_with_country, TYPICAL),),
+    (2, 3, 2, 3): ((_phone_with_country, TYPICAL),),
+    (12,): ((_phone_with_country, TYPICAL), (_phone_of_machine, PLAIN)),
+    (4, 8): ((_phone_with_country, TYPICAL), (_phone_of_machine, PLAIN)),
+    (4, 2, 2, 2, 2): ((_phone_with_country, TYPICAL),),
+    (4, 3, 2, 3): ((_phone_with_country, TYPICAL),),
+    (4, 4, 4): ((_phone_of_machine, PLAIN),),
+    (5,): ((_phone_short, PLAIN),),
+    (9,): ((_organisation, PLAIN),),
+    (3, 3, 3): ((_organisation, TYPICAL),),
+    (13,): ((_card, ODD),),
+    (14,): ((_card, ODD),),
+    (15,): ((_imei, PLAIN), (_imsi, PLAIN), (_card, PLAIN)),
+    (2, 6, 6, 1): ((_imei, TYPICAL),),
+    (6, 2, 6, 1): ((_imei, TYPICAL),),
+    (3, 2, 10): ((_imsi, TYPICAL),),
+    (16,): ((_card, PLAIN), (_imei, PLAIN)),
+    (4, 4, 4, 4): ((_card, TYPICAL),),
+    (4, 6, 5): ((_card, TYPICAL),),
+    (17,): ((_card, ODD),),
+    (18,): ((_card, ODD),),
+    (19,): ((_iccid, PLAIN), (_card, ODD)),
+    (20,): ((_iccid, PLAIN),),
+    (4, 4, 4, 4, 3): ((_iccid, TYPICAL), (_card, ODD)),
+    (4, 4, 4, 4, 4): ((_iccid, TYPICAL),),
+}

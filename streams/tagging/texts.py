@@ -1,0 +1,133 @@
+"""Free texts of events: what is found in them becomes findings, category tags and people who are mentioned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.records import RecordSchema
+from schemas.tokens import IdentifierKind, TokenCache
+from sinks.ports import FINDING_SCHEMA
+from streams.tagging.columns import Coordinates, TokenColumn, token_column
+from streams.tagging.decode import Flags, Ints
+from streams.tagging.scan import Scanned, Scanner
+
+NO_CATEGORY = "none"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the texts of decoded events say. `detected`: for each row a number of `category_sets`.
+
+    `failures`: texts that a plug-in failed on.
+    """
+
+    findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
+    detected: Ints | None = None
+    category_sets: tuple[tuple[str, ...], ...] = ((),)
+    mentions: tuple[Mention, ...] = ()
+    failures: int = 0
+
+    def by_categories(self, rows: Ints, among: Flags | None = None) -> Iterator[tuple[Ints, tuple[str, ...]]]:
+        """The rows apart by what was found in their texts; with `among`, positions of those that it allows."""
+        positions = rows if among is None else np.flatnonzero(among[rows])
+        if self.detected is None:
+            yield positions, ()
+            return
+        numbers = self.detected[rows if among is None else rows[positions]]
+        for number in np.unique(numbers).tolist():
+            yield positions[numbers == number], self.category_sets[number]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Identifiers of one kind that texts name: row `rows[i]` names the token in row i of `tokens`."""
+
+    kind: IdentifierKind
+    rows: Ints
+    tokens: TokenColumn
+
+
+NO_TEXTS = Texts()
+
+
+def text_fields(record: RecordSchema) -> list[str]:
+    """The fields that people write freely."""
+    return [item.name for item in record.fields if item.free_text]
+
+
+def read_texts(
+    record: RecordSchema,
+    topic: str,
+    columns: Mapping[str, pa.Array],
+    good: Flags,
+    at: Coordinates,
+    scanner: Scanner,
+    caches: Mapping[IdentifierKind, TokenCache],
+) -> Texts:
+    """Scan every free text of the good rows. `columns` and `at`: the decoded fields and coordinates of all rows."""
+    tables: list[pa.Table] = []
+    categories: list[set[str]] = [set() for _ in range(len(good))]
+    named: dict[IdentifierKind, dict[tuple[int, str], None]] = {}
+    failures = 0
+    for name in text_fields(record):
+        found = scanner.scan_column(_only(columns[name], good))
+        tables.append(_findings(found, topic, name, at))
+        for row, category in zip(found.row.tolist(), found.category.to_pylist(), strict=True):
+            categories[row].add(category)
+        for row, kind, value in found.mentions:
+            named.setdefault(kind, {})[row, value] = None
+        failures += found.failures
+    sets = [tuple(sorted(item - {NO_CATEGORY})) for item in categories]
+    numbers = {item: number for number, item in enumerate(dict.fromkeys([(), *sets]))}
+    return Texts(
+        findings=pa.concat_tables(tables) if tables else FINDING_SCHEMA.empty_table(),
+        detected=np.array([numbers[item] for item in sets], np.int64),
+        category_sets=tuple(numbers),
+        mentions=tuple(_mentions(named, caches)),
+        failures=failures,
+    )
+
+
+def _only(values: pa.Array, good: Flags) -> pa.Array:
+    """The values of the good rows, null elsewhere: what is bad as a whole is not read."""
+    if good.all():
+        return values
+    return pa.array(np.where(good, values.to_numpy(zero_copy_only=False), None), pa.string())
+
+
+def _mentions(
+    named: Mapping[IdentifierKind, Mapping[tuple[int, str], None]],
+    caches: Mapping[IdentifierKind, TokenCache],
+) -> Iterator[Mention]:
+    for kind, pairs in named.items():
+        rows = np.array([row for row, _ in pairs], np.int64)
+        values = pa.array([value for _, value in pairs], pa.string())
+        yield Mention(kind, rows, token_column(values, caches[kind].tokens))
+
+
+def _findings(found: Scanned, topic: str, field: str, at: Coordinates) -> pa.Table:
+    """`sinks.ports.FINDING_SCHEMA`."""
+    count = len(found.row)
+    values: Mapping[str, Any] = {
+        "topic": _repeated(topic, count),
+        "partition": pa.array(at.partition[found.row], pa.int32()),
+        "offset": pa.array(at.offset[found.row], pa.int64()),
+        "field": _repeated(field, count),
+        "start": pa.array(found.start),
+        "end": pa.array(found.end),
+        "kind": found.kind,
+        "category": found.category,
+        "score": pa.array(found.score),
+    }
+    return pa.Table.from_arrays([values[name] for name in FINDING_SCHEMA.names], schema=FINDING_SCHEMA)
+
+
+def _repeated(value: str, count: int) -> pa.DictionaryArray:
+    codes: npt.NDArray[np.int32] = np.zeros(count, np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array([value]))
