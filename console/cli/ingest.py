@@ -6,7 +6,9 @@ import io
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import typer
@@ -21,12 +23,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from console.cli.output import screen
 from console.running import broker
+from schemas.keys import Keyring
+from schemas.records import load_records
 from schemas.settings import Settings, load_settings
+from streams.feeds.checkpoint import Skip
 from streams.feeds.feed import Feed, Format, find_feed
-from streams.feeds.ingest import Report
 from streams.feeds.ingest import ingest as send
+from streams.feeds.reasons import EXPLANATIONS
+from streams.feeds.refused import Aside
+from streams.feeds.run import Report
 from streams.feeds.source import STDIN, Source, check_source
+from streams.kafka.deadletters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 
@@ -43,6 +52,10 @@ def ingest(
     record: Annotated[
         str | None, typer.Option(help="Record the lines of ndjson are, for example WebVisit.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Name of the server whose log it is: kea-csv, kea-forensic, nat-map."),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Send everything once more, also what was sent before.")
     ] = False,
@@ -50,25 +63,33 @@ def ingest(
 ) -> None:
     """Turn log files into events on Kafka.
 
-    An interrupted run is resumed by the same command: every line is sent
+    An interrupted run is resumed by the same command: every event is sent
     once. A file that was sent before is not sent again, whatever it is called
     now; one that has grown since is another file, so send logs when they are
-    rotated. Nothing is sent before all files have been checked. Lines that
-    cannot be read are counted by reason, with the numbers of the first ones.
+    rotated. All files are checked first. Records that cannot be read are
+    counted by reason and line, and set aside, sealed, as dead letters.
+
+    Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and
+    kea-forensic (Kea DHCP leases and legal log), cgnat-syslog (port blocks),
+    nat-map (deterministic NAT). Who the customers are: customers-csv.
 
     Example: innsyn ingest --format combined /var/log/nginx/access.log.1
     """
-    feed = find_feed(format_name, record)
+    settings = load_settings()
+    feed = find_feed(format_name, record, realm=settings.realm, server=server)
     # What the type of sys.stdin leaves open: its buffer is a buffered reader.
     stdin = cast(io.BufferedIOBase, sys.stdin.buffer)
     sources = [check_source(name, feed, stdin) for name in dict.fromkeys(files)]
     started = time.monotonic()
-    reports = _send_all(load_settings(), feed, sources, again)
+    reports = _send_all(settings, feed, sources, again)
     seconds = time.monotonic() - started
     if as_json:
         typer.echo(json.dumps(_as_json(feed, reports, seconds), ensure_ascii=False))
-    else:
-        Console().print(_table(feed, reports, seconds))
+        return
+    console = screen()
+    console.print(_table(feed, reports, seconds))
+    if any(report.skipped or report.noticed for report in reports):
+        console.print(_reasons(reports))
 
 
 def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool) -> list[Report]:
@@ -80,6 +101,7 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
         EventProducer(connection) as producer,
         Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars,
     ):
+        aside = _aside(settings, feed, producer)
         for source in sources:
             label = "standard input" if source.name == STDIN else source.name
             bar = bars.add_task(label, total=source.size or None)
@@ -88,14 +110,24 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
                 bars.update(bar, completed=position)
 
             folder = settings.home / "ingest"
-            reports.append(send(source, feed, producer, tail, folder, again=again, progress=show))
+            reports.append(
+                send(source, feed, producer, tail, folder, again=again, aside=aside, progress=show)
+            )
     return reports
+
+
+def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> Aside | None:
+    topic = feed.topic
+    if topic.dead_letter is None:
+        return None
+    keyring = Keyring(settings.keys_folder)
+    letters = DeadLetters(producer, keyring, load_records()["DeadLetter"], {topic.name: topic.dead_letter})
+    return Aside(letters, lambda: datetime.now(UTC))
 
 
 def _as_json(feed: Feed, reports: list[Report], seconds: float) -> dict[str, Any]:
     files = [
-        asdict(report)
-        | {"read": report.read, "skipped": {r: s.model_dump() for r, s in report.skipped.items()}}
+        asdict(report) | {"skipped": _explained(report.skipped), "noticed": _explained(report.noticed)}
         for report in reports
     ]
     return {
@@ -105,6 +137,12 @@ def _as_json(feed: Feed, reports: list[Report], seconds: float) -> dict[str, Any
         "files": files,
         "seconds": round(seconds, 3),
         "per_second": _rate(reports, seconds),
+    }
+
+
+def _explained(skips: Mapping[str, Skip]) -> dict[str, Any]:
+    return {
+        reason: skip.model_dump() | {"explanation": EXPLANATIONS[reason]} for reason, skip in skips.items()
     }
 
 
@@ -118,18 +156,30 @@ def _table(feed: Feed, reports: list[Report], seconds: float) -> Table:
         caption=f"{_rate(reports, seconds):,} events/s over {seconds:.1f} s",
     )
     table.add_column("file")
-    for name in ("read", "sent", "of these now"):
+    for name in ("records", "refused", "events", "of these now"):
         table.add_column(name, justify="right")
-    table.add_column("skipped: reason, lines")
     table.add_column("note")
     for report in reports:
-        skipped = [
-            f"{skip.count:,} {reason}: {', '.join(map(str, skip.lines))}"
-            + (" ..." if skip.count > len(skip.lines) else "")
-            for reason, skip in sorted(report.skipped.items())
-        ]
-        counts = (f"{report.read:,}", f"{report.sent:,}", f"{report.sent_now:,}")
-        table.add_row(report.name, *counts, "\n".join(skipped) or "none", _note(report))
+        refused = sum(skip.count for skip in report.skipped.values())
+        counts = (report.read, refused, report.sent, report.sent_now)
+        table.add_row(report.name, *(f"{count:,}" for count in counts), _note(report))
+    return table
+
+
+def _reasons(reports: list[Report]) -> Table:
+    table = Table(title="refused or odd")
+    several = len(reports) > 1
+    if several:
+        table.add_column("file")
+    table.add_column("reason", no_wrap=True)
+    table.add_column("records", justify="right")
+    table.add_column("lines")
+    table.add_column("what it means")
+    for report in reports:
+        for reason, skip in sorted(report.skipped.items()) + sorted(report.noticed.items()):
+            lines = ", ".join(map(str, skip.lines)) + (" ..." if skip.count > len(skip.lines) else "")
+            told = (reason, f"{skip.count:,}", lines, EXPLANATIONS[reason])
+            table.add_row(*((report.name, *told) if several else told))
     return table
 
 

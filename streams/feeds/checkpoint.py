@@ -16,7 +16,7 @@ _SHOWN_LINES = 5
 
 
 class Skip(BaseModel):
-    """Lines that could not be read for one reason: how many, and the numbers of the first few."""
+    """Records with one reason: how many, and the line numbers of the first few."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,9 +29,11 @@ class Skip(BaseModel):
 
 
 class Checkpoint(BaseModel):
-    """Everything up to line `lines` is settled: sent and acknowledged, or skipped.
+    """Everything up to line `lines`, where a record ends, is settled: sent and acknowledged, or skipped.
 
-    No message of a later line lies before `offsets` (partition to offset) in `topic` of the cluster.
+    `sent` are events, `more` of them are beyond the first of their record; `skipped` are records that cannot be read,
+    `noticed` those that were sent and are odd. No message of a later line lies before `offsets` (partition to
+    offset) in `topic` of the cluster.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +43,9 @@ class Checkpoint(BaseModel):
     offsets: Mapping[int, int]
     lines: int = 0
     sent: int = 0
+    more: int = 0
     skipped: Mapping[str, Skip] = {}
+    noticed: Mapping[str, Skip] = {}
     finished: bool = False
 
 

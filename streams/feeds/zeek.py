@@ -8,11 +8,14 @@ neither answers nor certificates. Text stays as Zeek escaped it (`\\xHH`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.errors import DecodeError
 from streams.feeds.fields import address, milliseconds, port
+from streams.feeds.reader import NO_DATA, Read
+from streams.feeds.record import Record
 
 _USED = frozenset(
     ("ts", "id.orig_h", "id.orig_p", "id.resp_h", "proto", "rtt", "query", "version", "server_name")
@@ -106,3 +109,23 @@ def _connection(row: dict[str, str | None]) -> dict[str, Any]:
         "callee": None,
         "line_id": None,
     }
+
+
+class ZeekReader:
+    """Reads the lines of one log with the header in force."""
+
+    def __init__(self, read: Callable[[str, Header], dict[str, Any]]) -> None:
+        self._read = read
+        self._header = Header()
+
+    def read(self, record: Record) -> Read:
+        """Raises DecodeError as `_connection`."""
+        line = record.text
+        if line.startswith("#"):
+            self._header = read_header(line, self._header)
+            return NO_DATA
+        return Read((self._read(line, self._header),)) if line and not line.isspace() else NO_DATA
+
+    def recall(self, record: Record) -> None:
+        if record.lines and record.lines[0].startswith("#"):
+            self.read(record)

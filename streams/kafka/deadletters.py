@@ -14,14 +14,21 @@ from streams.kafka.producer import EventProducer
 
 # A larger payload stays where it is: the source topic keeps it under its coordinates until its own retention.
 LARGEST_SEALED = 1024 * 1024
+# What sealing adds: nonce and tag.
+SEAL_BYTES = 28
 
 
 @dataclass(frozen=True)
 class DeadMessage:
-    """One message set aside: what the index stores of it, and its bytes."""
+    """One message set aside: what the index stores of it, and its bytes.
+
+    `feed` and `line`: the source it was read from, for what never became a message.
+    """
 
     row: DeadRow
     payload: bytes
+    feed: str | None = None
+    line: int | None = None
 
     def __repr__(self) -> str:
         return f"DeadMessage({self.row!r})"
@@ -53,7 +60,8 @@ class DeadLetters:
         sent = 0
         for message in messages:
             row = message.row
-            coordinates = f"{row.topic}/{row.partition}/{row.offset}".encode()
+            place = f"{row.topic}/{row.partition}/{row.offset}"
+            coordinates = (place if message.feed is None else f"{place}/{message.feed}").encode()
             payload = message.payload if len(message.payload) <= LARGEST_SEALED else b""
             value = {
                 "topic": row.topic,
@@ -63,6 +71,8 @@ class DeadLetters:
                 "schema_key": row.schema_key or None,
                 "sealed_payload": self._keyring.seal(key_name(row.seen_at), payload, coordinates),
                 "first_seen_at": row.seen_at,
+                "feed": message.feed,
+                "line": message.line,
             }
             self._producer.send(self._topics[row.topic], encode(self._record, value), key=coordinates)
             sent += 1

@@ -7,6 +7,7 @@ import io
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.errors import BrokerUnavailable, FeedError
 from streams.feeds import checkpoint as checkpoints
 from streams.feeds.feed import Feed, find_feed
-from streams.feeds.ingest import FEED_HEADER, LINE_HEADER, Report, ingest
+from streams.feeds.ingest import FEED_HEADER, LINE_HEADER, PART_HEADER, ingest
+from streams.feeds.refused import Aside
+from streams.feeds.run import Report
 from streams.feeds.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
@@ -35,7 +38,7 @@ class Killed(Exception):
 @pytest.fixture
 def feed(kafka_bootstrap: str) -> Feed:
     """combined, on a topic of its own with three partitions."""
-    return on_new_topic(kafka_bootstrap)
+    return on_new_topic(kafka_bootstrap, find_feed("combined"))
 
 
 @pytest.fixture
@@ -46,13 +49,16 @@ def source(tmp_path: Path, feed: Feed) -> Source:
     return check_source(str(file), feed, io.BytesIO())
 
 
-def on_new_topic(bootstrap: str) -> Feed:
-    found = find_feed("combined")
+def new_topic(bootstrap: str, partitions: int) -> str:
     name = f"test.ingest.{uuid.uuid4().hex}"
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for future in admin.create_topics([NewTopic(name, 3, 1)]).values():
+    for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
         future.result(30)
-    return Feed(found.format, found.record, found.topic.model_copy(update={"name": name}), found.reader)
+    return name
+
+
+def on_new_topic(bootstrap: str, feed: Feed) -> Feed:
+    return replace(feed, topic=feed.topic.model_copy(update={"name": new_topic(bootstrap, 3)}))
 
 
 def log_line(number: int) -> str:
@@ -85,14 +91,21 @@ class MortalProducer(EventProducer):
 
 
 def run(
-    bootstrap: str, feed: Feed, source: Source, folder: Path, *, again: bool = False, die_after: int = 10_000
+    bootstrap: str,
+    feed: Feed,
+    source: Source,
+    folder: Path,
+    *,
+    again: bool = False,
+    die_after: int = 10_000,
+    aside: Aside | None = None,
 ) -> Report:
     """One `innsyn ingest`; the process ends after `die_after` sends."""
     connection = Connection(bootstrap)
     producer = MortalProducer(connection)
     producer.life = die_after
     with Tail(connection, feed.topic.name) as tail, producer:
-        return ingest(source, feed, producer, tail, folder, again=again, batch_lines=300)
+        return ingest(source, feed, producer, tail, folder, again=again, batch_lines=300, aside=aside)
 
 
 def lines_in_topic(bootstrap: str, feed: Feed) -> Counter[int]:
@@ -212,3 +225,35 @@ def test_a_missing_broker_and_a_missing_topic_say_so(kafka_bootstrap: str, nowhe
         Tail(Connection(kafka_bootstrap), "test.nowhere")
     with pytest.raises(BrokerUnavailable, match="does not answer while looking for topics"):
         Tail(nowhere, "web.visits", timeout_seconds=0.5)
+
+
+def session(number: int) -> str:
+    """A record of nine lines with two events; every 40th is refused."""
+    prefix = "2001:db8::/200" if number % 40 == 0 else f"2001:db8:{number:x}::/56"
+    attributes = (
+        "Acct-Status-Type = Start", f'User-Name = "nk{number}"', f'Acct-Session-Id = "{number:08X}"',
+        "NAS-IP-Address = 192.0.2.1", f"Framed-IP-Address = 198.18.{number // 250}.{number % 250}",
+        f"Delegated-IPv6-Prefix = {prefix}", f"Framed-IPv6-Prefix = 2001:db8:ffff:{number:x}::/64",
+    )  # fmt: skip
+    return "\n\t".join(("Mon Mar  2 09:00:00 2026", *attributes)) + "\n\n"
+
+
+SESSIONS = range(1, 401)
+
+
+def test_records_of_several_lines_and_events_survive_kills(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """Killed between the two events of a record too: both are there once."""
+    feed = on_new_topic(kafka_bootstrap, find_feed("radius-detail"))
+    file = tmp_path / "detail.gz"
+    file.write_bytes(gzip.compress("".join(map(session, SESSIONS)).encode()))
+    source = check_source(str(file), feed, io.BytesIO())
+    for after in (101, 1, 350):
+        with pytest.raises(Killed):
+            run(kafka_bootstrap, feed, source, tmp_path / "ingest", die_after=after)
+    report = run(kafka_bootstrap, feed, source, tmp_path / "ingest")
+    assert (report.read, report.sent, report.skipped["bad_prefix"].count) == (400, 780, 10)
+    with Tail(Connection(kafka_bootstrap), feed.topic.name) as tail:
+        found = map(dict, tail.headers(tail.start_offsets(), tail.end_offsets()))
+        places = Counter((int(item[LINE_HEADER] or 0), int(item.get(PART_HEADER) or 0)) for item in found)
+    lines = [9 * (number - 1) + 1 for number in SESSIONS if number % 40]
+    assert places == Counter((line, part) for line in lines for part in (0, 1))

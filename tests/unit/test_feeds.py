@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.running import broker
-from schemas.codec import decode
 from schemas.errors import BrokerUnavailable, DecodeError, FeedError
 from schemas.records import EXAMPLES_FOLDER, load_examples
 from schemas.settings import Settings
@@ -22,9 +21,11 @@ from schemas.topics import load_topics
 from streams.feeds import checkpoint as checkpoints
 from streams.feeds.checkpoint import Checkpoint, Skip
 from streams.feeds.feed import Feed, Format, find_feed
-from streams.feeds.ingest import read_line
+from streams.feeds.ingest import read_record
+from streams.feeds.record import Record
 from streams.feeds.source import Source, check_source
 from streams.feeds.user_agent import families
+from tests.support.feeds import outcomes
 
 TAGGED = sorted(topic.record for topic in load_topics().values() if topic.tagged)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0"
@@ -42,16 +43,17 @@ def visit(
 def events(feed: Feed, *lines: str) -> list[dict[str, Any] | str | None]:
     """What one source of these lines gives: per line the event as it comes out of its message, None, or the
     reason why it cannot be read."""
-    read = feed.reader()
-    out: list[dict[str, Any] | str | None] = []
-    for line in lines:
-        try:
-            message = read_line(read, feed, line)
-        except DecodeError as error:
-            out.append(error.reason)
-        else:
-            out.append(message and decode(feed.record, message[0]))
+    out: list[dict[str, Any] | str | None] = [None] * len(lines)
+    for line, outcome in outcomes(feed, *lines):
+        out[line - 1] = outcome if isinstance(outcome, str) else outcome[0]
     return out
+
+
+def message(feed: Feed, line: str | None) -> tuple[bytes, bytes | None]:
+    """The one message of a line, with its key."""
+    lines = None if line is None else (line,)
+    (found,) = read_record(feed.reader(), feed, Record(1, 1, lines))[0]
+    return found
 
 
 def event(feed: Feed, *lines: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def test_a_visit_keeps_what_the_record_names_and_no_more() -> None:
         "cookie_id": None,
         "cookie_consent": "unknown",
     }
-    assert b"kari" not in (read_line(COMBINED.reader(), COMBINED, line) or (b"kari",))[0]
+    assert b"kari" not in message(COMBINED, line)[0]
 
 
 @pytest.mark.parametrize(
@@ -294,13 +296,12 @@ def test_every_format_has_a_topic_of_its_record() -> None:
     """The topic is found through the record."""
     found = {name: find_feed(name, "Invoice" if name == Format.NDJSON else None).topic for name in Format}
     assert [topic.name for topic in found.values()] == [
-        "web.visits", "network.traffic", "network.traffic", "billing.invoices"
+        "web.visits", "network.traffic", "network.traffic", *["network.assignments"] * 5, "crm.customers",
+        "billing.invoices",
     ]  # fmt: skip
     example = json.loads((EXAMPLES_FOLDER / "invoice/direct-debit.json").read_text("utf-8"))
     feed = find_feed("ndjson", "Invoice")
-    message = read_line(feed.reader(), feed, json.dumps(example))
-    assert message is not None
-    assert message[1] == example["customer_number"].encode()
+    assert message(feed, json.dumps(example))[1] == example["customer_number"].encode()
 
 
 def test_a_source_is_known_by_its_content(tmp_path: Path) -> None:
@@ -332,7 +333,7 @@ def test_lines_are_cut_at_line_feeds_alone(tmp_path: Path) -> None:
     pages = [event(COMBINED, line)["page"] for line in texts if line]
     assert pages == ["/\x0b\x85å", r"/\xe5", "/"]
     with pytest.raises(DecodeError, match="too_long"):
-        read_line(COMBINED.reader(), COMBINED, None)
+        message(COMBINED, None)
 
 
 def test_standard_input_can_be_compressed_and_has_no_identity() -> None:

@@ -1,0 +1,99 @@
+"""AddressAssignment from whatever network log: what they have in common."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import Any, Literal
+
+from schemas.errors import DecodeError, InvalidIdentifier
+from schemas.tokens import IdentifierKind, canonical
+
+Kind = Literal["start", "interim", "stop", "on", "off", "alloc", "release"]
+Source = Literal["radius", "dhcp", "cgnat", "nat_map"]
+
+_MAC = re.compile(
+    r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+    # Twelve digits alone may be a phone number (ITU-T E.164): one letter must say that it is hexadecimal.
+    r"|(?=\d*[A-Fa-f])[0-9A-Fa-f]{12}",
+    re.ASCII,
+)
+_SECONDS = re.compile(r"-?\d{1,10}", re.ASCII)
+_BLANK: dict[str, Any] = dict.fromkeys(
+    (
+        "address",
+        "delegated_prefix",
+        "port_from",
+        "port_to",
+        "customer_number",
+        "username",
+        "mac",
+        "line_id",
+        "client_id",
+        "inside_address",
+        "session_seconds",
+        "lease_seconds",
+        "interim_seconds",
+    )
+) | {"purpose": "operations"}
+
+
+def assignment(
+    kind: Kind, source: Source, *, nas: str, session_id: str, occurred_at: int, **known: object
+) -> dict[str, Any]:
+    """The event; times in milliseconds since 1970. What is not among `known` is null."""
+    return {
+        **_BLANK,
+        "kind": kind,
+        "source": source,
+        "nas": nas,
+        "session_id": session_id,
+        "occurred_at": occurred_at,
+        **known,
+    }
+
+
+@lru_cache(maxsize=100_000)
+def prefix(text: str) -> str:
+    """An IPv6 network in CIDR form without host bits. Raises DecodeError bad_prefix."""
+    try:
+        if "/" not in text:
+            raise ValueError("a prefix says its length")
+        return str(ipaddress.IPv6Network(text, strict=False))
+    except ValueError:
+        raise DecodeError("bad_prefix") from None
+
+
+@lru_cache(maxsize=100_000)
+def hardware_address(text: str) -> str | None:
+    """`02:00:5e:10:00:01`, None for what is no hardware address: the field also carries phone numbers."""
+    if not _MAC.fullmatch(text):
+        return None
+    digits = canonical(IdentifierKind.MAC, text)
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+@lru_cache(maxsize=100_000)
+def username(text: str, realm: str | None) -> str | None:
+    """The name before the realm (RFC 7542), None if there is none. `realm`: the one that is ours, None: any.
+
+    Raises DecodeError foreign_realm.
+    """
+    name, _, given = text.partition("@")
+    if realm is not None and given and given.casefold() != realm.casefold():
+        raise DecodeError("foreign_realm")
+    try:
+        canonical(IdentifierKind.USERNAME, name)
+    except InvalidIdentifier:
+        return None
+    return name.strip()
+
+
+def seconds(text: str) -> int:
+    """Raises DecodeError: bad_number, end_before_start for a negative one."""
+    if not _SECONDS.fullmatch(text):
+        raise DecodeError("bad_number")
+    if text.startswith("-"):
+        raise DecodeError("end_before_start")
+    return int(text)

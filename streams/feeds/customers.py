@@ -1,0 +1,112 @@
+"""A list of customers, as the customer register exports it, to CustomerDetails.
+
+    customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end
+
+and optionally gender, birth_date, line_id, merged_into, updated_at. The details hold from the start of the contract.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from schemas.errors import DecodeError, InvalidIdentifier
+from schemas.tokens import IdentifierKind, canonical
+from streams.feeds import times
+from streams.feeds.holders import FOREVER
+from streams.feeds.reader import NO_DATA, Read, RememberingReader
+from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
+from streams.feeds.record import Record
+from streams.feeds.table import Table, quoted
+
+_COLUMNS = (
+    "customer_number", "username", "name", "fodselsnummer", "phone", "email", "address",
+    "contract_start", "contract_end",
+)  # fmt: skip
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+
+_Period = tuple[str, int, int]
+
+
+class CustomersReader(RememberingReader):
+    """Reads the rows of one list."""
+
+    def __init__(self) -> None:
+        self._table = Table(_COLUMNS, quoted)
+        self._customers: dict[str, list[_Period]] = {}
+        self._users: dict[str, list[_Period]] = {}
+
+    def read(self, record: Record) -> Read:
+        """Raises DecodeError: no_header, column_count, bad_quotes, missing_value, bad_time, end_before_start,
+        bad_fodselsnummer, bad_phone, bad_email, bad_birth_date."""
+        found = self._table.row(record)
+        if found is None:
+            return NO_DATA
+        row = {name: value.strip() for name, value in found.items()}
+        event = _details(row)
+        return Read((event,), TWO_HOLDERS if self._second_holder(event, row["contract_end"]) else None)
+
+    def _second_holder(self, event: Mapping[str, Any], contract_end: str) -> bool:
+        """One user name of two customers, or one customer with two user names, at the same time."""
+        if event["username"] is None:
+            return False
+        customer, user = event["customer_number"].casefold(), event["username"].casefold()
+        since = event["updated_at"] if event["valid_from"] is None else event["valid_from"]
+        until = times.day_or_time(contract_end) if contract_end else FOREVER
+        return any(
+            [
+                _contradicts(self._customers, user, (customer, since, until)),
+                _contradicts(self._users, customer, (user, since, until)),
+            ]
+        )
+
+
+def _contradicts(known: dict[str, list[_Period]], key: str, mine: _Period) -> bool:
+    periods = known.setdefault(key, [])
+    found = any(other != mine[0] and since < mine[2] and mine[1] < until for other, since, until in periods)
+    periods.append(mine)
+    return found
+
+
+def _details(row: Mapping[str, str]) -> dict[str, Any]:
+    if not row["customer_number"] or not row["name"]:
+        raise DecodeError("missing_value")
+    start = times.day_or_time(row["contract_start"]) if row["contract_start"] else None
+    if row["contract_end"] and times.day_or_time(row["contract_end"]) < (start or -FOREVER):
+        raise DecodeError(END_BEFORE_START)
+    updated = times.day_or_time(row["updated_at"]) if row.get("updated_at") else start
+    if updated is None:
+        raise DecodeError("missing_value")
+    if row["email"] and not _EMAIL.fullmatch(row["email"]):
+        raise DecodeError("bad_email")
+    return {
+        "customer_number": row["customer_number"],
+        "name": row["name"],
+        "fodselsnummer": _identifier(IdentifierKind.FODSELSNUMMER, row["fodselsnummer"]),
+        "birth_date": _birth_date(row.get("birth_date", "")),
+        "gender": row.get("gender") or None,
+        "email": row["email"] or None,
+        "phone": _identifier(IdentifierKind.PHONE, row["phone"]),
+        "username": row["username"] or None,
+        "address": row["address"] or None,
+        "line_id": row.get("line_id") or None,
+        "merged_into": row.get("merged_into") or None,
+        "valid_from": start,
+        "updated_at": updated,
+    }
+
+
+def _identifier(kind: IdentifierKind, text: str) -> str | None:
+    try:
+        return canonical(kind, text) if text else None
+    except InvalidIdentifier:
+        raise DecodeError(f"bad_{kind}") from None
+
+
+def _birth_date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise DecodeError("bad_birth_date") from None

@@ -1,0 +1,240 @@
+"""RADIUS accounting as FreeRADIUS writes it to `detail` files, to AddressAssignment.
+
+A record is a date, then one attribute to a line, indented, then a blank line. Accounting comes by UDP with retries,
+so records come twice and out of order (RFC 2866, section 2); that is settled later, by session, status and event
+time. Event time is Event-Timestamp (RFC 2869, section 5.3), else arrival less Acct-Delay-Time (RFC 2866, 5.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from schemas.errors import DecodeError
+from streams.feeds import times
+from streams.feeds.assignment import Kind, assignment, hardware_address, prefix, seconds, username
+from streams.feeds.fields import address
+from streams.feeds.holders import Holders
+from streams.feeds.reader import NO_DATA, Event, Read, RememberingReader
+from streams.feeds.reasons import TRUNCATED, TWO_HOLDERS
+from streams.feeds.record import LONGEST_RECORD, Numbered, Record
+
+_ATTRIBUTE = re.compile(
+    r'[ \t]+([A-Za-z0-9][\w.:-]*) [:+]?= ?(?:"((?:[^"\\]|\\.)*+)"|([^"\s].*?)?)[ \t]*',
+    re.ASCII,
+)
+_ESCAPE = re.compile(r"\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+_KINDS: Mapping[str, Kind] = {
+    "Start": "start", "1": "start",
+    "Stop": "stop", "2": "stop",
+    "Interim-Update": "interim", "Alive": "interim", "3": "interim",
+    "Accounting-On": "on", "7": "on",
+    "Accounting-Off": "off", "8": "off",
+}  # fmt: skip
+# Of tunnels (RFC 2867) and of modems: no address is given or taken.
+_ELSEWHERE = frozenset(
+    (
+        *("Modem-Start", "Modem-Stop", "Cancel", "Tunnel-Start", "Tunnel-Stop", "Tunnel-Reject"),
+        *("Tunnel-Link-Start", "Tunnel-Link-Stop", "Tunnel-Link-Reject"),
+        *("4", "5", "6", "9", "10", "11", "12", "13", "14"),
+    )
+)
+_SERVERS = ("NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier")
+_CIRCUITS = ("NAS-Port-Id", "Agent-Circuit-Id", "ADSL-Agent-Circuit-Id")
+_PREFIXES = ("Delegated-IPv6-Prefix", "Framed-IPv6-Prefix")
+_IPV6 = frozenset((*_PREFIXES, "Framed-IPv6-Address"))
+
+Attributes = Mapping[str, str]
+
+
+def records(lines: Numbered) -> Iterator[Record]:
+    """A blank line, the next date or the end of the source ends a record. A cut one is its own, at its own line."""
+    held: list[str] = []
+    first = last = length = 0
+    long = False
+    for number, line in lines:
+        # Nearly every line, so first and fast.
+        if (
+            length
+            and not long
+            and line
+            and line[0] == "\t"
+            and length < LONGEST_RECORD
+            and not line.isspace()
+        ):
+            length += 1
+            held.append(line)
+            last = number
+            continue
+        blank = line is not None and (not line or line.isspace())
+        if length and (blank or (line is not None and line[0] not in " \t" and times.ctime_like(line))):
+            yield Record(first, number if blank else number - 1, None if long else held)
+            held, length, long = [], 0, False
+        if blank:
+            continue
+        if not length:
+            first = number
+        length += 1
+        long = long or line is None or length > LONGEST_RECORD
+        if line is not None and not long:
+            held.append(line)
+        last = number
+    if length:
+        yield Record(first, last, None if long else held, open=True)
+
+
+class RadiusReader(RememberingReader):
+    """Reads the records of one source. `realm`: ours, None: any."""
+
+    def __init__(self, realm: str | None) -> None:
+        self._realm = realm
+        # A lost Stop is normal (RFC 2866 knows no other end): only what is reported later shows a second holder.
+        self._holders = Holders(kept=8, gapless=True)
+
+    def read(self, record: Record) -> Read:
+        """An event for each address: address and prefix number n are in one.
+
+        Raises DecodeError: not_radius_detail, truncated, bad_attribute, missing_attribute, bad_status, bad_time,
+        bad_address, bad_prefix, bad_number, end_before_start, foreign_realm.
+        """
+        header, found = _attributes(record)
+        values = dict(found)
+        status = values.get("Acct-Status-Type", "")
+        kind = _KINDS.get(status)
+        if kind is None:
+            if status in _ELSEWHERE:
+                return NO_DATA
+            raise DecodeError("bad_status" if status else "missing_attribute")
+        common = self._common(kind, values, header)
+        if kind in ("on", "off"):
+            return Read((assignment(kind, "radius", **common),))
+        common |= _line(values, common["nas"]) | {
+            "username": username(values.get("User-Name", ""), self._realm)
+        }
+        events = [
+            assignment(kind, "radius", **common, address=one, delegated_prefix=network)
+            for one, network in _given(values, found)
+        ]
+        conflicts = [self._conflict(event) for event in events]
+        return Read(events, TWO_HOLDERS if any(conflicts) else None)
+
+    def _common(self, kind: Kind, values: Attributes, header: str) -> dict[str, Any]:
+        name, server = next(((name, values[name]) for name in _SERVERS if values.get(name)), ("", ""))
+        session = values.get("Acct-Session-Id")
+        if kind in ("on", "off"):
+            # It belongs to no session, and some servers leave the number out.
+            session = session or f"accounting-{kind}"
+        if not server or not session:
+            raise DecodeError("missing_attribute")
+        return {
+            "nas": server if name == "NAS-Identifier" else address(server),
+            "session_id": session,
+            "occurred_at": _event_time(values, header),
+        }
+
+    def _conflict(self, event: Event) -> bool:
+        holder = event["username"] or event["mac"]
+        if holder is None:
+            return False
+        at, session = event["occurred_at"], f"{event['nas']}\0{event['session_id']}"
+        since = at - 1000 * (event["session_seconds"] or 0)
+        found = False
+        for key in (event["address"], event["delegated_prefix"]):
+            if key is not None:
+                found |= self._holders.seen(key, holder, session, since, at)
+                if event["kind"] == "stop":
+                    self._holders.ended(key, session, at)
+        return found
+
+
+def _attributes(record: Record) -> tuple[str, list[tuple[str, str]]]:
+    """The date, and the attributes in order."""
+    header, *lines = record.lines or ("",)
+    if not times.ctime_like(header):
+        # A file that was cut at its start begins within a record.
+        raise DecodeError(TRUNCATED if _ATTRIBUTE.fullmatch(header) else "not_radius_detail")
+    if not lines:
+        raise DecodeError(TRUNCATED)
+    found = []
+    for line in lines:
+        name, _, value = line.partition(" = ")
+        # Nearly every line is one of these two; the pattern takes ten times as long.
+        if line[0] != "\t" or " " in name or "\\" in value or not value:
+            found.append(_attribute(line))
+        elif '"' not in value:
+            found.append((name[1:], value.rstrip()))
+        elif value[0] == value[-1] == '"' and value.count('"') == 2:
+            found.append((name[1:], value[1:-1]))
+        else:
+            found.append(_attribute(line))
+    return header, found
+
+
+def _attribute(line: str) -> tuple[str, str]:
+    found = _ATTRIBUTE.fullmatch(line)
+    if found is None:
+        raise DecodeError("bad_attribute")
+    name, quoted, plain = found.groups()
+    return str(name), _unescaped(quoted) if quoted else plain or ""
+
+
+def _unescaped(text: str) -> str:
+    if "\\" not in text:
+        return text
+
+    def character(found: re.Match[str]) -> str:
+        octal, hexadecimal, plain = found.groups()
+        if plain:
+            return _ESCAPED.get(str(plain), str(plain))
+        return chr(int(octal, 8) & 0xFF) if octal else chr(int(hexadecimal, 16))
+
+    return _ESCAPE.sub(character, text)
+
+
+def _event_time(values: Attributes, header: str) -> int:
+    if stamp := values.get("Event-Timestamp"):
+        return times.timestamp(stamp)
+    arrival = times.timestamp(stamp) if (stamp := values.get("Timestamp")) else times.ctime(header)
+    return arrival - 1000 * (_number(values, "Acct-Delay-Time") or 0)
+
+
+def _number(values: Attributes, name: str) -> int | None:
+    text = values.get(name)
+    return seconds(text) if text else None
+
+
+def _line(values: Attributes, nas: str) -> dict[str, Any]:
+    """What is known of the line and its session, apart from whose it is."""
+    circuit = next((values[name] for name in _CIRCUITS if values.get(name)), None)
+    port = values.get("NAS-Port")
+    return {
+        "line_id": _printable(circuit) if circuit else f"{nas}/{port}" if port else None,
+        "mac": hardware_address(values.get("Calling-Station-Id", "")),
+        "session_seconds": _number(values, "Acct-Session-Time"),
+        "interim_seconds": _number(values, "Acct-Interim-Interval"),
+    }
+
+
+def _printable(text: str) -> str:
+    """Attributes of bytes are written in hexadecimal; a circuit id (RFC 4679) is mostly text."""
+    if text.startswith("0x"):
+        try:
+            decoded = bytes.fromhex(text[2:]).decode("ascii")
+        except ValueError:
+            return text
+        return decoded if decoded.isprintable() and decoded else text
+    return text
+
+
+def _given(values: Attributes, found: list[tuple[str, str]]) -> Sequence[tuple[str | None, str | None]]:
+    """(address, prefix): all addresses, then the prefixes that are left. IPv6 ones may come several times
+    (RFC 6911, RFC 4818)."""
+    addresses = [address(text)] if (text := values.get("Framed-IP-Address")) else []
+    if values.keys().isdisjoint(_IPV6):
+        return [(addresses[0] if addresses else None, None)]
+    addresses += [address(text) for name, text in found if name == "Framed-IPv6-Address"]
+    networks = [prefix(text) for wanted in _PREFIXES for name, text in found if name == wanted]
+    return list(zip_longest(dict.fromkeys(addresses), dict.fromkeys(networks)))

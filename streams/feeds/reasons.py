@@ -1,0 +1,69 @@
+"""Why a record of a feed could not be read, or what is odd about it: every reason in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TOO_LONG = "too_long"
+TRUNCATED = "truncated"
+TWO_HOLDERS = "two_holders"
+END_BEFORE_START = "end_before_start"
+
+EXPLANATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "bad_address": "An address is not an IPv4 or IPv6 address.",
+        "bad_attribute": "A line of the record is not `Name = value`.",
+        "bad_birth_date": "The date of birth is no date.",
+        "bad_bytes": "A field of bytes is not base64.",
+        "bad_email": "The e-mail address is not one.",
+        "bad_fodselsnummer": "The fødselsnummer has not eleven digits.",
+        "bad_number": "A number is missing, negative, too large or not a number.",
+        "bad_phone": "The phone number is not one.",
+        "bad_prefix": "A prefix is not an IPv6 network of at most 128 bits.",
+        "bad_quotes": "A quoted field is not closed.",
+        "bad_state": "The lease has a state that Kea does not write.",
+        "bad_status": "Acct-Status-Type is none of accounting (RFC 2866, section 5.1).",
+        "bad_time": "A time is missing, is in no calendar, names no known zone, or its clock was not set.",
+        "column_count": "The line has not as many columns as the header.",
+        END_BEFORE_START: "The end lies before the start, or the last port before the first.",
+        "foreign_realm": "The user name belongs to another realm than INNSYN_REALM.",
+        "map_too_small": "The outside addresses have too few port blocks for the inside ones.",
+        "missing_attribute": "The session, the status or the server that reports is not named.",
+        "missing_value": "A column that must be filled is empty.",
+        "no_header": "No header line that names the columns came before.",
+        "no_year": "The time has no year: let syslog write ISO 8601 times (RFC 5424).",
+        "not_a_port_block": "The line is about a port block, but does not say which one was given to whom.",
+        "not_an_object": "The line is JSON, but not an object.",
+        "not_combined": "The line is not in Combined Log Format.",
+        "not_forensic": "The line is not one of Kea's forensic log.",
+        "not_in_schema": "A field is missing, unknown, or has another type than the record's.",
+        "not_json": "The line is not JSON.",
+        "not_radius_detail": "The record does not start with a date and have attributes below it.",
+        "not_syslog": "The line does not start with a time, as syslog writes it.",
+        "other_log": "The header says that this is another log.",
+        TOO_LONG: "A line has more than 1 MiB, or a record more than 1,000 lines.",
+        TRUNCATED: "The source ends, or the record begins, in the middle: the rest is not there.",
+        TWO_HOLDERS: "Somebody else holds the same at the same time; both were sent, neither is chosen.",
+        "unknown_lease": "A lease is deleted that this feed has not shown, so it is not known whose.",
+    }
+)
+
+# Not what the format looks like at all. Any other reason shows that the format is the right one.
+FOREIGN = frozenset(
+    (
+        "bad_quotes",
+        "column_count",
+        "no_header",
+        "not_an_object",
+        "not_combined",
+        "not_forensic",
+        "not_in_schema",
+        "not_json",
+        "not_radius_detail",
+        "not_syslog",
+        "other_log",
+        TOO_LONG,
+        TRUNCATED,
+    )
+)

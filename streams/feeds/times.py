@@ -1,0 +1,113 @@
+"""The spellings of times in network logs, as milliseconds since 1970. All raise DecodeError bad_time.
+
+A time without zone is refused: an hour off gives an address to somebody else. So is one before 2000, which a clock
+that was never set shows.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+from schemas.errors import DecodeError
+
+_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+# Only names that mean one thing: CST, IST or BST are several zones.
+_ZONES = {
+    "UTC": 0,
+    "GMT": 0,
+    "Z": 0,
+    "WET": 0,
+    "WEST": 1,
+    "CET": 1,
+    "CEST": 2,
+    "MEZ": 1,
+    "MESZ": 2,
+    "EET": 2,
+    "EEST": 3,
+}
+_OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)?", re.ASCII)
+_CLOCK = r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.\d{1,9})?"
+_SPELLED = re.compile(
+    rf"(?:[A-Z][a-z]{{2}},? )?([A-Z][a-z]{{2}}) +(\d{{1,2}}),? +(\d{{4}}) +{_CLOCK} *(\S+)", re.ASCII
+)
+_CTIME = re.compile(rf"[A-Z][a-z]{{2}} ([A-Z][a-z]{{2}}) +(\d{{1,2}}) {_CLOCK} (\d{{4}})", re.ASCII)
+_ISO = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)[T ]{_CLOCK} ?(\S+)", re.ASCII)
+_EPOCH = re.compile(r"\d{1,11}", re.ASCII)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EARLIEST = 946_684_800
+_LATEST = 4_102_444_800
+
+
+def ctime_like(line: str) -> bool:
+    return _CTIME.fullmatch(line) is not None
+
+
+@lru_cache(maxsize=20_000)
+def ctime(text: str) -> int:
+    """`Sun May 17 10:00:00 2015`, which is UTC here: the form has no zone."""
+    found = _CTIME.fullmatch(text)
+    if found is None:
+        raise DecodeError("bad_time")
+    month, day, hour, minute, second, year = found.groups()
+    return _checked(_day(int(year), _MONTHS.get(month, 0), int(day)) + _seconds(hour, minute, second))
+
+
+@lru_cache(maxsize=20_000)
+def timestamp(text: str) -> int:
+    """`May 17 2015 10:00:00 UTC`, ISO 8601 with zone (a space for the T too), or seconds since 1970."""
+    if _EPOCH.fullmatch(text):
+        return _checked(int(text))
+    if found := _SPELLED.fullmatch(text):
+        month, day, year, hour, minute, second, zone = found.groups()
+        start = _day(int(year), _MONTHS.get(month, 0), int(day))
+    elif found := _ISO.fullmatch(text):
+        year, month, day, hour, minute, second, zone = found.groups()
+        start = _day(int(year), int(month), int(day))
+    else:
+        raise DecodeError("bad_time")
+    return _checked(start + _seconds(hour, minute, second) - _offset(zone))
+
+
+def day_or_time(text: str) -> int:
+    """A calendar day, meaning its midnight in UTC, or ISO 8601 with zone. Any year."""
+    try:
+        # The short forms of ISO 8601 that Python also takes are easily something else, such as 20150517.
+        if len(text) == 10 and text[4] == text[7] == "-":
+            moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        else:
+            moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or len(text) < 10:
+            raise DecodeError("bad_time")
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise DecodeError("bad_time") from None
+
+
+def _day(year: int, month: int, day: int) -> int:
+    try:
+        return (date(year, month, day).toordinal() - _EPOCH_DAY) * 86_400
+    except ValueError:
+        raise DecodeError("bad_time") from None
+
+
+def _seconds(hour: str, minute: str, second: str) -> int:
+    return int(hour) * 3600 + int(minute) * 60 + int(second)
+
+
+def _offset(zone: str) -> int:
+    if (hours := _ZONES.get(zone)) is not None:
+        return hours * 3600
+    found = _OFFSET.fullmatch(zone)
+    if found is None:
+        raise DecodeError("bad_time")
+    sign, hour, minute = found.groups("0")
+    return (-1 if sign == "-" else 1) * (int(hour) * 3600 + int(minute) * 60)
+
+
+def _checked(seconds: int) -> int:
+    if not _EARLIEST <= seconds < _LATEST:
+        raise DecodeError("bad_time")
+    return seconds * 1000
