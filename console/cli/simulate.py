@@ -39,6 +39,10 @@ def simulate(
         str | None,
         typer.Option(metavar="TIME", help=f"First moment; default {DEFAULT_START:%Y-%m-%dT%H:%MZ}."),
     ] = None,
+    faults: Annotated[
+        bool,
+        typer.Option(help="Network reports get lost, come twice, late and out of order, as they really do."),
+    ] = True,
     topic: Annotated[
         list[str] | None, typer.Option(help="Only this topic; repeatable. Its events stay the same.")
     ] = None,
@@ -56,7 +60,7 @@ def simulate(
     Example: innsyn simulate --customers 200 --days 30 --seed 1
     """
     given = moment(start, "--start")
-    plan = Plan(customers, days, seed, datetime.fromisoformat(given) if given else DEFAULT_START)
+    plan = Plan(customers, days, seed, datetime.fromisoformat(given) if given else DEFAULT_START, faults)
     items = events(plan, topic or ())
     begun = time.monotonic()
     counts = _to_file(plan, items, out) if out is not None else _to_kafka(plan, items, rate)

@@ -58,8 +58,8 @@ def _bill(rng: random.Random, customer: Customer, number: int, at: datetime) -> 
         "lines": lines,
         "due_date": at.date() + timedelta(days=14),
         "name": customer.holder.name,
-        "email": customer.email if rng.random() < 0.9 else None,
-        "phone": customer.phone if rng.random() < 0.5 else None,
+        "email": customer.email_at(at) if rng.random() < 0.9 else None,
+        "phone": customer.phone_at(at) if rng.random() < 0.5 else None,
         "issued_at": at,
     }
     yield event(INVOICES, at, value, (customer.number,))

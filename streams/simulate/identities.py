@@ -2,7 +2,8 @@
 
 Fødselsnummer carry the month plus 80, as the synthetic ones of the national test register do, with correct check
 digits; bank accounts have an invented registry number; addresses come out of ranges set aside for documentation
-(RFC 5737, RFC 3849) and benchmarks (RFC 2544); hardware addresses are locally administered (IEEE 802).
+(RFC 5737, RFC 3849), benchmarks (RFC 2544) and use behind translators (RFC 6598); hardware addresses are locally
+administered (IEEE 802).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 REGISTRY_NUMBER = "9999"
 SUBSCRIBER_POOLS = ("192.0.2", "203.0.113", *(f"198.18.{third}" for third in range(256)))
@@ -121,9 +122,14 @@ def shared_blocks() -> Iterator[tuple[str, int]]:
 
 
 def delegated_prefix(line: int) -> str:
-    """The /56 of a line out of 2001:db8::/32; lines count from 0."""
+    """The /56, or for some lines /60, of a line out of 2001:db8::/32; lines count from 0."""
     network = (0x20010DB8 << 96) + ((line + 256) << 72)
-    return str(IPv6Network((network, 56)))
+    return str(IPv6Network((network, 60 if line % 8 == 5 else 56)))
+
+
+def inside_address(line: int) -> str:
+    """The address of a line behind the translator (RFC 6598)."""
+    return str(IPv4Address("100.64.0.0") + line + 1)
 
 
 def device_address(prefix: str, device: int) -> str:

@@ -1,4 +1,4 @@
-"""What the network reports: assignments of addresses, look-ups, handshakes, flows, calls and text messages."""
+"""What the network carries: look-ups, handshakes, flows, calls and text messages, and from where."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from streams.simulate.identities import PORT_BLOCK, foreign_address, server_address
-from streams.simulate.leases import SHARED_NAS, Lease
-from streams.simulate.plan import Burst, SimEvent, event, in_time_order, moments
+from streams.simulate.leases import Lease
+from streams.simulate.plan import SimEvent, event, in_time_order, moments
 from streams.simulate.world import Customer, World
 
-ASSIGNMENTS, TRAFFIC = "network.assignments", "network.traffic"
+TRAFFIC = "network.traffic"
 SESSIONS_PER_DAY = 4.0  # Of traffic, for each customer.
 RESOLVER = "198.19.255.53"
 SERVICES = tuple(
@@ -32,7 +32,6 @@ SERVICES = tuple(
         "butikk",
     )
 )
-INTERIM = timedelta(days=1)
 
 
 def source(
@@ -50,74 +49,6 @@ def source(
     if rng.random() < 0.3:
         return rng.choice(lease.device_addresses), None, lease
     return lease.address, 32_768 + int(rng.random() * 28_000), lease
-
-
-def assignments(world: World) -> Iterator[SimEvent]:
-    """Start, daily interim and stop of every lease; blocks are allocated and released; a server restarts."""
-    return in_time_order(_assignment_bursts(world))
-
-
-def _assignment_bursts(world: World) -> Iterator[Burst]:
-    restart = world.restart
-    restarted = False
-    for lease in world.leases.leases:
-        if not restarted and lease.begin > restart.at:
-            restarted = True
-            yield restart.at, [_restart(world)]
-        yield lease.begin, _lease_events(world, lease)
-    if not restarted:
-        yield restart.at, [_restart(world)]
-
-
-def _restart(world: World) -> SimEvent:
-    nothing = dict.fromkeys(
-        ("address", "delegated_prefix", "port_from", "port_to", "customer_number", "username", "mac", "line_id",
-         "session_seconds")
-    )  # fmt: skip
-    nas, at = world.restart.nas, world.restart.at
-    more = {"kind": "on", "session_id": f"{nas}-on", "nas": nas, "purpose": "operations", "occurred_at": at}
-    return event(ASSIGNMENTS, at, nothing | more)
-
-
-def _lease_events(world: World, lease: Lease) -> Iterator[SimEvent]:
-    customer = world.by_number[lease.customer_number]
-    shared = lease.nas == SHARED_NAS
-    yield _assignment(customer, lease, "alloc" if shared else "start", lease.begin)
-    at = lease.begin + INTERIM
-    while not shared and at < lease.end:
-        yield _assignment(customer, lease, "interim", at)
-        at += INTERIM
-    if lease.ended == "stop":
-        last = "release" if shared else "stop"
-        yield _assignment(customer, lease, last, lease.end)
-        # Ekomloven § 3-13 wants who had a public address when; that store is fed apart from the network's own.
-        yield _assignment(customer, lease, last, lease.end, "retention")
-
-
-def _assignment(
-    customer: Customer, lease: Lease, kind: str, at: datetime, purpose: str = "operations"
-) -> SimEvent:
-    router = customer.device("router")
-    shared = lease.nas == SHARED_NAS
-    value = {
-        "kind": kind,
-        "address": lease.address,
-        "delegated_prefix": lease.prefix,
-        "port_from": lease.port_from,
-        "port_to": lease.port_to,
-        "customer_number": customer.number if shared else None,
-        "username": None if shared else customer.username,
-        "mac": None if shared or router is None else router.mac,
-        "line_id": None if shared else customer.line_id,
-        "session_id": lease.session_id,
-        "nas": lease.nas,
-        "session_seconds": None if kind in ("start", "alloc") else int((at - lease.begin).total_seconds()),
-        "purpose": purpose,
-        "occurred_at": at,
-    }
-    # The end is the first moment at which nobody holds the address.
-    observed = customer.number if at < lease.end else None
-    return event(ASSIGNMENTS, at, value, (customer.number,), observed)
 
 
 def traffic(world: World) -> Iterator[SimEvent]:
@@ -196,8 +127,8 @@ def _call(world: World, rng: random.Random, customer: Customer, at: datetime) ->
         "protocol": "sip" if voice else "sms",
         "octets": None,
         "duration_ms": rng.randrange(2_000, 1_800_000) if voice else None,
-        "caller": customer.phone,
-        "callee": other.phone if other else rng.choice(world.outside_phones),
+        "caller": customer.phone_at(at),
+        "callee": other.phone_at(at) if other else rng.choice(world.outside_phones),
         "line_id": None,
     }
     return event(TRAFFIC, at, value, (customer.number, other.number) if other else (customer.number,))

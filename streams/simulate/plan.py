@@ -28,6 +28,7 @@ class Plan:
     """Size and place in time of a simulation. The same plan gives the same events, byte for byte.
 
     Events lie in [start, start + days); what leads up to them (sign-ups, older invoices) lies before `start`.
+    `faults`: the network's reports get lost, come twice, late and out of order, as in real feeds.
     Errors: InputError when a number is out of range or `start` has no zone.
     """
 
@@ -35,6 +36,7 @@ class Plan:
     days: int = 30
     seed: int = 1
     start: datetime = DEFAULT_START
+    faults: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.customers <= MAX_CUSTOMERS:
@@ -71,9 +73,10 @@ class Mention(NamedTuple):
 class SimEvent(NamedTuple):
     """One event and the truth about it: what an index fed with it has to find.
 
-    `value` fits the record's Avro schema, times as datetimes (UTC). `named`: customers one of whose identifiers,
-    other than an address, stands in a field. `observed`: the customer who held the address (and port) then.
-    `mentioned`: identifiers of customers inside the text.
+    `at` is when it is sent; a late report carries the time of what it reports in `value`, which fits the record's
+    Avro schema, times as datetimes (UTC). `named`: customers one of whose identifiers at that time, other than an
+    address, stands in a field. `observed`: the customer who held the address (and port) then. `mentioned`:
+    identifiers of customers inside the text.
     """
 
     at: datetime

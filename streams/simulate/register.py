@@ -1,4 +1,4 @@
-"""The customer relation itself: credit checks, customer details, contracts, equipment, notices and disclosures."""
+"""The customer relation itself: credit checks, contracts, equipment, notices and disclosures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from streams.simulate.customers import DELIVERED, RETURNED
+from streams.simulate.details import as_signed, updates
+from streams.simulate.people import BROADBAND
 from streams.simulate.plan import SimEvent, event, in_time_order
-from streams.simulate.world import BROADBAND, Customer, Phase, World
+from streams.simulate.world import Customer, Phase, World
 
-CUSTOMERS, CONTRACTS, EQUIPMENT = "crm.customers", "orders.contracts", "provisioning.equipment"
+CONTRACTS, EQUIPMENT = "orders.contracts", "provisioning.equipment"
 CREDIT, NOTICES, DISCLOSURES = "credit.checks", "privacy.notices", "privacy.disclosures"
 BUREAU = "Eksempel Kredittopplysning AS"
 END_REASONS = ("moved", "other_provider", "price", "not_needed")
@@ -45,6 +48,7 @@ def register(world: World) -> Iterator[SimEvent]:
         first = max(world.plan.start, customer.phases[0].begin)
         at = first + timedelta(seconds=rng.randrange(int((world.plan.end - first).total_seconds())))
         bursts.append((at, list(_disclosure(rng, customer, at))))
+    bursts += [(item.at, [item]) for customer in world.customers for item in updates(customer)]
     bursts.sort(key=lambda burst: burst[0])
     return in_time_order(bursts)
 
@@ -53,17 +57,17 @@ def _phase(
     world: World, rng: random.Random, customer: Customer, nth: int, phase: Phase
 ) -> Iterator[SimEvent]:
     yield from _credit_check(rng, customer, nth, phase.signed)
-    yield _details(customer, phase.signed + timedelta(minutes=5))
+    yield as_signed(customer, phase)
     yield _notice(
         customer, f"V-{2 * customer.index + nth}-I", "collection", phase.signed + timedelta(minutes=6)
     )
     kind = "returned" if nth else "started"
     yield from _contracts(rng, customer, kind, phase.begin)
-    yield from _equipment(customer, "delivered", phase.begin - timedelta(minutes=10))
+    yield from _equipment(customer, "delivered", phase.begin - DELIVERED)
     yield from _equipment(customer, "activated", phase.begin + timedelta(minutes=20))
     if phase.end is not None:
         yield from _contracts(rng, customer, "ended", phase.end)
-        yield from _equipment(customer, "returned", phase.end + timedelta(minutes=20))
+        yield from _equipment(customer, "returned", phase.end + RETURNED)
     elif rng.random() < 0.1:
         at = max(phase.begin, world.plan.start)
         at += timedelta(seconds=rng.randrange(1, int((world.plan.end - at).total_seconds())))
@@ -88,22 +92,6 @@ def _credit_check(rng: random.Random, customer: Customer, nth: int, at: datetime
     yield event(CREDIT, at, value, (customer.number,))
     told = at + timedelta(minutes=2)
     yield _notice(customer, f"V-{2 * customer.index + nth}-K", "third_party", told)
-
-
-def _details(customer: Customer, at: datetime) -> SimEvent:
-    value = {
-        "customer_number": customer.number,
-        "name": customer.holder.name,
-        "fodselsnummer": customer.fodselsnummer,
-        "birth_date": customer.holder.birth,
-        "gender": customer.holder.gender if customer.index % 3 == 0 else None,
-        "email": customer.email,
-        "phone": customer.phone,
-        "username": customer.username,
-        "address": customer.address,
-        "updated_at": at,
-    }
-    return event(CUSTOMERS, at, value, (customer.number,))
 
 
 def _contracts(rng: random.Random, customer: Customer, kind: str, at: datetime) -> Iterator[SimEvent]:

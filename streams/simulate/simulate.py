@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import takewhile
 from operator import attrgetter
 
 from schemas.errors import InputError
-from streams.simulate import billing, contact, network, register, web
+from streams.simulate import assignments, billing, contact, details, logins, network, register, web
 from streams.simulate.plan import Plan, SimEvent
+from streams.simulate.truth import Truth
 from streams.simulate.world import World, build_world
+
+__all__ = ["STREAMS", "TOPICS", "Truth", "events", "tally", "truth"]
 
 _AT = attrgetter("at")
 
@@ -20,12 +21,13 @@ _AT = attrgetter("at")
 STREAMS: tuple[tuple[frozenset[str], Callable[[World], Iterator[SimEvent]]], ...] = (
     (
         frozenset(
-            [register.CREDIT, register.CUSTOMERS, register.CONTRACTS, register.EQUIPMENT, register.NOTICES,
+            [register.CREDIT, details.CUSTOMERS, register.CONTRACTS, register.EQUIPMENT, register.NOTICES,
              register.DISCLOSURES]
         ),
         register.register,
     ),
-    (frozenset([network.ASSIGNMENTS]), network.assignments),
+    (frozenset([assignments.ASSIGNMENTS]), assignments.assignments),
+    (frozenset([logins.LOGINS]), logins.logins),
     (frozenset([web.CONSENTS]), web.consents),
     (frozenset([billing.INVOICES, billing.PAYMENTS]), billing.billing),
     (frozenset([web.VISITS]), web.visits),
@@ -54,54 +56,15 @@ def events(plan: Plan, topics: Collection[str] = (), world: World | None = None)
     return (item for item in merged if item.topic in wanted) if topics else merged
 
 
-@dataclass
-class Truth:
-    """What an index fed with the events has to find, counted from what the simulator meant.
-
-    Keys are (customer number, topic). `named`: events with one of `Customer.identifiers()` in a field.
-    `observed`: events at an address (and port) that the customer held then. `found`: either of them, each event
-    once. `mentioned`: events with an identifier of the customer inside the text. `events`: all, by topic.
-    """
-
-    events: Counter[str] = field(default_factory=Counter, repr=False)
-    named: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
-    observed: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
-    found: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
-    mentioned: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
-
-    def add(self, item: SimEvent) -> SimEvent:
-        """Count one event and hand it on."""
-        topic = item.topic
-        self.events[topic] += 1
-        for number in item.named:
-            self.named[number, topic] += 1
-            self.found[number, topic] += 1
-        if item.observed is not None:
-            self.observed[item.observed, topic] += 1
-            if item.observed not in item.named:
-                self.found[item.observed, topic] += 1
-        for number in {mention.customer_number for mention in item.mentioned}:
-            self.mentioned[number, topic] += 1
-        return item
-
-    def of(
-        self, customer_number: str, counted: Mapping[tuple[str, str], int] | None = None
-    ) -> dict[str, int]:
-        """Events of one customer by topic, those `found` unless another count is given."""
-        counts = self.found if counted is None else counted
-        return {
-            topic: count for (number, topic), count in sorted(counts.items()) if number == customer_number
-        }
-
-
 def truth(plan: Plan, topics: Collection[str] = (), world: World | None = None) -> Truth:
     """The truth about all events of the plan."""
-    return tally(events(plan, topics, world))
+    there = world or build_world(plan)
+    return tally(events(plan, topics, there), there)
 
 
-def tally(items: Iterable[SimEvent]) -> Truth:
-    """The truth about these events."""
-    told = Truth()
+def tally(items: Iterable[SimEvent], world: World | None = None) -> Truth:
+    """The truth about these events; with the world also what a perfect resolver finds in them."""
+    told = Truth(world)
     for item in items:
         told.add(item)
     return told

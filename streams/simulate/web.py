@@ -9,8 +9,9 @@ from typing import Any
 
 from streams.simulate.identities import foreign_address
 from streams.simulate.network import source
+from streams.simulate.people import BROWSERS
 from streams.simulate.plan import Burst, SimEvent, event, in_time_order, moments
-from streams.simulate.world import BROWSERS, Browser, Customer, World
+from streams.simulate.world import Browser, Customer, World
 
 VISITS, CONSENTS, VIEWINGS = "web.visits", "privacy.consents", "tv.viewings"
 VISITS_PER_DAY = 0.6  # Sessions, for each customer.
@@ -48,20 +49,21 @@ def _session(world: World, rng: random.Random, at: datetime) -> Iterator[SimEven
     if rng.random() < STRANGERS:
         yield from _stranger(rng, at)
         return
-    customer = world.anybody(rng)
-    browser = rng.choice(customer.browsers)
+    browser = rng.choice(world.anybody(rng).browsers)
+    # A browser that changed hands is used where it stands now.
+    customer = world.by_number[browser.owner(at) or browser.home]
     referrer = rng.choice(REFERRERS)
     for _ in range(1 + int(rng.random() * 6)):
         address, port, lease = source(world, rng, customer, at)
         consent, cookie = browser.state(at)
-        named = (browser.owner,) if cookie and browser.owner else ()
+        owner = browser.owner(at) if cookie else None
         observed = lease.customer_number if lease else None
         if port and lease and lease.port_from is not None and rng.random() < 0.05:
             port = observed = None  # Without the port nobody can tell the lines behind the address apart.
         value = _visit(rng, at, address, port, browser.family, browser.system)
         value |= {"referrer": referrer, "location": customer.place if lease else None}
         value |= {"cookie_id": cookie, "cookie_consent": consent}
-        yield event(VISITS, at, value, named, observed)
+        yield event(VISITS, at, value, (owner,) if owner else (), observed)
         referrer = "https://www.eksempelnett.example.no" + value["page"]
         at += timedelta(milliseconds=2_000 + int(rng.random() * 60_000))
 
@@ -100,6 +102,7 @@ def consents(world: World) -> Iterator[SimEvent]:
         (browser.decided, list(_cookie_choice(browser)))
         for customer in world.customers
         for browser in customer.browsers
+        if browser.home == customer.number
     ]
     bursts += [burst for customer in world.customers for burst in _recommendations(world, rng, customer)]
     bursts.sort(key=lambda burst: burst[0])
@@ -110,10 +113,12 @@ def _cookie_choice(browser: Browser) -> Iterator[SimEvent]:
     purposes = ("P-ANALYTICS", "P-MARKETING")
     for purpose in purposes:
         decision = "given" if browser.choice == "all" else "refused"
-        yield _decision(browser.owner, browser.cookie_id, purpose, decision, "web", browser.decided)
+        number = browser.owner(browser.decided)
+        yield _decision(number, browser.cookie_id, purpose, decision, "web", browser.decided)
     for purpose in purposes if browser.withdrawn else ():
         assert browser.withdrawn is not None
-        yield _decision(browser.owner, browser.cookie_id, purpose, "withdrawn", "web", browser.withdrawn)
+        number = browser.owner(browser.withdrawn)
+        yield _decision(number, browser.cookie_id, purpose, "withdrawn", "web", browser.withdrawn)
 
 
 def _recommendations(world: World, rng: random.Random, customer: Customer) -> Iterator[Burst]:

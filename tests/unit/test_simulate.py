@@ -33,7 +33,14 @@ from streams.simulate.world import World, build_world
 SMALL = Plan(customers=60, days=6, seed=3)
 ALLOWED = [
     ip_network(text)
-    for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32")
+    for text in (
+        "192.0.2.0/24",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "198.18.0.0/15",
+        "100.64.0.0/10",
+        "2001:db8::/32",
+    )
 ]
 plans = st.builds(Plan, customers=st.integers(1, 25), days=st.integers(1, 3), seed=st.integers(0, 2**31))
 
@@ -51,6 +58,13 @@ def small(world: World) -> list[SimEvent]:
 def encoded(items: list[SimEvent]) -> list[tuple[str, bytes | None, bytes]]:
     records = load_records()
     return [(item.topic, item.key, encode(records[item.record], item.value)) for item in items]
+
+
+def happened(item: SimEvent) -> datetime:
+    """Event time, which is earlier than `at` where a report came late."""
+    at = item.value[load_records()[item.record].event_time]
+    assert isinstance(at, datetime)
+    return at
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -154,7 +168,7 @@ def test_no_real_fodselsnummer_or_address_in_any_value(small: list[SimEvent]) ->
             assert any(ip_address(item.value["address"]) in network for network in ALLOWED)
         if item.value.get("delegated_prefix"):
             prefix = ip_network(item.value["delegated_prefix"])
-            assert prefix.prefixlen == 56
+            assert prefix.prefixlen in (56, 60)
             assert prefix.network_address in ALLOWED[-1]
         for text in texts(item.value):
             for digits in re.findall(r"(?<!\d)(\d{6})[ -]?(\d{5})(?!\d)", text):
@@ -182,19 +196,22 @@ def test_contracts_end_and_return(small: list[SimEvent]) -> None:
             if number in gaps:
                 first = min(gaps[number])
                 back = max(gaps[number]) if max(gaps[number]) > first else SMALL.end
-                assert not first < item.at < back
+                assert not first < happened(item) < back
 
 
 def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent]) -> None:
     """The truth told equals a count that knows only the fields' annotations, the identifiers and the leases."""
-    owners = {
-        (kind, canonical(IdentifierKind(kind), value)): customer.number
-        for customer in world.customers
-        for kind, value in customer.identifiers()
-    }
+    owners = defaultdict(set)
+    for customer in world.customers:
+        moments = [SMALL.start, SMALL.end, *(old.until - timedelta(seconds=1) for old in customer.former)]
+        moments += [since for browser in customer.browsers for since, _ in browser.owners]
+        moments += [phase.begin for phase in customer.phases]
+        for kind, value in {pair for at in moments for pair in customer.identifiers(at)}:
+            owners[kind, canonical(IdentifierKind(kind), value)].add(customer)
     held = defaultdict(list)
     for lease in world.leases.leases:
         held[lease.address].append(lease)
+        held[lease.inside or ""].append(lease)
     networks = {
         ip_network(lease.prefix): lease.customer_number for lease in world.leases.leases if lease.prefix
     }
@@ -203,12 +220,17 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
     observed: Counter[tuple[str, str]] = Counter()
     for item in small:
         people, holders = set(), set()
+        at = happened(item)
         for reference in load_records()[item.record].identifiers:
             value = item.value[reference.field]
             if value is None or reference.role == "agent":
                 continue
             if reference.kind != "ip":
-                people.add(owners.get((reference.kind, canonical(IdentifierKind(reference.kind), value))))
+                for owner in owners.get(
+                    (reference.kind, canonical(IdentifierKind(reference.kind), value)), ()
+                ):
+                    if (reference.kind, value) in owner.identifiers(at):
+                        people.add(owner.number)
                 continue
             port = item.value.get(reference.port_field or "")
             if ":" in value:
@@ -217,12 +239,14 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
             else:
                 candidates = held[value]
             for lease in candidates:
-                fits = lease.port_from is None or (
-                    port is not None and lease.port_from <= port <= (lease.port_to or 0)
+                fits = (
+                    value == lease.inside
+                    or lease.port_from is None
+                    or (port is not None and lease.port_from <= port <= (lease.port_to or 0))
                 )
-                if lease.begin <= item.at < lease.end and fits:
+                if lease.begin <= at < lease.end and fits:
                     holders.add(lease.customer_number)
-        named.update((number, item.topic) for number in people if number)
+        named.update((number, item.topic) for number in people)
         observed.update((number, item.topic) for number in holders)
     told = tally(small)
     assert told.named == named
@@ -283,7 +307,7 @@ def test_addresses_change_hands(world: World) -> None:
     assert any(len(numbers) > 1 for (_, port), numbers in holders.items() if port is None)
     blocks = {lease.port_from for lease in world.leases.leases if lease.port_from is not None}
     assert len(blocks) > 1
-    assert {lease.ended for lease in world.leases.leases} == {"stop", "restart", "open"}
+    assert {lease.ended for lease in world.leases.leases} == {"stop", "lost", "restart", "open"}
 
 
 def test_cookies_are_sent_only_where_chosen(small: list[SimEvent]) -> None:
@@ -411,6 +435,16 @@ def test_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert report["events"] == sum(report["topics"].values()) == first.count(b"\n")
     assert write("2026-03-01T01:00:00+01:00") == first
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_command_leaves_faults_out_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--no-faults` the network's reports are those of a plan without faults."""
+    for faults in (True, False):
+        out = str(tmp_path / f"{faults}.ndjson")
+        simulate(customers=30, days=4, topic=["network.assignments"], faults=faults, out=out, as_json=True)
+        sent = json.loads(capsys.readouterr().out)["events"]
+        assert sent == sum(1 for _ in events(Plan(30, 4, faults=faults), ["network.assignments"]))
+    assert (tmp_path / "True.ndjson").read_bytes() != (tmp_path / "False.ndjson").read_bytes()
 
 
 def test_command_reports_beside_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
