@@ -131,6 +131,10 @@ class Client:
         """POST /v1/access."""
         return self._call("POST", "/v1/access", body)
 
+    def identity(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/identity."""
+        return self._call("POST", "/v1/identity", body)
+
     def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/requests/plan: what a request would do; nothing is stored or sent."""
         return self._call("POST", "/v1/requests/plan", body)
@@ -151,10 +155,11 @@ class Client:
 
     def request(self, request_id: str) -> dict[str, Any]:
         """GET /v1/requests/{id}."""
-        # Only what looks like an id goes into the address: the argument may be a person's value, given by mistake.
-        if not re.fullmatch(r"[A-Za-z]+-[0-9A-Za-z-]{1,60}", request_id):
-            raise InputError("that is not a request id; `innsyn requests` lists them")
-        return self._call("GET", f"/v1/requests/{request_id}")
+        return self._call("GET", f"/v1/requests/{_request_id(request_id)}")
+
+    def follow_up(self, request_id: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/follow-up."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
 
     def _call(
         self,
@@ -184,6 +189,13 @@ class Client:
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"innsyn at {self._instance.address} {what}; see its log or `innsyn doctor`")
+
+
+def _request_id(text: str) -> str:
+    # Only what looks like an id goes into the address: the argument may be a person's value, given by mistake.
+    if not re.fullmatch(r"[A-Za-z]+-[0-9A-Za-z-]{1,60}", text):
+        raise InputError("that is not a request id; `innsyn requests` lists them")
+    return text
 
 
 def _read(settings: Settings, name: str) -> str | None:

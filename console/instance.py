@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from console.cli.rights import follow
-from console.roles import ApiServer, Background, api, now, rights_service, rights_worker, tagger
+from console.roles import (
+    ApiServer,
+    Background,
+    api,
+    now,
+    refused_followed,
+    rights_service,
+    rights_worker,
+    tagger,
+)
 from console.running import RUN_FILE
 from console.session import Reading, open_index, reading
 from console.tokens import api_token
@@ -62,7 +71,10 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         ended = threading.Event()
         roles = (
             Background("tagger", worker.run, ended),
-            Background("rights", lambda stop: follow(agents, stop), ended),
+            Background(
+                "rights", lambda stop: follow(agents, service, settings.late_check_seconds, stop), ended
+            ),
+            Background("refused", refused_followed(connection, index), ended),
             Background("api", server.run, ended),
         )
         for role in roles:

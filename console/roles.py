@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.api.services import Services
-from console.session import Reading
+from console.session import Reading, identities
 from schemas.catalogue import load_catalogue
 from schemas.errors import SettingsError
 from schemas.keys import Keyring
@@ -28,6 +28,7 @@ from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
+from streams.feeds.refused import follow_refused
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
@@ -36,9 +37,13 @@ from streams.metrics import TagMetrics
 from streams.rights.agents import RightsWorker
 from streams.rights.messages import Send
 from streams.rights.service import RightsService
+from streams.tagging.scan import Scanner, load_recognisers
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from streams.tagging.writers import WriterSchemas
+
+# Claims are written with the ranges of their batch, so the ledger shows that there is something new of either kind.
+_LEARNT = "SELECT count(), sum(rows), max(written_at) FROM ingest_ledger"
 
 
 def now() -> datetime:
@@ -64,7 +69,7 @@ def tagger(
     if unknown := [name for name in topics if name not in known]:
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
-    records = load_records()
+    records, catalogue = load_records(), load_catalogue()
     keyring = Keyring(settings.keys_folder)
     registry = None
     if settings.registry_url:
@@ -76,9 +81,10 @@ def tagger(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
-        tagger=Tagger(keyring.tokenizer(), load_catalogue().version),
-        schemas=WriterSchemas(records.values(), registry),
+        tagger=Tagger(keyring.tokenizer(), catalogue.version, Scanner(load_recognisers())),
+        schemas=WriterSchemas(records.values(), registry, catalogue.identity_sources),
         index=ClickHouseWriter(index),
+        identities=identities(index, catalogue),
         dead_letters=DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], dead),
         metrics=metrics,
         clock=now,
@@ -96,14 +102,17 @@ def tagger(
 
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
+    catalogue = load_catalogue()
     return RightsService(
         RequestLedger(index),
         ClickHouseReader(index),
         ClickHouseEraser(index),
+        identities(index, catalogue),
         Keyring(settings.keys_folder),
-        load_catalogue(),
+        catalogue,
         send,
         now,
+        changed=lambda: index.query(_LEARNT),
     )
 
 
@@ -118,11 +127,17 @@ def rights_worker(
     return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now))
 
 
+def refused_followed(connection: Connection, index: ClickHouse) -> Callable[[threading.Event], None]:
+    """What enters the refused records of feeds in the index, until it is told to stop."""
+    return lambda stop: follow_refused(connection, ClickHouseWriter(index), stop)
+
+
 def api(reading: Reading, rights: RightsService, metrics: CollectorRegistry, token: str) -> Any:
     """The HTTP API over an open index."""
     return create_app(
         Services(
             reader=reading.reader,
+            identities=reading.identities,
             tokenizer=reading.tokenizer,
             catalogue=reading.catalogue,
             rights=rights,

@@ -15,9 +15,11 @@ from schemas.errors import IndexUnavailable, InnsynError
 from schemas.keys import Keyring
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
+from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.reader import ClickHouseReader
+from streams.identity.person import Identities
 
 _DEAD_LETTERS = """
 SELECT topic, partition, offset, reason, schema_key, payload_bytes, seen_at FROM dead_letters FINAL
@@ -32,6 +34,7 @@ class Reading:
 
     index: ClickHouse
     reader: ClickHouseReader
+    identities: Identities
     tokenizer: Tokenizer
     catalogue: Catalogue
 
@@ -74,7 +77,13 @@ def embedded_folder(settings: Settings) -> Path | None:
 def reading(index: ClickHouse, settings: Settings) -> Reading:
     """What answers questions on an index that is open already. Raises KeyUnavailable: a key made now finds nothing."""
     tokenizer = Keyring(settings.keys_folder, create=False).tokenizer()
-    return Reading(index, ClickHouseReader(index), tokenizer, load_catalogue())
+    catalogue = load_catalogue()
+    return Reading(index, ClickHouseReader(index), identities(index, catalogue), tokenizer, catalogue)
+
+
+def identities(index: ClickHouse, catalogue: Catalogue) -> Identities:
+    """Whose identifiers were, from the claims in the index."""
+    return Identities(ClickHouseClaims(index), catalogue.identity_sources)
 
 
 def refuse_if_open(settings: Settings) -> None:

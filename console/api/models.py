@@ -57,7 +57,24 @@ class Person(Body):
     anchors: Anchors = Anchors()
 
 
-class LineageQuery(Person):
+class AsKnown(Body):
+    """`known_at`: answer as the index would have at that moment. `changes`: also say what changed since."""
+
+    known_at: AwareDatetime | None = None
+    changes: bool = False
+
+
+class AccessQuery(Person, AsKnown):
+    """Whom an access answer is about."""
+
+
+class IdentityQuery(AsKnown):
+    """Whose an identifier was: at `at`, or ever."""
+
+    identifiers: Identifiers
+
+
+class LineageQuery(Person, AsKnown):
     """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
 
     since: AwareDatetime | None = Field(None, alias="from")
@@ -82,8 +99,82 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+Resolution = Literal["unique", "ambiguous", "none"]
+Proof = Literal["holder", "subscriber", "line_owner", "user", "payer"]
+
+
+class Evidence(_Answer):
+    """The message on Kafka that a link rests on."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class IdentityLink(_Answer):
+    """An identifier was somebody's in [since, until); None: no bound. `end` inferred: the true end lies between
+    `end_earliest` and `end_latest`. `proof`: the subscriber or owner of a line need not be who used it."""
+
+    proof: Proof
+    source: str
+    since: str | None
+    until: str | None
+    end: Literal["stated", "inferred", "open"]
+    end_earliest: str | None
+    end_latest: str | None
+    learnt_at: str
+    evidence: Evidence
+    ports: list[int] | None = None
+
+
+class NamedLink(IdentityLink):
+    """`kind` of the identifier asked about; `subject`: whom it leads to, the first 12 hex digits of the token."""
+
+    kind: IdentifierKind
+    subject: str
+
+
+class IdentityAnswer(_Answer):
+    """Who it was, without a value. `subjects`: where the chains of links end."""
+
+    resolution: Resolution
+    candidates: int
+    subjects: list[str]
+    links: list[NamedLink]
+    links_total: int
+    problems: list[str]
+
+
+class ChangedSince(_Answer):
+    """What became of an earlier answer."""
+
+    events_then: int
+    events_now: int
+    links_new: int
+    links_ended_differently: int
+    links_gone: int
+
+
+class Identified(_Answer):
+    """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
+
+    `identity`: the newest of the links it rests on, `identity_total` of them all.
+    """
+
+    resolution: Resolution
+    candidates: int
+    ambiguous_events: int
+    identity: list[IdentityLink]
+    identity_total: int
+    changed_since: ChangedSince | None = None
+
+
 class LineageItem(_Answer):
-    """What one system holds with the same tags. `delete_after` None: that clock has not started."""
+    """What one system holds with the same tags. `delete_after` None: that clock has not started.
+
+    `locked`: kept for the police alone, so only described: no count, no times. `proofs`: what the links prove by which
+    it is the person's; empty for the identifiers themselves.
+    """
 
     system: str
     topic: str
@@ -94,32 +185,31 @@ class LineageItem(_Answer):
     recipients: list[str]
     retention_rule: str | None
     delete_after: date | None
-    events: int
-    first_seen: datetime
-    last_seen: datetime
+    events: int | None
+    first_seen: datetime | None
+    last_seen: datetime | None
+    proofs: list[Proof]
+    locked: bool
 
 
-class LineageAnswer(_Answer):
+class LineageAnswer(Identified):
     """`total_events` counts each event once; it and `resolution` are of the whole answer, whatever the page."""
 
-    resolution: Literal["unique", "ambiguous", "none"]
     total_events: int
-    ambiguous_events: int
     items: list[LineageItem]
     next_cursor: str | None = None
 
 
-class AccessReport(_Answer):
+class AccessReport(Identified):
     """GDPR Art. 15(1), per system, category and purpose."""
 
-    resolution: Literal["unique", "ambiguous", "none"]
     as_of: date
     catalogue_version: str
     total_events: int
     entries: list[dict[str, Any]]
 
 
-class ErasurePlan(_Answer):
+class ErasurePlan(Identified):
     """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system."""
 
     as_of: date
@@ -140,6 +230,9 @@ class RequestSummary(Created):
     type: str
     channel: str
     received_at: datetime
+    resolution: Resolution | None
+    late_findings: list[dict[str, Any]]
+    follow_up: str | None
 
 
 class Page(_Answer):

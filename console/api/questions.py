@@ -5,67 +5,136 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
-from console.api.models import Identifier, LineageQuery, Person
+from console.api.models import AccessQuery, AsKnown, IdentityQuery, LineageQuery, Person
+from console.api.people import Asked, Known, looked_up
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
-from schemas.policy import NORWAY
-from schemas.tokens import Tokenizer
-from sinks.ports import Filter, IndexReader, Span
-from streams.rights.answer import access_report, answer
-from streams.rights.plan import make_plan, plan_json
+from sinks.ports import Filter, Found
+from streams.identity.model import Link
+from streams.identity.model import Person as Identified
+from streams.rights.answer import access_report, answer, disclosed_events
+from streams.rights.asking import attributed
+from streams.rights.plan import make_plan, plan_json, shown
+from streams.rights.times import local_day
+from streams.rights.whose import Whose, differences, link_json, newest
 
 _T = TypeVar("_T")
+_Answered = tuple[Found, Whose]
 
 
-def _day(now: datetime) -> date:
-    return now.astimezone(NORWAY).date()
-
-
-def lineage(
-    query: LineageQuery, reader: IndexReader, tokenizer: Tokenizer, catalogue: Catalogue, now: datetime
-) -> dict[str, Any]:
+def lineage(query: LineageQuery, known: Known, now: datetime) -> dict[str, Any]:
     """The whole JSON of a look-up, unpaged. Raises InvalidIdentifier, InputError, IndexUnavailable."""
-    found = reader.find(spans(query.identifiers, tokenizer), limits(query, catalogue))
-    return answer(found, catalogue, _day(now), query.anchors.days())
+    wanted = limits(query, known.catalogue)
+
+    def asked(moment: Asked) -> _Answered:
+        person, unclear = looked_up(query.identifiers, moment)
+        found, whose = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
+        if unclear:
+            both = known.reader.find(unclear, wanted, moment.known_at)
+            more = disclosed_events(both, known.catalogue)
+            whose = replace(whose, ambiguous_events=whose.ambiguous_events + more)
+        return found, whose
+
+    moment = _moment(query, known, now)
+    found, whose = asked(moment)
+    day, anchors = local_day(moment.moment), query.anchors.days()
+    answered = answer(found, known.catalogue, day, anchors, whose)
+    return answered | _changes(query, asked, (found, whose), Asked(known, now))
 
 
-def access(
-    person: Person, reader: IndexReader, tokenizer: Tokenizer, catalogue: Catalogue, now: datetime
-) -> dict[str, Any]:
+def access(query: AccessQuery, known: Known, now: datetime) -> dict[str, Any]:
     """The access report. Raises InvalidIdentifier, InputError, IndexUnavailable."""
-    found = reader.find(spans(person.identifiers, tokenizer))
-    return access_report(found, catalogue, _day(now), person.anchors.days())
+
+    def asked(moment: Asked) -> _Answered:
+        person = moment.person(query.identifiers)
+        return attributed(person, known.reader, known.catalogue, known_at=moment.known_at)
+
+    moment = _moment(query, known, now)
+    found, whose = asked(moment)
+    day, anchors = local_day(moment.moment), query.anchors.days()
+    report = access_report(found, known.catalogue, day, anchors, whose)
+    return report | _changes(query, asked, (found, whose), Asked(known, now))
 
 
-def plan(
-    person: Person, reader: IndexReader, tokenizer: Tokenizer, catalogue: Catalogue, now: datetime
-) -> dict[str, Any]:
+def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
     """What an erasure would do now; nothing is stored or sent.
 
     Raises InvalidIdentifier, InputError, IndexUnavailable.
     """
-    found = reader.find(spans(person.identifiers, tokenizer))
-    made = plan_json(make_plan(found, catalogue, _day(now), person.anchors.days()))
+    whom = Asked(known, now).person(person.identifiers)
+    found, whose = attributed(whom, known.reader, known.catalogue)
+    made = plan_json(make_plan(found, known.catalogue, local_day(now), person.anchors.days()))
     # How the index would narrow its own rows is nobody else's business.
     del made["kept"]
-    return {**made, "total_events": found.total_events}
+    made["parts"] = shown(made["parts"])
+    total = disclosed_events(found, known.catalogue)
+    return {**made, "total_events": total, **whose.shown(bool(found.holdings))}
 
 
-def spans(identifiers: Sequence[Identifier], tokenizer: Tokenizer) -> list[Span]:
-    """Tokens, each with the second in which it is asked about, if one is given. Raises InvalidIdentifier."""
-    return [
-        Span(
-            tokenizer.token(item.kind, item.value),
-            since=item.at,
-            until=item.at + timedelta(seconds=1) if item.at else None,
-            port=item.port,
-        )
-        for item in identifiers
+def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any]:
+    """Who it was, without a value: links of each identifier at its moment, and where they lead.
+
+    Raises InvalidIdentifier, InputError, IndexUnavailable.
+    """
+
+    def asked(moment: Asked) -> tuple[Identified, list[tuple[str, Link]]]:
+        given = moment.given(query.identifiers)
+        links = [(item.kind.value, link) for item in given for link in moment.links(item)]
+        return looked_up(query.identifiers, moment)[0], links
+
+    then, links = asked(_moment(query, known, now))
+    kinds = {link: kind for kind, link in links}
+    told = [
+        {"kind": kinds[link], "subject": _short(link.subject), **link_json(link)} for link in newest([*kinds])
     ]
+    unknown = then.resolution == "unique" and not links
+    answered: dict[str, Any] = {
+        "resolution": "none" if unknown else then.resolution,
+        "candidates": 0 if unknown else then.candidates,
+        "subjects": [] if unknown else sorted(_short(token) for token in then.subjects),
+        "links": told,
+        "links_total": len(kinds),
+        "problems": list(then.problems),
+    }
+    if query.changes:
+        now_links = [link for _, link in asked(Asked(known, now))[1]]
+        answered["changed_since"] = differences([*kinds], now_links)
+    return answered
+
+
+def _short(token: bytes) -> str:
+    return token.hex()[:12]
+
+
+def _moment(query: AsKnown, known: Known, now: datetime) -> Asked:
+    """The moment an answer speaks of. Raises InputError for one to come, and for changes since no moment."""
+    if query.known_at is None:
+        if query.changes:
+            raise InputError("changes: needs known_at; give the moment since which to compare")
+        return Asked(known, now)
+    if query.known_at > now:
+        raise InputError("known_at: has not come yet; give a moment that has passed")
+    return Asked(known, query.known_at, query.known_at)
+
+
+def _changes(
+    query: AsKnown, asked: Callable[[Asked], _Answered], then: _Answered, present: Asked
+) -> dict[str, Any]:
+    """What became of an answer of then, if that was asked."""
+    if not query.changes:
+        return {}
+    catalogue = present.known.catalogue
+    found, whose = asked(present)
+    events = {
+        "events_then": disclosed_events(then[0], catalogue),
+        "events_now": disclosed_events(found, catalogue),
+    }
+    return {"changed_since": events | differences(then[1].links, whose.links)}
 
 
 def limits(query: LineageQuery, catalogue: Catalogue) -> Filter:

@@ -13,7 +13,9 @@ from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from sinks.ports import IndexReader
+from streams.rights.messages import Identifiers
 from streams.rights.states import RequestState
+from streams.rights.whose import Resolver
 
 
 class Rights(Protocol):
@@ -22,7 +24,7 @@ class Rights(Protocol):
     def create(
         self,
         type: str,
-        identifiers: Sequence[tuple[str, str]],
+        identifiers: Identifiers,
         *,
         reason: str | None,
         channel: str,
@@ -36,6 +38,9 @@ class Rights(Protocol):
 
     def requests(self) -> Sequence[RequestState]:
         """Every request, oldest first."""
+
+    def follow_up(self, request_id: str) -> RequestState:
+        """A new request for what came to light after that one. Raises InputError, Unavailable."""
 
 
 def _no_dead_letters(_: tuple[str, int, int], __: int) -> Sequence[Mapping[str, Any]]:
@@ -51,6 +56,7 @@ class Services:
     """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time."""
 
     reader: IndexReader
+    identities: Resolver
     tokenizer: Tokenizer
     catalogue: Catalogue
     rights: Rights

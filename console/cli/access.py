@@ -13,11 +13,18 @@ from rich.table import Table
 from console.cli.ask import ask
 from console.cli.output import (
     WIDTH,
+    At,
+    Changes,
     Clocks,
     Ids,
     Json,
+    KnownAt,
+    Port,
+    about_identity,
     after,
     anchors,
+    as_known,
+    at_moment,
     day,
     identifiers,
     print_json,
@@ -33,7 +40,11 @@ class Language(StrEnum):
 
 def access(
     ids: Ids,
+    at: At = None,
+    port: Port = None,
     clocks: Clocks = None,
+    known_at: KnownAt = None,
+    changes: Changes = False,
     language: Annotated[Language, typer.Option("--lang", help="Language of the names.")] = Language.EN,
     as_json: Json = False,
 ) -> None:
@@ -41,19 +52,24 @@ def access(
 
     Example: innsyn access --id customer_number=10042 --clock contract_end=2026-01-31
     """
-    report = ask("access", {"identifiers": identifiers(ids), "anchors": anchors(clocks)})
+    people = at_moment(identifiers(ids), at, port, addresses=True)
+    known = as_known(known_at, changes, as_json)
+    report = ask("access", {**known, "identifiers": people, "anchors": anchors(clocks)})
     if as_json:
         print_json(report)
         return
     out = screen()
     for part in report_lines(report, language.value):
         out.print(part)
+    for line in about_identity(report, report["entries"], people):
+        out.print(line)
 
 
 def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | str]:
     """What the terminal shows of an access report: a headline and a table for each system."""
     if not report["entries"]:
-        yield "Nothing is held about this person."
+        if report["resolution"] != "ambiguous":
+            yield "Nothing is held about this person."
         return
     yield (
         f"\n[bold]{report['total_events']:,} events[/bold] about this person on {report['as_of']}"
@@ -74,7 +90,7 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
         column.width, column.ratio = width or None, None if width else 1
     # One row for the categories of which all the rest is the same, with their purposes below each other.
     alike: dict[tuple[str, ...], list[str]] = {}
-    for _, group in groupby(entries, key=lambda entry: entry["category"]["id"]):
+    for _, group in groupby(entries, key=lambda entry: (entry["category"]["id"], entry["locked"])):
         of_category = list(group)
         category = of_category[0]["category"]
         alike.setdefault(_rest(of_category, lang), []).append(
@@ -90,8 +106,9 @@ def _rest(entries: Sequence[Mapping[str, Any]], lang: str) -> tuple[str, ...]:
     """All columns but the first, for one category. Its purposes differ, its events and rule do not."""
     first = entries[0]
     parties = dict.fromkeys(_parties(entry, lang) for entry in entries)
-    seen = f"{day(first['first_seen'])}\n{day(first['last_seen'])}"
-    events = f"{max(entry['events'] for entry in entries):,}"
+    locked = first["locked"]
+    seen = "locked" if locked else f"{day(first['first_seen'])}\n{day(first['last_seen'])}"
+    events = "–" if locked else f"{max(entry['events'] for entry in entries):,}"
     kept = dict.fromkeys(_until(entry["retention"]) for entry in entries)
     return (
         "\n".join(_why(entry, lang) for entry in entries),

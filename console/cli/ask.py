@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from console.client import connect
 from schemas.errors import InputError, Unavailable
 from schemas.settings import Settings, load_settings
 
-Question = Literal["query", "access", "plan"]
+Question = Literal["query", "access", "plan", "identity"]
 
 
 def ask(question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +23,12 @@ def ask(question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
     if client is None:
         return _directly(settings, question, body)
     with client:
-        asked = {"query": client.query, "access": client.access, "plan": client.plan}
+        asked = {
+            "query": client.query,
+            "access": client.access,
+            "plan": client.plan,
+            "identity": client.identity,
+        }
         return asked[question](body)
 
 
@@ -32,7 +37,7 @@ def _directly(settings: Settings, question: Question, body: Mapping[str, Any]) -
     from pydantic import ValidationError
 
     from console.api import questions
-    from console.api.models import LineageQuery, Person
+    from console.api.models import AccessQuery, IdentityQuery, LineageQuery, Person
     from console.session import embedded_folder, open_reading
 
     folder = embedded_folder(settings)
@@ -41,14 +46,17 @@ def _directly(settings: Settings, question: Question, body: Mapping[str, Any]) -
         raise Unavailable(
             "no innsyn answers and the index is a server's; start `innsyn serve` or set INNSYN_API_TOKEN"
         )
+    asked: dict[Question, tuple[Any, Callable[..., dict[str, Any]]]] = {
+        "query": (LineageQuery, questions.lineage),
+        "access": (AccessQuery, questions.access),
+        "plan": (Person, questions.plan),
+        "identity": (IdentityQuery, questions.identity),
+    }
+    model, answer = asked[question]
     try:
-        query = LineageQuery.model_validate(body) if question == "query" else None
-        person = query or Person.model_validate(body)
+        query = model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; mend it") from None
     with open_reading(settings) as opened:
-        given = (opened.reader, opened.tokenizer, opened.catalogue, datetime.now(UTC))
-        if query is not None:
-            return questions.lineage(query, *given)
-        return questions.access(person, *given) if question == "access" else questions.plan(person, *given)
+        return answer(query, opened, datetime.now(UTC))

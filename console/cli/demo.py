@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +17,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from console.api.models import LineageQuery
+from console.api.models import AccessQuery, LineageQuery
 from console.api.questions import access as access_answer
 from console.api.questions import lineage
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.output import configure_logging, screen, table
+from console.company import Company, contract_end, leaver, query, systems
 from console.instance import Instance, running
 from console.roles import now, raise_first
 from schemas.catalogue import load_catalogue
@@ -36,26 +36,16 @@ from streams.kafka.connection import Connection
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.rights.job import ErasureJob
+from streams.rights.plan import shown
 from streams.rights.states import RequestState, State
-from streams.rights.store import SqliteStore
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import Truth, events
-from streams.simulate.world import Customer, World, build_world
+from streams.simulate.world import Customer, build_world
 
 _PATIENCE = 60.0
 _LOOK = 0.1
 _STORE_BATCH = 1_000
-
-
-@dataclass
-class Company:
-    """The invented company: its people, its events, and the systems that keep them."""
-
-    plan: Plan
-    world: World
-    truth: Truth
-    stores: Mapping[str, SqliteStore]  # by system
 
 
 def demo(
@@ -77,7 +67,8 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="innsyn-demo-") as folder, ExitStack() as stack:
         home = Path(folder)
         settings = Settings(home=home, api_port=0, tag_batch_seconds=0.2)
-        company = Company(plan, build_world(plan), Truth(), _systems(home, stack))
+        world = build_world(plan)
+        company = Company(plan, world, Truth(world), systems(home, stack))
         with out.status("starting broker, index, tagger, rights worker and API"):
             broker = stack.enter_context(InProcessBroker())
             for name in load_topics():
@@ -85,10 +76,11 @@ def demo(
             instance = stack.enter_context(running(settings, broker.connection))
         _act(out, 1, f"A provider with {customers} households, {days} days of its events")
         _flow(out, company, instance, broker.connection)
-        person = _leaver(company)
+        person = leaver(company)
         _act(out, 2, "One of them, no longer a customer, asks: what do you hold about me?")
-        kinds = ", ".join(dict.fromkeys(kind for kind, _ in person.identifiers()))
-        out.print(f"[dim]known by {kinds.replace('_', ' ')}[/dim]")
+        out.print(
+            "[dim]asked by the customer number alone: what else was theirs, and when, the events tell[/dim]"
+        )
         _ask(out, instance, company, person)
         _act(out, 3, "…and then: delete it")
         with _jobs(company, broker.connection, settings):
@@ -105,15 +97,6 @@ def demo(
         ("read the rules it went by", "schemas/catalogue/retention.yaml"),
     ):
         out.print(f"  {what:<45} [cyan]{command}[/cyan]")
-
-
-def _systems(home: Path, stack: ExitStack) -> dict[str, SqliteStore]:
-    """A SQLite file for every system that erases on command."""
-    names = (system.id for system in load_catalogue().systems.values() if system.erasure == "command")
-    stores = {name: SqliteStore(home / "systems" / f"{name}.sqlite") for name in names}
-    for store in stores.values():
-        stack.callback(store.close)
-    return stores
 
 
 def _act(out: Console, number: int, title: str) -> None:
@@ -137,7 +120,7 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
                 company.stores[systems[item.topic]].put_many(batch)
                 batch.clear()
         if sent.total() % _STORE_BATCH == 0:
-            shown.update(_counters(sent, instance))
+            table_shown.update(_counters(sent, instance))
 
     def behind() -> int:
         raise_first(instance.roles)
@@ -145,14 +128,14 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
 
     begun = time.monotonic()
     with (
-        Live(_counters(sent, instance), console=out, refresh_per_second=8) as shown,
+        Live(_counters(sent, instance), console=out, refresh_per_second=8) as table_shown,
         EventProducer(connection) as producer,
     ):
         emit(events(company.plan, world=company.world), producer, lag=behind, sent=counted)
         for name, batch in waiting.items():
             company.stores[name].put_many(batch)
         _await(lambda: behind() <= 0, "the tagger to catch up")
-        shown.update(_counters(sent, instance))
+        table_shown.update(_counters(sent, instance))
     seconds = time.monotonic() - begun
     if not out.is_terminal:
         # There the last table stays without the end of its line.
@@ -187,41 +170,24 @@ def _index_bytes(instance: Instance) -> int:
     return int(answer[0][0] or 0)
 
 
-def _leaver(company: Company) -> Customer:
-    """The former customer about whom the company knows most, among those with an invoice."""
-
-    def known(customer: Customer) -> tuple[bool, int]:
-        counts = company.truth.of(customer.number, company.truth.named)
-        left = not customer.active(company.plan.end) and "billing.invoices" in counts
-        return left, sum(counts.values())
-
-    return max(company.world.customers, key=known)
-
-
 def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:
     reading = instance.reading
-    query = _query(person)
-    report = access_answer(query, reading.reader, reading.tokenizer, reading.catalogue, now())
+    report = access_answer(AccessQuery.model_validate(query(person)), reading, now())
     for part in report_lines(report, "en"):
         out.print(part)
-    meant = sum(company.truth.of(person.number, company.truth.named).values())
-    verdict = "[green]✓ the same[/green]" if meant == report["total_events"] else "[red]✗ not the same[/red]"
+    sure, maybe = (
+        sum(sum(company.truth.of(person.number, counts).values()) for counts in kinds)
+        for kinds in (
+            [company.truth.unique],
+            [company.truth.gaps, company.truth.only_mentioned],
+        )
+    )
+    found = report["total_events"]
+    verdict = "[green]✓[/green]" if sure <= found <= sure + maybe else "[red]✗[/red]"
     out.print(
-        f"[bold]{report['total_events']:,} events[/bold] found; the simulator meant {meant:,} to name this person"
-        f" {verdict}"
+        f"[bold]{found:,} events[/bold] found, {report['ambiguous_events']:,} more are shared with others;"
+        f" the simulator knows {sure:,} to be this person's, and {maybe:,} that may show as theirs {verdict}"
     )
-
-
-def _query(person: Customer) -> LineageQuery:
-    identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
-    return LineageQuery.model_validate(
-        {"identifiers": identifiers, "anchors": {"contract_end": _contract_end(person)}}
-    )
-
-
-def _contract_end(person: Customer) -> date | None:
-    end = max((phase.end for phase in person.phases if phase.end is not None), default=None)
-    return end.date() if end else None
 
 
 @contextmanager
@@ -246,14 +212,14 @@ def _erase(out: Console, instance: Instance, person: Customer) -> RequestState:
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
-    anchors = RetentionAnchors(contract_end=_contract_end(person))
+    anchors = RetentionAnchors(contract_end=contract_end(person))
     request_id = instance.rights.create(
         "erasure", person.identifiers(), reason=None, channel="demo", received_at=now(), anchors=anchors
     ).request_id
     with out.status("planning") as status:
         _await(lambda: latest().plan is not None, "the plan")
         request = latest()
-        out.print(plan_table((request.plan or {})["parts"], load_catalogue()))
+        out.print(plan_table(shown((request.plan or {})["parts"]), load_catalogue()))
         seen: set[str] = set()
         while request.state not in (State.COMPLETED, State.ATTENTION):
             raise_first(instance.roles)
@@ -272,7 +238,7 @@ def _prove(
     out: Console, instance: Instance, company: Company, person: Customer, request: RequestState
 ) -> None:
     reading = instance.reading
-    left = lineage(_query(person), reading.reader, reading.tokenizer, reading.catalogue, now())
+    left = lineage(LineageQuery.model_validate(query(person)), reading, now())
     forgotten = request.forgotten or {}
     out.print(
         f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"
@@ -280,11 +246,13 @@ def _prove(
     )
     rows = table("system", "still held", "events", "until", "because", right=["events"])
     rules = load_catalogue().retention_rules
-    held = [part for part in request.held if part["action"] == "hold_until"]
+    held = [part for part in shown(request.held) if part["action"] == "hold_until"]
     for system, category, events_held, until, rule in sorted(
-        {(p["system"], p["category"], p["events"], p["until"] or "", p["rule"]) for p in held}
+        {(p["system"], p["category"], p["events"] or 0, p["until"] or "", p["rule"]) for p in held}
     ):
-        rows.add_row(system, category, f"{events_held:,}", until, f"{rule} {rules[rule].authority}")
+        # What is locked is held, and no more is said of it.
+        counted = f"{events_held:,}" if events_held else "locked"
+        rows.add_row(system, category, counted, until, f"{rule} {rules[rule].authority}")
     out.print(rows)
     found = [item for item in left["items"] if not item["held_only"]]
     out.print(f"  {'[green]✓[/green]' if not found else '[red]✗[/red]'} nothing is found beyond what is held")

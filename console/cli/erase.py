@@ -13,11 +13,15 @@ from rich.table import Table
 
 from console.cli.ask import ask
 from console.cli.output import (
+    At,
     Clocks,
     Ids,
     Json,
+    Port,
+    about_identity,
     after,
     anchors,
+    at_moment,
     identifiers,
     print_json,
     reads_stdin,
@@ -34,6 +38,8 @@ _POLL_SECONDS = 0.25
 
 def erase(
     ids: Ids,
+    at: At = None,
+    port: Port = None,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the person wrote; kept sealed.")
     ] = None,
@@ -58,13 +64,17 @@ def erase(
         raise InputError(
             "erasing asks first and nobody can answer here; give --yes, or --dry-run for the plan"
         )
-    person = {"identifiers": identifiers(ids), "anchors": anchors(clocks)}
+    people = at_moment(identifiers(ids), at, port, addresses=True)
+    person = {"identifiers": people, "anchors": anchors(clocks)}
     if dry_run:
-        _show_plan(ask("plan", person), as_json)
+        _show_plan(ask("plan", person), people, as_json)
         return
     with require(load_settings()) as client:
         if not yes:
-            _show_plan(client.plan(person), as_json=False)
+            plan = client.plan(person)
+            _show_plan(plan, people, as_json=False)
+            if plan["resolution"] == "ambiguous" and not plan["parts"]:
+                return
             typer.confirm("Erase now?", abort=True, err=True)
         made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
         request = _follow(client, made["request_id"], wait)
@@ -92,7 +102,8 @@ def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Tabl
         why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
         category = catalogue.categories.get(part["category"])
         what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]"
-        alike.setdefault((where, _decision(part, catalogue), why, f"{part['events']:,}"), []).append(what)
+        events = "locked" if part["events"] is None else f"{part['events']:,}"
+        alike.setdefault((where, _decision(part, catalogue), why, events), []).append(what)
     for (where, decision, why, events), categories in alike.items():
         rows.add_row(where, "\n".join(categories), decision, why, events)
         rows.add_section()
@@ -109,13 +120,16 @@ def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:
     return f"[yellow]hold until[/yellow]\n{until}"
 
 
-def _show_plan(plan: Mapping[str, Any], as_json: bool) -> None:
+def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(plan)
         return
     out = screen()
+    for line in about_identity(plan, plan["parts"], people):
+        out.print(line)
     if not plan["parts"]:
-        out.print("Nothing is held about this person.")
+        if plan["resolution"] != "ambiguous":
+            out.print("Nothing is held about this person.")
         return
     out.print(plan_table(plan["parts"], load_catalogue()))
     systems = ", ".join(command["system"] for command in plan["commands"])

@@ -8,7 +8,24 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.ask import ask
-from console.cli.output import Clocks, Ids, Json, anchors, day, identifiers, moment, print_json, screen, table
+from console.cli.output import (
+    Changes,
+    Clocks,
+    Ids,
+    Json,
+    KnownAt,
+    Port,
+    about_identity,
+    anchors,
+    as_known,
+    at_moment,
+    day,
+    identifiers,
+    moment,
+    print_json,
+    screen,
+    table,
+)
 from schemas.catalogue import Catalogue, load_catalogue
 
 
@@ -17,22 +34,27 @@ def lookup(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only what was seen in that second (ISO 8601).")
     ] = None,
+    port: Port = None,
     since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From that time on.")] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before that time.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="Only this purpose; repeatable.")] = None,
     system: Annotated[list[str] | None, typer.Option(help="Only this system; repeatable.")] = None,
     clocks: Clocks = None,
+    known_at: KnownAt = None,
+    changes: Changes = False,
     as_json: Json = False,
 ) -> None:
     """Show what is held about a person, per system.
 
+    An address (--id ip=...) shows what was seen under it, whoever it was.
+
     Example: innsyn lookup --id customer_number=10042 --id email=- --from 2026-01-01T00:00Z
     """
-    seen_at = moment(at, "--at")
-    people = identifiers(ids)
+    people = at_moment(identifiers(ids), at, port)
     body = {
-        "identifiers": [item | ({"at": seen_at} if seen_at else {}) for item in people],
+        **as_known(known_at, changes, as_json),
+        "identifiers": people,
         "from": moment(since, "--from"),
         "to": moment(until, "--to"),
         "categories": category or [],
@@ -45,12 +67,15 @@ def lookup(
         print_json(answer)
     else:
         _show(answer, sorted({item["kind"] for item in people}), load_catalogue())
+        for line in about_identity(answer, answer["items"], people):
+            screen().print(line)
 
 
 def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> None:
     out = screen()
-    if not answer["total_events"]:
-        out.print(f"Nothing is held under the {', '.join(kinds)} given.")
+    if not answer["items"]:
+        if answer["resolution"] != "ambiguous":
+            out.print(f"Nothing is held under the {', '.join(kinds)} given.")
         return
     rows = table("system", "categories", "purposes, → to", "keep until", "events", "seen", right=["events"])
     # A name is copied from here into a filter: never broken.
@@ -62,8 +87,8 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
             " ".join(item["categories"]),
             "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),
             _until(item),
-            f"{item['events']:,}",
-            f"{day(item['first_seen'])}\n{day(item['last_seen'])}",
+            "–" if item["locked"] else f"{item['events']:,}",
+            "locked" if item["locked"] else f"{day(item['first_seen'])}\n{day(item['last_seen'])}",
         )
         rows.add_section()
     out.print(rows)
@@ -73,7 +98,7 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
 
 
 def _until(item: Mapping[str, Any]) -> str:
-    until = item["delete_after"] or "not started"
+    until = item["delete_after"] or ("locked" if item["locked"] else "not started")
     if item.get("overdue"):
         until = f"[red]{until} overdue[/red]"
     return f"{until}\n[dim]{item['retention_rule'] or 'no rule'}[/dim]"

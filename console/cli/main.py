@@ -56,6 +56,11 @@ COMMANDS = {
         "What is held about a person, and where",
         "innsyn lookup --id customer_number=10042 --system billing",
     ),
+    "identity": Entry(
+        "console.cli.identity:identity",
+        "Who it was: whom an address or handle belonged to",
+        "innsyn identity --id ip=192.0.2.7 --at 2026-03-01T12:00:00Z --port 40000",
+    ),
     "access": Entry(
         "console.cli.access:access",
         "The whole access answer about a person",

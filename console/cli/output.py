@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +38,19 @@ Clocks = Annotated[
         help="Day a retention clock started, such as contract_end=2026-01-31; repeatable.",
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="When an address (--id ip=...) was used, ISO 8601."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65_535, help="Source port of that use, where the address is shared."),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", metavar="TIME", help="Answer as the index would have at that moment."),
+]
+Changes = Annotated[bool, typer.Option("--changes", help="Also say what changed since --known-at.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -65,6 +78,29 @@ def _identifier(text: str) -> dict[str, str]:
             raise InvalidIdentifier(f"standard input holds no line for --id {name}=-; write one for each")
     canonical(IdentifierKind(name), value)
     return {"kind": name, "value": value}
+
+
+def at_moment(
+    people: Sequence[dict[str, str]], at: str | None, port: int | None, *, addresses: bool = False
+) -> list[dict[str, Any]]:
+    """The identifiers with the moment and port of their use; only `addresses`: the others mean the person at any time.
+
+    Raises InputError where there is no address that it could go with.
+    """
+    more = {"at": moment(at, "--at"), "port": port}
+    more = {name: value for name, value in more.items() if value is not None}
+    if addresses and more and not any(item["kind"] == "ip" for item in people):
+        raise InputError("--at and --port say when an address was used; give it with --id ip=ADDRESS")
+    return [{**item, **(more if not addresses or item["kind"] == "ip" else {})} for item in people]
+
+
+def as_known(known_at: str | None, changes: bool, as_json: bool) -> dict[str, Any]:
+    """What the API takes to answer as at an earlier moment; for people always with what changed. Raises InputError."""
+    if known_at is None:
+        if changes:
+            raise InputError("--changes compares with an earlier moment; give it with --known-at TIME")
+        return {}
+    return {"known_at": moment(known_at, "--known-at"), "changes": changes or not as_json}
 
 
 def anchors(given: Sequence[str] | None) -> dict[str, str]:
@@ -135,6 +171,37 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return made
+
+
+def about_identity(
+    answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """What a person who reads an answer has to know of whose events it counts, a sentence each."""
+    from streams.rights.hints import needs_more, timeless
+
+    if answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
+        hint = needs_more(
+            [item["kind"] for item in people], timeless((item["kind"], item.get("at")) for item in people)
+        )
+        yield f"[yellow]ambiguous[/yellow]: {hint}."
+    if answer["ambiguous_events"]:
+        number = answer["ambiguous_events"]
+        yield (
+            f"[yellow]{number:,} event{'' if number == 1 else 's'}[/yellow] may be this person's or somebody else's,"
+            " so in nobody's count."
+        )
+    proofs = {proof for part in parts for proof in part.get("proofs", ())}
+    if proofs & {"subscriber", "line_owner"}:
+        yield "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
+    changed = answer.get("changed_since")
+    if changed:
+        events = ""
+        if "events_then" in changed:
+            events = f"{changed['events_then']:,} events then, {changed['events_now']:,} now; "
+        yield (
+            f"Since then: {events}links: {changed['links_new']:,} new,"
+            f" {changed['links_ended_differently']:,} ended differently, {changed['links_gone']:,} gone."
+        )
 
 
 def day(text: str | None) -> str:

@@ -11,15 +11,31 @@ from console.cli.erase import plan_table
 from console.cli.output import Json, day, print_json, screen, table
 from console.client import require
 from schemas.catalogue import load_catalogue
+from schemas.errors import InputError
 from schemas.settings import load_settings
 
 app = typer.Typer(help="Rights requests and how far they are.")
 
 
 @app.callback(invoke_without_command=True, epilog="Example: innsyn requests list --json")
-def _group(context: typer.Context, as_json: Json = False) -> None:
+def _group(
+    context: typer.Context,
+    follow_up: Annotated[
+        str | None,
+        typer.Option(
+            "--follow-up",
+            metavar="ID",
+            help="Make a new request for what came to light after that one was answered.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Rights requests and how far they are; without a command, the list."""
-    if context.invoked_subcommand is None:
+    if follow_up is not None and context.invoked_subcommand is not None:
+        raise InputError("--follow-up stands alone; leave the command behind it out")
+    if follow_up is not None:
+        _follow_up(follow_up, as_json)
+    elif context.invoked_subcommand is None:
         list_requests(as_json)
 
 
@@ -45,6 +61,18 @@ def list_requests(as_json: Json = False) -> None:
     screen().print(rows if found else "There are no requests.")
 
 
+def _follow_up(request_id: str, as_json: bool) -> None:
+    with require(load_settings()) as client:
+        made = client.follow_up(request_id)
+    if as_json:
+        print_json(made)
+    else:
+        screen().print(
+            f"request [bold]{made['request_id']}[/bold] {made['state']}, due {made['due_at']};"
+            f" it follows {escape(request_id)} up"
+        )
+
+
 @app.command(epilog="Example: innsyn requests show r-5f2a9c01d7e34b68")
 def show(
     request_id: Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")],
@@ -61,6 +89,8 @@ def show(
         f"\n[bold]{request['request_id']}[/bold] {request['type']}, [bold]{request['state']}[/bold];"
         f" received {day(request['received_at'])} by {request['channel']}, due {request['due_at']}"
     )
+    if request["follow_up"]:
+        out.print(f"  what came to light later is dealt with by [bold]{request['follow_up']}[/bold]")
     for problem in request["problems"]:
         out.print(f"  [red]{escape(problem)}[/red]")
     if request["commands"]:

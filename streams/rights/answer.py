@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from schemas.catalogue import Catalogue, Entry
@@ -12,55 +12,81 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from sinks.ports import Found, Holding
+from streams.rights.times import iso
+from streams.rights.whose import STANDS_FOR_ITSELF, Whose
 
 NOBODY_TOLD = RetentionAnchors()
 
 
 def answer(
-    found: Found, catalogue: Catalogue, as_of: date, anchors: RetentionAnchors = NOBODY_TOLD
+    found: Found,
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors = NOBODY_TOLD,
+    whose: Whose = STANDS_FOR_ITSELF,
 ) -> dict[str, Any]:
-    """The JSON of a look-up: {resolution, total_events, ambiguous_events, items}.
+    """The JSON of a look-up: {resolution, candidates, total_events, ambiguous_events, identity, identity_total, items}.
 
     Holdings that show the same content (versions of a schema, roles) become one item; an event with a row in two
     of them counts in both, and once in `total_events`. `delete_after` is the last day on which the newest
     event of the item may be kept, None while that clock has not started; `overdue` says that it has passed on
-    the day `as_of`. Raises InputError when an event names a retention rule that the catalogue lacks.
+    the day `as_of`. What is `locked` is described, not disclosed: no count, no times. `proofs`: what the links prove by
+    which the item is the person's; empty for the identifiers themselves.
+    Raises InputError when an event names a retention rule that the catalogue lacks.
     """
     groups: dict[str, list[Holding]] = {}
     for holding in found.holdings:
         groups.setdefault(repr((_shown(holding.tags), sorted(holding.tags.retention))), []).append(holding)
     items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
-    return {
-        "resolution": "unique" if found.total_events else "none",
-        "total_events": found.total_events,
-        "ambiguous_events": 0,
-        "items": items,
-    }
+    total = disclosed_events(found, catalogue)
+    return {"total_events": total, **whose.shown(bool(found.holdings)), "items": items}
 
 
 def access_report(
-    found: Found, catalogue: Catalogue, as_of: date, anchors: RetentionAnchors = NOBODY_TOLD
+    found: Found,
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors = NOBODY_TOLD,
+    whose: Whose = STANDS_FOR_ITSELF,
 ) -> dict[str, Any]:
     """What is held, one entry per system, category and purpose (GDPR Art. 15(1)), without a personal value.
 
     Counts are of events and overlap: an event that carries three categories counts under each. The retention
     rule is the one that keeps the newest event of that category; `retention.until` is None while its clock has
-    not started, `retention.rule` None where no rule of the catalogue speaks of the category.
-    Raises InputError when an event names a retention rule that the catalogue lacks.
+    not started, `retention.rule` None where no rule of the catalogue speaks of the category. `locked`, `proofs` and the
+    identity are as in `answer`. Raises InputError when an event names a retention rule that the catalogue lacks.
     """
-    groups: dict[tuple[str, str, str], list[Holding]] = {}
+    groups: dict[tuple[str, str, str, bool], list[Holding]] = {}
     for holding in found.holdings:
+        locked = only_described(holding.tags, catalogue)
         for category in holding.tags.categories:
             for purpose in holding.tags.purposes:
-                groups.setdefault((holding.tags.system, category, purpose), []).append(holding)
+                groups.setdefault((holding.tags.system, category, purpose, locked), []).append(holding)
     entries = [_entry(key, holdings, catalogue, as_of, anchors) for key, holdings in sorted(groups.items())]
+    total = disclosed_events(found, catalogue)
     return {
-        "resolution": "unique" if found.total_events else "none",
         "as_of": as_of.isoformat(),
         "catalogue_version": catalogue.version,
-        "total_events": found.total_events,
+        "total_events": total,
+        **whose.shown(bool(found.holdings)),
         "entries": entries,
     }
+
+
+def only_described(tags: TagSet, catalogue: Catalogue) -> bool:
+    """Whether an answer may only say that such events are held, by which rule and how long, not how many or when.
+
+    True where nothing but rules with `disclosure: describe` keeps them: what is retained for the police
+    (ekomloven § 3-13) must not be used to tell anybody anything (§ 3-14). Raises InputError as `rules_of`.
+    """
+    rules = [rule for rule in rules_of(tags, catalogue) if rule.active and rule.effect != "none"]
+    return bool(rules) and all(rule.disclosure == "describe" for rule in rules)
+
+
+def disclosed_events(found: Found, catalogue: Catalogue) -> int:
+    """How many events there are, without those that are only described. Raises InputError as `rules_of`."""
+    described = sum(item.events for item in found.holdings if only_described(item.tags, catalogue))
+    return max(found.total_events - described, 0)
 
 
 def rules_of(tags: TagSet, catalogue: Catalogue) -> list[RetentionRule]:
@@ -86,13 +112,6 @@ def retention_of(
     return governing(rules, last_seen, anchors)
 
 
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with Z, to the millisecond where there are any."""
-    moment = moment.astimezone(UTC)
-    precision = "milliseconds" if moment.microsecond else "seconds"
-    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
-
-
 def _shown(tags: TagSet) -> dict[str, Any]:
     return {
         "system": tags.system,
@@ -112,37 +131,47 @@ def _item(
     tags = holdings[0].tags
     last = max(holding.last_seen for holding in holdings)
     rule, until = retention_of(rules_of(tags, catalogue), last, anchors)
+    locked = only_described(tags, catalogue)
+    # The last day tells the day of the newest event.
+    until = None if locked else until
     return _shown(tags) | {
         "retention_rule": rule.id if rule else None,
         "retention_clock": rule.clock if rule else None,
         "delete_after": until.isoformat() if until else None,
         "overdue": until is not None and until < as_of,
-        "events": sum(holding.events for holding in holdings),
-        "first_seen": iso(min(holding.first_seen for holding in holdings)),
-        "last_seen": iso(last),
+        **_seen(holdings, locked),
+    }
+
+
+def _seen(holdings: Sequence[Holding], locked: bool) -> dict[str, Any]:
+    return {
+        "events": None if locked else sum(holding.events for holding in holdings),
+        "first_seen": None if locked else iso(min(holding.first_seen for holding in holdings)),
+        "last_seen": None if locked else iso(max(holding.last_seen for holding in holdings)),
+        "proofs": [proof.name.lower() for proof in sorted({p for item in holdings for p in item.proofs})],
+        "locked": locked,
     }
 
 
 def _entry(
-    key: tuple[str, str, str],
+    key: tuple[str, str, str, bool],
     holdings: Sequence[Holding],
     catalogue: Catalogue,
     as_of: date,
     anchors: RetentionAnchors,
 ) -> dict[str, Any]:
-    system, category, purpose = key
+    system, category, purpose, locked = key
     last = max(holding.last_seen for holding in holdings)
     every = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
     rules = [rule for rule in every.values() if rule.covers_category(category)]
     rule, until = retention_of(rules, last, anchors)
+    until = None if locked else until
     recipients = {name for holding in holdings for name in holding.tags.recipients}
     return {
         "system": _named(catalogue.systems, system),
         "category": _named(catalogue.categories, category),
         "purpose": _named(catalogue.purposes, purpose),
-        "events": sum(holding.events for holding in holdings),
-        "first_seen": iso(min(holding.first_seen for holding in holdings)),
-        "last_seen": iso(last),
+        **_seen(holdings, locked),
         "legal_basis": _bases(holdings, purpose, catalogue),
         "origin": [_named(catalogue.origins, name) for name in _distinct(h.tags.origin for h in holdings)],
         "recipients": [_recipient(name, catalogue) for name in sorted(recipients)],

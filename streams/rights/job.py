@@ -18,7 +18,7 @@ from schemas.records import load_records
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
 from streams.kafka.sender import sender
-from streams.rights.messages import DELETION, RECEIPTS, Identifiers, Send
+from streams.rights.messages import DELETION, RECEIPTS, Identifiers, Send, identifiers_from_json
 from streams.rights.store import Erased
 
 _log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ class ErasureJob:
         sealed, aad = command["sealed_identifiers"], command["command_id"].encode()
         identifiers = json.loads(self._keyring.open(f"system-{self.system}", sealed, aad))
         return self._store.erase(
-            [(kind, value) for kind, value in identifiers],
+            identifiers_from_json(identifiers),
             command["categories"],
             command["fields"],
             once=f"{command['command_id']}#{command['attempt']}",

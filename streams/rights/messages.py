@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
 
 from schemas.errors import InputError
 from schemas.tokens import canonical, parse_kind
 from sinks.clickhouse.requests import RequestEvent
-from streams.rights.answer import iso
 from streams.rights.plan import CommandPlan
+from streams.rights.times import iso, read
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
 _LONGEST_REASON = 300
 
-Identifiers = Sequence[tuple[str, str]]
-"""Kind and value, in clear."""
+
+class Named(NamedTuple):
+    """An identifier in clear; for an address also when it was used, and from which port."""
+
+    kind: str
+    value: str
+    at: datetime | None = None
+    port: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Named(kind={self.kind!r})"
+
+
+Identifiers = Sequence[tuple[str, str] | Named]
+"""Kind and value, in clear, and what more is known of them."""
 Send = Callable[[str, bytes, bytes], None]
 """Topic, message, key; returns when the message is stored. Raises BrokerUnavailable."""
 
@@ -33,12 +46,36 @@ class Ledger(Protocol):
     def requests(self) -> dict[str, list[RequestEvent]]: ...
 
 
-def canonical_identifiers(identifiers: Identifiers) -> list[tuple[str, str]]:
+def canonical_identifiers(identifiers: Identifiers) -> list[Named]:
     """Each once, in canonical form. Raises InputError for none at all, InvalidIdentifier."""
     if not identifiers:
         raise InputError("a request needs at least one identifier of the person: give --id KIND=VALUE")
-    given = ((parse_kind(kind), value) for kind, value in identifiers)
-    return sorted({(str(kind), canonical(kind, value)) for kind, value in given})
+    given = {_canonical(Named(*item)) for item in identifiers}
+    return sorted(given, key=lambda item: (item.kind, item.value, str(item.at), item.port or 0))
+
+
+def identifiers_json(identifiers: Iterable[Named]) -> list[list[Any]]:
+    """[kind, value], and [kind, value, time, port] where one of these is known."""
+    return [
+        [item.kind, item.value]
+        if item.at is None and item.port is None
+        else [item.kind, item.value, iso(item.at) if item.at else None, item.port]
+        for item in identifiers
+    ]
+
+
+def identifiers_from_json(stored: Iterable[Sequence[Any]]) -> list[Named]:
+    """What `identifiers_json` wrote."""
+    return [
+        Named(kind, value, read(more[0]) if more else None, more[1] if more else None)
+        for kind, value, *more in stored
+    ]
+
+
+def _canonical(item: Named) -> Named:
+    kind = parse_kind(item.kind)
+    at = item.at.astimezone(UTC) if item.at else None
+    return Named(str(kind), canonical(kind, item.value), at, item.port)
 
 
 def request_message(

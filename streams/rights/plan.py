@@ -16,7 +16,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
 from sinks.ports import Found, Holding
-from streams.rights.answer import retention_of, rules_of
+from streams.rights.answer import only_described, retention_of, rules_of
 
 Action = Literal["erase_now", "hold_until", "expires"]
 # As text in JSON: numbers of 64 bits do not survive every reader of it.
@@ -30,7 +30,8 @@ class Part:
     hold_until: `rule`, its `citation`, the only `purposes` the data may still serve; `until` None: as long as the
     contract (or the consented use) runs. expires: the system deletes by itself, `until` at the latest (None: its
     clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
-    because a command names fields, not days.
+    because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
+    events nor until when.
     """
 
     system: str
@@ -47,6 +48,7 @@ class Part:
     ended: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     oldest_expired: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,12 @@ def plan_from_json(stored: Mapping[str, Any]) -> Plan:
     return _PLAN.validate_python(stored)
 
 
+def shown(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of a stored plan as people may see them: what is locked is described, its count and day left out."""
+    hidden = {"events": None, "until": None}
+    return [{**part, **hidden} if part.get("locked") else dict(part) for part in parts]
+
+
 _PLAN = TypeAdapter(Plan)
 
 
@@ -149,11 +157,13 @@ def _decided(
     )
     by_category = {decision.category: decision for decision in decisions}
     return [
-        _part(holding, by_category[category]) for holding in holdings for category in holding.tags.categories
+        _part(holding, by_category[category], catalogue)
+        for holding in holdings
+        for category in holding.tags.categories
     ]
 
 
-def _part(holding: Holding, decision: Decision) -> Part:
+def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
     tags = holding.tags
     return Part(
         system=tags.system,
@@ -170,6 +180,7 @@ def _part(holding: Holding, decision: Decision) -> Part:
         ended=decision.ended,
         also=decision.also,
         oldest_expired=decision.oldest_expired,
+        locked=only_described(tags, catalogue),
     )
 
 
@@ -178,7 +189,8 @@ def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: Retent
     for holding in holdings:
         rule, until = retention_of(rules_of(holding.tags, catalogue), holding.last_seen, anchors)
         for category in holding.tags.categories:
-            erased = _part(holding, Decision(category, "erase_now", until, purposes=holding.tags.purposes))
+            decision = Decision(category, "erase_now", until, purposes=holding.tags.purposes)
+            erased = _part(holding, decision, catalogue)
             if rule is not None:
                 erased = replace(erased, rule=rule.id, citation=rule.authority)
             parts.append(replace(erased, action="expires"))
@@ -224,7 +236,7 @@ def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagS
     rules = {rule for part in held for rule in (part.rule, *part.also) if rule is not None}
     return replace(
         tags,
-        categories=tuple(sorted(part.category for part in held)),
+        categories=tuple(sorted({part.category for part in held})),
         purposes=purposes,
         legal_basis={purpose: _basis(purpose, tags, catalogue) for purpose in purposes},
         retention=tuple(rule for rule in tags.retention if rule in rules) or tags.retention,

@@ -1,24 +1,29 @@
 """The state of a rights request: a fold over its append-only events. Pure.
 
-    received ─► planned ─► commanded ─► waiting ─► forgetting ─► completed
+    received ─► planned ─► commanded ─► waiting ─► forgetting ─► completed ─► reopened ─► completed, with `follow_up`
         │                                 ▲ │
         └─ (access) ─► completed          │ ▼
                                         attention   a person must act: why is in `problems`
 
 Only a `done` receipt settles a command. What a system could not or would not erase stays visible with its reason.
+What comes to light after the answer opens the request again, until a new request follows it up.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from sinks.clickhouse.requests import RequestEvent
+from sinks.ports import Span
 from streams.rights.deadlines import due_at
+from streams.rights.plan import shown
+from streams.rights.times import iso, iso_or_none
+from streams.rights.whose import Frozen, spans_from_json
 
 __all__ = ["CommandState", "RequestState", "State", "due_at", "fold", "summary"]
 
@@ -31,6 +36,7 @@ class State(StrEnum):
     ATTENTION = "attention"
     FORGETTING = "forgetting"
     COMPLETED = "completed"
+    REOPENED = "reopened"
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,12 @@ class CommandState:
 
 @dataclass(frozen=True)
 class RequestState:
-    """All that is known of a request. `plan` and `report` are JSON without personal values, as stored."""
+    """All that is known of a request. `plan` and `report` are JSON without personal values, as stored.
+
+    `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
+    to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
+    erased person that this request follows up was found, which links no longer tell.
+    """
 
     request_id: str
     type: str
@@ -83,6 +94,16 @@ class RequestState:
     report: Mapping[str, Any] | None = None
     held: tuple[Mapping[str, Any], ...] = ()
     completed_at: datetime | None = None
+    identity: Frozen | None = field(default=None, repr=False)
+    inherited: Sequence[Span] = field(default=(), repr=False)
+    resolution: str | None = None
+    late_findings: tuple[Mapping[str, Any], ...] = ()
+    follow_up: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the request was carried out, whatever came to light since."""
+        return self.state in (State.COMPLETED, State.REOPENED)
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -94,12 +115,23 @@ class RequestState:
     def problems(self) -> tuple[str, ...]:
         """What a person has to look at, one line each."""
         lines = [self.problem, *(item.problem for item in self.commands.values())]
+        if self.state is State.REOPENED:
+            lines.append(_late(self.request_id, self.late_findings[-1]))
         return tuple(line for line in lines if line is not None)
 
     @property
     def settled(self) -> bool:
         """Whether every command there is was done."""
         return self.plan is not None and all(item.state == "done" for item in self.commands.values())
+
+    @property
+    def movable(self) -> bool:
+        """Whether a next step waits for nobody."""
+        if any(item.state == "unsent" for item in self.commands.values()):
+            return True
+        return self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING) or (
+            self.settled and self.state is not State.ATTENTION and not self.ended
+        )
 
 
 def fold(events: Iterable[RequestEvent]) -> RequestState | None:
@@ -113,8 +145,8 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
         seen.add(mark)
         if event.kind == "received":
             request = request or _received(event)
-        elif request is not None and request.state is not State.COMPLETED:
-            request = _after(request, event)
+        elif request is not None:
+            request = _ended(request, event) if request.ended else _after(request, event)
     return request
 
 
@@ -126,19 +158,20 @@ def summary(request: RequestState) -> dict[str, Any]:
         "type": request.type,
         "state": request.state.value,
         "channel": request.channel,
-        "received_at": request.received_at.isoformat().replace("+00:00", "Z"),
+        "received_at": iso(request.received_at),
         "due_at": request.due.isoformat(),
-        "completed_at": request.completed_at.isoformat().replace("+00:00", "Z")
-        if request.completed_at
-        else None,
+        "completed_at": iso_or_none(request.completed_at),
+        "resolution": request.resolution,
         "waiting_for": list(request.waiting_for),
         "problems": list(request.problems),
         "commands": [vars(item) for item in request.commands.values()],
-        "parts": plan.get("parts", []),
+        "parts": shown(plan.get("parts", [])),
         "copies": plan.get("copies", []),
-        "held": [dict(part) for part in request.held],
+        "held": shown(request.held),
         "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
         "report": request.report,
+        "late_findings": [dict(finding) for finding in request.late_findings],
+        "follow_up": request.follow_up,
     }
 
 
@@ -151,6 +184,7 @@ def _received(event: RequestEvent) -> RequestState:
         channel=content["channel"],
         received_at=received_at,
         due=due_at(received_at),
+        inherited=spans_from_json(content.get("inherited", [])),
     )
 
 
@@ -165,7 +199,7 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             request = replace(
                 request, plan=content["plan"], planned_at=event.occurred_at, commands=commands, problem=None
             )
-            return replace(request, state=State.PLANNED)
+            return replace(_identified(request, content), state=State.PLANNED)
         case "commanded" | "receipt":
             return _commands(request, event.kind, content)
         case "forgetting" if request.settled:
@@ -176,15 +210,49 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             counts = {name: int(count) + earlier.get(name, 0) for name, count in content["counts"].items()}
             return replace(request, forgotten=counts)
         case "attention":
-            return replace(request, state=State.ATTENTION, problem=content["reason"])
+            resolution = content.get("resolution", request.resolution)
+            return replace(request, state=State.ATTENTION, problem=content["reason"], resolution=resolution)
         case "answered":
-            return replace(
-                request, state=State.COMPLETED, report=content["report"], completed_at=event.occurred_at
-            )
+            request = replace(request, problem=None, report=content["report"], completed_at=event.occurred_at)
+            return replace(_identified(request, content), state=State.COMPLETED)
         case "completed" if request.settled:
             held = tuple(content["held"])
             return replace(request, state=State.COMPLETED, held=held, completed_at=event.occurred_at)
     return request
+
+
+def _identified(request: RequestState, content: Mapping[str, Any]) -> RequestState:
+    if "identity" not in content:
+        return request
+    identity = Frozen.read(content["identity"])
+    return replace(request, identity=identity, resolution=content["resolution"])
+
+
+def _ended(request: RequestState, event: RequestEvent) -> RequestState:
+    """After the end only what came to light later counts, until it is followed up."""
+    if request.follow_up is not None:
+        return request
+    if event.kind == "late_finding":
+        findings = (*request.late_findings, event.content)
+        return replace(request, state=State.REOPENED, late_findings=findings)
+    if event.kind == "followed_up":
+        return replace(request, state=State.COMPLETED, follow_up=event.content["follow_up"])
+    return request
+
+
+def _late(request_id: str, finding: Mapping[str, Any]) -> str:
+    """What to do about a late finding, in one line."""
+    parts = []
+    if finding["events"]:
+        parts.append(f"{_events(finding['events'])} came to light after this was answered")
+    if finding["no_longer"]:
+        parts.append(f"of those answered, {_events(finding['no_longer'])} proved not to be this person's")
+    where = ", ".join(finding["systems"])
+    return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event{'' if count == 1 else 's'}"
 
 
 def _commands(request: RequestState, kind: str, content: Mapping[str, Any]) -> RequestState:

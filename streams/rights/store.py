@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -20,7 +20,8 @@ from pydantic import TypeAdapter
 
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import IdentifierKind, canonical, parse_kind
+from schemas.tokens import IdentifierKind, canonical
+from streams.rights.matching import conditions, quoted
 from streams.rights.messages import Identifiers
 
 _BUSY_SECONDS = 10
@@ -82,9 +83,9 @@ class SqliteStore:
                 schema = self._schema(record)
                 columns = _columns(schema)
                 self._make(connection, record)
-                names, marks = ", ".join(map(_quoted, columns)), ", ".join("?" * len(columns))
+                names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
                 texts = [_text(schema, column, value.get(column)) for column in columns]
-                connection.execute(f"INSERT INTO {_quoted(record)} ({names}) VALUES ({marks})", texts)
+                connection.execute(f"INSERT INTO {quoted(record)} ({names}) VALUES ({marks})", texts)
 
     def hold(self, identifiers: Identifiers, record: str, ground: str, review_date: date | None) -> int:
         """Hold back a person's rows of a record from any erasure, as in a dispute; returns how many."""
@@ -164,7 +165,7 @@ class SqliteStore:
                 if row in holds:
                     held.append(holds[row])
                 elif owner and whole:
-                    connection.execute(f"DELETE FROM {_quoted(record)} WHERE rowid = ?", (row,))
+                    connection.execute(f"DELETE FROM {quoted(record)} WHERE rowid = ?", (row,))
                     erased += 1
                 else:
                     erased += _blank(connection, record, row, fields if owner else fields & named)
@@ -180,22 +181,14 @@ class SqliteStore:
 
     def _matching(
         self, connection: sqlite3.Connection, record: str, identifiers: Identifiers
-    ) -> dict[int, tuple[bool, set[str]]]:
+    ) -> dict[int, tuple[bool, frozenset[str]]]:
         """Row -> (whether it is the person's own, the fields in which the person is named)."""
-        wanted: dict[str, list[str]] = {}
-        for kind, value in identifiers:
-            wanted.setdefault(kind, []).append(canonical(parse_kind(kind), value))
-        found: dict[int, tuple[bool, set[str]]] = {}
-        for reference in self._schema(record).identifiers:
-            values = wanted.get(reference.kind, [])
-            if not values:
-                continue
-            marks = ", ".join("?" * len(values))
-            query = f"SELECT rowid FROM {_quoted(record)} WHERE {_quoted(reference.field)} IN ({marks})"
-            named = {reference.field, *filter(None, [reference.port_field])}
-            for (row,) in connection.execute(query, values):
-                owner, fields = found.get(row, (False, set()))
-                found[row] = (owner or reference.role == "owner", fields | named)
+        found: dict[int, tuple[bool, frozenset[str]]] = {}
+        for condition in conditions(self._schema(record), identifiers):
+            query = f"SELECT rowid FROM {quoted(record)} WHERE {condition.where}"
+            for (row,) in connection.execute(query, condition.values):
+                owner, fields = found.get(row, (False, frozenset()))
+                found[row] = (owner or condition.owner, fields | condition.fields)
         return found
 
     def _schema(self, record: str) -> RecordSchema:
@@ -205,10 +198,10 @@ class SqliteStore:
             raise InputError(f"record {record} is not in schemas/avro; name one that is") from None
 
     def _make(self, connection: sqlite3.Connection, record: str) -> None:
-        columns = ", ".join(map(_quoted, _columns(self._schema(record))))
+        columns = ", ".join(map(quoted, _columns(self._schema(record))))
         # AUTOINCREMENT: a hold names a row, so a row number is never given twice.
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_quoted(record)} (_row INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
+            f"CREATE TABLE IF NOT EXISTS {quoted(record)} (_row INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
         )
 
     def _personal(self, record: str, name: str) -> bool:
@@ -254,16 +247,16 @@ def _category(schema: RecordSchema, name: str) -> str:
     return field.category if field else ""
 
 
-def _blank(connection: sqlite3.Connection, record: str, row: int, fields: set[str]) -> int:
+def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:
     """1 if there was something in the fields, else 0."""
     if not fields:
         return 0
-    names = sorted(map(_quoted, fields))
+    names = sorted(map(quoted, fields))
     blanks, some = (
         ", ".join(f"{name} = NULL" for name in names),
         " OR ".join(f"{name} NOT NULL" for name in names),
     )
-    query = f"UPDATE {_quoted(record)} SET {blanks} WHERE rowid = ? AND ({some})"
+    query = f"UPDATE {quoted(record)} SET {blanks} WHERE rowid = ? AND ({some})"
     return connection.execute(query, (row,)).rowcount
 
 
@@ -279,10 +272,6 @@ def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _holds(connection: sqlite3.Connection, record: str) -> dict[int, tuple[str, str | None]]:

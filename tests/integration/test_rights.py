@@ -21,6 +21,7 @@ from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import parse_kind
 from schemas.topics import load_topics
+from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
@@ -28,6 +29,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
+from streams.identity.person import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.inprocess import InProcessBroker
@@ -36,7 +38,7 @@ from streams.kafka.sender import sender
 from streams.kafka.topics import create_topics
 from streams.rights.agents import RightsWorker
 from streams.rights.job import ErasureJob
-from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Identifiers
+from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Identifiers, Named
 from streams.rights.service import RightsService
 from streams.rights.states import RequestState, State
 from streams.rights.store import Erased, SqliteStore
@@ -90,7 +92,8 @@ class Company:
 
     def spans(self, identifiers: Identifiers) -> list[Span]:
         tokenizer = self.keyring.tokenizer()
-        return [Span(tokenizer.token(parse_kind(kind), value)) for kind, value in identifiers]
+        named = [Named(*item) for item in identifiers]
+        return [Span(tokenizer.token(parse_kind(item.kind), item.value)) for item in named]
 
     def events(self, identifiers: Identifiers) -> int:
         return ClickHouseReader(self.index).find(self.spans(identifiers)).total_events
@@ -133,6 +136,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
             RequestLedger(index),
             ClickHouseReader(index),
             ClickHouseEraser(index),
+            Identities(ClickHouseClaims(index), load_catalogue().identity_sources),
             keyring,
             load_catalogue(),
             stack.enter_context(sender(connection)),
@@ -167,7 +171,9 @@ def _fill(company: Company) -> None:
     tags = [_tags(company, "Invoice", "billing.invoices"), _tags(company, "WebVisit", "web.visits")]
     ranges = [OffsetRange("billing.invoices", 0, 0, 2, 1), OffsetRange("web.visits", 0, 0, 0, 1)]
     table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
-    ClickHouseWriter(company.index).write(LineageBatch(table, tags, ranges=ranges), datetime.now(UTC))
+    ClickHouseWriter(company.index).write(
+        LineageBatch(table, tag_sets=tags, ranges=ranges), datetime.now(UTC)
+    )
 
 
 def _tags(company: Company, record: str, topic: str) -> TagSet:
@@ -179,7 +185,7 @@ def _tags(company: Company, record: str, topic: str) -> TagSet:
 def _row(
     company: Company, identifiers: Identifiers, record: str, topic: str, offset: int, at: datetime
 ) -> dict[str, object]:
-    kind, value = identifiers[0]
+    kind, value = identifiers[0][:2]
     return {
         "token": company.keyring.tokenizer().token(parse_kind(kind), value),
         "topic": topic,

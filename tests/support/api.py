@@ -20,6 +20,7 @@ from schemas.tokens import IdentifierKind, Role
 from sinks.clickhouse.requests import RequestEvent
 from sinks.memory import MemoryIndex
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
+from streams.identity.person import Identities
 from streams.rights.service import RightsService
 
 TOKEN = "an-invented-token-for-tests"
@@ -78,7 +79,7 @@ def fill(index: IndexWriter, keyring: Keyring) -> None:
             }
             for offset in range(count)
         ]
-        index.write(LineageBatch(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), [tags]), NOW)
+        index.write(LineageBatch(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), tag_sets=[tags]), NOW)
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
@@ -97,6 +98,7 @@ def services(keys: Path, **other: Any) -> Services:
     Counter("innsyn_tagged_events", "Events tagged.", registry=metrics).inc(7)
     given: dict[str, Any] = {
         "reader": index,
+        "identities": Identities(index, load_catalogue().identity_sources),
         "tokenizer": keyring.tokenizer(),
         "catalogue": load_catalogue(),
         "rights": rights(index, keyring),
@@ -110,6 +112,16 @@ def services(keys: Path, **other: Any) -> Services:
 
 def rights(index: MemoryIndex, keyring: Keyring) -> RightsService:
     """The real workflow on a ledger in memory, with nobody at the other end of Kafka; ids are all alike."""
+    catalogue = load_catalogue()
+    identities = Identities(index, catalogue.identity_sources)
     return RightsService(
-        Ledger(), index, index, keyring, load_catalogue(), lambda *_: None, lambda: NOW, lambda n: b"\x01" * n
+        Ledger(),
+        index,
+        index,
+        identities,
+        keyring,
+        catalogue,
+        lambda *_: None,
+        lambda: NOW,
+        lambda n: b"\x01" * n,
     )

@@ -29,14 +29,14 @@ EVENT_TIME = {"type": "long", "logicalType": "timestamp-millis"}
 BIG_NUMBERS = (2**31, -(2**31) - 1, 2**62, 2**63 - 1, -(2**63))
 
 
-def record_of(*fields: Mapping[str, Any], name: str = "Sample") -> RecordSchema:
-    """An annotated record of these Avro fields; a field without annotation is a technical one."""
+def record_of(*fields: Mapping[str, Any], name: str = "Sample", **said: Any) -> RecordSchema:
+    """An annotated record of these Avro fields; a field without annotation is a technical one. `said`: the record."""
     technical = {"innsyn": {"category": "none"}}
     schema = {
         "type": "record",
         "name": name,
         "namespace": "no.innsyn",
-        "innsyn": ANNOTATION,
+        "innsyn": ANNOTATION | said,
         "fields": [technical | dict(field) for field in fields],
     }
     return parse_record(schema, f"avro/{name}.avsc")

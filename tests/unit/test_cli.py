@@ -58,6 +58,7 @@ class Prompt:
 
     def __init__(self, service: RightsService) -> None:
         self.create, self.requests, self._service = service.create, service.requests, service
+        self.follow_up = service.follow_up
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

@@ -29,8 +29,11 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
     holding = Holding(tags("Invoice", "billing.invoices"), 3, MARCH, MAY)
     assert answer(Found([holding], 3), CATALOGUE, TODAY) == {
         "resolution": "unique",
+        "candidates": 1,
         "total_events": 3,
         "ambiguous_events": 0,
+        "identity": [],
+        "identity_total": 0,
         "items": [
             {
                 "system": "billing",
@@ -48,6 +51,8 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
                 "events": 3,
                 "first_seen": "2026-03-05T09:00:00Z",
                 "last_seen": "2026-05-05T09:00:00.250Z",
+                "proofs": [],
+                "locked": False,
             }
         ],
     }
@@ -71,8 +76,8 @@ def test_versions_that_show_the_same_are_one_item() -> None:
 
 def test_nothing_found_is_none() -> None:
     """Not an empty success: the resolution says that nobody is known by these identifiers."""
-    empty = {"resolution": "none", "total_events": 0, "ambiguous_events": 0, "items": []}
-    assert answer(Found(), CATALOGUE, TODAY) == empty
+    empty = {"resolution": "none", "candidates": 0, "total_events": 0, "ambiguous_events": 0, "items": []}
+    assert answer(Found(), CATALOGUE, TODAY) == {**empty, "identity": [], "identity_total": 0}
 
 
 def test_a_clock_that_has_not_started_gives_no_day() -> None:

@@ -18,7 +18,7 @@ from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
 from sinks.ports import Found, Holding
-from streams.rights.plan import make_plan, plan_from_json, plan_json
+from streams.rights.plan import make_plan, plan_from_json, plan_json, shown
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()
@@ -116,6 +116,22 @@ def test_a_rule_that_left_the_catalogue_does_not_become_permission() -> None:
     strange = replace(tags("web.visits"), retention=("T99",))
     with pytest.raises(InputError, match=r"T99.*retention\.yaml"):
         make_plan(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+
+
+def test_what_is_kept_for_the_police_is_shown_without_count_and_day() -> None:
+    """The plan holds it by its rule; who looks at the plan sees that, and no more."""
+    retained = replace(
+        tags("network.assignments"), purposes=("P-IPRET",), legal_basis={"P-IPRET": "c"}, retention=("T06",)
+    )
+    plan = make_plan(found(Holding(retained, 3, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    parts = {part["category"]: part for part in shown(plan_json(plan)["parts"])}
+    assert (parts["C-17"]["action"], parts["C-17"]["rule"]) == ("hold_until", "T06")
+    assert all(part["events"] is part["until"] is None for part in parts.values())
+    assert {part.events for part in plan.parts} == {3}
+    open_parts = shown(
+        plan_json(make_plan(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD))["parts"]
+    )
+    assert {part["events"] for part in open_parts} == {3}
 
 
 def test_a_record_without_schema_is_refused() -> None:

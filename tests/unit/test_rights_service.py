@@ -19,6 +19,7 @@ from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.clickhouse.requests import RequestEvent
 from sinks.ports import NO_LIMITS, Filter, Forgotten, Found, Holding, Span
+from streams.identity.model import Given, Link, Person
 from streams.rights.service import RightsService
 from streams.rights.states import RequestState, State
 
@@ -56,9 +57,18 @@ class Memory:
     def requests(self) -> dict[str, list[RequestEvent]]:
         return dict(self.log)
 
-    def find(self, spans: Sequence[Span], limits: Filter = NO_LIMITS) -> Found:
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
         self.spans = spans
         return Found(list(self.holdings), sum(item.events for item in self.holdings))
+
+    def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
+        tokens = frozenset(item.token for item in givens)
+        return Person("unique", len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ())
+
+    def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
+        return ()
 
     def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
         if self.stubborn:
@@ -100,7 +110,7 @@ def service(memory: Memory, keyring: Keyring) -> RightsService:
     def random(size: int) -> bytes:
         return len(memory.log).to_bytes(size, "big")
 
-    return RightsService(memory, memory, memory, keyring, CATALOGUE, memory.send, lambda: NOW, random)
+    return RightsService(memory, memory, memory, memory, keyring, CATALOGUE, memory.send, lambda: NOW, random)
 
 
 def ask(service: RightsService, type: str = "erasure") -> str:

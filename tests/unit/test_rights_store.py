@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import InputError, Unavailable
 from schemas.records import load_records
+from streams.rights.messages import Named
 from streams.rights.store import Erased, SqliteStore
 
 KARI = [("customer_number", "K-100200")]
@@ -47,6 +48,21 @@ def test_named_fields_go_and_the_record_stays(store: SqliteStore) -> None:
     assert store.count([("email", "kari@example.no")]) == 0
     assert store.count([("email", "ola@example.no")]) == 1
     assert store.erase(KARI, ["C-01"], CONTACT) == Erased(0)
+
+
+def test_an_address_with_a_time_erases_that_second_only(tmp_path: Path) -> None:
+    """Another second was another person's, and so was another port of that second."""
+    store = SqliteStore(tmp_path / "web.sqlite")
+    address, second = "192.0.2.7", timedelta(seconds=1)
+    for at, port in ((NOW, 1500), (NOW + second / 2, 2500), (NOW + second, 1500), (NOW - second, 1500)):
+        store.put("WebVisit", {"client_address": address, "client_port": port, "occurred_at": at})
+    everything = [f"WebVisit.{field.name}" for field in load_records()["WebVisit"].fields if field.personal]
+    assert store.count([("ip", address)]) == 4
+    behind = Named("ip", address, NOW.astimezone(timezone(timedelta(hours=2))), 2500)
+    assert store.erase([behind], ["C-21"], everything) == Erased(1)
+    assert store.erase([Named("ip", address, NOW)], ["C-21"], everything) == Erased(1)
+    assert store.count([("ip", address)]) == 2
+    store.close()
 
 
 def test_a_record_of_which_every_personal_field_goes_is_deleted(store: SqliteStore, tmp_path: Path) -> None:

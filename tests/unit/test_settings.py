@@ -44,6 +44,16 @@ def test_variables_are_read_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.index_url == "http://index.example.no:8123/innsyn"
 
 
+def test_a_realm_is_none_or_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one would refuse every user name that has a realm."""
+    assert load_settings().realm is None
+    monkeypatch.setenv("INNSYN_REALM", "isp.example")
+    assert load_settings().realm == "isp.example"
+    monkeypatch.setenv("INNSYN_REALM", "")
+    with pytest.raises(SettingsError, match="INNSYN_REALM"):
+        load_settings()
+
+
 def test_arguments_beat_variables_beat_file_beats_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

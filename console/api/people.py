@@ -1,0 +1,136 @@
+"""Where a question looks: from the identifiers given to spans of the index, by the identity links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from console.api.models import Identifier
+from schemas.catalogue import Catalogue
+from schemas.tokens import IdentifierKind, Tokenizer
+from sinks.ports import ALL_PORTS, IndexReader, Span
+from streams.identity.model import Given, Link, Person, Resolution
+from streams.identity.person import given
+from streams.rights.whose import Resolver
+
+_SECOND = timedelta(seconds=1)
+
+
+class Known(Protocol):
+    """What a question is asked of; `console.session.Reading` and `console.api.services.Services` are such."""
+
+    @property
+    def reader(self) -> IndexReader: ...
+
+    @property
+    def identities(self) -> Resolver: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A moment of a question: the present, or what was known at a moment that has passed."""
+
+    known: Known
+    moment: datetime
+    known_at: datetime | None = None
+
+    def given(self, identifiers: Iterable[Identifier]) -> list[Given]:
+        """Raises InvalidIdentifier."""
+        tokenizer = self.known.tokenizer
+        return [given(tokenizer, item.kind, item.value, item.at, item.port) for item in identifiers]
+
+    def person(self, identifiers: Iterable[Identifier]) -> Person:
+        """The person whom the identifiers mean together. Raises InvalidIdentifier, IndexUnavailable."""
+        return self.known.identities.person(self.given(identifiers), self.moment, self.known_at)
+
+    def links(self, item: Given) -> list[Link]:
+        """Every link of the identifier at its moment, behind its port; of all times without one."""
+        links = self.known.identities.links(item, self.known_at)
+        return [link for link in links if _at(link, item)]
+
+
+def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, list[Span]]:
+    """Where a look-up looks, and which of it is ambiguous.
+
+    An address is an operator's question: all that was seen under it (in that second, from that port), whoever it was,
+    with the number of people it may have been. Of other identifiers, what is the person's, in that second if one is
+    given. Raises InvalidIdentifier, IndexUnavailable.
+    """
+    addresses = [item for item in identifiers if item.kind is IdentifierKind.IP]
+    parts = [_address(item, asked) for item in asked.given(addresses)]
+    moments = {(item.at, item.port) for item in identifiers if item.kind is not IdentifierKind.IP}
+    for at, port in sorted(moments, key=str):
+        alike = [item for item in identifiers if item.kind is not IdentifierKind.IP]
+        alike = [item for item in alike if (item.at, item.port) == (at, port)]
+        person = asked.person(alike)
+        spans, shared = (_limited(found, at, port) for found in (person.spans, person.shared))
+        parts.append((replace(person, spans=spans, shared=shared), []))
+    return _together([person for person, _ in parts]), [span for _, unclear in parts for span in unclear]
+
+
+def _address(item: Given, asked: Asked) -> tuple[Person, list[Span]]:
+    until = item.at + _SECOND if item.at else None
+    ports = ALL_PORTS if item.port is None else (item.port, item.port)
+    span = Span(item.token, item.at, until, *ports)
+    links = asked.links(item)
+    if item.at is not None:
+        person = asked.known.identities.person([item], asked.moment, asked.known_at)
+        resolution, candidates, subjects = person.resolution, person.candidates, person.subjects
+    else:
+        subjects = frozenset(link.subject for link in links) or frozenset([item.token])
+        candidates = len(subjects)
+        resolution = "ambiguous" if candidates > 1 else "unique"
+    unclear = []
+    if resolution == "ambiguous" and item.at is not None:
+        # Behind blocks of ports, an event that knows its port has an owner; one that does not is anybody's.
+        unknown_port = item.port is None and all(link.ports != ALL_PORTS for link in links)
+        unclear = [replace(span, port_from=0, port_to=0) if unknown_port else span]
+    return Person(resolution, candidates, subjects, [span], (), links), unclear
+
+
+def _at(link: Link, item: Given) -> bool:
+    if item.port and not link.ports[0] <= item.port <= link.ports[1]:
+        return False
+    if item.at is None:
+        return True
+    # An inferred end may be later than where the link is cut.
+    ends = None if link.until is None else max(link.until, link.end_latest or link.until)
+    return (link.since is None or link.since <= item.at) and (ends is None or item.at < ends)
+
+
+def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> list[Span]:
+    """The parts of the spans in the second `at`, at that port; all of them without."""
+    found = []
+    for span in spans:
+        since, until = span.since, span.until
+        if at is not None:
+            since = at if since is None else max(since, at)
+            until = at + _SECOND if until is None else min(until, at + _SECOND)
+        low, high = span.port_from, span.port_to
+        if port is not None:
+            low, high = max(low, port), min(high, port)
+        if low <= high and (since is None or until is None or since < until):
+            found.append(replace(span, since=since, until=until, port_from=low, port_to=high))
+    return found
+
+
+def _together(persons: Sequence[Person]) -> Person:
+    resolutions: set[Resolution] = {person.resolution for person in persons}
+    order: tuple[Resolution, ...] = ("ambiguous", "unique", "none")
+    return Person(
+        resolution=next(item for item in order if item in resolutions),
+        candidates=max(person.candidates for person in persons),
+        subjects=frozenset[bytes]().union(*(person.subjects for person in persons)),
+        spans=[span for person in persons for span in person.spans],
+        shared=[span for person in persons for span in person.shared],
+        links=[link for person in persons for link in person.links],
+        problems=list(dict.fromkeys(text for person in persons for text in person.problems)),
+    )

@@ -1,0 +1,96 @@
+"""`innsyn identity`: whom an identifier belonged to, and what says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from console.cli.ask import ask
+from console.cli.output import (
+    WIDTH,
+    Changes,
+    Ids,
+    Json,
+    KnownAt,
+    Port,
+    about_identity,
+    as_known,
+    at_moment,
+    identifiers,
+    print_json,
+    screen,
+    table,
+)
+
+
+def identity(
+    ids: Ids,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="At that moment (ISO 8601).")] = None,
+    port: Port = None,
+    known_at: KnownAt = None,
+    changes: Changes = False,
+    as_json: Json = False,
+) -> None:
+    """Show whom an identifier belonged to, and what says so: no values, people as the first digits of their tokens.
+
+    Without --at every link there ever was. The subscriber of an address need not be the one who used it.
+
+    Example: innsyn identity --id ip=192.0.2.7 --at 2026-03-01T12:00:00Z --port 40000
+    """
+    people = at_moment(identifiers(ids), at, port)
+    answer = ask("identity", {**as_known(known_at, changes, as_json), "identifiers": people})
+    if as_json:
+        print_json(answer)
+        return
+    out = screen()
+    out.print(_headline(answer))
+    for problem in answer["problems"]:
+        out.print(f"  [red]{problem}[/red]")
+    if answer["links"]:
+        out.print(_links(answer))
+        if answer["links_total"] > len(answer["links"]):
+            out.print(f" [dim]the newest {len(answer['links'])} of {answer['links_total']:,} links[/dim]")
+    parts = [{"proofs": [link["proof"]]} for link in answer["links"]]
+    for line in about_identity({**answer, "ambiguous_events": 0}, parts, people):
+        out.print(line)
+
+
+def _headline(answer: Mapping[str, Any]) -> str:
+    if answer["resolution"] == "none":
+        return "[bold]none[/bold]: no link says whose that was."
+    if answer["resolution"] == "ambiguous":
+        return f"[bold yellow]ambiguous[/bold yellow]: {answer['candidates']} candidates"
+    return f"[bold green]unique[/bold green]: leads to [bold]{', '.join(answer['subjects'])}[/bold]"
+
+
+def _links(answer: Mapping[str, Any]) -> Table:
+    rows = table("identifier", "belonged to", "from, until", "end", "proves, said by")
+    rows.width = WIDTH
+    for column, width in zip(rows.columns, (17, 12, 20, 20, 0), strict=True):
+        column.width, column.ratio = width or None, None if width else 1
+    for link in answer["links"]:
+        ports = link.get("ports")
+        evidence = link["evidence"]
+        rows.add_row(
+            link["kind"] + (f"\n[dim]ports {ports[0]}-{ports[1]}[/dim]" if ports else ""),
+            link["subject"],
+            f"{_second(link['since'])}\n{_second(link['until'])}",
+            _end(link),
+            f"{link['proof']} ({link['source']})"
+            f"\n[dim]{evidence['topic']} {evidence['partition']}/{evidence['offset']}[/dim]",
+        )
+        rows.add_section()
+    return rows
+
+
+def _end(link: Mapping[str, Any]) -> str:
+    if link["end"] != "inferred":
+        return str(link["end"])
+    return f"inferred\n[dim]{_second(link['end_earliest'])}\n{_second(link['end_latest'])}[/dim]"
+
+
+def _second(moment: str | None) -> str:
+    return f"{moment[:10]} {moment[11:19]}Z" if moment else "–"

@@ -1,0 +1,121 @@
+"""The case file of each request: its events in the ledger, and what the person gave, sealed under the request's key."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from schemas.errors import InputError
+from schemas.keys import Keyring
+from schemas.policy import RetentionAnchors
+from sinks.ports import Span
+from streams.rights.messages import Identifiers, Ledger, Named, identifiers_from_json, identifiers_json
+from streams.rights.states import RequestState, fold
+from streams.rights.times import iso, whole_milliseconds
+from streams.rights.whose import spans_json
+
+
+class CaseFile:
+    """Reads and writes the ledger. Methods may raise IndexUnavailable; opening what is sealed, KeyUnavailable."""
+
+    def __init__(self, ledger: Ledger, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """As the ledger keeps it: a moment must be the same when it is read back."""
+        return whole_milliseconds(self._clock())
+
+    def length(self, request_id: str) -> int:
+        """How many events the request has; 0 for an unknown one."""
+        return len(self._ledger.events(request_id))
+
+    def find(self, request_id: str) -> RequestState | None:
+        """The request as it stands, None for an unknown one."""
+        return fold(self._ledger.events(request_id))
+
+    def get(self, request_id: str) -> RequestState:
+        """As `find`. Raises InputError for an unknown id."""
+        request = self.find(request_id)
+        if request is None:
+            raise InputError(f"there is no request {request_id}; `innsyn requests` lists those there are")
+        return request
+
+    def every(self) -> list[RequestState]:
+        """Every request, oldest first."""
+        states = (fold(events) for events in self._ledger.requests().values())
+        return [request for request in states if request is not None]
+
+    def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:
+        """What the person gave and wrote, readable with the request's own key alone."""
+        personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
+        return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
+
+    def seal_for(self, system: str, command_id: str, identifiers: Identifiers) -> bytes:
+        """The identifiers, readable by that system."""
+        told = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
+        return self._keyring.seal(f"system-{system}", told, command_id.encode())
+
+    def receive(
+        self,
+        request_id: str,
+        type: str,
+        channel: str,
+        received_at: datetime,
+        sealed: bytes,
+        anchors: RetentionAnchors,
+        inherited: Sequence[Span] = (),
+    ) -> None:
+        """The first event of a request; a second one changes nothing. `inherited`: see `RequestState`."""
+        known = {name: day.isoformat() for name, day in asdict(anchors).items() if day is not None}
+        content: dict[str, Any] = {
+            "type": type,
+            "channel": channel,
+            "received_at": iso(received_at),
+            "sealed": base64.b64encode(sealed).decode(),
+            "anchors": known,
+        }
+        if inherited:
+            content["inherited"] = spans_json(inherited)
+        self._ledger.append(request_id, 0, "received", self.now(), content)
+
+    def record(
+        self, request_id: str, kind: str, content: Mapping[str, Any], occurred_at: datetime | None = None
+    ) -> RequestState:
+        """Append what happened, once; the request as it stands then."""
+        events = self._ledger.events(request_id)
+        # Compared as JSON, since that is what the ledger gives back.
+        text = json.dumps(content, sort_keys=True)
+        if not any(item.kind == kind and json.dumps(item.content, sort_keys=True) == text for item in events):
+            self._ledger.append(request_id, len(events), kind, occurred_at or self.now(), content)
+        return self.get(request_id)
+
+    def sealed(self, request_id: str) -> bytes:
+        """As `seal` gave it."""
+        return base64.b64decode(self._ledger.events(request_id)[0].content["sealed"])
+
+    def anchors(self, request_id: str) -> RetentionAnchors:
+        """The days that start retention clocks, as the case handler knew them."""
+        stored = self._ledger.events(request_id)[0].content["anchors"]
+        return RetentionAnchors(**{name: date.fromisoformat(day) for name, day in stored.items()})
+
+    def identifiers(self, request_id: str) -> list[Named]:
+        """What the person gave, in canonical form."""
+        return identifiers_from_json(self._open(request_id)["identifiers"])
+
+    def reason(self, request_id: str) -> str | None:
+        """What the person wrote."""
+        reason: str | None = self._open(request_id)["reason"]
+        return reason
+
+    def _open(self, request_id: str) -> dict[str, Any]:
+        sealed = self.sealed(request_id)
+        opened: dict[str, Any] = json.loads(
+            self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
+        )
+        return opened

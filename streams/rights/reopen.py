@@ -1,0 +1,79 @@
+"""Requests that were answered, looked at again: what came to light since opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.catalogue import Catalogue
+from schemas.errors import KeyUnavailable
+from sinks.ports import IndexReader
+from streams.rights.casefile import CaseFile
+from streams.rights.late import LateFinding, late_finding
+from streams.rights.persons import Persons
+from streams.rights.states import RequestState
+
+LATE = "late_finding"
+
+
+class Recheck:
+    """Compares answers with the present. May raise IndexUnavailable; what was found by then is recorded."""
+
+    def __init__(
+        self,
+        file: CaseFile,
+        persons: Persons,
+        reader: IndexReader,
+        catalogue: Catalogue,
+        changed: Callable[[], object],
+    ) -> None:
+        self._file = file
+        self._persons = persons
+        self._reader = reader
+        self._catalogue = catalogue
+        self._changed = changed
+        self._answers = 0
+        self._seen: object = None
+
+    def answered(self) -> None:
+        """A request was answered: links may have come between its identity and its answer."""
+        self._answers += 1
+
+    def mark(self) -> object:
+        """Equal marks: nothing was learnt and nothing answered in between."""
+        return self._changed(), self._answers
+
+    def due(self, mark: object) -> list[RequestState]:
+        """The requests to look at, none if the mark is the one of the last `done`."""
+        if mark == self._seen:
+            return []
+        requests = self._file.every()
+        return [item for item in requests if item.ended and item.identity is not None and not item.follow_up]
+
+    def done(self, mark: object) -> None:
+        """Every due request was looked at."""
+        self._seen = mark
+
+    def look(self, request: RequestState, now: datetime) -> RequestState | None:
+        """Record a finding that differs from the last one of the request; the request then, else None."""
+        finding = self._finding(request, now)
+        content = finding.json(now) if finding else None
+        last = request.late_findings[-1] if request.late_findings else {}
+        if content is None or {**content, "found_at": None} == {**last, "found_at": None}:
+            return None
+        return self._file.record(request.request_id, LATE, content)
+
+    def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
+        assert request.identity is not None
+        try:
+            present = self._persons.of(request, now).spans
+        except KeyUnavailable:
+            # Nobody can tell any more who it was: what is known of then is all there is.
+            present = request.identity.spans
+        finding = late_finding(request, present, self._reader, self._catalogue)
+        if finding is None or request.type != "erasure":
+            return finding
+        # Where a link came since, the events are somebody else's, or this person's by `present`.
+        theirs = replace(request.identity, spans=self._persons.unclaimed(request.identity.spans))
+        return late_finding(replace(request, identity=theirs), present, self._reader, self._catalogue)
