@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import DEAD, PARTITIONS, TOPIC, fill
+from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, fill
 from schemas.errors import InnsynError
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
@@ -33,6 +33,8 @@ _RESULTS = Path(__file__).parent / "results" / "latest.json"
 _TITLES = {
     "bare": "bare consume loop (reads, decodes nothing)",
     "innsyn": "innsyn tagger, end to end",
+    "with_chats": "the same, with chats beside the visits",
+    "whose": "and texts scanned, addresses resolved",
     "per_record": "per-record decode + tag, plain loop",
     "faust": "Faust agent, same tagging",
 }
@@ -64,6 +66,9 @@ def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict
         topics["web.visits"].model_copy(
             update={"name": TOPIC, "partitions": PARTITIONS, "dead_letter": DEAD}
         ),
+        topics["support.chats"].model_copy(
+            update={"name": CHATS, "partitions": PARTITIONS, "dead_letter": DEAD}
+        ),
         topics["lineage.dead-letters"].model_copy(update={"name": DEAD, "partitions": 1}),
     ]
     create_topics(Connection(bootstrap), made)
@@ -73,7 +78,7 @@ def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict
     # In turn, not one after the other: a machine that slows down slows all of them.
     for number in range(given.repeat):
         for name, found in runs.items():
-            events = given.events if name in ("bare", "innsyn") else given.slow_events
+            events = given.slow_events if name in ("per_record", "faust") else given.events
             with console.status(f"{_TITLES[name]}, run {number + 1} of {given.repeat}"):
                 found.append(_child("bench.contenders", name, {"bootstrap": bootstrap, "events": events}))
     with console.status("index"):
@@ -93,6 +98,7 @@ def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict
         "events_per_second": {name: round(rate) for name, rate in rates.items()},
         "innsyn_times_faust": round(rates["innsyn"] / rates["faust"], 1),
         "innsyn_times_per_record": round(rates["innsyn"] / rates["per_record"], 1),
+        "whose_share_of_rate_without": round(rates["whose"] / rates["with_chats"], 2),
         "index": index,
     }
 

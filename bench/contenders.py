@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,25 @@ import pyarrow as pa
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from bench.load import DEAD, PARTITIONS, TOPIC
+from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, chats_beside, holders
+from schemas.catalogue import load_catalogue
 from schemas.codec import decode_body, split_frame
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import IdentifierKind, Role, TokenCache
+from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, LineageBatch
+from streams.identity.person import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import FETCH
 from streams.kafka.deadletters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
+from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from streams.tagging.writers import WriterSchemas
@@ -183,10 +187,33 @@ def faust_agent(bootstrap: str, events: int) -> dict[str, Any]:
 
 
 def innsyn(bootstrap: str, events: int) -> dict[str, Any]:
-    """Our tagger, as `innsyn tag` runs it: ledger, dead letters and commits included."""
+    """Our tagger over web visits, with ledger, dead letters and commits; it does not ask whose they are."""
+    return _tagged(bootstrap, events, {TOPIC: "WebVisit"}, whose=False)
+
+
+def with_chats(bootstrap: str, events: int) -> dict[str, Any]:
+    """The same with chats beside the visits, texts unread."""
+    return _tagged(
+        bootstrap, events + chats_beside(events), {TOPIC: "WebVisit", CHATS: "ChatMessage"}, whose=False
+    )
+
+
+def whose(bootstrap: str, events: int) -> dict[str, Any]:
+    """The same with texts scanned and each address resolved among 360,000 claims, as `innsyn tag` runs."""
+    return _tagged(
+        bootstrap, events + chats_beside(events), {TOPIC: "WebVisit", CHATS: "ChatMessage"}, whose=True
+    )
+
+
+def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         index, keyring, records = _index(home), Keyring(home / "keys"), load_records()
+        identities = None
+        if whose:
+            claims = holders(keyring.tokenizer())
+            ClickHouseWriter(index).write(LineageBatch(ROW_SCHEMA.empty_table(), claims=claims), now())
+            identities = Identities(ClickHouseClaims(index), load_catalogue().identity_sources)
         stop, times = threading.Event(), {"first": 0.0, "last": 0.0}
 
         class Timed(ClickHouseWriter):
@@ -204,25 +231,35 @@ def innsyn(bootstrap: str, events: int) -> dict[str, Any]:
                 return super().positions(partitions)
 
         connection = Connection(bootstrap)
-        dead = DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], {TOPIC: DEAD})
+        dead = DeadLetters(
+            EventProducer(connection), keyring, records["DeadLetter"], dict.fromkeys(topics, DEAD)
+        )
+        metrics = TagMetrics(CollectorRegistry())
         worker = TagWorker(
             connection,
             f"bench-{uuid.uuid4().hex[:8]}",
-            {TOPIC: "WebVisit"},
-            tagger=Tagger(keyring.tokenizer(), _VERSION),
+            topics,
+            tagger=Tagger(keyring.tokenizer(), _VERSION, Scanner() if whose else None),
             schemas=WriterSchemas(records.values()),
             index=Timed(index),
             dead_letters=dead,
-            metrics=TagMetrics(CollectorRegistry()),
+            metrics=metrics,
             clock=now,
             worker="bench",
             limits=TagLimits(),
+            identities=identities,
         )
         worker.run(stop)
         # From the moment the partitions were ours until the last batch was in the ledger.
         seconds = times["last"] - times["first"]
-        counted = index.query("SELECT uniqExact(partition, offset), count() FROM lineage")[0]
-        return {"events": events, "seconds": seconds, "in_index": int(counted[0]), "rows": int(counted[1])}
+        counted = index.query("SELECT uniqExact(topic, partition, offset), count() FROM lineage")[0]
+        found = {"events": events, "seconds": seconds, "in_index": int(counted[0]), "rows": int(counted[1])}
+        asked = [sample for family in metrics.resolved.collect() for sample in family.samples]
+        return found | {
+            f"{item.labels['topic']} {item.labels['resolution']}": int(item.value)
+            for item in asked
+            if item.name.endswith("_total")
+        }
 
 
 CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
@@ -230,6 +267,8 @@ CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "per_record": per_record,
     "faust": faust_agent,
     "innsyn": innsyn,
+    "with_chats": with_chats,
+    "whose": whose,
 }
 
 

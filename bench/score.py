@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from bench.feeds import NOW, SYSTEMS, Fed, Index
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
+from sinks.ports import PREFIX_SCHEMA
 from streams.identity.person import Identities, given
 from streams.identity.resolve import UNIQUE
 
@@ -147,11 +149,17 @@ def _resolved(
     place = {address: number for number, address in enumerate(addresses)}
     which, at, port = np.array([(place[address], at, port) for _, address, at, port in seen], np.int64).T
     tokens = [tokenizer.token(IdentifierKind.IP, address) for address in addresses]
-    above = [prefix_tokens(tokenizer, address) for address in addresses]
-    found, subjects = identities.resolve(tokens, above, which, at, port)
+    above = [
+        {"token": token, "prefix": prefix, "length": length}
+        for token, address in zip(tokens, addresses, strict=True)
+        for prefix, length in prefix_tokens(tokenizer, address)
+    ]
+    prefixes = pa.Table.from_pylist(above, PREFIX_SCHEMA)
+    found, subjects = identities.resolve(pa.array(tokens, pa.binary(16)), prefixes, which, at, port)
     pairs = zip(found.resolution.tolist(), found.subject.tolist(), strict=True)
     return [
-        names.get(subjects[subject], "") if resolution == UNIQUE else None for resolution, subject in pairs
+        names.get(subjects[subject].as_py(), "") if resolution == UNIQUE else None
+        for resolution, subject in pairs
     ]
 
 

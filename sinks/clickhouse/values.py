@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserString
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +20,8 @@ def blob(parameters: Parameters, name: str, data: bytes) -> str:
     """SQL for the bytes as a constant String; adds their parameters, named after `name`."""
     digits = data.hex()
     pieces = [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)] or [""]
-    parameters |= {f"{name}{number}": piece for number, piece in enumerate(pieces)}
+    # As another type than str, which the driver would look through for quotes, character by character.
+    parameters |= {f"{name}{number}": UserString(piece) for number, piece in enumerate(pieces)}
     texts = ", ".join(f"{{{name}{number}:String}}" for number in range(len(pieces)))
     return f"unhex(concat({texts}))" if len(pieces) > 1 else f"unhex({texts})"
 

@@ -16,7 +16,7 @@ from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimR
 from streams.identity.chains import DEPTH, chains
 from streams.identity.links import links_of
 from streams.identity.model import Given, Link, Person, Resolution
-from streams.identity.resolve import Resolved, candidates, resolve, within_skew
+from streams.identity.resolve import Resolved, candidates, resolve_tokens, within_skew
 from streams.identity.spans import EPOCH, Piece, moment, piece, spans_of
 from streams.identity.table import ENDS, UNKNOWN, Flags, Ints, Links, per_source
 
@@ -59,33 +59,25 @@ class Identities:
 
     def resolve(
         self,
-        tokens: Sequence[bytes],
-        prefixes: Sequence[Sequence[tuple[bytes, int]]],
+        tokens: pa.Array,
+        prefixes: pa.Table,
         which: Ints,
         at: Ints,
         port: Ints,
         known_at: datetime | None = None,
-    ) -> tuple[Resolved, Sequence[bytes]]:
+    ) -> tuple[Resolved, pa.Array]:
         """Whose many events were: event i was seen under `tokens[which[i]]` at `at[i]` ms from `port[i]`, 0 unknown.
 
-        `prefixes[t]`: prefix tokens and lengths above token t. The subjects of the result are numbers into the list
-        returned beside it.
+        `tokens`: distinct, 16 bytes each. `prefixes`: `PREFIX_SCHEMA`, those above IPv6 addresses among the tokens.
+        The subjects of the result are numbers into the array of tokens returned beside it.
         """
-        every = set(tokens).union(token for above in prefixes for token, _ in above)
-        known = self._upward(every, known_at)
-        codes = known.ends.codes
-        asked = [[(codes.get(token, UNKNOWN), 0)] for token in tokens]
-        for names, above in zip(asked, prefixes, strict=True):
-            names += [(codes.get(token, UNKNOWN), length) for token, length in above]
-        counts = np.array([len(names) for names in asked], np.int64)
-        flat = np.array([pair for names in asked for pair in names], np.int64).reshape(-1, 2)
-        event = np.repeat(np.arange(len(which)), counts[which])
-        begin = np.cumsum(counts) - counts
-        offset = np.arange(len(event)) - np.repeat(np.cumsum(counts[which]) - counts[which], counts[which])
-        row = begin[which][event] + offset
-        ends = within_skew(known.ends, self._skew)
-        found = resolve(ends, event, flat[row, 0], flat[row, 1], at[event], port[event], len(which))
-        return found, ends.names.to_pylist()
+        every = {*tokens.to_pylist(), *prefixes["prefix"].to_pylist()}
+        ends = self.ends(every, known_at)
+        return resolve_tokens(ends, tokens, prefixes, which, at, port), ends.names
+
+    def ends(self, tokens: Iterable[bytes], known_at: datetime | None = None) -> Links:
+        """Where the chains of the tokens end, as far as each source's clock may be off."""
+        return within_skew(self._upward(tokens, known_at).ends, self._skew)
 
     def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
         """Whom the identifiers mean together, and where events are theirs."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sinks.ports import ALL_PORTS
 from streams.identity.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, packed
@@ -35,6 +37,35 @@ def within_skew(ends: Links, skew: Ints) -> Links:
         since=np.where(ends.since > BEGINNING, ends.since - margin, ends.since),
         until=np.where(ends.until < FOREVER, ends.until + margin, ends.until),
     )
+
+
+def resolve_tokens(
+    ends: Links, tokens: pa.Array, prefixes: pa.Table, which: Ints, at: Ints, port: Ints
+) -> Resolved:
+    """`resolve` for events seen under `tokens[which[i]]` at `at[i]` ms from `port[i]`, 0 unknown.
+
+    `tokens`: distinct. `prefixes`: `sinks.ports.PREFIX_SCHEMA`, those above IPv6 addresses among the tokens.
+    """
+    own = np.asarray(pc.index_in(tokens, value_set=ends.names).fill_null(UNKNOWN))
+    below = np.asarray(pc.index_in(_whole(prefixes["token"]), value_set=tokens).fill_null(UNKNOWN))
+    codes = np.asarray(pc.index_in(_whole(prefixes["prefix"]), value_set=ends.names).fill_null(UNKNOWN))
+    useful = (below >= 0) & (codes >= 0)
+    # Each token itself, then the prefixes above it: the names under which an event of it is asked about.
+    token = np.concatenate([np.arange(len(own)), below[useful]])
+    order = np.argsort(token, kind="stable")
+    code = np.concatenate([own, codes[useful]])[order]
+    length = np.concatenate([np.zeros(len(own), np.int64), np.asarray(prefixes["length"])[useful]])[order]
+    counts = np.bincount(token, minlength=len(own))
+    begin = np.cumsum(counts) - counts
+    names = counts[which]
+    event = np.repeat(np.arange(len(which)), names)
+    offset = np.arange(len(event)) - np.repeat(np.cumsum(names) - names, names)
+    row = begin[which][event] + offset
+    return resolve(ends, event, code[row], length[row], at[event], port[event], len(which))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def resolve(

@@ -128,7 +128,10 @@ class Preparer:
             whole,
             [letter for item in done for letter in item.dead],
             oldest,
-            {topic: seen for item in done for topic, seen in item.observed.items()},
+            {
+                topic: Observed.joined([item.observed[topic] for item in done if topic in item.observed])
+                for topic in dict.fromkeys(topic for item in done for topic in item.observed)
+            },
             sum(item.scan_failures for item in done),
         )
 

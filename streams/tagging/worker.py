@@ -40,7 +40,7 @@ from streams.kafka.deadletters import DeadLetters
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.tag import Tagger
-from streams.tagging.whose import whose
+from streams.tagging.whose import Whose
 from streams.tagging.writers import WriterSchemas
 
 log = structlog.get_logger()
@@ -104,7 +104,7 @@ class TagWorker:
         self._metrics = metrics
         self._clock = clock
         self._worker = worker
-        self._identities = identities
+        self._whose = Whose(identities) if identities else None
         self._schemas = schemas
         self._preparer = Preparer(tagger, self._resolve, topics)
         self._epochs: dict[Partition, int] = {}
@@ -193,10 +193,10 @@ class TagWorker:
         return stored.next_offsets
 
     def _ask_whose(self, stored: Prepared) -> None:
-        if self._identities is None:
+        if self._whose is None:
             return
         try:
-            found = whose(self._identities, stored.observed, stored.batch.prefixes)
+            found = self._whose.count(stored.observed, stored.batch.claims, stored.batch.prefixes)
         except Unavailable as error:
             # Only a figure is lost: what was observed is in the index, and answers ask anew.
             log.warning("resolve.skipped", error=str(error))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import Form, Mark, Proof, Span
+from sinks.ports import PREFIX_SCHEMA, Form, Mark, Proof, Span
 from streams.identity.model import Given
 from streams.identity.person import Identities
 from streams.identity.resolve import AMBIGUOUS, NONE, UNIQUE
@@ -159,14 +159,14 @@ def resolved(claims: Sequence[Claim], seen: Sequence[Event]) -> list[tuple[int, 
     identities = Identities(TableReader(table(claims)), SOURCES)
     names = sorted({event.address for event in seen})
     found, subjects = identities.resolve(
-        [token(name) for name in names],
-        [()] * len(names),
+        pa.array([token(name) for name in names], pa.binary(16)),
+        PREFIX_SCHEMA.empty_table(),
         np.array([names.index(event.address) for event in seen], np.int64),
         np.array([milliseconds(event) for event in seen], np.int64),
         np.array([event.port for event in seen], np.int64),
     )
     return [
-        (int(kind), subjects[int(subject)] if subject >= 0 else None)
+        (int(kind), subjects[int(subject)].as_py() if subject >= 0 else None)
         for kind, subject in zip(found.resolution, found.subject, strict=True)
     ]
 
@@ -270,10 +270,10 @@ def test_the_longest_prefix_decides() -> None:
     identities = Identities(reader, SOURCES)
     moments = np.array([100, 300, 450, 550, 700, 1000])
     found, subjects = identities.resolve(
-        [token("X")], [[(token("P56"), 56), (token("P64"), 64)]], np.zeros(6, np.int64),
+        pa.array([token("X")], pa.binary(16)), reader.prefixes([token("X")]), np.zeros(6, np.int64),
         moments * 1000 + round(EPOCH.timestamp() * 1000), np.zeros(6, np.int64),
     )  # fmt: skip
-    names = [subjects[int(subject)] if subject >= 0 else None for subject in found.subject]
+    names = [subjects[int(subject)].as_py() if subject >= 0 else None for subject in found.subject]
     assert names == [token("C1"), token("C2"), token("C3"), token("C2"), token("C1"), None]
     person = identities.person([Given(IdentifierKind.CUSTOMER_NUMBER, token("C2"))], at(0))
     mine = [(span.since, span.until) for span in person.spans if span.token == token("X")]
