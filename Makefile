@@ -30,6 +30,8 @@ check: $(READY) ## Lint, format and types
 
 bench: $(READY) ## The benchmarks the README quotes
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.identity
+	$(BIN)/python -m bench.texts
 
 # Three steps, because hashes are demanded of everything that comes from outside, and a local folder has none.
 $(READY): $(LOCK) pyproject.toml

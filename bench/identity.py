@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +231,8 @@ def show(scores: Mapping[Order, Score], taken: Mapping[str, Any], console: Conso
         "recall",
         "wrong",
         "missed",
-        "at a lost Stop",
-        "customers equal",
+        "lost Stop",
+        "equal",
         "unexplained",
     ):
         table.add_column(head, justify="right")
@@ -251,14 +250,6 @@ def show(scores: Mapping[Order, Score], taken: Mapping[str, Any], console: Conso
         steps.add_row(_TITLES[name], f"{seconds:.2f}")
     steps.add_row("processor time of it", f"{taken['processor_seconds']:.2f}")
     console.print(steps)
-
-
-def as_json(scores: Mapping[Order, Score]) -> dict[str, Any]:
-    """The scores as plain values, for the results file."""
-    return {
-        order: asdict(found) | {"precision": found.precision, "recall": found.recall}
-        for order, found in scores.items()
-    }
 
 
 if __name__ == "__main__":
