@@ -139,6 +139,8 @@ class Tagger:
                 for places, detected in texts.by_categories(mention.rows, mask):
                     tags = self._tag_set(record, topic, Role.MENTIONED, variant, detected)
                     builder.add(mention.rows[places], mention.tokens.at(places), tags, Role.MENTIONED, None)
+                if mention.kind == IdentifierKind.IP:
+                    prefixes |= self._above(mention.tokens, np.flatnonzero(mask[mention.rows]))
         tables = (CLAIM_SCHEMA.empty_table(),) * 2
         if reading is not None:
             tables = self._claims.claims(reading, topic, good, where)

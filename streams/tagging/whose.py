@@ -30,7 +30,10 @@ Keys = npt.NDArray[np.uint64]
 
 
 class Whose:
-    """Counts resolutions, and remembers for a while what it looked up. One thread at a time.
+    """Counts resolutions, and remembers for half a minute what it looked up. One thread at a time.
+
+    A claim of the batch makes its own token asked anew at once; what it changes further along a chain, or by ending a
+    session without naming the address, shows after that half minute.
 
     Tokens are told apart by their first eight bytes here: they are keyed hashes, and only a figure depends on it.
     """
