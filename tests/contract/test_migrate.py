@@ -116,7 +116,7 @@ def test_every_view_answers(blank: ClickHouse) -> None:
 
 
 def test_a_cluster_gets_replicated_tables_on_every_node() -> None:
-    """Each statement says ON CLUSTER, and each table that stores rows has a Replicated engine, which copies an INSERT."""
+    """Each statement says ON CLUSTER; each table that stores rows has a Replicated engine, which copies an INSERT."""
     statements = [text for item in migrations("main") for text in item.statements]
     assert len(statements) == len([text for item in migrations() for text in item.statements])
     for text in statements:
