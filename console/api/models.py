@@ -128,9 +128,13 @@ class IdentityLink(_Answer):
 
 
 class NamedLink(IdentityLink):
-    """`kind` of the identifier asked about; `subject`: whom it leads to, the first 12 hex digits of the token."""
+    """`kind` of the identifier asked about, None for a link further along its chain.
 
-    kind: IdentifierKind
+    `token` and `subject`: what leads to whom, the first 12 hex digits of each.
+    """
+
+    kind: IdentifierKind | None
+    token: str
     subject: str
 
 

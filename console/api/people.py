@@ -56,6 +56,13 @@ class Asked:
         links = self.known.identities.links(item, self.known_at)
         return [link for link in links if _at(link, item)]
 
+    def chain(self, item: Given) -> list[Link]:
+        """The same, and the links of those it leads to at that moment."""
+        links = self.known.identities.chain(item, self.known_at)
+        later = replace(item, port=None)
+        own = {item.token, *(token for token, _ in item.prefixes)}
+        return [link for link in links if _at(link, item if link.token in own else later)]
+
 
 def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, list[Span]]:
     """Where a look-up looks, and which of it is ambiguous.

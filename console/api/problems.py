@@ -70,8 +70,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    # The framework's own texts hold nothing that was sent, but a path may.
-    return problem(error.status_code, HTTPStatus(error.status_code).description, headers=error.headers)
+    status = HTTPStatus(error.status_code)
+    # Ours, or the framework's, which is the bare phrase: neither holds anything that was sent.
+    detail = status.description if error.detail == status.phrase else error.detail
+    return problem(status, detail, headers=error.headers)
 
 
 def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:

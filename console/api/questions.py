@@ -14,8 +14,9 @@ from console.api.models import AccessQuery, AsKnown, IdentityQuery, LineageQuery
 from console.api.people import Asked, Known, looked_up
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
+from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found
-from streams.identity.model import Link
+from streams.identity.model import Given, Link
 from streams.identity.model import Person as Identified
 from streams.rights.answer import access_report, answer, disclosed_events
 from streams.rights.asking import attributed
@@ -84,13 +85,22 @@ def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any
 
     def asked(moment: Asked) -> tuple[Identified, list[tuple[str, Link]]]:
         given = moment.given(query.identifiers)
-        links = [(item.kind.value, link) for item in given for link in moment.links(item)]
+        links = [(_of(link, item), link) for item in given for link in moment.chain(item)]
+        if not links and not any(item.kind is IdentifierKind.IP for item in given):
+            # Where chains end, such as a customer number: what leads there.
+            links = [("", link) for link in moment.person(query.identifiers).links]
         return looked_up(query.identifiers, moment)[0], links
 
     then, links = asked(_moment(query, known, now))
     kinds = {link: kind for kind, link in links}
     told = [
-        {"kind": kinds[link], "subject": _short(link.subject), **link_json(link)} for link in newest([*kinds])
+        {
+            "kind": kinds[link] or None,
+            "token": _short(link.token),
+            "subject": _short(link.subject),
+            **link_json(link),
+        }
+        for link in newest([*kinds])
     ]
     unknown = then.resolution == "unique" and not links
     answered: dict[str, Any] = {
@@ -105,6 +115,11 @@ def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any
         now_links = [link for _, link in asked(Asked(known, now))[1]]
         answered["changed_since"] = differences([*kinds], now_links)
     return answered
+
+
+def _of(link: Link, item: Given) -> str:
+    """The kind of the identifier if the link is its own, "" for one further along the chain."""
+    return item.kind.value if link.token in {item.token, *(token for token, _ in item.prefixes)} else ""
 
 
 def _short(token: bytes) -> str:

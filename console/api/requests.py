@@ -68,7 +68,9 @@ def _known(services: Services, request_id: str) -> RequestState:
         return services.rights.get(request_id)
     except InputError:
         # Not its text: it names the id, and what stands there may be anything.
-        raise HTTPException(404) from None
+        raise HTTPException(
+            404, "there is no request of that id; GET /v1/requests lists those there are"
+        ) from None
 
 
 def _created(made: RequestState) -> dict[str, Any]:

@@ -258,7 +258,11 @@ def _prove(
     out.print(f"  {'[green]✓[/green]' if not found else '[red]✗[/red]'} nothing is found beyond what is held")
     kept = {name: store.count(person.identifiers()) for name, store in company.stores.items()}
     where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
-    out.print(f"  [green]✓[/green] records of this person left in the systems themselves: {where or 'none'}")
+    out.print(
+        f"  records under this person's own identifiers left in the systems themselves: {where or 'none'}"
+    )
+    for problem in request.problems:
+        out.print(f"  [yellow]look after this[/yellow]: {problem}")
 
 
 def _await(true: Callable[[], bool], what: str) -> None:

@@ -125,7 +125,8 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         print_json(plan)
         return
     out = screen()
-    for line in about_identity(plan, plan["parts"], people):
+    by_links = [{"proofs": [link["proof"]]} for link in plan["identity"]]
+    for line in about_identity(plan, plan["parts"] and by_links, people):
         out.print(line)
     if not plan["parts"]:
         if plan["resolution"] != "ambiguous":
@@ -151,6 +152,8 @@ def _show_end(request: Mapping[str, Any]) -> None:
     )
     if request["held"]:
         out.print(plan_table(request["held"], load_catalogue()))
+    for problem in request["problems"]:
+        out.print(f"  [yellow]look after this[/yellow]: {problem}")
 
 
 def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _links(answer: Mapping[str, Any]) -> Table:
         ports = link.get("ports")
         evidence = link["evidence"]
         rows.add_row(
-            link["kind"] + (f"\n[dim]ports {ports[0]}-{ports[1]}[/dim]" if ports else ""),
+            (link["kind"] or link["token"]) + (f"\n[dim]ports {ports[0]}-{ports[1]}[/dim]" if ports else ""),
             link["subject"],
             f"{_second(link['since'])}\n{_second(link['until'])}",
             _end(link),

@@ -53,9 +53,12 @@ class Identities:
     def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
         """Every link of the identifier, and of the prefixes above it, oldest first."""
         tokens = {given.token, *(token for token, _ in given.prefixes)}
-        claims = _completed(self._reader, tokens, known_at)
-        links = links_of(claims, self._sources)
-        return _shown(claims, links, np.isin(links.token, _codes(links, tokens)), self._sources)
+        return [link for link in self.chain(given, known_at) if link.token in tokens]
+
+    def chain(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
+        """The same, and the links of those it leads to in turn."""
+        known = self._upward({given.token, *(token for token, _ in given.prefixes)}, known_at)
+        return _shown(known.claims, known.links, np.ones(len(known.links), np.bool_), self._sources)
 
     def resolve(
         self,

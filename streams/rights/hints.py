@@ -13,7 +13,7 @@ def needs_more(kinds: Sequence[str], timeless_address: bool) -> str:
     way = (
         "give the time at which the address was used, and the source port where it is shared"
         if timeless_address
-        else "give another identifier of the person, such as the customer number"
+        else "give another identifier of the person, such as the customer number, or the port of a shared address"
     )
     return f"the {named} given may mean several people, so nothing is taken from it; {way}"
 

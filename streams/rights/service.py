@@ -42,7 +42,7 @@ from streams.rights.plan import make_plan, plan_from_json, plan_json
 from streams.rights.reopen import LATE, Recheck
 from streams.rights.states import RequestState, State, due_at
 from streams.rights.times import local_day
-from streams.rights.whose import Resolver, before, frozen
+from streams.rights.whose import Resolver, before, by_link, frozen
 
 TYPES = ("access", "erasure")
 
@@ -268,6 +268,7 @@ class RightsService:
             "commands": commands,
             "identity": frozen(person).json(),
             "resolution": whose.of_answer(bool(found.holdings)),
+            "by_link": by_link(found, [command.system for command in plan.commands]),
         }
         return self._file.record(request.request_id, "planned", content, now)
 

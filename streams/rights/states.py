@@ -99,6 +99,7 @@ class RequestState:
     resolution: str | None = None
     late_findings: tuple[Mapping[str, Any], ...] = ()
     follow_up: str | None = None
+    by_link: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -115,6 +116,8 @@ class RequestState:
     def problems(self) -> tuple[str, ...]:
         """What a person has to look at, one line each."""
         lines = [self.problem, *(item.problem for item in self.commands.values())]
+        if self.by_link:
+            lines.append(_by_link(self.by_link))
         if self.state is State.REOPENED:
             lines.append(_late(self.request_id, self.late_findings[-1]))
         return tuple(line for line in lines if line is not None)
@@ -172,7 +175,15 @@ def summary(request: RequestState) -> dict[str, Any]:
         "report": request.report,
         "late_findings": [dict(finding) for finding in request.late_findings],
         "follow_up": request.follow_up,
+        "by_link": list(request.by_link),
     }
+
+
+def _by_link(systems: Sequence[str]) -> str:
+    return (
+        f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
+        " which the identifiers sent do not name; make sure that they are erased there too"
+    )
 
 
 def _received(event: RequestEvent) -> RequestState:
@@ -197,7 +208,12 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
                 for item in content["commands"]
             }
             request = replace(
-                request, plan=content["plan"], planned_at=event.occurred_at, commands=commands, problem=None
+                request,
+                plan=content["plan"],
+                planned_at=event.occurred_at,
+                commands=commands,
+                problem=None,
+                by_link=tuple(content.get("by_link", ())),
             )
             return replace(_identified(request, content), state=State.PLANNED)
         case "commanded" | "receipt":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sinks.ports import ALL_PORTS, Proof, Span
+from sinks.ports import ALL_PORTS, Found, Proof, Span
 from streams.identity.model import Given, Link, Person, Resolution
 from streams.rights.times import iso, iso_or_none, read
 
@@ -21,6 +21,8 @@ class Resolver(Protocol):
     def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person: ...
 
     def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]: ...
+
+    def chain(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]: ...
 
 
 @dataclass(frozen=True)
@@ -195,3 +197,13 @@ def _begin(link: Link) -> tuple[Any, ...]:
 def _order(link: Link) -> tuple[Any, ...]:
     ends = (link.since or _NEVER, link.until or _ALWAYS)
     return *ends, link.source, link.proof, link.evidence, link.token, link.length, link.ports, link.subject
+
+
+def by_link(found: Found, systems: Sequence[str]) -> list[str]:
+    """The systems among these that hold events which only a link makes the person's: an address at a time, a cookie.
+
+    Nobody can name those events to the system: the index knows tokens, and the person gave other identifiers.
+    """
+    told = {Proof.SUBSCRIBER, Proof.LINE_OWNER, Proof.USER}
+    linked = {holding.tags.system for holding in found.holdings if told.intersection(holding.proofs)}
+    return [system for system in systems if system in linked]

@@ -302,3 +302,12 @@ def test_nothing_known_resolves_to_nobody(count: int) -> None:
     """Without claims, and without events."""
     assert resolved([], [Event("A0", 5.0, 0)] * count) == [(NONE, None)] * count
     assert isinstance(table([]), pa.Table)
+
+
+def test_a_chain_shows_every_link_on_the_way() -> None:
+    """The address leads to a user name, the user name to the customer; of the address itself it is one link."""
+    name = Claim("u", "C1", 0, form=Form.STATE, group="slot", proof=Proof.HOLDER, source="register")
+    identities = Identities(TableReader(table([*session("s", "A", "u", 0, [], 900), name])), SOURCES)
+    address = Given(IdentifierKind.IP, token("A"), at(10))
+    assert [link.subject for link in identities.links(address)] == [token("u")]
+    assert {link.subject for link in identities.chain(address)} == {token("u"), token("C1")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import NO_LIMITS, Filter, Forgotten, Found, Holding, Span
+from sinks.ports import NO_LIMITS, Filter, Forgotten, Found, Holding, Proof, Span
 from streams.identity.model import Given, Link, Person
 from streams.rights.service import RightsService
-from streams.rights.states import RequestState, State
+from streams.rights.states import RequestState, State, summary
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()
@@ -69,6 +69,8 @@ class Memory:
 
     def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
         return ()
+
+    chain = links
 
     def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
         if self.stubborn:
@@ -142,6 +144,18 @@ def test_an_erasure_ends_with_what_is_held(service: RightsService, memory: Memor
     # Only what had happened before the plan was planned away, so only that is forgotten.
     assert {span.until for span in memory.spans} == {NOW.replace(microsecond=123_000)}
     assert service.requests() == [request]
+
+
+def test_what_only_a_link_makes_the_persons_stays_visible(service: RightsService, memory: Memory) -> None:
+    """The system cannot be told such events by the identifiers given: a completed request still says so."""
+    invoice, visit = memory.holdings
+    memory.holdings = [replace(invoice, proofs=(Proof.HOLDER,)), replace(visit, proofs=(Proof.SUBSCRIBER,))]
+    request_id = ask(service)
+    service.advance(request_id)
+    request = end(service, request_id)
+    assert (request.state, request.by_link) == (State.COMPLETED, ("web",))
+    assert [line.partition(":")[0] for line in request.problems] == ["web"]
+    assert summary(request)["by_link"] == ["web"]
 
 
 def test_nothing_personal_is_written(service: RightsService, memory: Memory, keyring: Keyring) -> None:

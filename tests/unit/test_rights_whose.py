@@ -98,7 +98,7 @@ links = st.builds(
     minutes,
     st.integers(0, 9),
     st.integers(0, 9),
-)
+).filter(lambda item: item.since is None or item.until is None or item.since < item.until)
 
 
 def covers(piece: Span | Link, minute: float) -> bool:
