@@ -182,7 +182,7 @@ def summary(request: RequestState) -> dict[str, Any]:
 def _by_link(systems: Sequence[str]) -> str:
     return (
         f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
-        " which the identifiers sent do not name; make sure that they are erased there too"
+        " which the identifiers sent do not name; see that they are erased there too"
     )
 
 
