@@ -125,8 +125,9 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         print_json(plan)
         return
     out = screen()
-    by_links = [{"proofs": [link["proof"]]} for link in plan["identity"]]
-    for line in about_identity(plan, plan["parts"] and by_links, people):
+    # Parts do not say by which proof they are the person's; the links of the whole plan do.
+    proven = [{**part, "proofs": [link["proof"] for link in plan["identity"]]} for part in plan["parts"]]
+    for line in about_identity(plan, proven, people):
         out.print(line)
     if not plan["parts"]:
         if plan["resolution"] != "ambiguous":

@@ -16,7 +16,7 @@ from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimR
 from streams.identity.chains import DEPTH, chains
 from streams.identity.links import links_of
 from streams.identity.model import Given, Link, Person, Resolution
-from streams.identity.resolve import Resolved, candidates, resolve_tokens, within_skew
+from streams.identity.resolve import WHOLE, Resolved, candidates, resolve_tokens, within_skew
 from streams.identity.spans import EPOCH, Piece, moment, piece, spans_of
 from streams.identity.table import ENDS, UNKNOWN, Flags, Ints, Links, per_source
 
@@ -104,16 +104,17 @@ class Identities:
         ends = within_skew(known.ends, self._skew)
         codes = ends.codes
         names = [(item.token, 0), *item.prefixes]
-        held = [(ends, codes[name], length) for name, length in names if name in codes]
-        ever = [self._subjects(ends, code, None, 0) for ends, code, _ in held]
+        held = [(codes[name], length or WHOLE) for name, length in names if name in codes]
+        ever = [self._subjects(ends, code, None, 0) for code, _ in held]
         if not any(ever):
             return {item.token}
         if item.kind is IdentifierKind.IP and item.at is None:
             # Whoever had it: more than one, or one of whom we know only a part of the time.
             return set().union(*ever) | {item.token}
         at = (item.at or now) - EPOCH
-        for ends_, code, _ in sorted(held, key=lambda entry: -(entry[2] or 128)):
-            if found := self._subjects(ends_, code, at // timedelta(milliseconds=1), item.port or 0):
+        # The longest prefix that anybody had then decides.
+        for code, _ in sorted(held, key=lambda name: -name[1]):
+            if found := self._subjects(ends, code, at // timedelta(milliseconds=1), item.port or 0):
                 return found
         if item.kind is IdentifierKind.IP:
             return set()

@@ -124,9 +124,7 @@ def _holders(ends: Links, token: Ints, length: Ints, at: Ints, port: Ints) -> tu
     while len(still):
         alive = reach[step] > at[still]
         still, step = still[alive], step[alive]
-        whole = (ends.port_from[step] == ALL_PORTS[0]) & (ends.port_to[step] == ALL_PORTS[1])
-        wanted = port[still]
-        behind = whole | (wanted == 0) | ((ends.port_from[step] <= wanted) & (wanted <= ends.port_to[step]))
+        behind = _behind(ends.port_from[step], ends.port_to[step], port[still])
         covers = behind & (ends.until[step] > at[still])
         pairs.append((still[covers], step[covers]))
         step = step - 1
@@ -143,12 +141,17 @@ def _furthest(place: Ints, until: Ints, width: int) -> Ints:
     return np.maximum.accumulate(packed(block, until, width)) % width
 
 
+def _behind(low: Ints, high: Ints, port: Ints | int) -> Flags:
+    """Whether an event from that port may be of the range: port 0 is unknown and may be anybody's."""
+    whole = (low == ALL_PORTS[0]) & (high == ALL_PORTS[1])
+    behind: Flags = whole | (port == 0) | ((low <= port) & (port <= high))
+    return behind
+
+
 def candidates(ends: Links, token: int, at: int | None, port: int) -> Flags:
     """Which of the chains say whose the token was at the moment; at any time for None."""
     held: Flags = ends.token == token
     if at is not None:
         held &= (ends.since <= at) & (at < ends.until)
-    if port:
-        whole = (ends.port_from == ALL_PORTS[0]) & (ends.port_to == ALL_PORTS[1])
-        held &= whole | ((ends.port_from <= port) & (port <= ends.port_to))
+    held &= _behind(ends.port_from, ends.port_to, port)
     return held

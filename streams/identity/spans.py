@@ -15,6 +15,8 @@ from streams.identity.resolve import WHOLE
 from streams.identity.table import BEGINNING, FOREVER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# As many spans back one is looked for that goes on: more than an address has blocks of a thousand ports.
+_LOOK_BACK = 70
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _ports(holders: Sequence[Piece]) -> Iterable[tuple[tuple[int, int], list[Pie
 
 def _append(spans: list[Span], span: Span) -> None:
     """Add it, or lengthen one that ends where it begins and is otherwise the same."""
-    for number in range(len(spans) - 1, max(len(spans) - 70, -1), -1):
+    for number in range(len(spans) - 1, max(len(spans) - _LOOK_BACK, -1), -1):
         before = spans[number]
         same = (before.port_from, before.port_to, before.proof) == (span.port_from, span.port_to, span.proof)
         if same and before.until is not None and before.until == span.since:

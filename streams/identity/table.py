@@ -30,14 +30,29 @@ ENDS: tuple[Literal["stated", "inferred", "open"], ...] = ("stated", "inferred",
 
 
 @dataclass(frozen=True)
-class Claims:
+class _Columns:
+    """Arrays in step, beside the list of tokens that some of them number."""
+
+    names: pa.Array
+
+    def where(self, chosen: Flags | Ints) -> Self:
+        """Those chosen by a mask or by positions, in that order."""
+        if chosen.dtype == np.bool_ and chosen.all():
+            return self
+        arrays = {
+            item.name: getattr(self, item.name)[chosen] for item in fields(self) if item.name != "names"
+        }
+        return replace(self, **arrays)
+
+
+@dataclass(frozen=True)
+class Claims(_Columns):
     """Claims, one array element each. `token`, `subject`: numbers into `names`; -1 for none.
 
     `group`, `line`, `server`: numbers of their own, -1 for none. `since`: the event's own time where unknown;
     `has_since` tells. `until`: FOREVER where nothing is said. Times in milliseconds.
     """
 
-    names: pa.Array
     form: Ints
     mark: Ints
     token: Ints
@@ -57,27 +72,17 @@ class Claims:
     row: Ints
     learnt_at: Ints
 
-    def where(self, chosen: Flags | Ints) -> Self:
-        """The claims chosen by a mask or by positions, in that order."""
-        if chosen.dtype == np.bool_ and chosen.all():
-            return self
-        arrays = {
-            item.name: getattr(self, item.name)[chosen] for item in fields(self) if item.name != "names"
-        }
-        return replace(self, **arrays)
-
     def __len__(self) -> int:
         return len(self.at)
 
 
 @dataclass(frozen=True)
-class Links:
+class Links(_Columns):
     """Links, one array element each: `token` (behind a port of the range) was `subject`'s in [since, until).
 
     `row` is the claim (its position in the table read) that the link rests on last. The rest: `model.Link`.
     """
 
-    names: pa.Array
     token: Ints
     subject: Ints
     since: Ints
@@ -92,15 +97,6 @@ class Links:
     latest: Ints
     learnt_at: Ints
     row: Ints
-
-    def where(self, chosen: Flags | Ints) -> Self:
-        """The links chosen by a mask or by positions, in that order."""
-        if chosen.dtype == np.bool_ and chosen.all():
-            return self
-        arrays = {
-            item.name: getattr(self, item.name)[chosen] for item in fields(self) if item.name != "names"
-        }
-        return replace(self, **arrays)
 
     def __len__(self) -> int:
         return len(self.token)

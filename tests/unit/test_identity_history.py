@@ -311,3 +311,22 @@ def test_a_chain_shows_every_link_on_the_way() -> None:
     address = Given(IdentifierKind.IP, token("A"), at(10))
     assert [link.subject for link in identities.links(address)] == [token("u")]
     assert {link.subject for link in identities.chain(address)} == {token("u"), token("C1")}
+
+
+def test_a_clock_that_may_be_off_makes_edges_ambiguous() -> None:
+    """Ten seconds of tolerance: near the edge of two holders both are possible, near an open edge the one there is."""
+    claims = [*session("s", "A", "C1", 100, [], 200), *session("t", "A", "C2", 200, [], 300)]
+    off = {**SOURCES, "radius": SOURCES["radius"].model_copy(update={"skew_seconds": 10})}
+    identities = Identities(TableReader(table(claims)), off)
+    moments = np.array([85, 95, 150, 195, 205, 250, 305, 315])
+    found, _ = identities.resolve(
+        pa.array([token("A")], pa.binary(16)), PREFIX_SCHEMA.empty_table(), np.zeros(8, np.int64),
+        moments * 1000 + round(EPOCH.timestamp() * 1000), np.zeros(8, np.int64),
+    )  # fmt: skip
+    one, both = UNIQUE, AMBIGUOUS
+    assert found.resolution.tolist() == [NONE, one, one, both, both, one, one, NONE]
+    person = identities.person([Given(IdentifierKind.CUSTOMER_NUMBER, token("C1"))], at(0))
+    assert [(span.since, span.until) for span in person.spans if span.token == token("A")] == [
+        (at(90), at(190))
+    ]
+    assert [(span.since, span.until) for span in person.shared] == [(at(190), at(210))]
