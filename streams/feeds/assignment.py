@@ -14,11 +14,13 @@ Kind = Literal["start", "interim", "stop", "on", "off", "alloc", "release"]
 Source = Literal["radius", "dhcp", "cgnat", "nat_map"]
 
 _MAC = re.compile(
-    r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+    r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}([.-])[0-9A-Fa-f]{4}\2[0-9A-Fa-f]{4}"
     # Twelve digits alone may be a phone number (ITU-T E.164): one letter must say that it is hexadecimal.
     r"|(?=\d*[A-Fa-f])[0-9A-Fa-f]{12}",
     re.ASCII,
 )
+# What clients without an address of their own send; they are many.
+_NOBODYS = frozenset(("000000000000", "ffffffffffff"))
 _SECONDS = re.compile(r"-?\d{1,10}", re.ASCII)
 _BLANK: dict[str, Any] = dict.fromkeys(
     (
@@ -67,10 +69,13 @@ def prefix(text: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def hardware_address(text: str) -> str | None:
-    """`02:00:5e:10:00:01`, None for what is no hardware address: the field also carries phone numbers."""
+    """`02:00:5e:10:00:01`, None for what is no hardware address, or nobody's: the field also carries phone numbers, IP
+    addresses and names of ports."""
     if not _MAC.fullmatch(text):
         return None
     digits = canonical(IdentifierKind.MAC, text)
+    if digits in _NOBODYS:
+        return None
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 

@@ -18,15 +18,15 @@ from streams.feeds.assignment import Kind, assignment, hardware_address, prefix,
 from streams.feeds.fields import address
 from streams.feeds.holders import Holders
 from streams.feeds.reader import NO_DATA, Event, Read, RememberingReader
-from streams.feeds.reasons import TRUNCATED, TWO_HOLDERS
+from streams.feeds.reasons import NOT_UTF8, TRUNCATED, TWO_HOLDERS
 from streams.feeds.record import LONGEST_RECORD, Numbered, Record
 
 _ATTRIBUTE = re.compile(
     r'[ \t]+([A-Za-z0-9][\w.:-]*) [:+]?= ?(?:"((?:[^"\\]|\\.)*+)"|([^"\s].*?)?)[ \t]*',
     re.ASCII,
 )
-_ESCAPE = re.compile(r"\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))")
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+_ESCAPE = re.compile(rb"\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _KINDS: Mapping[str, Kind] = {
     "Start": "start", "1": "start",
     "Stop": "stop", "2": "stop",
@@ -178,20 +178,28 @@ def _attribute(line: str) -> tuple[str, str]:
     if found is None:
         raise DecodeError("bad_attribute")
     name, quoted, plain = found.groups()
-    return str(name), _unescaped(quoted) if quoted else plain or ""
+    return str(name), _unescaped(name, quoted) if quoted else plain or ""
 
 
-def _unescaped(text: str) -> str:
+def _unescaped(name: str, text: str) -> str:
+    """Escapes stand for bytes, and text is UTF-8 (RFC 2865, section 5; RFC 7542, 2.2). Other bytes are given in
+    hexadecimal, as attributes of bytes are. Raises DecodeError not_utf8 if they are the user's name."""
     if "\\" not in text:
         return text
 
-    def character(found: re.Match[str]) -> str:
+    def octets(found: re.Match[bytes]) -> bytes:
         octal, hexadecimal, plain = found.groups()
         if plain:
-            return _ESCAPED.get(str(plain), str(plain))
-        return chr(int(octal, 8) & 0xFF) if octal else chr(int(hexadecimal, 16))
+            return _ESCAPED.get(plain, plain)
+        return bytes([int(octal, 8) & 0xFF if octal else int(hexadecimal, 16)])
 
-    return _ESCAPE.sub(character, text)
+    value = _ESCAPE.sub(octets, text.encode())
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        if name == "User-Name":
+            raise DecodeError(NOT_UTF8) from None
+        return f"0x{value.hex()}"
 
 
 def _event_time(values: Attributes, header: str) -> int:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 TOO_LONG = "too_long"
 TRUNCATED = "truncated"
 TWO_HOLDERS = "two_holders"
+NOT_UTF8 = "not_utf8"
 END_BEFORE_START = "end_before_start"
 
 EXPLANATIONS: Mapping[str, str] = MappingProxyType(
@@ -24,7 +25,7 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "bad_quotes": "A quoted field is not closed.",
         "bad_state": "The lease has a state that Kea does not write.",
         "bad_status": "Acct-Status-Type is none of accounting (RFC 2866, section 5.1).",
-        "bad_time": "A time is missing, is in no calendar, names no known zone, or its clock was not set.",
+        "bad_time": "A time is missing, has no zone, is in no calendar, or its clock was not set.",
         "column_count": "The line has not as many columns as the header.",
         END_BEFORE_START: "The end lies before the start, or the last port before the first.",
         "foreign_realm": "The user name belongs to another realm than INNSYN_REALM.",
@@ -40,11 +41,13 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "not_in_schema": "A field is missing, unknown, or has another type than the record's.",
         "not_json": "The line is not JSON.",
         "not_radius_detail": "The record does not start with a date and have attributes below it.",
+        NOT_UTF8: "A name or a line is not UTF-8, so nobody can tell which letters are meant.",
         "not_syslog": "The line does not start with a time, as syslog writes it.",
         "other_log": "The header says that this is another log.",
         TOO_LONG: "A line has more than 1 MiB, or a record more than 1,000 lines.",
         TRUNCATED: "The source ends, or the record begins, in the middle: the rest is not there.",
         TWO_HOLDERS: "Somebody else holds the same at the same time; both were sent, neither is chosen.",
+        "unknown_zone": "A time names a zone that is several or none: have it written with UTC or an offset.",
         "unknown_lease": "A lease is deleted that this feed has not shown, so it is not known whose.",
     }
 )

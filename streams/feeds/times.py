@@ -1,4 +1,5 @@
-"""The spellings of times in network logs, as milliseconds since 1970. All raise DecodeError bad_time.
+"""The spellings of times in network logs, as milliseconds since 1970. All raise DecodeError bad_time, and unknown_zone
+for a zone by a name that means several or none.
 
 A time without zone is refused: an hour off gives an address to somebody else. So is one before 2000, which a clock
 that was never set shows.
@@ -14,21 +15,15 @@ from schemas.errors import DecodeError
 
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
-# Only names that mean one thing: CST, IST or BST are several zones.
+# Only names that have meant one offset everywhere since 2015 (IANA time zone database): CST, IST or BST are several
+# zones, and MSK has moved.
 _ZONES = {
-    "UTC": 0,
-    "GMT": 0,
-    "Z": 0,
-    "WET": 0,
-    "WEST": 1,
-    "CET": 1,
-    "CEST": 2,
-    "MEZ": 1,
-    "MESZ": 2,
-    "EET": 2,
-    "EEST": 3,
-}
+    "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MET": 1, "MEST": 2, "MEZ": 1, "MESZ": 2,
+    "EET": 2, "EEST": 3, "EST": -5, "EDT": -4, "AKST": -9, "AKDT": -8, "HST": -10, "SAST": 2, "JST": 9, "HKT": 8,
+    "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
+}  # fmt: skip
 _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z_/+-]*", re.ASCII)
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.\d{1,9})?"
 _SPELLED = re.compile(
     rf"(?:[A-Z][a-z]{{2}},? )?([A-Z][a-z]{{2}}) +(\d{{1,2}}),? +(\d{{4}}) +{_CLOCK} *(\S+)", re.ASCII
@@ -102,7 +97,7 @@ def _offset(zone: str) -> int:
         return hours * 3600
     found = _OFFSET.fullmatch(zone)
     if found is None:
-        raise DecodeError("bad_time")
+        raise DecodeError("unknown_zone" if _NAME.fullmatch(zone) else "bad_time")
     sign, hour, minute = found.groups("0")
     return (-1 if sign == "-" else 1) * (int(hour) * 3600 + int(minute) * 60)
 
