@@ -101,13 +101,22 @@ def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Tabl
         where = f"{part['system']}\n[dim]{part['topic']}[/dim]"
         why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
         category = catalogue.categories.get(part["category"])
-        what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]"
+        what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]{_which(part)}"
         events = "locked" if part["events"] is None else f"{part['events']:,}"
         alike.setdefault((where, _decision(part, catalogue), why, events), []).append(what)
     for (where, decision, why, events), categories in alike.items():
         rows.add_row(where, "\n".join(categories), decision, why, events)
         rows.add_section()
     return rows
+
+
+def _which(part: Mapping[str, Any]) -> str:
+    """The events of the record that are meant, where it is not all of them."""
+    where = part.get("where")
+    if not where:
+        return ""
+    values = [*where["values"], *(["empty"] if where["or_empty"] else [])]
+    return f"\n[dim]where {where['field']} is {' or '.join(values)}[/dim]"
 
 
 def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:

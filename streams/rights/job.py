@@ -18,7 +18,8 @@ from schemas.records import load_records
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
 from streams.kafka.sender import sender
-from streams.rights.messages import DELETION, RECEIPTS, Identifiers, Send, identifiers_from_json
+from streams.rights.messages import DELETION, RECEIPTS, Identifiers, Send, identifiers_from_json, orders_of
+from streams.rights.orders import Order
 from streams.rights.store import Erased
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class Store(Protocol):
         categories: Sequence[str],
         fields: Sequence[str],
         *,
+        orders: Sequence[Order] = (),
         once: str | None = None,
         now: datetime | None = None,
     ) -> Erased: ...
@@ -111,6 +113,7 @@ class ErasureJob:
             identifiers_from_json(identifiers),
             command["categories"],
             command["fields"],
+            orders=orders_of(command),
             once=f"{command['command_id']}#{command['attempt']}",
             now=self._clock(),
         )

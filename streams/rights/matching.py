@@ -9,15 +9,16 @@ from datetime import UTC
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, canonical, parse_kind
 from streams.rights.messages import Identifiers, Named
+from streams.rights.orders import Selector
 
 
 @dataclass(frozen=True)
 class Condition:
-    """SQL text with a mark for each of `values`. `owner`: such rows are the person's own; `fields`: what names them."""
+    """SQL text with a mark for each of `values`. `role`: of the person in such rows; `fields`: what names them."""
 
     where: str
     values: tuple[str, ...]
-    owner: bool
+    role: str
     fields: frozenset[str]
 
 
@@ -43,7 +44,15 @@ def conditions(schema: RecordSchema, identifiers: Identifiers) -> Iterator[Condi
                 texts.append(text)
                 values += more
         if texts:
-            yield Condition(" OR ".join(texts), tuple(values), reference.role == "owner", fields)
+            yield Condition(" OR ".join(texts), tuple(values), reference.role, fields)
+
+
+def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
+    """The events that a selector means, as SQL text with a mark for each of the values; None: all of them."""
+    if where is None:
+        return "1", ()
+    text = f"{quoted(where.field)} IN ({', '.join('?' * len(where.values))})"
+    return (f"({text} OR {quoted(where.field)} IS NULL)" if where.or_empty else text), where.values
 
 
 def _of(item: Named, field: str, port_field: str | None, event_time: str) -> tuple[str, list[str]]:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+from pydantic import TypeAdapter
+
 from schemas.errors import InputError
 from schemas.tokens import canonical, parse_kind
 from sinks.clickhouse.requests import RequestEvent
+from streams.rights.orders import Order
 from streams.rights.plan import CommandPlan
 from streams.rights.times import iso, read
 
@@ -101,12 +104,22 @@ def command_message(
         "request_id": request_id,
         "system": told.system,
         "sealed_identifiers": sealed,
-        "categories": list(told.categories),
+        # Without a field they would mean all fields of the categories.
+        "categories": list(told.categories) if told.fields else [],
         "fields": list(told.fields),
+        "orders": _ORDERS.dump_python(told.orders, mode="json"),
         "reason": "request",
         "attempt": attempt,
         "issued_at": issued_at,
     }
+
+
+def orders_of(command: Mapping[str, Any]) -> list[Order]:
+    """The orders of a decoded ErasureCommand; none in one from before there were any."""
+    return list(_ORDERS.validate_python(command.get("orders", ())))
+
+
+_ORDERS = TypeAdapter(tuple[Order, ...])
 
 
 def command_id(request_id: str, system: str) -> str:

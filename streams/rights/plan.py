@@ -17,6 +17,7 @@ from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
 from sinks.ports import Found, Holding
 from streams.rights.answer import only_described, retention_of, rules_of
+from streams.rights.orders import Order, Selector, groups
 
 Action = Literal["erase_now", "hold_until", "expires"]
 # As text in JSON: numbers of 64 bits do not survive every reader of it.
@@ -31,7 +32,7 @@ class Part:
     contract (or the consented use) runs. expires: the system deletes by itself, `until` at the latest (None: its
     clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
     because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
-    events nor until when.
+    events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
     """
 
     system: str
@@ -49,6 +50,7 @@ class Part:
     also: tuple[str, ...] = ()
     oldest_expired: bool = False
     locked: bool = False
+    where: Selector | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,16 @@ class Copy:
 
 @dataclass(frozen=True)
 class CommandPlan:
-    """What one system is told: the categories, and exactly which fields (`Record.field`)."""
+    """What one system is told: the categories, and exactly which fields (`Record.field`).
+
+    `orders`: records of which a list of fields does not say enough; what `fields` names of those is for jobs that do
+    not know orders.
+    """
 
     system: str
     categories: tuple[str, ...]
     fields: tuple[str, ...]
+    orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,20 +104,24 @@ def make_plan(
     """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
 
     One decision per (system, record, category), over all its events: a command reaches fields, so what one rule
-    holds of a field it holds for all its events. Raises InputError when events name a retention rule that the
-    catalogue lacks, or a record that has no schema.
+    holds of a field it holds for all its events. Only events that a variant of the record sets apart are decided on
+    their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
+    operation needed (§ 3-11). Raises InputError when events name a retention rule that the catalogue lacks, or a
+    record that has no schema.
     """
     topics = load_topics() if topics is None else topics
     records = load_records() if records is None else records
-    groups: dict[tuple[str, str], list[Holding]] = {}
+    held: dict[tuple[str, str], list[Holding]] = {}
     for holding in found.holdings:
-        groups.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
+        held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
     parts: list[Part] = []
-    for (system, _), holdings in sorted(groups.items()):
+    for (system, record), holdings in sorted(held.items()):
         if system in catalogue.systems and catalogue.systems[system].erasure == "retention":
             parts += _expiring(holdings, catalogue, anchors)
-        else:
-            parts += _decided(holdings, catalogue, as_of, anchors)
+            continue
+        for group in groups(records.get(record), holdings):
+            decided = _decided(group.holdings, catalogue, as_of, anchors)
+            parts += [replace(part, where=group.where) for part in decided]
     names = sorted({holding.tags.topic for holding in found.holdings})
     return Plan(
         as_of=as_of,
@@ -207,25 +218,30 @@ def _topic_end(topic: Topic | None, as_of: date) -> date | None:
 def _commands(
     parts: Sequence[Part], catalogue: Catalogue, records: Mapping[str, RecordSchema]
 ) -> Iterable[CommandPlan]:
-    erased: dict[str, set[tuple[str, str]]] = {}
+    erased: dict[str, dict[tuple[str, Selector | None], set[str]]] = {}
     for part in parts:
         known = catalogue.systems.get(part.system)
         if part.action == "erase_now" and known is not None and known.erasure == "command":
-            erased.setdefault(part.system, set()).add((part.record, part.category))
-    for system, pairs in sorted(erased.items()):
-        names = sorted({record for record, _ in pairs})
-        if unknown := [record for record in names if record not in records]:
-            raise InputError(
-                f"{system} holds events of record {unknown[0]}, which schemas/avro lacks; add its schema, "
-                "so that the command can name the fields to erase"
-            )
-        fields = [
-            f"{record}.{field.name}"
-            for record in names
-            for field in records[record].fields
-            if (record, field.category) in pairs
-        ]
-        yield CommandPlan(system, tuple(sorted({category for _, category in pairs})), tuple(fields))
+            of_system = erased.setdefault(part.system, {})
+            of_system.setdefault((part.record, part.where), set()).add(part.category)
+    for system, wanted in sorted(erased.items()):
+        fields: list[str] = []
+        orders = []
+        for (record, where), categories in sorted(wanted.items(), key=repr):
+            if record not in records:
+                raise InputError(
+                    f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
+                    "so that the command can name the fields to erase"
+                )
+            names = [
+                f"{record}.{item.name}" for item in records[record].fields if item.category in categories
+            ]
+            if where is None:
+                fields += names
+            else:
+                orders.append(Order(record, tuple(sorted(categories)), tuple(names), where))
+        every = {category for categories in wanted.values() for category in categories}
+        yield CommandPlan(system, tuple(sorted(every)), tuple(fields), tuple(orders))
 
 
 def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagSet | None:

@@ -20,9 +20,10 @@ from pydantic import TypeAdapter
 
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import IdentifierKind, canonical
-from streams.rights.matching import conditions, quoted
+from schemas.tokens import IdentifierKind, Role, canonical
+from streams.rights.matching import conditions, quoted, selected
 from streams.rights.messages import Identifiers
+from streams.rights.orders import Order, Selector
 
 _BUSY_SECONDS = 10
 _TABLES = """
@@ -108,17 +109,18 @@ class SqliteStore:
         categories: Sequence[str],
         fields: Sequence[str],
         *,
+        orders: Sequence[Order] = (),
         once: str | None = None,
         now: datetime | None = None,
     ) -> Erased:
         """Erase a person: whole rows where every personal field is to go, else just the fields named.
 
         `fields` as `Record.field`; empty: all fields of the categories. Of a row that is another's (the person is
-        only mentioned, the other end, the agent) just the person's identifier goes. All of it or nothing, also
-        over a crash. `once` names the errand: the second time its first outcome is returned and nothing is erased.
-        Raises InputError for a field this store does not know.
+        only mentioned, the other end, the agent) just what is about that role goes. `orders` say what holds instead
+        for their records. All of it or nothing, also over a crash. `once` names the errand: the second time its first
+        outcome is returned and nothing is erased. Raises InputError for a field this store does not know.
         """
-        chosen = self._chosen(categories, fields)
+        chosen = self._errands(categories, fields, orders)
         with self._transaction() as connection:
             earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
@@ -129,6 +131,27 @@ class SqliteStore:
                 connection.execute("INSERT INTO _outcomes VALUES (?, ?)", (once, stored))
         self._checkpoint()
         return outcome
+
+    def _errands(
+        self, categories: Sequence[str], fields: Sequence[str], orders: Sequence[Order]
+    ) -> list[Order]:
+        """What to do with each record, `fields` as names of its columns."""
+        ordered = {order.record for order in orders}
+        listed = self._chosen(categories, fields)
+        plain = [
+            Order(name, (), tuple(sorted(names))) for name, names in listed.items() if name not in ordered
+        ]
+        read = []
+        for order in orders:
+            of_record = self._chosen((), order.fields).get(order.record, set())
+            known = self._schema(order.record).find(order.where.field) if order.where else True
+            if known is None:
+                raise InputError(
+                    f"record {order.record} has no field {order.where and order.where.field} to select events by;"
+                    " name one of its schema"
+                )
+            read.append(replace(order, fields=tuple(sorted(of_record))))
+        return [order for order in (*plain, *read) if order.fields]
 
     def _chosen(self, categories: Sequence[str], fields: Sequence[str]) -> dict[str, set[str]]:
         if not fields:
@@ -149,46 +172,60 @@ class SqliteStore:
         return {record: {name for name in names if "." not in name} for record, names in chosen.items()}
 
     def _erase(
-        self, connection: sqlite3.Connection, identifiers: Identifiers, chosen: Mapping[str, set[str]]
+        self, connection: sqlite3.Connection, identifiers: Identifiers, orders: Sequence[Order]
     ) -> Erased:
         erased = 0
         held: list[tuple[str, str | None]] = []
-        for record in self._tables(connection):
-            fields = chosen.get(record)
-            if not fields:
+        tables = self._tables(connection)
+        for order in orders:
+            if order.record not in tables:
                 continue
-            whole = fields >= {
-                field for field in _columns(self._records[record]) if self._personal(record, field)
-            }
-            holds = _holds(connection, record)
-            for row, (owner, named) in self._matching(connection, record, identifiers).items():
+            holds = _holds(connection, order.record)
+            for row, roles in self._matching(connection, order.record, identifiers, order.where).items():
                 if row in holds:
                     held.append(holds[row])
-                elif owner and whole:
-                    connection.execute(f"DELETE FROM {quoted(record)} WHERE rowid = ?", (row,))
-                    erased += 1
                 else:
-                    erased += _blank(connection, record, row, fields if owner else fields & named)
+                    erased += self._erase_row(connection, order, row, roles)
         if not held:
             return Erased(erased)
         ground, day = max(held, key=lambda hold: (hold[1] or "9999-12-31", hold[0]))
         return Erased(erased, len(held), ground, date.fromisoformat(day) if day else None)
 
+    def _erase_row(
+        self, connection: sqlite3.Connection, order: Order, row: int, roles: Mapping[str, frozenset[str]]
+    ) -> int:
+        """1 if the row is gone or lost something, else 0. `roles` of the person in it, with the fields that say so."""
+        fields = frozenset(order.fields)
+        if roles.keys().isdisjoint(order.parties):
+            return _blank(connection, order.record, row, fields & _named(roles))
+        if fields >= {
+            name for name in _columns(self._records[order.record]) if self._personal(order.record, name)
+        }:
+            connection.execute(f"DELETE FROM {quoted(order.record)} WHERE rowid = ?", (row,))
+            return 1
+        return _blank(connection, order.record, row, fields)
+
     def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Identifiers) -> list[int]:
         if record not in self._tables(connection):
             return []
-        return [row for row, (owner, _) in self._matching(connection, record, identifiers).items() if owner]
+        matching = self._matching(connection, record, identifiers)
+        return [row for row, roles in matching.items() if Role.OWNER in roles]
 
     def _matching(
-        self, connection: sqlite3.Connection, record: str, identifiers: Identifiers
-    ) -> dict[int, tuple[bool, frozenset[str]]]:
-        """Row -> (whether it is the person's own, the fields in which the person is named)."""
-        found: dict[int, tuple[bool, frozenset[str]]] = {}
+        self,
+        connection: sqlite3.Connection,
+        record: str,
+        identifiers: Identifiers,
+        where: Selector | None = None,
+    ) -> dict[int, dict[str, frozenset[str]]]:
+        """Row -> the roles in which the person is named there -> by which fields."""
+        found: dict[int, dict[str, frozenset[str]]] = {}
+        chosen, values = selected(where)
         for condition in conditions(self._schema(record), identifiers):
-            query = f"SELECT rowid FROM {quoted(record)} WHERE {condition.where}"
-            for (row,) in connection.execute(query, condition.values):
-                owner, fields = found.get(row, (False, frozenset()))
-                found[row] = (owner or condition.owner, fields | condition.fields)
+            query = f"SELECT rowid FROM {quoted(record)} WHERE ({condition.where}) AND {chosen}"
+            for (row,) in connection.execute(query, (*condition.values, *values)):
+                roles = found.setdefault(row, {})
+                roles[condition.role] = roles.get(condition.role, frozenset()) | condition.fields
         return found
 
     def _schema(self, record: str) -> RecordSchema:
@@ -245,6 +282,10 @@ def _columns(schema: RecordSchema) -> list[str]:
 def _category(schema: RecordSchema, name: str) -> str:
     field = schema.find(name)
     return field.category if field else ""
+
+
+def _named(roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*roles.values())
 
 
 def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:

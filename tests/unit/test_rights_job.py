@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import fastavro
 
 from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.records import load_records
 from streams.kafka.connection import Connection
 from streams.rights.job import ErasureJob
-from streams.rights.messages import command_message
+from streams.rights.messages import command_message, orders_of
+from streams.rights.orders import Order, Selector
 from streams.rights.plan import CommandPlan
 from streams.rights.store import SqliteStore
 
@@ -54,6 +59,38 @@ def test_the_same_command_gets_the_same_answer(tmp_path: Path) -> None:
     assert job.handle(job.command()) == [("accepted", 0, None), ("done", 1, None)]
     assert job.answers[1] == job.answers[3]
     job.store.close()
+
+
+def test_orders_reach_the_store_and_older_jobs_erase_nothing_by_them(tmp_path: Path) -> None:
+    """A command that only has orders lists no field and no category, so who reads these alone erases nothing."""
+    job = _Job(tmp_path)
+    order = Order("Invoice", ("C-01",), ("Invoice.name",), Selector("kid", ("12345",)))
+    told = CommandPlan("billing", ("C-01",), (), (order,))
+    sealed = job.keyring.seal("system-billing", json.dumps(KARI).encode(), b"r-1/billing")
+    value = command_message("r-1", told, sealed, 1, NOW)
+    assert (value["categories"], value["fields"]) == ([], [])
+    message = encode(RECORDS["ErasureCommand"], value)
+    assert orders_of(decode(RECORDS["ErasureCommand"], message)) == [order]
+    assert job.handle(message) == [("accepted", 0, None), ("done", 0, None)]
+    everything = replace(told, orders=(replace(order, where=None),))
+    value = command_message("r-1", everything, sealed, 2, NOW)
+    assert job.handle(encode(RECORDS["ErasureCommand"], value))[-1] == ("done", 1, None)
+    job.store.close()
+
+
+def test_a_command_from_before_there_were_orders_is_carried_out(tmp_path: Path) -> None:
+    """Its schema lacks them: none are given, and it is read as ever."""
+    before = json.loads(RECORDS["ErasureCommand"].text)
+    before["fields"] = [field for field in before["fields"] if field["name"] != "orders"]
+    older = fastavro.parse_schema(before)
+    written, read = io.BytesIO(), RECORDS["ErasureCommand"].json
+    value = command_message("r-1", CommandPlan("billing", ("C-01",), ("Invoice.name",)), b"x", 1, NOW)
+    fastavro.schemaless_writer(written, older, {key: value[key] for key in value if key != "orders"})
+    written.seek(0)
+    command = fastavro.schemaless_reader(written, older, fastavro.parse_schema(read))
+    assert isinstance(command, dict)
+    assert orders_of(command) == []
+    assert command["fields"] == ["Invoice.name"]
 
 
 def test_what_the_store_holds_back_is_answered_as_partial(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from schemas.records import load_records
+from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
 from sinks.ports import Found, Holding
+from streams.rights.orders import Selector
 from streams.rights.plan import make_plan, plan_from_json, plan_json, shown
 
 CATALOGUE = load_catalogue()
@@ -29,15 +30,22 @@ MARCH = datetime(2026, 3, 5, 9, tzinfo=UTC)
 
 
 @cache
-def tags(topic: str, role: str = "owner") -> TagSet:
+def tags(topic: str, role: str = "owner", symbol: str | None = None) -> TagSet:
+    """Of the variant with this symbol, if one is given and the record has it."""
     record = RECORDS[TAGGED[topic]]
-    return tag_set(record, topic, role, catalogue_version=CATALOGUE.version, key_id="k1")
+    variants = {name: field for field, names in record.annotation.variants.items() for name in names}
+    variant = record.variant(variants[symbol], symbol) if symbol in variants else None
+    return tag_set(record, topic, role, catalogue_version=CATALOGUE.version, key_id="k1", variant=variant)
 
 
 def holding(
-    topic: str, first: datetime = MARCH, last: datetime | None = None, role: str = "owner"
+    topic: str,
+    first: datetime = MARCH,
+    last: datetime | None = None,
+    role: str = "owner",
+    symbol: str | None = None,
 ) -> Holding:
-    return Holding(tags(topic, role), 3, first, last or first)
+    return Holding(tags(topic, role, symbol), 3, first, last or first)
 
 
 def found(*holdings: Holding) -> Found:
@@ -48,11 +56,12 @@ moments = st.datetimes(datetime(2015, 1, 1), datetime(2026, 11, 1), timezones=st
 days = st.none() | st.dates(date(2015, 1, 1), date(2026, 11, 1))
 anchors = st.builds(RetentionAnchors, contract_end=days, case_closed=days, withdrawal=days, order=days)
 holdings = st.builds(
-    lambda topic, role, one, other: holding(topic, min(one, other), max(one, other), role),
-    st.sampled_from(sorted(TAGGED)),
+    lambda topic, role, one, other, symbol: holding(topic, min(one, other), max(one, other), role, symbol),
+    st.sampled_from([*sorted(TAGGED), "network.assignments"]),
     st.sampled_from(["owner", "agent", "counterparty"]),
     moments,
     moments,
+    st.sampled_from([None, "retention"]),
 )
 several = st.lists(holdings, max_size=8, unique_by=lambda item: item.tags.id).map(lambda items: found(*items))
 
@@ -134,6 +143,103 @@ def test_what_is_kept_for_the_police_is_shown_without_count_and_day() -> None:
     assert {part["events"] for part in open_parts} == {3}
 
 
+OPERATIONS = Selector("purpose", ("operations",))
+RETENTION = Selector("purpose", ("retention",))
+LAST_WEEK = datetime(2026, 11, 15, 9, tzinfo=UTC)
+
+
+def test_what_only_operation_needed_goes_beside_what_is_kept_for_the_police() -> None:
+    """Assignments of the network's own (T09) are erased from aaa, and only they; the police's (T06) stay locked."""
+    operational = holding("network.assignments", LAST_WEEK)
+    retained = holding("network.assignments", LAST_WEEK, symbol="retention")
+    plan = make_plan(found(operational, retained), CATALOGUE, TODAY, NOBODY_TOLD)
+    decided = {(part.where, part.action, part.rule, part.locked) for part in plan.parts}
+    assert decided == {
+        (OPERATIONS, "erase_now", None, False),
+        (RETENTION, "hold_until", "T06", True),
+    }
+    (command,) = plan.commands
+    assert (command.system, command.categories, command.fields) == ("aaa", ("C-17",), ())
+    (order,) = command.orders
+    assert (order.record, order.where, order.action) == ("AddressAssignment", OPERATIONS, "delete")
+    assert "AddressAssignment.address" in order.fields
+    assert plan.kept[operational.tags.id] is None
+    kept = plan.kept[retained.tags.id]
+    assert kept is not None
+    assert (kept.held_only, kept.retention, kept.purposes) == (True, ("T06",), ("P-IPRET",))
+    hidden = [part for part in shown(plan_json(plan)["parts"]) if part["action"] == "hold_until"]
+    assert all(part["events"] is part["until"] is None for part in hidden)
+
+
+def test_a_system_is_never_told_events_of_a_variant_nobody_decided_about() -> None:
+    """Of retained assignments none was found here; those that the system may have stay outside the command."""
+    plan = make_plan(found(holding("network.assignments", LAST_WEEK)), CATALOGUE, TODAY, NOBODY_TOLD)
+    (command,) = plan.commands
+    assert (command.fields, [order.where for order in command.orders]) == ((), [OPERATIONS])
+
+
+def test_any_record_with_variants_is_decided_variant_by_variant() -> None:
+    """Another record, three uses, one of them bound by bookkeeping law, and an empty field that counts as usual."""
+    record = _varied()
+    topic = "billing.payments"
+    usual, books, test = (
+        tag_set(record, topic, "owner", catalogue_version=CATALOGUE.version, key_id="k1", variant=variant)
+        for variant in (None, record.variant("kind", "booked"), record.variant("kind", "test"))
+    )
+    records = {**RECORDS, "Payment": record}
+    asked = found(*(Holding(item, 1, MARCH, MARCH) for item in (usual, books, test)))
+    plan = make_plan(asked, CATALOGUE, TODAY, NOBODY_TOLD, records=records)
+    fates = {part.where: part.action for part in plan.parts}
+    assert fates == {
+        Selector("kind", ("trial",), or_empty=True): "erase_now",
+        Selector("kind", ("booked",)): "hold_until",
+        Selector("kind", ("test",)): "erase_now",
+    }
+    (command,) = plan.commands
+    assert {order.where for order in command.orders} == {
+        where for where, action in fates.items() if action == "erase_now"
+    }
+    # Tags that an older schema gave fit no variant: they are held with what might be theirs.
+    old = replace(usual, purposes=("P-LEGALREC", "P-CONTRACT"), retention=("T01", "T18"))
+    plan = make_plan(
+        found(Holding(old, 1, MARCH, MARCH), Holding(test, 1, MARCH, MARCH)),
+        CATALOGUE,
+        TODAY,
+        NOBODY_TOLD,
+        records=records,
+    )
+    assert {part.action for part in plan.parts if part.tag_set == old.id} == {"hold_until"}
+
+
+def _varied() -> RecordSchema:
+    """Payment with a kind that decides what it is for."""
+    schema = json.loads(RECORDS["Payment"].text)
+    schema["innsyn"] |= {
+        "purposes": ["P-CONTRACT"],
+        "legal_basis": {"P-CONTRACT": "b"},
+        "retention": ["T30"],
+        "variants": {
+            "kind": {
+                "booked": {
+                    "purposes": ["P-LEGALREC"],
+                    "legal_basis": {"P-LEGALREC": "c"},
+                    "retention": ["T01"],
+                },
+                "test": {
+                    "purposes": ["P-SECURITY"],
+                    "legal_basis": {"P-SECURITY": "f"},
+                    "retention": ["T30"],
+                },
+            }
+        },
+    }
+    kind = {"type": "enum", "name": "PaymentKind", "symbols": ["trial", "booked", "test"]}
+    schema["fields"].append(
+        {"name": "kind", "type": ["null", kind], "default": None, "innsyn": {"category": "none"}}
+    )
+    return read_record(schema, "avro/payment.avsc")
+
+
 def test_a_record_without_schema_is_refused() -> None:
     """Its fields could not be named, so a command would erase too little or too much."""
     strange = replace(tags("web.visits"), record="Unheard")
@@ -169,10 +275,12 @@ def test_a_hold_never_covers_a_category_outside_its_rule(asked: Found, known: Re
 
 @given(several, anchors)
 def test_no_command_names_a_field_that_is_held(asked: Found, known: RetentionAnchors) -> None:
-    """Fields told and fields held never meet, and every erased category of a commanded system is told."""
+    """Fields told and fields held of the same events never meet, and every category that goes is told."""
     plan = make_plan(asked, CATALOGUE, TODAY, known)
-    told = {field for command in plan.commands for field in command.fields}
+    of_all = {field for command in plan.commands for field in command.fields}
+    orders = [order for command in plan.commands for order in command.orders]
     for part in plan.parts:
+        told = of_all | {field for order in orders if order.where == part.where for field in order.fields}
         of_part = {
             f"{part.record}.{field.name}"
             for field in RECORDS[part.record].fields

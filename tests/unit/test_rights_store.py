@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from schemas.errors import InputError, Unavailable
 from schemas.records import load_records
 from streams.rights.messages import Named
+from streams.rights.orders import Order, Selector
 from streams.rights.store import Erased, SqliteStore
 
 KARI = [("customer_number", "K-100200")]
@@ -19,6 +21,12 @@ OLA = [("customer_number", "K-300400")]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CONTACT = ["Invoice.name", "Invoice.email", "Invoice.phone"]
 WHOLE = [f"Invoice.{field.name}" for field in load_records()["Invoice"].fields if field.personal]
+
+ASSIGNED = tuple(
+    f"AddressAssignment.{field.name}"
+    for field in load_records()["AddressAssignment"].fields
+    if field.personal
+)
 
 
 @pytest.fixture
@@ -93,6 +101,31 @@ def test_of_a_record_of_another_only_the_mention_goes(tmp_path: Path) -> None:
     assert store.erase([("phone", "40000002")], ["C-15", "C-16"], fields) == Erased(1)
     assert store.count([("phone", "+4740000001")]) == 1
     assert store.count([("phone", "+4740000002")]) == 0
+    store.close()
+
+
+def test_only_the_events_that_an_order_selects_go(tmp_path: Path) -> None:
+    """What operation needed is deleted; what is kept for the police alone stays to the last field."""
+    store = SqliteStore(tmp_path / "aaa.sqlite")
+    for session, purpose in (
+        ("s-1", "operations"),
+        ("s-2", "retention"),
+        ("s-3", "operations"),
+        ("s-4", None),
+    ):
+        report = {"session_id": session, "customer_number": "K-100200", "purpose": purpose}
+        store.put("AddressAssignment", {**report, "occurred_at": NOW})
+    order = Order("AddressAssignment", ("C-17",), ASSIGNED, Selector("purpose", ("operations",)))
+    assert store.erase(KARI, [], [], orders=[order]) == Erased(2)
+    assert store.count(KARI) == 2
+    # With the fields listed for jobs that know no orders, the order still decides.
+    assert store.erase(KARI, ["C-17"], list(ASSIGNED), orders=[order]) == Erased(0)
+    with_empty = replace(order, where=Selector("purpose", ("operations",), or_empty=True))
+    assert store.erase(KARI, [], [], orders=[with_empty]) == Erased(1)
+    assert store.count(KARI) == 1
+    strange = replace(order, where=Selector("store", ("operations",)))
+    with pytest.raises(InputError, match="store"):
+        store.erase(KARI, [], [], orders=[strange])
     store.close()
 
 

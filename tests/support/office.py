@@ -1,0 +1,167 @@
+"""The whole road of an erasure without a broker: tagged events, an index, systems of record with their jobs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from schemas.catalogue import load_catalogue
+from schemas.codec import decode, encode
+from schemas.keys import Keyring
+from schemas.policy import RetentionAnchors
+from schemas.records import RecordSchema, load_records
+from schemas.tokens import parse_kind
+from schemas.topics import load_topics
+from sinks.ports import Found, LineageBatch, Span
+from streams.identity.person import Identities
+from streams.kafka.connection import Connection
+from streams.kafka.consumer import TopicBatch
+from streams.rights.job import ErasureJob
+from streams.rights.messages import DELETION, RECEIPTS, REQUESTS
+from streams.rights.service import RightsService
+from streams.rights.states import RequestState
+from streams.rights.store import SqliteStore
+from streams.tagging.batch import Preparer
+from streams.tagging.tag import Tagger
+from streams.tagging.writers import WriterSchemas
+from tests.support.api import Ledger
+from tests.support.index import Index
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Office:
+    """Events are `put`, people ask to be erased by `erase`; every message is delivered at once.
+
+    `records`: schemas to use instead of ours. `deaf`: systems whose jobs get no command.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        index: Index,
+        stack: ExitStack,
+        records: Mapping[str, RecordSchema] | None = None,
+    ) -> None:
+        self.index = index
+        self.keyring = Keyring(folder / "keys")
+        self.records = load_records() if records is None else records
+        self.catalogue = load_catalogue()
+        self.systems = {topic.name: topic.system for topic in load_topics().values() if topic.tagged}
+        self.stores: dict[str, SqliteStore] = {}
+        for system in sorted(set(self.systems.values())):
+            self.stores[system] = SqliteStore(folder / f"{system}.sqlite", self.records)
+            stack.callback(self.stores[system].close)
+        self.sent: deque[tuple[str, bytes]] = deque()
+        self.commands: list[dict[str, Any]] = []
+        self.receipts: list[dict[str, Any]] = []
+        self.deaf: set[str] = set()
+        self.written: list[LineageBatch] = []
+        self.now = NOW
+        self._offsets: dict[str, int] = {}
+        self._jobs = {
+            system: ErasureJob(system, Connection("unused"), self.keyring, store, lambda: self.now)
+            for system, store in self.stores.items()
+        }
+        self.service = RightsService(
+            Ledger(),
+            index.reader,
+            index.eraser,
+            Identities(index.claims, self.catalogue.identity_sources),
+            self.keyring,
+            self.catalogue,
+            self._send,
+            lambda: self.now,
+        )
+
+    def put(self, topic: str, *values: Mapping[str, Any]) -> None:
+        """Events of a topic: into the system of record, and tagged into the index. Fields left out are empty."""
+        record = self.records[load_topics()[topic].record]
+        blank = {
+            field.name: _blank(field.type, field.nullable) for field in record.fields if "." not in field.name
+        }
+        whole = [{**blank, **value} for value in values]
+        self.stores[self.systems[topic]].put_many((record.name, value) for value in whole)
+        first = self._offsets.get(topic, 0)
+        self._offsets[topic] = first + len(whole)
+        messages = [encode(record, value) for value in whole]
+        batch = TopicBatch(
+            topic,
+            messages,
+            np.zeros(len(messages), np.int32),
+            np.arange(first, first + len(messages), dtype=np.int64),
+            -1,
+            sum(map(len, messages)),
+        )
+        schemas = WriterSchemas(self.records.values())
+        tagger = Tagger(self.keyring.tokenizer(), self.catalogue.version)
+        prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
+            [batch], [], {(topic, 0): 1}, self.now
+        )
+        assert not prepared.batch.dead
+        self.written.append(prepared.batch)
+        self.index.writer.write(prepared.batch, self.now)
+
+    def replay(self) -> None:
+        """Every event is read and written again."""
+        for batch in self.written:
+            self.index.writer.write(batch, self.now)
+
+    def erase(self, *identifiers: tuple[str, str], anchors: RetentionAnchors | None = None) -> RequestState:
+        """A request of a person, as far as it comes by itself."""
+        made = self.service.create(
+            "erasure", list(identifiers), reason=None, channel="test", received_at=self.now, anchors=anchors
+        )
+        self.deliver()
+        return self.service.get(made.request_id)
+
+    def deliver(self) -> None:
+        """Carry out every message there is, in order."""
+        while self.sent:
+            topic, message = self.sent.popleft()
+            if topic == REQUESTS:
+                self.service.on_request(decode(self.records["RightsRequest"], message))
+            elif topic == RECEIPTS:
+                self.receipts.append(decode(self.records["ErasureReceipt"], message))
+                self.service.on_receipt(self.receipts[-1])
+            else:
+                self.commands.append(decode(self.records["ErasureCommand"], message))
+                system = topic.removeprefix(DELETION)
+                if system not in self.deaf:
+                    self._jobs[system].handle(message, self._send)
+
+    def found(self, *identifiers: tuple[str, str]) -> Found:
+        """What the index holds under the identifiers themselves."""
+        tokenizer = self.keyring.tokenizer()
+        return self.index.reader.find(
+            [Span(tokenizer.token(parse_kind(kind), value)) for kind, value in identifiers]
+        )
+
+    def events(self, kind: str, value: str) -> int:
+        """How many events the index holds under one identifier."""
+        return self.found((kind, value)).total_events
+
+    def stored(self, system: str, *identifiers: tuple[str, str]) -> int:
+        """How many records of a system name one of the identifiers."""
+        return self.stores[system].count(identifiers)
+
+    def _send(self, topic: str, message: bytes, key: bytes) -> None:
+        self.sent.append((topic, message))
+
+
+def _blank(kind: str, nullable: bool) -> Any:
+    """What stands in a field that an event leaves out."""
+    if nullable:
+        return None
+    return {"string": "", "long": NOW, "int": 0, "boolean": False, "array": []}.get(kind, "")
+
+
+def systems_told(commands: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The systems that got a command, in order."""
+    return [str(command["system"]) for command in commands]
