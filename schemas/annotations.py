@@ -20,8 +20,18 @@ RECORD_KEYS = (
     "recipients",
     "event_time",
 )
-OPTIONAL_RECORD_KEYS = ("identity", "variants")
-FIELD_KEYS = ("category", "identifier", "key", "port_of", "free_text", "record_key", "necessity", "about")
+OPTIONAL_RECORD_KEYS = ("identity", "variants", "privacy_change")
+FIELD_KEYS = (
+    "category",
+    "identifier",
+    "key",
+    "link",
+    "port_of",
+    "free_text",
+    "record_key",
+    "necessity",
+    "about",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ class Variant(_Frozen):
 
 class RecordAnnotation(_Frozen):
     """The `innsyn` property of a record. `unknown` holds keys that are known neither as needed nor as optional,
-    `absent` those of `RECORD_KEYS` that are not written. `variants`: enum field, then symbol."""
+    `absent` those of `RECORD_KEYS` that are not written. `variants`: enum field, then symbol.
+    `privacy_change`: why this version says less of people, or something else, than the one before it."""
 
     system: str = ""
     subject_type: str = ""
@@ -99,6 +110,7 @@ class RecordAnnotation(_Frozen):
     event_time: str = ""
     identity: tuple[IdentityRule, ...] = ()
     variants: dict[str, dict[str, Variant]] = {}
+    privacy_change: str = ""
     unknown: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -108,16 +120,19 @@ class FieldAnnotation(_Frozen):
 
     `name` is dotted for a field of a nested record (`lines.product`), `type` the Avro type without null,
     `about` the roles the field concerns, empty for all. `category` is empty for an unannotated field. `key`: domain of
-    a network key, which names nobody but leads to somebody: it gets a token, and no lineage row.
+    a network key, which names nobody but leads to somebody: it gets a token, and no lineage row. `link`: how the value
+    leads to the person where the record itself names nobody, such as `OrderPlaced.order_id`. `aliases`: names it had.
     """
 
     name: str
     type: str
     logical_type: str | None = None
     nullable: bool = False
+    aliases: tuple[str, ...] = ()
     category: str = ""
     identifier: Identifier | None = None
     key: str | None = None
+    link: str | None = None
     port_of: str | None = None
     free_text: bool = False
     record_key: bool = False

@@ -15,7 +15,7 @@ from typing import Any
 import fastavro
 
 from schemas.errors import DecodeError, SchemaError
-from schemas.records import RecordSchema
+from schemas.records import RecordSchema, without_logical_types
 
 CONFLUENT_MAGIC = b"\x00"
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
@@ -53,15 +53,6 @@ def _parsed(text: str) -> Any:
 def _raw(text: str) -> Any:
     """The schema without logical types: a time far out of range is then a number to judge, not a crash."""
     return fastavro.parse_schema(without_logical_types(json.loads(text)))
-
-
-def without_logical_types(schema: Any) -> Any:
-    """The same wire format with plain values: timestamps as long milliseconds, dates as int days."""
-    if isinstance(schema, list):
-        return [without_logical_types(branch) for branch in schema]
-    if isinstance(schema, dict):
-        return {key: without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
-    return schema
 
 
 def encode_body(record: RecordSchema, value: Mapping[str, Any]) -> bytes:

@@ -33,7 +33,9 @@ from schemas.annotations import (
     SubjectReference,
 )
 from schemas.errors import SchemaError
+from schemas.form import first_fault
 from schemas.identity import identity_problems
+from schemas.resolution import PRIMITIVES
 
 __all__ = [
     "FieldAnnotation",
@@ -52,7 +54,8 @@ __all__ = [
 AVRO_FOLDER = Path(__file__).parent / "avro"
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 _ALL_RECORD_KEYS = (*RECORD_KEYS, *OPTIONAL_RECORD_KEYS)
-_PRIMITIVES = frozenset(["null", "boolean", "int", "long", "float", "double", "bytes", "string"])
+# What the libraries raise on values of another shape than they look for.
+_NOT_A_SCHEMA = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
@@ -70,12 +73,15 @@ def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
     if not isinstance(parsed, dict) or parsed.get("type") != "record":
         raise SchemaError(file, "schema", "is not a record; write one Avro record per file")
     try:
-        known = avro.schema.parse(json.dumps(parsed))
+        # Logical types that the package does not know are valid all the same; it would warn of each.
+        known = avro.schema.parse(json.dumps(without_logical_types(parsed)))
         canonical = to_parsing_canonical_form(parsed)
     # Both libraries are asked, since both will read by this schema, and each refuses what the other lets pass.
-    except (avro.errors.AvroException, SchemaParseException, UnknownType) as error:
-        detail = " ".join(str(error).split())[:200]
-        raise SchemaError(file, str(parsed.get("name", "record")), f"is not valid Avro: {detail}") from None
+    except (avro.errors.AvroException, SchemaParseException, UnknownType, *_NOT_A_SCHEMA):
+        path, what = first_fault(parsed)
+        name = str(parsed.get("name", "record"))
+        where = f"{name}.{path}" if path else name
+        raise SchemaError(file, where, f"is not valid Avro: it {what}") from None
     assert isinstance(known, avro.schema.RecordSchema)
     return RecordSchema(
         name=known.name,
@@ -90,6 +96,15 @@ def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
         fields=tuple(_fields(parsed["fields"], file, known.name, "")),
         flat=all(_is_flat(field["type"]) for field in parsed["fields"]),
     )
+
+
+def without_logical_types(schema: Any) -> Any:
+    """The same wire format with plain values: timestamps as long milliseconds, dates as int days."""
+    if isinstance(schema, list):
+        return [without_logical_types(branch) for branch in schema]
+    if isinstance(schema, dict):
+        return {key: without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
+    return schema
 
 
 def parse_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
@@ -182,6 +197,9 @@ def _from_json(record: RecordSchema, key: str, value: Any) -> Any:
 def _record_annotation(parsed: Mapping[str, Any], file: str, name: str) -> RecordAnnotation:
     raw = _annotation_object(parsed, file, name)
     known = {key: raw[key] for key in _ALL_RECORD_KEYS if key in raw}
+    # A reason is as good beside the annotation as in it.
+    if "privacy_change" in parsed:
+        known.setdefault("privacy_change", parsed["privacy_change"])
     absent = [key for key in RECORD_KEYS if key not in raw]
     try:
         return RecordAnnotation.model_validate(
@@ -197,7 +215,8 @@ def _fields(fields: list[Any], file: str, record: str, prefix: str) -> Iterator[
         annotation = _annotation_object(raw, file, f"{record}.{name}")
         kind, logical, nullable, nested = _type_of(raw["type"])
         known = {key: annotation[key] for key in FIELD_KEYS if key in annotation}
-        form = {"name": name, "type": kind, "logical_type": logical, "nullable": nullable}
+        form: dict[str, Any] = {"name": name, "type": kind, "logical_type": logical, "nullable": nullable}
+        form["aliases"] = raw.get("aliases", ())
         rest = {"tags": raw.get("confluent:tags"), "unknown": _unknown(annotation, FIELD_KEYS)}
         try:
             yield FieldAnnotation.model_validate(known | form | rest)
@@ -254,5 +273,5 @@ def _is_flat(avro_type: Any) -> bool:
     if isinstance(avro_type, list):
         return len(avro_type) == 2 and "null" in avro_type and all(_is_flat(item) for item in avro_type)
     if isinstance(avro_type, dict):
-        return avro_type.get("type") in _PRIMITIVES | {"enum", "fixed"}
-    return avro_type in _PRIMITIVES
+        return avro_type.get("type") in PRIMITIVES | {"enum", "fixed"}
+    return avro_type in PRIMITIVES

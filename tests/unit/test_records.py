@@ -167,6 +167,75 @@ def test_example_times_are_read_by_their_logical_type() -> None:
     assert load_examples("RightsRequest")[1]["sealed_identifiers"] == b"sealed bytes 1"
 
 
+def record_of(**field: Any) -> dict[str, Any]:
+    return {"type": "record", "name": "X", "fields": [{"name": "a", **field}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            record_of(type="strng"),
+            "X.a: is not valid Avro: it has the unknown type strng; use a type of Avro",
+        ),
+        (record_of(type=["null", "Other"]), "X.a: is not valid Avro: it has the unknown type Other; use"),
+        (record_of(), "X.a: is not valid Avro: it has no type; add one"),
+        (record_of(type={"logicalType": "date"}), "X.a: is not valid Avro: it has no type; add one"),
+        (
+            record_of(type={"type": {"type": "int"}}),
+            "X.a: is not valid Avro: it has a type written inside a type",
+        ),
+        (
+            record_of(type={"type": "array"}),
+            "X.a: is not valid Avro: it has type array without items; add them",
+        ),
+        (
+            record_of(type=["null", ["int"]]),
+            "X.a: is not valid Avro: it has a union inside a union; write one",
+        ),
+        (record_of(type=["int", "int"]), "X.a: is not valid Avro: it has int twice in its union; keep one"),
+        (
+            record_of(type={"type": "enum", "name": "E"}),
+            "X.a: is not valid Avro: it is an enum without symbols",
+        ),
+        (
+            record_of(type={"type": "enum", "symbols": ["a"]}),
+            "X.a: is not valid Avro: it has type enum without a valid name; use",
+        ),
+        (
+            record_of(type={"type": "enum", "name": "E", "symbols": ["a", "a"]}),
+            "X.a: is not valid Avro: it has a symbol twice; keep one",
+        ),
+        (
+            record_of(type={"type": "fixed", "name": "F"}),
+            'X.a: is not valid Avro: it is a fixed without "size"',
+        ),
+        (
+            record_of(type="int", default="one"),
+            "X.a: is not valid Avro: it has a default that is not of its type",
+        ),
+        (
+            {"type": "record", "name": "X", "fields": [{"name": "a", "type": "int"}] * 2},
+            "X.a: is not valid Avro: it stands twice; keep one",
+        ),
+    ],
+)
+def test_what_is_not_avro_is_told_in_words_of_the_schema(schema: dict[str, Any], said: str) -> None:
+    """The field and the mend, in one line; nothing of how the libraries put it."""
+    with pytest.raises(SchemaError) as caught:
+        read_record(schema, "x.avsc")
+    assert str(caught.value).startswith(f"x.avsc: {said}")
+    assert "{" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["local-timestamp-millis", "timestamp-nanos", "no-such-type"])
+def test_a_logical_type_that_the_libraries_do_not_know_is_valid(name: str) -> None:
+    """The specification has it ignored; nothing is written to standard error about it."""
+    kind = {"type": "long", "logicalType": name}
+    assert read_record(record_of(type=kind), "x.avsc").fields[0].logical_type == name
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
