@@ -23,6 +23,7 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import Topic, load_topics
+from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.reader import ClickHouseReader
@@ -82,7 +83,7 @@ def tagger(
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
         tagger=Tagger(keyring.tokenizer(), catalogue.version, Scanner(load_recognisers())),
-        schemas=WriterSchemas(records.values(), registry, catalogue.identity_sources),
+        schemas=WriterSchemas(known_writers(), registry, catalogue.identity_sources),
         index=ClickHouseWriter(index),
         identities=identities(index, catalogue),
         dead_letters=DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], dead),

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-
-import avro.schema
-from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from schemas.annotations import RECORD_KEYS, FieldAnnotation, Problem, RecordSchema
 from schemas.catalogue import Catalogue
+from schemas.changes import (
+    DEFAULT,
+    Compatibility,
+    incompatibilities,
+    incompatible_changes,
+    unexplained_changes,
+)
 from schemas.identity import RETAINED
 from schemas.records import form_problems
+from schemas.versions import Committed
+
+__all__ = ["check_record", "incompatibilities"]
 
 NECESSITIES = ("contract", "legal", "voluntary")
 # What a variant does not say anew, so that a mistake in it is reported once.
@@ -21,15 +28,21 @@ _SAID_ONCE = tuple(key for key in RECORD_KEYS if key not in ("purposes", "legal_
 
 
 def check_record(
-    record: RecordSchema, catalogue: Catalogue, previous: RecordSchema | None = None
+    record: RecordSchema,
+    catalogue: Catalogue,
+    previous: RecordSchema | None = None,
+    *,
+    history: Sequence[Committed] = (),
+    compatibility: Compatibility = DEFAULT,
 ) -> list[Problem]:
     """Everything wrong with a record, in the order of its file; empty if it may be used.
 
-    `previous` is the committed version. A change is judged as BACKWARD: readers with the new schema must be
-    able to read what was written with the committed one, so consumers go first. Since each version is held
-    against the one before it, a chain of versions stays readable as long as none skips the check.
+    `history`: its committed versions, oldest first; `previous` stands for a history of one. By default a change is
+    judged as BACKWARD_TRANSITIVE: readers with the new schema must be able to read what was written with any of them,
+    because that each version reads the one before it does not make the newest read the oldest.
     """
-    return [
+    known = [*history, *([Committed("the version before", previous)] if previous else [])]
+    found = [
         *form_problems(record),
         *_record_words(record, catalogue),
         *_legal_bases(record, catalogue),
@@ -37,8 +50,21 @@ def check_record(
         *_kept_for_ever(record, catalogue),
         *_identity_words(record, catalogue),
         *_variants(record, catalogue),
-        *_change(record, previous),
+        *_names_nobody(record),
+        *incompatible_changes(record, known, compatibility),
     ]
+    # A word that nobody knows is a mistake before it is a change.
+    misspelt = {problem.where for problem in found if problem.what.startswith("unknown ")}
+    return [*found, *(line for line in unexplained_changes(record, known) if line.where not in misspelt)]
+
+
+def _names_nobody(record: RecordSchema) -> Iterator[Problem]:
+    """Personal data that nobody can ask for: no field names a person, and none leads to one."""
+    personal = [field.name for field in record.fields if field.personal]
+    if personal and not any(field.identifier or field.key or field.link for field in record.fields):
+        named = ", ".join(personal[:3]) + (f" and {len(personal) - 3} more" if len(personal) > 3 else "")
+        mend = 'annotate an identifier, or say with "link" on a field how its value leads to the person'
+        yield Problem(record.file, record.name, f"personal fields that name nobody ({named})", mend)
 
 
 def _record_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
@@ -187,19 +213,3 @@ def _unknown(
         f"unknown {noun} {value or '(empty)'}",
         f"did you mean {close[0]}?" if close else f"use {listed}",
     )
-
-
-def incompatibilities(reader: str, writer: str) -> list[str]:
-    """Why data written with one schema cannot be read with the other (JSON texts); empty if it can."""
-    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
-    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
-    if result.compatibility is SchemaCompatibilityType.compatible:
-        return []
-    return sorted(" ".join(message.split()) for message in result.messages)
-
-
-def _change(record: RecordSchema, previous: RecordSchema | None) -> Iterator[Problem]:
-    reasons = incompatibilities(record.text, previous.text) if previous else []
-    if reasons:
-        mend = "give new fields a default and keep names, types and enum symbols"
-        yield Problem(record.file, record.name, f"incompatible change: {', '.join(reasons)}", mend)

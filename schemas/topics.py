@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.annotations import RecordSchema
 from schemas.catalogue import Catalogue, load_catalogue
+from schemas.changes import DEFAULT, Compatibility
 from schemas.errors import CatalogueError
 from schemas.records import load_records
 
@@ -21,7 +22,8 @@ SYSTEM = "{system}"
 
 
 class Topic(BaseModel):
-    """One Kafka topic. `key` is the field whose value is the message key, None where messages are spread."""
+    """One Kafka topic. `key` is the field whose value is the message key, None where messages are spread;
+    `compatibility` is what a new version of its record has to keep (`schemas.changes`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +38,7 @@ class Topic(BaseModel):
     dead_letter: str | None
     personal: bool
     tagged: bool
+    compatibility: Compatibility = DEFAULT
 
     @property
     def retention_ms(self) -> int:

@@ -4,66 +4,85 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from schemas.annotations import Problem, RecordSchema
+from console.committed import altered, history
+from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
+from schemas.changes import DEFAULT, Compatibility
 from schemas.check import check_record
 from schemas.errors import InputError, SchemaError
 from schemas.records import AVRO_FOLDER, load_records, read_record
 from schemas.settings import load_settings
 from schemas.topics import load_topics
+from schemas.versions import commit as keep
+from schemas.versions import read_text
 from streams.kafka.registry import Registry
+
+MODES: tuple[Compatibility, ...] = get_args(Compatibility)
 
 app = typer.Typer(name="schema", help="Check Avro records and register them.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of innsyn's own.")]
 
 
 @app.command(epilog="Example: innsyn schema check --base origin/main events/order_placed.avsc")
 def check(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Avro schemas; none: all of innsyn's own.")
+    files: Files = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Version to compare the one FILE with; repeatable, the newest first."),
     ] = None,
-    against: Annotated[Path | None, typer.Option(help="Version to compare the one FILE with.")] = None,
     base: Annotated[str | None, typer.Option(help="Git revision to compare with; default HEAD.")] = None,
+    compatibility: Annotated[
+        str | None, typer.Option(metavar="MODE", help=f"One of {', '.join(MODES)}; default: its topic's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check annotations against the catalogue, and changes against the committed version.
+    """Check annotations against the catalogue, and changes against every committed version.
 
-    A change passes if readers with the new schema can read what was written with the committed one
-    (BACKWARD). The committed version is the file at --base, without git innsyn's own record of the same name.
-    In a CI job HEAD holds the change already: name the branch it goes to.
+    A change has to keep the compatibility of the record's topic, BACKWARD_TRANSITIVE without one: readers with the new
+    schema read what was written with any version. What is no longer said of people, or said otherwise, needs a new
+    "privacy_change": "<reason>" in the schema.
+
+    The committed versions are those in versions/<file>/ beside the schema (`innsyn schema commit` writes them), else
+    those in git up to --base, else innsyn's own of the same record. In a CI job HEAD holds the change already.
 
     Exit status 1: problems, 2: a file cannot be read.
     """
-    paths = files or sorted(AVRO_FOLDER.glob("*.avsc"))
-    if against is not None and len(paths) != 1:
+    paths = _paths(files)
+    if against and len(paths) != 1:
         raise InputError("--against compares one file; name exactly one FILE")
-    problems: list[Problem] = []
-    unreadable: list[str] = []
-    catalogue = load_catalogue()
-    for path in paths:
-        try:
-            problems += _problems(path, catalogue, against, base)
-        except SchemaError as error:
-            unreadable.append(str(error))
-    for line in unreadable:
-        typer.echo(line, err=True)
-    if as_json:
-        found = [dataclasses.asdict(problem) for problem in problems]
-        answer = {"files": len(paths), "problems": found, "unreadable": unreadable}
-        typer.echo(json.dumps(answer, ensure_ascii=False))
-    else:
-        for problem in problems:
-            typer.echo(str(problem), err=True)
-        if not problems and not unreadable:
-            typer.echo(f"{len(paths)} {'record' if len(paths) == 1 else 'records'} checked, nothing wrong")
+    checked = Checked(load_catalogue(), against, base, _modes(compatibility))
+    problems, unreadable = checked.all(paths)
+    _show(paths, problems, unreadable, as_json)
     raise typer.Exit(2 if unreadable else 1 if problems else 0)
+
+
+@app.command(epilog="Example: innsyn schema commit events/order_placed.avsc")
+def commit(files: Files = None, as_json: Json = False) -> None:
+    """Keep each schema as its next version, versions/<file>/<number>.avsc, if it changed and passes the check.
+
+    A producer that has not upgraded still writes the version before: what is kept here stays readable without a
+    registry. Commit the new file together with the change.
+
+    Exit status 1: problems, nothing was kept; 2: a file cannot be read.
+    """
+    paths = _paths(files)
+    problems, unreadable = Checked(load_catalogue(), None, None, _modes(None)).all(paths)
+    if problems or unreadable:
+        _show(paths, problems, unreadable, as_json)
+        raise typer.Exit(2 if unreadable else 1)
+    written = [str(kept) for kept in map(keep, paths) if kept is not None]
+    if as_json:
+        typer.echo(json.dumps({"files": len(paths), "written": written}, ensure_ascii=False))
+    for line in [] if as_json else written or ["every schema is its newest version already"]:
+        typer.echo(line)
 
 
 @app.command(epilog="Example: innsyn schema register --registry http://localhost:8081")
@@ -105,45 +124,64 @@ def _registry(given: str | None) -> Registry:
     return Registry(url, (settings.registry_username, password) if settings.registry_username else None)
 
 
-def _problems(path: Path, catalogue: Catalogue, against: Path | None, base: str | None) -> list[Problem]:
-    record = read_record(_text(path), str(path))
-    return check_record(record, catalogue, _previous(record, path, against, base))
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """Against what schemas are checked. `modes`: of a record by name, "" for one of no topic."""
+
+    catalogue: Catalogue
+    against: Sequence[Path] | None
+    base: str | None
+    modes: Mapping[str, frozenset[Compatibility]]
+
+    def all(self, paths: Sequence[Path]) -> tuple[list[Problem], list[str]]:
+        """Problems of all, and a line for each that cannot be read."""
+        problems: list[Problem] = []
+        unreadable: list[str] = []
+        for path in paths:
+            try:
+                problems += self.one(path)
+            except SchemaError as error:
+                unreadable.append(str(error))
+        return problems, unreadable
+
+    def one(self, path: Path) -> list[Problem]:
+        """Raises SchemaError, InputError."""
+        record = read_record(read_text(path), str(path))
+        known = history(record, path, self.against, self.base)
+        found = [] if self.against else [*altered(path, self.base)]
+        for mode in sorted(self.modes.get(record.name, self.modes[""])):
+            found += check_record(record, self.catalogue, history=known, compatibility=mode)
+        # Topics of two modes say the same of what neither allows.
+        return list(dict.fromkeys(found))
 
 
-def _previous(
-    record: RecordSchema, path: Path, against: Path | None, base: str | None
-) -> RecordSchema | None:
-    """The version a change is judged by; None for a record nobody has seen yet."""
-    if against is not None:
-        return read_record(_text(against), str(against))
-    if (
-        base is not None
-        and _git(path.parent, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") is None
-    ):
-        raise InputError(f"{path}: git knows no revision {base} here; fetch it or name another with --base")
-    revision = base or "HEAD"
-    committed = _git(path.parent, "show", f"{revision}:./{path.name}")
-    if committed is not None:
-        return read_record(committed, f"{path} at {revision}")
-    ours = load_records().values()
-    return next((known for known in ours if known.fullname == record.fullname), None)
+def _paths(files: Sequence[Path] | None) -> list[Path]:
+    return list(files or sorted(AVRO_FOLDER.glob("*.avsc")))
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Output of a git command; None where git, the work tree, the revision or the file is not there."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, check=False, timeout=60
-        )
-    except OSError:
-        return None
-    return done.stdout.decode("utf-8") if done.returncode == 0 else None
+def _modes(given: str | None) -> Mapping[str, frozenset[Compatibility]]:
+    if given is not None:
+        mode = next((mode for mode in MODES if mode == given.upper()), None)
+        if mode is None:
+            raise InputError(f"--compatibility takes one of {', '.join(MODES)}")
+        return {"": frozenset([mode])}
+    modes: dict[str, frozenset[Compatibility]] = {"": frozenset([DEFAULT])}
+    for topic in load_topics().values():
+        modes[topic.record] = modes.get(topic.record, frozenset()) | {topic.compatibility}
+    return modes
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
-    except UnicodeDecodeError:
-        raise SchemaError(str(path), "file", "is not UTF-8 text; save it as UTF-8") from None
+def _show(
+    paths: Sequence[Path], problems: Sequence[Problem], unreadable: Sequence[str], as_json: bool
+) -> None:
+    for line in unreadable:
+        typer.echo(line, err=True)
+    if as_json:
+        found = [dataclasses.asdict(problem) for problem in problems]
+        answer = {"files": len(paths), "problems": found, "unreadable": unreadable}
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    if not problems and not unreadable:
+        typer.echo(f"{len(paths)} {'record' if len(paths) == 1 else 'records'} checked, nothing wrong")

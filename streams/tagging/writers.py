@@ -8,6 +8,7 @@ from typing import Protocol
 from schemas.codec import CONFLUENT_MAGIC
 from schemas.errors import DecodeError, SchemaError, UnknownSchema
 from schemas.records import RecordSchema, parse_record
+from schemas.versions import names_of
 
 
 class SchemaSource(Protocol):
@@ -25,8 +26,13 @@ class WriterSchemas:
         registry: SchemaSource | None = None,
         sources: Container[str] | None = None,
     ) -> None:
-        """`sources`: the identity sources there are; None: any."""
-        self._by_fingerprint = {record.fingerprint: record for record in records}
+        """`records`: all that may have been written, older versions before newer ones. An event is tagged by what the
+        version that wrote it says; of versions with one fingerprint, which differ in annotations alone, the newest.
+        `sources`: the identity sources there are; None: any.
+        """
+        known = list(records)
+        self._by_fingerprint = {record.fingerprint: record for record in known}
+        self._names = names_of({record.name: record for record in known})
         self._registry = registry
         self._sources = sources
         self._by_id: dict[bytes, RecordSchema] = {}
@@ -36,7 +42,7 @@ class WriterSchemas:
         DecodeError: unexpected_record if it is not `expected`, unannotated_schema if it says nothing of privacy.
         """
         record = self._confluent(prefix) if prefix[:1] == CONFLUENT_MAGIC else self._single_object(prefix)
-        if record.name != expected:
+        if record.name not in self._names.get(expected, (expected,)):
             raise DecodeError("unexpected_record", f"{record.name} instead of {expected}")
         return record
 
@@ -47,7 +53,9 @@ class WriterSchemas:
     def _single_object(self, prefix: bytes) -> RecordSchema:
         record = self._by_fingerprint.get(prefix[2:])
         if record is None:
-            raise UnknownSchema("unknown_schema", f"fingerprint {prefix[2:].hex()} is not in schemas/avro")
+            raise UnknownSchema(
+                "unknown_schema", f"fingerprint {prefix[2:].hex()} is of no version in schemas/avro"
+            )
         return record
 
     def _confluent(self, prefix: bytes) -> RecordSchema:

@@ -1,0 +1,109 @@
+"""Every version of a record that was ever committed: a producer may still write any of them.
+
+They stand beside the schema, `avro/versions/<file>/<number>.avsc`, so that they are known without a registry and
+without git. The newest one is the schema as it is; `commit` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.annotations import RecordSchema
+from schemas.errors import SchemaError
+from schemas.records import AVRO_FOLDER, parse_record, read_record
+
+FOLDER = "versions"
+
+
+@dataclass(frozen=True)
+class Committed:
+    """One version. `label` tells people which: `version 2`, `commit 1a2b3c4`, a file."""
+
+    label: str
+    record: RecordSchema
+
+
+def versions_of(file: Path) -> list[Committed]:
+    """The committed versions of a schema file, oldest first; empty where there are none.
+
+    Errors: SchemaError for a version that is no record, or that is missing in between.
+    """
+    found = {number: path for path, number in _numbered(file)}
+    for number in range(1, max(found, default=0) + 1):
+        if number not in found:
+            mend = "is missing; restore it, a producer may still write it"
+            raise SchemaError(str(_folder(file) / f"{number}.avsc"), "file", mend)
+    return [
+        Committed(f"version {number}", read_record(read_text(found[number]), str(found[number])))
+        for number in sorted(found)
+    ]
+
+
+def commit(file: Path) -> Path | None:
+    """Keep the schema as its next version, if it is not the newest one already; the file written.
+
+    Errors: SchemaError.
+    """
+    text = read_text(file)
+    record = read_record(text, str(file))
+    known = versions_of(file)
+    if known and same_contract(known[-1].record, record):
+        return None
+    target = _folder(file) / f"{len(known) + 1}.avsc"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, "utf-8")
+    return target
+
+
+def same_contract(one: RecordSchema, other: RecordSchema) -> bool:
+    """Whether the two differ in their documentation at most."""
+    return bool(_without_doc(one.json) == _without_doc(other.json))
+
+
+def known_writers(folder: Path | None = None) -> Sequence[RecordSchema]:
+    """Every record that an event may have been written with, the newest last. Errors: SchemaError.
+
+    A change of annotations alone leaves the fingerprint as it is: what says more then is the newer one.
+    """
+    folder = folder or AVRO_FOLDER
+    old = [item.record for file in sorted(folder.glob("*.avsc")) for item in versions_of(file)]
+    now = [parse_record(read_text(file), f"avro/{file.name}") for file in sorted(folder.glob("*.avsc"))]
+    return [parse_record(item.text, item.file) for item in old] + now
+
+
+def names_of(records: Mapping[str, RecordSchema]) -> Mapping[str, frozenset[str]]:
+    """For each record the names under which its events may have been written: its own and its aliases."""
+    return {
+        name: frozenset([name, *(alias.rpartition(".")[2] for alias in record.json.get("aliases", ()))])
+        for name, record in records.items()
+    }
+
+
+def _folder(file: Path) -> Path:
+    return file.parent / FOLDER / file.stem
+
+
+def _numbered(file: Path) -> Iterator[tuple[Path, int]]:
+    for path in _folder(file).glob("*.avsc"):
+        if not path.stem.isdecimal() or path.stem.startswith("0"):
+            raise SchemaError(str(path), "file", "is no version; name it by its number, such as 1.avsc")
+        yield path, int(path.stem)
+
+
+def read_text(path: Path) -> str:
+    """The text of a schema file. Errors: SchemaError."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
+    except UnicodeDecodeError:
+        raise SchemaError(str(path), "file", "is not UTF-8 text; save it as UTF-8") from None
+
+
+def _without_doc(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_doc(part) for key, part in value.items() if key != "doc"}
+    return [_without_doc(part) for part in value] if isinstance(value, list) else value
