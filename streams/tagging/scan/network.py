@@ -43,7 +43,10 @@ def email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
     start = at - len(name)
     domain = lowered[at + 1 : end].rstrip("-.")
     top = domain.rpartition(".")[2]
-    if not name or name[-1] in ".'" or ".." in name or len(top) < 2 or not top.isalpha():
+    # A top level in letters, or in its A-label (RFC 5890): .рф is .xn--p1ai.
+    if len(top) < 2 or not (top.isalpha() or top.startswith("xn--")):
+        return None
+    if not name or name[-1] in ".'" or ".." in name:
         return None
     # @name@server is a handle, and what stands before the host of an address is no mailbox.
     if lowered[start - 1 : start] == "@" or _USER_INFO.search(lowered, max(0, start - _LONGEST_LOCAL), at):

@@ -11,6 +11,7 @@ from stdnum import iban
 from schemas.norwegian import is_account_number
 from schemas.tokens import IdentifierKind
 from streams.tagging.scan.address import postal_address
+from streams.tagging.scan.composed import composed
 from streams.tagging.scan.finding import SOLE_PROPRIETOR, Finding, Hypothesis, resolve
 from streams.tagging.scan.network import email, ip, mac
 from streams.tagging.scan.numbers import SEPARATOR, kid, numbers
@@ -71,8 +72,19 @@ class _Page(NamedTuple):
 
 
 def scan(text: str, limits: Limits = DEFAULT) -> tuple[Finding, ...]:
-    """Findings of the first `limits.longest` characters, in order of place, then score. Pure; raises for no text."""
+    """Findings of the first `limits.longest` characters, in order of place, then score. Pure; raises for no text.
+
+    Read in Unicode normal form C; places are those of the text as it was given.
+    """
     text = text[: limits.longest]
+    whole = composed(text)
+    if whole is None:
+        return tuple(_scanned(text))
+    spans = ((item, whole.span(item.start, item.end)) for item in _scanned(whole.text))
+    return tuple(item._replace(start=start, end=end) for item, (start, end) in spans)
+
+
+def _scanned(text: str) -> list[Finding]:
     lowered = lower(text)
     page = _Page(
         text, lowered, "://" in lowered or "www." in lowered, "kid" in lowered or "betalingsref" in lowered
@@ -82,7 +94,7 @@ def scan(text: str, limits: Limits = DEFAULT) -> tuple[Finding, ...]:
     for match in candidate.finditer(lowered):
         kind = match.lastgroup
         found += (_run if kind == "run" else _READERS[kind or ""])(page, match.start(), match.end())
-    return tuple(_personal(lowered, resolve(found))) if found else ()
+    return _personal(lowered, resolve(found)) if found else []
 
 
 def _personal(lowered: str, findings: list[Finding]) -> list[Finding]:
