@@ -93,11 +93,19 @@ class ClickHouse:
             whole = rows.unify_dictionaries().combine_chunks()
             self._client().insert_arrow(table, whole, settings=dict(INSERT_SETTINGS))
 
-    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Append a few rows given as Python values."""
+    def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], once: str | None = None
+    ) -> None:
+        """Append a few rows given as Python values.
+
+        `once`: replicated tables take one insert of that name, whichever replica it comes to, and drop further ones.
+        """
+        settings = dict(INSERT_SETTINGS)
+        if once is not None:
+            settings |= {"insert_deduplicate": 1, "insert_deduplication_token": once}
         if rows:
             with self._errors(f"writing {table}"):
-                self._client().insert(table, rows, column_names=list(columns), settings=dict(INSERT_SETTINGS))
+                self._client().insert(table, rows, column_names=list(columns), settings=settings)
 
     def close(self) -> None:
         """Close every handle. The embedded engine releases its folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,9 @@ from typing import Any
 from sinks.clickhouse.client import ClickHouse
 
 _COLUMNS = ("request_id", "sequence", "kind", "occurred_at", "content")
+_STANDING = f"SELECT {', '.join(_COLUMNS)} FROM request_events"
+# Not FINAL: which of several rows of a number stands is for the order of commits to say.
+_FIRST = "ORDER BY request_id, sequence, _block_number LIMIT 1 BY request_id, sequence"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,13 @@ class RequestEvent:
 
 
 class RequestLedger:
-    """Events of requests in the index. One appender per request at a time; reading is safe from any thread."""
+    """Events of requests in the index. Any number of processes may append; reading is safe from any thread.
+
+    ClickHouse has no unique key, so whoever appends reads afterwards which row of that number stands: the first that
+    the table committed. A later commit never displaces it, so what an appender was told stays true. On one server the
+    order is that of block numbers; on replicas, whose block numbers may be committed out of order, Keeper takes only
+    one insert of a number in the first place.
+    """
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -35,39 +45,43 @@ class RequestLedger:
     ) -> bool:
         """Store the event; on disk when this returns. `occurred_at` is aware, kept to the millisecond.
 
-        False, and nothing changes, when that sequence number of the request is taken: the first one stands.
-        Raises IndexUnavailable; the event may be stored then, so repeat.
+        False, and nothing changes, when another event has that sequence number of the request: read again, and decide
+        again on what is there. Raises IndexUnavailable; the event may be stored then, so look before it is repeated.
         """
-        taken = self._index.query(
-            "SELECT count() FROM request_events"
-            " WHERE request_id = {request:String} AND sequence = {sequence:UInt32}",
-            {"request": request_id, "sequence": sequence},
-        )
-        if taken[0][0]:
+        if self._standing(request_id, sequence) is not None:
             return False
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        row = (request_id, sequence, kind, occurred_at, text)
-        self._index.insert_rows("request_events", _COLUMNS, [row])
-        return True
+        entry = uuid.uuid4().hex
+        row = (request_id, sequence, kind, occurred_at, text, entry)
+        self._index.insert_rows(
+            "request_events", (*_COLUMNS, "entry"), [row], once=f"{request_id}/{sequence}"
+        )
+        return self._standing(request_id, sequence) == entry
 
     def events(self, request_id: str) -> list[RequestEvent]:
         """All events of one request, in order; empty for an unknown one. Raises IndexUnavailable."""
         rows = self._index.query(
-            f"SELECT {', '.join(_COLUMNS)} FROM request_events FINAL"
-            " WHERE request_id = {request:String} ORDER BY sequence",
-            {"request": request_id},
+            f"{_STANDING} WHERE request_id = {{request:String}} {_FIRST}", {"request": request_id}
         )
         return [_event(row) for row in rows]
 
     def requests(self) -> dict[str, list[RequestEvent]]:
         """The events of every request, in order; oldest request first. Raises IndexUnavailable."""
         found: dict[str, list[RequestEvent]] = {}
-        for row in self._index.query(
-            f"SELECT {', '.join(_COLUMNS)} FROM request_events FINAL ORDER BY request_id, sequence"
-        ):
+        for row in self._index.query(f"{_STANDING} {_FIRST}"):
             event = _event(row)
             found.setdefault(event.request_id, []).append(event)
         return dict(sorted(found.items(), key=lambda item: (item[1][0].occurred_at, item[0])))
+
+    def _standing(self, request_id: str, sequence: int) -> str | None:
+        """Which entry has the number; "" if it is older than entries, None if nobody has it."""
+        rows = self._index.query(
+            "SELECT entry FROM request_events"
+            " WHERE request_id = {request:String} AND sequence = {sequence:UInt32}"
+            " ORDER BY _block_number LIMIT 1",
+            {"request": request_id, "sequence": sequence},
+        )
+        return str(rows[0][0]) if rows else None
 
 
 def _event(row: Sequence[Any]) -> RequestEvent:

@@ -9,14 +9,27 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from schemas.errors import InputError
+from schemas.errors import InputError, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
+from sinks.clickhouse.requests import RequestEvent
 from sinks.ports import Span
 from streams.rights.messages import Identifiers, Ledger, Named, identifiers_from_json, identifiers_json
 from streams.rights.states import RequestState, fold
 from streams.rights.times import iso, whole_milliseconds
 from streams.rights.whose import spans_json
+
+TRIES = 50
+"""How often something is tried anew because another process wrote to the request first."""
+
+
+class Overtaken(Exception):
+    """Another process wrote to the request since it was read. Read again, and decide again."""
+
+
+def busy(request_id: str) -> Unavailable:
+    """Other processes were faster every time."""
+    return Unavailable(f"other processes keep writing to request {request_id}; repeat, or end one of them")
 
 
 class CaseFile:
@@ -70,8 +83,11 @@ class CaseFile:
         sealed: bytes,
         anchors: RetentionAnchors,
         inherited: Sequence[Span] = (),
-    ) -> None:
-        """The first event of a request; a second one changes nothing. `inherited`: see `RequestState`."""
+    ) -> bool:
+        """The first event of a request. False, and nothing changes, if there is a request of that id.
+
+        `inherited`: see `RequestState`.
+        """
         known = {name: day.isoformat() for name, day in asdict(anchors).items() if day is not None}
         content: dict[str, Any] = {
             "type": type,
@@ -82,18 +98,40 @@ class CaseFile:
         }
         if inherited:
             content["inherited"] = spans_json(inherited)
-        self._ledger.append(request_id, 0, "received", self.now(), content)
+        return self._ledger.append(request_id, 0, "received", self.now(), content)
 
-    def record(
-        self, request_id: str, kind: str, content: Mapping[str, Any], occurred_at: datetime | None = None
+    def decide(
+        self,
+        request: RequestState,
+        kind: str,
+        content: Mapping[str, Any],
+        occurred_at: datetime | None = None,
     ) -> RequestState:
-        """Append what happened, once; the request as it stands then."""
-        events = self._ledger.events(request_id)
-        # Compared as JSON, since that is what the ledger gives back.
-        text = json.dumps(content, sort_keys=True)
-        if not any(item.kind == kind and json.dumps(item.content, sort_keys=True) == text for item in events):
-            self._ledger.append(request_id, len(events), kind, occurred_at or self.now(), content)
-        return self.get(request_id)
+        """Append what was decided on the request as it was read, once; the request as it stands then.
+
+        Raises Overtaken if anything was written since: the decision may be another one now.
+        """
+        events = self._ledger.events(request.request_id)
+        if len(events) != request.length:
+            raise Overtaken
+        if not _holds(events, kind, content):
+            moment = occurred_at or self.now()
+            if not self._ledger.append(request.request_id, request.length, kind, moment, content):
+                raise Overtaken
+        return self.get(request.request_id)
+
+    def note(self, request_id: str, kind: str, content: Mapping[str, Any]) -> RequestState:
+        """Append what has happened and is so whatever else was written meanwhile, once; the request then.
+
+        Raises Unavailable when other processes are always faster.
+        """
+        for _ in range(TRIES):
+            events = self._ledger.events(request_id)
+            if _holds(events, kind, content) or self._ledger.append(
+                request_id, len(events), kind, self.now(), content
+            ):
+                return self.get(request_id)
+        raise busy(request_id)
 
     def sealed(self, request_id: str) -> bytes:
         """As `seal` gave it."""
@@ -119,3 +157,9 @@ class CaseFile:
             self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
         )
         return opened
+
+
+def _holds(events: Sequence[RequestEvent], kind: str, content: Mapping[str, Any]) -> bool:
+    # Compared as JSON, since that is what the ledger gives back.
+    text = json.dumps(content, sort_keys=True)
+    return any(item.kind == kind and json.dumps(item.content, sort_keys=True) == text for item in events)

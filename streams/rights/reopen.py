@@ -56,13 +56,16 @@ class Recheck:
         self._seen = mark
 
     def look(self, request: RequestState, now: datetime) -> RequestState | None:
-        """Record a finding that differs from the last one of the request; the request then, else None."""
+        """Record a finding that differs from the last one of the request; the request then, else None.
+
+        Raises Overtaken.
+        """
         finding = self._finding(request, now)
         content = finding.json(now) if finding else None
         last = request.late_findings[-1] if request.late_findings else {}
         if content is None or {**content, "found_at": None} == {**last, "found_at": None}:
             return None
-        return self._file.record(request.request_id, LATE, content)
+        return self._file.decide(request, LATE, content)
 
     def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
         assert request.identity is not None

@@ -77,7 +77,8 @@ class RequestState:
 
     `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
     to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
-    erased person that this request follows up was found, which links no longer tell.
+    erased person that this request follows up was found, which links no longer tell. `length`: how many events of the
+    ledger it was read from; what is decided on it is written as the next one.
     """
 
     request_id: str
@@ -100,6 +101,7 @@ class RequestState:
     late_findings: tuple[Mapping[str, Any], ...] = ()
     follow_up: str | None = None
     by_link: tuple[str, ...] = ()
+    length: int = field(default=0, compare=False)
 
     @property
     def ended(self) -> bool:
@@ -141,7 +143,9 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
     """The state after the events, None before the first. Repeated events, in place or later, change nothing."""
     request: RequestState | None = None
     seen: set[tuple[str, str]] = set()
+    length = 0
     for event in sorted(events, key=lambda item: item.sequence):
+        length = event.sequence + 1
         mark = (event.kind, json.dumps(event.content, sort_keys=True))
         if mark in seen:
             continue
@@ -150,7 +154,7 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
             request = request or _received(event)
         elif request is not None:
             request = _ended(request, event) if request.ended else _after(request, event)
-    return request
+    return request and replace(request, length=length)
 
 
 def summary(request: RequestState) -> dict[str, Any]:

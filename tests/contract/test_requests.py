@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +17,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.requests import RequestEvent, RequestLedger
 from tests.support.clickhouse_http import ClickHouseHttpServer
+from tests.support.ledger_writer import write
 
 NOON = datetime(2026, 3, 9, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -80,3 +86,83 @@ def test_an_index_that_is_away_is_said_to_be(ledger: RequestLedger) -> None:
     with pytest.raises(IndexUnavailable, match=r"127\.0\.0\.1") as caught:
         away.append("r-1", 0, "received", NOON, {"secret": "K-100200"})
     assert "K-100200" not in str(caught.value)
+
+
+def contents(ledger: RequestLedger, request_id: str = "r-1") -> Sequence[Mapping[str, Any]]:
+    return [event.content for event in ledger.events(request_id)]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_of_two_that_saw_a_number_free_the_first_to_store_wins(
+    ledger: RequestLedger, index: ClickHouse, monkeypatch: pytest.MonkeyPatch, merged: bool
+) -> None:
+    """The second is told so, whatever it wrote is nobody's answer, and merging the table changes nothing of it."""
+    other, said, insert = RequestLedger(index), [], index.insert_rows
+
+    def late(*given: Any, **named: Any) -> None:
+        monkeypatch.setattr(index, "insert_rows", insert)
+        # Exactly between the other's look and its write.
+        said.append(other.append("r-1", 0, "received", NOON, {"by": "the first"}))
+        if merged:
+            index.command("OPTIMIZE TABLE request_events FINAL")
+        insert(*given, **named)
+
+    monkeypatch.setattr(index, "insert_rows", late)
+    assert not ledger.append("r-1", 0, "received", NOON, {"by": "the second"})
+    assert said == [True]
+    for _ in range(2):
+        assert contents(ledger) == contents(other) == [{"by": "the first"}]
+        assert ledger.requests()["r-1"] == ledger.events("r-1")
+        index.command("OPTIMIZE TABLE request_events FINAL")
+    assert not ledger.append("r-1", 0, "received", NOON, {"by": "a third"})
+    assert ledger.append("r-1", 1, "planned", NOON, {"by": "the second"})
+
+
+def test_threads_on_one_engine_lose_nothing(ledger: RequestLedger, index: ClickHouse) -> None:
+    """Every event of every writer is there, once, under numbers without a gap, in each writer's order."""
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda name: write(RequestLedger(index), "r-1", name, 8), "abc"))
+    _all_there(ledger, "abc", 8)
+
+
+def test_processes_over_http_lose_nothing(tmp_path: Path) -> None:
+    """The same between processes, each with a connection of its own."""
+    with ClickHouseHttpServer(tmp_path / "db") as server:
+        url = f"http://{server.host}:{server.port}/default"
+        index = ClickHouse(url, user=server.user, password=server.password)
+        migrate(index, NOON)
+        command = [sys.executable, "-m", "tests.support.ledger_writer", url, server.user, "r-1"]
+        writers = [
+            subprocess.Popen([*command, name, "12"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for name in "ab"
+        ]
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.write(f"{server.password}\n")
+            writer.stdin.flush()
+        for writer in writers:
+            out, _ = writer.communicate(timeout=120)
+            assert (writer.returncode, out.strip().isdigit()) == (0, True)
+        _all_there(RequestLedger(index), "ab", 12)
+        index.close()
+
+
+def _all_there(ledger: RequestLedger, names: str, count: int) -> None:
+    events = ledger.events("r-1")
+    assert [event.sequence for event in events] == list(range(len(names) * count))
+    for name in names:
+        mine = [event.content["number"] for event in events if event.content["by"] == name]
+        assert mine == list(range(count))
+
+
+def test_a_ledger_of_before_is_read_as_it_was(index: ClickHouse) -> None:
+    """Rows written before entries had a name keep their place, and their numbers are taken."""
+    index.command("TRUNCATE TABLE request_events")
+    columns = ("request_id", "sequence", "kind", "occurred_at", "content")
+    for number, kind in enumerate(("received", "planned")):
+        index.insert_rows("request_events", columns, [("r-1", number, kind, NOON, "{}")])
+    index.command("OPTIMIZE TABLE request_events FINAL")
+    ledger = RequestLedger(index)
+    assert not ledger.append("r-1", 1, "completed", NOON, {})
+    assert ledger.append("r-1", 2, "completed", NOON, {})
+    assert [event.kind for event in ledger.events("r-1")] == ["received", "planned", "completed"]

@@ -64,9 +64,11 @@ class SteppingIndex(ClickHouse):
         super().insert(table, rows)
         self._step()
 
-    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], once: str | None = None
+    ) -> None:
         self._step()
-        super().insert_rows(table, columns, rows)
+        super().insert_rows(table, columns, rows, once)
         self._step()
 
 
