@@ -49,12 +49,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SubjectReference:
-    """One field that names a person: identifier kind, the person's role, the field with the source port."""
+    """One field that names a person: identifier kind, the person's role, the field with the source port, and the form
+    in which the field holds the identifier (`schemas.tokens.FORMS`)."""
 
     field: str
     kind: str
     role: str
     port_field: str | None = None
+    form: str | None = None
 
 
 class _Frozen(BaseModel):
@@ -62,10 +64,14 @@ class _Frozen(BaseModel):
 
 
 class Identifier(_Frozen):
-    """`identifier` of a field. Empty strings: the schema left it out, which `schemas.check` reports."""
+    """`identifier` of a field. Empty strings: the schema left it out, which `schemas.check` reports.
+
+    `form`: how the field holds it, where that is not as people write it (`schemas.tokens.FORMS`).
+    """
 
     kind: str = ""
     role: str = ""
+    form: str | None = None
 
 
 class IdentityRule(_Frozen):
@@ -174,7 +180,13 @@ class RecordSchema:
         """Every field that names a person, in schema order."""
         ports = {field.port_of: field.name for field in self.fields if field.port_of}
         return tuple(
-            SubjectReference(field.name, field.identifier.kind, field.identifier.role, ports.get(field.name))
+            SubjectReference(
+                field.name,
+                field.identifier.kind,
+                field.identifier.role,
+                ports.get(field.name),
+                field.identifier.form,
+            )
             for field in self.fields
             if field.identifier is not None
         )

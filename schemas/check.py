@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from schemas.annotations import RECORD_KEYS, FieldAnnotation, Problem, RecordSchema
+from schemas.annotations import RECORD_KEYS, FieldAnnotation, Identifier, Problem, RecordSchema
 from schemas.catalogue import Catalogue
 from schemas.changes import (
     DEFAULT,
@@ -18,6 +18,7 @@ from schemas.changes import (
 )
 from schemas.identity import RETAINED
 from schemas.records import form_problems
+from schemas.tokens import FORMS
 from schemas.versions import Committed
 
 __all__ = ["check_record", "incompatibilities"]
@@ -190,10 +191,19 @@ def _identifier(
             yield Problem(record.file, where, f"identifier without {key}", mend)
         else:
             yield from _unknown(record, where, f"identifier {key}", value, known)
+    yield from _form(record, where, field.identifier)
     if field.category and not field.personal:
         yield Problem(
             record.file, where, "identifier without category", "give it a data category instead of none"
         )
+
+
+def _form(record: RecordSchema, where: str, identifier: Identifier) -> Iterator[Problem]:
+    known = {str(kind): forms for kind, forms in FORMS.items()}.get(identifier.kind, ())
+    if identifier.form is not None and identifier.form not in known:
+        mend = f"use {', '.join(known)}" if known else "take it out"
+        what = f"{identifier.kind or 'identifier'} has no form {identifier.form or '(empty)'}"
+        yield Problem(record.file, where, what, mend)
 
 
 def _is_address(field: FieldAnnotation | None) -> bool:

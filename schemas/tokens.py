@@ -12,15 +12,43 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import re
-import socket
-import unicodedata
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar, cast
 
 from schemas.errors import InvalidIdentifier
+from schemas.identifiers import (
+    FORMER_KINDS,
+    FORMS,
+    IdentifierKind,
+    canonical,
+    canonical_in,
+    former,
+    parse_kind,
+    renamed,
+)
+from schemas.unicode import folded
+
+__all__ = [
+    "FORMER_KINDS",
+    "FORMS",
+    "PREFIX_LENGTHS",
+    "TOKEN_BYTES",
+    "IdentifierKind",
+    "KeyCache",
+    "PrefixCache",
+    "Prefixes",
+    "RenamedCache",
+    "Role",
+    "TokenCache",
+    "Tokenizer",
+    "canonical",
+    "delegated_tokens",
+    "former",
+    "parse_kind",
+    "prefix_tokens",
+]
 
 TOKEN_BYTES = 16
 
@@ -33,21 +61,6 @@ Prefixes = tuple[tuple[bytes, int], ...]
 _T = TypeVar("_T")
 
 
-class IdentifierKind(StrEnum):
-    CUSTOMER_NUMBER = "customer_number"
-    FODSELSNUMMER = "fodselsnummer"
-    EMAIL = "email"
-    PHONE = "phone"
-    USERNAME = "username"
-    IP = "ip"
-    MAC = "mac"
-    COOKIE_ID = "cookie_id"
-    CHAT_HANDLE = "chat_handle"
-    SOCIAL_HANDLE = "social_handle"
-    DEVICE_SERIAL = "device_serial"
-    ACCOUNT_NUMBER = "account_number"
-
-
 class Role(StrEnum):
     """What a subject reference is to the event."""
 
@@ -57,88 +70,9 @@ class Role(StrEnum):
     MENTIONED = "mentioned"
 
 
-def _text(value: str) -> str:
-    return unicodedata.normalize("NFKC", value).strip().casefold()
-
-
-def _digits(length: int) -> Callable[[str], str]:
-    def canonical(value: str) -> str:
-        digits = re.sub(r"[\s.\-]", "", value)
-        return digits if len(digits) == length and digits.isascii() and digits.isdigit() else ""
-
-    return canonical
-
-
-def _phone(value: str) -> str:
-    """E.164. Eight digits without a country code are Norwegian (the model company's own numbering plan)."""
-    digits = re.sub(r"[\s().\-]", "", value)
-    if digits.startswith("00"):
-        digits = "+" + digits[2:]
-    if not digits.startswith("+"):
-        digits = "+47" + digits if len(digits) in (5, 8, 12) else ""
-    return digits if re.fullmatch(r"\+[1-9][0-9]{4,14}", digits) else ""
-
-
-def _ip(value: str) -> str:
-    """RFC 5952 text of the address; an IPv4-mapped IPv6 address is the IPv4 address (RFC 4291, 2.5.5.2)."""
-    text = value.strip()
-    try:
-        # Dotted quads are most of what comes, and this is six times as fast; as strict as what follows.
-        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
-    except (OSError, ValueError):
-        pass
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
-def _mac(value: str) -> str:
-    digits = re.sub(r"[:.\-\s]", "", value).lower()
-    return digits if re.fullmatch(r"[0-9a-f]{12}", digits) else ""
-
-
-_CANONICAL: dict[IdentifierKind, Callable[[str], str]] = {
-    IdentifierKind.CUSTOMER_NUMBER: _text,
-    IdentifierKind.FODSELSNUMMER: _digits(11),
-    IdentifierKind.EMAIL: _text,
-    IdentifierKind.PHONE: _phone,
-    IdentifierKind.USERNAME: _text,
-    IdentifierKind.IP: _ip,
-    IdentifierKind.MAC: _mac,
-    IdentifierKind.COOKIE_ID: str.strip,
-    IdentifierKind.CHAT_HANDLE: _text,
-    IdentifierKind.SOCIAL_HANDLE: lambda value: _text(value).removeprefix("@"),
-    IdentifierKind.DEVICE_SERIAL: lambda value: _text(value).upper(),
-    IdentifierKind.ACCOUNT_NUMBER: _digits(11),
-}
-
-
-def canonical(kind: IdentifierKind, value: str) -> str:
-    """The one spelling of an identifier. Raises InvalidIdentifier if the value cannot be of this kind."""
-    text = _CANONICAL[kind](value)
-    # A lone surrogate, possible in JSON, has no bytes; a control character is nobody's name.
-    if not text.isprintable() or not text:
-        raise InvalidIdentifier(f"the value given for {kind} is not one; check the kind and the spelling")
-    return text
-
-
-def parse_kind(name: str) -> IdentifierKind:
-    """Raises InvalidIdentifier naming the kinds there are."""
-    try:
-        return IdentifierKind(name)
-    except ValueError as error:
-        # The name is not repeated: with kind and value swapped it would be a person's.
-        raise InvalidIdentifier(
-            f"there is no such identifier kind; use one of {', '.join(IdentifierKind)}"
-        ) from error
-
-
 # Network keys as feeds spell them differently; other domains are made of what was brought into form before.
 _KEY_FORMS: dict[str, Callable[[str], str]] = {
-    **dict.fromkeys(("line", "server", "client"), _text),
+    **dict.fromkeys(("line", "server", "client"), folded),
     **dict.fromkeys(("session", "slot", "prefix"), str),
 }
 
@@ -155,9 +89,18 @@ class Tokenizer:
     def __repr__(self) -> str:
         return f"Tokenizer(key_id={self.key_id!r})"
 
-    def token(self, kind: IdentifierKind, value: str) -> bytes:
+    def token(self, kind: IdentifierKind, value: str, form: str | None = None) -> bytes:
         """16 bytes. Raises InvalidIdentifier."""
-        return self._hash(kind, canonical(kind, value))
+        return self.tokens_of(kind, form)(value)
+
+    def tokens_of(self, kind: IdentifierKind, form: str | None = None) -> Callable[[str], bytes]:
+        """The function from a value to its token, for those who have many values. See `token`."""
+        read, key, domain = canonical_in(kind, form), self._key, kind.encode() + b"\0"
+        return lambda value: hmac.digest(key, domain + read(value).encode(), "sha256")[:TOKEN_BYTES]
+
+    def former(self, kind: IdentifierKind, value: str) -> tuple[bytes, ...]:
+        """Other tokens under which the identifier may be stored. Raises InvalidIdentifier."""
+        return tuple(self._hash(kind, text) for text in former(kind, value))
 
     def key(self, domain: str, value: str) -> bytes:
         """16 bytes for a key of the network. Domains: line, server and client, in any spelling; session, slot and
@@ -246,10 +189,12 @@ class _Cache(Generic[_T]):
 
 
 class TokenCache(_Cache[bytes]):
-    """Tokens of one kind. What is not an identifier of the kind gets no token: `b""`."""
+    """Tokens of one kind, in one form. What is not an identifier of the kind gets no token: `b""`."""
 
-    def __init__(self, tokenizer: Tokenizer, kind: IdentifierKind, bound: int = 500_000) -> None:
-        super().__init__(partial(tokenizer.token, kind), b"", bound)
+    def __init__(
+        self, tokenizer: Tokenizer, kind: IdentifierKind, bound: int = 500_000, form: str | None = None
+    ) -> None:
+        super().__init__(tokenizer.tokens_of(kind, form), b"", bound)
 
 
 class KeyCache(_Cache[bytes]):
@@ -257,6 +202,13 @@ class KeyCache(_Cache[bytes]):
 
     def __init__(self, tokenizer: Tokenizer, domain: str, bound: int = 500_000) -> None:
         super().__init__(partial(tokenizer.key, domain), b"", bound)
+
+
+class RenamedCache(_Cache[bool]):
+    """Whether values of one kind had another canonical form before; none that is refused had."""
+
+    def __init__(self, kind: IdentifierKind, bound: int = 500_000) -> None:
+        super().__init__(partial(renamed, kind), False, bound)
 
 
 class PrefixCache(_Cache[Prefixes]):

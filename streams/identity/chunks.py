@@ -38,7 +38,7 @@ class Chunks:
         """The code under which a source stands in the `source` column."""
         return self._sources.setdefault(name, len(self._sources))
 
-    def add(self, rows: Ints, *, form: Form, part: int, source: int | Ints, **said: Any) -> None:
+    def add(self, rows: Ints, *, form: Form, part: int | Ints, source: int | Ints, **said: Any) -> None:
         """One claim for each of these rows. What is not said has its neutral value; see `CLAIM_SCHEMA`."""
         if not len(rows):
             return

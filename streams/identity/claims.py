@@ -22,7 +22,7 @@ import pyarrow as pa
 from schemas.annotations import IdentityRule
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
-from schemas.tokens import KeyCache, PrefixCache, TokenCache, Tokenizer
+from schemas.tokens import FORMER_KINDS, KeyCache, PrefixCache, RenamedCache, TokenCache, Tokenizer
 from sinks.ports import Form, Mark, Proof
 from streams.identity import assignment
 from streams.identity.chunks import UNKNOWN_TIME, Chunks, stacked
@@ -43,6 +43,8 @@ from streams.tagging.decode import Flags, Ints
 _FORMS = {"state": Form.STATE, "merge": Form.MERGE, "login": Form.LOGIN, "session": Form.SESSION}
 _MARKS = {"open": Mark.OPEN, "seen": Mark.SEEN, "close": Mark.CLOSE}
 _PROOFS = {proof.name.lower(): proof for proof in Proof}
+# Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
+_RENAMED = 128
 _DOMAINS = ("session", "line", "server", "client", "slot")
 
 
@@ -70,6 +72,7 @@ class ClaimMaker:
         self._observed = prefixes
         self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
         self._delegated = PrefixCache(tokenizer, delegated=True)
+        self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
 
     def wanted(self, record: RecordSchema) -> list[str]:
         """Names of the fields that the rules need of a record."""
@@ -157,10 +160,12 @@ class ClaimMaker:
             since = np.maximum(numbers(reading.columns[rule.since], UNKNOWN_TIME), EARLIEST)
             stated = reading.columns[rule.since].is_valid().to_numpy(zero_copy_only=False)
             said["since"] = np.where(stated, since, UNKNOWN_TIME)[rows]
+        # What is said under another token than before is said beside it, not instead: rows of both are there to find.
+        parts = np.where(self._is_renamed(reading, name)[rows], part + _RENAMED, part)
         chunks.add(
             rows,
             form=_FORMS[rule.form],
-            part=part,
+            part=parts,
             source=chunks.source(rule.source),
             mark=marks,
             token=tokens,
@@ -168,6 +173,14 @@ class ClaimMaker:
             proof=_PROOFS[rule.proof],
             **said,
         )
+
+    def _is_renamed(self, reading: Reading, name: str) -> Flags:
+        """Whether the identifier of each row had another canonical form before."""
+        field, column = reading.record.find(name), reading.tokens[name]
+        cache = self._renamed.get(field.identifier.kind) if field and field.identifier else None
+        if cache is None or not len(column.distinct):
+            return np.zeros(len(column.index), np.bool_)
+        return column.present & np.array(cache.tokens(column.distinct), np.bool_)[column.index]
 
     def _group(self, domain: str, label: str, *tokens: TokenTable) -> TokenTable:
         encoded = stacked(*tokens).dictionary_encode()

@@ -18,6 +18,7 @@ class Given:
     """An identifier that somebody gave of a person, and for an address when and behind which port.
 
     `prefixes`: token and length of the IPv6 prefixes above an address, see `schemas.tokens.prefix_tokens`.
+    `former`: tokens of canonical forms that the identifier had before, see `schemas.identifiers.former`.
     """
 
     kind: IdentifierKind
@@ -25,6 +26,7 @@ class Given:
     at: datetime | None = None
     port: int | None = None
     prefixes: tuple[tuple[bytes, int], ...] = ()
+    former: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Given(kind={self.kind}, at={self.at})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,6 +16,7 @@ from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimR
 from streams.identity.chains import DEPTH, chains
 from streams.identity.links import links_of
 from streams.identity.model import Given, Link, Person, Resolution
+from streams.identity.renamed import Names, Renamed, with_former_spans
 from streams.identity.resolve import WHOLE, Resolved, candidates, resolve_tokens, within_skew
 from streams.identity.spans import EPOCH, Piece, moment, piece, spans_of
 from streams.identity.table import ENDS, UNKNOWN, Flags, Ints, Links, per_source
@@ -30,7 +31,12 @@ def given(
 ) -> Given:
     """An identifier as somebody gave it. Raises InvalidIdentifier."""
     prefixes = prefix_tokens(tokenizer, value) if kind is IdentifierKind.IP else ()
-    return Given(kind, tokenizer.token(kind, value), at, port, tuple(prefixes))
+    former = tokenizer.former(kind, value)
+    return Given(kind, tokenizer.token(kind, value), at, port, tuple(prefixes), former)
+
+
+def _names(givens: Iterable[Given]) -> Names:
+    return {former: item.token for item in givens for former in item.former}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,9 @@ class Identities:
 
     def chain(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
         """The same, and the links of those it leads to in turn."""
+        if names := _names([given]):
+            today = replace(given, former=())
+            return Identities(Renamed(self._reader, names), self._sources).chain(today, known_at)
         known = self._upward({given.token, *(token for token, _ in given.prefixes)}, known_at)
         return _shown(known.claims, known.links, np.ones(len(known.links), np.bool_), self._sources)
 
@@ -84,6 +93,11 @@ class Identities:
 
     def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
         """Whom the identifiers mean together, and where events are theirs."""
+        if names := _names(givens):
+            today = [replace(item, former=()) for item in givens]
+            person = Identities(Renamed(self._reader, names), self._sources).person(today, now, known_at)
+            spans, shared = (with_former_spans(found, names) for found in (person.spans, person.shared))
+            return replace(person, spans=spans, shared=shared)
         tokens = {token for item in givens for token in (item.token, *(name for name, _ in item.prefixes))}
         known = self._upward(tokens, known_at)
         meant = [self._meant(known, item, now) for item in givens]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from schemas.records import RecordSchema
-from schemas.tokens import IdentifierKind, canonical, parse_kind
+from schemas.tokens import IdentifierKind, canonical, former, parse_kind
 from streams.rights.messages import Identifiers, Named
 from streams.rights.orders import Selector
 
@@ -56,7 +56,9 @@ def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _of(item: Named, field: str, port_field: str | None, event_time: str) -> tuple[str, list[str]]:
-    text, values = f"{quoted(field)} = ?", [item.value]
+    # What was stored before a canonical form changed stands there in the former one.
+    values = [item.value, *former(parse_kind(item.kind), item.value)]
+    text = " OR ".join([f"{quoted(field)} = ?"] * len(values))
     if item.kind != IdentifierKind.IP:
         return text, values
     if item.at is not None:

@@ -307,7 +307,7 @@ def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
     field = schema.find(name)
     if field is not None and field.identifier is not None:
         try:
-            return canonical(IdentifierKind(field.identifier.kind), str(value))
+            return canonical(IdentifierKind(field.identifier.kind), str(value), field.identifier.form)
         except InvalidIdentifier:
             return str(value)
     if isinstance(value, datetime | date):

@@ -15,7 +15,16 @@ import pyarrow as pa
 from schemas.annotations import RecordAnnotation
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import TOKEN_BYTES, IdentifierKind, PrefixCache, Prefixes, Role, TokenCache, Tokenizer
+from schemas.tokens import (
+    FORMS,
+    TOKEN_BYTES,
+    IdentifierKind,
+    PrefixCache,
+    Prefixes,
+    Role,
+    TokenCache,
+    Tokenizer,
+)
 from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
 from streams.identity.claims import ClaimMaker, Reading
 from streams.tagging.columns import (
@@ -87,6 +96,9 @@ class Tagger:
         self._key_id = tokenizer.key_id
         self._catalogue_version = catalogue_version
         self._caches = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
+        self._forms = {
+            (kind, form): TokenCache(tokenizer, kind, form=form) for kind in FORMS for form in FORMS[kind]
+        }
         self._prefixes = PrefixCache(tokenizer)
         self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes)
 
@@ -102,9 +114,7 @@ class Tagger:
         """Rows and claims of the decoded events. One whose identifier, time or report cannot be is bad as a whole."""
         times = decoded.columns[record.event_time].to_numpy(zero_copy_only=False)
         tokens = {
-            item.field: token_column(
-                decoded.columns[item.field], self._caches[IdentifierKind(item.kind)].tokens
-            )
+            item.field: token_column(decoded.columns[item.field], self._cache(item).tokens)
             for item in record.identifiers
         }
         reading = None
@@ -157,6 +167,10 @@ class Tagger:
             _observed(record, decoded, tokens, times, good & ~retained),
             texts.failures,
         )
+
+    def _cache(self, item: SubjectReference) -> TokenCache:
+        kind = IdentifierKind(item.kind)
+        return self._caches[kind] if item.form is None else self._forms[kind, item.form]
 
     def _tag_set(
         self,

@@ -101,8 +101,8 @@ def test_identifiers_carry_role_and_port() -> None:
     """A subject reference knows its kind, its role and the field with the source port."""
     assert RECORDS["TrafficRecord"].identifiers == (
         SubjectReference("client_address", "ip", "owner", "client_port"),
-        SubjectReference("caller", "phone", "owner", None),
-        SubjectReference("callee", "phone", "counterparty", None),
+        SubjectReference("caller", "phone", "owner", form="e164"),
+        SubjectReference("callee", "phone", "counterparty", form="e164"),
     )
 
 

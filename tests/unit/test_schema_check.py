@@ -135,6 +135,14 @@ BAD: list[tuple[Change, str]] = [
         'OrderPlaced.customer: identifier without kind; add "kind": one of ',
     ),
     (
+        field(0, "identifier", {"kind": "phone", "role": "owner", "form": "e146"}),
+        "OrderPlaced.customer: phone has no form e146; use e164",
+    ),
+    (
+        field(0, "identifier", {"kind": "email", "role": "owner", "form": "e164"}),
+        "OrderPlaced.customer: email has no form e164; take it out",
+    ),
+    (
         field(0, "identifier", {"kind": "email"}),
         'OrderPlaced.customer: identifier without role; add "role": one of ',
     ),

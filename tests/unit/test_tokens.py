@@ -49,7 +49,7 @@ CANONICAL = [
     ("phone", "0047 40000123", "+4740000123"),
     ("phone", "(400) 00-123", "+4740000123"),
     ("phone", "02800", "+4702800"),
-    ("phone", "580000000123", "+47580000000123"),
+    ("phone", "47 580000000123", "+47580000000123"),
     ("phone", "+4540000123", "+4540000123"),
     ("username", "KARI", "kari"),
     ("ip", " 192.0.2.7 ", "192.0.2.7"),
@@ -64,6 +64,7 @@ CANONICAL = [
     ("device_serial", " sn-12ab ", "SN-12AB"),
     ("account_number", "1503.40.12345", "15034012345"),
 ]
+HINTS = {IdentifierKind.PHONE: ": with + and the country code, or as eight Norwegian digits"}
 INVALID = [
     ("customer_number", "  "),
     ("fodselsnummer", "0181901234"),
@@ -75,6 +76,7 @@ INVALID = [
     ("phone", "+0123456"),
     ("phone", "+4740000123456789"),
     ("phone", "ring 40000123"),
+    ("phone", "580000000123"),
     ("ip", "192.0.2.256"),
     ("ip", "192.0.2"),
     ("ip", "192.0.2.0/24"),
@@ -124,7 +126,7 @@ def test_the_error_is_the_same_whatever_the_value(kind: IdentifierKind, value: s
     """All values refused for a kind get the same message, so it can hold nothing of them."""
     assert refusal(kind, value) in (
         "",
-        f"the value given for {kind} is not one; check the kind and the spelling",
+        f"the value given for {kind} is not one; check the kind and the spelling" + HINTS.get(kind, ""),
     )
 
 

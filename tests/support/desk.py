@@ -1,0 +1,117 @@
+"""A company in memory: events are tagged as the worker tags them, and questions are asked of its API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from console.api.app import create_app
+from schemas.catalogue import load_catalogue
+from schemas.codec import encode
+from schemas.keys import Keyring
+from schemas.records import load_records
+from schemas.tokens import IdentifierKind, parse_kind
+from schemas.topics import load_topics
+from sinks.memory import MemoryIndex
+from streams.feeds.ndjson import reader
+from streams.identity.model import Person
+from streams.identity.person import Identities, given
+from streams.kafka.consumer import TopicBatch
+from streams.tagging.batch import Preparer
+from streams.tagging.scan import Scanner
+from streams.tagging.tag import Tagger
+from streams.tagging.writers import WriterSchemas
+from tests.support.api import NOW, TOKEN, rights, services
+from tests.support.asgi import InProcess
+
+_RECORDS = load_records()
+_EXPECTED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+
+
+class Desk:
+    """`tell` it events, `ask` it about people."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keyring = Keyring(folder)
+        self.index = MemoryIndex()
+        self.rights = rights(self.index, self.keyring)
+        self._next: Counter[str] = Counter()
+        self._identities = Identities(self.index, load_catalogue().identity_sources)
+        self.restart()
+        known = services(folder, reader=self.index, identities=self._identities, rights=self.rights)
+        self._http = httpx.Client(
+            transport=InProcess(create_app(known)),
+            base_url="http://innsyn",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+
+    def restart(self) -> None:
+        """A tagger that remembers nothing, as that of a new version."""
+        tagger = Tagger(self.keyring.tokenizer(), load_catalogue().version, Scanner())
+        self._preparer = Preparer(tagger, WriterSchemas(_RECORDS.values()).resolve, _EXPECTED)
+
+    def tell(
+        self, topic: str, events: Iterable[Mapping[str, Any]], *, offset: int | None = None
+    ) -> list[str]:
+        """Tag the events as the next of the topic, or as those that lie at `offset`; reasons of those refused."""
+        values = [encode(_RECORDS[_EXPECTED[topic]], dict(event)) for event in events]
+        first = self._next[topic] if offset is None else offset
+        self._next[topic] = max(self._next[topic], first + len(values))
+        offsets = first + np.arange(len(values))
+        batch = TopicBatch(topic, values, np.zeros(len(values), np.int32), offsets, -1, sum(map(len, values)))
+        prepared = self._preparer.prepare([batch], (), {(topic, 0): 1}, NOW)
+        self.index.write(prepared.batch, NOW)
+        return [letter.row.reason for letter in prepared.dead]
+
+    def read(self, topic: str, lines: Iterable[str]) -> list[str]:
+        """The same with lines of NDJSON."""
+        read = reader(_RECORDS[_EXPECTED[topic]])
+        return self.tell(topic, [read(line) for line in lines])
+
+    def ask(self, path: str, *people: tuple[str, str], **more: Any) -> dict[str, Any]:
+        """What `POST /v1/<path>` answers about (kind, value) identifiers."""
+        answer = self.post(path, *people, **more)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def post(self, path: str, *people: tuple[str, str], **more: Any) -> httpx.Response:
+        identifiers = [{"kind": kind, "value": value} for kind, value in people]
+        return self._http.post(f"/v1/{path}", json={"identifiers": identifiers, **more})
+
+    def events(self, kind: str, value: str) -> int:
+        """How many events a look-up finds."""
+        total: int = self.ask("lineage/query", (kind, value))["total_events"]
+        return total
+
+    def person(self, *people: tuple[str, str]) -> Person:
+        """Whom the identifiers mean together."""
+        tokenizer = self.keyring.tokenizer()
+        return self._identities.person(
+            [given(tokenizer, parse_kind(kind), value) for kind, value in people], NOW
+        )
+
+    def token(self, kind: str, value: str) -> bytes:
+        return self.keyring.tokenizer().token(IdentifierKind(kind), value)
+
+
+def moment(text: str) -> datetime:
+    """A time of an event, UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def fixture(name: str) -> list[str]:
+    """Lines of a file in tests/fixtures/cases."""
+    return (Path(__file__).parents[1] / "fixtures" / "cases" / name).read_text("utf-8").splitlines()
+
+
+def event(record: str, **said: Any) -> dict[str, Any]:
+    """An event of a record, null where nothing is said."""
+    quiet = {field.name: None for field in _RECORDS[record].fields if "." not in field.name}
+    return quiet | said
