@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -28,6 +29,7 @@ from console.running import broker
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings, load_settings
+from streams.feeds import checkpoint as checkpoints
 from streams.feeds.checkpoint import Skip
 from streams.feeds.feed import Feed, Format, find_feed
 from streams.feeds.ingest import ingest as send
@@ -56,6 +58,18 @@ def ingest(
         str | None,
         typer.Option(help="Name of the server whose log it is: kea-csv, kea-forensic, nat-map."),
     ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="YAML that describes another maker's lines: cgnat-syslog."),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(help="Zone of times that name none, as Europe/Oslo or +01:00: cgnat-syslog."),
+    ] = None,
+    client_column: Annotated[
+        int | None,
+        typer.Option(min=1, max=2, help="Which of two columns is the client's: combined."),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Send everything once more, also what was sent before.")
     ] = False,
@@ -64,10 +78,14 @@ def ingest(
     """Turn log files into events on Kafka.
 
     An interrupted run is resumed by the same command: every event is sent
-    once. A file that was sent before is not sent again, whatever it is called
-    now; one that has grown since is another file, so send logs when they are
-    rotated. All files are checked first. Records that cannot be read are
-    counted by reason and line, and set aside, sealed, as dead letters.
+    once. A content that was sent before is not sent again, whatever its file
+    is called now and whether it is packed with gzip; of one that has grown
+    the rest is sent; one that changed anywhere is sent from its start. All
+    files are checked first: one in which nothing is of the format is an
+    error. Records that cannot be read are counted by reason and line, and set
+    aside, sealed, as dead letters.
+
+    Exit status 1: all of some file was refused, or it is cut short.
 
     Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and
     kea-forensic (Kea DHCP leases and legal log), cgnat-syslog (port blocks),
@@ -76,20 +94,44 @@ def ingest(
     Example: innsyn ingest --format combined /var/log/nginx/access.log.1
     """
     settings = load_settings()
-    feed = find_feed(format_name, record, realm=settings.realm, server=server)
+    feed = find_feed(
+        format_name,
+        record,
+        realm=settings.realm,
+        server=server,
+        pattern=pattern,
+        zone=zone,
+        client_column=client_column,
+    )
     # What the type of sys.stdin leaves open: its buffer is a buffered reader.
     stdin = cast(io.BufferedIOBase, sys.stdin.buffer)
-    sources = [check_source(name, feed, stdin) for name in dict.fromkeys(files)]
+    sources = _checked(settings, feed, files, stdin)
     started = time.monotonic()
     reports = _send_all(settings, feed, sources, again)
     seconds = time.monotonic() - started
     if as_json:
         typer.echo(json.dumps(_as_json(feed, reports, seconds), ensure_ascii=False))
-        return
-    console = screen()
-    console.print(_table(feed, reports, seconds))
-    if any(report.skipped or report.noticed for report in reports):
-        console.print(_reasons(reports))
+    else:
+        console = screen()
+        console.print(_table(feed, reports, seconds))
+        if any(report.skipped or report.noticed for report in reports):
+            console.print(_reasons(reports))
+        for report in reports:
+            for remark in report.remarks:
+                console.print(f"{report.name}: {EXPLANATIONS[remark]}", highlight=False, markup=False)
+    if not all(report.complete for report in reports):
+        raise typer.Exit(1)
+
+
+def _checked(settings: Settings, feed: Feed, files: list[str], stdin: io.BufferedIOBase) -> list[Source]:
+    known = checkpoints.load_all(_folder(settings), feed.scope)
+    lengths = checkpoints.lengths(known.values())
+    with Console(stderr=True).status("Reading the files through ..."):
+        return [check_source(name, feed, stdin, lengths) for name in dict.fromkeys(files)]
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home / "ingest"
 
 
 def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool) -> list[Report]:
@@ -109,9 +151,17 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
             def show(position: int, bar: Any = bar) -> None:
                 bars.update(bar, completed=position)
 
-            folder = settings.home / "ingest"
             reports.append(
-                send(source, feed, producer, tail, folder, again=again, aside=aside, progress=show)
+                send(
+                    source,
+                    feed,
+                    producer,
+                    tail,
+                    _folder(settings),
+                    again=again,
+                    aside=aside,
+                    progress=show,
+                )
             )
     return reports
 
@@ -127,7 +177,14 @@ def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> Aside | N
 
 def _as_json(feed: Feed, reports: list[Report], seconds: float) -> dict[str, Any]:
     files = [
-        asdict(report) | {"skipped": _explained(report.skipped), "noticed": _explained(report.noticed)}
+        asdict(report)
+        | {
+            "refused": report.refused,
+            "complete": report.complete,
+            "skipped": _explained(report.skipped),
+            "noticed": _explained(report.noticed),
+            "remarks": {remark: EXPLANATIONS[remark] for remark in report.remarks},
+        }
         for report in reports
     ]
     return {
@@ -160,8 +217,7 @@ def _table(feed: Feed, reports: list[Report], seconds: float) -> Table:
         table.add_column(name, justify="right")
     table.add_column("note")
     for report in reports:
-        refused = sum(skip.count for skip in report.skipped.values())
-        counts = (report.read, refused, report.sent, report.sent_now)
+        counts = (report.read, report.refused, report.sent, report.sent_now)
         table.add_row(report.name, *(f"{count:,}" for count in counts), _note(report))
     return table
 
@@ -186,6 +242,11 @@ def _reasons(reports: list[Report]) -> Table:
 def _note(report: Report) -> str:
     if report.finished_before:
         return "sent before, nothing to do; --again sends it once more"
+    notes = []
     if report.resumed_after or report.found:
-        return f"resumed after line {report.resumed_after:,}, {report.found:,} more were there already"
-    return ""
+        notes.append(f"went on after line {report.resumed_after:,}, {report.found:,} more were there already")
+    if report.others:
+        notes.append(f"{report.others:,} lines are about something else")
+    if not report.read and not report.others:
+        notes.append("there is no record in it")
+    return "; ".join(notes)

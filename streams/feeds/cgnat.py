@@ -1,88 +1,150 @@
 """Port-block lines of a carrier-grade NAT in syslog, as Junos writes them, to AddressAssignment.
 
-    time host ... NAT_PORT_BLOCK_ALLOC: [subscriber=NAME] inside -> public:from-to
+    time host ... NAT_PORT_BLOCK_ALLOC: [subscriber=NAME] inside -> public:from-to [0xSTAMP]
+    time host RT_NAT - RT_SRC_NAT_PBA_ALLOC [junos@2636... internal-ip="..." reflexive-ip="..." block-port-low="..."]
+    time host ... RT_SRC_NAT_PBA_ALLOC: Subscriber inside used/maximum [1/4] blocks, allocates port block [from-to]
+        from public in source pool NAME lsys_id: 0 epoch 0xSTAMP
 
-ALLOC and RELEASE give and take a block of ports of a public address; ACTIVE repeats that it is still given. Other
-lines of the same log are no data. The time is that of RFC 5424 or ISO 8601; that of RFC 3164 has no year.
+ALLOC and RELEASE give and take a block of ports of a public address; ACTIVE and INTERIM repeat that it is still given.
+The stamp is in hexadecimal seconds since 1970 (UTC). It says when the block was allocated, so that a lost first line is
+not lost; in RT_SRC_NAT_PBA_RELEASE it may be the time of the release. Other lines of the same log are no data; those
+of another maker's address translation are refused.
+
+The time is that of RFC 5424 or ISO 8601. That of RFC 3164 names no zone: it is taken in the zone given, else in UTC,
+and that is said; allocations that are stamped show how far the clock is from UTC. If it has no year, the stamp does.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import UTC, tzinfo
+from typing import NamedTuple
 
 from schemas.errors import DecodeError
 from streams.feeds import times
-from streams.feeds.assignment import Kind, assignment, username
-from streams.feeds.fields import address, port
-from streams.feeds.holders import FOREVER, Holders
-from streams.feeds.reader import NO_DATA, Event, Read, RememberingReader
-from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
-from streams.feeds.record import Record
+from streams.feeds.assignment import Kind
+from streams.feeds.blocks import Block, Blocks
+from streams.feeds.nat_vendors import vendor
+from streams.feeds.reader import BLANK, OTHER, Read, RememberingReader
+from streams.feeds.reasons import ZONE_ASSUMED
+from streams.feeds.record import Numbered, Record
 
-_MARK = "NAT_PORT_BLOCK"
+_MARKS = ("NAT_PORT_BLOCK", "RT_SRC_NAT_PBA_")
 _HEADER = re.compile(
     r"(?:<\d{1,3}>)?(?:\d{1,2} )?"
-    r"(?:(\d{4}-\d\d-\d\dT\S+)|[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?: \d{4})?:?) +(\S+) ",
+    r"(?:(\d{4}-\d\d-\d\dT\S+)|([A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?):?) +(\S+) ",
     re.ASCII,
 )
-_BLOCK = re.compile(
+_OLD = re.compile(
     r"NAT_PORT_BLOCK_(ALLOC|RELEASE|ACTIVE)\b:?\s+(?:subscriber=(\S*)\s+)?"
-    r"([0-9A-Fa-f:.]+) -> ([0-9.]+):(-?\w+)-(-?\w+)(?=\s|$)"
+    r"([0-9A-Fa-f:.]+) -> ([0-9.]+):(-?\w+)-(-?\w+)(?:\s+0x([0-9A-Fa-f]{1,16}))?(?=\s|$)"
 )
-_KINDS: dict[str, Kind] = {"ALLOC": "alloc", "RELEASE": "release", "ACTIVE": "interim"}
-# 64,512 ports in blocks of 64.
-_BLOCKS = 1_024
+_NEW = re.compile(r"RT_SRC_NAT_PBA_(ALLOC|RELEASE|INTERIM)\b")
+_NEW_TEXT = re.compile(
+    r":\s+Subscriber ([0-9A-Fa-f:.]+) .*?\bport block \[(-?\w+)-(-?\w+)\] from ([0-9.]+) "
+    r"(?:.*\bepoch (?:0x)?([0-9A-Fa-f]{1,16})\b)?"
+)
+_PARAMETER = re.compile(r' ([\w.-]+)="((?:[^"\\\]]|\\.)*+)"', re.ASCII)
+_KINDS: dict[str, Kind] = {"ALLOC": "alloc", "RELEASE": "release", "ACTIVE": "interim", "INTERIM": "interim"}
+# How far a line is written behind what it tells.
+_WRITTEN_LATER_MS = 60_000
+_QUARTER_MS = 15 * 60_000
+
+
+class _Said(NamedTuple):
+    """`stamp` in milliseconds, None if there is none that can be right. `own`: it may be the time of what the line says
+    and not of the allocation."""
+
+    block: Block
+    stamp: int | None
+    own: bool
 
 
 class CgnatReader(RememberingReader):
-    """Reads the lines of one log. `realm`: ours, None: any."""
+    """Reads the lines of one log. `realm`: ours, None: any. `zone` of times that name none; None: as far from UTC as
+    the stamps show, else UTC."""
 
-    def __init__(self, realm: str | None) -> None:
-        self._realm = realm
-        self._holders = Holders(kept=_BLOCKS, gapless=True)
+    def __init__(self, realm: str | None, zone: tzinfo | None = None) -> None:
+        self._zone = zone
+        self._ahead_ms = 0
+        self._blocks = Blocks(realm)
 
     def read(self, record: Record) -> Read:
-        """Raises DecodeError: not_syslog, not_a_port_block, no_year, bad_time, bad_address, bad_number,
-        end_before_start, foreign_realm."""
+        """Raises DecodeError: not_syslog, not_a_port_block, other_vendor, no_year, clock_change, bad_time,
+        unknown_zone, bad_address, bad_number, end_before_start, foreign_realm."""
         line = record.text
         if not line or line.isspace():
-            return NO_DATA
+            return BLANK
         head = _HEADER.match(line)
+        if not any(mark in line for mark in _MARKS):
+            if vendor(line):
+                raise DecodeError("other_vendor")
+            if head is None:
+                raise DecodeError("not_syslog")
+            return OTHER
         if head is None:
             raise DecodeError("not_syslog")
-        if _MARK not in line:
-            return NO_DATA
-        block = _BLOCK.search(line, head.end())
-        if block is None:
-            raise DecodeError("not_a_port_block")
-        if head[1] is None:
-            raise DecodeError("no_year")
-        return self._block(block, times.timestamp(head[1]), head[2])
+        said = _said(line, head.end())
+        at = self._time(head, said)
+        allocated = said.stamp
+        if allocated is not None and said.own and allocated > at - _WRITTEN_LATER_MS:
+            allocated = None
+        return self._blocks.event(said.block, head[3], at, allocated)
 
-    def _block(self, block: re.Match[str], at: int, nas: str) -> Read:
-        verb, subscriber, inside, public, first, last = block.groups()
-        inside, public = address(inside), address(public)
-        ports = port(first), port(last)
-        if ports[1] < ports[0]:
-            raise DecodeError(END_BEFORE_START)
-        event = assignment(
-            _KINDS[verb],
-            "cgnat",
-            nas=nas,
-            session_id=f"{nas}/{public}:{ports[0]}-{ports[1]}/{inside}",
-            occurred_at=at,
-            address=public,
-            port_from=ports[0],
-            port_to=ports[1],
-            inside_address=inside,
-            username=username(subscriber or "", self._realm),
-        )
-        return Read((event,), TWO_HOLDERS if self._conflict(event, ports) else None)
+    def look(self, lines: Numbered) -> None:
+        """How far from UTC the clock of the log is, if its times name no zone and its stamps show it."""
+        for _, line in lines:
+            if (
+                line
+                and any(mark in line for mark in _MARKS)
+                and (head := _HEADER.match(line))
+                and not head[1]
+            ):
+                with suppress(DecodeError):
+                    self._time(head, _said(line, head.end()))
+                if self._ahead_ms:
+                    return
 
-    def _conflict(self, event: Event, ports: tuple[int, int]) -> bool:
-        public, session, at = event["address"], event["session_id"], event["occurred_at"]
-        if event["kind"] == "release":
-            self._holders.ended(public, session, at)
-            return False
-        holder = event["username"] or event["inside_address"]
-        return self._holders.seen(public, holder, session, at, FOREVER, ports)
+    def _time(self, head: re.Match[str], said: _Said) -> int:
+        if head[1] is not None:
+            return times.timestamp(head[1])
+        if self._zone is not None:
+            return times.local(head[2], self._zone, after=said.stamp)
+        self.remarks |= {ZONE_ASSUMED}
+        at = times.local(head[2], UTC, after=said.stamp)
+        if said.stamp is not None and said.block.kind == "alloc":
+            quarters = round((at - said.stamp) / _QUARTER_MS)
+            if abs(at - said.stamp - quarters * _QUARTER_MS) <= _WRITTEN_LATER_MS:
+                self._ahead_ms = quarters * _QUARTER_MS
+        return at - self._ahead_ms
+
+
+def _said(line: str, start: int) -> _Said:
+    if new := _NEW.search(line, start):
+        kind = _KINDS[new[1]]
+        text = _NEW_TEXT.match(line, new.end())
+        if text is not None:
+            inside, first, last, public, stamp = text.groups()
+        else:
+            named = dict(_PARAMETER.findall(line, new.end()))
+            names = ("internal-ip", "block-port-low", "block-port-high", "reflexive-ip")
+            if not named.keys() >= set(names):
+                raise DecodeError("not_a_port_block")
+            inside, first, last, public = (named[name] for name in names)
+            stamp = named.get("epoch-time-64") or named.get("epoch-time")
+        return _Said(Block(kind, inside, public, first, last, ""), _stamp(stamp), kind != "interim")
+    old = _OLD.search(line, start)
+    if old is None:
+        raise DecodeError("not_a_port_block")
+    verb, subscriber, inside, public, first, last, stamp = old.groups()
+    kind = _KINDS[verb]
+    return _Said(Block(kind, inside, public, first, last, subscriber or ""), _stamp(stamp), kind == "alloc")
+
+
+def _stamp(text: str | None) -> int | None:
+    try:
+        return times.timestamp(str(int(text, 16))) if text else None
+    except (DecodeError, ValueError):
+        # A clock that was never set counts from 1970.
+        return None

@@ -4,7 +4,10 @@
 
 Kept is what a visit is: no user name, no query strings (they carry names, e-mail addresses and session keys), of
 the user agent only its families. Further columns are allowed and ignored; a last quote may be missing, as in
-lines that were cut at the end.
+lines that were cut at the end. Bytes of a request that are no text, raw or as the server wrote them (`\\xHH`), become
+`%HH`, which is what they are in a URL (RFC 3986, 2.1).
+
+Where another column stands before or behind the client's, its lines alone show which is whose: see `client`.
 """
 
 from __future__ import annotations
@@ -13,53 +16,69 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from schemas.errors import DecodeError
+from streams.feeds.client import Clients
 from streams.feeds.fields import address
+from streams.feeds.reader import LineReader
+from streams.feeds.record import Numbered
 from streams.feeds.user_agent import families
 
 _QUOTED = r'"((?:[^"\\]++|\\.)*+)'
 _LINE = re.compile(
-    r"(\S+) \S+ .*?\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d):([0-5]\d):([0-5]\d|60) ([+-]\d{4})\] "
+    r"(\S+ \S+ .*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d):([0-5]\d):([0-5]\d|60) ([+-]\d{4})\] "
     rf'{_QUOTED}" (\d{{3}}|-) (?:\d+|-) {_QUOTED}" {_QUOTED}',
     re.ASCII,
 )
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", re.ASCII)
 _USER_INFO = re.compile(r"//[^/@]*+@")
+_BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 
 
-def read(line: str) -> dict[str, Any]:
-    """The WebVisit of one line, its time in milliseconds since 1970.
+class CombinedReader(LineReader):
+    """Reads the lines of one log. `client_column`: 1 or 2, None: as its first lines show."""
 
-    Raises DecodeError: not_combined, bad_time, bad_address.
+    def __init__(self, client_column: int | None) -> None:
+        super().__init__(self._visit)
+        self._clients = Clients(client_column)
 
-    A request that is none (a scanner's bytes, a connection that said nothing) is a visit all the same, with
-    "-" as method and page.
-    """
-    found = _LINE.match(line)
-    if found is None:
-        raise DecodeError("not_combined")
-    client, hour, minute, second, zone, request, status, referrer, agent = found.groups()
-    browser, system = families(agent)
-    method, page = _request(request)
-    return {
-        "occurred_at": _hour(hour, zone) + (int(minute) * 60 + int(second)) * 1000,
-        "client_address": address(client),
-        "client_port": None,
-        "method": method,
-        "status": None if status == "-" else int(status),
-        "page": page,
-        "referrer": None if referrer in ("-", "") else _without_query(referrer),
-        "browser": browser,
-        "operating_system": system,
-        "location": None,
-        "cookie_id": None,
-        "cookie_consent": "unknown",
-    }
+    def look(self, lines: Numbered) -> None:
+        self._clients.look(found[1] for _, line in lines if line and (found := _LINE.match(line)))
+
+    def _visit(self, line: str) -> dict[str, Any]:
+        """The WebVisit of one line, its time in milliseconds since 1970.
+
+        Raises DecodeError: not_combined, bad_time, bad_address, which_client, client_list.
+
+        A request that is none (a scanner's bytes, a connection that said nothing) is a visit all the same, with
+        "-" as method and page.
+        """
+        found = _LINE.match(line)
+        if found is None:
+            raise DecodeError("not_combined")
+        names, hour, minute, second, zone, request, status, referrer, agent = found.groups()
+        client, port = self._clients.of(names)
+        browser, system = families(agent)
+        method, page = _request(request)
+        return {
+            "occurred_at": _hour(hour, zone) + (int(minute) * 60 + int(second)) * 1000,
+            "client_address": address(client),
+            "client_port": port,
+            "method": method,
+            "status": None if status == "-" else int(status),
+            "page": page,
+            "referrer": None if referrer in ("-", "") else _without_query(referrer),
+            "browser": browser,
+            "operating_system": system,
+            "location": None,
+            "cookie_id": None,
+            "cookie_consent": "unknown",
+        }
 
 
 def _request(request: str) -> tuple[str, str]:
@@ -75,7 +94,20 @@ def _request(request: str) -> tuple[str, str]:
 def _without_query(url: str) -> str:
     """The URL up to its query or fragment, without user name and password."""
     plain = url.partition("?")[0].partition("#")[0]
+    if "\\x" in plain:
+        # Escaped bytes may spell what ends a URL's path too.
+        plain = _BYTES.sub(_letters, plain).partition("?")[0].partition("#")[0]
     return _USER_INFO.sub("//", plain, count=1) if "@" in plain else plain
+
+
+def _letters(found: re.Match[str]) -> str:
+    """The text that escaped bytes are in UTF-8, else each as a URL writes it."""
+    octets = bytes.fromhex(found[0].replace("\\x", ""))
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        return quote(octets)
+    return text if text.isprintable() else quote(octets)
 
 
 @lru_cache(maxsize=1_000)

@@ -16,7 +16,7 @@ from schemas.errors import DecodeError, InvalidIdentifier
 from schemas.tokens import IdentifierKind, canonical
 from streams.feeds import times
 from streams.feeds.holders import FOREVER
-from streams.feeds.reader import NO_DATA, Read, RememberingReader
+from streams.feeds.reader import Read, RememberingReader, no_event
 from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
 from streams.feeds.record import Record
 from streams.feeds.table import Table, quoted
@@ -43,7 +43,7 @@ class CustomersReader(RememberingReader):
         bad_fodselsnummer, bad_phone, bad_email, bad_birth_date."""
         found = self._table.row(record)
         if found is None:
-            return NO_DATA
+            return no_event(record)
         row = {name: value.strip() for name, value in found.items()}
         event = _details(row)
         return Read((event,), TWO_HOLDERS if self._second_holder(event, row["contract_end"]) else None)

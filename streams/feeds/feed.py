@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from schemas.annotations import RecordSchema
 from schemas.errors import FeedError
 from schemas.records import load_records
 from schemas.topics import Topic, load_topics
-from streams.feeds import combined, ndjson, radius, zeek
+from streams.feeds import ndjson, radius, zeek
 from streams.feeds.cgnat import CgnatReader
+from streams.feeds.combined import CombinedReader
 from streams.feeds.customers import CustomersReader
 from streams.feeds.kea_csv import KeaCsvReader
 from streams.feeds.kea_forensic import KeaForensicReader
 from streams.feeds.nat_map import NatMapReader
+from streams.feeds.nat_pattern import NatPatternReader, load_pattern, zone
 from streams.feeds.radius import RadiusReader
 from streams.feeds.reader import LineReader, Reader
 from streams.feeds.record import Numbered, Record, each_line, quoted_lines
@@ -50,11 +54,28 @@ _WHOLE_LINES = frozenset((Format.RADIUS_DETAIL, Format.KEA_CSV, Format.KEA_FOREN
 _NAMED = frozenset((Format.KEA_CSV, Format.KEA_FORENSIC, Format.NAT_MAP))
 
 
+READS: Mapping[Format, str] = {
+    Format.COMBINED: 'Combined Log Format: address ident user [time] "request" status octets "referrer" "agent"',
+    Format.ZEEK_DNS: "Zeek's dns.log, tab-separated with its header or JSON",
+    Format.ZEEK_SSL: "Zeek's ssl.log, tab-separated with its header or JSON",
+    Format.RADIUS_DETAIL: "FreeRADIUS accounting: a date, then attributes indented, then a blank line",
+    Format.KEA_CSV: "Kea's lease file, CSV with its header",
+    Format.KEA_FORENSIC: "Kea's forensic log in its own text",
+    Format.CGNAT_SYSLOG: "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*",
+    Format.NAT_MAP: "CSV whose header begins with valid_from,valid_to,inside_network,outside_network",
+    Format.CUSTOMERS_CSV: "CSV whose header begins with customer_number and names the columns of a customer list",
+    Format.NDJSON: "one JSON object of the record named to a line",
+}
+"""What each format can read."""
+
+
 @dataclass(frozen=True)
 class Feed:
     """`reader` makes what reads the records of one source in order, `records` puts its lines together to them.
 
-    `whole_lines`: a last line without line end was cut, whatever it says.
+    `whole_lines`: a last line without line end was cut, whatever it says. `escaped`: bytes that are no text are read as
+    \\xHH, because no text of it becomes an identifier. `scope` says what a content is read as: the same one read in
+    another way is another feed. `reads` names what the format can read.
     """
 
     format: Format
@@ -63,16 +84,30 @@ class Feed:
     reader: Callable[[], Reader]
     records: Callable[[Numbered], Iterator[Record]] = each_line
     whole_lines: bool = False
+    escaped: bool = False
+    scope: str = ""
+    reads: str = ""
 
 
-def find_feed(
-    format_name: str, record_name: str | None = None, *, realm: str | None = None, server: str | None = None
-) -> Feed:
-    """The feed of a format; ndjson needs the record's name, the others have theirs.
+@dataclass(frozen=True)
+class Options:
+    """How one format is to be read. `realm`: the one of our user names, None: any. `server`: name of the server in a
+    log that does not say it. `pattern`: file that describes the lines. `zone` of times that name none.
+    `client_column` of a web server's log with two that may be the client."""
 
-    `realm`: the one of our user names, None: any. `server`: name of the server in a log that does not say it.
+    realm: str | None = None
+    server: str | None = None
+    pattern: str | None = None
+    zone: str | None = None
+    client_column: int | None = None
+
+
+def find_feed(format_name: str, record_name: str | None = None, **options: Any) -> Feed:
+    """The feed of a format; ndjson needs the record's name, the others have theirs. `options` as `Options`.
+
     Raises FeedError.
     """
+    given = Options(**options)
     if format_name not in list(Format):
         raise FeedError(f"unknown format {format_name!r}; use one of {', '.join(Format)}")
     chosen = Format(format_name)
@@ -80,13 +115,33 @@ def find_feed(
         raise FeedError("ndjson does not say what its lines are; add --record NAME, for example WebVisit")
     if record_name is not None and record_name != _RECORDS.get(chosen, record_name):
         raise FeedError(f"{chosen} always becomes {_RECORDS[chosen]}; leave --record out")
-    if server is not None and chosen not in _NAMED:
-        raise FeedError(f"{chosen} names its servers itself; leave --server out")
+    _check_options(chosen, given)
     name = record_name or _RECORDS[chosen]
     topic = _topic(name)
     record = load_records()[name]
-    reader = _reader(chosen, record, realm, server)
-    return Feed(chosen, record, topic, reader, _records(chosen), chosen in _WHOLE_LINES)
+    reader, scope = _reader(chosen, record, given)
+    return Feed(
+        chosen,
+        record,
+        topic,
+        reader,
+        _records(chosen),
+        whole_lines=chosen in _WHOLE_LINES,
+        escaped=chosen is Format.COMBINED,
+        scope=" ".join((chosen, name, *scope)),
+        reads=READS[chosen] if given.pattern is None else "what the pattern file describes",
+    )
+
+
+def _check_options(chosen: Format, given: Options) -> None:
+    if given.server is not None and chosen not in _NAMED:
+        raise FeedError(f"{chosen} names its servers itself; leave --server out")
+    if (given.pattern or given.zone) and chosen is not Format.CGNAT_SYSLOG:
+        raise FeedError(f"--pattern and --zone are for cgnat-syslog; leave them out with {chosen}")
+    if given.pattern and given.zone:
+        raise FeedError("the zone of a pattern's times stands in the pattern file; leave --zone out")
+    if given.client_column is not None and chosen is not Format.COMBINED:
+        raise FeedError(f"--client-column is for combined; leave it out with {chosen}")
 
 
 def _topic(record_name: str) -> Topic:
@@ -107,27 +162,36 @@ def _records(chosen: Format) -> Callable[[Numbered], Iterator[Record]]:
 
 
 def _reader(
-    chosen: Format, record: RecordSchema, realm: str | None, server: str | None
-) -> Callable[[], Reader]:
+    chosen: Format, record: RecordSchema, given: Options
+) -> tuple[Callable[[], Reader], Sequence[str]]:
+    """And what of the options makes another feed of the same content."""
+    realm, server = given.realm, given.server
+    named = [f"server={server}"] if server else []
     match chosen:
         case Format.COMBINED:
-            return lambda: LineReader(combined.read)
+            column = given.client_column
+            return lambda: CombinedReader(column), [f"client-column={column}"] if column else []
         case Format.ZEEK_DNS:
-            return lambda: zeek.ZeekReader(zeek.read_dns)
+            return lambda: zeek.ZeekReader(zeek.read_dns, "dns"), []
         case Format.ZEEK_SSL:
-            return lambda: zeek.ZeekReader(zeek.read_ssl)
+            return lambda: zeek.ZeekReader(zeek.read_ssl, "ssl"), []
         case Format.RADIUS_DETAIL:
-            return lambda: RadiusReader(realm)
+            return lambda: RadiusReader(realm), []
         case Format.KEA_CSV:
-            return lambda: KeaCsvReader(server)
+            return lambda: KeaCsvReader(server), named
         case Format.KEA_FORENSIC:
-            return lambda: KeaForensicReader(server)
+            return lambda: KeaForensicReader(server), named
         case Format.CGNAT_SYSLOG:
-            return lambda: CgnatReader(realm)
+            if given.pattern:
+                pattern, data = load_pattern(given.pattern)
+                digest = hashlib.sha256(data).hexdigest()[:16]
+                return lambda: NatPatternReader(pattern, realm), [f"pattern={digest}"]
+            clock = zone(given.zone) if given.zone else None
+            return lambda: CgnatReader(realm, clock), [f"zone={given.zone}"] if clock else []
         case Format.NAT_MAP:
-            return lambda: NatMapReader(server)
+            return lambda: NatMapReader(server), named
         case Format.CUSTOMERS_CSV:
-            return CustomersReader
+            return CustomersReader, []
         case Format.NDJSON:
             read = ndjson.reader(record)
-            return lambda: LineReader(read)
+            return lambda: LineReader(read), []

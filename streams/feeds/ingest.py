@@ -1,35 +1,43 @@
 """From the records of a source to messages of a topic, each event exactly once, also across a kill.
 
-1. the checkpoint says which lines are settled, and offsets no later line's message lies before
-2. messages of this feed beyond those offsets are looked for: they were sent after the last checkpoint
-3. the remaining records are sent, each event with the feed's id, its record's first line and its part as headers;
+1. the content is looked for among the checkpoints: it is new, sent before, sent in part, or has grown since; what is to
+   be sent is fixed by its digest before anything is
+2. the checkpoint says which lines are settled, and offsets no later line's message lies before
+3. messages of this feed beyond those offsets are looked for: they were sent after the last checkpoint
+4. the remaining records are sent, each event with the feed's id, its record's first line and its part as headers;
    those that cannot be read become dead letters, which may be repeated
-4. every `batch_lines` lines, where a record ends: wait for the acknowledgements, note the topic's end, write the
+5. every `batch_lines` lines, where a record ends: wait for the acknowledgements, note the topic's end, write the
    checkpoint
 
-A kill between any two of them repeats 1 and 2. What step 2 cannot see is a request that the network still holds
+A kill between any two of them repeats 1 to 3. What step 3 cannot see is a request that the network still holds
 back when the next run begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from schemas.codec import encode
 from schemas.errors import DecodeError, FeedError, SchemaError
 from streams.feeds import checkpoint as checkpoints
-from streams.feeds.checkpoint import Checkpoint
+from streams.feeds.checkpoint import Checkpoint, Tail
+from streams.feeds.content import Extent, Survey, changed, survey
 from streams.feeds.feed import Feed
-from streams.feeds.reader import Event, Read, Reader
-from streams.feeds.reasons import TOO_LONG, TRUNCATED
+from streams.feeds.lines import Lines
+from streams.feeds.reader import OTHER, Event, Read, Reader
+from streams.feeds.reasons import TRUNCATED
+from streams.feeds.recognise import Recognition, read_one
 from streams.feeds.record import Record
 from streams.feeds.refused import Aside, Refusals
 from streams.feeds.run import Message, Report, Run, count
-from streams.feeds.source import Lines, Source
+from streams.feeds.source import Source
 from streams.kafka.producer import EventProducer
-from streams.kafka.tail import Tail
+from streams.kafka.tail import Tail as TopicTail
 
 FEED_HEADER = "innsyn-feed"
 LINE_HEADER = "innsyn-line"
@@ -38,14 +46,15 @@ BATCH_LINES = 20_000
 _PROGRESS_RECORDS = 1_000
 
 Encoded = tuple[bytes, bytes | None]
-Settle = Callable[[int, bool], None]
+Settle = Callable[[Callable[[Mapping[int, int]], Checkpoint]], None]
+"""Wait for the acknowledgements; what is given makes the checkpoint from the topic's end."""
 
 
 def ingest(
     source: Source,
     feed: Feed,
     producer: EventProducer,
-    tail: Tail,
+    tail: TopicTail,
     folder: Path,
     *,
     again: bool = False,
@@ -59,38 +68,48 @@ def ingest(
     cannot be read go `aside`; None: they are only counted. Standard input leaves no checkpoint and cannot be resumed.
     Raises FeedError, BrokerUnavailable.
     """
-    refusals = Refusals(aside, feed.topic.name, source.label)
-    if source.feed_id is None:
-        run = Run.after(Checkpoint(cluster="", topic=feed.topic.name, offsets={}))
-        _Sending(source, feed, producer, run, refusals).all(
-            lambda *_: producer.flush(), batch_lines, progress
-        )
-        return run.report(source, finished_before=False)
-    feed_id = source.feed_id
-    with checkpoints.locked(folder, feed_id):
-        run = _begin(folder, feed_id, feed, tail, again)
-        if run.start.finished:
-            return run.report(source, finished_before=True)
+    sending = _Sending(source, feed, producer, aside, batch_lines, progress)
+    if source.survey is None:
+        return sending.from_stdin()
+    extent = source.survey.extent
+    if not extent.bytes:
+        return sending.report(source.label, None, _fresh(feed, tail, extent))
+    with ExitStack() as locks:
+        with checkpoints.alone(folder):
+            feed_id, known = _known(folder, feed.scope, source.name, source.survey)
+            locks.enter_context(checkpoints.locked(folder, feed_id))
+            run, left = _begin(None if again else known, feed, feed_id, tail, extent)
+            if left:
+                checkpoints.save(folder, feed_id, run.start)
+        label = f"{feed.format}:{feed_id}"
+        if not left:
+            return sending.report(label, feed_id, run.start, finished_before=True)
+        resumed_after, last = run.start.lines, run.start
 
-        def settle(lines: int, finished: bool) -> None:
+        def settle(made: Callable[[Mapping[int, int]], Checkpoint]) -> None:
+            nonlocal last
             producer.flush()
-            checkpoints.save(folder, feed_id, run.at(lines, tail.end_offsets(), finished))
+            last = made(tail.end_offsets())
+            checkpoints.save(folder, feed_id, last)
 
-        _Sending(source, feed, producer, run, refusals).all(settle, batch_lines, progress)
-        return run.report(source, finished_before=False)
+        sending.all(run, label, feed_id, settle)
+        if last.extent != extent:
+            # It grew since the run that was interrupted: that one's extent first, then the rest.
+            grown = last.grown(extent, last.offsets)
+            checkpoints.save(folder, feed_id, grown)
+            sending.all(Run.after(grown), label, feed_id, settle)
+        return sending.report(label, feed_id, last, resumed_after=resumed_after)
 
 
 def read_record(
-    reader: Reader, feed: Feed, record: Record, *, cut: bool = False
-) -> tuple[Iterable[Encoded], str | None]:
-    """(message, key) of each event, and what is odd about them. Raises DecodeError with the reason it cannot be read.
+    reader: Reader, feed: Feed, record: Record, *, cut: bool = False, broken: set[int] | None = None
+) -> tuple[Iterable[Encoded], Read]:
+    """(message, key) of each event, and what the record was read as. Raises DecodeError with the reason it cannot be.
 
-    `cut`: the source ends with this record, without a line end.
+    `cut`: the source ends with this record, without a line end. `broken`: as `Lines.broken`.
     """
     try:
-        if record.lines is None:
-            raise DecodeError(TOO_LONG)
-        read = reader.read(record)
+        read = read_one(reader, record, broken)
         messages = _messages(feed, read)
     except DecodeError:
         if cut or record.open:
@@ -98,7 +117,7 @@ def read_record(
         raise
     if cut and feed.whole_lines:
         raise DecodeError(TRUNCATED)
-    return messages, read.notice
+    return messages, read
 
 
 def _messages(feed: Feed, read: Read) -> Iterable[Encoded]:
@@ -115,19 +134,47 @@ def _message(feed: Feed, event: Event) -> Encoded:
     return message, str(event[feed.topic.key]).encode() if feed.topic.key else None
 
 
-def _begin(folder: Path, feed_id: str, feed: Feed, tail: Tail, again: bool) -> Run:
-    known = None if again else checkpoints.load(folder, feed_id)
+def _known(folder: Path, scope: str, name: str, found: Survey) -> tuple[str, Checkpoint | None]:
+    """The id of a file's feed, and how far that has come. Call it alone. Raises FeedError."""
+    known = checkpoints.load_all(folder, scope)
+    extent, marks = found.extent, found.marks
+    wanted = {length for length in checkpoints.lengths(known.values()) if length <= extent.bytes}
+    if not wanted <= marks.keys():
+        # Another ingest has begun since the file was checked.
+        marks = survey(name, {*wanted, extent.bytes}).marks
+        if marks.get(extent.bytes) != extent.digest:
+            raise changed(name)
+    feed_id = checkpoints.find(known, extent, marks)
+    if feed_id is None:
+        return hashlib.sha256(f"{scope}\0{extent.bytes}\0{extent.digest}".encode()).hexdigest()[:16], None
+    return feed_id, known[feed_id]
+
+
+def _fresh(feed: Feed, tail: TopicTail, extent: Extent) -> Checkpoint:
+    return Checkpoint(
+        cluster=tail.cluster,
+        topic=feed.topic.name,
+        offsets=tail.end_offsets(),
+        scope=feed.scope,
+        extent=extent,
+    )
+
+
+def _begin(
+    known: Checkpoint | None, feed: Feed, feed_id: str, tail: TopicTail, extent: Extent
+) -> tuple[Run, bool]:
+    """Where to go on, and whether anything is left to send."""
     if known is None or (known.cluster, known.topic) != (tail.cluster, feed.topic.name):
-        fresh = Checkpoint(cluster=tail.cluster, topic=feed.topic.name, offsets=tail.end_offsets())
-        checkpoints.save(folder, feed_id, fresh)
-        return Run.after(fresh)
+        return Run.after(_fresh(feed, tail, extent)), True
     ends = tail.end_offsets()
     if any(ends.get(partition, 0) < offset for partition, offset in known.offsets.items()):
         raise FeedError(
             f"{feed.topic.name} was made anew since feed {feed_id} was sent; send all of it with --again"
         )
+    if extent in known.earlier or (known.finished and extent == known.extent):
+        return Run.after(known), False
     if known.finished:
-        return Run.after(known)
+        return Run.after(known.grown(extent, ends)), True
     starts = tail.start_offsets()
     if any(starts.get(partition, 0) > offset for partition, offset in known.offsets.items()):
         raise FeedError(
@@ -135,11 +182,11 @@ def _begin(folder: Path, feed_id: str, feed: Feed, tail: Tail, again: bool) -> R
             "what is left cannot be told; --again sends all of it"
         )
     sent = _sent_before(tail, dict.fromkeys(ends, 0) | dict(known.offsets), ends, feed_id.encode())
-    return Run.after(known, frozenset(message for message in sent if message[0] > known.lines))
+    return Run.after(known, frozenset(message for message in sent if message[0] > known.lines)), True
 
 
 def _sent_before(
-    tail: Tail, start: Mapping[int, int], end: Mapping[int, int], feed_id: bytes
+    tail: TopicTail, start: Mapping[int, int], end: Mapping[int, int], feed_id: bytes
 ) -> Iterator[Message]:
     for headers in map(dict, tail.headers(start, end)):
         if headers.get(FEED_HEADER) == feed_id:
@@ -148,57 +195,162 @@ def _sent_before(
 
 @dataclass
 class _Sending:
-    """One source on its way."""
+    """One source on its way. `sent` and `found` are of all runs together."""
 
     source: Source
     feed: Feed
     producer: EventProducer
-    run: Run
-    refusals: Refusals
+    aside: Aside | None
+    batch_lines: int
+    progress: Callable[[int], None]
+    sent: int = 0
+    found: int = 0
+    remarks: Set[str] = frozenset()
 
-    def all(self, settle: Settle, batch_lines: int, progress: Callable[[int], None]) -> None:
+    def from_stdin(self) -> Report:
+        feed, label = self.feed, self.source.label
+        nothing = Extent(bytes=0, digest="")
+        start = Checkpoint(cluster="", topic=feed.topic.name, offsets={}, scope=feed.scope, extent=nothing)
+        last = start
+
+        def settle(made: Callable[[Mapping[int, int]], Checkpoint]) -> None:
+            nonlocal last
+            self.producer.flush()
+            last = made({})
+
+        self.all(Run.after(start), label, None, settle)
+        return self.report(label, None, last)
+
+    def all(self, run: Run, label: str, feed_id: str | None, settle: Settle) -> None:
+        """Raises FeedError, also if a file is no longer what it was when the run began."""
+        refusals = Refusals(self.aside, self.feed.topic.name, label)
+        one = _Run(self.feed, self.producer, run, refusals, feed_id.encode() if feed_id else None)
         reader = self.feed.reader()
-        settled = start = self.run.start.lines
-        with self.source.open() as lines:
+        settled = before = run.start.lines
+        with self.source.open(run.start.extent) as lines:
+            reader.look(lines.head())
             for number, record in enumerate(self.feed.records(lines), start=1):
-                if record.last <= start:
-                    reader.recall(record)
+                if record.last <= run.start.lines:
+                    _recall(reader, record, lines.broken)
                 else:
-                    self._record(reader, record, lines)
-                if record.last - settled >= batch_lines:
-                    self.refusals.send()
-                    settle(record.last, False)
+                    one.record(reader, record, lines, before)
+                before = record.last
+                if record.last - settled >= self.batch_lines:
+                    refusals.send()
+                    settle(partial(run.at, record.last))
                     settled = record.last
                 if number % _PROGRESS_RECORDS == 0:
-                    progress(lines.position)
-            self.refusals.send()
-            settle(max(lines.number, start), True)
-        progress(self.source.size)
+                    self.progress(lines.position)
+            refusals.send()
+            if feed_id is None:
+                one.recognition.demand()
+            elif lines.extent != run.start.extent:
+                raise changed(self.source.name)
+            end = max(lines.number, run.start.lines)
+            settle(lambda offsets: run.finished(end, offsets, one.tail))
+            self.remarks |= reader.remarks | lines.remarks
+        self.sent += run.sent
+        self.found += run.found_again
+        self.progress(self.source.size)
 
-    def _record(self, reader: Reader, record: Record, lines: Lines) -> None:
+    def report(
+        self,
+        label: str,
+        feed_id: str | None,
+        last: Checkpoint,
+        *,
+        resumed_after: int = 0,
+        finished_before: bool = False,
+    ) -> Report:
+        survey = self.source.survey
+        remarks = self.remarks | (survey.remarks if survey else set())
+        refused = sum(skip.count for skip in last.skipped.values())
+        return Report(
+            name=self.source.name,
+            feed_id=feed_id,
+            label=label,
+            topic=last.topic,
+            read=last.sent - last.more + refused,
+            sent=last.sent,
+            sent_now=self.sent,
+            others=last.others,
+            skipped=last.skipped,
+            noticed=last.noticed,
+            resumed_after=resumed_after,
+            found=self.found,
+            finished_before=finished_before,
+            remarks=tuple(sorted(remarks)),
+        )
+
+
+def _recall(reader: Reader, record: Record, broken: set[int]) -> None:
+    if broken.isdisjoint(places := range(record.first, record.last + 1)):
+        reader.recall(record)
+    else:
+        broken.difference_update(places)
+
+
+@dataclass
+class _Run:
+    """One run over a source. `tail` is the last record, if it may go on."""
+
+    feed: Feed
+    producer: EventProducer
+    run: Run
+    refusals: Refusals
+    feed_id: bytes | None
+    tail: Tail | None = None
+    recognition: Recognition = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recognition = Recognition("standard input", self.feed)
+
+    def record(self, reader: Reader, record: Record, lines: Lines, before: int) -> None:
+        """Send it, or set it aside. `before` it, this line is settled."""
         cut = lines.cut and record.last == lines.number
+        state = self.run.settled(before) if cut or record.open else None
+        digest = None
         try:
-            messages, notice = read_record(reader, self.feed, record, cut=cut)
+            if cut and lines.broke_off:
+                raise DecodeError(TRUNCATED)
+            messages, read = read_record(reader, self.feed, record, cut=cut, broken=lines.broken)
         except DecodeError as error:
             count(self.run.skipped, error.reason, record.first)
             self.refusals.add(record, error.reason)
-            return
+            if self.feed_id is None:
+                self.recognition.refused(record, error.reason)
+        else:
+            known = self.run.start.tail
+            if state is not None or (known is not None and known.line == record.first):
+                digest = hashlib.sha256(record.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            same = known is not None and (known.line, known.digest) == (record.first, digest)
+            self._send_all(record, messages, read, sent_before=same)
+        if state is not None:
+            self.tail = Tail(line=record.first, digest=digest, before=state)
+
+    def _send_all(
+        self, record: Record, messages: Iterable[Encoded], read: Read, *, sent_before: bool
+    ) -> None:
         parts = 0
         for part, message in enumerate(messages):
-            self._send(record.first, part, message)
+            if sent_before or (record.first, part) in self.run.found:
+                self.run.found_again += 1
+            else:
+                self._send(record.first, part, message)
             parts = part
         self.run.more += parts
-        if notice is not None:
-            count(self.run.noticed, notice, record.first)
-            self.refusals.add(record, notice)
+        if read.notice is not None:
+            count(self.run.noticed, read.notice, record.first)
+            self.refusals.add(record, read.notice)
+        if read is OTHER:
+            self.run.others += 1
+        if self.feed_id is None:
+            self.recognition.read(record, read)
 
     def _send(self, line: int, part: int, message: Encoded) -> None:
-        if (line, part) in self.run.found:
-            self.run.found_again += 1
-            return
         headers = []
-        if self.source.feed_id is not None:
-            headers = [(FEED_HEADER, self.source.feed_id.encode()), (LINE_HEADER, b"%d" % line)]
+        if self.feed_id is not None:
+            headers = [(FEED_HEADER, self.feed_id), (LINE_HEADER, b"%d" % line)]
             if part:
                 headers.append((PART_HEADER, b"%d" % part))
         self.producer.send(self.feed.topic.name, message[0], key=message[1], headers=headers)

@@ -14,7 +14,7 @@ from schemas.errors import DecodeError
 from streams.feeds import times
 from streams.feeds.assignment import seconds
 from streams.feeds.kea import Client, Lease, Leases, client4, client6, lease
-from streams.feeds.reader import NO_DATA, Read, RememberingReader
+from streams.feeds.reader import Read, RememberingReader, no_event
 from streams.feeds.record import Record
 from streams.feeds.table import Table, plain
 
@@ -38,7 +38,7 @@ class KeaCsvReader(RememberingReader):
         end_before_start, missing_value."""
         row = self._table.row(record)
         if row is None:
-            return NO_DATA
+            return no_event(record)
         what, who = _lease(row)
         term, expire = seconds(row["valid_lifetime"]), row["expire"]
         if not _NUMBER.fullmatch(expire):

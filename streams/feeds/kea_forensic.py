@@ -17,7 +17,7 @@ from schemas.errors import DecodeError
 from streams.feeds import times
 from streams.feeds.assignment import Kind
 from streams.feeds.kea import INFINITE, Client, Leases, client4, client6, lease
-from streams.feeds.reader import NO_DATA, Read, RememberingReader
+from streams.feeds.reader import BLANK, Read, RememberingReader
 from streams.feeds.record import Record
 
 _HEX = r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})*"
@@ -100,7 +100,7 @@ class KeaForensicReader(RememberingReader):
         """Raises DecodeError: not_forensic, bad_time, bad_address, bad_prefix, bad_number, unknown_lease."""
         line = record.text
         if not line.strip():
-            return NO_DATA
+            return BLANK
         head = _TIME.match(line)
         if head is None:
             raise DecodeError("not_forensic")

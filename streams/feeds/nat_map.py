@@ -18,7 +18,7 @@ from schemas.errors import DecodeError
 from streams.feeds import times
 from streams.feeds.assignment import assignment
 from streams.feeds.holders import FOREVER
-from streams.feeds.reader import NO_DATA, Event, Read, RememberingReader
+from streams.feeds.reader import Event, Read, RememberingReader, no_event
 from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
 from streams.feeds.record import Record
 from streams.feeds.table import Table, quoted
@@ -86,7 +86,7 @@ class NatMapReader(RememberingReader):
         end_before_start, map_too_small."""
         row = self._table.row(record)
         if row is None:
-            return NO_DATA
+            return no_event(record)
         version = _version({name: row[name].strip() for name in _COLUMNS})
         notice = TWO_HOLDERS if any(map(version.contradicts, self._versions)) else None
         self._versions.append(version)

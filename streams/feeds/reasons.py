@@ -10,6 +10,10 @@ TRUNCATED = "truncated"
 TWO_HOLDERS = "two_holders"
 NOT_UTF8 = "not_utf8"
 END_BEFORE_START = "end_before_start"
+ZONE_ASSUMED = "zone_assumed"
+WINDOWS_1252 = "windows_1252"
+UTF_16 = "utf_16"
+CUT_SHORT = "cut_short"
 
 EXPLANATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,7 +30,10 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "bad_state": "The lease has a state that Kea does not write.",
         "bad_status": "Acct-Status-Type is none of accounting (RFC 2866, section 5.1).",
         "bad_time": "A time is missing, has no zone, is in no calendar, or its clock was not set.",
+        "clock_change": "By the clock of its zone the time comes twice, or not at all, on that day.",
+        "client_list": "The client is a list of addresses, whose first is only what the client says of itself.",
         "column_count": "The line has not as many columns as the header.",
+        CUT_SHORT: "The gzip data breaks off: its whole lines were sent, the rest when the file is complete.",
         END_BEFORE_START: "The end lies before the start, or the last port before the first.",
         "foreign_realm": "The user name belongs to another realm than INNSYN_REALM.",
         "map_too_small": "The outside addresses have too few port blocks for the inside ones.",
@@ -43,12 +50,19 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "not_radius_detail": "The record does not start with a date and have attributes below it.",
         NOT_UTF8: "A name or a line is not UTF-8, so nobody can tell which letters are meant.",
         "not_syslog": "The line does not start with a time, as syslog writes it.",
+        "other_vendor": "A line of address translation in a form that is not read; a pattern file can describe it.",
         "other_log": "The header says that this is another log.",
+        "slow_pattern": "The pattern file's pattern takes more than a second on the line.",
         TOO_LONG: "A line has more than 1 MiB, or a record more than 1,000 lines.",
         TRUNCATED: "The source ends, or the record begins, in the middle: the rest is not there.",
         TWO_HOLDERS: "Somebody else holds the same at the same time; both were sent, neither is chosen.",
         "unknown_zone": "A time names a zone that is several or none: have it written with UTC or an offset.",
+        "unknown_event": "The pattern file does not say what the event's word means.",
         "unknown_lease": "A lease is deleted that this feed has not shown, so it is not known whose.",
+        UTF_16: "The source is UTF-16 and was read as that.",
+        "which_client": "Two columns may be the client's and the lines do not show which (--client-column).",
+        WINDOWS_1252: "The source is not UTF-8 and fits Windows-1252 as a whole: it was read as that.",
+        ZONE_ASSUMED: "Times without zone were read as UTC, or as far from it as the log's stamps show (--zone).",
     }
 )
 
@@ -65,6 +79,8 @@ FOREIGN = frozenset(
         "not_json",
         "not_radius_detail",
         "not_syslog",
+        NOT_UTF8,
+        "other_vendor",
         "other_log",
         TOO_LONG,
         TRUNCATED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streams.feeds.checkpoint import Checkpoint, Skip
-from streams.feeds.source import Source
+from streams.feeds.checkpoint import Checkpoint, Settled, Skip, Tail
+from streams.feeds.reasons import CUT_SHORT
 
 Message = tuple[int, int]
 """Line and part: which event of which record."""
@@ -17,8 +17,9 @@ class Report:
     """What became of a source over all its runs: records `read` = sent ones + `skipped` ones.
 
     `sent` counts events, of which one record may give several; `sent_now` are this run's. `noticed` are records that
-    were sent and are odd. `resumed_after` is the line the checkpoint stood at; `found` counts messages beyond it that
-    an interrupted run had sent; `finished_before` means that nothing was left to do.
+    were sent and are odd; `others` are lines about something else. `resumed_after` is the line the checkpoint stood at;
+    `found` counts messages beyond it that were there already; `finished_before` means that nothing was left to do.
+    `remarks` are how it was read, reasons of `streams.feeds.reasons`.
     """
 
     name: str
@@ -28,11 +29,22 @@ class Report:
     read: int
     sent: int
     sent_now: int
+    others: int
     skipped: Mapping[str, Skip]
     noticed: Mapping[str, Skip]
     resumed_after: int
     found: int
     finished_before: bool
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> int:
+        return sum(skip.count for skip in self.skipped.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the source was there, and something of it could be read, if there was anything."""
+        return CUT_SHORT not in self.remarks and (self.sent > 0 or self.refused == 0)
 
 
 @dataclass
@@ -40,10 +52,11 @@ class Run:
     """The counts of a run, going on from a checkpoint. `found`: what was sent after it."""
 
     start: Checkpoint
-    found: frozenset[Message]
+    found: frozenset[Message] = frozenset()
     sent: int = 0
     found_again: int = 0
     more: int = 0
+    others: int = 0
     skipped: dict[str, Skip] = field(default_factory=dict)
     noticed: dict[str, Skip] = field(default_factory=dict)
 
@@ -52,35 +65,22 @@ class Run:
         skipped, noticed = dict(checkpoint.skipped), dict(checkpoint.noticed)
         return cls(checkpoint, found, skipped=skipped, noticed=noticed)
 
-    def at(self, lines: int, offsets: Mapping[int, int], finished: bool) -> Checkpoint:
-        return self.start.model_copy(
-            update={
-                "lines": lines,
-                "offsets": offsets,
-                "sent": self._all_sent,
-                "more": self.start.more + self.more,
-                "skipped": dict(self.skipped),
-                "noticed": dict(self.noticed),
-                "finished": finished,
-            }
+    def settled(self, lines: int) -> Settled:
+        return Settled(
+            lines=lines,
+            sent=self._all_sent,
+            more=self.start.more + self.more,
+            others=self.start.others + self.others,
+            skipped=dict(self.skipped),
+            noticed=dict(self.noticed),
         )
 
-    def report(self, source: Source, *, finished_before: bool) -> Report:
-        refused = sum(skip.count for skip in self.skipped.values())
-        return Report(
-            name=source.name,
-            feed_id=source.feed_id,
-            label=source.label,
-            topic=self.start.topic,
-            read=self._all_sent - self.start.more - self.more + refused,
-            sent=self._all_sent,
-            sent_now=self.sent,
-            skipped=self.skipped,
-            noticed=self.noticed,
-            resumed_after=0 if finished_before else self.start.lines,
-            found=self.found_again,
-            finished_before=finished_before,
-        )
+    def at(self, lines: int, offsets: Mapping[int, int]) -> Checkpoint:
+        return self.start.model_copy(update={**dict(self.settled(lines)), "offsets": offsets})
+
+    def finished(self, lines: int, offsets: Mapping[int, int], tail: Tail | None) -> Checkpoint:
+        """All of the extent is settled."""
+        return self.at(lines, offsets).model_copy(update={"finished": True, "tail": tail})
 
     @property
     def _all_sent(self) -> int:

@@ -8,7 +8,8 @@ that was never set shows.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 
 from schemas.errors import DecodeError
@@ -30,6 +31,7 @@ _SPELLED = re.compile(
 )
 _CTIME = re.compile(rf"[A-Z][a-z]{{2}} ([A-Z][a-z]{{2}}) +(\d{{1,2}}) {_CLOCK} (\d{{4}})", re.ASCII)
 _ISO = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)[T ]{_CLOCK} ?(\S+)", re.ASCII)
+_LOCAL = re.compile(rf"([A-Z][a-z]{{2}}) +(\d{{1,2}})(?: (\d{{4}}))? {_CLOCK}(?: (\d{{4}}))?", re.ASCII)
 _EPOCH = re.compile(r"\d{1,11}", re.ASCII)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946_684_800
@@ -64,6 +66,56 @@ def timestamp(text: str) -> int:
     else:
         raise DecodeError("bad_time")
     return _checked(start + _seconds(hour, minute, second) - _offset(zone))
+
+
+def local(text: str, zone: tzinfo, *, after: int | None = None) -> int:
+    """`Mar  2 10:00:00 2026`, `Mar  2 2026 10:00:00` or `Mar  2 10:00:00` (RFC 3164) by a clock of that zone. Without a
+    year it is the first such moment that is not before `after` (milliseconds), give or take the day that a zone makes.
+
+    Raises DecodeError bad_time; no_year if nothing tells it; clock_change for an hour that comes twice or not at all.
+    """
+    found = _LOCAL.fullmatch(text)
+    if found is None:
+        raise DecodeError("bad_time")
+    month, day, before, hour, minute, second, behind = found.groups()
+    year = before or behind
+    if year is None and after is None:
+        raise DecodeError("no_year")
+    clock = _seconds(hour, minute, second)
+    if year is not None or after is None:
+        return _in_zone(_day(int(year), _MONTHS.get(month, 0), int(day)) + clock, zone)
+    earliest = after // 1000 - 86_400
+    first = datetime.fromtimestamp(earliest, UTC).year
+    # A leap day comes again after eight years at the most.
+    for number in range(first, first + 9):
+        with suppress(DecodeError):
+            moment = _in_zone(_day(number, _MONTHS.get(month, 0), int(day)) + clock, zone)
+            if moment // 1000 >= earliest:
+                return moment
+    raise DecodeError("bad_time")
+
+
+def formatted(text: str, form: str, zone: tzinfo) -> int:
+    """In a format of strptime, in that zone if it names none."""
+    try:
+        moment = datetime.strptime(text, form)  # noqa: DTZ007 - the zone is looked at below
+    except ValueError:
+        raise DecodeError("bad_time") from None
+    counted = int(moment.replace(tzinfo=UTC).timestamp())
+    if moment.tzinfo is None:
+        return _in_zone(counted, zone)
+    return _checked(int(moment.timestamp()))
+
+
+def _in_zone(seconds: int, zone: tzinfo) -> int:
+    """Milliseconds, of seconds as a clock of that zone counts them."""
+    if zone is not UTC:
+        moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=zone)
+        offset, other = moment.utcoffset(), moment.replace(fold=1).utcoffset()
+        if offset is None or offset != other:
+            raise DecodeError("clock_change")
+        seconds -= int(offset.total_seconds())
+    return _checked(seconds)
 
 
 def day_or_time(text: str) -> int:

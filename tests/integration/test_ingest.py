@@ -179,11 +179,9 @@ def test_a_topic_made_anew_is_noticed(
 ) -> None:
     """A finished feed whose messages cannot be in the topic is not called finished."""
     run(kafka_bootstrap, feed, source, tmp_path)
-    assert source.feed_id is not None
-    known = checkpoints.load(tmp_path, source.feed_id)
-    assert known is not None
+    ((feed_id, known),) = checkpoints.load_all(tmp_path, feed.scope).items()
     beyond = {partition: offset + 1 for partition, offset in known.offsets.items()}
-    checkpoints.save(tmp_path, source.feed_id, known.model_copy(update={"offsets": beyond}))
+    checkpoints.save(tmp_path, feed_id, known.model_copy(update={"offsets": beyond}))
     with pytest.raises(FeedError, match="was made anew"):
         run(kafka_bootstrap, feed, source, tmp_path)
 

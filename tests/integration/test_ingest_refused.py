@@ -60,11 +60,13 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
         file.write_text("".join(map(session, range(30, 131))))
         source = check_source(str(file), feed, io.BytesIO())
         for _ in range(2):
-            run(kafka_bootstrap, feed, source, tmp_path, again=True, aside=Aside(letters, lambda: now))
+            report = run(
+                kafka_bootstrap, feed, source, tmp_path, again=True, aside=Aside(letters, lambda: now)
+            )
     index, stop = FailingOnce(), threading.Event()
     expected = {
-        (source.label, 0, line): DeadRow(
-            source.label, 0, line, "bad_prefix", "", len(session(number)) - 2, now
+        (report.label, 0, line): DeadRow(
+            report.label, 0, line, "bad_prefix", "", len(session(number)) - 2, now
         )
         for number, line in ((40, 91), (80, 451), (120, 811))
     }
@@ -76,7 +78,7 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
             stop.set()
         following.result(30)
     assert index.dead == expected
-    assert source.label.startswith("radius-detail:")
+    assert report.label.startswith("radius-detail:")
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 60.0) -> None:

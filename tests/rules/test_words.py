@@ -19,7 +19,8 @@ REGISTRIES = re.compile(
     r"artif" r"actory|nex" r"us\."
 )  # fmt: skip
 # What stands behind `//` is a user and a password before a host.
-MAIL = re.compile(r"(?<![\w/:])[\w.+-]+@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+# Behind the @ of structured data in syslog (RFC 5424, 6.3.2) stand numbers alone.
+MAIL = re.compile(r"(?<![\w/:])[\w.+-]+@(?!\d+(?:\.\d+)*(?![\w.-]))([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
 MAIL_HOSTS = re.compile(
     r"(?:[a-z0-9-]+\.)*example(?:\.(?:no|com|org|net))?|localhost|(?:[a-z0-9-]+\.)*(?:invalid|test)"
 )

@@ -43,13 +43,14 @@ def only(feed: Feed, *lines: str) -> dict[str, Any]:
 
 def _all(feed: Feed, lines: Sequence[str]) -> Iterator[tuple[int, Outcome, str | None]]:
     reader = feed.reader()
+    reader.look(list(enumerate(lines, start=1)))
     for record in feed.records(enumerate(lines, start=1)):
         try:
-            messages, notice = read_record(reader, feed, record)
+            messages, read = read_record(reader, feed, record)
         except DecodeError as error:
             yield record.first, error.reason, None
         else:
-            yield record.first, [decode(feed.record, message) for message, _ in messages], notice
+            yield record.first, [decode(feed.record, message) for message, _ in messages], read.notice
 
 
 class MemoryProducer(EventProducer):

@@ -179,10 +179,7 @@ def test_a_checkpoint_stands_only_where_a_record_ends(tmp_path: Path, batch_line
     place = Place(tmp_path, find_feed("radius-detail"), RADIUS_TEXT.encode())
     with pytest.raises(Killed):
         place.run(life=2, batch_lines=batch_lines)
-    feed_id = check_source(str(place.file), place.feed, io.BytesIO()).feed_id
-    assert feed_id is not None
-    known = checkpoints.load(tmp_path / "ingest", feed_id)
-    assert known is not None
+    (known,) = checkpoints.load_all(tmp_path / "ingest", place.feed.scope).values()
     assert known.lines == (7 if batch_lines <= 5 else 0)
     report = place.run()
     assert report.found == (1 if batch_lines <= 5 else 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -19,7 +20,8 @@ from schemas.records import EXAMPLES_FOLDER, load_examples
 from schemas.settings import Settings
 from schemas.topics import load_topics
 from streams.feeds import checkpoint as checkpoints
-from streams.feeds.checkpoint import Checkpoint, Skip
+from streams.feeds.checkpoint import Checkpoint, Settled, Skip, Tail
+from streams.feeds.content import Extent
 from streams.feeds.feed import Feed, Format, find_feed
 from streams.feeds.ingest import read_record
 from streams.feeds.record import Record
@@ -305,23 +307,23 @@ def test_every_format_has_a_topic_of_its_record() -> None:
 
 
 def test_a_source_is_known_by_its_content(tmp_path: Path) -> None:
-    """The name does not matter; format and content do."""
+    """Name and compression do not matter; all of the content does."""
     lines = "".join(visit(f"GET /{number} HTTP/1.1") + "\n" for number in range(300))
     one, two, three = (tmp_path / name for name in ("one.log", "two.log", "three.gz"))
     one.write_text(lines)
     two.write_text(lines)
     three.write_bytes(gzip.compress(lines.encode()))
-    ids = [check(path, COMBINED).feed_id for path in (one, two, three)]
-    assert ids[0] == ids[1] != ids[2]
-    one.write_text(lines + visit())
-    assert check(one, COMBINED).feed_id != ids[0]
+    surveys = [check(path, COMBINED).survey for path in (one, two, three)]
+    assert surveys[0] == surveys[1] == surveys[2]
+    one.write_text(lines.replace("/299", "/298"))
+    assert check(one, COMBINED).survey != surveys[0]
     with check(three, COMBINED).open() as read:
         assert len(list(read)) == 300
         assert read.position == three.stat().st_size
 
 
 def test_lines_are_cut_at_line_feeds_alone(tmp_path: Path) -> None:
-    """Other separators belong to the line, bytes that are no UTF-8 stay readable, a huge line is only counted."""
+    """Other separators belong to the line, bytes that are no UTF-8 become a URL's, a huge line is only counted."""
     path = tmp_path / "access.log"
     raw = visit("GET /\x0b\x85å HTTP/1.1").encode() + b"\r\n" + visit("GET /\xe5 HTTP/1.1").encode("latin-1")
     path.write_bytes(b"\xef\xbb\xbf" + raw + b"\n" + b"x" * 3_000_000 + b"\n\n" + visit().encode())
@@ -331,7 +333,7 @@ def test_lines_are_cut_at_line_feeds_alone(tmp_path: Path) -> None:
     texts = [line for _, line in found]
     assert texts[2:4] == [None, ""]
     pages = [event(COMBINED, line)["page"] for line in texts if line]
-    assert pages == ["/\x0b\x85å", r"/\xe5", "/"]
+    assert pages == ["/\x0b\x85å", "/%E5", "/"]
     with pytest.raises(DecodeError, match="too_long"):
         message(COMBINED, None)
 
@@ -340,24 +342,35 @@ def test_standard_input_can_be_compressed_and_has_no_identity() -> None:
     """The lines looked at for the format are still there to be sent."""
     data = gzip.compress("".join(visit() + "\n" for _ in range(150)).encode())
     source = check_source("-", COMBINED, io.BytesIO(data))
-    assert source.feed_id is None
+    assert source.survey is None
     with source.open() as lines:
         assert [number for number, _ in lines] == list(range(1, 151))
 
 
 def test_sources_that_cannot_be_sent_are_refused_before(tmp_path: Path) -> None:
-    """Not there, a folder, cut short at its end, of another format: one line, without a word of the content."""
-    whole = gzip.compress("".join(visit(f"GET /{n} HTTP/1.1") + "\n" for n in range(20_000)).encode())
-    cut = tmp_path / "cut.gz"
-    cut.write_bytes(whole[:-9])
+    """Not there, a folder, damaged, packed otherwise, of another format: one line, without a word of the content."""
+    whole = bytearray(
+        gzip.compress("".join(visit(f"GET /{n} HTTP/1.1") + "\n" for n in range(20_000)).encode())
+    )
+    whole[-8] ^= 1
+    damaged = tmp_path / "damaged.gz"
+    damaged.write_bytes(whole)
+    packed = tmp_path / "wrong.gz"
+    packed.write_bytes(bz2.compress(visit().encode()))
     other = tmp_path / "other.log"
     other.write_text("\n".join([*DNS_HEADER, DNS_FIELDS, DNS_LINE]))
     for path, feed, words in (
         (tmp_path / "none.log", COMBINED, "No such file"),
         (tmp_path, COMBINED, "Is a directory"),
-        (cut, COMBINED, "cut short or damaged"),
-        (other, COMBINED, r"not combined: none of its first 6 lines can be read \(not_combined 6\)"),
-        (other, SSL, r"not zeek-ssl: .*\(other_log 1\)"),
+        (damaged, COMBINED, "gzip data is damaged"),
+        (packed, COMBINED, "packed with bzip2"),
+        (
+            other,
+            COMBINED,
+            r"not combined: none of its 6 records can be read \(not_combined 6\); name another --format: "
+            "they look like zeek-dns; combined reads Combined Log",
+        ),
+        (other, SSL, r"not zeek-ssl: .*\(.*other_log 1\); name another --format: they look like zeek-dns"),
     ):
         with pytest.raises(FeedError, match=words) as caught:
             check(path, feed)
@@ -370,7 +383,11 @@ def test_sources_that_cannot_be_sent_are_refused_before(tmp_path: Path) -> None:
 def test_a_checkpoint_is_kept_whole(tmp_path: Path) -> None:
     """What is saved is loaded; a damaged file is refused with a way out; a feed has one sender at a time."""
     skipped = {"bad_time": Skip().with_line(3).with_line(9)}
-    kept = Checkpoint(cluster="c", topic="t", offsets={0: 5}, lines=9, sent=7, skipped=skipped)
+    extent = Extent(bytes=700, digest="d" * 64)
+    kept = Checkpoint(
+        cluster="c", topic="t", offsets={0: 5}, lines=9, sent=7, skipped=skipped, scope="s", extent=extent,
+        tail=Tail(line=9, digest=None, before=Settled(lines=8, sent=7)),
+    )  # fmt: skip
     with checkpoints.locked(tmp_path / "ingest", "f"):
         checkpoints.save(tmp_path / "ingest", "f", kept)
         with (
@@ -380,7 +397,7 @@ def test_a_checkpoint_is_kept_whole(tmp_path: Path) -> None:
             pass
     assert checkpoints.load(tmp_path / "ingest", "f") == kept
     (tmp_path / "ingest" / "f.json").write_text('{"cluster": ')
-    with pytest.raises(FeedError, match="--again"):
+    with pytest.raises(FeedError, match="delete it"):
         checkpoints.load(tmp_path / "ingest", "f")
     assert checkpoints.load(tmp_path / "ingest", "g") is None
 
