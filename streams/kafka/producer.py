@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Literal
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -14,9 +15,19 @@ _LARGEST_MESSAGE = 16 * 1024 * 1024
 
 
 class EventProducer:
-    """One producer. `send` may be called from one thread at a time; `close` (or the context's end) flushes."""
+    """One producer. `send` may be called from one thread at a time; `close` (or the context's end) flushes.
 
-    def __init__(self, connection: Connection, *, linger_ms: int = 20, timeout_seconds: float = 30.0) -> None:
+    `compression`: lz4 for events, none for what clients without that codec have to read.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        linger_ms: int = 20,
+        timeout_seconds: float = 30.0,
+        compression: Literal["lz4", "none"] = "lz4",
+    ) -> None:
         self._connection = connection
         self._timeout = timeout_seconds
         self._failed: KafkaError | None = None
@@ -24,7 +35,7 @@ class EventProducer:
             connection.client(
                 enable_idempotence=True,
                 linger_ms=linger_ms,
-                compression_type="lz4",
+                compression_type=compression,
                 message_max_bytes=_LARGEST_MESSAGE,
                 delivery_timeout_ms=int(timeout_seconds * 1000),
                 queue_buffering_max_messages=200_000,

@@ -12,9 +12,12 @@ from streams.kafka.producer import EventProducer
 
 @contextmanager
 def sender(connection: Connection) -> Iterator[Callable[[str, bytes, bytes], None]]:
-    """Give `send(topic, message, key)`, safe from several threads. `send` raises BrokerUnavailable."""
+    """Give `send(topic, message, key)`, safe from several threads. `send` raises BrokerUnavailable.
+
+    Uncompressed: commands and receipts are read by every system's own client, and some know no LZ4 (kafkajs).
+    """
     lock = threading.Lock()
-    with EventProducer(connection, linger_ms=0) as producer:
+    with EventProducer(connection, linger_ms=0, compression="none") as producer:
 
         def send(topic: str, message: bytes, key: bytes) -> None:
             with lock:

@@ -15,6 +15,7 @@ from streams.kafka.follow import follow
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.kafka.sender import sender
+from tests.support.fetch import codecs
 
 
 class _FailsOnce(EventProducer):
@@ -47,3 +48,21 @@ def test_a_message_is_there_when_the_call_returns() -> None:
             message, commit = next(messages)
             commit()
         assert message == b"first"
+
+
+def test_control_messages_are_written_uncompressed() -> None:
+    """Every client reads them, also one without LZ4; events stay compressed."""
+    with InProcessBroker() as broker:
+        address = broker.connection.bootstrap
+        with sender(broker.connection) as send:
+            send("deletion.billing", bytes(10_000), b"k")
+            send("rights.receipts", bytes(10_000), b"k")
+        with EventProducer(broker.connection) as producer:
+            producer.send("web.visits", bytes(10_000), partition=0)
+        for topic, codec in (
+            ("deletion.billing", "none"),
+            ("rights.receipts", "none"),
+            ("web.visits", "lz4"),
+        ):
+            found = [name for partition in range(4) for name in codecs(address, topic, partition)]
+            assert found == [codec], topic
