@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -160,6 +160,14 @@ class Client:
     def follow_up(self, request_id: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/follow-up."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
+
+    def replay(self, topics: Sequence[str]) -> dict[str, Any]:
+        """POST /v1/replays."""
+        return self._call("POST", "/v1/replays", {"topics": list(topics)})
+
+    def replayed(self, replay_id: str) -> dict[str, Any]:
+        """GET /v1/replays/{id}."""
+        return self._call("GET", f"/v1/replays/{replay_id}")
 
     def _call(
         self,

@@ -17,6 +17,7 @@ from console.roles import (
     api,
     now,
     refused_followed,
+    replays,
     rights_service,
     rights_worker,
     tagger,
@@ -63,8 +64,9 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         service = rights_service(settings, index, send)
         registry = CollectorRegistry()
         metrics = TagMetrics(registry)
+        again = replays(settings, connection, index)
         server = ApiServer(
-            api(opened, service, registry, api_token(settings)), settings.api_host, settings.api_port
+            api(opened, service, registry, api_token(settings), again), settings.api_host, settings.api_port
         )
         worker = tagger(settings, connection, index, metrics)
         agents = rights_worker(settings, connection, index, service)
@@ -80,6 +82,7 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         for role in roles:
             stack.callback(role.stop)
             role.start()
+        stack.callback(again.stop)
         yield Instance(index, opened, service, metrics, server.address, roles, ended)
 
 

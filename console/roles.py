@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.api.services import Services
+from console.replay import Replays
 from console.session import Reading, identities
 from schemas.catalogue import load_catalogue
 from schemas.errors import SettingsError
@@ -133,7 +134,22 @@ def refused_followed(connection: Connection, index: ClickHouse) -> Callable[[thr
     return lambda stop: follow_refused(connection, ClickHouseWriter(index), stop)
 
 
-def api(reading: Reading, rights: RightsService, metrics: CollectorRegistry, token: str) -> Any:
+def replays(settings: Settings, connection: Connection, index: ClickHouse) -> Replays:
+    """Replays in this process, beside its tagger."""
+
+    def make(topics: Sequence[str], metrics: TagMetrics) -> TagWorker:
+        return tagger(settings, connection, index, metrics, topics=topics, replay=True)
+
+    return Replays(make, now)
+
+
+def api(
+    reading: Reading,
+    rights: RightsService,
+    metrics: CollectorRegistry,
+    token: str,
+    replays: Replays | None = None,
+) -> Any:
     """The HTTP API over an open index."""
     return create_app(
         Services(
@@ -147,6 +163,7 @@ def api(reading: Reading, rights: RightsService, metrics: CollectorRegistry, tok
             token=token,
             dead_letters=reading.dead_letters,
             problems=reading.problems,
+            replays=replays,
         )
     )
 

@@ -58,7 +58,11 @@ class Reading:
 
 
 def open_index(settings: Settings) -> ClickHouse:
-    """The index in force. Nothing is connected before the first statement."""
+    """The index in force. Nothing is connected before the first statement.
+
+    Raises IndexUnavailable where another process has the embedded one.
+    """
+    refuse_if_open(settings)
     password = settings.clickhouse_password.get_secret_value() if settings.clickhouse_password else ""
     return ClickHouse(
         settings.index_url,
@@ -87,7 +91,7 @@ def identities(index: ClickHouse, catalogue: Catalogue) -> Identities:
 
 
 def refuse_if_open(settings: Settings) -> None:
-    """For commands that open the embedded index for themselves: it takes one process per folder.
+    """The embedded index takes one process per folder.
 
     Raises IndexUnavailable if another one has it. Asked beforehand, because the engine also writes to standard error.
     """
@@ -111,7 +115,6 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
         raise IndexUnavailable(
             f"nothing is running and there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME"
         )
-    refuse_if_open(settings)
     index = open_index(settings)
     try:
         yield reading(index, settings)

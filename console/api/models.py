@@ -50,6 +50,26 @@ class Anchors(Body):
         return RetentionAnchors(**dict(self))
 
 
+class NewReplay(Body):
+    """Topics to read again; none: every tagged topic."""
+
+    topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=249)]], Field(max_length=200)] = []
+
+
+class ReplayState(BaseModel):
+    """A replay. `events` and `rows` count what was written again."""
+
+    replay_id: str
+    topics: list[str]
+    state: Literal["running", "done", "stopped", "failed"]
+    started_at: datetime
+    ended_at: datetime | None
+    events: int
+    rows: int
+    dead_letters: int
+    error: str | None
+
+
 class Person(Body):
     """Whom a question is about."""
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from console.replay import Replays
 from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
@@ -53,7 +54,10 @@ def _no_problems() -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Services:
-    """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time."""
+    """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time.
+
+    `replays`: None where no tagger runs.
+    """
 
     reader: IndexReader
     identities: Resolver
@@ -65,3 +69,4 @@ class Services:
     token: str = field(repr=False)
     dead_letters: Callable[[tuple[str, int, int], int], Sequence[Mapping[str, Any]]] = _no_dead_letters
     problems: Callable[[], Sequence[str]] = _no_problems
+    replays: Replays | None = None

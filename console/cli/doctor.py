@@ -19,7 +19,7 @@ from console.cli.keys import describe
 from console.cli.output import Json, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.running import RUN_FILE, broker
-from console.session import embedded_folder, open_index, refuse_if_open
+from console.session import embedded_folder, open_index
 from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
@@ -177,7 +177,6 @@ def _index(settings: Settings) -> Iterator[Check]:
     elif folder is not None and not folder.is_dir():
         yield Check("index", "off", f"none in {folder} yet; `innsyn up` or `innsyn migrate` makes it")
         return
-    refuse_if_open(settings)
     index = open_index(settings)
     try:
         waiting = [migration.name for migration in pending(index)]

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from console.cli.output import configure_logging
+from console.cli.output import configure_logging, quiet_libraries
 from schemas.errors import InnsynError
 
 
@@ -147,6 +147,7 @@ def _load(name: str) -> Any:
     entry = COMMANDS[name]
     module, _, attribute = entry.target.partition(":")
     found = getattr(importlib.import_module(module), attribute)
+    quiet_libraries(os.environ.get("INNSYN_LOG_LEVEL", ""))
     if "structlog" in sys.modules:
         # Unconfigured it would write to standard output, between the JSON. A role sets its own level later.
         configure_logging("info")

@@ -229,9 +229,21 @@ def after(period: str | None, clock: str) -> str:
     )
 
 
+def quiet_libraries(level: str) -> None:
+    """Keep the libraries' own log lines off standard error, unless `level` is debug: what matters of them becomes an
+    error or a log line of ours, and theirs may quote a statement, an address or a value."""
+    root = logging.getLogger()
+    if level == "debug":
+        logging.basicConfig(level=logging.INFO)
+    elif not root.handlers:
+        root.addHandler(logging.NullHandler())
+
+
 def configure_logging(level: str) -> None:
     """Structured log lines, JSON, on standard error; `level` as in INNSYN_LOG_LEVEL."""
     import structlog
+
+    quiet_libraries(level)
 
     structlog.configure(
         processors=[

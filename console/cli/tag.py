@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from console.cli.output import configure_logging
+from console.cli.output import configure_logging, screen
+from console.client import Client, connect
 from console.roles import tagged_topics, tagger, until_signal
 from console.running import broker
-from console.session import open_index
-from schemas.errors import IndexUnavailable
+from console.session import embedded_folder, open_index
+from schemas.errors import IndexUnavailable, InputError, Unavailable
 from schemas.settings import load_settings
 from sinks.clickhouse.migrate import pending
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
+
+_LOOK_SECONDS = 0.2
 
 
 def tag(
@@ -32,11 +37,16 @@ def tag(
     """Tag events: from the source topics into the lineage index.
 
     Start as many as there are partitions to share. Replaying is safe: a row is what its coordinates say it is.
+    Beside `innsyn up` the running instance replays, to the end of what is there.
 
     Example: innsyn tag --topic web.visits --replay --until-end
     """
     settings = load_settings()
     configure_logging(settings.log_level)
+    if embedded_folder(settings) is not None and (client := connect(settings)) is not None:
+        # The embedded index belongs to that process.
+        with client:
+            raise typer.Exit(_there(client, topic or (), replay))
     registry = CollectorRegistry()
     connection = broker(settings)
     # Asked first: a consumer would wait for its broker without a word.
@@ -51,3 +61,24 @@ def tag(
         worker.run(until_signal(), until_end=until_end)
     finally:
         index.close()
+
+
+def _there(client: Client, topics: Sequence[str], replay: bool) -> int:
+    """Have the running instance replay, and wait for its end. Exit status. Raises InputError, Unavailable."""
+    if not replay:
+        raise InputError(
+            f"the innsyn at {client.address} tags already, and its index takes one process; add --replay to have it "
+            "read topics again, or name a ClickHouse server (INNSYN_CLICKHOUSE_URL) for more taggers"
+        )
+    found = client.replay(topics)
+    out = screen(stderr=True)
+    with out.status(f"{found['replay_id']} in the innsyn at {client.address}; ctrl-C leaves it running"):
+        while found["state"] == "running":
+            time.sleep(_LOOK_SECONDS)
+            found = client.replayed(found["replay_id"])
+    if found["state"] != "done":
+        raise Unavailable(f"{found['replay_id']} {found['state']}: {found['error'] or 'innsyn was stopped'}")
+    what = ", ".join(topics) or "every tagged topic"
+    counts = f"{found['events']:,} events, {found['rows']:,} rows, {found['dead_letters']:,} dead letters"
+    typer.echo(f"replayed {what}: {counts}")
+    return 0

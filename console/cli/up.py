@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from console.cli.output import configure_logging, screen
+from console.client import connect
 from console.instance import announced, running
 from console.roles import raise_first, until_signal
-from schemas.errors import SettingsError
+from console.session import refuse_if_open
+from schemas.errors import IndexUnavailable, SettingsError
 from schemas.settings import load_settings
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
@@ -35,6 +37,12 @@ def up(
             "`innsyn up` runs on the embedded index; for a ClickHouse server start `innsyn tag`, `rights` and `serve`"
         )
     configure_logging(settings.log_level)
+    if (client := connect(settings)) is not None:
+        with client:
+            raise IndexUnavailable(
+                f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
+            )
+    refuse_if_open(settings)
     stop = until_signal()
     out = screen(stderr=True)
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from schemas.errors import IndexUnavailable
 
@@ -145,7 +145,15 @@ class ClickHouse:
             yield
         except (ClickHouseError, OSError, RuntimeError) as error:
             # The driver's text may quote the statement or its values: only the code and the place go on.
-            code = getattr(error, "code", None) or type(error).__name__
             raise IndexUnavailable(
-                f"the index ({self!r}) failed while {doing} ({code}); see `innsyn doctor`"
+                f"the index ({self!r}) failed while {doing} ({_why(error)}); see `innsyn doctor`"
             ) from error
+
+
+def _why(error: Exception) -> str:
+    code = getattr(error, "code", None)
+    if code:
+        return f"error {code} of ClickHouse"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "no answer" if isinstance(error, OperationalError | OSError) else "an error without a code"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
-from schemas.errors import BrokerUnavailable
+from schemas.errors import BrokerUnavailable, SettingsError
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Connection:
         return base | {
             name if name == "log_level" else name.replace("_", "."): value for name, value in more.items()
         }
+
+    def made(self, make: Callable[[dict[str, Any]], _T], options: Mapping[str, object]) -> _T:
+        """A client of librdkafka. Raises SettingsError where it does not take the options."""
+        try:
+            return make(dict(options))
+        except KafkaException:
+            raise SettingsError(
+                "the settings of Kafka do not fit together, or name a file that is not there; look at "
+                "INNSYN_KAFKA_SECURITY_PROTOCOL, INNSYN_KAFKA_SASL_* and INNSYN_KAFKA_SSL_*"
+            ) from None
 
     def unavailable(self, doing: str, error: KafkaError | None = None) -> BrokerUnavailable:
         """The one-line error for a broker that does not do what was asked."""

@@ -83,7 +83,8 @@ class SourceConsumer:
         # stays behind the end when the last offsets are markers of a transaction.
         self._reached: dict[Partition, int] = {}
         static = {"group_instance_id": member} if member else {}
-        self._consumer = Consumer(
+        self._consumer = connection.made(
+            Consumer,
             connection.client(
                 **static,
                 group_id=group,
@@ -96,7 +97,7 @@ class SourceConsumer:
                 isolation_level="read_committed",
                 check_crcs=True,
             )
-            | FETCH
+            | FETCH,
         )
         self._consumer.subscribe(
             list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked

@@ -43,7 +43,8 @@ def follow(
     restart. Messages without a value are passed over. Close the iterator to leave the group at once.
     Raises BrokerUnavailable for what does not pass by itself, such as a refused login.
     """
-    consumer = Consumer(
+    consumer = connection.made(
+        Consumer,
         connection.client(
             group_id=group,
             enable_auto_commit=False,
@@ -54,7 +55,7 @@ def follow(
             allow_auto_create_topics=True,
             topic_metadata_refresh_interval_ms=5_000,
             log_level=2,
-        )
+        ),
     )
     try:
         consumer.subscribe([topic])

@@ -31,7 +31,8 @@ class EventProducer:
         self._connection = connection
         self._timeout = timeout_seconds
         self._failed: KafkaError | None = None
-        self._producer = Producer(
+        self._producer = connection.made(
+            Producer,
             connection.client(
                 enable_idempotence=True,
                 linger_ms=linger_ms,
@@ -40,7 +41,7 @@ class EventProducer:
                 delivery_timeout_ms=int(timeout_seconds * 1000),
                 queue_buffering_max_messages=200_000,
                 queue_buffering_max_kbytes=131_072,
-            )
+            ),
         )
 
     def send(

@@ -33,7 +33,8 @@ class Tail:
         self._connection = connection
         self._topic = topic
         self._timeout = timeout_seconds
-        self._consumer = Consumer(
+        self._consumer = connection.made(
+            Consumer,
             connection.client(
                 group_id="innsyn-tail",
                 enable_auto_commit=False,
@@ -41,7 +42,7 @@ class Tail:
                 auto_offset_reset="error",
                 # The end is then the log's end, whatever transactions other writers have open.
                 isolation_level="read_uncommitted",
-            )
+            ),
         )
         try:
             self.cluster, self._partitions = self._look_up()

@@ -1,0 +1,42 @@
+"""Topics read again by the running instance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from console.api.lineage import log
+from console.api.models import NewReplay, ReplayState
+from console.api.services import Services
+from console.replay import Replay, Replays
+from schemas.errors import Unavailable
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(prefix="/replays", tags=["replays"])
+
+    @routes.post("", status_code=202, response_model=ReplayState)
+    def start(body: NewReplay) -> dict[str, Any]:
+        """Read topics from their oldest message to the end of now. No row changes that is right already."""
+        made = _replays(services).start(body.topics)
+        log.info("audit", action="replay", topics=body.topics or ["all"])
+        return _shown(made)
+
+    @routes.get("/{replay_id}", response_model=ReplayState)
+    def shown(replay_id: str) -> dict[str, Any]:
+        """How far it is. Known while the process runs."""
+        return _shown(_replays(services).get(replay_id))
+
+    return routes
+
+
+def _replays(services: Services) -> Replays:
+    if services.replays is None:
+        raise Unavailable("this process has no tagger; run `innsyn tag --replay` where the index is a server")
+    return services.replays
+
+
+def _shown(replay: Replay) -> dict[str, Any]:
+    return asdict(replay)
