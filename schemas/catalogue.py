@@ -240,6 +240,8 @@ def _instead(given: str, allowed: Iterable[str]) -> str:
 
 
 def _cross_check(catalogue: Catalogue) -> None:
+    for category in catalogue.categories.values():
+        _check_revealed(category, catalogue)
     for purpose in catalogue.purposes.values():
         _known("purposes.yaml", f"{purpose.id}.legal_bases", purpose.legal_bases, catalogue.legal_bases)
     for system in catalogue.systems.values():
@@ -258,6 +260,19 @@ def _known(file: str, where: str, values: tuple[str, ...], allowed: Mapping[str,
             )
         if value in values[:index]:
             raise CatalogueError(file, f"{where}.{index}", f"{value!r} stands twice; keep one")
+
+
+def _check_revealed(category: Category, catalogue: Catalogue) -> None:
+    if category.revealed is None:
+        return
+    where = f"{category.id}.revealed"
+    _known("categories.yaml", f"{where}.purposes", tuple(category.revealed.purposes), catalogue.purposes)
+    _known("categories.yaml", f"{where}.retention", category.revealed.retention, catalogue.retention_rules)
+    for index, name in enumerate(category.revealed.retention):
+        rule = catalogue.retention_rules[name]
+        if rule.is_hold or not rule.covers_category(category.id):
+            mend = "must say when the category expires: what a text reveals is held by nothing but the text"
+            raise CatalogueError("categories.yaml", f"{where}.retention.{index}", f"{name!r} {mend}")
 
 
 def _check_rule(rule: RetentionRule) -> None:

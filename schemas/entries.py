@@ -81,6 +81,17 @@ class Term(Entry):
     citation: Text | None = None
 
 
+class Revealed(_Frozen):
+    """What holds for data of a category that a free text reveals, whatever the text itself was written for.
+
+    `purposes`: purpose and the letter of its basis, GDPR Art. 6(1). `retention`: rules that say when such data go; the
+    text takes them along if it goes earlier.
+    """
+
+    purposes: Annotated[dict[str, Letter], Field(min_length=1)]
+    retention: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
 class Category(Term):
     """A data category. Sensitivity 1 ordinary, 2 heightened, 3 high; `fideslang[0]` is the main key."""
 
@@ -92,6 +103,7 @@ class Category(Term):
     fideslang: FideslangKeys
     fideslang_closest: StrictBool = False
     examples: Annotated[tuple[Text, ...], Field(min_length=1)]
+    revealed: Revealed | None = None
 
 
 class Purpose(Term):

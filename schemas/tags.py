@@ -38,6 +38,16 @@ class TagSet:
     held_only: bool = False  # true after a partial erasure: `categories` are those still held
     detected: tuple[str, ...] = ()  # categories found in the event's free texts, whatever the schema says
 
+    @property
+    def revealed(self) -> tuple[str, ...]:
+        """Categories that only a free text reveals."""
+        return tuple(category for category in self.detected if category not in self.categories)
+
+    @property
+    def every_category(self) -> tuple[str, ...]:
+        """The schema's categories, then those that only a free text reveals."""
+        return *self.categories, *self.revealed
+
     @cached_property
     def id(self) -> int:
         """64-bit id, unsigned."""

@@ -111,7 +111,7 @@ class MemoryIndex:
             proofs: defaultdict[int, set[Proof]] = defaultdict(set)
             for key, row, matched in self._under(spans):
                 known = known_at is None or key[3] < positions.get(key[1:3], 0)
-                if known and _within(row.event_time, limits) and _chosen(self._tag_sets[row.tag_set], limits):
+                if known and _within(row.event_time, limits) and limits.admits(self._tag_sets[row.tag_set]):
                     events[row.tag_set].add(key[1:4])
                     times[row.tag_set].append(row.event_time)
                     proofs[row.tag_set] |= matched
@@ -218,12 +218,4 @@ def _naive(moment: datetime) -> datetime:
 def _within(moment: datetime, bounds: Span | Filter) -> bool:
     return (bounds.since is None or moment >= bounds.since) and (
         bounds.until is None or moment < bounds.until
-    )
-
-
-def _chosen(tags: TagSet, limits: Filter) -> bool:
-    return (
-        (not limits.categories or not set(limits.categories).isdisjoint(tags.categories))
-        and (not limits.purposes or not set(limits.purposes).isdisjoint(tags.purposes))
-        and (not limits.systems or tags.system in limits.systems)
     )

@@ -198,13 +198,26 @@ class Span:
 
 @dataclass(frozen=True)
 class Filter:
-    """Limits of a question; empty means no limit. `since` and `until` bound the event time, half-open."""
+    """Limits of a question; empty means no limit. `since` and `until` bound the event time, half-open.
+
+    `revealing`: categories that serve one of the purposes where a free text reveals them.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
     categories: Sequence[str] = ()
     purposes: Sequence[str] = ()
     systems: Sequence[str] = ()
+    revealing: Sequence[str] = ()
+
+    def admits(self, tags: TagSet) -> bool:
+        """Whether events with these tags are asked for, whenever they were."""
+        serves = {*self.purposes}.intersection(tags.purposes) or {*self.revealing}.intersection(tags.revealed)
+        return bool(
+            (not self.categories or {*self.categories}.intersection(tags.every_category))
+            and (not self.purposes or serves)
+            and (not self.systems or tags.system in self.systems)
+        )
 
 
 NO_LIMITS = Filter()

@@ -197,12 +197,14 @@ class LineageItem(_Answer):
     """What one system holds with the same tags. `delete_after` None: that clock has not started.
 
     `locked`: kept for the police alone, so only described: no count, no times. `proofs`: what the links prove by which
-    it is the person's; empty for the identifiers themselves.
+    it is the person's; empty for the identifiers themselves. `detected`: those of the categories that only free texts
+    reveal.
     """
 
     system: str
     topic: str
     categories: list[str]
+    detected: list[str]
     purposes: list[str]
     legal_basis: dict[str, str]
     origin: str

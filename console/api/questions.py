@@ -166,7 +166,12 @@ def limits(query: LineageQuery, catalogue: Catalogue) -> Filter:
                 )
     if query.since and query.until and query.since >= query.until:
         raise InputError("from: is not before to; give the earlier time first")
-    return Filter(query.since, query.until, query.categories, query.purposes, query.systems)
+    revealing = [
+        category.id
+        for category in catalogue.categories.values()
+        if category.revealed and not category.revealed.purposes.keys().isdisjoint(query.purposes)
+    ]
+    return Filter(query.since, query.until, query.categories, query.purposes, query.systems, revealing)
 
 
 def page(items: Sequence[_T], limit: int, cursor: str | None) -> tuple[Sequence[_T], str | None]:

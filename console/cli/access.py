@@ -32,6 +32,8 @@ from console.cli.output import (
     table,
 )
 
+_IN_TEXTS = {"nb": "i fritekst", "en": "in texts"}
+
 
 class Language(StrEnum):
     NB = "nb"
@@ -90,12 +92,15 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
         column.width, column.ratio = width or None, None if width else 1
     # One row for the categories of which all the rest is the same, with their purposes below each other.
     alike: dict[tuple[str, ...], list[str]] = {}
-    for _, group in groupby(entries, key=lambda entry: (entry["category"]["id"], entry["locked"])):
+    for _, group in groupby(
+        entries, key=lambda entry: (entry["category"]["id"], entry["locked"], entry["detected"])
+    ):
         of_category = list(group)
         category = of_category[0]["category"]
-        alike.setdefault(_rest(of_category, lang), []).append(
-            f"{category['name'][lang]} [dim]{category['id']}[/dim]"
-        )
+        told = f"{category['name'][lang]} [dim]{category['id']}[/dim]"
+        if of_category[0]["detected"]:
+            told += f" [dim]{_IN_TEXTS[lang]}[/dim]"
+        alike.setdefault(_rest(of_category, lang), []).append(told)
     for rest, categories in alike.items():
         rows.add_row("\n".join(categories), *rest)
         rows.add_section()

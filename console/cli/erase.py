@@ -102,6 +102,8 @@ def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Tabl
         why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
         category = catalogue.categories.get(part["category"])
         what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]{_which(part)}"
+        # A request of an earlier version does not say.
+        what += " [dim]in texts[/dim]" if part.get("detected") else ""
         events = "locked" if part["events"] is None else f"{part['events']:,}"
         alike.setdefault((where, _decision(part, catalogue), why, events), []).append(what)
     for (where, decision, why, events), categories in alike.items():

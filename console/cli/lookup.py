@@ -84,7 +84,7 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
         purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
         rows.add_row(
             f"{item['system']}\n[dim]{item['topic']}[/dim]",
-            " ".join(item["categories"]),
+            _categories(item),
             "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),
             _until(item),
             "–" if item["locked"] else f"{item['events']:,}",
@@ -95,6 +95,11 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
     held = f"{answer['total_events']:,} events in {len({item['system'] for item in answer['items']})} systems"
     out.print(f" [bold]{held}[/bold] under the {', '.join(kinds)} given ({answer['resolution']})\n")
     _legend(answer, catalogue)
+
+
+def _categories(item: Mapping[str, Any]) -> str:
+    own = [name for name in item["categories"] if name not in item["detected"]]
+    return " ".join(own) + "".join(f"\n{name} [dim]in texts[/dim]" for name in item["detected"])
 
 
 def _until(item: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ class ClickHouseReader:
         parts = pieces(spans)
         chosen = None
         if limits.categories or limits.purposes or limits.systems:
-            chosen = [tags.id for tags in self.tag_sets().values() if _matches(tags, limits)]
+            chosen = [tags.id for tags in self.tag_sets().values() if limits.admits(tags)]
         if not parts or chosen == []:
             return Found()
         parameters: Parameters = {}
@@ -100,14 +100,6 @@ def _within(limits: Filter, parameters: Parameters) -> str:
             where += f" AND event_time {comparison} fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')"
             parameters[name] = millis(moment)
     return where
-
-
-def _matches(tags: TagSet, limits: Filter) -> bool:
-    return (
-        (not limits.categories or not set(limits.categories).isdisjoint(tags.categories))
-        and (not limits.purposes or not set(limits.purposes).isdisjoint(tags.purposes))
-        and (not limits.systems or tags.system in limits.systems)
-    )
 
 
 def _tag_set(row: Sequence[Any]) -> TagSet:

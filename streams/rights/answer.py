@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from streams.rights.times import iso
 from streams.rights.whose import STANDS_FOR_ITSELF, Whose
 
 NOBODY_TOLD = RetentionAnchors()
+_Key = tuple[str, str, str, bool, bool]
 
 
 def answer(
@@ -27,6 +29,7 @@ def answer(
 ) -> dict[str, Any]:
     """The JSON of a look-up: {resolution, candidates, total_events, ambiguous_events, identity, identity_total, items}.
 
+    `categories` are the schema's and those that free texts reveal, which `detected` names; `purposes` those of both.
     Holdings that show the same content (versions of a schema, roles) become one item; an event with a row in two
     of them counts in both, and once in `total_events`. `delete_after` is the last day on which the newest
     event of the item may be kept, None while that clock has not started; `overdue` says that it has passed on
@@ -36,7 +39,9 @@ def answer(
     """
     groups: dict[str, list[Holding]] = {}
     for holding in found.holdings:
-        groups.setdefault(repr((_shown(holding.tags), sorted(holding.tags.retention))), []).append(holding)
+        groups.setdefault(repr((_shown(holding.tags, catalogue), sorted(holding.tags.retention))), []).append(
+            holding
+        )
     items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
     total = disclosed_events(found, catalogue)
     return {"total_events": total, **whose.shown(bool(found.holdings)), "items": items}
@@ -51,17 +56,21 @@ def access_report(
 ) -> dict[str, Any]:
     """What is held, one entry per system, category and purpose (GDPR Art. 15(1)), without a personal value.
 
+    What only a free text reveals (`detected`) is an entry of its own, with the purposes and rules that the catalogue
+    has for it (`revealed`).
     Counts are of events and overlap: an event that carries three categories counts under each. The retention
     rule is the one that keeps the newest event of that category; `retention.until` is None while its clock has
     not started, `retention.rule` None where no rule of the catalogue speaks of the category. `locked`, `proofs` and the
     identity are as in `answer`. Raises InputError when an event names a retention rule that the catalogue lacks.
     """
-    groups: dict[tuple[str, str, str, bool], list[Holding]] = {}
+    groups: dict[_Key, list[Holding]] = {}
     for holding in found.holdings:
-        locked = only_described(holding.tags, catalogue)
-        for category in holding.tags.categories:
-            for purpose in holding.tags.purposes:
-                groups.setdefault((holding.tags.system, category, purpose, locked), []).append(holding)
+        tags, locked = holding.tags, only_described(holding.tags, catalogue)
+        for category in tags.every_category:
+            detected = category in tags.revealed
+            for purpose in terms_of(tags, category, catalogue).bases:
+                key = (tags.system, category, purpose, locked, detected)
+                groups.setdefault(key, []).append(holding)
     entries = [_entry(key, holdings, catalogue, as_of, anchors) for key, holdings in sorted(groups.items())]
     total = disclosed_events(found, catalogue)
     return {
@@ -103,6 +112,38 @@ def rules_of(tags: TagSet, catalogue: Catalogue) -> list[RetentionRule]:
     return [catalogue.retention_rules[rule] for rule in tags.retention]
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What data of a category serve, purpose and letters of the basis, and the rules that say when they go."""
+
+    bases: Mapping[str, str | None]
+    rules: Sequence[RetentionRule]
+
+
+def terms_of(tags: TagSet, category: str, catalogue: Catalogue) -> Terms:
+    """What holds for one category of events with these tags. Raises InputError as `rules_of`.
+
+    For one that only a free text reveals it is what the catalogue says of that, not what the text was written for;
+    after a partial erasure nothing but what the held data may still serve.
+    """
+    known = catalogue.categories.get(category)
+    if category in tags.revealed and known and known.revealed and not tags.held_only:
+        rules = [catalogue.retention_rules[rule] for rule in known.revealed.retention]
+        return Terms(known.revealed.purposes, rules)
+    bases = {purpose: tags.legal_basis.get(purpose) for purpose in tags.purposes}
+    return Terms(bases, [rule for rule in rules_of(tags, catalogue) if rule.covers_category(category)])
+
+
+def retention_of_revealed(
+    tags: TagSet, category: str, catalogue: Catalogue, last_seen: datetime, anchors: RetentionAnchors
+) -> tuple[RetentionRule | None, date | None]:
+    """The rule and last day of what only a free text reveals: its own, or the text's if that goes earlier."""
+    text = [rule for rule in rules_of(tags, catalogue) if any(map(rule.covers_category, tags.categories))]
+    own = terms_of(tags, category, catalogue).rules
+    ends = [retention_of(rules, last_seen, anchors) for rules in (own, text)]
+    return min((end for end in ends if end[0]), key=lambda end: end[1] or date.max, default=(None, None))
+
+
 def retention_of(
     rules: Sequence[RetentionRule], last_seen: datetime, anchors: RetentionAnchors
 ) -> tuple[RetentionRule | None, date | None]:
@@ -112,13 +153,19 @@ def retention_of(
     return governing(rules, last_seen, anchors)
 
 
-def _shown(tags: TagSet) -> dict[str, Any]:
+def _shown(tags: TagSet, catalogue: Catalogue) -> dict[str, Any]:
+    bases: dict[str, str | None] = {}
+    for category in reversed(tags.every_category):
+        # Of a purpose that both serve, the basis is the event's own.
+        bases |= terms_of(tags, category, catalogue).bases
+    bases |= {purpose: tags.legal_basis.get(purpose) for purpose in tags.purposes}
     return {
         "system": tags.system,
         "topic": tags.topic,
-        "categories": sorted(tags.categories),
-        "purposes": sorted(tags.purposes),
-        "legal_basis": dict(sorted(tags.legal_basis.items())),
+        "categories": sorted(tags.every_category),
+        "detected": sorted(tags.revealed),
+        "purposes": sorted(bases),
+        "legal_basis": {purpose: letter for purpose, letter in sorted(bases.items()) if letter},
         "origin": tags.origin,
         "recipients": sorted(tags.recipients),
         "held_only": tags.held_only,
@@ -134,7 +181,7 @@ def _item(
     locked = only_described(tags, catalogue)
     # The last day tells the day of the newest event.
     until = None if locked else until
-    return _shown(tags) | {
+    return _shown(tags, catalogue) | {
         "retention_rule": rule.id if rule else None,
         "retention_clock": rule.clock if rule else None,
         "delete_after": until.isoformat() if until else None,
@@ -154,17 +201,14 @@ def _seen(holdings: Sequence[Holding], locked: bool) -> dict[str, Any]:
 
 
 def _entry(
-    key: tuple[str, str, str, bool],
+    key: _Key,
     holdings: Sequence[Holding],
     catalogue: Catalogue,
     as_of: date,
     anchors: RetentionAnchors,
 ) -> dict[str, Any]:
-    system, category, purpose, locked = key
-    last = max(holding.last_seen for holding in holdings)
-    every = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
-    rules = [rule for rule in every.values() if rule.covers_category(category)]
-    rule, until = retention_of(rules, last, anchors)
+    system, category, purpose, locked, detected = key
+    rule, until = _kept(holdings, category, detected, catalogue, anchors)
     until = None if locked else until
     recipients = {name for holding in holdings for name in holding.tags.recipients}
     return {
@@ -172,7 +216,7 @@ def _entry(
         "category": _named(catalogue.categories, category),
         "purpose": _named(catalogue.purposes, purpose),
         **_seen(holdings, locked),
-        "legal_basis": _bases(holdings, purpose, catalogue),
+        "legal_basis": _bases(holdings, category, purpose, catalogue),
         "origin": [_named(catalogue.origins, name) for name in _distinct(h.tags.origin for h in holdings)],
         "recipients": [_recipient(name, catalogue) for name in sorted(recipients)],
         "retention": {
@@ -184,11 +228,31 @@ def _entry(
             "overdue": until is not None and until < as_of,
         },
         "held_only": all(holding.tags.held_only for holding in holdings),
+        "detected": detected,
     }
 
 
-def _bases(holdings: Sequence[Holding], purpose: str, catalogue: Catalogue) -> list[dict[str, Any]]:
-    letters = _distinct(h.tags.legal_basis[purpose] for h in holdings if purpose in h.tags.legal_basis)
+def _kept(
+    holdings: Sequence[Holding],
+    category: str,
+    detected: bool,
+    catalogue: Catalogue,
+    anchors: RetentionAnchors,
+) -> tuple[RetentionRule | None, date | None]:
+    """The rule that keeps the newest events of a category, and its last day."""
+    last = max(holding.last_seen for holding in holdings)
+    if not detected:
+        every = {rule.id: rule for h in holdings for rule in terms_of(h.tags, category, catalogue).rules}
+        return retention_of(list(every.values()), last, anchors)
+    ends = [retention_of_revealed(h.tags, category, catalogue, h.last_seen, anchors) for h in holdings]
+    return max(ends, key=lambda end: end[1] or (date.max if end[0] else date.min))
+
+
+def _bases(
+    holdings: Sequence[Holding], category: str, purpose: str, catalogue: Catalogue
+) -> list[dict[str, Any]]:
+    terms = (terms_of(holding.tags, category, catalogue).bases.get(purpose) for holding in holdings)
+    letters = _distinct(letter for letter in terms if letter)
     bases = []
     for letter in letters:
         basis = catalogue.legal_bases.get(letter)

@@ -121,7 +121,7 @@ class _Index:
             events=max(late[EVERY], 0),
             no_longer=max(gone[EVERY], 0),
             systems=_distinct(item.system for item in tags),
-            categories=_distinct(category for item in tags for category in item.categories),
+            categories=_distinct(category for item in tags for category in item.every_category),
             because=because,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
 from sinks.ports import Found, Holding
-from streams.rights.answer import only_described, retention_of, rules_of
+from streams.rights.answer import only_described, retention_of, rules_of, terms_of
 from streams.rights.orders import Order, Selector, groups
 
 Action = Literal["erase_now", "hold_until", "expires"]
@@ -33,6 +33,7 @@ class Part:
     clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
     because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
     events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
+    `detected`: only a free text reveals it, so it goes and stays with the text.
     """
 
     system: str
@@ -51,6 +52,7 @@ class Part:
     oldest_expired: bool = False
     locked: bool = False
     where: Selector | None = None
+    detected: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def make_plan(
             parts += _expiring(holdings, catalogue, anchors)
             continue
         for group in groups(records.get(record), holdings):
-            decided = _decided(group.holdings, catalogue, as_of, anchors)
+            decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
             parts += [replace(part, where=group.where) for part in decided]
     names = sorted({holding.tags.topic for holding in found.holdings})
     return Plan(
@@ -154,7 +156,11 @@ _PLAN = TypeAdapter(Plan)
 
 
 def _decided(
-    holdings: Sequence[Holding], catalogue: Catalogue, as_of: date, anchors: RetentionAnchors
+    holdings: Sequence[Holding],
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors,
+    record: RecordSchema | None,
 ) -> list[Part]:
     rules = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
     decisions = decide_erasure(
@@ -167,11 +173,23 @@ def _decided(
         anchors,
     )
     by_category = {decision.category: decision for decision in decisions}
+    texts = [item.category for item in record.fields if item.free_text] if record else list(by_category)
+    held = [by_category[name] for name in texts if name in by_category and by_category[name].rule]
     return [
-        _part(holding, by_category[category], catalogue)
+        _part(holding, by_category.get(category) or _of_text(category, holding, held, catalogue), catalogue)
         for holding in holdings
-        for category in holding.tags.categories
+        for category in holding.tags.every_category
     ]
+
+
+def _of_text(category: str, holding: Holding, held: Sequence[Decision], catalogue: Catalogue) -> Decision:
+    """What only a free text reveals is erased with the text, or held with it: it lies in no field of its own."""
+    purposes = tuple(terms_of(holding.tags, category, catalogue).bases)
+    if not held:
+        return Decision(category, "erase_now", ended=purposes)
+    text = max(held, key=lambda decision: decision.until or date.max)
+    ended = tuple(purpose for purpose in purposes if purpose not in text.purposes)
+    return replace(text, category=category, ended=ended)
 
 
 def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
@@ -192,6 +210,7 @@ def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
         also=decision.also,
         oldest_expired=decision.oldest_expired,
         locked=only_described(tags, catalogue),
+        detected=decision.category in tags.revealed,
     )
 
 
@@ -199,8 +218,9 @@ def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: Retent
     parts = []
     for holding in holdings:
         rule, until = retention_of(rules_of(holding.tags, catalogue), holding.last_seen, anchors)
-        for category in holding.tags.categories:
-            decision = Decision(category, "erase_now", until, purposes=holding.tags.purposes)
+        for category in holding.tags.every_category:
+            purposes = tuple(terms_of(holding.tags, category, catalogue).bases)
+            decision = Decision(category, "erase_now", until, purposes=purposes)
             erased = _part(holding, decision, catalogue)
             if rule is not None:
                 erased = replace(erased, rule=rule.id, citation=rule.authority)
@@ -218,30 +238,46 @@ def _topic_end(topic: Topic | None, as_of: date) -> date | None:
 def _commands(
     parts: Sequence[Part], catalogue: Catalogue, records: Mapping[str, RecordSchema]
 ) -> Iterable[CommandPlan]:
-    erased: dict[str, dict[tuple[str, Selector | None], set[str]]] = {}
+    erased: dict[str, dict[tuple[str, Selector | None], list[Part]]] = {}
     for part in parts:
         known = catalogue.systems.get(part.system)
         if part.action == "erase_now" and known is not None and known.erasure == "command":
             of_system = erased.setdefault(part.system, {})
-            of_system.setdefault((part.record, part.where), set()).add(part.category)
+            of_system.setdefault((part.record, part.where), []).append(part)
     for system, wanted in sorted(erased.items()):
         fields: list[str] = []
         orders = []
-        for (record, where), categories in sorted(wanted.items(), key=repr):
+        # A job that goes by categories must not take for the text's what a rule holds elsewhere in the system.
+        kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
+        for (record, where), gone in sorted(wanted.items(), key=repr):
             if record not in records:
                 raise InputError(
                     f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
                     "so that the command can name the fields to erase"
                 )
-            names = [
-                f"{record}.{item.name}" for item in records[record].fields if item.category in categories
-            ]
+            names = _fields(records[record], gone)
             if where is None:
                 fields += names
             else:
-                orders.append(Order(record, tuple(sorted(categories)), tuple(names), where))
-        every = {category for categories in wanted.values() for category in categories}
-        yield CommandPlan(system, tuple(sorted(every)), tuple(fields), tuple(orders))
+                orders.append(Order(record, _told(gone, kept), tuple(names), where))
+        every = [part for gone in wanted.values() for part in gone]
+        yield CommandPlan(system, _told(every, kept), tuple(fields), tuple(orders))
+
+
+def _told(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
+    """The categories that a command names."""
+    return tuple(sorted({part.category for part in gone if not (part.detected and part.category in kept)}))
+
+
+def _fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
+    """The fields that a command names: those of the categories, and the free texts that reveal one."""
+    categories = {part.category for part in gone if not part.detected}
+    reveals = any(part.detected for part in gone)
+    return [
+        f"{record.name}.{item.name}"
+        for item in record.fields
+        if item.category in categories or (reveals and item.free_text)
+    ]
 
 
 def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagSet | None:
@@ -252,7 +288,8 @@ def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagS
     rules = {rule for part in held for rule in (part.rule, *part.also) if rule is not None}
     return replace(
         tags,
-        categories=tuple(sorted({part.category for part in held})),
+        categories=tuple(sorted({part.category for part in held if not part.detected})),
+        detected=tuple(sorted({part.category for part in held if part.detected})),
         purposes=purposes,
         legal_basis={purpose: _basis(purpose, tags, catalogue) for purpose in purposes},
         retention=tuple(rule for rule in tags.retention if rule in rules) or tags.retention,

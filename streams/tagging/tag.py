@@ -40,7 +40,7 @@ from streams.tagging.columns import (
 )
 from streams.tagging.decode import Decoded, Flags, Ints
 from streams.tagging.scan import Scanner
-from streams.tagging.texts import NO_TEXTS, read_texts, text_fields
+from streams.tagging.texts import NO_TEXTS, fields_about, read_texts, text_fields
 
 # What a row of a report kept for the police alone may be found under: never the address, which would answer who had it.
 _OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
@@ -140,13 +140,15 @@ class Tagger:
                     named &= ~retained
                 chosen = np.flatnonzero(named)
                 ports = _ports(decoded, reference)
-                for rows, detected in texts.by_categories(chosen):
+                about = fields_about(record, reference.role)
+                for rows, detected in texts.by_categories(chosen, about):
                     tags = self._tag_set(record, topic, reference.role, variant, detected)
                     builder.add(rows, found.at(rows), tags, Role(reference.role), ports)
                 if reference.kind == IdentifierKind.IP and len(chosen):
                     prefixes |= self._above(found, chosen)
             for mention in texts.mentions:
-                for places, detected in texts.by_categories(mention.rows, mask):
+                about = fields_about(record, Role.MENTIONED)
+                for places, detected in texts.by_categories(mention.rows, about, mask):
                     tags = self._tag_set(record, topic, Role.MENTIONED, variant, detected)
                     builder.add(mention.rows[places], mention.tokens.at(places), tags, Role.MENTIONED, None)
                 if mention.kind == IdentifierKind.IP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,26 +22,33 @@ NO_CATEGORY = "none"
 
 @dataclass(frozen=True)
 class Texts:
-    """What the texts of decoded events say. `detected`: for each row a number of `category_sets`.
+    """What the texts of decoded events say.
 
+    `detected`: for each row a number of `category_sets`, which hold pairs of a field and a category that it reveals.
     `failures`: texts that a plug-in failed on.
     """
 
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     detected: Ints | None = None
-    category_sets: tuple[tuple[str, ...], ...] = ((),)
+    category_sets: tuple[frozenset[tuple[str, str]], ...] = (frozenset(),)
     mentions: tuple[Mention, ...] = ()
     failures: int = 0
 
-    def by_categories(self, rows: Ints, among: Flags | None = None) -> Iterator[tuple[Ints, tuple[str, ...]]]:
-        """The rows apart by what was found in their texts; with `among`, positions of those that it allows."""
+    def by_categories(
+        self, rows: Ints, fields: Set[str], among: Flags | None = None
+    ) -> Iterator[tuple[Ints, tuple[str, ...]]]:
+        """The rows apart by what was found in these fields; with `among`, positions of those that it allows."""
         positions = rows if among is None else np.flatnonzero(among[rows])
         if self.detected is None:
             yield positions, ()
             return
-        numbers = self.detected[rows if among is None else rows[positions]]
-        for number in np.unique(numbers).tolist():
-            yield positions[numbers == number], self.category_sets[number]
+        found = [_of(fields, item) for item in self.category_sets]
+        kinds = {item: number for number, item in enumerate(dict.fromkeys(found))}
+        codes = np.array([kinds[item] for item in found], np.int64)
+        numbers = codes[self.detected[rows if among is None else rows[positions]]]
+        for item, number in kinds.items():
+            if (chosen := numbers == number).any():
+                yield positions[chosen], item
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,15 @@ def text_fields(record: RecordSchema) -> list[str]:
     return [item.name for item in record.fields if item.free_text]
 
 
+def fields_about(record: RecordSchema, role: str) -> frozenset[str]:
+    """The free texts that may say something of the person in this role: not of the employee who answers a chat."""
+    return frozenset(item.name for item in record.fields if item.free_text and item.concerns(role))
+
+
+def _of(fields: Set[str], revealed: Set[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(sorted({category for field, category in revealed if field in fields}))
+
+
 def read_texts(
     record: RecordSchema,
     topic: str,
@@ -72,19 +88,22 @@ def read_texts(
 ) -> Texts:
     """Scan every free text of the good rows. `columns` and `at`: the decoded fields and coordinates of all rows."""
     tables: list[pa.Table] = []
-    categories: list[set[str]] = [set() for _ in range(len(good))]
+    categories: list[set[tuple[str, str]]] = [set() for _ in range(len(good))]
     named: dict[IdentifierKind, dict[tuple[int, str], None]] = {}
     failures = 0
     for name in text_fields(record):
         found = scanner.scan_column(_only(columns[name], good))
         tables.append(_findings(found, topic, name, at))
-        for row, category in zip(found.row.tolist(), found.category.to_pylist(), strict=True):
-            categories[row].add(category)
+        for row, category in _best(found):
+            if category != NO_CATEGORY:
+                categories[row].add((name, category))
         for row, kind, value in found.mentions:
             named.setdefault(kind, {})[row, value] = None
         failures += found.failures
-    sets = [tuple(sorted(item - {NO_CATEGORY})) for item in categories]
-    numbers = {item: number for number, item in enumerate(dict.fromkeys([(), *sets]))}
+    sets = [frozenset(item) for item in categories]
+    numbers = {
+        item: number for number, item in enumerate(dict.fromkeys([frozenset[tuple[str, str]](), *sets]))
+    }
     return Texts(
         findings=pa.concat_tables(tables) if tables else FINDING_SCHEMA.empty_table(),
         detected=np.array([numbers[item] for item in sets], np.int64),
@@ -92,6 +111,13 @@ def read_texts(
         mentions=tuple(_mentions(named, caches)),
         failures=failures,
     )
+
+
+def _best(found: Scanned) -> Iterator[tuple[int, str]]:
+    """Row and category of the best hypothesis of each place: a fødselsnummer may be an account, but reveals none."""
+    places = np.stack([found.row, found.start.astype(np.int64), found.end.astype(np.int64)])
+    first = np.flatnonzero(np.append(True, (places[:, 1:] != places[:, :-1]).any(axis=0))[: len(found.row)])
+    yield from zip(found.row[first].tolist(), found.category.take(pa.array(first)).to_pylist(), strict=True)
 
 
 def _only(values: pa.Array, good: Flags) -> pa.Array:

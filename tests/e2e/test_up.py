@@ -131,6 +131,7 @@ def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
             found = json.loads(innsyn(home, "lookup", "--json", "--id", f"ip={address}").out)
             assert (found["total_events"], found["resolution"]) == (expected[address], "unique")
         speaks_of(home, client(9))
+        knows_numbers_names_and_texts(home, running, good)
         assert running.end(signal.SIGINT) == 0
         assert not naming(home)
         assert not (home / "run.json").exists()
@@ -139,9 +140,50 @@ def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
         assert answers(again, expected) == expected
         assert again.end(signal.SIGTERM) == 0
     assert sorted(path.name for path in home.parent.iterdir()) == [
-        "access.log", "access.log.1.gz", "dns.log.gz", "home", "ssl.log", "temporary", "up.log",
+        "access.log", "access.log.1.gz", "chat.ndjson", "dns.log.gz", "home", "ssl.log", "temporary", "up.log",
     ]  # fmt: skip
     assert not [*(home.parent / "temporary").iterdir()]
+
+
+def knows_numbers_names_and_texts(home: Path, running: Up, before: int) -> None:
+    """Calls under every spelling of a number, chats under both of a domain, and what a chat says of its writer."""
+    chat = home.parent / "chat.ndjson"
+    said = {"session_id": "s1", "customer_number": "10042", "sender": "person", "text": "Jeg er sykmeldt"}
+    chat.write_text(json.dumps({**said, "sent_at": "2026-03-10T12:00:00Z"}) + "\n")
+    cases = Path(__file__).parents[1] / "fixtures" / "cases"
+    for record, file in (
+        ("TrafficRecord", cases / "09-msisdn.ndjson"),
+        ("ChatMessage", cases / "10-idn-email.ndjson"),
+        ("ChatMessage", chat),
+    ):
+        done = innsyn(home, "ingest", "--format", "ndjson", "--record", record, str(file))
+        assert done.status == 0, done.err
+    await_that(lambda: tagged(running) == before + 12 + 6 + 1, "calls and chats tagged")
+    for name, events in {
+        "phone=+4740000909": 8,
+        "phone=47 400 00 909": 8,
+        "phone=+447700900123": 2,
+        "email=per@blåbærskogen.example": 6,
+        "email=per@xn--blbrskogen-25an.example": 6,
+    }.items():
+        assert json.loads(innsyn(home, "lookup", "--json", "--id", name).out)["total_events"] == events
+    undecided = innsyn(home, "lookup", "--id", "phone=447700900123")
+    assert (undecided.status, "with + and the country code" in undecided.err) == (2, True)
+    person = ("--json", "--id", "customer_number=10042")
+    (item,) = json.loads(innsyn(home, "lookup", *person, "--category", "C-31").out)["items"]
+    assert (item["categories"], item["detected"]) == (["C-12", "C-31"], ["C-31"])
+    entries = json.loads(innsyn(home, "access", *person).out)["entries"]
+    assert {(entry["category"]["id"], entry["detected"]) for entry in entries} == {
+        ("C-12", False),
+        ("C-31", True),
+    }
+    assert "C-31" in innsyn(home, "access", *person[1:]).out
+    plan = json.loads(innsyn(home, "erase", *person, "--dry-run").out)
+    assert {(part["category"], part["action"]) for part in plan["parts"]} == {
+        ("C-12", "erase_now"),
+        ("C-31", "erase_now"),
+    }
+    assert "ChatMessage.text" in plan["commands"][0]["fields"]
 
 
 def speaks_of(home: Path, address: str) -> None:

@@ -28,6 +28,7 @@ from streams.rights.service import RightsService
 from streams.rights.states import RequestState
 from streams.rights.store import SqliteStore
 from streams.tagging.batch import Preparer
+from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from streams.tagging.writers import WriterSchemas
 from tests.support.api import Ledger
@@ -48,8 +49,10 @@ class Office:
         index: Index,
         stack: ExitStack,
         records: Mapping[str, RecordSchema] | None = None,
+        scanner: Scanner | None = None,
     ) -> None:
         self.index = index
+        self._scanner = scanner
         self.keyring = Keyring(folder / "keys")
         self.records = load_records() if records is None else records
         self.catalogue = load_catalogue()
@@ -100,7 +103,7 @@ class Office:
             sum(map(len, messages)),
         )
         schemas = WriterSchemas(self.records.values())
-        tagger = Tagger(self.keyring.tokenizer(), self.catalogue.version)
+        tagger = Tagger(self.keyring.tokenizer(), self.catalogue.version, self._scanner)
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now
         )

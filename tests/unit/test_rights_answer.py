@@ -39,6 +39,7 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
                 "system": "billing",
                 "topic": "billing.invoices",
                 "categories": ["C-01", "C-06", "C-07"],
+                "detected": [],
                 "purposes": ["P-BILLING", "P-LEGALREC"],
                 "legal_basis": {"P-BILLING": "b", "P-LEGALREC": "c"},
                 "origin": "derived",

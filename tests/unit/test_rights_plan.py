@@ -48,6 +48,12 @@ def holding(
     return Holding(tags(topic, role, symbol), 3, first, last or first)
 
 
+def revealing(item: Holding, detected: tuple[str, ...]) -> Holding:
+    """The same events, whose texts reveal these categories; none in a record without texts."""
+    texts = any(field.free_text for field in RECORDS[item.tags.record].fields)
+    return replace(item, tags=replace(item.tags, detected=detected)) if texts else item
+
+
 def found(*holdings: Holding) -> Found:
     return Found(holdings, sum(item.events for item in holdings))
 
@@ -56,12 +62,15 @@ moments = st.datetimes(datetime(2015, 1, 1), datetime(2026, 11, 1), timezones=st
 days = st.none() | st.dates(date(2015, 1, 1), date(2026, 11, 1))
 anchors = st.builds(RetentionAnchors, contract_end=days, case_closed=days, withdrawal=days, order=days)
 holdings = st.builds(
-    lambda topic, role, one, other, symbol: holding(topic, min(one, other), max(one, other), role, symbol),
+    lambda topic, role, one, other, symbol, detected: revealing(
+        holding(topic, min(one, other), max(one, other), role, symbol), detected
+    ),
     st.sampled_from([*sorted(TAGGED), "network.assignments"]),
     st.sampled_from(["owner", "agent", "counterparty"]),
     moments,
     moments,
     st.sampled_from([None, "retention"]),
+    st.sampled_from([(), ("C-31",), ("C-02", "C-12", "C-31")]),
 )
 several = st.lists(holdings, max_size=8, unique_by=lambda item: item.tags.id).map(lambda items: found(*items))
 
@@ -251,7 +260,9 @@ def test_a_record_without_schema_is_refused() -> None:
 def test_a_plan_covers_every_holding_exactly_once(asked: Found, known: RetentionAnchors) -> None:
     """One part per tag set and category, one entry of what is kept per tag set, and they agree."""
     plan = make_plan(asked, CATALOGUE, TODAY, known)
-    wanted = sorted((item.tags.id, category) for item in asked.holdings for category in item.tags.categories)
+    wanted = sorted(
+        (item.tags.id, category) for item in asked.holdings for category in item.tags.every_category
+    )
     assert sorted((part.tag_set, part.category) for part in plan.parts) == wanted
     assert set(plan.kept) == {item.tags.id for item in asked.holdings}
     for tag_set_id, narrowed in plan.kept.items():

@@ -160,12 +160,13 @@ def test_an_identifier_written_twice_is_mentioned_once() -> None:
 @pytest.mark.parametrize(
     "text", ["Jeg er sykmeldt", "Eg er tillitsvald", "Hun er gravid", "I am a union member"]
 )
-def test_special_categories_are_detected_in_all_rows_of_the_event(text: str) -> None:
-    """Owner, agent and mentioned alike, and in no row of another event."""
+def test_special_categories_are_detected_in_all_rows_of_whom_the_text_is_about(text: str) -> None:
+    """Owner and mentioned alike, not the employee who answers, and in no row of another event."""
     who = {"chat_handle": "kari", "agent_handle": "per"}
     events = [chat("Hei", **who), chat(f"{text}. Ring 400 00 002", **who), chat("Takk", **who)]
     found = tagged(CHAT, events, Scanner())
-    assert detected(found) == {100: {()}, 101: {("C-01", "C-31")}, 102: {()}}
+    assert detected(found) == {100: {()}, 101: {(), ("C-01", "C-31")}, 102: {()}}
+    assert {row[3] for row in rows_of(found) if row[4]} == {OWNER, MENTIONED}
     assert sorted(row[3] for row in rows_of(found) if row[2] == 101) == [OWNER, OWNER, AGENT, MENTIONED]
     # What the schema says of the fields is as before.
     usual = {(tags.categories, tags.purposes) for tags in tagged(CHAT, events, None).tag_sets}
@@ -388,7 +389,7 @@ CASES = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(CASES, st.just(b"\xff")), max_size=12))
 def test_any_mix_of_events_is_tagged_as_each_alone(drawn: list[dict[str, Any] | bytes]) -> None:
-    """Mentions, categories and findings of a block are those that a scan of each text gives."""
+    """Mentions, findings and the categories of the best ones are those that a scan of each text gives."""
     events = [item if isinstance(item, bytes) else case(**item) for item in drawn]
     found = tagged(CASE, events, Scanner())
     named: set[tuple[bytes, int]] = set()
@@ -399,7 +400,12 @@ def test_any_mix_of_events_is_tagged_as_each_alone(drawn: list[dict[str, Any] | 
             continue
         findings = [(name, item) for name in ("notes", "outcome") for item in scan(event[name] or "")]
         places += [(offset, name, item.start, item.end, item.kind) for name, item in findings]
-        said[offset] = {tuple(sorted({item.category for _, item in findings} - {"none"}))}
+        best: dict[tuple[str, int, int], str] = {}
+        for name, item in findings:
+            best.setdefault((name, item.start, item.end), item.category)
+        said[offset] = {tuple(sorted({*best.values()} - {"none"}))}
+        # The text is not about the employee.
+        said[offset] |= {()} if event["agent"] else set()
         named |= {
             (TOKENIZER.token(*item.identifier), offset)
             for _, item in findings

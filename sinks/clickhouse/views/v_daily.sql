@@ -7,7 +7,7 @@ SELECT
 FROM
 (
     SELECT
-        d.day AS day, t.system AS system, d.topic AS topic, groupUniqArrayArray(t.categories) AS categories,
+        d.day AS day, t.system AS system, d.topic AS topic, groupUniqArrayArray(arrayConcat(t.categories, t.detected)) AS categories,
         groupBitmapMerge(d.offsets) AS events, min(d.first_seen) AS first_seen, max(d.last_seen) AS last_seen
     FROM lineage_daily AS d
     INNER JOIN (SELECT * FROM tag_sets FINAL) AS t ON t.id = d.tag_set
