@@ -67,6 +67,17 @@ class Proof(IntEnum):
     PAYER = 5  # the person paid; never followed, a payer may be anybody
 
 
+class Rank(IntEnum):
+    """By what a report names whose session it is, best first; 0 in claims that were stored before this was kept."""
+
+    CUSTOMER_NUMBER = 1
+    USERNAME = 2
+    LINE = 3
+    INSIDE_ADDRESS = 4
+    HARDWARE = 5
+    CLIENT = 6
+
+
 CLAIM_SCHEMA = pa.schema(
     [
         ("form", pa.int8()),
@@ -83,6 +94,7 @@ CLAIM_SCHEMA = pa.schema(
         ("since", pa.timestamp("ms")),
         ("until", pa.timestamp("ms")),
         ("proof", pa.int8()),
+        ("rank", pa.uint8()),
         ("source", pa.dictionary(pa.int32(), pa.string())),
         ("topic", pa.dictionary(pa.int32(), pa.string())),
         ("partition", pa.int32()),
@@ -96,7 +108,8 @@ token: what is observed, NOTHING if the claim is only about a server or says tha
 prefix, 0 for an identifier itself. subject: whose it is, a token that may itself be linked further. group: the session
 or slot. line, server: the access line and the server that reports, NOTHING where unknown. at: event time. since: when
 the session or state really began, null if the event does not say. until: when it ends unless renewed, null if nothing
-is said. source: id in catalogue/sources.yaml, which knows its clock and habits.
+is said. rank: how well the subject is named, for sessions whose reports name it differently. source: id in
+catalogue/sources.yaml, which knows its clock and habits.
 """
 
 KNOWN_CLAIM_SCHEMA = CLAIM_SCHEMA.append(pa.field("learnt_at", pa.timestamp("ms")))

@@ -133,12 +133,16 @@ class Evidence(_Answer):
 
 class IdentityLink(_Answer):
     """An identifier was somebody's in [since, until); None: no bound. `end` inferred: the true end lies between
-    `end_earliest` and `end_latest`. `proof`: the subscriber or owner of a line need not be who used it."""
+    `end_earliest` and `end_latest`; the same of `begin`. `proof`: the subscriber or owner of a line need not be who
+    used it."""
 
     proof: Proof
     source: str
     since: str | None
     until: str | None
+    begin: Literal["stated", "inferred"] = "stated"
+    begin_earliest: str | None = None
+    begin_latest: str | None = None
     end: Literal["stated", "inferred", "open"]
     end_earliest: str | None
     end_latest: str | None

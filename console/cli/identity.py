@@ -77,13 +77,21 @@ def _links(answer: Mapping[str, Any]) -> Table:
         rows.add_row(
             (link["kind"] or link["token"]) + (f"\n[dim]ports {ports[0]}-{ports[1]}[/dim]" if ports else ""),
             link["subject"],
-            f"{_second(link['since'])}\n{_second(link['until'])}",
+            _since(link) + f"\n{_second(link['until'])}",
             _end(link),
             f"{link['proof']} ({link['source']})"
             f"\n[dim]{evidence['topic']} {evidence['partition']}/{evidence['offset']}[/dim]",
         )
         rows.add_section()
     return rows
+
+
+def _since(link: Mapping[str, Any]) -> str:
+    since = _second(link["since"])
+    if link["begin"] != "inferred":
+        return since
+    other = link["begin_earliest"] if link["begin_earliest"] != link["since"] else link["begin_latest"]
+    return f"{since}\n[dim]began inferred:\n{_second(other)}[/dim]"
 
 
 def _end(link: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """Reports of access servers, DHCP servers and address translators as claims.
 
 An address (with its ports) belongs to whoever the report names best: customer number, user name, access line, the
-address behind the translator, hardware address, DHCP client. Each delegated prefix is a claim of its own. A session
-has one group for each address family, so that a new IPv6 address does not end the IPv4 one.
+address behind the translator, hardware address, DHCP client. Each delegated prefix is a claim of its own. All reports
+of a session have one group: the server's id of it together with the server (RFC 2866, 5.5).
 
-A report of the end that names no address (RFC 2866 asks for none) ends what the session had of any family.
+A report that names no address (RFC 2866 asks for none) is a claim too: it may say whose the session is, or end it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from schemas.identity import ASSIGNMENT_FIELDS, RETAINED
 from schemas.tokens import KeyCache, PrefixCache
-from sinks.ports import ALL_PORTS, NOTHING, Form, Mark, Proof
+from sinks.ports import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
 from streams.identity.chunks import UNKNOWN_TIME, Chunks
 from streams.tagging.columns import (
     EARLIEST,
@@ -49,15 +49,17 @@ _MARKS = {
 _SERVER_MARKS = (Mark.OFF, Mark.ON)
 # Whose it is, best first, and what that proves of the person it leads to.
 _SUBJECTS = {
-    "customer_number": Proof.SUBSCRIBER,
-    "username": Proof.SUBSCRIBER,
-    "line_id": Proof.LINE_OWNER,
-    "inside_address": Proof.SUBSCRIBER,
-    "mac": Proof.SUBSCRIBER,
-    "client_id": Proof.SUBSCRIBER,
+    "customer_number": (Rank.CUSTOMER_NUMBER, Proof.SUBSCRIBER),
+    "username": (Rank.USERNAME, Proof.SUBSCRIBER),
+    "line_id": (Rank.LINE, Proof.LINE_OWNER),
+    "inside_address": (Rank.INSIDE_ADDRESS, Proof.SUBSCRIBER),
+    "mac": (Rank.HARDWARE, Proof.SUBSCRIBER),
+    "client_id": (Rank.CLIENT, Proof.SUBSCRIBER),
 }
+_RANKS, _PROOFS = np.array(list(_SUBJECTS.values())).T
 _SECONDS = ("session_seconds", "lease_seconds", "interim_seconds")
-_FAMILIES = ("v4", "v6", "prefix")
+# What a session's key ends with: once each family of addresses had its own, and this is that of IPv4.
+_WHOLE = "v4"
 _PORTS = dict(zip(("port_from", "port_to"), ALL_PORTS, strict=True))
 _NO_PREFIX = (NOTHING, -1)
 
@@ -94,10 +96,8 @@ class Assignments:
     tokens: Mapping[str, TokenColumn]
     times: Ints
 
-    def claims(
-        self, chunks: Chunks, rows: Ints, sessions: KeyCache, delegated: PrefixCache, observed: PrefixCache
-    ) -> None:
-        """Add the claims of these rows. `observed` gives the prefixes of an address, none for IPv4."""
+    def claims(self, chunks: Chunks, rows: Ints, sessions: KeyCache, delegated: PrefixCache) -> None:
+        """Add the claims of these rows."""
         marks = coded(self.columns["kind"], _MARKS)
         names = self.columns["source"].unique().to_pylist()
         sources = coded(self.columns["source"], {name: chunks.source(name) + 1 for name in names}) - 1
@@ -108,27 +108,23 @@ class Assignments:
 
         rows = rows[~of_server]
         said = self._said(rows, marks[rows]) | {"source": sources[rows], "mark": marks[rows]}
+        said["group"] = self._group(rows, sessions)
 
-        def add(keep: Flags, part: int, family: pa.Array | str, **more: Any) -> None:
+        def add(keep: Flags, part: int, **more: Any) -> None:
             at = np.flatnonzero(keep)
-            more |= {name: value[at] for name, value in said.items()}
-            group = self._group(rows[at], family, sessions)
-            chunks.add(rows[at], form=Form.SESSION, part=part, group=group, **more)
+            chosen = {name: value[at] for name, value in said.items()}
+            chunks.add(rows[at], form=Form.SESSION, part=part, **chosen, **more)
 
         address = self.tokens["address"]
         there = address.present[rows]
         named = rows[there]
         low, high = (numbers(self.columns[name], missing)[named] for name, missing in _PORTS.items())
-        families = _families(address, named, observed)
-        add(there, 0, families, token=address.at(named), port_from=low, port_to=high)
+        add(there, 0, token=address.at(named), port_from=low, port_to=high)
         for number, (tokens, lengths) in enumerate(self._prefixes(delegated)):
             has = lengths[rows] >= 0
-            family = f"prefix{number or ''}"
-            add(has, 1 + number, family, token=tokens[rows[has]], length=lengths[rows[has]])
+            add(has, 1 + number, token=tokens[rows[has]], length=lengths[rows[has]])
             there = there | has
-        ended = ~there & (marks[rows] == Mark.CLOSE)
-        for part, family in enumerate(_FAMILIES):
-            add(ended, part, family)
+        add(~there, 0)
 
     def _said(self, rows: Ints, marks: Ints) -> dict[str, Any]:
         """What all claims of a report share."""
@@ -144,17 +140,18 @@ class Assignments:
         return {
             "subject": subject,
             # Nobody (-1) reads as the last one, which is no weaker than any but the line's.
-            "proof": np.array(list(_SUBJECTS.values()))[chosen],
+            "proof": _PROOFS[chosen],
+            "rank": _RANKS[chosen],
             "line": line,
             "server": self.tokens["nas"].at(rows),
             "since": np.where(session >= 0, at - session * 1_000, UNKNOWN_TIME),
             "until": np.where((valid >= 0) & (marks != Mark.CLOSE), at + valid * 1_000, UNKNOWN_TIME),
         }
 
-    def _group(self, rows: Ints, family: pa.Array | str, sessions: KeyCache) -> TokenTable:
-        """The group of each row's session: server, the server's session and the family of the address."""
+    def _group(self, rows: Ints, sessions: KeyCache) -> TokenTable:
+        """The group of each row's session: server and the server's id of it."""
         columns = (self.columns[name].take(pa.array(rows)) for name in ("nas", "session_id"))
-        encoded = pc.binary_join_element_wise(*columns, family, "\0").dictionary_encode()
+        encoded = pc.binary_join_element_wise(*columns, _WHOLE, "\0").dictionary_encode()
         table = token_table(sessions.tokens(encoded.dictionary.to_pylist()))
         return table[numbers(encoded.indices, 0)]
 
@@ -167,12 +164,6 @@ class Assignments:
             given = [item[number] if number < len(item) else _NO_PREFIX for item in found]
             tokens, lengths = zip(_NO_PREFIX, *given, strict=True)
             yield token_table(tokens)[index], np.array(lengths, np.int64)[index]
-
-
-def _families(address: TokenColumn, rows: Ints, observed: PrefixCache) -> pa.Array:
-    """v4 or v6 for each row."""
-    long = np.array([bool(found) for found in observed.tokens(address.distinct)], np.int64)
-    return pa.array(_FAMILIES[:2]).take(pa.array(long[address.index[rows]]))
 
 
 def _of_server(columns: Mapping[str, pa.Array]) -> Flags:

@@ -9,14 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
+from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
 from streams.tagging.columns import Coordinates, TokenTable, binary_array
 from streams.tagging.decode import Flags, Ints
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that nobody said; numpy and Arrow read it as none."""
 
-_NUMBERS = {"length": np.uint8, "port_from": np.uint16, "port_to": np.uint16, "part": np.uint8}
+_NUMBERS = {
+    "length": np.uint8,
+    "port_from": np.uint16,
+    "port_to": np.uint16,
+    "part": np.uint8,
+    "rank": np.uint8,
+}
 _CODES = {"form": np.int8, "mark": np.int8, "proof": np.int8}
 _TOKENS = ("token", "subject", "group", "line", "server")
 _TIMES = ("at", "since", "until")
@@ -48,6 +54,7 @@ class Chunks:
             **dict.fromkeys(("since", "until"), UNKNOWN_TIME),
             "mark": Mark.OPEN,
             "proof": Proof.HOLDER,
+            "rank": Rank.USERNAME,
             "length": 0,
             "port_from": ALL_PORTS[0],
             "port_to": ALL_PORTS[1],

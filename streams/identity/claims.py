@@ -120,7 +120,7 @@ class ClaimMaker:
             if rule.form == ASSIGNMENT:
                 reports = assignment.Assignments(reading.columns, reading.tokens, reading.times)
                 rows = np.flatnonzero(good)
-                reports.claims(chunks, rows, self._keys["session"], self._delegated, self._observed)
+                reports.claims(chunks, rows, self._keys["session"], self._delegated)
                 continue
             for name in rule.tokens:
                 self._rule(chunks, reading, rule, name, part, good)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from schemas.entries import IdentitySource
 from sinks.ports import Form
-from streams.identity.sessions import session_links
+from streams.identity.session_links import session_links
 from streams.identity.table import (
     BEGINNING,
     FOREVER,
@@ -127,6 +127,8 @@ def _links(claims: Claims, since: Ints, until: Ints, learnt_at: Ints) -> Links:
         length=claims.length,
         proof=claims.proof,
         source=claims.source,
+        begin=since,
+        begun=since,
         end=np.where(until < FOREVER, STATED, OPEN),
         earliest=until,
         latest=until,

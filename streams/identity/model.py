@@ -37,8 +37,9 @@ class Link:
     """`token` belonged to `subject` in [since, until); None: no bound.
 
     `end`: `stated` by a report, `open` when nothing ended it, or `inferred`: then the true end lies within
-    [end_earliest, end_latest] (None: nothing bounds it). `evidence` is the newest claim the link rests on, as
-    (topic, partition, offset); `learnt_at` when the index had the whole of it.
+    [end_earliest, end_latest] (None: nothing bounds it). `begin` `inferred`: no report says it, the true one lies
+    within [begin_earliest, begin_latest]. `evidence` is the newest claim the link rests on, as (topic, partition,
+    offset); `learnt_at` when the index had the whole of it.
     """
 
     token: bytes = field(repr=False)
@@ -54,6 +55,9 @@ class Link:
     evidence: tuple[str, int, int]
     length: int = 0
     ports: tuple[int, int] = ALL_PORTS
+    begin: Literal["stated", "inferred"] = "stated"
+    begin_earliest: datetime | None = None
+    begin_latest: datetime | None = None
 
 
 @dataclass(frozen=True)

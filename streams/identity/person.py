@@ -177,6 +177,9 @@ class Identities:
             if not frontier:
                 break
             said = self._reader.claims(sorted(frontier), known_at, of="subject")
+            # What names the subject need not name the address: other reports of the session do.
+            sessions = said.filter(pc.equal(said["form"], pa.scalar(int(Form.SESSION), pa.int8())))
+            said = pa.concat_tables([said, _keyed(self._reader, sessions, "group", known_at)])
             found = set(said["token"].to_pylist()) - {NOTHING} - tokens
             tokens |= found
             frontier = found
@@ -203,16 +206,18 @@ class Identities:
 
 
 def _completed(reader: ClaimReader, tokens: Iterable[bytes], known_at: datetime | None) -> pa.Table:
-    """All claims on the tokens, and on the sessions, slots, lines and servers they name."""
+    """All claims on the tokens and of their sessions and slots, and those on the lines and servers of these."""
     said = reader.claims(sorted(tokens), known_at, of="token")
-    tables = [said]
-    sessions = said.filter(pc.not_equal(said["form"], pa.scalar(int(Form.LOGIN), pa.int8())))
-    columns: tuple[ClaimKey, ...] = ("group", "line", "server")
-    for column in columns:
-        keys = set(pc.unique(sessions[column]).to_pylist()) - {NOTHING}
-        if keys:
-            tables.append(reader.claims(sorted(keys), known_at, of=column))
-    return _distinct(tables)
+    said = _distinct([said, _keyed(reader, said, "group", known_at)])
+    # Of a line only when its sessions began is asked, of a server only when it was restarted.
+    return _distinct([said, _keyed(reader, said, "line", known_at), _keyed(reader, said, "server", known_at)])
+
+
+def _keyed(reader: ClaimReader, said: pa.Table, column: ClaimKey, known_at: datetime | None) -> pa.Table:
+    """The claims under what the claims name in that column."""
+    some = said.filter(pc.not_equal(said["form"], pa.scalar(int(Form.LOGIN), pa.int8())))
+    keys = set(pc.unique(some[column]).to_pylist()) - {NOTHING}
+    return reader.claims(sorted(keys), known_at, of=column) if keys else KNOWN_CLAIM_SCHEMA.empty_table()
 
 
 def _distinct(tables: Sequence[pa.Table]) -> pa.Table:
@@ -310,6 +315,9 @@ def _shown(
                 until=moment(int(links.until[number])),
                 proof=Proof(int(links.proof[number])),
                 source=names[int(links.source[number])],
+                begin="stated" if links.begin[number] == links.begun[number] else "inferred",
+                begin_earliest=moment(int(links.begin[number])),
+                begin_latest=moment(int(links.begun[number])),
                 end=ENDS[int(links.end[number])],
                 end_earliest=moment(int(links.earliest[number])),
                 end_latest=moment(int(links.latest[number])),

@@ -1,189 +1,198 @@
-"""Sessions: what was opened, seen and closed becomes the time in which a token was somebody's.
+"""Which reports are of one session: by server, session id and time, never by whom they name.
 
-Reports come late, twice, out of order or never (RFC 2866, RFC 5080 2.2). So nothing here depends on the order of
-arrival: reports are sorted by the time they speak of, and what is missing is inferred from the others:
+Reports come late, twice, out of order or never (RFC 2866, RFC 5080 2.2), and servers count their session ids anew after
+a restart. So nothing here depends on the order of arrival: reports are sorted by the time they speak of.
 
-- lost Start: the session began when it says it did (Acct-Session-Time), else with its first report
-- lost Stop: it ended before the next session on its address or line, before its server's restart, or after too many
-  missed reports, whichever is first; never before its own last report
-- another address in a later report: the first address was held until the last report that names it
+- a Stop is the end of the service (RFC 2866, 2): what a server dates after it opens nothing and lengthens nothing,
+  until a Start, or a report that says by its session time that it is of a session that began later
+- a Start after other reports is another session, also where the Stop between them was lost
+- a report that does not say how long its session lasts, after its server started anew, is of another session
+- User-Name may be missing in accounting (RFC 2866, 5.13): a session is whose its reports name best, and where they
+  name several equally well, each of them may be meant
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.entries import IdentitySource
 from sinks.ports import Mark
-from streams.identity.table import (
-    FOREVER,
-    INFERRED,
-    OPEN,
-    STATED,
-    Claims,
-    Flags,
-    Ints,
-    Links,
-    dense,
-    first_from,
-    no_links,
-    per_source,
-)
+from streams.identity.table import FOREVER, Claims, Flags, Ints, first_from, packed
 
 # Session times are whole seconds and rounded: a start this much later than an earlier report is the same session's.
 ROUNDING_MS = 5_000
 # At one moment: what ended makes room before what begins is opened and seen.
-_RANK = np.array([0, 1, 2, 0, 0, 0])
+_ORDER = np.array([0, 1, 2, 0, 0, 0])
+_NOBODY = np.iinfo(np.int16).max
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """Unbroken times of one session on one token: first and last report, and what ends it."""
+class Sessions:
+    """`claims` by session and time, without what is dated after the end; `number` is the session of each.
 
-    claims: Claims  # the last claim of each run
+    The others have one element for each session: `first` is the position of its first claim; it began at `start`, which
+    `known_start` says is more than the time of the first report that came; `last` report; `end`, the time of the
+    Stop, FOREVER without one; `line` and `server`, -1 unknown; `proof` of what names its subject.
+    """
+
+    claims: Claims
+    number: Ints
+    first: Ints
     start: Ints
-    known_start: Flags  # said by a report, not only the first one that came
+    known_start: Flags
     last: Ints
-    final: Flags  # the last of its session
-    follows: Ints  # when the session is first seen on another token, FOREVER for the final one
-    closed: Flags
-    silent: Ints  # when the session has missed too many reports
-    learnt_at: Ints
+    end: Ints
+    line: Ints
+    server: Ints
+    proof: Ints
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def final(self) -> Ints:
+        """The position of the last claim of each session."""
+        return np.append(self.first[1:], len(self.claims)) - 1
 
 
-def session_links(claims: Claims, sources: Sequence[IdentitySource]) -> Links:
-    """Links of the claims of form SESSION."""
-    of_server = (claims.mark == Mark.OFF) | (claims.mark == Mark.ON)
-    resets = claims.where(of_server)
-    if len(resets) == len(claims):
-        return no_links(claims.names)
-    runs = _runs(claims.where(~of_server), sources)
-    of = runs.claims
-    reuse = per_source(sources, "reuse_seconds")[of.source]
-    # What contradicts a session that nobody closed, from its own last report on.
-    asked = np.maximum(runs.last, runs.start + 1)
-    place = dense(of.token, of.port_from, of.port_to, of.length)
-    on_line = (of.line >= 0) & runs.known_start
-    rivals = [
-        first_from(place, runs.start, place, asked) - reuse,
-        np.where(of.line >= 0, first_from(of.line[on_line], runs.start[on_line], of.line, asked), FOREVER)
-        - reuse,
-        _reset(resets, of, asked, Mark.OFF),
-        _reset(resets, of, asked, Mark.ON) - reuse,
-        runs.silent,
-    ]
-    latest = np.minimum.reduce(
-        [rivals[0] + reuse, rivals[1] + reuse, rivals[2], rivals[3] + reuse, rivals[4]]
-    )
-    guessed = np.maximum(np.minimum.reduce(rivals), runs.last)
-    until = np.where(runs.final, guessed, runs.last)
-    latest = np.where(runs.final, latest, runs.follows)
-    unbounded = latest >= FOREVER
-    until = np.where(unbounded, FOREVER, until)
-    end = np.where(unbounded, OPEN, INFERRED)
-    stated = runs.final & runs.closed
-    return Links(
-        names=of.names,
-        token=of.token,
-        subject=of.subject,
-        since=runs.start,
-        until=np.where(stated, runs.last, until),
-        port_from=of.port_from,
-        port_to=of.port_to,
-        length=of.length,
-        proof=of.proof,
-        source=of.source,
-        end=np.where(stated, STATED, end),
-        earliest=runs.last,
-        latest=np.where(stated, runs.last, latest),
-        learnt_at=runs.learnt_at,
-        row=of.row,
+def sessions_of(claims: Claims, resets: Claims) -> Sessions:
+    """The sessions that the claims are of. `resets`: when servers said that all their sessions are over."""
+    moment = (claims.at - claims.at.min()) * len(_ORDER) + _ORDER[claims.mark]
+    claims = claims.where(np.lexsort((moment, claims.group)))
+    claims = claims.where(~_overtaken(claims))
+    begins = _begins(claims, resets)
+    number = np.cumsum(begins) - 1
+    closes = np.where(claims.mark == Mark.CLOSE, claims.at, FOREVER)
+    end = np.minimum.reduceat(closes, np.flatnonzero(begins))
+    within = claims.at <= end[number]
+    if not within.all():
+        claims, number = claims.where(within), number[within]
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    known = claims.has_since | (claims.mark == Mark.OPEN)
+    return Sessions(
+        claims=claims,
+        number=number,
+        first=first,
+        start=np.minimum.reduceat(claims.since, first),
+        known_start=known[first],
+        last=claims.at[np.append(first[1:], len(claims)) - 1],
+        end=end,
+        line=_last_known(claims.line, first),
+        server=_last_known(claims.server, first),
+        proof=_proof(claims, number, first),
     )
 
 
-def _reset(resets: Claims, of: Claims, asked: Ints, mark: Mark) -> Ints:
-    """When the server of each session next reported that all its sessions are over."""
-    found = (resets.mark == mark) & (resets.server >= 0)
-    servers = np.where(of.server >= 0, of.server, 0)
-    moment = first_from(resets.server[found], resets.at[found], servers, asked)
-    return np.where(of.server >= 0, moment, FOREVER)
+def subjects(sessions: Sessions) -> tuple[Ints, Ints]:
+    """(session, subject) of whom each session names best: several, if it names several equally well."""
+    claims, number = sessions.claims, sessions.number
+    named = _best(claims, number, sessions.first)
+    whom = claims.subject[named].astype(np.int64)
+    of = number[named]
+    if not len(of):
+        return of, whom
+    fresh = np.append(True, (of[1:] != of[:-1]) | (whom[1:] != whom[:-1]))
+    of, whom = of[fresh], whom[fresh]
+    if (of[1:] == of[:-1]).any():
+        of, whom = np.unique(np.stack([of, whom]), axis=1)
+    return of, whom
 
 
-def _runs(claims: Claims, sources: Sequence[IdentitySource]) -> _Runs:
-    order = np.lexsort(
-        (claims.port_from, claims.length, claims.token, _RANK[claims.mark], claims.at, claims.subject, claims.group)
-    )  # fmt: skip
-    claims = claims.where(order)
-    begins = _session_begins(claims)
-    claims = _filled(claims, begins)
-    changes = begins.copy()
-    for column in (claims.token, claims.port_from, claims.port_to, claims.length):
-        changes[1:] |= column[1:] != column[:-1]
-    first = np.flatnonzero(changes)
-    last = np.append(first[1:], len(claims)) - 1
-    session = np.cumsum(begins) - 1
-    opens = np.flatnonzero(begins)
-    start = np.minimum.reduceat(claims.since, opens)[session[first]]
-    fresh = begins[first]
-    start = np.where(fresh, start, claims.at[first])
-    final = np.append(fresh[1:], True)
-    follows = np.full(len(first), FOREVER)
-    follows[:-1] = np.where(final[:-1], FOREVER, claims.at[first[1:]])
-    closed = np.logical_or.reduceat(claims.mark == Mark.CLOSE, opens)
-    return _Runs(
-        claims=claims.where(last),
-        start=start,
-        known_start=(claims.has_since | (claims.mark == Mark.OPEN))[first],
-        last=claims.at[last],
-        final=final,
-        follows=follows,
-        closed=closed[session[first]],
-        silent=_silent(claims, opens, sources)[session[first]],
-        learnt_at=np.maximum.reduceat(claims.learnt_at, first),
-    )
+def _best(claims: Claims, number: Ints, first: Ints) -> Flags:
+    """The claims that name somebody as well as any of their session does."""
+    rank = np.where(claims.subject >= 0, claims.rank, _NOBODY)
+    best = np.minimum.reduceat(rank, first)[number]
+    named: Flags = (rank == best) & (claims.subject >= 0)
+    return named
 
 
-def _filled(claims: Claims, begins: Flags) -> Claims:
-    """A report that names no address, as a Stop may be, speaks of the one its session had last."""
-    silent = claims.token < 0
-    if not silent.any():
-        return claims
-    positions = np.arange(len(claims))
-    session = np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    named = np.maximum(np.maximum.accumulate(np.where(silent, 0, positions)), session)
-    columns = ("token", "length", "port_from", "port_to")
-    return replace(claims, **{name: getattr(claims, name)[named] for name in columns})
+def _proof(claims: Claims, number: Ints, first: Ints) -> Ints:
+    proof: Ints = np.maximum.reduceat(np.where(_best(claims, number, first), claims.proof, 0), first)
+    return proof
 
 
-def _session_begins(claims: Claims) -> Flags:
-    """Where the claims of another session begin. Servers reuse their session numbers, and blocks come back."""
-    begins = np.ones(len(claims), np.bool_)
-    if len(claims) < 2:
+def _last_known(values: Ints, first: Ints) -> Ints:
+    """The last value of each session that is known, -1 if none is."""
+    places = np.maximum.reduceat(np.where(values >= 0, np.arange(len(values)), -1), first)
+    return np.where(places >= 0, values[places], -1)
+
+
+def _overtaken(claims: Claims) -> Flags:
+    """What is dated after the Stop of its session, when the server has given its id to another one already."""
+    overtaken = np.zeros(len(claims), np.bool_)
+    closes = claims.mark == Mark.CLOSE
+    if closes[:-1][claims.group[1:] == claims.group[:-1]].any():
+        latest = _latest_begin(claims)
+        older = np.flatnonzero(claims.has_since & (claims.since < latest - ROUNDING_MS))
+        overtaken[older[_next_stop(claims, older, claims.since[older]) <= latest[older]]] = True
+    return overtaken
+
+
+def _latest_begin(claims: Claims) -> Ints:
+    """The latest beginning of a session that the reports of the group, up to each, have told of."""
+    began = np.where((claims.mark == Mark.OPEN) | _proves(claims), claims.since, claims.since.min())
+    earliest = int(began.min())
+    width = int(began.max()) - earliest + 1
+    return np.maximum.accumulate(packed(claims.group, began - earliest, width)) % width + earliest
+
+
+def _next_stop(claims: Claims, of: Ints, since: Ints) -> Ints:
+    """When the group of each of those claims next had a Stop, from that time on."""
+    closes = claims.mark == Mark.CLOSE
+    return first_from(claims.group[closes], claims.at[closes], claims.group[of], since)
+
+
+def _proves(claims: Claims) -> Flags:
+    """Whether a report tells when its session began. A time of nothing is what some servers write for unknown."""
+    proves: Flags = claims.has_since & (claims.since < claims.at)
+    return proves
+
+
+def _begins(claims: Claims, resets: Claims) -> Flags:
+    """Where the claims of another session begin. Sorted by group, time and mark."""
+    count, positions = len(claims), np.arange(len(claims))
+    of_group = np.ones(count, np.bool_)
+    of_group[1:] = claims.group[1:] != claims.group[:-1]
+    begins = of_group.copy()
+    if of_group.all():
         return begins
-    same = (claims.group[1:] == claims.group[:-1]) & (claims.subject[1:] == claims.subject[:-1])
-    before, after = claims.at[:-1], claims.at[1:]
-    opens = claims.mark[1:] == Mark.OPEN
-    closed = claims.mark[:-1] == Mark.CLOSE
-    began_later = (claims.has_since[1:] | opens) & (claims.since[1:] > before + ROUNDING_MS)
-    # A close and an open of one moment are one empty session, unless something was open before.
-    alone = np.append(True, ~same[:-1])
-    reopened = opens & closed & np.where(claims.has_since[:-1], claims.since[:-1] < before, ~alone)
-    begins[1:] = ~same | began_later | reopened | (closed & (after > before))
+    opens, closes = claims.mark == Mark.OPEN, claims.mark == Mark.CLOSE
+    before = np.where(of_group, FOREVER, np.append(0, claims.at[:-1]))
+    # 1. A later beginning than the report before.
+    proves = _proves(claims)
+    begins |= (proves | opens) & (claims.since > before + ROUNDING_MS)
+    if not (opens | closes)[:-1][~of_group[1:]].any() and not len(resets):
+        return begins
+    # What the reports of earlier moments left: the last of each kind that is of the same group, -1 for none.
+    of_moment = of_group | np.append(True, claims.at[1:] != claims.at[:-1])
+    group, moment = (np.maximum.accumulate(np.where(marks, positions, 0)) for marks in (of_group, of_moment))
+    closed, opened, seen = (_before(marked, moment, group) for marked in (closes, opens, ~closes))
+    before_it = np.append(0, _latest_begin(claims)[:-1])
+    later = np.flatnonzero(proves & ~of_group & (claims.since > before_it + ROUNDING_MS))
+    begins[later[_next_stop(claims, later, before_it[later]) <= claims.since[later]]] = True
+    opened = _before(opens | begins, moment, group)
+    ended = (closed >= 0) & (closed > opened)
+    # 2. A Start after the end. At the moment of a Stop it begins the next session, if the Stop is of one before.
+    first = opens & (_before(opens, positions, moment) < 0)
+    both = first & (_before(closes, positions, moment) >= 0)
+    if both.any():
+        nothing = closes & claims.has_since & (claims.since >= claims.at)
+        earlier = np.where(ended, begins[moment], (seen > closed) | np.isin(moment, moment[proves & closes]))
+        begins |= both & earlier & ~np.isin(moment, moment[nothing])
+    begins[moment[opens & ended]] = True
+    # 3. After the server started anew.
+    found = resets.server >= 0
+    at = np.flatnonzero(~proves & ~opens & ~ended & ~begins & (claims.server >= 0) & found.any())
+    anew = first_from(
+        resets.server[found], resets.at[found], claims.server[at], np.append(0, claims.at[:-1])[at] + 1
+    )
+    begins[at[anew < claims.at[at]]] = True
     return begins
 
 
-def _silent(claims: Claims, opens: Ints, sources: Sequence[IdentitySource]) -> Ints:
-    """For each session, when it has been silent for too long."""
-    last = np.append(opens[1:], len(claims)) - 1
-    of = claims.where(last)
-    habit = per_source(sources, "silence_seconds")[of.source]
-    missed = np.array([source.missed_reports for source in sources], np.int64)[of.source]
-    steps = np.diff(claims.at, prepend=claims.at[:1])
-    steps[opens] = 0
-    own = np.maximum.reduceat(steps, opens)
-    term = np.where(of.until < FOREVER, of.until - of.at, own)
-    allowed = np.where(term > 0, missed * term, habit)
-    return np.where(habit >= FOREVER, FOREVER, of.at + allowed)
+def _before(marked: Flags, until: Ints, since: Ints) -> Ints:
+    """For each position the last marked one in [since, until), -1 for none."""
+    last = np.maximum.accumulate(np.where(marked, np.arange(len(marked)), -1))
+    found = np.where(until > 0, last[np.maximum(until, 1) - 1], -1)
+    return np.where(found >= since, found, -1)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from schemas.entries import IdentitySource
 from schemas.errors import InputError
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import NOTHING
+from sinks.ports import NOTHING, Proof, Rank
 
 # Of the width they were read in: times are 64 bits, marks and lengths 8.
 Ints = npt.NDArray[np.integer[Any]]
@@ -50,7 +50,8 @@ class Claims(_Columns):
     """Claims, one array element each. `token`, `subject`: numbers into `names`; -1 for none.
 
     `group`, `line`, `server`: numbers of their own, -1 for none. `since`: the event's own time where unknown;
-    `has_since` tells. `until`: FOREVER where nothing is said. Times in milliseconds.
+    `has_since` tells. `until`: FOREVER where nothing is said. `rank`: how well the subject is named, least is best.
+    Times in milliseconds.
     """
 
     form: Ints
@@ -68,6 +69,7 @@ class Claims(_Columns):
     has_since: Flags
     until: Ints
     proof: Ints
+    rank: Ints
     source: Ints
     row: Ints
     learnt_at: Ints
@@ -80,7 +82,8 @@ class Claims(_Columns):
 class Links(_Columns):
     """Links, one array element each: `token` (behind a port of the range) was `subject`'s in [since, until).
 
-    `row` is the claim (its position in the table read) that the link rests on last. The rest: `model.Link`.
+    `row` is the claim (its position in the table read) that the link rests on last. The true begin lies between
+    `begin` and `begun`, the end between `earliest` and `latest`. The rest: `model.Link`.
     """
 
     token: Ints
@@ -92,6 +95,8 @@ class Links(_Columns):
     length: Ints
     proof: Ints
     source: Ints
+    begin: Ints
+    begun: Ints
     end: Ints
     earliest: Ints
     latest: Ints
@@ -141,8 +146,11 @@ def read_claims(table: pa.Table, sources: Sequence[str]) -> Claims:
     numbers = np.array([order[name] for name in said] or [0], np.int64)
     plain = {
         name: np.asarray(_whole(table[name]))
-        for name in ("form", "mark", "length", "port_from", "port_to", "proof")
+        for name in ("form", "mark", "length", "port_from", "port_to", "proof", "rank")
     }
+    # Rows from before the rank was kept: of the lines alone it is known.
+    unranked = np.where(plain["proof"] == Proof.LINE_OWNER, Rank.LINE, Rank.USERNAME)
+    plain["rank"] = np.where(plain["rank"] == 0, unranked, plain["rank"])
     return Claims(
         names=names,
         token=people[0],

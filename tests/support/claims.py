@@ -144,23 +144,19 @@ class Oracle:
             yield said
             return
         said |= self._holder(event) | self._times(event, mark)
+        said["group"] = self._tokenizer.key("session", f"{event['nas']}\0{event['session_id']}\0v4")
         if event["source"] == "radius" and event["line_id"] is not None:
             said["line"] = self._tokenizer.key("line", event["line_id"])
         address, prefix = event["address"], event["delegated_prefix"]
         if address is not None:
             token = self._tokenizer.token(IdentifierKind.IP, address)
-            parsed = ipaddress.ip_address(address)
-            old = parsed.version == 4 or parsed.ipv4_mapped is not None
             ports = ALL_PORTS if event["port_from"] is None else (event["port_from"], event["port_to"])
-            group = self._group(event, "v4" if old else "v6")
-            yield said | {"token": token, "port_from": ports[0], "port_to": ports[1], "group": group}
+            yield said | {"token": token, "port_from": ports[0], "port_to": ports[1]}
         if prefix is not None:
             for number, (token, length) in enumerate(self._prefixes(prefix)):
-                group = self._group(event, f"prefix{number or ''}")
-                yield said | {"token": token, "length": length, "group": group, "part": 1 + number}
-        if address is None and prefix is None and mark == Mark.CLOSE:
-            for number, family in enumerate(("v4", "v6", "prefix")):
-                yield said | {"group": self._group(event, family), "part": number}
+                yield said | {"token": token, "length": length, "part": 1 + number}
+        if address is None and prefix is None:
+            yield said
 
     def _holder(self, event: Event) -> Claim:
         for name in _NAMES:
@@ -170,8 +166,9 @@ class Oracle:
                 subject = self._tokenizer.key(_DOMAINS[name], event[name])
             else:
                 subject = self._tokenizer.token(IdentifierKind(_KINDS.get(name, name)), event[name])
-            return {"subject": subject, "proof": Proof.LINE_OWNER if name == "line_id" else Proof.SUBSCRIBER}
-        return {"subject": NOTHING, "proof": Proof.SUBSCRIBER}
+            proof = Proof.LINE_OWNER if name == "line_id" else Proof.SUBSCRIBER
+            return {"subject": subject, "proof": proof, "rank": 1 + _NAMES.index(name)}
+        return {"subject": NOTHING, "proof": Proof.SUBSCRIBER, "rank": len(_NAMES)}
 
     def _times(self, event: Event, mark: int) -> Claim:
         at, times = event["occurred_at"], Claim()
@@ -186,9 +183,6 @@ class Oracle:
             if valid is not None:
                 times["until"] = at + min(valid, (LATEST - at) // 1000) * 1000
         return times
-
-    def _group(self, event: Event, family: str) -> bytes:
-        return self._tokenizer.key("session", f"{event['nas']}\0{event['session_id']}\0{family}")
 
     def _prefixes(self, text: str) -> Iterator[tuple[bytes, int]]:
         network = ipaddress.IPv6Network(text, strict=False)
@@ -213,6 +207,7 @@ def _claim(at: int, source: str, part: int) -> Claim:
         "since": None,
         "until": None,
         "proof": Proof.HOLDER,
+        "rank": 2,
         "source": source,
         "part": part,
         "retained": False,

@@ -35,6 +35,7 @@ from sinks.ports import (
     Mark,
     OffsetRange,
     Proof,
+    Rank,
 )
 from tests.support.clickhouse_http import ClickHouseHttpServer
 
@@ -239,6 +240,7 @@ def claim_table(claims: Sequence[Claim]) -> pa.Table:
             "since": when(item.since),
             "until": when(item.until),
             "proof": Proof.SUBSCRIBER,
+            "rank": Rank.USERNAME,
             "source": "radius",
             "topic": item.topic,
             "partition": item.partition,

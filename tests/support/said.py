@@ -19,6 +19,7 @@ from sinks.ports import (
     Form,
     Mark,
     Proof,
+    Rank,
 )
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -51,6 +52,7 @@ class Claim:
     ports: tuple[int, int] = ALL_PORTS
     length: int = 0
     proof: Proof = Proof.SUBSCRIBER
+    rank: int = Rank.USERNAME
     source: str = "radius"
     learnt_at: float = 0
     offset: int = -1
@@ -88,6 +90,7 @@ def _row(number: int, claim: Claim) -> dict[str, object]:
         "since": moment(claim.since),
         "until": moment(claim.until),
         "proof": claim.proof,
+        "rank": claim.rank,
         "source": claim.source,
         "topic": "network.assignments",
         "partition": 0,

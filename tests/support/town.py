@@ -25,6 +25,7 @@ from sinks.ports import (
     Mark,
     OffsetRange,
     Proof,
+    Rank,
 )
 from streams.identity.person import Identities
 from tests.support.api import rights, services
@@ -151,6 +152,7 @@ class Town:
             "since": None,
             "until": None,
             "proof": Proof.SUBSCRIBER,
+            "rank": Rank.CUSTOMER_NUMBER,
             "source": "nat_map",
             "topic": "network.assignments",
             "partition": 0,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.tokens import delegated_tokens, prefix_tokens
-from sinks.ports import NOTHING, Form, Mark, Proof
+from sinks.ports import NOTHING, Form, Mark, Proof, Rank
 from streams.tagging.columns import EARLIEST, LATEST
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, RECORDS, TOKENIZER, plain, tagged, token
@@ -54,7 +54,7 @@ def test_a_line_is_the_same_for_the_network_and_the_register() -> None:
 
 
 def test_a_household_has_its_prefix_beside_its_address() -> None:
-    """Address and delegated prefix are claims of their own, in sessions of their own."""
+    """Address and delegated prefix are claims of their own, of one session."""
     address, prefix = assigned(
         address="203.0.113.24", delegated_prefix="2001:db8:42::/56", username="karinord"
     )
@@ -62,28 +62,43 @@ def test_a_household_has_its_prefix_beside_its_address() -> None:
         *prefix_tokens(TOKENIZER, "2001:db8:42::1")[3],
         1,
     )
-    assert address["group"] != prefix["group"]
+    assert address["group"] == prefix["group"]
     assert address["subject"] == prefix["subject"]
 
 
 def test_a_prefix_of_unusual_length_is_written_as_those_it_holds() -> None:
-    """A /58 is four /60: an address below it finds one of them, and each is a session that ends by itself."""
+    """A /58 is four /60: an address below it finds one of them."""
     claims = assigned(delegated_prefix="2001:db8:42::/58")
     assert {(claim["token"], claim["length"]) for claim in claims} == set(
         delegated_tokens(TOKENIZER, "2001:db8:42::/58")
     )
     assert [claim["part"] for claim in claims] == [1, 2, 3, 4]
-    assert len({claim["group"] for claim in claims}) == 4
+    assert len({claim["group"] for claim in claims}) == 1
 
 
-def test_an_end_that_names_no_address_ends_all_families() -> None:
-    """A Stop without an address closes what the session had, whatever that was; a Start without one says nothing."""
-    claims = assigned(kind="stop", username="karinord")
-    assert {claim["token"] for claim in claims} == {NOTHING}
-    assert [claim["group"] for claim in claims] == [
-        TOKENIZER.key("session", f"bras1.bgo\x000A00004F-17\x00{family}") for family in ("v4", "v6", "prefix")
-    ]
-    assert assigned(kind="start", username="karinord") == []
+@pytest.mark.parametrize(
+    ("kind", "mark"), [("start", Mark.OPEN), ("interim", Mark.SEEN), ("stop", Mark.CLOSE)]
+)
+def test_a_report_that_names_no_address_is_one_of_its_session(kind: str, mark: Mark) -> None:
+    """It may say whose the session is, and that it is over."""
+    (claim,) = assigned(kind=kind, username="karinord")
+    (other,) = assigned(kind="start", username="karinord", address="203.0.113.24")
+    assert (claim["token"], claim["mark"], claim["group"]) == (NOTHING, mark, other["group"])
+    assert claim["subject"] == token("username", "karinord")
+
+
+@pytest.mark.parametrize(
+    ("named", "rank"),
+    [
+        ({"mac": "02:00:5e:10:00:01", "username": "karinord"}, Rank.USERNAME),
+        ({"mac": "02:00:5e:10:00:01", "line_id": "olt3-1/2/17"}, Rank.LINE),
+        ({"mac": "02:00:5e:10:00:01"}, Rank.HARDWARE),
+    ],
+)
+def test_a_claim_says_how_well_it_names_whose_the_session_is(named: dict[str, str], rank: Rank) -> None:
+    """Other reports of the session may name the same person better."""
+    (claim,) = assigned(address="203.0.113.24", **named)
+    assert claim["rank"] == rank
 
 
 @pytest.mark.parametrize(("kind", "mark"), [("on", Mark.ON), ("off", Mark.OFF)])
