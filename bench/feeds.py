@@ -49,6 +49,8 @@ _OF_IDENTITY = {
 _OF_EVENTS = {"zeek-dns.log.gz": "zeek-dns", "zeek-ssl.log.gz": "zeek-ssl", "web-access.log.gz": "combined"}
 # What truth-counts.csv calls a feed is a system of the answer.
 SYSTEMS = {"web": "web", "flow_collector": "traffic"}
+REALMS = ("isp.example",)
+"""Of the user names in the feeds."""
 _BATCH = 20_000
 
 
@@ -97,7 +99,7 @@ def read_feeds(folder: Path) -> Fed:
     """All feeds of the folder, record by record. Raises FeedError."""
     fed = Fed()
     for name, format_name in (_OF_IDENTITY | _OF_EVENTS).items():
-        feed = find_feed(format_name)
+        feed = find_feed(format_name, realms=REALMS)
         events = fed.events[name] = []
         refused = fed.refused[name] = Counter()
         reader = feed.reader()

@@ -72,7 +72,7 @@ def tagger(
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
     records, catalogue = load_records(), load_catalogue()
-    keyring = Keyring(settings.keys_folder)
+    keyring = Keyring(settings.keys_folder, realms=settings.own_realms)
     registry = None
     if settings.registry_url:
         password = settings.registry_password.get_secret_value() if settings.registry_password else ""
@@ -110,7 +110,7 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         ClickHouseReader(index),
         ClickHouseEraser(index),
         identities(index, catalogue),
-        Keyring(settings.keys_folder),
+        Keyring(settings.keys_folder, realms=settings.own_realms),
         catalogue,
         send,
         now,

@@ -80,7 +80,7 @@ def embedded_folder(settings: Settings) -> Path | None:
 
 def reading(index: ClickHouse, settings: Settings) -> Reading:
     """What answers questions on an index that is open already. Raises KeyUnavailable: a key made now finds nothing."""
-    tokenizer = Keyring(settings.keys_folder, create=False).tokenizer()
+    tokenizer = Keyring(settings.keys_folder, create=False, realms=settings.own_realms).tokenizer()
     catalogue = load_catalogue()
     return Reading(index, ClickHouseReader(index), identities(index, catalogue), tokenizer, catalogue)
 

@@ -144,12 +144,16 @@ class System(Entry):
 
 
 class IdentitySource(Entry):
-    """A source of identity links: its clock, and what a missing report of it means. Seconds; see sources.yaml."""
+    """A source of identity links: its clock, and what its reports and a missing one mean. Seconds; see sources.yaml."""
 
     skew_seconds: Annotated[StrictInt, Field(ge=0)]
     reuse_seconds: Annotated[StrictInt, Field(ge=0)]
     missed_reports: Annotated[StrictInt, Field(ge=1)]
     silence_seconds: Annotated[StrictInt, Field(ge=1)] | None
+    clock_ahead_seconds: Annotated[StrictInt, Field(ge=0)] | None = None
+    clock_behind_seconds: Annotated[StrictInt, Field(ge=0)] | None = None
+    network_lines: tuple[Text, ...] = ()
+    placeholder_names: tuple[Text, ...] = ()
 
 
 class RetentionRule(Entry):

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,14 +26,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}")
 
 
 class Keyring:
-    """Keys of one installation. Keys are made on first use when `create` is set, else a missing one is an error."""
+    """Keys of one installation. Keys are made on first use when `create` is set, else a missing one is an error.
+
+    `realms`: the operator's own, for the tokens of user names.
+    """
 
     def __init__(
-        self, folder: Path, *, create: bool = True, random: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        folder: Path,
+        *,
+        create: bool = True,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        realms: Collection[str] = (),
     ) -> None:
         self._folder = folder
         self._create = create
         self._random = random
+        self._realms = realms
 
     def __repr__(self) -> str:
         return f"Keyring({str(self._folder)!r})"
@@ -52,7 +61,7 @@ class Keyring:
             )
         try:
             stored = json.loads(path.read_bytes())
-            return Tokenizer(bytes.fromhex(stored["key"]), str(stored["id"]))
+            return Tokenizer(bytes.fromhex(stored["key"]), str(stored["id"]), self._realms)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise KeyUnavailable(
                 f"{path} is not a readable token key; restore it from your key backup"

@@ -9,17 +9,27 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from schemas.errors import SettingsError
+from schemas.user_names import own_realms
+
+
+def _listed(value: object) -> object:
+    """Values with commas between them; a TOML file may have a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Realms = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -81,11 +91,12 @@ class Settings(BaseSettings):
         30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."
     )
 
-    realm: str | None = Field(
-        None,
-        min_length=1,
-        description="Realm of our user names in RADIUS and NAT logs, such as isp.example; unset: any is taken off.",
+    realms: Realms = Field(
+        (),
+        description="Our own realms, such as isp.example, with commas between them: taken off user names wherever "
+        "they are read or asked about. Any other realm stays part of the name (RFC 7542).",
     )
+    realm: Realms = Field((), description="The same; what is set in both counts.")
 
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of /metrics of `innsyn tag`; 0: none.")
 
@@ -98,6 +109,11 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         None, description="Bearer token; unset: made at start, kept in <home>/token."
     )
+
+    @property
+    def own_realms(self) -> frozenset[str]:
+        """The realms that are no part of a user name."""
+        return own_realms((*self.realms, *self.realm))
 
     @property
     def keys_folder(self) -> Path:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar, cast
@@ -29,6 +29,7 @@ from schemas.identifiers import (
     renamed,
 )
 from schemas.unicode import folded
+from schemas.user_names import without_realm
 
 __all__ = [
     "FORMER_KINDS",
@@ -78,12 +79,16 @@ _KEY_FORMS: dict[str, Callable[[str], str]] = {
 
 
 class Tokenizer:
-    """Tokens under one key. `key_id` names the key in what is stored; the key itself never leaves this object."""
+    """Tokens under one key. `key_id` names the key in what is stored; the key itself never leaves this object.
 
-    def __init__(self, key: bytes, key_id: str) -> None:
+    `realms`: the operator's own, taken off user names (`schemas.user_names`).
+    """
+
+    def __init__(self, key: bytes, key_id: str, realms: Collection[str] = ()) -> None:
         if len(key) < 32:
             raise InvalidIdentifier("a token key has at least 32 bytes")
         self._key = key
+        self._realms = realms
         self.key_id = key_id
 
     def __repr__(self) -> str:
@@ -96,11 +101,17 @@ class Tokenizer:
     def tokens_of(self, kind: IdentifierKind, form: str | None = None) -> Callable[[str], bytes]:
         """The function from a value to its token, for those who have many values. See `token`."""
         read, key, domain = canonical_in(kind, form), self._key, kind.encode() + b"\0"
+        if kind is IdentifierKind.USERNAME and (realms := self._realms):
+            return lambda value: self._hash(kind, read(without_realm(value, realms)))
         return lambda value: hmac.digest(key, domain + read(value).encode(), "sha256")[:TOKEN_BYTES]
 
     def former(self, kind: IdentifierKind, value: str) -> tuple[bytes, ...]:
         """Other tokens under which the identifier may be stored. Raises InvalidIdentifier."""
-        return tuple(self._hash(kind, text) for text in former(kind, value))
+        texts = dict.fromkeys(former(kind, value))
+        if kind is IdentifierKind.USERNAME and without_realm(value, self._realms) != value:
+            # Before the realm was declared to be our own, it was part of the name.
+            texts[canonical(kind, value)] = None
+        return tuple(self._hash(kind, text) for text in texts)
 
     def key(self, domain: str, value: str) -> bytes:
         """16 bytes for a key of the network. Domains: line, server and client, in any spelling; session, slot and

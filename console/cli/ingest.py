@@ -97,7 +97,7 @@ def ingest(
     feed = find_feed(
         format_name,
         record,
-        realm=settings.realm,
+        realms=settings.own_realms,
         server=server,
         pattern=pattern,
         zone=zone,

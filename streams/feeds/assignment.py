@@ -79,20 +79,21 @@ def hardware_address(text: str) -> str | None:
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
-@lru_cache(maxsize=100_000)
-def username(text: str, realm: str | None) -> str | None:
-    """The name before the realm (RFC 7542), None if there is none. `realm`: the one that is ours, None: any.
+def server_line(server: str, port: str) -> str:
+    """The line behind a port, whose name means something on its server alone (RFC 2865, 5.5; RFC 2869, 5.17)."""
+    return f"{server}|{port}"
 
-    Raises DecodeError foreign_realm.
-    """
-    name, _, given = text.partition("@")
-    if realm is not None and given and given.casefold() != realm.casefold():
-        raise DecodeError("foreign_realm")
+
+def line_id(text: str) -> str:
+    """A line as a register writes it: a name of the whole network, or `server|port`."""
+    server, found, port = text.strip().partition("|")
+    if not found:
+        return server
     try:
-        canonical(IdentifierKind.USERNAME, name)
+        server = canonical(IdentifierKind.IP, server)
     except InvalidIdentifier:
-        return None
-    return name.strip()
+        server = server.strip()
+    return server_line(server, port.strip())
 
 
 def seconds(text: str) -> int:

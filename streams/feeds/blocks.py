@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds.assignment import Kind, assignment, username
+from streams.feeds.assignment import Kind, assignment
 from streams.feeds.fields import address, port
 from streams.feeds.holders import FOREVER, Holders
+from streams.feeds.names import Names
 from streams.feeds.reader import Event, Read
-from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
+from streams.feeds.reasons import END_BEFORE_START, PLACEHOLDER_ADDRESS, TWO_HOLDERS
 
 # 64,512 ports in blocks of 64.
 _BLOCKS = 1_024
@@ -27,19 +29,22 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """The blocks one log has shown. `realm`: ours, None: any."""
+    """The blocks one log has shown."""
 
-    def __init__(self, realm: str | None) -> None:
-        self._realm = realm
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._holders = Holders(kept=_BLOCKS, gapless=True)
 
     def event(self, block: Block, nas: str, at: int, allocated: int | None = None) -> Read:
         """One event at `at` milliseconds of the translator `nas`. `allocated`: when the block was given, as a later
         line tells; its age is then the session's, as a RADIUS report gives it (RFC 2866, 5.7).
 
-        Raises DecodeError: bad_address, bad_number, end_before_start, foreign_realm.
+        Raises DecodeError: bad_address, bad_number, end_before_start.
         """
         inside, public = address(block.inside), address(block.public)
+        if is_placeholder(inside) or is_placeholder(public):
+            return Read(counted=[PLACEHOLDER_ADDRESS])
+        name, said = self._names.read(block.subscriber)
         ports = port(block.first_port), port(block.last_port)
         if ports[1] < ports[0]:
             raise DecodeError(END_BEFORE_START)
@@ -54,10 +59,12 @@ class Blocks:
             port_from=ports[0],
             port_to=ports[1],
             inside_address=inside,
-            username=username(block.subscriber, self._realm),
+            username=name,
             session_seconds=age if age is not None and age >= 0 else None,
         )
-        return Read((event,), TWO_HOLDERS if self._conflict(event, ports) else None)
+        return Read(
+            (event,), TWO_HOLDERS if self._conflict(event, ports) else None, counted=[said] if said else []
+        )
 
     def _conflict(self, event: Event, ports: tuple[int, int]) -> bool:
         public, session, at = event["address"], event["session_id"], event["occurred_at"]

@@ -25,6 +25,7 @@ from schemas.errors import DecodeError
 from streams.feeds import times
 from streams.feeds.assignment import Kind
 from streams.feeds.blocks import Block, Blocks
+from streams.feeds.names import Names
 from streams.feeds.nat_vendors import vendor
 from streams.feeds.reader import BLANK, OTHER, Read, RememberingReader
 from streams.feeds.reasons import ZONE_ASSUMED
@@ -62,17 +63,17 @@ class _Said(NamedTuple):
 
 
 class CgnatReader(RememberingReader):
-    """Reads the lines of one log. `realm`: ours, None: any. `zone` of times that name none; None: as far from UTC as
+    """Reads the lines of one log. `zone` of times that name none; None: as far from UTC as
     the stamps show, else UTC."""
 
-    def __init__(self, realm: str | None, zone: tzinfo | None = None) -> None:
+    def __init__(self, names: Names, zone: tzinfo | None = None) -> None:
         self._zone = zone
         self._ahead_ms = 0
-        self._blocks = Blocks(realm)
+        self._blocks = Blocks(names)
 
     def read(self, record: Record) -> Read:
         """Raises DecodeError: not_syslog, not_a_port_block, other_vendor, no_year, clock_change, bad_time,
-        unknown_zone, bad_address, bad_number, end_before_start, foreign_realm."""
+        unknown_zone, bad_address, bad_number, end_before_start."""
         line = record.text
         if not line or line.isspace():
             return BLANK

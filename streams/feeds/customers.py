@@ -3,6 +3,7 @@
     customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end
 
 and optionally gender, birth_date, line_id, merged_into, updated_at. The details hold from the start of the contract.
+A line_id is a name of the whole network, or `server|port` as the server's reports name both.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 from schemas.errors import DecodeError, InvalidIdentifier
 from schemas.tokens import IdentifierKind, canonical
 from streams.feeds import times
+from streams.feeds.assignment import line_id
 from streams.feeds.holders import FOREVER
+from streams.feeds.names import Names
 from streams.feeds.reader import Read, RememberingReader, no_event
 from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
 from streams.feeds.record import Record
@@ -33,7 +36,8 @@ _Period = tuple[str, int, int]
 class CustomersReader(RememberingReader):
     """Reads the rows of one list."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._table = Table(_COLUMNS, quoted)
         self._customers: dict[str, list[_Period]] = {}
         self._users: dict[str, list[_Period]] = {}
@@ -45,8 +49,10 @@ class CustomersReader(RememberingReader):
         if found is None:
             return no_event(record)
         row = {name: value.strip() for name, value in found.items()}
-        event = _details(row)
-        return Read((event,), TWO_HOLDERS if self._second_holder(event, row["contract_end"]) else None)
+        name, said = self._names.read(row["username"])
+        event = _details(row) | {"username": name}
+        second = self._second_holder(event, row["contract_end"])
+        return Read((event,), TWO_HOLDERS if second else None, counted=[said] if said else [])
 
     def _second_holder(self, event: Mapping[str, Any], contract_end: str) -> bool:
         """One user name of two customers, or one customer with two user names, at the same time."""
@@ -89,9 +95,8 @@ def _details(row: Mapping[str, str]) -> dict[str, Any]:
         "gender": row.get("gender") or None,
         "email": row["email"] or None,
         "phone": _identifier(IdentifierKind.PHONE, row["phone"]),
-        "username": row["username"] or None,
         "address": row["address"] or None,
-        "line_id": row.get("line_id") or None,
+        "line_id": line_id(row.get("line_id") or "") or None,
         "merged_into": row.get("merged_into") or None,
         "valid_from": start,
         "updated_at": updated,

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from schemas.annotations import RecordSchema
+from schemas.catalogue import load_catalogue
 from schemas.errors import FeedError
 from schemas.records import load_records
 from schemas.topics import Topic, load_topics
+from schemas.user_names import own_realms
 from streams.feeds import ndjson, radius, zeek
 from streams.feeds.cgnat import CgnatReader
+from streams.feeds.clock import Clock, ClockedReader, wall_clock
 from streams.feeds.combined import CombinedReader
 from streams.feeds.customers import CustomersReader
 from streams.feeds.kea_csv import KeaCsvReader
 from streams.feeds.kea_forensic import KeaForensicReader
+from streams.feeds.names import Names
 from streams.feeds.nat_map import NatMapReader
 from streams.feeds.nat_pattern import NatPatternReader, load_pattern, zone
 from streams.feeds.radius import RadiusReader
@@ -91,15 +95,16 @@ class Feed:
 
 @dataclass(frozen=True)
 class Options:
-    """How one format is to be read. `realm`: the one of our user names, None: any. `server`: name of the server in a
-    log that does not say it. `pattern`: file that describes the lines. `zone` of times that name none.
-    `client_column` of a web server's log with two that may be the client."""
+    """How one format is to be read. `realms`: our own (`schemas.user_names`). `server`: name of the server in a log
+    that does not say it. `pattern`: file that describes the lines. `zone` of times that name none. `client_column` of a
+    web server's log with two that may be the client. `now`: milliseconds since 1970."""
 
-    realm: str | None = None
+    realms: Collection[str] = ()
     server: str | None = None
     pattern: str | None = None
     zone: str | None = None
     client_column: int | None = None
+    now: Callable[[], int] = wall_clock
 
 
 def find_feed(format_name: str, record_name: str | None = None, **options: Any) -> Feed:
@@ -165,8 +170,15 @@ def _reader(
     chosen: Format, record: RecordSchema, given: Options
 ) -> tuple[Callable[[], Reader], Sequence[str]]:
     """And what of the options makes another feed of the same content."""
-    realm, server = given.realm, given.server
+    server = given.server
     named = [f"server={server}"] if server else []
+    sources = load_catalogue().identity_sources
+    names = {
+        name: Names(own_realms(given.realms), own_realms(sources[name].placeholder_names))
+        for name in ("radius", "cgnat", "register")
+    }
+    clocks = {name: Clock.of(sources[name], given.now) for name in ("radius", "dhcp", "cgnat")}
+    dhcp, cgnat = clocks["dhcp"], clocks["cgnat"]
     match chosen:
         case Format.COMBINED:
             column = given.client_column
@@ -176,22 +188,28 @@ def _reader(
         case Format.ZEEK_SSL:
             return lambda: zeek.ZeekReader(zeek.read_ssl, "ssl"), []
         case Format.RADIUS_DETAIL:
-            return lambda: RadiusReader(realm), []
+            timed, lines = clocks["radius"], sources["radius"].network_lines
+            return lambda: ClockedReader(RadiusReader(names["radius"], timed, lines), timed), []
         case Format.KEA_CSV:
-            return lambda: KeaCsvReader(server), named
+            return lambda: ClockedReader(KeaCsvReader(server), dhcp), named
         case Format.KEA_FORENSIC:
-            return lambda: KeaForensicReader(server), named
+            lines = sources["dhcp"].network_lines
+            return lambda: ClockedReader(KeaForensicReader(server, lines), dhcp), named
         case Format.CGNAT_SYSLOG:
             if given.pattern:
                 pattern, data = load_pattern(given.pattern)
                 digest = hashlib.sha256(data).hexdigest()[:16]
-                return lambda: NatPatternReader(pattern, realm), [f"pattern={digest}"]
+                return lambda: ClockedReader(NatPatternReader(pattern, names["cgnat"]), cgnat), [
+                    f"pattern={digest}"
+                ]
             clock = zone(given.zone) if given.zone else None
-            return lambda: CgnatReader(realm, clock), [f"zone={given.zone}"] if clock else []
+            return lambda: ClockedReader(CgnatReader(names["cgnat"], clock), cgnat), [
+                f"zone={given.zone}"
+            ] if clock else []
         case Format.NAT_MAP:
             return lambda: NatMapReader(server), named
         case Format.CUSTOMERS_CSV:
-            return CustomersReader, []
+            return lambda: CustomersReader(names["register"]), []
         case Format.NDJSON:
             read = ndjson.reader(record)
             return lambda: LineReader(read), []

@@ -339,6 +339,8 @@ class _Run:
                 self._send(record.first, part, message)
             parts = part
         self.run.more += parts
+        for reason in read.counted:
+            count(self.run.noticed, reason, record.first)
         if read.notice is not None:
             count(self.run.noticed, read.notice, record.first)
             self.refusals.add(record, read.notice)

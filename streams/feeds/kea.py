@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
 from streams.feeds.assignment import Kind, assignment, hardware_address, prefix
 from streams.feeds.fields import address
 from streams.feeds.holders import FOREVER, Holders
 from streams.feeds.reader import NO_DATA, Read
-from streams.feeds.reasons import TWO_HOLDERS
+from streams.feeds.reasons import PLACEHOLDER_ADDRESS, TWO_HOLDERS
 
 SERVER = "dhcp"
 INFINITE = 0xFFFFFFFF
@@ -81,12 +82,14 @@ class Leases:
     """The leases one log has shown, and the events they make. `server` names the DHCP server."""
 
     def __init__(self, server: str | None) -> None:
-        self._server = server or SERVER
+        self.server = server or SERVER
         self._last: dict[str, tuple[Lease, Client, int]] = {}
         self._holders = Holders(kept=8, gapless=False)
 
     def held(self, kind: Kind, what: Lease, who: Client, at: int, lease_seconds: int | None) -> Read:
         """Given or renewed; `lease_seconds` None: nothing is said of its end."""
+        if is_placeholder(what.name):
+            return Read(counted=[PLACEHOLDER_ADDRESS])
         if lease_seconds == INFINITE:
             lease_seconds = None
         self._last[what.address] = (what, who, at)
@@ -96,6 +99,8 @@ class Leases:
         return Read((event,), TWO_HOLDERS if second else None)
 
     def over(self, what: Lease, who: Client, at: int) -> Read:
+        if is_placeholder(what.name):
+            return Read(counted=[PLACEHOLDER_ADDRESS])
         self._holders.ended(what.name, who.key, at)
         return Read((self._event("stop", what, who, at),))
 
@@ -131,7 +136,7 @@ class Leases:
         return assignment(
             kind,
             "dhcp",
-            nas=self._server,
+            nas=self.server,
             session_id=f"{what.name}/{who.key}",
             occurred_at=at,
             address=None if what.is_prefix else what.name,

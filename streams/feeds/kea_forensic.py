@@ -11,11 +11,13 @@ searched: the bytes before it say what it is and how long, and it is stepped ove
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
+from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds import times
-from streams.feeds.assignment import Kind
+from streams.feeds import fields, times
+from streams.feeds.assignment import Kind, server_line
 from streams.feeds.kea import INFINITE, Client, Leases, client4, client6, lease
 from streams.feeds.reader import BLANK, Read, RememberingReader
 from streams.feeds.record import Record
@@ -46,7 +48,8 @@ _DUID = re.compile(rf"DUID: ({_HEX})", re.ASCII)
 _CLIENT_ID = re.compile(rf", client-id: ({_HEX})", re.ASCII)
 _FOR = re.compile(rf" for ({_TERM})", re.ASCII)
 _RELAY = re.compile(
-    r" connected via relay at address: [0-9A-Fa-f:.]+(?: for client on link address: [0-9A-Fa-f:.]+, hop count: \d+)?",
+    r" connected via relay at address: ([0-9A-Fa-f:.]+)"
+    r"(?: for client on link address: ([0-9A-Fa-f:.]+), hop count: \d+)?",
     re.ASCII,
 )
 _LINE = re.compile(
@@ -91,10 +94,11 @@ class _Cursor:
 
 
 class KeaForensicReader(RememberingReader):
-    """Reads the lines of one log, or of several joined in order."""
+    """Reads the lines of one log, or of several joined in order. `network_lines`: see sources.yaml."""
 
-    def __init__(self, server: str | None) -> None:
+    def __init__(self, server: str | None, network_lines: Collection[str]) -> None:
         self._leases = Leases(server)
+        self._network_lines = network_lines
 
     def read(self, record: Record) -> Read:
         """Raises DecodeError: not_forensic, bad_time, bad_address, bad_prefix, bad_number, unknown_lease."""
@@ -131,18 +135,29 @@ class KeaForensicReader(RememberingReader):
         who = _client(rest)
         if found := rest.take(_FOR):
             term = found[1]
-        rest.take(_RELAY)
+        relay = rest.take(_RELAY)
         lines = {}
         while found := rest.take_bytes(_LINE):
             lines[found[1]] = _readable(found[2])
         if who is None or not rest.done:
             raise DecodeError("not_forensic")
-        line = next((lines[name] for name in _BEST_FIRST if name in lines), None)
-        who = replace(who, line_id=line)
+        name = next((name for name in _BEST_FIRST if name in lines), None)
+        if name is not None:
+            # A circuit-id names a port of the relay that adds it (RFC 3046, 3.1).
+            agent = _agent(relay) if relay else self._leases.server
+            alone = name in self._network_lines
+            who = replace(who, line_id=lines[name] if alone else server_line(agent, lines[name]))
         kind = _VERBS.get(verb)
         if kind is None:
             return self._leases.over(what, who, at)
         return self._leases.held(kind, what, who, at, None if term is None else _seconds(term))
+
+
+def _agent(relay: re.Match[str]) -> str:
+    """The relay by its address on the client's link if that is told: its own may be link-local."""
+    own, on_link = relay.groups()
+    told = [fields.address(text) for text in (on_link, own) if text]
+    return next((address for address in told if not is_placeholder(address)), told[-1])
 
 
 def _client(rest: _Cursor) -> Client | None:

@@ -32,6 +32,7 @@ from schemas.errors import DecodeError, FeedError
 from streams.feeds import times
 from streams.feeds.assignment import Kind
 from streams.feeds.blocks import Block, Blocks
+from streams.feeds.names import Names
 from streams.feeds.reader import BLANK, NO_DATA, OTHER, Event, Read, RememberingReader
 from streams.feeds.record import Record
 from streams.feeds.regex import nested
@@ -181,19 +182,19 @@ def _yaml(data: bytes) -> object:
 
 
 class NatPatternReader(RememberingReader):
-    """Reads the lines of one log. `realm`: ours, None: any."""
+    """Reads the lines of one log."""
 
-    def __init__(self, pattern: NatPattern, realm: str | None) -> None:
+    def __init__(self, pattern: NatPattern, names: Names) -> None:
         self._pattern = pattern
         self._kinds = pattern.events.kinds()
         self._moment = _moment(pattern.time, pattern.zone)
         self._began = _moment(pattern.began, None) if pattern.began else None
-        self._blocks = Blocks(realm)
+        self._blocks = Blocks(names)
         self._slow = 0
 
     def read(self, record: Record) -> Read:
         """Raises DecodeError: slow_pattern, unknown_event, bad_time, no_year, clock_change, bad_address, bad_number,
-        end_before_start, foreign_realm; FeedError if the pattern is slow on several lines."""
+        end_before_start; FeedError if the pattern is slow on several lines."""
         line = record.text
         if not line or line.isspace():
             return BLANK

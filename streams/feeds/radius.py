@@ -8,18 +8,21 @@ time. Event time is Event-Timestamp (RFC 2869, section 5.3), else arrival less A
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
 from streams.feeds import times
-from streams.feeds.assignment import Kind, assignment, hardware_address, prefix, seconds, username
+from streams.feeds.assignment import Kind, assignment, hardware_address, prefix, seconds, server_line
+from streams.feeds.clock import Clock
 from streams.feeds.fields import address
-from streams.feeds.holders import Holders
-from streams.feeds.reader import NO_DATA, Event, Read, RememberingReader
-from streams.feeds.reasons import NOT_UTF8, TRUNCATED, TWO_HOLDERS
+from streams.feeds.names import Names
+from streams.feeds.reader import NO_DATA, Read, RememberingReader
+from streams.feeds.reasons import AFTER_STOP, NOT_UTF8, PLACEHOLDER_ADDRESS, TRUNCATED, TWO_HOLDERS
 from streams.feeds.record import LONGEST_RECORD, Numbered, Record
+from streams.feeds.sessions import SessionHolders
 
 _ATTRIBUTE = re.compile(
     r'[ \t]+([A-Za-z0-9][\w.:-]*) [:+]?= ?(?:"((?:[^"\\]|\\.)*+)"|([^"\s].*?)?)[ \t]*',
@@ -43,7 +46,10 @@ _ELSEWHERE = frozenset(
     )
 )
 _SERVERS = ("NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier")
-_CIRCUITS = ("NAS-Port-Id", "Agent-Circuit-Id", "ADSL-Agent-Circuit-Id")
+_CIRCUITS = ("Agent-Circuit-Id", "ADSL-Agent-Circuit-Id")
+# What names the line best comes first.
+_LINES = (*_CIRCUITS, "NAS-Port-Id", "NAS-Port")
+_WITHOUT_NODE = re.compile(r"(?:(?:atm|eth)\b)?[\s\d/.:;-]*", re.ASCII | re.IGNORECASE)
 _PREFIXES = ("Delegated-IPv6-Prefix", "Framed-IPv6-Prefix")
 _IPV6 = frozenset((*_PREFIXES, "Framed-IPv6-Address"))
 
@@ -87,18 +93,19 @@ def records(lines: Numbered) -> Iterator[Record]:
 
 
 class RadiusReader(RememberingReader):
-    """Reads the records of one source. `realm`: ours, None: any."""
+    """Reads the records of one source. `network_lines`: attributes whose value names a line in the whole network."""
 
-    def __init__(self, realm: str | None) -> None:
-        self._realm = realm
-        # A lost Stop is normal (RFC 2866 knows no other end): only what is reported later shows a second holder.
-        self._holders = Holders(kept=8, gapless=True)
+    def __init__(self, names: Names, clock: Clock, network_lines: Collection[str]) -> None:
+        self._names = names
+        self._clock = clock
+        self._network_lines = network_lines
+        self._sessions = SessionHolders()
 
     def read(self, record: Record) -> Read:
         """An event for each address: address and prefix number n are in one.
 
         Raises DecodeError: not_radius_detail, truncated, bad_attribute, missing_attribute, bad_status, bad_time,
-        bad_address, bad_prefix, bad_number, end_before_start, foreign_realm.
+        bad_address, bad_prefix, bad_number, end_before_start.
         """
         header, found = _attributes(record)
         values = dict(found)
@@ -108,46 +115,50 @@ class RadiusReader(RememberingReader):
             if status in _ELSEWHERE:
                 return NO_DATA
             raise DecodeError("bad_status" if status else "missing_attribute")
-        common = self._common(kind, values, header)
+        common, clock = self._common(kind, values, header)
         if kind in ("on", "off"):
-            return Read((assignment(kind, "radius", **common),))
-        common |= _line(values, common["nas"]) | {
-            "username": username(values.get("User-Name", ""), self._realm)
-        }
+            return Read((assignment(kind, "radius", **common),), counted=[clock] if clock else [])
+        name, of_name = self._names.read(values.get("User-Name", ""))
+        common |= _line(values, common["nas"], self._network_lines) | {"username": name}
+        given, dropped = _given(values, found)
         events = [
             assignment(kind, "radius", **common, address=one, delegated_prefix=network)
-            for one, network in _given(values, found)
+            for one, network in given
         ]
-        conflicts = [self._conflict(event) for event in events]
-        return Read(events, TWO_HOLDERS if any(conflicts) else None)
+        odd = self._sessions.report(events)
+        said = (clock, of_name, PLACEHOLDER_ADDRESS if dropped else None, odd if odd == AFTER_STOP else None)
+        notice = TWO_HOLDERS if odd == TWO_HOLDERS else None
+        return Read(events, notice, counted=[reason for reason in said if reason])
 
-    def _common(self, kind: Kind, values: Attributes, header: str) -> dict[str, Any]:
-        name, server = next(((name, values[name]) for name in _SERVERS if values.get(name)), ("", ""))
+    def _common(self, kind: Kind, values: Attributes, header: str) -> tuple[dict[str, Any], str | None]:
+        server = next((found for name in _SERVERS if (found := _server(name, values.get(name, "")))), "")
         session = values.get("Acct-Session-Id")
         if kind in ("on", "off"):
             # It belongs to no session, and some servers leave the number out.
             session = session or f"accounting-{kind}"
         if not server or not session:
             raise DecodeError("missing_attribute")
-        return {
-            "nas": server if name == "NAS-Identifier" else address(server),
-            "session_id": session,
-            "occurred_at": _event_time(values, header),
-        }
+        at, said = self._event_time(values, header)
+        return {"nas": server, "session_id": session, "occurred_at": at}, said
 
-    def _conflict(self, event: Event) -> bool:
-        holder = event["username"] or event["mac"]
-        if holder is None:
-            return False
-        at, session = event["occurred_at"], f"{event['nas']}\0{event['session_id']}"
-        since = at - 1000 * (event["session_seconds"] or 0)
-        found = False
-        for key in (event["address"], event["delegated_prefix"]):
-            if key is not None:
-                found |= self._holders.seen(key, holder, session, since, at)
-                if event["kind"] == "stop":
-                    self._holders.ended(key, session, at)
-        return found
+    def _event_time(self, values: Attributes, header: str) -> tuple[int, str | None]:
+        stamp = times.timestamp(text) if (text := values.get("Event-Timestamp")) else None
+        arrival, zoned = None, bool(values.get("Timestamp"))
+        try:
+            arrival = times.timestamp(values["Timestamp"]) if zoned else times.ctime(header)
+        except DecodeError:
+            if stamp is None:
+                raise
+        delay = 1000 * (_number(values, "Acct-Delay-Time") or 0)
+        return self._clock.event_time(stamp, arrival, delay, zoned=zoned)
+
+
+def _server(name: str, text: str) -> str:
+    """The server that reports; "" if the attribute is missing or a placeholder."""
+    if not text or name == "NAS-Identifier":
+        return text
+    server = address(text)
+    return "" if is_placeholder(server) else server
 
 
 def _attributes(record: Record) -> tuple[str, list[tuple[str, str]]]:
@@ -202,24 +213,18 @@ def _unescaped(name: str, text: str) -> str:
         return f"0x{value.hex()}"
 
 
-def _event_time(values: Attributes, header: str) -> int:
-    if stamp := values.get("Event-Timestamp"):
-        return times.timestamp(stamp)
-    arrival = times.timestamp(stamp) if (stamp := values.get("Timestamp")) else times.ctime(header)
-    return arrival - 1000 * (_number(values, "Acct-Delay-Time") or 0)
-
-
 def _number(values: Attributes, name: str) -> int | None:
     text = values.get(name)
     return seconds(text) if text else None
 
 
-def _line(values: Attributes, nas: str) -> dict[str, Any]:
+def _line(values: Attributes, nas: str, network_lines: Collection[str]) -> dict[str, Any]:
     """What is known of the line and its session, apart from whose it is."""
-    circuit = next((values[name] for name in _CIRCUITS if values.get(name)), None)
-    port = values.get("NAS-Port")
+    name, text = next(((name, _printable(values[name])) for name in _LINES if values.get(name)), ("", ""))
+    # TR-101 puts the access node in front of an Agent-Circuit-Id; without it the id is a port like any other.
+    alone = name in network_lines and not (name in _CIRCUITS and _WITHOUT_NODE.fullmatch(text))
     return {
-        "line_id": _printable(circuit) if circuit else f"{nas}/{port}" if port else None,
+        "line_id": (text if alone else server_line(nas, text)) if text else None,
         "mac": hardware_address(values.get("Calling-Station-Id", "")),
         "session_seconds": _number(values, "Acct-Session-Time"),
         "interim_seconds": _number(values, "Acct-Interim-Interval"),
@@ -237,12 +242,18 @@ def _printable(text: str) -> str:
     return text
 
 
-def _given(values: Attributes, found: list[tuple[str, str]]) -> Sequence[tuple[str | None, str | None]]:
-    """(address, prefix): all addresses, then the prefixes that are left. IPv6 ones may come several times
-    (RFC 6911, RFC 4818)."""
+def _given(
+    values: Attributes, found: list[tuple[str, str]]
+) -> tuple[Sequence[tuple[str | None, str | None]], bool]:
+    """(address, prefix): all addresses, then the prefixes that are left; and whether placeholders are left out. IPv6
+    ones may come several times (RFC 6911, RFC 4818)."""
     addresses = [address(text)] if (text := values.get("Framed-IP-Address")) else []
-    if values.keys().isdisjoint(_IPV6):
-        return [(addresses[0] if addresses else None, None)]
-    addresses += [address(text) for name, text in found if name == "Framed-IPv6-Address"]
-    networks = [prefix(text) for wanted in _PREFIXES for name, text in found if name == wanted]
-    return list(zip_longest(dict.fromkeys(addresses), dict.fromkeys(networks)))
+    networks: list[str] = []
+    if not values.keys().isdisjoint(_IPV6):
+        addresses += [address(text) for name, text in found if name == "Framed-IPv6-Address"]
+        networks = [prefix(text) for wanted in _PREFIXES for name, text in found if name == wanted]
+    dropped = any(map(is_placeholder, (*addresses, *networks)))
+    told = (
+        dict.fromkeys(name for name in given if not is_placeholder(name)) for given in (addresses, networks)
+    )
+    return [(one, network) for one, network in zip_longest(*told)] or [(None, None)], dropped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -14,11 +14,12 @@ Event = dict[str, Any]
 
 class Read(NamedTuple):
     """The events of one record. `notice`: what is odd about them, a reason of `streams.feeds.reasons`; they are events
-    all the same. `known`: the record is one of the format."""
+    all the same. `known`: the record is one of the format. `counted`: what else is said of it, by the count."""
 
     events: Iterable[Event] = ()
     notice: str | None = None
     known: bool = True
+    counted: Collection[str] = ()
 
 
 NO_DATA = Read()
@@ -42,7 +43,8 @@ class Reader(Protocol):
     `remarks`: what has to be said of how it read them, of `streams.feeds.reasons.REMARKS`.
     """
 
-    remarks: Set[str]
+    @property
+    def remarks(self) -> Set[str]: ...
 
     def read(self, record: Record) -> Read:
         """Raises DecodeError with the reason why the record cannot be read."""

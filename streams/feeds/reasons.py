@@ -10,6 +10,13 @@ TRUNCATED = "truncated"
 TWO_HOLDERS = "two_holders"
 NOT_UTF8 = "not_utf8"
 END_BEFORE_START = "end_before_start"
+AFTER_STOP = "after_stop"
+CLOCK_OFF = "clock_off"
+FUTURE_TIME = "future_time"
+PLACEHOLDER_ADDRESS = "placeholder_address"
+PLACEHOLDER_NAME = "placeholder_name"
+REALM_KEPT = "realm_kept"
+REALM_REMOVED = "realm_removed"
 ZONE_ASSUMED = "zone_assumed"
 WINDOWS_1252 = "windows_1252"
 UTF_16 = "utf_16"
@@ -17,6 +24,7 @@ CUT_SHORT = "cut_short"
 
 EXPLANATIONS: Mapping[str, str] = MappingProxyType(
     {
+        AFTER_STOP: "It is dated after its session's Stop: it opens nothing and lengthens nothing.",
         "bad_address": "An address is not an IPv4 or IPv6 address.",
         "bad_attribute": "A line of the record is not `Name = value`.",
         "bad_birth_date": "The date of birth is no date.",
@@ -32,10 +40,11 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "bad_time": "A time is missing, has no zone, is in no calendar, or its clock was not set.",
         "clock_change": "By the clock of its zone the time comes twice, or not at all, on that day.",
         "client_list": "The client is a list of addresses, whose first is only what the client says of itself.",
+        CLOCK_OFF: "Dated too far from its arrival, by the bound of its source: taken at arrival less Acct-Delay-Time.",
         "column_count": "The line has not as many columns as the header.",
         CUT_SHORT: "The gzip data breaks off: its whole lines were sent, the rest when the file is complete.",
         END_BEFORE_START: "The end lies before the start, or the last port before the first.",
-        "foreign_realm": "The user name belongs to another realm than INNSYN_REALM.",
+        FUTURE_TIME: "It is dated after now: a clock is wrong; correct the time and send it again.",
         "map_too_small": "The outside addresses have too few port blocks for the inside ones.",
         "missing_attribute": "The session, the status or the server that reports is not named.",
         "missing_value": "A column that must be filled is empty.",
@@ -53,6 +62,10 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "other_vendor": "A line of address translation in a form that is not read; a pattern file can describe it.",
         "other_log": "The header says that this is another log.",
         "slow_pattern": "The pattern file's pattern takes more than a second on the line.",
+        PLACEHOLDER_ADDRESS: "An address is none, such as 0.0.0.0 or 255.255.255.254: it was left out.",
+        PLACEHOLDER_NAME: "A user name names nobody, such as anonymous: it was left out.",
+        REALM_KEPT: "A user name has a realm that is not in INNSYN_REALMS: it stays part of the name.",
+        REALM_REMOVED: "A user name has a realm of INNSYN_REALMS: it was taken off.",
         TOO_LONG: "A line has more than 1 MiB, or a record more than 1,000 lines.",
         TRUNCATED: "The source ends, or the record begins, in the middle: the rest is not there.",
         TWO_HOLDERS: "Somebody else holds the same at the same time; both were sent, neither is chosen.",

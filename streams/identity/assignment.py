@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.addresses import is_placeholder
 from schemas.identity import ASSIGNMENT_FIELDS, RETAINED
 from schemas.tokens import KeyCache, PrefixCache
 from sinks.ports import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
@@ -158,7 +159,11 @@ class Assignments:
     def _prefixes(self, delegated: PrefixCache) -> Iterator[tuple[TokenTable, Ints]]:
         """Token and length of the rows' first prefix, of the second and so on; length -1 for none."""
         encoded = self.columns["delegated_prefix"].dictionary_encode()
-        found = delegated.tokens(encoded.dictionary.to_pylist())
+        texts = encoded.dictionary.to_pylist()
+        found = [
+            () if is_placeholder(text) else made
+            for text, made in zip(texts, delegated.tokens(texts), strict=True)
+        ]
         index = numbers(encoded.indices, -1) + 1
         for number in range(max(map(len, found), default=0)):
             given = [item[number] if number < len(item) else _NO_PREFIX for item in found]

@@ -11,18 +11,22 @@ Pure but for the token caches, and columnar: only distinct values are looked at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.addresses import is_placeholder
 from schemas.annotations import IdentityRule
+from schemas.catalogue import load_catalogue
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
 from schemas.tokens import FORMER_KINDS, KeyCache, PrefixCache, RenamedCache, TokenCache, Tokenizer
+from schemas.user_names import names_nobody, realm_form
 from sinks.ports import Form, Mark, Proof
 from streams.identity import assignment
 from streams.identity.chunks import UNKNOWN_TIME, Chunks, stacked
@@ -73,6 +77,9 @@ class ClaimMaker:
         self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
         self._delegated = PrefixCache(tokenizer, delegated=True)
         self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
+        sources = load_catalogue().identity_sources.values()
+        nobody = {realm_form(name) for source in sources for name in source.placeholder_names}
+        self._nobody = partial(names_nobody, nobody=nobody)
 
     def wanted(self, record: RecordSchema) -> list[str]:
         """Names of the fields that the rules need of a record."""
@@ -99,6 +106,8 @@ class ClaimMaker:
         faults: list[tuple[str, Flags]] = []
         retained = None
         if any(rule.form == ASSIGNMENT for rule in record.annotation.identity):
+            known["username"] = _without(known["username"], self._nobody)
+            known["address"] = _without(known["address"], is_placeholder)
             known["inside_address"] = token_column(columns["inside_address"], self._addresses.tokens)
             faults += assignment.faults(columns, times, self._delegated)
             retained = assignment.retained(columns)
@@ -187,6 +196,12 @@ class ClaimMaker:
         distinct = [label + value.hex() for value in encoded.dictionary.to_pylist()]
         table = token_table(self._keys[domain].tokens(distinct))
         return table[numbers(encoded.indices, 0)]
+
+
+def _without(column: TokenColumn, placeholder: Callable[[str], bool]) -> TokenColumn:
+    """The column without the values that are placeholders."""
+    foul = np.array([*map(placeholder, column.distinct), False], np.bool_)
+    return replace(column, present=column.present & ~foul[column.index]) if foul.any() else column
 
 
 def _marked(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:

@@ -25,6 +25,8 @@ _MARKS = {"start": 1, "alloc": 1, "interim": 2, "stop": 3, "release": 3, "off": 
 _NAMES = ("customer_number", "username", "line_id", "inside_address", "mac", "client_id")
 _KINDS = {"inside_address": "ip"}
 _DOMAINS = {"line_id": "line", "client_id": "client"}
+_NOBODY = ("anonymous", "unknown")
+_PLACEHOLDERS = ("0.0.0.0", "255.255.255.254", "::", "fe80::/64")
 Claim = dict[str, Any]
 Event = Mapping[str, Any]
 
@@ -148,6 +150,10 @@ class Oracle:
         if event["source"] == "radius" and event["line_id"] is not None:
             said["line"] = self._tokenizer.key("line", event["line_id"])
         address, prefix = event["address"], event["delegated_prefix"]
+        if address in _PLACEHOLDERS:
+            address = None
+        if prefix in _PLACEHOLDERS:
+            prefix = None
         if address is not None:
             token = self._tokenizer.token(IdentifierKind.IP, address)
             ports = ALL_PORTS if event["port_from"] is None else (event["port_from"], event["port_to"])
@@ -160,7 +166,7 @@ class Oracle:
 
     def _holder(self, event: Event) -> Claim:
         for name in _NAMES:
-            if event[name] is None:
+            if event[name] is None or (name == "username" and event[name].split("@")[0] in _NOBODY):
                 continue
             if name in _DOMAINS:
                 subject = self._tokenizer.key(_DOMAINS[name], event[name])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.codec import decode
@@ -22,15 +23,20 @@ class Killed(Exception):
 def outcomes(feed: Feed, *lines: str) -> list[tuple[int, Outcome]]:
     """Per record its first line and what it gives: the events as they come out of their messages, or the reason why
     it cannot be read. Records that are no data are left out."""
-    return [(line, outcome) for line, outcome, _ in _all(feed, lines) if outcome]
+    return [(line, outcome) for line, outcome, *_ in _all(feed, lines) if outcome]
 
 
 def reasons(feed: Feed, *lines: str) -> list[tuple[int, str]]:
     """Line and reason of every record that cannot be read or is odd."""
     found = []
-    for line, outcome, notice in _all(feed, lines):
+    for line, outcome, notice, _ in _all(feed, lines):
         found += [(line, reason) for reason in (outcome, notice) if isinstance(reason, str)]
     return found
+
+
+def counted(feed: Feed, *lines: str) -> dict[str, int]:
+    """What is said of the records by the count."""
+    return dict(Counter(reason for *_, reasons in _all(feed, lines) for reason in reasons))
 
 
 def only(feed: Feed, *lines: str) -> dict[str, Any]:
@@ -41,16 +47,17 @@ def only(feed: Feed, *lines: str) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _all(feed: Feed, lines: Sequence[str]) -> Iterator[tuple[int, Outcome, str | None]]:
+def _all(feed: Feed, lines: Sequence[str]) -> Iterator[tuple[int, Outcome, str | None, Collection[str]]]:
     reader = feed.reader()
     reader.look(list(enumerate(lines, start=1)))
     for record in feed.records(enumerate(lines, start=1)):
         try:
             messages, read = read_record(reader, feed, record)
         except DecodeError as error:
-            yield record.first, error.reason, None
+            yield record.first, error.reason, None, ()
         else:
-            yield record.first, [decode(feed.record, message) for message, _ in messages], read.notice
+            events = [decode(feed.record, message) for message, _ in messages]
+            yield record.first, events, read.notice, read.counted
 
 
 class MemoryProducer(EventProducer):

@@ -44,15 +44,16 @@ SECONDS = st.sampled_from([None, None, 0, 60, 86_400, 2**32 - 1, -1, 2**62])
 REPORTS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["start", "interim", "stop", "on", "off", "alloc", "release"]),
-        "address": st.sampled_from([None, "198.51.100.7", "2001:db8::7", "::ffff:198.51.100.7", "2001:DB8::7", "x"]),
+        "address": st.sampled_from([None, "198.51.100.7", "2001:db8::7", "::ffff:198.51.100.7", "2001:DB8::7", "x",
+             "0.0.0.0", "255.255.255.254", "::"]),
         "delegated_prefix": st.sampled_from(
             [None, None, "2001:db8:1::/56", "2001:db8:1::1/58", "2001:db8::9/128", "2001:db8::/64",
-             "2001:db8::/43", "x/56"]
+             "2001:db8::/43", "x/56", "fe80::/64"]
         ),
         "port_from": st.sampled_from([None, None, 0, 1024, 65_536, -1]),
         "port_to": st.sampled_from([None, None, 1023, 2047, 65_535]),
         "customer_number": st.sampled_from([None, None, "700104"]),
-        "username": st.sampled_from([None, "karinord", " KARINORD", "ola"]),
+        "username": st.sampled_from([None, "karinord", " KARINORD", "ola", "anonymous", "unknown@other.example"]),
         "mac": st.sampled_from([None, "02:00:5e:10:00:01", "02005E100001"]),
         "line_id": st.sampled_from([None, "olt3-1/2/17", "OLT3-1/2/17", ""]),
         "client_id": st.sampled_from([None, "00:02:00:00:7a:69:42:09"]),
@@ -174,7 +175,8 @@ def test_data_for_the_police_leave_no_address(
     assert found.prefixes.equals(alone.prefixes)
     rows = rows_of(found)
     assert [row for row in rows if row[1] < 100 + len(usual)] == rows_of(alone)
-    allowed = {token("customer_number", "700104"), token("username", "karinord"), token("username", "ola")}
+    names = ("karinord", "ola", "anonymous", "unknown@other.example")
+    allowed = {token("customer_number", "700104"), *(token("username", name) for name in names)}
     assert {row[0] for row in rows if row[1] >= 100 + len(usual)} <= allowed
     assert {claim["offset"] for claim in plain(found.retained)} <= set(range(100 + len(usual), 200))
 

@@ -191,7 +191,7 @@ def test_durations_in_words_are_seconds(text: str, seconds: int | None) -> None:
     ("relay", "line_id"),
     [
         ("circuit-id: 68:6f:77:64:79 (howdy) and remote-id: 87:f6:79:77:ef", "87:f6:79:77:ef"),
-        ("circuit-id: 68:6f:77:64:79 (howdy)", "howdy"),
+        ("circuit-id: 68:6f:77:64:79 (howdy)", "10.0.0.1|howdy"),
         ("circuit-id: 68:6f and remote-id: 87:f6 and subscriber-id: 6b:31:37 (k17)", "k17"),
         ("remote-id: 68:6f:77:64:79 (howdy)", "howdy"),
     ],
@@ -212,7 +212,10 @@ def test_relays_of_ipv6_name_the_line_too() -> None:
     )
     found = only(LOG, f"{start}{relay}, identified by remote-id: 01:02 and subscriber-id: 6b:31:37 (k17)")
     assert (found["line_id"], found["lease_seconds"]) == ("k17", 713)
-    assert only(LOG, f"{start}{relay}, connected at location interface-id: 65:31 (e1)")["line_id"] == "e1"
+    assert (
+        only(LOG, f"{start}{relay}, connected at location interface-id: 65:31 (e1)")["line_id"]
+        == "2001:db8::1|e1"
+    )
 
 
 def test_what_a_client_writes_about_itself_is_not_believed() -> None:
@@ -222,7 +225,7 @@ def test_what_a_client_writes_about_itself_is_not_believed() -> None:
     line = f"{AT}Address: 192.0.2.10 {GIVEN4}, client-id: {client} ({posing})"
     assert "line_id" not in only(LOG, line)
     own = f"{line}{RELAY4}, identified by circuit-id: 68:6f:77:64:79 (howdy)"
-    assert only(LOG, own)["line_id"] == "howdy"
+    assert only(LOG, own)["line_id"] == "10.0.0.1|howdy"
 
 
 def test_a_release_ends_the_lease() -> None:

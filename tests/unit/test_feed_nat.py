@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from streams.feeds.feed import find_feed
 from streams.feeds.record import Record
-from tests.support.feeds import only, outcomes, reasons
+from tests.support.feeds import counted, only, outcomes, reasons
 
-CGNAT = find_feed("cgnat-syslog")
+CGNAT = find_feed("cgnat-syslog", realms=["isp.example"])
 MAP = find_feed("nat-map")
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COLUMNS = "valid_from,valid_to,inside_network,outside_network,first_port,ports_per_user"
@@ -103,9 +103,24 @@ def test_a_line_that_cannot_be_read_has_a_reason_and_a_number(line: str, reason:
     assert len(outcomes(CGNAT, block(), line, block("RELEASE"))) == 3
 
 
-def test_only_our_realm_where_one_is_set() -> None:
+def test_a_realm_is_part_of_the_name_unless_it_is_ours() -> None:
     """As in RADIUS."""
-    assert outcomes(find_feed("cgnat-syslog", realm="other.example"), block()) == [(1, "foreign_realm")]
+    assert counted(CGNAT, block()) == {"realm_removed": 1}
+    other = find_feed("cgnat-syslog", realms=["other.example"])
+    assert only(other, block())["username"] == "nk17@isp.example"
+    assert counted(other, block()) == {"realm_kept": 1}
+
+
+def test_a_block_of_a_placeholder_is_nobodys() -> None:
+    """Left out and counted."""
+    assert outcomes(CGNAT, block(inside="0.0.0.0")) == []
+    assert counted(CGNAT, block(inside="0.0.0.0")) == {"placeholder_address": 1}
+
+
+def test_a_block_dated_after_now_is_refused() -> None:
+    """The clock is wrong, and nothing else says when it was."""
+    early = find_feed("cgnat-syslog", now=lambda: 1_000_000_000_000)
+    assert reasons(early, block()) == [(1, "future_time")]
 
 
 def test_open_blocks_that_overlap_are_reported_and_sent() -> None:

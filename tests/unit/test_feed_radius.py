@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from streams.feeds import radius
 from streams.feeds.feed import find_feed
-from tests.support.feeds import only, outcomes, reasons
+from tests.support.feeds import counted, only, outcomes, reasons
 
-RADIUS = find_feed("radius-detail")
+RADIUS = find_feed("radius-detail", realms=["isp.example"], now=lambda: NOW_MS)
 HEADER = "Mon Mar  2 09:00:05 2026"
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NOW_MS = 1_785_000_000_000
 
 
 def record(*more: str, status: str = "Start", header: str = HEADER, without: str = "?") -> list[str]:
@@ -43,7 +44,7 @@ def test_a_start_says_who_got_which_address_on_which_line() -> None:
         "address": "198.51.100.7",
         "username": "nk17",
         "mac": "02:00:5e:10:00:01",
-        "line_id": "192.0.2.1/337",
+        "line_id": "192.0.2.1|337",
         "session_id": "0A00004F",
         "nas": "192.0.2.1",
         "interim_seconds": 600,
@@ -84,7 +85,8 @@ def test_every_status_has_a_kind(status: str, kind: str) -> None:
 )
 def test_the_event_time_is_the_servers_else_arrival_less_delay(attribute: str, at: datetime) -> None:
     """Event-Timestamp in all spellings; else the record's Timestamp or date, less Acct-Delay-Time."""
-    assert only(RADIUS, *record(attribute, without="Event-Timestamp"))["occurred_at"] == at
+    header = f"{at:%a %b %d %H:%M:%S %Y}" if "Timestamp" in attribute else HEADER
+    assert only(RADIUS, *record(attribute, without="Event-Timestamp", header=header))["occurred_at"] == at
 
 
 def test_a_delayed_retry_has_the_event_time_of_the_first() -> None:
@@ -128,7 +130,7 @@ def test_a_session_without_address_is_an_event() -> None:
 @pytest.mark.parametrize(
     ("attributes", "line_id"),
     [
-        (['NAS-Port-Id = "ge-1/0/0:100"', 'Agent-Circuit-Id = "bgo-olt3-1/2/17"'], "ge-1/0/0:100"),
+        (['NAS-Port-Id = "ge-1/0/0:100"', 'Agent-Circuit-Id = "bgo-olt3-1/2/17"'], "bgo-olt3-1/2/17"),
         (['Agent-Circuit-Id = "bgo-olt3-1/2/17"'], "bgo-olt3-1/2/17"),
         (["ADSL-Agent-Circuit-Id = 0x62676f2d6f6c7433"], "bgo-olt3"),
         (["ADSL-Agent-Circuit-Id = 0x00ff"], "0x00ff"),
@@ -196,12 +198,179 @@ def test_a_restart_needs_no_session() -> None:
     assert (found["session_id"], "address" in found) == ("accounting-on", False)
 
 
-def test_only_our_realm_where_one_is_set() -> None:
-    """A roaming guest is somebody else's customer; a name without realm is ours."""
-    ours = find_feed("radius-detail", realm="ISP.example")
-    assert only(ours, *record())["username"] == "nk17"
-    assert only(ours, *record('User-Name = "nk17"', without="User-Name"))["username"] == "nk17"
-    assert outcomes(ours, *record('User-Name = "a@b.example"', without="User-Name")) == [(1, "foreign_realm")]
+def named(name: str) -> list[str]:
+    return record(f'User-Name = "{name}"', without="User-Name")
+
+
+@pytest.mark.parametrize(
+    ("name", "username", "said"),
+    [
+        ("nk17", "nk17", None),
+        ("nk17@ISP.Example", "nk17", "realm_removed"),
+        (r"ISP.EXAMPLE\\nk17", "nk17", "realm_removed"),
+        ("fiber.example/nk17", "nk17", "realm_removed"),
+        ("nk17@home@isp.example", "nk17@home", "realm_removed"),
+        ("nk17@isp.example@fiber.example", "nk17", "realm_removed"),
+        ("nk17@north.example", "nk17@north.example", "realm_kept"),
+        ("nk17@isp.example.evil.example", "nk17@isp.example.evil.example", "realm_kept"),
+        (r"NORTH\\nk17", r"NORTH\nk17", "realm_kept"),
+        ("anonymous", None, "placeholder_name"),
+        ("Anonymous@north.example", None, "placeholder_name"),
+        ("@isp.example", None, "placeholder_name"),
+    ],
+)
+def test_a_realm_is_part_of_the_name_unless_it_is_ours(
+    name: str, username: str | None, said: str | None
+) -> None:
+    """RFC 7542, 2.2: whoever it is in another realm is somebody else; what was done is counted."""
+    ours = find_feed("radius-detail", realms=["isp.example", "fiber.example"])
+    assert only(ours, *named(name)).get("username") == username
+    assert counted(ours, *named(name)) == ({said: 1} if said else {})
+
+
+def test_without_a_declared_realm_none_is_taken_off() -> None:
+    """Two realms are two people."""
+    anybody = find_feed("radius-detail")
+    assert only(anybody, *named("nk17@isp.example"))["username"] == "nk17@isp.example"
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "slot=0;subslot=0;port=8;vlanid=1",  # Huawei
+        "1/1/7:100",  # Nokia
+        "GigabitEthernet0/0/1.100:200",  # Cisco
+        "ether2",  # MikroTik
+        "ge-1/0/0.1073741824:100-200",  # Juniper
+    ],
+)
+def test_a_port_names_a_line_only_with_its_server(port: str) -> None:
+    """RFC 2869, 5.17: NAS-Port-Id identifies the port of the NAS."""
+    lines = [
+        only(RADIUS, *record(f'NAS-Port-Id = "{port}"', f"NAS-IP-Address = {server}", without="NAS-IP"))[
+            "line_id"
+        ]
+        for server in ("192.0.2.51", "192.0.2.52")
+    ]
+    assert lines == [f"192.0.2.51|{port}", f"192.0.2.52|{port}"]
+
+
+@pytest.mark.parametrize("circuit", ["eth 1/1/7:100", "0/1/2", "atm 3/0:8.35"])
+def test_a_circuit_without_its_access_node_is_a_port(circuit: str) -> None:
+    """TR-101 puts the node in front; what has none is the same behind every node."""
+    assert only(RADIUS, *record(f'Agent-Circuit-Id = "{circuit}"'))["line_id"] == f"192.0.2.1|{circuit}"
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    ["0.0.0.0", "255.255.255.254", "255.255.255.255", "127.0.0.1", "224.0.0.1", "169.254.1.1", "0.1.2.3"],
+)
+def test_a_placeholder_is_no_address(placeholder: str) -> None:
+    """It is left out and counted; the report is one of its session all the same."""
+    lines = record(f"Framed-IP-Address = {placeholder}", without="Framed-IP")
+    assert "address" not in only(RADIUS, *lines)
+    assert counted(RADIUS, *lines)["placeholder_address"] == 1
+    both = record(
+        f"Framed-IP-Address = {placeholder}", "Framed-IPv6-Prefix = 2001:db8:9::/64", without="Framed-IP"
+    )
+    assert only(RADIUS, *both)["delegated_prefix"] == "2001:db8:9::/64"
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["Framed-IPv6-Address = ::", "Framed-IPv6-Address = fe80::1", "Framed-IPv6-Prefix = ::/0",
+     "Delegated-IPv6-Prefix = ::/64", "Framed-IPv6-Prefix = fe80::/64"],
+)  # fmt: skip
+def test_placeholders_of_ipv6_are_left_out(attribute: str) -> None:
+    """And the IPv4 address of the report stays."""
+    found = only(RADIUS, *record(attribute))
+    assert found["address"] == "198.51.100.7"
+    assert "delegated_prefix" not in found
+    assert counted(RADIUS, *record(attribute))["placeholder_address"] == 1
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "100.64.0.1", "198.18.0.1", "192.0.2.9", "203.0.113.255"])
+def test_private_shared_and_documentation_addresses_are_addresses(address: str) -> None:
+    """They are assigned."""
+    assert only(RADIUS, *record(f"Framed-IP-Address = {address}", without="Framed-IP"))["address"] == address
+
+
+def arrived(event: str, header: str = HEADER, *more: str) -> list[str]:
+    return record(f'Event-Timestamp = "{event}"', *more, without="Event-Timestamp", header=header)
+
+
+@pytest.mark.parametrize(
+    ("event", "more", "at", "off"),
+    [
+        (
+            "Mar  2 2026 08:45:05 UTC",
+            ["Timestamp = 1772442005"],
+            datetime(2026, 3, 2, 8, 45, 5, tzinfo=UTC),
+            0,
+        ),
+        (
+            "Jan 22 2026 08:45:05 UTC",
+            ["Timestamp = 1772442005"],
+            datetime(2026, 3, 2, 9, 0, 5, tzinfo=UTC),
+            1,
+        ),
+        ("Jan 22 2026 08:45:05 UTC", [], datetime(2026, 3, 2, 9, 0, 5, tzinfo=UTC), 1),
+        (
+            "Mar  2 2026 10:00:00 UTC",
+            ["Timestamp = 1772442005"],
+            datetime(2026, 3, 2, 9, 0, 5, tzinfo=UTC),
+            1,
+        ),
+        ("Jan  1 2008 08:44:59 UTC", ["Acct-Delay-Time = 5"], datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC), 1),
+        ("Mar  2 2026 20:00:00 UTC", [], datetime(2026, 3, 2, 20, tzinfo=UTC), 0),
+    ],
+)
+def test_a_clock_that_is_off_by_more_than_the_bound_is_not_believed(
+    event: str, more: list[str], at: datetime, off: int
+) -> None:
+    """Taken at arrival less delay and counted. Reports come late; a header without Timestamp may be any zone's."""
+    lines = arrived(event, HEADER, *more)
+    assert only(RADIUS, *lines)["occurred_at"] == at
+    assert counted(RADIUS, *lines).get("clock_off", 0) == off
+
+
+def test_what_is_dated_after_now_is_refused() -> None:
+    """Where event time and arrival are both in the future, nothing says when it was."""
+    lines = arrived("Mar  2 2027 09:00:00 UTC", "Tue Mar  2 09:00:05 2027")
+    assert reasons(RADIUS, *lines) == [(1, "future_time")]
+
+
+def test_a_delay_of_weeks_is_no_delay() -> None:
+    """Acct-Delay-Time beyond the bound: taken at arrival, and counted."""
+    lines = record("Acct-Delay-Time = 4000000", without="Event-Timestamp")
+    assert only(RADIUS, *lines)["occurred_at"] == datetime(2026, 3, 2, 9, 0, 5, tzinfo=UTC)
+    assert counted(RADIUS, *lines)["clock_off"] == 1
+
+
+def test_a_server_without_an_address_of_its_own_is_its_name() -> None:
+    """0.0.0.0 is every server's."""
+    lines = record("NAS-IP-Address = 0.0.0.0", 'NAS-Identifier = "bras1.bgo"', without="NAS-IP")
+    assert only(RADIUS, *lines)["nas"] == "bras1.bgo"
+
+
+def test_a_report_after_its_sessions_stop_is_counted() -> None:
+    """It is sent on, and opens nothing; whoever has the address by then is no second holder."""
+    over = [*session("nk1", "A", "Start", 0), *session("nk1", "A", "Stop", 10)]
+    late = session("nk1", "A", "Alive", 20)
+    other = [*session("nk2", "B", "Start", 15), *session("nk2", "B", "Alive", 40)]
+    assert counted(RADIUS, *over, *other, *late)["after_stop"] == 1
+    assert reasons(RADIUS, *over, *other, *late) == []
+    again = [*session("nk1", "A", "Start", 50), *session("nk1", "A", "Stop", 55)]
+    assert "after_stop" not in counted(RADIUS, *over, *again)
+
+
+def test_an_address_that_comes_later_in_a_session_had_another_holder_before() -> None:
+    """The age of the session is not that of the address."""
+    first = record(status="Start", without="Framed-IP", header="Mon Mar  2 08:00:00 2026")
+    first = [line for line in first if "Event-Timestamp" not in line]
+    other = [*session("nk2", "B", "Start", 0), *session("nk2", "B", "Stop", 30)]
+    later = [line for line in session("nk17", "0A00004F", "Alive", 40) if line]
+    assert reasons(RADIUS, *first, *other, *later, "\tAcct-Session-Time = 6000", "") == []
 
 
 @pytest.mark.parametrize(

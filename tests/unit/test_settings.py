@@ -44,14 +44,25 @@ def test_variables_are_read_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.index_url == "http://index.example.no:8123/innsyn"
 
 
-def test_a_realm_is_none_or_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty one would refuse every user name that has a realm."""
-    assert load_settings().realm is None
-    monkeypatch.setenv("INNSYN_REALM", "isp.example")
-    assert load_settings().realm == "isp.example"
+def test_realms_are_a_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With commas between them, in either variable, or a list in the file; an empty one is a mistake."""
+    assert load_settings().own_realms == frozenset()
+    monkeypatch.setenv("INNSYN_REALM", "ISP.example")
+    assert load_settings().own_realms == {"isp.example"}
+    monkeypatch.setenv("INNSYN_REALMS", "isp.example, fiber.example.")
+    assert load_settings().own_realms == {"isp.example", "fiber.example"}
+    monkeypatch.setenv("INNSYN_REALMS", "isp.example,")
+    with pytest.raises(SettingsError, match="INNSYN_REALMS"):
+        load_settings()
+    monkeypatch.delenv("INNSYN_REALMS")
     monkeypatch.setenv("INNSYN_REALM", "")
     with pytest.raises(SettingsError, match="INNSYN_REALM"):
         load_settings()
+    monkeypatch.delenv("INNSYN_REALM")
+    file = tmp_path / "innsyn.toml"
+    file.write_text('realms = ["a.example", "b.example"]', "utf-8")
+    monkeypatch.setenv("INNSYN_CONFIG", str(file))
+    assert load_settings().own_realms == {"a.example", "b.example"}
 
 
 def test_arguments_beat_variables_beat_file_beats_defaults(

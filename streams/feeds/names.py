@@ -1,0 +1,38 @@
+"""User names as the network's logs write them, with the realm they may have (RFC 7542)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.errors import InvalidIdentifier
+from schemas.tokens import IdentifierKind, canonical
+from schemas.user_names import has_realm, names_nobody, without_realm
+from streams.feeds.reasons import PLACEHOLDER_NAME, REALM_KEPT, REALM_REMOVED
+
+
+@dataclass(frozen=True)
+class Names:
+    """`realms`: our own, which are no part of a name. `nobody`: names that name nobody. Both in `realm_form`."""
+
+    realms: frozenset[str] = frozenset()
+    nobody: frozenset[str] = frozenset()
+
+    def read(self, text: str) -> tuple[str | None, str | None]:
+        """The user name, None if nobody is named, and what is to be said of it, a reason of `reasons`."""
+        return _read(text, self.realms, self.nobody)
+
+
+@lru_cache(maxsize=100_000)
+def _read(text: str, realms: frozenset[str], nobody: frozenset[str]) -> tuple[str | None, str | None]:
+    if not text.strip():
+        return None, None
+    if names_nobody(text, nobody):
+        return None, PLACEHOLDER_NAME
+    name = without_realm(text, realms)
+    try:
+        canonical(IdentifierKind.USERNAME, name)
+    except InvalidIdentifier:
+        return None, None
+    said = REALM_REMOVED if name != text else REALM_KEPT if has_realm(name) else None
+    return name.strip(), said
