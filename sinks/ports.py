@@ -68,7 +68,7 @@ class Proof(IntEnum):
 
 
 class Rank(IntEnum):
-    """By what a report names whose session it is, best first; 0 in claims that were stored before this was kept."""
+    """By what a report names whose session it is; 0 in claims that were stored before this was kept."""
 
     CUSTOMER_NUMBER = 1
     USERNAME = 2
@@ -76,6 +76,15 @@ class Rank(IntEnum):
     INSIDE_ADDRESS = 4
     HARDWARE = 5
     CLIENT = 6
+    PORT = 7  # a line by a name that its server alone knows
+    PORT_NUMBER = 8
+
+
+RANKS = (
+    *(Rank.CUSTOMER_NUMBER, Rank.USERNAME, Rank.LINE, Rank.PORT, Rank.PORT_NUMBER),
+    *(Rank.INSIDE_ADDRESS, Rank.HARDWARE, Rank.CLIENT),
+)
+"""Best first."""
 
 
 CLAIM_SCHEMA = pa.schema(

@@ -57,6 +57,7 @@ _SUBJECTS = {
     "mac": (Rank.HARDWARE, Proof.SUBSCRIBER),
     "client_id": (Rank.CLIENT, Proof.SUBSCRIBER),
 }
+_LINE = list(_SUBJECTS).index("line_id")
 _RANKS, _PROOFS = np.array(list(_SUBJECTS.values())).T
 _SECONDS = ("session_seconds", "lease_seconds", "interim_seconds")
 # What a session's key ends with: once each family of addresses had its own, and this is that of IPv4.
@@ -142,12 +143,18 @@ class Assignments:
             "subject": subject,
             # Nobody (-1) reads as the last one, which is no weaker than any but the line's.
             "proof": _PROOFS[chosen],
-            "rank": _RANKS[chosen],
+            "rank": np.where(chosen == _LINE, self._line_rank(rows), _RANKS[chosen]),
             "line": line,
             "server": self.tokens["nas"].at(rows),
             "since": np.where(session >= 0, at - session * 1_000, UNKNOWN_TIME),
             "until": np.where((valid >= 0) & (marks != Mark.CLOSE), at + valid * 1_000, UNKNOWN_TIME),
         }
+
+    def _line_rank(self, rows: Ints) -> Ints:
+        """How well the rows' lines are named: reports of one session may name its port by name, number or circuit."""
+        lines = self.tokens["line_id"]
+        ranks = [_line_rank(text) for text in lines.distinct]
+        return np.array([*ranks, Rank.LINE])[lines.index[rows]]
 
     def _group(self, rows: Ints, sessions: KeyCache) -> TokenTable:
         """The group of each row's session: server and the server's id of it."""
@@ -169,6 +176,13 @@ class Assignments:
             given = [item[number] if number < len(item) else _NO_PREFIX for item in found]
             tokens, lengths = zip(_NO_PREFIX, *given, strict=True)
             yield token_table(tokens)[index], np.array(lengths, np.int64)[index]
+
+
+def _line_rank(text: str) -> Rank:
+    _, found, port = text.partition("|")
+    if not found:
+        return Rank.LINE
+    return Rank.PORT_NUMBER if port.strip().isdecimal() else Rank.PORT
 
 
 def _of_server(columns: Mapping[str, pa.Array]) -> Flags:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from schemas.entries import IdentitySource
 from schemas.errors import InputError
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import NOTHING, Proof, Rank
+from sinks.ports import NOTHING, RANKS, Proof, Rank
 
 # Of the width they were read in: times are 64 bits, marks and lengths 8.
 Ints = npt.NDArray[np.integer[Any]]
@@ -24,6 +24,9 @@ Flags = npt.NDArray[np.bool_]
 BEGINNING, FOREVER = -(2**60), 2**60
 UNKNOWN = -1
 """Stands for a subject whose chain could not be followed to its end."""
+
+# How well each rank names somebody, best first, by its code.
+_ORDER = np.argsort([0, *RANKS])
 
 STATED, INFERRED, OPEN = 0, 1, 2
 ENDS: tuple[Literal["stated", "inferred", "open"], ...] = ("stated", "inferred", "open")
@@ -150,7 +153,7 @@ def read_claims(table: pa.Table, sources: Sequence[str]) -> Claims:
     }
     # Rows from before the rank was kept: of the lines alone it is known.
     unranked = np.where(plain["proof"] == Proof.LINE_OWNER, Rank.LINE, Rank.USERNAME)
-    plain["rank"] = np.where(plain["rank"] == 0, unranked, plain["rank"])
+    plain["rank"] = _ORDER[np.where(plain["rank"] == 0, unranked, plain["rank"])]
     return Claims(
         names=names,
         token=people[0],

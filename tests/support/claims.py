@@ -173,7 +173,10 @@ class Oracle:
             else:
                 subject = self._tokenizer.token(IdentifierKind(_KINDS.get(name, name)), event[name])
             proof = Proof.LINE_OWNER if name == "line_id" else Proof.SUBSCRIBER
-            return {"subject": subject, "proof": proof, "rank": 1 + _NAMES.index(name)}
+            rank = 1 + _NAMES.index(name)
+            if name == "line_id" and "|" in event[name]:
+                rank = 8 if event[name].split("|")[1].isdecimal() else 7
+            return {"subject": subject, "proof": proof, "rank": rank}
         return {"subject": NOTHING, "proof": Proof.SUBSCRIBER, "rank": len(_NAMES)}
 
     def _times(self, event: Event, mark: int) -> Claim:

@@ -55,7 +55,7 @@ REPORTS = st.fixed_dictionaries(
         "customer_number": st.sampled_from([None, None, "700104"]),
         "username": st.sampled_from([None, "karinord", " KARINORD", "ola", "anonymous", "unknown@other.example"]),
         "mac": st.sampled_from([None, "02:00:5e:10:00:01", "02005E100001"]),
-        "line_id": st.sampled_from([None, "olt3-1/2/17", "OLT3-1/2/17", ""]),
+        "line_id": st.sampled_from([None, "olt3-1/2/17", "OLT3-1/2/17", "bras1|ge-1/0/0", "bras1|17", ""]),
         "client_id": st.sampled_from([None, "00:02:00:00:7a:69:42:09"]),
         "inside_address": st.sampled_from([None, "100.64.3.7", "100.64.3.8", "ute"]),
         "session_id": st.sampled_from(["0A00004F-17", "0a00004f-17", "7", ""]),

@@ -228,12 +228,25 @@ def test_after_a_restart_a_report_without_age_is_of_another_session() -> None:
     assert held(found, "B") == [("ola", 5000, 5600, "stated")]
 
 
-@pytest.mark.parametrize("other", [("", Rank.CLIENT), ("per", Rank.HARDWARE), ("per", Rank.LINE)])
+@pytest.mark.parametrize(
+    "other",
+    [("", Rank.CLIENT), *(("per", rank) for rank in (Rank.HARDWARE, Rank.LINE, Rank.PORT, Rank.PORT_NUMBER))],
+)
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_report_that_names_nobody_or_less_joins_its_session(other: tuple[str, Rank], which: int) -> None:
     """User-Name may be missing (RFC 2866, 5.13); the session is whose the others say."""
     claims = list(KARI)
     claims[which] = replace(claims[which], subject=other[0], rank=other[1])
+    assert held(links(*claims), "A") == [("kari", 0, 1200, "stated")]
+
+
+def test_of_several_names_of_a_line_the_best_is_meant() -> None:
+    """Some reports carry the circuit, some only the number of the port."""
+    ranks = (Rank.PORT_NUMBER, Rank.LINE, Rank.PORT)
+    claims = [
+        replace(claim, subject=name, rank=rank)
+        for claim, name, rank in zip(KARI, ("per", "kari", "ola"), ranks, strict=True)
+    ]
     assert held(links(*claims), "A") == [("kari", 0, 1200, "stated")]
 
 
