@@ -1,13 +1,15 @@
 """Numbers used in Norway that libraries check wrongly or not at all.
 
 python-stdnum knows the fødselsnummer of today and reads a birth date out of it. That rejects what is in use or decided:
-synthetic numbers (month + 80), FH numbers, and the check digit rule of 2032. Nothing here reads century or gender.
+synthetic numbers (month + 80), FH numbers, and the check digit rule of 2032. The century is read only to refuse dates
+that never were, and only as long as the numbers show it; gender never is.
 Every function takes bare ASCII digits and answers for any text; none raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from operator import mul
 from typing import NamedTuple
@@ -22,6 +24,10 @@ _DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # What is added to the month: H-nummer and NAV's test numbers share 40; 80 is Skatteetaten's, 20 and 65 are rarer.
 _MONTH_OFFSETS = (0, 40, 80, 65, 20)
 _RARE_OFFSETS = (20, 65)
+# From this day on new numbers show no century (Skatteetaten, «Fødselsnummer fra 2032»).
+_NO_CENTURY = date(2032, 1, 1)
+# Born after midnight somewhere east of here.
+_CLOCKS = timedelta(days=1)
 
 
 class NationalKind(StrEnum):
@@ -51,11 +57,12 @@ def remainder11(digits: str, weights: Sequence[int]) -> int:
     return (total - 48 * sum(weights[: len(digits)])) % 11
 
 
-def national_number(digits: str) -> NationalNumber | None:
+def national_number(digits: str, today: date | None = None) -> NationalNumber | None:
     """The series of a fødselsnummer, D-, H-, FH- or synthetic number; None if the digits are none.
 
     Check digits as in folkeregisterforskriften § 2-2-1. From 1 January 2032 the first one may leave a remainder of 0
-    to 3 (Skatteetaten, «Fødselsnummer fra 2032»); both rules then run together, also for people born before.
+    to 3 (Skatteetaten, «Fødselsnummer fra 2032»); both rules then run together, also for people born before. `today`:
+    nobody has a number who is born after it (without it, the day it is).
     """
     if not _is_digits(digits, 11) or remainder11(digits, _SECOND):
         return None
@@ -68,8 +75,38 @@ def national_number(digits: str) -> NationalNumber | None:
     d_number = day > 40
     for offset in _MONTH_OFFSETS:
         if 1 <= month - offset <= 12 and 1 <= day - 40 * d_number <= _DAYS[month - offset]:
-            return NationalNumber(_kind(d_number, offset), first == 0, offset in _RARE_OFFSETS)
+            kind = _kind(d_number, offset)
+            shown = first == 0 and kind in (NationalKind.FODSELSNUMMER, NationalKind.SYNTHETIC)
+            if not _was(day - 40 * d_number, month - offset, digits, shown, today):
+                return None
+            return NationalNumber(kind, first == 0, offset in _RARE_OFFSETS)
     return None
+
+
+def _was(day: int, month: int, digits: str, shown: bool, today: date | None) -> bool:
+    """Whether somebody can have been born that day. `shown`: the individual digits show the century, until 2032."""
+    today = today or datetime.now(UTC).date()
+    year, individual = int(digits[4:6]), int(digits[6:9])
+    centuries = _centuries(year, individual) if shown and today < _NO_CENTURY else (1900, 2000)
+    return any(_is_past(century + year, month, day, today) for century in centuries)
+
+
+def _centuries(year: int, individual: int) -> tuple[int, ...]:
+    """The centuries of a fødselsnummer's series (folkeregisterforskriften § 2-2-1); of no series, any."""
+    if individual < 500:
+        return (1900,)
+    if year < 40:
+        return (2000,)
+    if individual < 750 and year >= 54:
+        return (1800,)
+    return (1900,) if individual >= 900 else (1800, 1900)
+
+
+def _is_past(year: int, month: int, day: int, today: date) -> bool:
+    try:
+        return date(year, month, day) <= today + _CLOCKS
+    except ValueError:
+        return False
 
 
 def _kind(d_number: bool, offset: int) -> NationalKind:
