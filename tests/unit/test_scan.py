@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from itertools import pairwise
 
 import pyarrow as pa
@@ -37,8 +38,8 @@ def best(text: str) -> list[tuple[str, str]]:
     return [(kind, text[start:end]) for (start, end), kind in places.items()]
 
 
-def identifiers(text: str) -> list[tuple[IdentifierKind, str]]:
-    return [finding.identifier for finding in scan(text) if finding.proven and finding.identifier]
+def identifiers(text: str, today: date | None = None) -> list[tuple[IdentifierKind, str]]:
+    return [item.identifier for item in scan(text, today=today) if item.proven and item.identifier]
 
 
 def synthetic(tail: int = 0, remainder: int = 0) -> str:
@@ -86,13 +87,14 @@ def test_every_valid_national_number_is_found_with_its_word(
     number = national(f"{day:02}{month}{year:02}{tail:03}", remainder)
     if number:
         written = f"{number[:6]}{separator}{number[6:]}"
-        assert (IdentifierKind.FODSELSNUMMER, number) in identifiers(sentence.format(written))
-        assert best(sentence.format(written)) == [("synthetic", written)]
+        found = identifiers(sentence.format(written), date(2040, 1, 1))
+        assert (IdentifierKind.FODSELSNUMMER, number) in found
 
 
 @given(st.integers(0, 800))
 def test_a_national_number_keeps_the_hypothesis_of_an_account(tail: int) -> None:
-    """The check digits fit both; both are kept with scores, and the word near by says which one comes first."""
+    """The check digits fit both; both are kept with scores, and the word near by says which one comes first. The
+    fødselsnummer is proven all the same: two check digits and a date outweigh a word."""
     number = synthetic(tail)
     for text, first in (
         (f"fnr {number}", "synthetic"),
@@ -103,7 +105,7 @@ def test_a_national_number_keeps_the_hypothesis_of_an_account(tail: int) -> None
         assert {finding.kind for finding in findings} == {"synthetic", "kontonummer"}
         assert findings[0].kind == first
         assert findings[0].score > findings[1].score
-        assert [finding.proven for finding in findings] == [True, False]
+        assert [finding.proven for finding in findings] == [True, first == "kontonummer"]
 
 
 def test_separators_decide_without_words() -> None:

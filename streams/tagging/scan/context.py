@@ -20,12 +20,25 @@ _BEFORE_STOP = re.compile(r"(?:(?! (?:og|and|eller|or|men|but) )[^.!?;,\n0-9])*"
 _NUMBER_AHEAD = re.compile(r"[0-9](?:[ .\-\u00a0]?[0-9]){3,}")
 # Between two numbers of a list: what the first one is, the second one is likely to be too.
 _GLUE = re.compile(r"\s*(?:[,;/&+]|og|and|eller|or)?\s*")
+# An amount, unless the currency belongs to a number before it.
+_CURRENCY_AHEAD = re.compile(r"(?<!\w)(?<![0-9] )(?:kr|nok|sek|dkk|eur|usd|gbp)\.?[ ]\Z")
 _COPULA = frozenset(("er", "is", "var", "was", "e"))
 # Two whole numbers with a stroke between them are a list, not a case of a year.
 _LISTED = 20
 _LISTED_AHEAD = re.compile(r"[0-9](?:[ .\-]?[0-9]){7}/\Z")
 _LISTED_BEHIND = re.compile(r"/\+?[0-9](?:[ .\-]?[0-9]){7}")
 _MASKS = "*•●"
+_EMPHASIS = "_*"
+# One to three digits and a comma are the whole part of an amount, and with a colon the minutes of a clock.
+_FEW_DIGITS_AHEAD = re.compile(r"(?<![0-9,:])[0-9]{1,3},\Z|(?<![0-9])[0-9]{2}:\Z|:[0-9]{2},\Z")
+# What follows makes it an amount, a share, a file.
+_NO_END = re.compile(
+    r",[0-9]{1,2}(?![0-9])|[ ]?[%‰€$£°]|:[0-9]"
+    r"|\.(?:pdf|jpe?g|png|gif|docx?|xlsx?|csv|txt|zip|gz|xml|json|log|html?|eml|msg)(?!\w)"
+)
+# What a word behind a hyphen says is said of the number: 41234567-abonnementet, 555-0143-Office.
+_COMPOUND = re.compile(r"-[^\W\d_]{3,}(?![\w\-])")
+_BRACKETS = re.compile(r"\(([0-9+][0-9 ]*)\)[ .\-]?\Z")
 
 
 class Cues(NamedTuple):
@@ -48,6 +61,8 @@ def cues(lowered: str, start: int, end: int) -> Cues:
         inherited, window = _after_number(window, lowered[start:end])
     labels = _labels_ahead(window)
     behind, decisive = _labels_behind(lowered[end : end + _BEHIND])
+    if _CURRENCY_AHEAD.search(window):
+        labels.insert(0, "other")
     if not (labels or behind or decisive or inherited):
         return NO_CUES
     # A payment goes to an account, and may also be talked of beside any other number.
@@ -63,7 +78,7 @@ def _after_number(window: str, number: str) -> tuple[frozenset[str], str]:
     previous = numbers[-1]
     inherited = NO_CUES.inherited
     if _GLUE.fullmatch(window, previous.end()):
-        same = len(_digits(previous[0])) == len(_digits(number))
+        same = len(_digits(previous[0])) == len(_digits(number)) or window[previous.end() :] == "/"
         labels = _labels_ahead(window[: previous.start()])
         inherited = frozenset(label for label in labels if same or label not in ("other", "version"))
     return inherited, window[previous.end() :]
@@ -106,17 +121,39 @@ def _digits(text: str) -> str:
 
 
 def joined(lowered: str, start: int, end: int) -> bool:
-    """Whether the number is part of something longer: AB-123, 2024/123, a path, a masked number."""
+    """Whether the number is part of something longer: AB-123, 2024/123, a path, an amount, a masked number."""
     before, after = lowered[start - 1 : start], lowered[end : end + 1]
+    if before and before in _EMPHASIS and before == after:
+        # Set off on both sides, as _123_ and *123* are.
+        return False
     if (before and before in _MASKS) or (after and after in _MASKS):
         return True
     if before == "/":
         return not _LISTED_AHEAD.search(lowered, max(0, start - _LISTED), start)
-    if before and (before in "\\_#@" or (before == "-" and _tied(lowered, start - 2))):
+    if before and (before in "\\_#@$€£" or (before == "-" and _tied(lowered, start - 2))):
+        return True
+    if before in (",", ":") and _FEW_DIGITS_AHEAD.search(lowered, max(0, start - _LISTED), start):
         return True
     if after == "/" and _LISTED_BEHIND.match(lowered, end):
         return False
-    return bool(after) and after in "-/_@" and _tied(lowered, end + 1)
+    if not after:
+        return False
+    if after == "-" and _COMPOUND.match(lowered, end):
+        return False
+    return (after in "-/_@" and _tied(lowered, end + 1)) or _NO_END.match(lowered, end) is not None
+
+
+def tied_to_digits(lowered: str, start: int, end: int) -> bool:
+    """Whether more digits follow at once behind a sign on either side: 2024/123, 123-01."""
+    return lowered[max(0, start - 2) : start - 1].isdigit() or (
+        lowered[end : end + 1] in ("-", "/", "_", ".") and lowered[end + 1 : end + 2].isdigit()
+    )
+
+
+def in_brackets_ahead(lowered: str, start: int) -> str:
+    """Digits in brackets right before a number, as in (71) 4233-6306; empty if there are none."""
+    ahead = _BRACKETS.search(lowered, max(0, start - _LISTED), start)
+    return ahead[1] if ahead else ""
 
 
 def _tied(lowered: str, at: int) -> bool:

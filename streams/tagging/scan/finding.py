@@ -48,7 +48,8 @@ class Finding(NamedTuple):
 
     score: 0 to 1. start, end: characters, half-open. identifier: kind and canonical value where `schemas.tokens`
     knows the kind. proven: its check digits or its form hold, it is the best hypothesis of its place, and it scores
-    PROVEN at least; only an identifier that is proven mentions somebody.
+    PROVEN at least; only an identifier that is proven mentions somebody. Two check digits and a date outweigh a word:
+    a fødselsnummer is proven beside the account, KID or other number that a word makes of the same place.
     """
 
     kind: str
@@ -100,7 +101,8 @@ def resolve(hypotheses: list[Hypothesis]) -> list[Finding]:
             if overlaps or score < FLOOR:
                 continue
             places.insert(at, place)
-        proven = best and checked and score >= PROVEN
+        national = identifier is not None and identifier[0] == IdentifierKind.FODSELSNUMMER
+        proven = (best or national) and checked and score >= PROVEN
         found.append(Finding(kind, CATEGORIES[kind], score, start, end, identifier, proven))
     found.sort(key=lambda item: (item.start, item.end, -item.score, item.kind))
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import NamedTuple
 
 from stdnum import imei as stdnum_imei
@@ -29,9 +30,14 @@ PHONE = re.compile(phone_pattern())
 """A national number of eight digits."""
 
 _CARD = re.compile(
-    r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|222[1-9][0-9]{12}|22[3-9][0-9]{13}|2[3-6][0-9]{14}"
+    r"4[0-9]{15}(?:[0-9]{3})?|5[1-5][0-9]{14}|222[1-9][0-9]{12}|22[3-9][0-9]{13}|2[3-6][0-9]{14}"
     r"|27[01][0-9]{13}|2720[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|6(?:011|5[0-9]{2})[0-9]{12}"
-    r"|(?:5018|5020|5038|6304|6759|676[1-3])[0-9]{8,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}"
+    r"|(?:5018|5020|5038|6304|6759|676[1-3])[0-9]{9,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}"
+)
+# Numbers of cards that are others too often: they have to be called so. Maestro in all its ranges, JCB with 15 digits,
+# Visa with 13, Mir.
+_CARD_CALLED = re.compile(
+    r"(?:50|5[6-8]|6[0-9])[0-9]{10,17}|(?:2131|1800)[0-9]{11}|35[0-9]{14}|4[0-9]{12}|220[0-4][0-9]{12}|0604[0-9]{8,15}"
 )
 _ABSENT = 0.0
 
@@ -74,6 +80,7 @@ SCORES = {
     ("payment_card", PLAIN): Form(0.80, 0.98),
     ("payment_card", TYPICAL): Form(0.90, 0.99),
     ("payment_card", ODD): Form(0.40, 0.95),
+    ("payment_card_called", PLAIN): Form(_ABSENT, 0.95),
     ("imei", PLAIN): Form(0.70, 0.98),
     ("imei", TYPICAL): Form(0.90, 0.99),
     ("imeisv", PLAIN): Form(_ABSENT, 0.80),
@@ -93,43 +100,49 @@ class Reading(NamedTuple):
     identifier: Identifier | None
 
 
-Reader = Callable[[str], Reading | None]
+Reader = Callable[[str, date | None], Reading | None]
+"""What the digits may be; the date is today's."""
 
 
-def _national(digits: str) -> Reading | None:
-    found = national_number(digits)
+def _national(digits: str, today: date | None) -> Reading | None:
+    found = national_number(digits, today)
     if found:
         row = "national_rare" if found.rare else "national" if found.strict else "national_2032"
         return Reading(row, found.kind.value, "national", (IdentifierKind.FODSELSNUMMER, digits))
     return None
 
 
-def _account(digits: str) -> Reading | None:
+def _account(digits: str, _: date | None) -> Reading | None:
     if is_account_number(digits):
         return Reading("kontonummer", "kontonummer", "kontonummer", (IdentifierKind.ACCOUNT_NUMBER, digits))
     return None
 
 
-def _phone(digits: str) -> Reading | None:
+def _phone(digits: str, _: date | None) -> Reading | None:
     if PHONE.fullmatch(digits):
         return _phone_reading("phone_date" if may_be_date(digits) else "phone", f"+47{digits}")
     return None
 
 
-def _phone_with_country(digits: str) -> Reading | None:
+def _phone_not_date(digits: str, today: date | None) -> Reading | None:
+    """Groups in which dates are written too."""
+    return None if may_be_date(digits) else _phone(digits, today)
+
+
+def _phone_with_country(digits: str, _: date | None) -> Reading | None:
     national = digits.removeprefix("00").removeprefix("47")
     if len(national) == 8 and PHONE.fullmatch(national):
         return _phone_reading("phone_country", f"+47{national}")
     return None
 
 
-def _phone_of_machine(digits: str) -> Reading | None:
+def _phone_of_machine(digits: str, _: date | None) -> Reading | None:
     if is_machine_phone(digits):
         return _phone_reading("phone_machine", f"+47{digits}")
     return None
 
 
-def _phone_short(digits: str) -> Reading | None:
+def _phone_short(digits: str, _: date | None) -> Reading | None:
     if digits[0] == "0":
         return _phone_reading("phone_short", f"+47{digits}")
     return None
@@ -139,31 +152,37 @@ def _phone_reading(row: str, number: str) -> Reading:
     return Reading(row, "phone", "phone", (IdentifierKind.PHONE, number))
 
 
-def _organisation(digits: str) -> Reading | None:
+def _organisation(digits: str, _: date | None) -> Reading | None:
     if is_organisation_number(digits):
         return Reading("orgnr", "orgnr", "orgnr", None)
     return None
 
 
-def _card(digits: str) -> Reading | None:
+def _card(digits: str, _: date | None) -> Reading | None:
     if _CARD.fullmatch(digits) and luhn(digits):
         return Reading("payment_card", "payment_card", "payment_card", None)
     return None
 
 
-def _imei(digits: str) -> Reading | None:
+def _card_called(digits: str, _: date | None) -> Reading | None:
+    if _CARD_CALLED.fullmatch(digits) and luhn(digits) and not _CARD.fullmatch(digits):
+        return Reading("payment_card_called", "payment_card", "payment_card", None)
+    return None
+
+
+def _imei(digits: str, _: date | None) -> Reading | None:
     if stdnum_imei.is_valid(digits):
         return Reading("imei" if len(digits) == 15 else "imeisv", "imei", "imei", None)
     return None
 
 
-def _imsi(digits: str) -> Reading | None:
+def _imsi(digits: str, _: date | None) -> Reading | None:
     if digits.startswith("242"):
         return Reading("imsi", "imsi", "imsi", None)
     return None
 
 
-def _iccid(digits: str) -> Reading | None:
+def _iccid(digits: str, _: date | None) -> Reading | None:
     if is_iccid(digits):
         return Reading("iccid", "iccid", "iccid", None)
     return None
@@ -174,40 +193,56 @@ FORMS: dict[tuple[int, ...], tuple[tuple[Reader, str], ...]] = {
     (11,): ((_national, PLAIN), (_account, PLAIN)),
     (6, 5): ((_national, TYPICAL), (_account, ODD)),
     (6, 3, 2): ((_national, TYPICAL), (_account, ODD)),
+    (6, 2, 3): ((_national, TYPICAL), (_account, ODD)),
     (2, 2, 2, 5): ((_national, TYPICAL), (_account, ODD)),
+    (2, 2, 2, 2, 3): ((_national, TYPICAL),),
+    (2, 2, 2, 3, 2): ((_national, TYPICAL),),
+    (9, 2): ((_national, PLAIN),),
+    (8, 3): ((_national, PLAIN),),
+    (3, 3, 5): ((_national, PLAIN),),
+    (3, 3, 3, 2): ((_national, PLAIN),),
     (4, 2, 5): ((_account, TYPICAL), (_national, ODD)),
-    (4, 4, 3): ((_account, ODD),),
+    (4, 4, 3): ((_account, ODD), (_national, ODD)),
     (8,): ((_phone, PLAIN),),
     (2, 2, 2, 2): ((_phone, TYPICAL),),
     (3, 2, 3): ((_phone, TYPICAL),),
     (3, 3, 2): ((_phone, ODD),),
-    (4, 4): ((_phone, ODD),),
+    (4, 4): ((_phone_not_date, ODD),),
     (2, 3, 3): ((_phone, ODD),),
+    (3, 5): ((_phone, ODD),),
+    (5, 3): ((_phone, ODD),),
+    (2, 6): ((_phone, ODD),),
+    (2, 2, 4): ((_phone_not_date, ODD),),
+    (4, 2, 2): ((_phone_not_date, ODD),),
     (10,): ((_phone_with_country, PLAIN),),
     (2, 8): ((_phone_with_country, PLAIN),),
     (2, 2, 2, 2, 2): ((_phone_with_country, TYPICAL),),
     (2, 3, 2, 3): ((_phone_with_country, TYPICAL),),
-    (12,): ((_phone_with_country, TYPICAL), (_phone_of_machine, PLAIN)),
+    (12,): ((_phone_with_country, TYPICAL), (_phone_of_machine, PLAIN), (_card_called, PLAIN)),
     (4, 8): ((_phone_with_country, TYPICAL), (_phone_of_machine, PLAIN)),
     (4, 2, 2, 2, 2): ((_phone_with_country, TYPICAL),),
     (4, 3, 2, 3): ((_phone_with_country, TYPICAL),),
-    (4, 4, 4): ((_phone_of_machine, PLAIN),),
+    (4, 4, 4): ((_phone_of_machine, PLAIN), (_card_called, PLAIN)),
     (5,): ((_phone_short, PLAIN),),
     (9,): ((_organisation, PLAIN),),
     (3, 3, 3): ((_organisation, TYPICAL),),
-    (13,): ((_card, ODD),),
-    (14,): ((_card, ODD),),
-    (15,): ((_imei, PLAIN), (_imsi, PLAIN), (_card, PLAIN)),
+    (13,): ((_card_called, PLAIN),),
+    (4, 4, 4, 1): ((_card_called, PLAIN),),
+    (14,): ((_card, ODD), (_card_called, PLAIN)),
+    (4, 6, 4): ((_card, TYPICAL),),
+    (4, 4, 4, 2): ((_card, ODD),),
+    (4, 4, 4, 3): ((_card, ODD), (_card_called, PLAIN)),
+    (15,): ((_imei, PLAIN), (_imsi, PLAIN), (_card, PLAIN), (_card_called, PLAIN)),
     (2, 6, 6, 1): ((_imei, TYPICAL),),
     (6, 2, 6, 1): ((_imei, TYPICAL),),
     (3, 2, 10): ((_imsi, TYPICAL),),
-    (16,): ((_card, PLAIN), (_imei, PLAIN)),
-    (4, 4, 4, 4): ((_card, TYPICAL),),
-    (4, 6, 5): ((_card, TYPICAL),),
-    (17,): ((_card, ODD),),
-    (18,): ((_card, ODD),),
-    (19,): ((_iccid, PLAIN), (_card, ODD)),
+    (16,): ((_card, PLAIN), (_card_called, PLAIN), (_imei, PLAIN)),
+    (4, 4, 4, 4): ((_card, TYPICAL), (_card_called, PLAIN)),
+    (4, 6, 5): ((_card, TYPICAL), (_card_called, PLAIN)),
+    (17,): ((_card, ODD), (_card_called, PLAIN)),
+    (18,): ((_card, ODD), (_card_called, PLAIN)),
+    (19,): ((_iccid, PLAIN), (_card, ODD), (_card_called, PLAIN)),
     (20,): ((_iccid, PLAIN),),
-    (4, 4, 4, 4, 3): ((_iccid, TYPICAL), (_card, ODD)),
+    (4, 4, 4, 4, 3): ((_iccid, TYPICAL), (_card, TYPICAL), (_card_called, PLAIN)),
     (4, 4, 4, 4, 4): ((_iccid, TYPICAL),),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import unquote
 
 from schemas.errors import InvalidIdentifier
 from schemas.tokens import IdentifierKind, canonical
@@ -12,6 +13,9 @@ from streams.tagging.scan.finding import Hypothesis
 
 _LOCAL = re.compile(r"[\w.+%'\-]{1,64}\Z")
 _LONGEST_LOCAL = 64
+_ENCODED_AT = re.compile(r"%(?:25)?40|&(?:#0?64|#x0?40|commat);")
+# A plus, a minus, a full stop, an underscore and letters beyond ASCII may be encoded too (RFC 3986).
+_ENCODED_LOCAL = re.compile(r"(?:[a-z0-9._+\-]|%2[bde]|%5f|%c3%[89ab][0-9a-f])+\Z")
 _USER_INFO = re.compile(r"://[^\s/@]*\Z")
 # Nobody's: every home has them, or no machine at all (RFC 6890; 192.168/16 is what home routers give out).
 _EVERYBODYS = tuple(
@@ -29,9 +33,47 @@ _EVERYBODYS = tuple(
         ),
     )
 )
+_LONGEST_WORD = 24
+# A word before a colon names what follows, unless it can be a group of the address itself.
+_GROUP_AHEAD = re.compile(r"(?:(?<![^\W_])[0-9a-f]*|:):\Z")
+_GROUPS_AHEAD = re.compile(r"(?:(?<![^\W_])[0-9a-f]*:[0-9a-f]*):\Z")
+_GROUP_BEHIND = re.compile(r"[.:][^\W_]")
+# A name and its version (nginx/10.1.2.3, package-10.1.2.3), or more numbers.
+_NAME_AHEAD = re.compile(r"(?:[0-9]\.|[0-9a-z]*[a-z][0-9]*-|(?<![/.a-z])[a-z][a-z0-9_+]*/)\Z")
+# The rest of a version, or of a name as 7.113.0.203.in-addr.arpa.
+_VERSION_BEHIND = re.compile(
+    r"-(?:rc|beta|alpha|snapshot|dev|pre|build|r|p)[.\-]?[0-9]*(?!\w)|[+_][0-9a-z]|\.[a-z]"
+)
+_CALLED = re.compile(
+    r"(?<![^\W_])(?:ip(?:v[46])?|host|server|klient|client|adress?[ea]n?|addr|address)[ ]?[:=/\-][ ]?\Z"
+)
+# What is given out or has a use (IANA, Internet Protocol Version 6 Address Space): 2000::/3, fc00::/7, fe80::/10 and
+# ff00::/8.
+_GIVEN_OUT = ((0x2000, 0x3FFF), (0xFC00, 0xFDFF), (0xFE80, 0xFEBF), (0xFF00, 0xFFFF))
+_LOCAL_SCOPE = 0xFC00
+_FEW_GROUPS, _MORE_GROUPS = 2, 4
+_HIGHEST_SECTION = 30
+_LINE_BEGIN = re.compile(r"(?:\A|\n)[ \t]*(?:[#*>•–\-]+[ \t]*)?\Z")
+_PARAGRAPH = re.compile(r"§+[ ]?\Z")
+_TITLE = re.compile(r"[.):]?[ \t]+[A-ZÆØÅ]")
+_PAIR_AHEAD = re.compile(r"(?:(?<![^\W_])[0-9a-f]{2}[:\-]|[0-9a-f]{4}[.\-])\Z")
 _EMAIL, _IP, _IP_AS_PHONE = 0.97, 0.9, 0.55
 _IP_CALLED, _IP_NOBODYS, _IP_NETWORK, _IP_VERSION = 0.98, 0.5, 0.5, 0.1
 _MAC, _MAC_CALLED, _MAC_DIGITS = 0.95, 0.97, 0.4
+
+
+def encoded_email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
+    """The mail address whose @ stands at `at` as address bars or HTML have it (%40, &#64;), and whose domain ends at
+    `end`."""
+    sign = _ENCODED_AT.match(lowered, at)
+    local = _ENCODED_LOCAL.search(lowered, max(0, at - 3 * _LONGEST_LOCAL), at)
+    if not sign or not local:
+        return None
+    written = f"{unquote(local[0])}@{lowered[sign.end() : end]}"
+    found = email(written, written.lower(), written.index("@"), len(written))
+    if not found or found.start:
+        return None
+    return found._replace(start=local.start(), end=end - (len(written) - found.end))
 
 
 def email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
@@ -59,38 +101,87 @@ def email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
     return Hypothesis(_EMAIL, "email", start, end, (IdentifierKind.EMAIL, value), True)
 
 
-def ip(lowered: str, start: int, end: int) -> Hypothesis | None:
+def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
     """The IPv4 or IPv6 address at [start, end), where a zone may follow it."""
-    text = lowered[start:end].rstrip(".:") if not lowered[start:end].endswith("::") else lowered[start:end]
+    written = lowered[start:end] if lowered.endswith("::", start, end) else lowered[start:end].rstrip(".:")
+    end = start + len(written)
+    labelled = _CALLED.search(lowered, max(0, start - _LONGEST_WORD), start) is not None
+    if not _is_whole(text, lowered, start, end, labelled):
+        return None
     try:
-        value = canonical(IdentifierKind.IP, text)
+        value = canonical(IdentifierKind.IP, written)
     except InvalidIdentifier:
         return None
-    if ":" in text and not (any(map(str.isdigit, text)) or text.count(":") > 2):
+    nearest = cues(lowered, start, end).nearest
+    called = labelled or nearest == "ip"
+    network = lowered[end : end + 1] == "/" and lowered[end + 1 : end + 2].isdigit()
+    if ":" in written and not (called or network or _is_plausible(written)):
         return None
-    end = start + len(text)
     address = ipaddress.ip_address(value)
     nobodys = any(address.version == net.version and address in net for net in _EVERYBODYS)
-    nearest = cues(lowered, start, end).nearest
-    if nearest == "version":
+    if not called and (nearest == "version" or (":" not in written and _is_heading(text, start, end))):
         score = _IP_VERSION
-    elif lowered[end : end + 1] == "/" and lowered[end + 1 : end + 2].isdigit():
+    elif network:
         score = _IP_NETWORK
     elif nobodys:
         score = _IP_NOBODYS
-    elif nearest == "ip":
+    elif called:
         score = _IP_CALLED
-    elif ":" not in text and all(len(part) == 2 for part in text.split(".")):
+    elif ":" not in written and all(len(part) == 2 for part in written.split(".")):
         score = _IP_AS_PHONE
     else:
         score = _IP
     return Hypothesis(score, "ip", start, end, (IdentifierKind.IP, value), True)
 
 
+def _is_whole(text: str, lowered: str, start: int, end: int, labelled: bool) -> bool:
+    """Whether the address ends where it seems to: no piece of a longer one, of a version or of a name."""
+    ahead = max(0, start - _LONGEST_WORD)
+    before, hexadecimal = lowered[start - 1 : start], ":" in lowered[start:end]
+    if before == ":" and (_GROUP_AHEAD if hexadecimal else _GROUPS_AHEAD).search(lowered, ahead, start):
+        return False
+    if before in (".", "-", "/") and not labelled and _NAME_AHEAD.search(lowered, ahead, start):
+        return False
+    return not (_GROUP_BEHIND if hexadecimal else _VERSION_BEHIND).match(text, end)
+
+
+def _is_plausible(written: str) -> bool:
+    """Whether an IPv6 address says so itself. Two colons also stand in programs, in times and in hasty lists."""
+    groups = [group for group in written.split(":") if group]
+    if "::" not in written:
+        # Eight pairs are a key or the name of a machine (EUI-64).
+        return any(len(group) != 2 for group in groups)
+    if written == "::1" or "." in groups[-1]:
+        return True
+    first = int(groups[0], 16) if groups and not written.startswith("::") else 0
+    given_out = (
+        len(groups[0]) == 4 and any(low <= first <= high for low, high in _GIVEN_OUT) if groups else False
+    )
+    if len(groups) <= 1:
+        return given_out and first >= _LOCAL_SCOPE
+    enough = _FEW_GROUPS if given_out else _MORE_GROUPS
+    return len(groups) >= enough and any(map(str.isdigit, written))
+
+
+def _is_heading(text: str, start: int, end: int) -> bool:
+    """Whether four small numbers begin a line, as those of a section do. Home and test networks have a zero."""
+    parts = [int(part) for part in text[start:end].split(".")]
+    if max(parts) > _HIGHEST_SECTION or 0 in parts:
+        return False
+    if _PARAGRAPH.search(text, max(0, start - _LONGEST_WORD), start):
+        return True
+    if not _LINE_BEGIN.search(text, max(0, start - _LONGEST_WORD), start):
+        return False
+    # Four times the same may begin a line too, but no title.
+    return len(set(parts)) > 1 or _TITLE.match(text, end) is not None
+
+
 def mac(lowered: str, start: int, end: int) -> Hypothesis | None:
     """The hardware address at [start, end): six pairs, three groups of four, or twelve digits called so."""
     text = lowered[start:end]
     value = re.sub(r"[:.\-]", "", text)
+    if _PAIR_AHEAD.search(lowered, max(0, start - _LONGEST_WORD), start):
+        return None
     if value in ("0" * 12, "f" * 12):
         return None
     called = cues(lowered, start, end).nearest == "mac"

@@ -7,29 +7,46 @@ else keeps a share of its score.
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import phonenumbers
 
 from schemas.norwegian import is_kid, is_machine_phone
 from schemas.tokens import IdentifierKind
-from streams.tagging.scan.context import NO_CUES, Cues, cues, joined
+from streams.tagging.scan.context import NO_CUES, Cues, cues, in_brackets_ahead, joined, tied_to_digits
 from streams.tagging.scan.finding import Hypothesis
 from streams.tagging.scan.forms import FORMS, ODD, PHONE, PLAIN, SCORES, TYPICAL, Form, Reader
 
-SEPARATOR = r"(?:[ \u00a0\u2009\u202f.\-\u2013]|\r?\n| [-\u2013] | ?\(0\) ?)"
+SEPARATOR = (
+    r"(?:[ \u00a0\u2000-\u200a\u202f.\-\u2010-\u2015\u2212]|\r?\n| [-\u2013] | ?\(0\) ?"
+    # A stroke divides the date of a fødselsnummer from the rest.
+    r"|(?<=(?<![0-9])[0-9]{6})/(?=[0-9]{5}(?![0-9])))"
+)
+# Behind a plus or two zeros brackets and strokes divide too: +1 (202) 555-0143, +49 30/123456.
+_DIALLED = re.compile(
+    r"(?:\+[ ]?)?\(?[0-9]+(?:(?:[ ]?\(0\)[ ]?|[ \u00a0\u202f.\-\u2010-\u2015/()]{1,3})[0-9]+){0,15}"
+)
 # Not the zero in brackets of +46 (0)70, which is dialled at home only.
 _GROUP = re.compile(r"[0-9]+(?<!\(0)")
 _LONGEST_KID = 25
 _SHORTEST_KID = 4
 _KID_ALONE = 6
-_AS_OTHER = {"national": 0.5}
-_AS_OTHER_ELSE = 0.4
+_AS_OTHER = 0.4
 _ABSENT = 0.0
-_GLUED = 0.6
+_GLUED, _GLUED_TO_DIGITS = 0.8, 0.6
 _PAIRS, _SHORT = 4, 2
 _VALID, _POSSIBLE = Form(0.95, 0.99), Form(0.70, 0.90)
-_SHORTEST_PHONE, _LONGEST_PHONE = 8, 15
+# With the country's code. What may exist is guessed at within ITU-T E.164; what does exist may go beyond it.
+_SHORTEST_PHONE, _LONGEST_PHONE = 7, 17
+_SHORTEST_POSSIBLE, _LONGEST_POSSIBLE = 8, 15
 _WITHOUT_PLUS = 0.8
+_OWN = frozenset(("47", "+47", "0047", "00 47", "+ 47"))
+_SHORTEST_NATIONAL, _LONGEST_TRUNK, _AREA = 5, 5, 3
+# 05262 is a number of five digits, or what goes ahead of one: (05262) 12959, 05262/12959.
+_AREA_CODE = re.compile(r"[ ]?[)/ \u00a0.\-][ ]?[0-9]")
+_SAME_NUMBER = (" ", "-", "/", "\u00a0")
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_NO_LETTERS = re.compile(r"mva|(?:x|ext\.?)[ ]?[0-9]{1,6}(?!\w)")
 _KID = Form(_ABSENT, 0.95)
 _BEGINNINGS = {form[:length] for form in FORMS for length in range(1, len(form) + 1)}
 _FIRST = frozenset(form[0] for form in FORMS)
@@ -37,24 +54,29 @@ _ALONE = frozenset(form[0] for form in FORMS if len(form) == 1)
 _LONGEST_FORM = max(map(len, FORMS))
 
 
-def numbers(lowered: str, start: int, end: int, in_url: bool) -> list[Hypothesis]:
-    """Hypotheses of a run of digit groups at [start, end). `in_url`: only what is called by its name counts."""
+def numbers(lowered: str, start: int, end: int, in_url: bool, today: date | None = None) -> list[Hypothesis]:
+    """Hypotheses of a run of digit groups at [start, end). `in_url`: only what is called by its name counts. `today`:
+    nobody is born after it."""
     if end - start not in _ALONE and lowered[start:end].isdigit() and not lowered.startswith("00", start):
         return []
-    groups = [(match.start(), match.end()) for match in _GROUP.finditer(lowered, start, end)]
-    # Letters that follow belong to the last group; what it is then is no number. MVA follows an organisasjonsnummer.
-    if lowered[end : end + 1].isalpha() and not lowered.startswith("mva", end):
+    groups = [match.span() for match in _GROUP.finditer(lowered, start, end)]
+    # Letters that follow belong to the last group; what it is then is no number. MVA follows an organisasjonsnummer, an
+    # extension a phone.
+    if lowered[end : end + 1].isalpha() and not _NO_LETTERS.match(lowered, end):
         groups = groups[:-1]
     if not groups:
         return []
     found: list[Hypothesis] = []
     first = 0
-    if lowered[start] == "+" or lowered.startswith("00", start):
-        taken, hypothesis = _international(lowered, start, groups)
+    plus = lowered[start] == "+"
+    if plus or lowered.startswith("00", start):
+        hypothesis = _international(lowered, start)
         if hypothesis:
             found.append(hypothesis)
-            # Two zeros also begin other numbers; a plus begins nothing else.
-            first = taken if lowered[start] == "+" else 0
+        if plus:
+            # A plus begins nothing else; two zeros also begin other numbers.
+            behind = hypothesis.end if hypothesis else end
+            first = sum(group[0] < behind for group in groups)
     lengths = [group[1] - group[0] for group in groups]
     for at in range(first, len(groups)):
         if lengths[at] not in _FIRST:
@@ -63,7 +85,7 @@ def numbers(lowered: str, start: int, end: int, in_url: bool) -> list[Hypothesis
             form = tuple(lengths[at:last])
             readers = FORMS.get(form)
             if readers:
-                found += _read(lowered, groups, at, last, readers, in_url)
+                found += _read(lowered, groups, at, last, readers, in_url, today)
             elif form not in _BEGINNINGS:
                 break
     return found
@@ -76,10 +98,13 @@ def _read(
     last: int,
     readers: tuple[tuple[Reader, str], ...],
     in_url: bool,
+    today: date | None,
 ) -> list[Hypothesis]:
     start, end = groups[at][0], groups[last - 1][1]
     digits = lowered[start:end] if last == at + 1 else "".join([lowered[a:b] for a, b in groups[at:last]])
-    readings = [(reading, form) for reader, form in readers if (reading := reader(digits))]
+    readings = [(reading, form) for reader, form in readers if (reading := reader(digits, today))]
+    if any(reading.label == "phone" for reading, _ in readings) and _torn(lowered, groups, at, last):
+        readings = [item for item in readings if item[0].label != "phone"]
     if not readings:
         return []
     around = cues(lowered, start, end)
@@ -92,8 +117,8 @@ def _read(
             form = _actual(label, lowered, groups, at, last)
         score = _score(label, SCORES.get((row, form)) or SCORES[row, PLAIN], around)
         if longer:
-            # Check digits and a day and month still say more than the letters glued to them.
-            score *= _GLUED if label == "national" and form != ODD else _ABSENT
+            # Check digits and a day and month still say more than what is glued to them.
+            score *= longer if label == "national" and form != ODD else _ABSENT
         if score:
             found.append(Hypothesis(score, kind, start, end, identifier, True))
     return found
@@ -106,13 +131,16 @@ def _score(label: str, form: Form, around: Cues) -> float:
     if around.nearest == label:
         # «Fødselsnummer og konto: A, B»: what fits as both is the first one.
         return called - 0.1 if label == "kontonummer" and "national" in around.present else called
+    # Two check digits and a date outweigh a word of another kind.
     if label in around.present and (label == "national" or around.nearest not in ("other", "version")):
         return called - 0.05
+    if label == "national":
+        return alone
     if around.nearest:
-        return alone * _AS_OTHER.get(label, _AS_OTHER_ELSE)
+        return alone * _AS_OTHER
     if label in around.inherited or (label == "kontonummer" and "payment" in around.present):
         return called - 0.05
-    return alone * _AS_OTHER_ELSE if "other" in around.inherited else alone
+    return alone * _AS_OTHER if "other" in around.inherited else alone
 
 
 def _actual(label: str, lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> str:
@@ -125,49 +153,109 @@ def _actual(label: str, lowered: str, groups: list[tuple[int, int]], at: int, la
     return ODD if odd else TYPICAL
 
 
-def _part_of_longer(lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> bool:
+def _part_of_longer(lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> float:
+    """What is left of a fødselsnummer's score by what is glued to it; 0 if nothing is."""
     start, end = groups[at][0], groups[last - 1][1]
     if at > 0 and lowered[groups[at - 1][1] : start] in "-.":
-        return True
+        return _GLUED_TO_DIGITS
     if last < len(groups) and lowered[end : groups[last][0]] in "-.":
+        return _GLUED_TO_DIGITS
+    if not joined(lowered, start, end):
+        return 0
+    return _GLUED_TO_DIGITS if tied_to_digits(lowered, start, end) else _GLUED
+
+
+def _torn(lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> bool:
+    """Whether a national phone number is a piece of another country's: (71) 4233-6306, 0171 23456789."""
+    start, behind = groups[at][0], groups[last - 1][1]
+    if behind - start == _SHORTEST_NATIONAL and _AREA_CODE.match(lowered, behind):
         return True
-    return joined(lowered, start, end)
+    if lowered[start - 2 : start].rstrip(" .-").endswith(")") and in_brackets_ahead(lowered, start) not in (
+        "",
+        *_OWN,
+    ):
+        return True
+    if at > 0 and lowered[groups[at - 1][1] : start] in _SAME_NUMBER:
+        first, end = groups[at - 1]
+        if lowered[first] == "0" and end - first <= _LONGEST_TRUNK and lowered[first:end] not in _OWN:
+            return True
+        if (
+            end - first <= _AREA
+            and (groups[at][1] - start, last - at) == (4, 2)
+            and lowered[first:end] != "47"
+        ):
+            return True
+    if last == at + 1 and groups[at][1] - start != _SHORTEST_NATIONAL:
+        return False
+    inside = {lowered[groups[n][1] : groups[n + 1][0]] for n in range(at, last - 1)} or {" "}
+    return _goes_on(lowered, groups, at - 1, -1, inside) or _goes_on(lowered, groups, last, 1, inside)
 
 
-def _international(lowered: str, start: int, groups: list[tuple[int, int]]) -> tuple[int, Hypothesis | None]:
-    """The longest number behind + or 00 that exists, else that may exist, and how many groups it takes."""
+def _goes_on(lowered: str, groups: list[tuple[int, int]], at: int, step: int, inside: set[str]) -> bool:
+    """Whether the group at `at` continues the number beside it: the same separator, and no number of its own."""
+    if not 0 <= at < len(groups) or _gap(lowered, groups, at if step < 0 else at - 1) not in inside:
+        return False
+    first, end = groups[at]
+    if step > 0 and end - first <= _SHORT and inside == {" "}:
+        # «412 34 567 2 ganger»: what is counted follows in words.
+        return not lowered[end : end + 2].strip(" ").isalpha()
+    if step < 0 and (
+        _YEAR.fullmatch(lowered, first, end) or _gap(lowered, groups, at - 1) not in ("", *inside)
+    ):
+        return False
+    for length in range(1, _LONGEST_FORM + 1):
+        beside = groups[at : at + length] if step > 0 else groups[max(0, at - length + 1) : at + 1]
+        form = tuple(group[1] - group[0] for group in beside)
+        if form in FORMS and form != (_SHORTEST_NATIONAL,):
+            return False
+    return True
+
+
+def _gap(lowered: str, groups: list[tuple[int, int]], at: int) -> str:
+    """What stands between a group and the next one."""
+    return lowered[groups[at][1] : groups[at + 1][0]] if 0 <= at < len(groups) - 1 else ""
+
+
+def _international(lowered: str, start: int) -> Hypothesis | None:
+    """The longest number behind + or 00 that exists, else that may exist."""
     plus = lowered[start] == "+"
+    dialled = _DIALLED.match(lowered, start)
+    groups = [match.span() for match in _GROUP.finditer(lowered, start, dialled.end())] if dialled else []
+    bracket = bool(groups) and lowered[start - 1 : start] == "(" and lowered.startswith(")", groups[0][1])
+    if bracket and lowered[slice(*groups[0])] in _OWN:
+        # (+47) and a number: a national one, and found as that.
+        return None
     prefixes = []
     for taken in range(len(groups), 0, -1):
         digits = "".join([lowered[a:b] for a, b in groups[:taken]])
         digits = digits if plus else digits[2:]
         if _SHORTEST_PHONE <= len(digits) <= _LONGEST_PHONE:
-            prefixes.append((taken, digits))
+            prefixes.append((groups[taken - 1][1], digits))
     for form, exists in ((_VALID, _is_valid), (_POSSIBLE, _is_possible)):
-        for taken, digits in prefixes:
-            end = groups[taken - 1][1]
-            if exists(digits) and not joined(lowered, start, end):
+        for end, digits in prefixes:
+            if exists(digits) and not joined(lowered, start - bracket, end):
                 around = cues(lowered, start, end)
                 score = form.called if around.nearest == "phone" else form.alone
                 if not plus and around.nearest != "phone":
-                    score *= _AS_OTHER_ELSE if around.nearest else _WITHOUT_PLUS
-                return taken, Hypothesis(
-                    score, "phone", start, end, (IdentifierKind.PHONE, f"+{digits}"), True
+                    score *= _AS_OTHER if around.nearest else _WITHOUT_PLUS
+                return Hypothesis(
+                    score, "phone", start - bracket, end, (IdentifierKind.PHONE, f"+{digits}"), True
                 )
-    return 0, None
+    return None
 
 
 def _is_valid(digits: str) -> bool:
     """Whether there is such a number. The library's list of what is given out lags behind, and leaves machines out."""
-    if digits.startswith("47"):
-        return PHONE.fullmatch(digits[2:]) is not None or is_machine_phone(digits[2:])
+    if digits.startswith("47") and (PHONE.fullmatch(digits, 2) or is_machine_phone(digits[2:])):
+        return True
     number = _parsed(digits)
     return number is not None and phonenumbers.is_valid_number(number)
 
 
 def _is_possible(digits: str) -> bool:
     """Whether the country has numbers of that length."""
-    number = None if digits.startswith("47") else _parsed(digits)
+    likely = _SHORTEST_POSSIBLE <= len(digits) <= _LONGEST_POSSIBLE and not digits.startswith("47")
+    number = _parsed(digits) if likely else None
     return number is not None and phonenumbers.is_possible_number(number)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
-from stdnum import iban
-
-from schemas.norwegian import is_account_number
-from schemas.tokens import IdentifierKind
+from streams.tagging.scan.accounts import account, iban_pattern
 from streams.tagging.scan.address import postal_address
 from streams.tagging.scan.composed import composed
 from streams.tagging.scan.finding import SOLE_PROPRIETOR, Finding, Hypothesis, resolve
-from streams.tagging.scan.network import email, ip, mac
+from streams.tagging.scan.network import email, encoded_email, ip, mac
 from streams.tagging.scan.numbers import SEPARATOR, kid, numbers
 from streams.tagging.scan.words import special
 
@@ -23,18 +21,21 @@ _THREE_MORE = r"(?:\.[0-9]{1,3}){3}(?!\.?[0-9])"
 _BEGIN, _BEGIN_HEX = "0-9+@", "0-9a-f+:@"
 # What must come first in an alternative is looked back at. Tokens do not begin inside a word. No part can match in two
 # ways, so that there is nothing to try again.
+# A word and its number written together: fnr01819030037.
+_LABELS = "fnr|pnr|tlf|tel|mob|kto"
+
 _CANDIDATE, _CANDIDATE_HEX = (
     re.compile(
         rf"[{begin}](?:"
         r"(?<=@)(?P<email>[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8})"
-        r"|(?<=(?<!\w)no[0-9])(?P<iban>[0-9](?:[ ]?[0-9]){11})(?!\w)"
-        r"|(?<!\w.)(?:"
+        rf"|(?:(?<=(?<![^\W_])[a-z][a-z][0-9])|(?<=(?<![^\W_])no [0-9]))(?P<iban>{iban_pattern()})(?![^\W_])"
+        rf"|(?:(?<![^\W_].)|(?<=(?<!\w)(?:{_LABELS}).))(?:"
         r"(?<=[0-9a-f])(?P<mac>[0-9a-f](?:(?::[0-9a-f]{2}){5}|(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?:\.[0-9a-f]{4}){2}"
         r"|[0-9a-f]{10}))(?!\w|[:\-][0-9a-f])"
         r"|(?P<ipv6>(?<=[0-9a-f])[0-9a-f]{0,3}(?::[0-9a-f]{1,4}){7}"
         r"|(?<=[0-9a-f])[0-9a-f]{0,3}(?::[0-9a-f]{1,4}){0,6}::"
         r"(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}(?:\.[0-9]{1,3}){0,3})?"
-        r"|(?<=:):[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}(?:\.[0-9]{1,3}){0,3})(?![0-9a-f:])"
+        r"|(?<=:):[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}(?:\.[0-9]{1,3}){0,3})(?![^\W_]|:[^\W_]|::)"
         rf"|(?<=[0-9])(?P<ipv4>[0-9]{{0,2}}{_THREE_MORE})"
         rf"|(?P<run>(?:(?<=[0-9])|(?<=\+)[ ]?[0-9])[0-9]*"
         rf"(?:{SEPARATOR}(?!(?<=\s)[0-9]{{1,3}}{_THREE_MORE})[0-9]+){{0,40}})"
@@ -42,13 +43,13 @@ _CANDIDATE, _CANDIDATE_HEX = (
     )
     for begin in (_BEGIN, _BEGIN_HEX)
 )
+_ENCODED_EMAIL = re.compile(r"(?:%(?:25)?40|&(?:#0?64|#x0?40|commat);)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
 _FEWEST_DIGITS, _SHORTEST_KID = 5, 4
 _URL = re.compile(r"(?:[a-z][a-z0-9+]{1,8}://|www\.)[^\s<>\"]*\Z")
 _LONGEST_URL = 200
 _SOLE_PROPRIETOR = re.compile(
     r"enkelt(?:person|manns?)f[oø]retak|(?<!\w)enk(?!\w)|sole[ -](?:proprietor|trader)|self[ -]employed"
 )
-_IBAN = 0.99
 _DASHES, _DOTS = 5, 2
 
 
@@ -69,31 +70,36 @@ class _Page(NamedTuple):
     lowered: str
     has_url: bool
     has_kid: bool
+    today: date | None
 
 
-def scan(text: str, limits: Limits = DEFAULT) -> tuple[Finding, ...]:
-    """Findings of the first `limits.longest` characters, in order of place, then score. Pure; raises for no text.
+def scan(text: str, limits: Limits = DEFAULT, today: date | None = None) -> tuple[Finding, ...]:
+    """Findings of the first `limits.longest` characters, in order of place, then score. Raises for no text.
 
-    Read in Unicode normal form C; places are those of the text as it was given.
+    `today`: nobody is born after it (without it, the day it is); pure with it. Read in Unicode normal form C; places are
+    those of the text as it was given.
     """
     text = text[: limits.longest]
     whole = composed(text)
     if whole is None:
-        return tuple(_scanned(text))
-    spans = ((item, whole.span(item.start, item.end)) for item in _scanned(whole.text))
+        return tuple(_scanned(text, today))
+    spans = ((item, whole.span(item.start, item.end)) for item in _scanned(whole.text, today))
     return tuple(item._replace(start=start, end=end) for item, (start, end) in spans)
 
 
-def _scanned(text: str) -> list[Finding]:
+def _scanned(text: str, today: date | None) -> list[Finding]:
     lowered = lower(text)
-    page = _Page(
-        text, lowered, "://" in lowered or "www." in lowered, "kid" in lowered or "betalingsref" in lowered
-    )
+    has_url, has_kid = "://" in lowered or "www." in lowered, "kid" in lowered or "betalingsref" in lowered
+    page = _Page(text, lowered, has_url, has_kid, today)
     found = special(lowered)
     candidate = _CANDIDATE_HEX if _may_be_hex(lowered) else _CANDIDATE
     for match in candidate.finditer(lowered):
         kind = match.lastgroup
         found += (_run if kind == "run" else _READERS[kind or ""])(page, match.start(), match.end())
+    if "%40" in lowered or "%2540" in lowered or "&" in lowered:
+        for match in _ENCODED_EMAIL.finditer(lowered):
+            address = encoded_email(text, lowered, match.start(), match.end())
+            found += [address] if address else []
     return _personal(lowered, resolve(found)) if found else []
 
 
@@ -121,9 +127,9 @@ def _run(page: _Page, start: int, end: int) -> list[Hypothesis]:
     """Hypotheses of a run of digit groups."""
     lowered = page.lowered
     found: list[Hypothesis] = []
-    if end - start >= _FEWEST_DIGITS:
+    if end - start >= _FEWEST_DIGITS or lowered[start] == "+":
         in_url = page.has_url and _URL.search(lowered, max(0, start - _LONGEST_URL), start) is not None
-        found = numbers(lowered, start, end, in_url)
+        found = numbers(lowered, start, end, in_url, page.today)
     if page.has_kid and end - start >= _SHORTEST_KID:
         called = kid(lowered, start, end)
         if called:
@@ -147,11 +153,13 @@ def _email(page: _Page, start: int, end: int) -> list[Hypothesis]:
 def _mac(page: _Page, start: int, end: int) -> list[Hypothesis]:
     """Twelve digits that are no hardware address may be a phone."""
     found = mac(page.lowered, start, end)
-    return [found] if found else _run(page, start, end)
+    if found:
+        return [found]
+    return _run(page, start, end) if page.lowered[start:end].isdigit() else []
 
 
 def _ip(page: _Page, start: int, end: int) -> list[Hypothesis]:
-    found = ip(page.lowered, start, end)
+    found = ip(page.text, page.lowered, start, end)
     return [found] if found else []
 
 
@@ -161,14 +169,10 @@ def _ip_or_phone(page: _Page, start: int, end: int) -> list[Hypothesis]:
 
 
 def _iban(page: _Page, start: int, end: int) -> list[Hypothesis]:
-    """A Norwegian account in its international form."""
-    lowered = page.lowered
-    start -= len("no")
-    digits = lowered[start + 4 : end].replace(" ", "")
-    if not (iban.is_valid(lowered[start:end]) and is_account_number(digits)):
-        return []
-    identifier = (IdentifierKind.ACCOUNT_NUMBER, digits)
-    return [Hypothesis(_IBAN, "kontonummer", start, end, identifier, True)]
+    """An account in its international form; with a space behind the country, the digits may be something else."""
+    apart = page.lowered[start - 1] == " "
+    found = account(page.lowered, start - len("no ") if apart else start - len("no"), end)
+    return [found] if found else _run(page, start, end) if apart else []
 
 
 _READERS = {"iban": _iban, "email": _email, "mac": _mac, "ipv6": _ip, "ipv4": _ip_or_phone}
