@@ -16,7 +16,9 @@ from streams.tagging.scan.text import Limits
 
 PER = "@".join(("per", "xn--e1afmkfd"))
 letters = st.sampled_from("aåeéøA1 .\u0301\u030a\u0327\u0344\u1100\u1161\u11a8\uac00\u212b\ufb1d\u0958")
-texts = st.one_of(st.text(), st.lists(letters, max_size=12).map("".join))
+# Characters of format are left out when they are invisible; that is tested apart.
+visible = st.text(st.characters(exclude_categories=("Cf", "Cs")))
+texts = st.one_of(visible, st.lists(letters, max_size=12).map("".join))
 
 
 @given(texts)
@@ -75,3 +77,28 @@ def test_a_top_level_in_its_a_label_is_one() -> None:
     """The ends of domains in other scripts are found in both spellings; a number is none."""
     found = [item.identifier for item in scan(f"{PER}.xn--p1ai og {PER}.12")]
     assert [item[0] for item in found if item] == [IdentifierKind.EMAIL]
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200e"])
+def test_what_nobody_sees_hides_nothing(invisible: str) -> None:
+    """Between any two characters of an identifier; the place covers them as they were sent."""
+    for kind, written in (
+        (IdentifierKind.PHONE, "412 34 567"),
+        (IdentifierKind.PHONE, "+4741234567"),
+        (IdentifierKind.EMAIL, "ola@example.com"),
+        (IdentifierKind.IP, "203.0.113.7"),
+        (IdentifierKind.ACCOUNT_NUMBER, "NO9386011117947"),
+    ):
+        (plain,) = scan(f"å {written}.")
+        assert plain.identifier is not None
+        assert plain.identifier[0] == kind
+        for hidden in (written[:4] + invisible + written[4:], invisible.join(written)):
+            (found,) = scan(f"å {invisible}{hidden}{invisible}.")
+            assert found.identifier == plain.identifier
+            assert f"å {invisible}{hidden}{invisible}."[found.start : found.end] == hidden
+
+
+def test_a_space_without_width_still_divides_words() -> None:
+    """Where a sentence begins behind an address, the address ends."""
+    (found,) = scan("ola@example.com\u200bHei")
+    assert found.identifier == (IdentifierKind.EMAIL, "ola@example.com")
