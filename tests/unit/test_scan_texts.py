@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.texts import COUNT, HELD_OUT_SEED, NATIONAL, accuracy, best, by_hand
+from bench.foreign import KINDS, foreign, foreign_accuracy
+from bench.texts import COUNT, HELD_OUT_SEED, NATIONAL, SETS, accuracy, best, by_hand, prose, revealing
 from streams.simulate.labelled import Labelled, labelled, parse_marked
 from streams.tagging.scan import CATEGORIES, scan
 
@@ -66,3 +67,57 @@ def test_the_same_seed_gives_the_same_texts() -> None:
     """Labelled texts depend on the seed alone."""
     assert list(labelled(9, 50)) == list(labelled(9, 50))
     assert list(labelled(9, 50)) != list(labelled(10, 50))
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "recall"),
+    [("phone", 0.95, 0.4), ("payment_card", 0.9, 0.95), ("kontonummer", 0.95, 0.95)],
+)
+def test_numbers_of_other_countries_reach_the_promise(kind: str, precision: float, recall: float) -> None:
+    """Of phones, cards and accounts of twenty countries; phones without their country's code are not looked for."""
+    found = foreign_accuracy(foreign(HELD_OUT_SEED, 1_000))[kind]
+    assert kind in KINDS
+    assert found["labels"] > 100
+    assert found["precision"] >= precision
+    assert found["recall"] >= recall
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_topics_are_told_from_people(name: str) -> None:
+    """Fewer than 15 in 1,000 sentences about topics are taken for one about a person, and no fewer of those about a
+    person are found than when every word counted (97 and 93 of 100)."""
+    figures = prose()[name]
+    assert figures["topics"] == figures["people"] == 100
+    assert figures["wrong"] / figures["topics"] < 0.015
+    assert figures["found"] >= {"tuned": 97, "held_out": 93}[name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Kven er det, og kven ringte?", "Eg veit kven du er.", "Dei same reglane gjeld for oss.",
+     "Vi er same type menneske.",
+     "Ho sikta til avtalen.", "Han sikta mot målet.", "Ho er tillitsvald i 3. klasse.", "Jeg heter Kristen.",
+     "Hilsen Christian",
+     "Jeg snakket med Kristen i går.", "Kunden heter Christian Eksempelstad.", "Jeg jobber på sykehuset.",
+     "Nettet ved sykehuset er tregt.", "Vi bor nær moskeen.", "Hvis du har diabetes, bør du spise jevnlig.",
+     "Forfatteren Kari Eksempel har skrevet om depresjon.", "Hun stemte for forslaget fra Venstre.",
+     "Hun var direktør i fengselet.", "Boksen til høyre er min.", "Vi ser at flere unge får angst."],
+)  # fmt: skip
+def test_words_that_are_other_words_or_topics_reveal_nothing(text: str) -> None:
+    """Who, the same, aimed at, given names, a class's representative, a building, a subject."""
+    assert not revealing(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("Eg er kven.", "ethnicity"), ("Min mann er same og vil ha svar på samisk.", "ethnicity"), ("Kunden er siktet.",
+     "criminal"),
+     ("Broren min er sikta for vald.", "criminal"), ("Hun er tillitsvalgt.", "union"), ("Jeg er kristen.",
+     "religion"),
+     ("I am Christian.", "religion"), ("Jeg har en dement far.", "health"), ("Er muslim.", "religion"),
+     ("Medlem av Høyre.", "politics"), ("Innlagt på sykehus.", "health"), ("Kari Eksempel har fått kreft.", "health"),
+     ("Hun ligger på sjukehus.", "health"), ("Min kroniske sykdom gjør meg trøtt.", "health")],
+)  # fmt: skip
+def test_the_same_words_reveal_something_of_a_person(text: str, kind: str) -> None:
+    """Said of somebody, with or without a subject, they do."""
+    assert f"special.{kind}" in revealing(text)

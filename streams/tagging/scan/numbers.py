@@ -45,6 +45,8 @@ _SHORTEST_NATIONAL, _LONGEST_TRUNK, _AREA = 5, 5, 3
 # 05262 is a number of five digits, or what goes ahead of one: (05262) 12959, 05262/12959.
 _AREA_CODE = re.compile(r"[ ]?[)/ \u00a0.\-][ ]?[0-9]")
 _SAME_NUMBER = (" ", "-", "/", "\u00a0")
+# What has no check digits, or a single one, has to be the whole of what stands there.
+_WHOLE = ("phone", "payment_card")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _NO_LETTERS = re.compile(r"mva|(?:x|ext\.?)[ ]?[0-9]{1,6}(?!\w)")
 _KID = Form(_ABSENT, 0.95)
@@ -103,8 +105,8 @@ def _read(
     start, end = groups[at][0], groups[last - 1][1]
     digits = lowered[start:end] if last == at + 1 else "".join([lowered[a:b] for a, b in groups[at:last]])
     readings = [(reading, form) for reader, form in readers if (reading := reader(digits, today))]
-    if any(reading.label == "phone" for reading, _ in readings) and _torn(lowered, groups, at, last):
-        readings = [item for item in readings if item[0].label != "phone"]
+    if any(reading.label in _WHOLE for reading, _ in readings) and _torn(lowered, groups, at, last):
+        readings = [item for item in readings if item[0].label not in _WHOLE]
     if not readings:
         return []
     around = cues(lowered, start, end)
@@ -175,7 +177,7 @@ def _torn(lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> bo
         *_OWN,
     ):
         return True
-    if at > 0 and lowered[groups[at - 1][1] : start] in _SAME_NUMBER:
+    if at == 1 and lowered[groups[0][1] : start] in _SAME_NUMBER:
         first, end = groups[at - 1]
         if lowered[first] == "0" and end - first <= _LONGEST_TRUNK and lowered[first:end] not in _OWN:
             return True

@@ -76,8 +76,8 @@ class _Page(NamedTuple):
 def scan(text: str, limits: Limits = DEFAULT, today: date | None = None) -> tuple[Finding, ...]:
     """Findings of the first `limits.longest` characters, in order of place, then score. Raises for no text.
 
-    `today`: nobody is born after it (without it, the day it is); pure with it. Read in Unicode normal form C; places are
-    those of the text as it was given.
+    `today`: nobody is born after it (without it, the day it is); pure with it. Read in Unicode normal form C; places
+    are those of the text as it was given.
     """
     text = text[: limits.longest]
     whole = composed(text)
@@ -91,7 +91,7 @@ def _scanned(text: str, today: date | None) -> list[Finding]:
     lowered = lower(text)
     has_url, has_kid = "://" in lowered or "www." in lowered, "kid" in lowered or "betalingsref" in lowered
     page = _Page(text, lowered, has_url, has_kid, today)
-    found = special(lowered)
+    found = special(text, lowered)
     candidate = _CANDIDATE_HEX if _may_be_hex(lowered) else _CANDIDATE
     for match in candidate.finditer(lowered):
         kind = match.lastgroup
