@@ -36,7 +36,9 @@ class Composed:
 
 def composed(text: str) -> Composed | None:
     """The text in normal form C (UAX #15), all of it to be seen; None if it is so already, as nearly all texts are."""
-    if text.isascii() or (unicodedata.is_normalized("NFC", text) and not _INVISIBLE.search(text)):
+    if text.isascii() or (
+        unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _INVISIBLE.search(text))
+    ):
         return None
     parts: list[str] = []
     starts: list[int] = []

@@ -22,6 +22,7 @@ _NUMBER_AHEAD = re.compile(r"[0-9](?:[ .\-\u00a0]?[0-9]){3,}")
 _GLUE = re.compile(r"\s*(?:[,;/&+]|og|and|eller|or)?\s*")
 # An amount, unless the currency belongs to a number before it.
 _CURRENCY_AHEAD = re.compile(r"(?<!\w)(?<![0-9] )(?:kr|nok|sek|dkk|eur|usd|gbp)\.?[ ]\Z")
+_LONGEST_CURRENCY = 8
 _COPULA = frozenset(("er", "is", "var", "was", "e"))
 # Two whole numbers with a stroke between them are a list, not a case of a year.
 _LISTED = 20
@@ -33,9 +34,11 @@ _EMPHASIS = "_*"
 _FEW_DIGITS_AHEAD = re.compile(r"(?<![0-9,:])[0-9]{1,3},\Z|(?<![0-9])[0-9]{2}:\Z|:[0-9]{2},\Z")
 # What follows makes it an amount, a share, a file.
 _NO_END = re.compile(
-    r",[0-9]{1,2}(?![0-9])|[ ]?[%‰€$£°]|:[0-9]"
+    r",[0-9]{1,2}(?![0-9])|[%‰€$£°]|:[0-9]"
     r"|\.(?:pdf|jpe?g|png|gif|docx?|xlsx?|csv|txt|zip|gz|xml|json|log|html?|eml|msg)(?!\w)"
 )
+_SIGNS = frozenset("%‰€$£°")
+_ENDS = _SIGNS | frozenset(",:.")
 # What a word behind a hyphen says is said of the number: 41234567-abonnementet, 555-0143-Office.
 _COMPOUND = re.compile(r"-[^\W\d_]{3,}(?![\w\-])")
 _BRACKETS = re.compile(r"\(([0-9+][0-9 ]*)\)[ .\-]?\Z")
@@ -61,7 +64,7 @@ def cues(lowered: str, start: int, end: int) -> Cues:
         inherited, window = _after_number(window, lowered[start:end])
     labels = _labels_ahead(window)
     behind, decisive = _labels_behind(lowered[end : end + _BEHIND])
-    if _CURRENCY_AHEAD.search(window):
+    if window.endswith(" ") and _CURRENCY_AHEAD.search(window, max(0, len(window) - _LONGEST_CURRENCY)):
         labels.insert(0, "other")
     if not (labels or behind or decisive or inherited):
         return NO_CUES
@@ -140,7 +143,11 @@ def joined(lowered: str, start: int, end: int) -> bool:
         return False
     if after == "-" and _COMPOUND.match(lowered, end):
         return False
-    return (after in "-/_@" and _tied(lowered, end + 1)) or _NO_END.match(lowered, end) is not None
+    if after in "-/_@" and _tied(lowered, end + 1):
+        return True
+    if after == " ":
+        return lowered[end + 1 : end + 2] in _SIGNS
+    return after in _ENDS and _NO_END.match(lowered, end) is not None
 
 
 def tied_to_digits(lowered: str, start: int, end: int) -> bool:

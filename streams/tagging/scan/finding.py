@@ -43,6 +43,9 @@ SOLE_PROPRIETOR = "C-01"
 Identifier = tuple[IdentifierKind, str]
 
 
+_NATIONAL = IdentifierKind.FODSELSNUMMER
+
+
 class Finding(NamedTuple):
     """One hypothesis about one place of a text.
 
@@ -101,8 +104,9 @@ def resolve(hypotheses: list[Hypothesis]) -> list[Finding]:
             if overlaps or score < FLOOR:
                 continue
             places.insert(at, place)
-        national = identifier is not None and identifier[0] == IdentifierKind.FODSELSNUMMER
-        proven = (best or national) and checked and score >= PROVEN
+        proven = (
+            checked and score >= PROVEN and (best or (identifier and identifier[0] is _NATIONAL) or False)
+        )
         found.append(Finding(kind, CATEGORIES[kind], score, start, end, identifier, proven))
     found.sort(key=lambda item: (item.start, item.end, -item.score, item.kind))
     return found

@@ -105,8 +105,11 @@ def _read(
     start, end = groups[at][0], groups[last - 1][1]
     digits = lowered[start:end] if last == at + 1 else "".join([lowered[a:b] for a, b in groups[at:last]])
     readings = [(reading, form) for reader, form in readers if (reading := reader(digits, today))]
-    if any(reading.label in _WHOLE for reading, _ in readings) and _torn(lowered, groups, at, last):
-        readings = [item for item in readings if item[0].label not in _WHOLE]
+    # What stands alone is no piece of anything, but for five digits and what follows brackets.
+    if len(groups) > 1 or end - start == _SHORTEST_NATIONAL or ")" in lowered[max(0, start - 2) : start]:
+        others = [item for item in readings if item[0].label not in _WHOLE]
+        if len(others) < len(readings) and _torn(lowered, groups, at, last):
+            readings = others
     if not readings:
         return []
     around = cues(lowered, start, end)
@@ -172,7 +175,9 @@ def _torn(lowered: str, groups: list[tuple[int, int]], at: int, last: int) -> bo
     start, behind = groups[at][0], groups[last - 1][1]
     if behind - start == _SHORTEST_NATIONAL and _AREA_CODE.match(lowered, behind):
         return True
-    if lowered[start - 2 : start].rstrip(" .-").endswith(")") and in_brackets_ahead(lowered, start) not in (
+    if lowered[max(0, start - 2) : start].rstrip(" .-").endswith(")") and in_brackets_ahead(
+        lowered, start
+    ) not in (
         "",
         *_OWN,
     ):

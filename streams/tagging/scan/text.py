@@ -28,7 +28,7 @@ _CANDIDATE, _CANDIDATE_HEX = (
     re.compile(
         rf"[{begin}](?:"
         r"(?<=@)(?P<email>[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8})"
-        rf"|(?:(?<=(?<![^\W_])[a-z][a-z][0-9])|(?<=(?<![^\W_])no [0-9]))(?P<iban>{iban_pattern()})(?![^\W_])"
+        rf"|(?<=o [0-9])(?<=(?<![^\W_])no [0-9])(?P<iban>{iban_pattern()})(?![^\W_])"
         rf"|(?:(?<![^\W_].)|(?<=(?<!\w)(?:{_LABELS}).))(?:"
         r"(?<=[0-9a-f])(?P<mac>[0-9a-f](?:(?::[0-9a-f]{2}){5}|(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?:\.[0-9a-f]{4}){2}"
         r"|[0-9a-f]{10}))(?!\w|[:\-][0-9a-f])"
@@ -39,7 +39,7 @@ _CANDIDATE, _CANDIDATE_HEX = (
         rf"|(?<=[0-9])(?P<ipv4>[0-9]{{0,2}}{_THREE_MORE})"
         rf"|(?P<run>(?:(?<=[0-9])|(?<=\+)[ ]?[0-9])[0-9]*"
         rf"(?:{SEPARATOR}(?!(?<=\s)[0-9]{{1,3}}{_THREE_MORE})[0-9]+){{0,40}})"
-        r"))"
+        rf")|(?<=[a-z][0-9])(?<=(?<![^\W_])[a-z][a-z][0-9])(?P<account>{iban_pattern()})(?![^\W_]))"
     )
     for begin in (_BEGIN, _BEGIN_HEX)
 )
@@ -175,4 +175,4 @@ def _iban(page: _Page, start: int, end: int) -> list[Hypothesis]:
     return [found] if found else _run(page, start, end) if apart else []
 
 
-_READERS = {"iban": _iban, "email": _email, "mac": _mac, "ipv6": _ip, "ipv4": _ip_or_phone}
+_READERS = {"iban": _iban, "account": _iban, "email": _email, "mac": _mac, "ipv6": _ip, "ipv4": _ip_or_phone}
