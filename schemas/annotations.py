@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,7 @@ RECORD_KEYS = (
     "recipients",
     "event_time",
 )
-OPTIONAL_RECORD_KEYS = ("identity", "variants", "privacy_change")
+OPTIONAL_RECORD_KEYS = ("identity", "variants", "erasure", "privacy_change")
 FIELD_KEYS = (
     "category",
     "identifier",
@@ -100,6 +100,20 @@ class Variant(_Frozen):
     retention: tuple[str, ...]
 
 
+class ErasureRule(_Frozen):
+    """What becomes of a record when one of the people in it is erased (GDPR Art. 17, and Art. 15(4) for the others).
+
+    stays_for: roles in which somebody has a right of their own to the record. While another than the person who is
+    erased has one of them, the record stays, redacted: whoever it is (`any`), or only if identity knows of them
+    (`known`): a number outside is no reason to keep a record. retain: nobody's erasure deletes the record, it is
+    redacted. redact: fields that go with the person of a role; of a role left out, those that are about it alone.
+    """
+
+    stays_for: dict[str, Literal["any", "known"]] = {"owner": "any", "joint_owner": "any"}
+    retain: bool = False
+    redact: dict[str, tuple[str, ...]] = {}
+
+
 class RecordAnnotation(_Frozen):
     """The `innsyn` property of a record. `unknown` holds keys that are known neither as needed nor as optional,
     `absent` those of `RECORD_KEYS` that are not written. `variants`: enum field, then symbol.
@@ -116,6 +130,7 @@ class RecordAnnotation(_Frozen):
     event_time: str = ""
     identity: tuple[IdentityRule, ...] = ()
     variants: dict[str, dict[str, Variant]] = {}
+    erasure: ErasureRule = ErasureRule()
     privacy_change: str = ""
     unknown: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
@@ -199,6 +214,18 @@ class RecordSchema:
     def categories_for(self, role: str) -> tuple[str, ...]:
         """Categories of the fields about the person in this role, sorted."""
         return tuple(sorted({f.category for f in self.fields if f.personal and f.concerns(role)}))
+
+    def redacted_for(self, role: str) -> tuple[str, ...]:
+        """Names of the fields that go of the person in this role where the record stays for somebody else."""
+        chosen = self.annotation.erasure.redact.get(role)
+        if chosen is not None:
+            return chosen
+        own = {item.name for item in self.fields if item.identifier and item.identifier.role == role}
+        return tuple(
+            item.name
+            for item in self.fields
+            if item.personal and (item.name in own or item.port_of in own or item.about == (role,))
+        )
 
     def variant(self, field: str, symbol: str) -> RecordAnnotation:
         """The record's words as they are for events with this symbol in the field."""

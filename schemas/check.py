@@ -51,6 +51,7 @@ def check_record(
         *_kept_for_ever(record, catalogue),
         *_identity_words(record, catalogue),
         *_variants(record, catalogue),
+        *_erasure_words(record, catalogue),
         *_names_nobody(record),
         *incompatible_changes(record, known, compatibility),
     ]
@@ -113,6 +114,19 @@ def _identity_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Prob
             for symbol in record.symbols("source"):
                 where = f"{record.name}.source"
                 yield from _unknown(record, where, "source of identity", symbol, catalogue.identity_sources)
+
+
+def _erasure_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:
+    rule = record.annotation.erasure
+    for role in (*rule.stays_for, *rule.redact):
+        yield from _unknown(record, f"{record.name} erasure", "role", role, catalogue.roles)
+    for name in (name for names in rule.redact.values() for name in names):
+        field = record.find(name)
+        if field is None or not field.personal or "." in name:
+            mend = "name a field at the top of the record that has a data category"
+            yield Problem(
+                record.file, f"{record.name} erasure", f"{name} in redact holds nothing of a person", mend
+            )
 
 
 def _variants(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem]:

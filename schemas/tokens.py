@@ -69,6 +69,7 @@ class Role(StrEnum):
     COUNTERPARTY = "counterparty"
     AGENT = "agent"
     MENTIONED = "mentioned"
+    JOINT_OWNER = "joint_owner"
 
 
 # Network keys as feeds spell them differently; other domains are made of what was brought into form before.

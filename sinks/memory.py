@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,11 +13,14 @@ import pyarrow as pa
 
 from schemas.errors import Fenced
 from schemas.tags import TagSet
+from schemas.tokens import Role
 from sinks.ports import (
     KNOWN_CLAIM_SCHEMA,
     NO_LIMITS,
     NOTHING,
+    NOTHING_GONE,
     PREFIX_SCHEMA,
+    ROLE_CODES,
     ClaimKey,
     DeadRow,
     Filter,
@@ -27,10 +30,13 @@ from sinks.ports import (
     LineageBatch,
     Mark,
     OffsetRange,
+    Others,
     Proof,
+    RecordsGone,
     Span,
 )
 
+_ROLES = {code: role for role, code in ROLE_CODES.items()}
 Partition = tuple[str, int]
 Event = tuple[str, int, int]  # topic, partition, offset
 RowKey = tuple[bytes, str, int, int, int]  # token, topic, partition, offset, role
@@ -146,14 +152,43 @@ class MemoryIndex:
     def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
         return self._prefix_table(0, set(prefixes))
 
-    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        with self._lock:
+            mine = {key: row for key, row, _ in self._under(spans)}
+            roles, tag_sets = defaultdict[Event, set[Role]](set), defaultdict[Event, set[int]](set)
+            for key, row in mine.items():
+                roles[key[1:4]].add(_ROLES[key[4]])
+                tag_sets[key[1:4]].add(row.tag_set)
+            identified = {row[of] for row in self._claims.values() for of in ("token", "subject")}
+            others, known = defaultdict[Event, set[Role]](set), defaultdict[Event, set[Role]](set)
+            for key in self._rows.keys() - mine.keys():
+                role = _ROLES[key[4]]
+                # In one role stands one person, by whatever identifiers; only those mentioned may be several.
+                if key[1:4] in roles and (role is Role.MENTIONED or role not in roles[key[1:4]]):
+                    others[key[1:4]].add(role)
+                    known[key[1:4]] |= {role} if key[0] in identified else set()
+            counts = Counter(
+                (tag_set, frozenset(roles[event]), frozenset(others[event]), frozenset(known[event]))
+                for event in others
+                for tag_set in tag_sets[event]
+            )
+        return [Others(*pattern, events) for pattern, events in counts.items()]
+
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
         if not any(narrowed is None or narrowed.id != tag_set for tag_set, narrowed in kept.items()):
             return Forgotten()
         removed: set[RowKey] = set()
         narrowed_rows = 0
         with self._lock:
             tokens = {span.token for span in spans}
-            for key, row, _ in list(self._under(spans)):
+            mine = {key: row for key, row, _ in self._under(spans)}
+            ended = self._ended(mine, kept, gone)
+            for key, row in mine.items():
                 narrowed = kept.get(row.tag_set, self._tag_sets[row.tag_set])
                 if narrowed is None:
                     del self._rows[key]
@@ -162,14 +197,38 @@ class MemoryIndex:
                     self._tag_sets[narrowed.id] = narrowed
                     self._rows[key] = replace(row, tag_set=narrowed.id)
                     narrowed_rows += 1
+            for key in ended:
+                del self._rows[key]
             events = {key[1:4] for key in removed}
             theirs = events - {key[1:4] for key in self._rows if key[0] in tokens}
-            gone = events - {key[1:4] for key in self._rows}
+            nobodys = events - {key[1:4] for key in self._rows}
             self._claims = {key: row for key, row in self._claims.items() if key[:3] not in theirs}
-            self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
-            unseen = tokens - {key[0] for key in self._rows}
+            self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}
+            unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self._rows}
             self._prefixes = {item for item in self._prefixes if item[2] not in unseen}
-        return Forgotten(len(removed), narrowed_rows)
+        return Forgotten(len(removed), narrowed_rows, len(ended))
+
+    def _ended(
+        self,
+        mine: Mapping[RowKey, _Row],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone],
+    ) -> set[RowKey]:
+        """Rows of others in events whose record is gone."""
+        theirs, roles = defaultdict[Event, set[RowKey]](set), defaultdict[Event, set[Role]](set)
+        for key in self._rows.keys() - mine.keys():
+            theirs[key[1:4]].add(key)
+        for key in mine:
+            roles[key[1:4]].add(_ROLES[key[4]])
+        ended: set[RowKey] = set()
+        for key, row in mine.items():
+            event, records = key[1:4], gone.get(row.tag_set)
+            removed = row.tag_set in kept and kept[row.tag_set] is None
+            if records is not None and removed and _ROLES[key[4]] in records.roles:
+                named = {_ROLES[other[4]] for other in theirs[event]} - roles[event]
+                if records.stayed_for.isdisjoint(named):
+                    ended |= theirs[event]
+        return ended
 
     def _positions(self, known_at: datetime | None) -> dict[Partition, int]:
         found: dict[Partition, int] = {}

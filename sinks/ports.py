@@ -13,7 +13,7 @@ import pyarrow as pa
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES, Role
 
-ROLE_CODES = {Role.OWNER: 1, Role.COUNTERPARTY: 2, Role.AGENT: 3, Role.MENTIONED: 4}
+ROLE_CODES = {Role.OWNER: 1, Role.COUNTERPARTY: 2, Role.AGENT: 3, Role.MENTIONED: 4, Role.JOINT_OWNER: 5}
 
 ROW_SCHEMA = pa.schema(
     [
@@ -267,6 +267,33 @@ class Found:
     total_events: int = 0
 
 
+@dataclass(frozen=True)
+class Others:
+    """Events of one person that name somebody else as well.
+
+    The events have rows of this tag set for the person, who has these `roles` in them; `others`: the roles that
+    somebody else has, `known`: those of somebody of whom there is any claim of identity. In one role of an event stands
+    one person, by whatever identifiers; only those who are mentioned may be several.
+    """
+
+    tag_set: int
+    roles: frozenset[Role]
+    others: frozenset[Role]
+    known: frozenset[Role]
+    events: int
+
+
+@dataclass(frozen=True)
+class RecordsGone:
+    """A system deleted the records of events in which the person has one of `roles`.
+
+    But not those in which somebody else has one of `stayed_for`.
+    """
+
+    roles: frozenset[Role]
+    stayed_for: frozenset[Role] = frozenset()
+
+
 class Ledger(Protocol):
     """Which offsets are in the index, and who owns a partition. Kept in the index itself."""
 
@@ -305,6 +332,9 @@ class IndexReader(Protocol):
         `known_at`: only events that were in the index at that moment, by the ledger. Raises IndexUnavailable.
         """
 
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
+
 
 class ClaimReader(Protocol):
     """Reads what was said about identity. Safe from several threads. All raise IndexUnavailable."""
@@ -325,19 +355,33 @@ class ClaimReader(Protocol):
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many rows the index removed, and how many it narrowed to what is still held."""
+    """How many rows the index removed, how many it narrowed to what is still held, and how many of others ended.
+
+    `rows_ended`: of other people, whose record is gone.
+    """
 
     rows_removed: int = 0
     rows_narrowed: int = 0
+    rows_ended: int = 0
+
+
+NOTHING_GONE: Mapping[int, RecordsGone] = {}
 
 
 class IndexEraser(Protocol):
     """Makes the index forget."""
 
-    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
         """For the rows under the spans: remove those whose tag set maps to None, give the others the tag set named
         (what is still held), leave tag sets alone that are not in `kept`. Returns when no answer shows them any more.
 
+        `gone`: of rows that are removed, by their tag set, the events whose record the system deleted: everybody else's
+        rows of these go too, whatever their tag set. Of an event whose record stays somebody else's rows stay.
         Findings in the text of events that are gone go with them, and so do claims whose event is gone from the
         index under every token of the spans, and prefixes of addresses without rows.
         Safe to repeat. Raises IndexUnavailable; some may be done then.

@@ -69,7 +69,8 @@ def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
     """
     whom = Asked(known, now).person(person.identifiers)
     found, whose = attributed(whom, known.reader, known.catalogue)
-    made = plan_json(make_plan(found, known.catalogue, local_day(now), person.anchors.days()))
+    others, anchors = known.reader.others(whom.spans), person.anchors.days()
+    made = plan_json(make_plan(found, known.catalogue, local_day(now), anchors, others=others))
     # How the index would narrow its own rows is nobody else's business.
     del made["kept"]
     made["parts"] = shown(made["parts"])

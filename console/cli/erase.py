@@ -121,9 +121,19 @@ def _which(part: Mapping[str, Any]) -> str:
     return f"\n[dim]where {where['field']} is {' or '.join(values)}[/dim]"
 
 
+def _left(part: Mapping[str, Any]) -> str:
+    """What stays of the records although the person goes from them."""
+    if part.get("means") != "redact" and not part.get("stays"):
+        return ""
+    stays = part.get("stays")
+    if not stays:
+        return "\n[dim]the rest of the record stays[/dim]"
+    return f"\n[dim]{stays:,} of the records stay for others, redacted[/dim]"
+
+
 def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:
     if part["action"] == "erase_now":
-        return "[green]erase now[/green]"
+        return f"[green]erase now[/green]{_left(part)}"
     rule = catalogue.retention_rules.get(part["rule"])
     until = part["until"] or (after(rule.period, rule.clock) if rule else "a rule ends it")
     if part["action"] == "expires":
@@ -156,11 +166,17 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
 def _show_end(request: Mapping[str, Any]) -> None:
     out = screen()
     for command in request["commands"]:
-        out.print(f"  {command['system']}: {command['erased']:,} records erased, {command['held']:,} held")
+        deleted = sum(item["deleted"] for item in command.get("outcomes", ()))
+        how = f" ({deleted:,} deleted, {command['erased'] - deleted:,} redacted)" if deleted else ""
+        out.print(
+            f"  {command['system']}: {command['erased']:,} records erased{how}, {command['held']:,} held"
+        )
     forgotten = request["forgotten"] or {}
+    ended = forgotten.get("rows_ended", 0)
     out.print(
         f"  the index forgot {forgotten.get('rows_removed', 0):,} rows"
         f" and narrowed {forgotten.get('rows_narrowed', 0):,} to what is held"
+        + (f"; {ended:,} rows of others ended with their records" if ended else "")
     )
     if request["held"]:
         out.print(plan_table(request["held"], load_catalogue()))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from schemas.tags import TagSet
+from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import rows_of
 from sinks.clickhouse.spans import Piece, conditions, matching, pieces, token_conditions
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import Forgotten, Span
-
-Event = tuple[str, int, int]  # topic, partition, offset
-
-# In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
-_EVENTS_AT_ONCE = 2_000
+from sinks.ports import NOTHING_GONE, Forgotten, RecordsGone, Span
 
 
 class ClickHouseEraser:
@@ -27,56 +23,152 @@ class ClickHouseEraser:
         self._index = index
         self._writer = ClickHouseWriter(index)
 
-    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
         # The proofs are of no matter here, and without them more spans join to one piece.
         parts = pieces(replace(span, proof=None) for span in spans)
         tokens = sorted({span.token for span in spans})
-        gone = [tag_set for tag_set, narrowed in kept.items() if narrowed is None]
+        removing = [tag_set for tag_set, narrowed in kept.items() if narrowed is None]
         narrower = {
             tag_set: narrowed
             for tag_set, narrowed in kept.items()
             if narrowed is not None and narrowed.id != tag_set
         }
-        if not parts or not (gone or narrower):
+        if not parts or not (removing or narrower):
             return Forgotten()
-        if gone:
+        ended, theirs = 0, set[bytes]()
+        if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
-            for table, everybody in (("identity_claims", False), ("findings", True)):
-                events = self._leaving(table, parts, tokens, gone, everybody=everybody)
-                self._delete(table, _event_conditions(events))
+            ended, theirs = self._end(parts, tokens, removing, gone)
+            for table in ("identity_claims", "findings"):
+                events = self._leaving(table, parts, tokens, removing)
+                self._delete(table, event_conditions(events))
+            self._leave_events(parts, tokens, removing)
         self._drop_older_versions(parts, tokens)
-        removed = self._remove(parts, tokens, gone) if gone else 0
+        removed = self._remove(parts, tokens, removing) if removing else 0
         narrowed_rows = self._narrow(parts, tokens, narrower) if narrower else 0
-        self._remove_prefixes(tokens)
-        return Forgotten(removed, narrowed_rows)
+        self._remove_prefixes(sorted({*tokens, *theirs}))
+        return Forgotten(removed, narrowed_rows, ended)
 
-    def _leaving(
+    def _end(
         self,
-        table: str,
         parts: Sequence[Piece],
         tokens: Sequence[bytes],
-        gone: Sequence[int],
-        *,
-        everybody: bool,
-    ) -> list[Event]:
-        """Events named in the table that lose all rows they have: under the tokens, or under everybody's."""
-        parameters: Parameters = {"gone": list(gone)}
-        event = "topic, partition, offset"
-        leaving = (
-            f"SELECT {event} FROM ({matching(parts, rows_of(tokens, '1', parameters), parameters)})"
-            " WHERE tag_set IN {gone:Array(UInt64)}"
+        removing: Sequence[int],
+        gone: Mapping[int, RecordsGone],
+    ) -> tuple[int, set[bytes]]:
+        """Take away the rows of others in events whose record is gone. How many, and under which tokens they were."""
+        alike: defaultdict[RecordsGone, list[int]] = defaultdict(list)
+        for tag_set in removing:
+            if tag_set in gone:
+                alike[gone[tag_set]].append(tag_set)
+        places = {
+            place
+            for records, tag_sets in alike.items()
+            for place in self._others_of(parts, tokens, records, tag_sets)
+        }
+        # Each event and token apart, as the rows are read by token and the events of each are few.
+        ended = 0
+        for where, parameters in place_conditions(places):
+            rows = self._index.query(
+                f"SELECT uniqExact(token, {EVENT}, role) FROM lineage WHERE {where}", parameters
+            )
+            ended += int(rows[0][0])
+        for table in ("lineage", "lineage_by_event"):
+            # Taken out of the parts together with the person's own, which come after: parts are written anew once.
+            self._hide(table, place_conditions(places))
+        return ended, {token for _, token in places}
+
+    def _others_of(
+        self, parts: Sequence[Piece], tokens: Sequence[bytes], records: RecordsGone, tag_sets: Sequence[int]
+    ) -> list[tuple[Event, bytes]]:
+        parameters: Parameters = {
+            "ending": list(tag_sets),
+            "roles": sorted(records.roles),
+            "stayed_for": sorted(records.stayed_for),
+        }
+        mine = f"SELECT * FROM ({matching(parts, rows_of(tokens, '1', parameters), parameters)})"
+        others = (
+            f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN"
+            f" (SELECT {EVENT} FROM ({mine}) WHERE tag_set IN {{ending:Array(UInt64)}}"
+            " AND toString(role) IN {roles:Array(String)})"
+            f" AND ({EVENT}, role, token) NOT IN (SELECT {EVENT}, role, token FROM ({mine}))"
         )
-        named = f"SELECT {event} FROM {table} WHERE ({event}) IN ({leaving})"
-        limit = "1" if everybody else f"token IN {tokens_in(parameters, 'token', tokens)}"
         rows = self._index.query(
-            f"SELECT {event} FROM (SELECT {event}, count() AS leave, 0 AS have FROM ({leaving}) GROUP BY {event}"
-            # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
-            f" UNION ALL SELECT {event}, 0 AS leave, uniqExact(token, role) AS have FROM lineage"
-            f" WHERE {limit} AND ({event}) IN ({named}) GROUP BY {event})"
-            f" GROUP BY {event} HAVING sum(leave) = sum(have) ORDER BY {event}",
+            f"SELECT DISTINCT {EVENT}, token FROM ({others}) WHERE ({EVENT}) NOT IN"
+            f" (SELECT {EVENT} FROM ({others}) WHERE toString(role) IN {{stayed_for:Array(String)}}"
+            # In the person's own role stands nobody else.
+            f" AND ({EVENT}, role) NOT IN (SELECT {EVENT}, role FROM ({mine})))",
             parameters,
         )
-        return [(str(topic), int(partition), int(offset)) for topic, partition, offset in rows]
+        return [
+            ((str(topic), int(partition), int(offset)), bytes(token))
+            for topic, partition, offset, token in rows
+        ]
+
+    def _leave_events(self, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]) -> None:
+        """Take what is removed out of `lineage_by_event`."""
+        parameters: Parameters = {"removing": list(removing)}
+        mine = (
+            f"SELECT {EVENT}, role, token FROM ({matching(parts, rows_of(tokens, '1', parameters), parameters)})"
+            " WHERE tag_set IN {removing:Array(UInt64)}"
+        )
+        rows = self._index.query(
+            f"SELECT DISTINCT {EVENT}, token, toString(role) FROM lineage_by_event"
+            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine})) AND ({EVENT}, role, token) IN ({mine})",
+            parameters,
+        )
+        by_role: defaultdict[str, set[tuple[Event, bytes]]] = defaultdict(set)
+        for topic, partition, offset, token, role in rows:
+            by_role[str(role)].add(((str(topic), int(partition), int(offset)), bytes(token)))
+        # By role too: in another role the same person may stay.
+        which = (
+            (f"role = {{role:String}} AND {where}", {**parameters, "role": role})
+            for role, places in by_role.items()
+            for where, parameters in place_conditions(places)
+        )
+        self._delete("lineage_by_event", which)
+
+    def _leaving(
+        self, table: str, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]
+    ) -> list[Event]:
+        """Events named in the table that lose all rows they have: for claims under the tokens, for findings any."""
+        parameters: Parameters = {"removing": list(removing)}
+        leaving = (
+            f"SELECT {EVENT} FROM ({matching(parts, rows_of(tokens, '1', parameters), parameters)})"
+            " WHERE tag_set IN {removing:Array(UInt64)}"
+        )
+        named = f"SELECT {EVENT} FROM {table} WHERE ({EVENT}) IN ({leaving})"
+        # Everybody's rows of an event with findings lie by event; those of the tokens lie together.
+        source, limit = "lineage_by_event", "1"
+        if table != "findings":
+            source, limit = "lineage", f"token IN {tokens_in(parameters, 'token', tokens)}"
+        rows = self._index.query(
+            f"SELECT {EVENT}, sum(leave), sum(have) FROM"
+            f" (SELECT {EVENT}, count() AS leave, 0 AS have FROM ({leaving}) WHERE ({EVENT}) IN ({named})"
+            f" GROUP BY {EVENT}"
+            # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
+            f" UNION ALL SELECT {EVENT}, 0 AS leave, uniqExact(token, role) AS have FROM {source}"
+            f" WHERE {limit} AND ({EVENT}) IN ({named}) GROUP BY {EVENT})"
+            f" GROUP BY {EVENT} ORDER BY {EVENT}",
+            parameters,
+        )
+        leave = {
+            (str(topic), int(partition), int(offset)): int(count)
+            for topic, partition, offset, count, _ in rows
+        }
+        have = dict(zip(leave, (int(row[4]) for row in rows), strict=True))
+        # Findings that came apart from the rows of their event: nobody writes them so, and only then all is looked at.
+        apart = [event for event, count in have.items() if not count]
+        for where, only in event_conditions(apart):
+            counted = f"SELECT {EVENT}, uniqExact(token, role) FROM lineage WHERE {where} GROUP BY {EVENT}"
+            for topic, partition, offset, count in self._index.query(counted, only):
+                have[str(topic), int(partition), int(offset)] = int(count)
+        return [event for event, count in leave.items() if count == have[event]]
 
     def _drop_older_versions(self, parts: Sequence[Piece], tokens: Sequence[bytes]) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.
@@ -94,20 +186,23 @@ class ClickHouseEraser:
                 f"OPTIMIZE TABLE lineage {self._on_cluster()} PARTITION {int(year)} FINAL", erase=True
             )
 
-    def _remove(self, parts: Sequence[Piece], tokens: Sequence[bytes], gone: Sequence[int]) -> int:
-        removed = self._count(parts, tokens, gone)
+    def _remove(self, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]) -> int:
+        removed = self._count(parts, tokens, removing)
         which = (
-            (f"{where} AND tag_set IN {{gone:Array(UInt64)}}", {**parameters, "gone": list(gone)})
+            (f"{where} AND tag_set IN {{gone:Array(UInt64)}}", {**parameters, "gone": list(removing)})
             for where, parameters in (conditions(parts) if removed else ())
         )
         self._delete("lineage", which)
         return removed
 
-    def _delete(self, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
+    def _hide(self, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
         for where, parameters in which:
             self._index.command(
                 f"DELETE FROM {table} {self._on_cluster()} WHERE {where}", parameters, erase=True
             )
+
+    def _delete(self, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
+        self._hide(table, which)
         # The delete hides rows from every answer; this takes them out of the parts that are read from now on.
         # Not only when something was removed now: an interrupted call may have left rows hidden.
         if self._any_hidden(table):
@@ -156,24 +251,3 @@ class ClickHouseEraser:
 
     def _on_cluster(self) -> str:
         return f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
-
-
-def _event_conditions(events: Sequence[Event]) -> Iterator[tuple[str, Parameters]]:
-    """The events as conditions on a row, a few at once."""
-    for start in range(0, len(events), _EVENTS_AT_ONCE):
-        by_partition: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-        for topic, partition, offset in events[start : start + _EVENTS_AT_ONCE]:
-            by_partition[topic, partition].append(offset)
-        parameters: Parameters = {}
-        texts = []
-        for number, ((topic, partition), offsets) in enumerate(by_partition.items()):
-            parameters |= {
-                f"topic{number}": topic,
-                f"partition{number}": partition,
-                f"offsets{number}": offsets,
-            }
-            texts.append(
-                f"topic = {{topic{number}:String}} AND partition = {{partition{number}:Int32}}"
-                f" AND offset IN {{offsets{number}:Array(Int64)}}"
-            )
-        yield f"(({') OR ('.join(texts)}))", parameters

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from schemas.tags import TagSet
+from sinks.clickhouse.by_event import others, to_others
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
-from sinks.ports import NO_LIMITS, Filter, Found, Holding, Span
+from sinks.ports import NO_LIMITS, Filter, Found, Holding, Others, Span
 
 
 class ClickHouseReader:
@@ -51,6 +53,14 @@ class ClickHouseReader:
         ]
         holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
         return Found(tuple(holdings), total)
+
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        parts = pieces(replace(span, proof=None) for span in spans)
+        if not parts:
+            return ()
+        parameters: Parameters = {}
+        rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
+        return [to_others(row) for row in self._index.query(others(parts, rows, parameters), parameters)]
 
     def tag_sets(self, needed: Sequence[int] | None = None) -> Mapping[int, TagSet]:
         """All tag sets by id. With `needed`: the cached ones, if they hold every id asked for."""

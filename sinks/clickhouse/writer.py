@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from schemas.errors import Fenced
 from schemas.tags import TagSet
+from sinks.clickhouse.by_event import rows_by_event
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports import DeadRow, LineageBatch, OffsetRange
@@ -52,6 +53,7 @@ class ClickHouseWriter:
         self.write_tag_sets(batch.tag_sets)
         # 2. rows, and what goes with them only after them: an erasure takes it away where it finds no rows
         self._insert("lineage", batch.rows)
+        self._insert("lineage_by_event", rows_by_event(batch))
         for table, claims in (("identity_claims", batch.claims), ("retained_claims", batch.retained)):
             learnt = pa.repeat(
                 pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms")), claims.num_rows

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -128,6 +129,7 @@ class ErasureJob:
             "state": state,
             "erased": outcome.erased,
             "held": outcome.held,
+            "outcomes": [asdict(item) for item in outcome.outcomes],
             "ground": outcome.ground,
             "review_date": outcome.review_date,
             "reason": reason,

@@ -135,4 +135,5 @@ def receipt_content(value: Mapping[str, Any]) -> dict[str, Any]:
         "review_date": review_date.isoformat() if review_date else None,
         "reason": reason[:_LONGEST_REASON] if reason else None,
         "reported_at": iso(value["reported_at"]),
+        "outcomes": [dict(item) for item in value.get("outcomes", ())],
     }

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.annotations import ErasureRule
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
-from sinks.ports import Holding
+from sinks.ports import Holding, Others
 
 Means = Literal["delete", "redact"]
 
@@ -51,6 +52,82 @@ class Order:
     parties: tuple[str, ...] = ("owner",)
     stays_for: tuple[str, ...] = ()
     redactions: tuple[Redaction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a system did to records of one kind: so many are gone, so many stay without the person's fields.
+
+    `stayed_for`: roles of others for whom records stayed; one that names nobody else in them was deleted.
+    """
+
+    record: str
+    deleted: int = 0
+    redacted: int = 0
+    stayed_for: tuple[str, ...] = ()
+
+
+def make_order(
+    record: RecordSchema,
+    where: Selector | None,
+    categories: Sequence[str],
+    fields: Sequence[str],
+    others: Sequence[Others],
+) -> Order:
+    """What to do with the records of which these categories go, by these fields. `others`: of the events meant.
+
+    Redacted, not deleted, are records that the schema retains, and those of which the index knows that somebody else
+    has a right to one. Even else a record stays that names another of those who always have one: its event may not
+    have reached the index yet.
+    """
+    rule = record.annotation.erasure
+    shared = any(_party(rule, item) and _keeping(rule, item) for item in others)
+    staying = [role for role, who in rule.stays_for.items() if shared or who == "any"]
+    roles = dict.fromkeys(item.role for item in record.identifiers)
+    redacted = {role: [f"{record.name}.{name}" for name in record.redacted_for(role)] for role in roles}
+    return Order(
+        record.name,
+        tuple(categories),
+        tuple(fields),
+        where,
+        action="redact" if shared or rule.retain else "delete",
+        parties=tuple(rule.stays_for),
+        stays_for=() if rule.retain else tuple(staying),
+        redactions=tuple(
+            Redaction(role, tuple(name for name in names if name in fields))
+            for role, names in redacted.items()
+        ),
+    )
+
+
+def is_plain(order: Order, record: RecordSchema) -> bool:
+    """Whether a bare list of the fields says the same: every event, and nobody but the owner has a right to it."""
+    named = {item.role for item in record.identifiers if item.role in order.parties}
+    return order.where is None and order.action == "delete" and named <= {"owner"}
+
+
+def is_whole(order: Order, record: RecordSchema) -> bool:
+    """Whether nothing personal is left of a record that names nobody else."""
+    personal = {
+        f"{record.name}.{item.name}" for item in record.fields if item.personal and "." not in item.name
+    }
+    return personal <= set(order.fields)
+
+
+def staying_events(record: RecordSchema, others: Sequence[Others]) -> int:
+    """How many of these events stay for somebody else: another has a right to them, or the person has none."""
+    rule = record.annotation.erasure
+    return sum(item.events for item in others if _keeping(rule, item) or not _party(rule, item))
+
+
+def _party(rule: ErasureRule, item: Others) -> bool:
+    return any(role in rule.stays_for for role in item.roles)
+
+
+def _keeping(rule: ErasureRule, item: Others) -> bool:
+    """Whether somebody else of these events has a right to them."""
+    anybody = {role for role in item.others if rule.stays_for.get(role) == "any"}
+    return bool(anybody or any(role in rule.stays_for for role in item.known))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,18 @@ from schemas.policy import Decision, RetentionAnchors, decide_erasure
 from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
-from sinks.ports import Found, Holding
+from sinks.ports import Found, Holding, Others
 from streams.rights.answer import only_described, retention_of, rules_of, terms_of
-from streams.rights.orders import Order, Selector, groups
+from streams.rights.orders import (
+    Means,
+    Order,
+    Selector,
+    groups,
+    is_plain,
+    is_whole,
+    make_order,
+    staying_events,
+)
 
 Action = Literal["erase_now", "hold_until", "expires"]
 # As text in JSON: numbers of 64 bits do not survive every reader of it.
@@ -34,6 +43,8 @@ class Part:
     because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
     events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
     `detected`: only a free text reveals it, so it goes and stays with the text.
+    `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
+    of the events the record stays for somebody else, redacted.
     """
 
     system: str
@@ -53,6 +64,8 @@ class Part:
     locked: bool = False
     where: Selector | None = None
     detected: bool = False
+    means: Means | None = None
+    stays: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,7 @@ def make_plan(
     as_of: date,
     anchors: RetentionAnchors,
     *,
+    others: Sequence[Others] = (),
     topics: Mapping[str, Topic] | None = None,
     records: Mapping[str, RecordSchema] | None = None,
 ) -> Plan:
@@ -108,8 +122,8 @@ def make_plan(
     One decision per (system, record, category), over all its events: a command reaches fields, so what one rule
     holds of a field it holds for all its events. Only events that a variant of the record sets apart are decided on
     their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
-    operation needed (§ 3-11). Raises InputError when events name a retention rule that the catalogue lacks, or a
-    record that has no schema.
+    operation needed (§ 3-11). `others`: which of the events name somebody else. Raises InputError when events name a
+    retention rule that the catalogue lacks, or a record that has no schema.
     """
     topics = load_topics() if topics is None else topics
     records = load_records() if records is None else records
@@ -125,12 +139,13 @@ def make_plan(
             decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
             parts += [replace(part, where=group.where) for part in decided]
     names = sorted({holding.tags.topic for holding in found.holdings})
+    orders = _orders(parts, catalogue, records, others)
     return Plan(
         as_of=as_of,
         catalogue_version=catalogue.version,
-        parts=tuple(parts),
+        parts=tuple(_carried_out(part, orders, records, others) for part in parts),
         copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
-        commands=tuple(_commands(parts, catalogue, records)),
+        commands=tuple(_commands(orders, records)),
         kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
     )
 
@@ -153,6 +168,7 @@ def shown(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 _PLAN = TypeAdapter(Plan)
+_Where = tuple[str, str, Selector | None]  # system, record, which of its events
 
 
 def _decided(
@@ -235,33 +251,32 @@ def _topic_end(topic: Topic | None, as_of: date) -> date | None:
     return as_of + timedelta(days=-(-topic.retention // timedelta(days=1)))
 
 
-def _commands(
-    parts: Sequence[Part], catalogue: Catalogue, records: Mapping[str, RecordSchema]
-) -> Iterable[CommandPlan]:
-    erased: dict[str, dict[tuple[str, Selector | None], list[Part]]] = {}
+def _orders(
+    parts: Sequence[Part],
+    catalogue: Catalogue,
+    records: Mapping[str, RecordSchema],
+    others: Sequence[Others],
+) -> dict[_Where, Order]:
+    """What each system does with each of its records, in order of their names."""
+    erased: dict[_Where, list[Part]] = {}
     for part in parts:
         known = catalogue.systems.get(part.system)
         if part.action == "erase_now" and known is not None and known.erasure == "command":
-            of_system = erased.setdefault(part.system, {})
-            of_system.setdefault((part.record, part.where), []).append(part)
-    for system, wanted in sorted(erased.items()):
-        fields: list[str] = []
-        orders = []
+            erased.setdefault((part.system, part.record, part.where), []).append(part)
+    orders = {}
+    for (system, record, where), members in sorted(erased.items(), key=repr):
+        if record not in records:
+            raise InputError(
+                f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
+                "so that the command can name the fields to erase"
+            )
         # A job that goes by categories must not take for the text's what a rule holds elsewhere in the system.
         kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
-        for (record, where), gone in sorted(wanted.items(), key=repr):
-            if record not in records:
-                raise InputError(
-                    f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
-                    "so that the command can name the fields to erase"
-                )
-            names = _fields(records[record], gone)
-            if where is None:
-                fields += names
-            else:
-                orders.append(Order(record, _told(gone, kept), tuple(names), where))
-        every = [part for gone in wanted.values() for part in gone]
-        yield CommandPlan(system, _told(every, kept), tuple(fields), tuple(orders))
+        tag_sets = {part.tag_set for part in members}
+        shared = [item for item in others if item.tag_set in tag_sets]
+        fields, categories = _fields(records[record], members), _told(members, kept)
+        orders[system, record, where] = make_order(records[record], where, categories, fields, shared)
+    return orders
 
 
 def _told(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
@@ -278,6 +293,31 @@ def _fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
         for item in record.fields
         if item.category in categories or (reveals and item.free_text)
     ]
+
+
+def _carried_out(
+    part: Part, orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema], others: Sequence[Others]
+) -> Part:
+    order = orders.get((part.system, part.record, part.where))
+    if part.action != "erase_now" or order is None:
+        return part
+    record = records[part.record]
+    stays = staying_events(record, [item for item in others if item.tag_set == part.tag_set])
+    redacted = record.annotation.erasure.retain or not is_whole(order, record) or stays >= part.events
+    return replace(part, means="redact" if redacted else "delete", stays=stays)
+
+
+def _commands(orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema]) -> Iterable[CommandPlan]:
+    for system in dict.fromkeys(system for system, _, _ in orders):
+        of_system = [order for (name, _, _), order in orders.items() if name == system]
+        # Jobs that do not know orders may do what is safe without them.
+        listed = [order for order in of_system if order.where is None and order.action == "delete"]
+        yield CommandPlan(
+            system,
+            tuple(sorted({category for order in of_system for category in order.categories})),
+            tuple(field for order in listed for field in order.fields),
+            tuple(order for order in of_system if not is_plain(order, records[order.record])),
+        )
 
 
 def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagSet | None:

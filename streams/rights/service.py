@@ -38,6 +38,7 @@ from streams.rights.messages import (
     receipt_content,
     request_message,
 )
+from streams.rights.outcomes import records_gone
 from streams.rights.persons import Persons
 from streams.rights.plan import make_plan, plan_from_json, plan_json
 from streams.rights.reopen import LATE, Recheck
@@ -233,7 +234,7 @@ class RightsService:
         spans = request.identity.spans
         run = request.length
         self._file.decide(request, "forgetting", {"run": run})
-        forgotten = self._eraser.forget(spans, plan.kept)
+        forgotten = self._eraser.forget(spans, plan.kept, records_gone(plan, request.commands))
         request = self._file.note(request.request_id, "forgotten", {"run": run, "counts": asdict(forgotten)})
         left = [item.tags for item in self._reader.find(spans).holdings if not item.tags.held_only]
         if left:
@@ -279,7 +280,8 @@ class RightsService:
         # The plan speaks of what happened before it: a later event is not erased by these commands, so it stays found.
         person = replace(person, spans=before(person.spans, now), shared=before(person.shared, now))
         found, whose = attributed(person, self._reader, self._catalogue)
-        plan = make_plan(found, self._catalogue, local_day(now), self._file.anchors(request.request_id))
+        anchors, others = self._file.anchors(request.request_id), self._reader.others(person.spans)
+        plan = make_plan(found, self._catalogue, local_day(now), anchors, others=others)
         commands = [
             {"command_id": command_id(request.request_id, item.system), "system": item.system}
             for item in plan.commands

@@ -41,7 +41,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class CommandState:
-    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed."""
+    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
+
+    `outcomes`: what it did to its records, by kind (`streams.rights.orders.Outcome`), if it says so.
+    """
 
     command_id: str
     system: str
@@ -53,6 +56,7 @@ class CommandState:
     review_date: str | None = None
     reason: str | None = None
     reported_at: str | None = None
+    outcomes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def problem(self) -> str | None:
@@ -285,7 +289,8 @@ def _commands(request: RequestState, kind: str, content: Mapping[str, Any]) -> R
         )
     else:
         names = ("state", "erased", "held", "ground", "review_date", "reason", "reported_at")
-        command = replace(command, **{name: content[name] for name in names})
+        outcomes = tuple(content.get("outcomes", ()))
+        command = replace(command, **{name: content[name] for name in names}, outcomes=outcomes)
     commands = {**request.commands, command.command_id: command}
     states = {item.state for item in commands.values()}
     if states & {"partial", "withheld", "failed"}:

@@ -11,10 +11,10 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -23,7 +23,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Role, canonical
 from streams.rights.matching import conditions, quoted, selected
 from streams.rights.messages import Identifiers
-from streams.rights.orders import Order, Selector
+from streams.rights.orders import Order, Outcome, Selector
 
 _BUSY_SECONDS = 10
 _TABLES = """
@@ -37,7 +37,7 @@ class Erased:
     """What one erasure did. `erased` rows are gone or lost the fields named.
 
     `held` rows were asked for but are held back here, by the retention rule `ground`, looked at on `review_date`.
-    `at`: when, if the caller said so.
+    `at`: when, if the caller said so. `outcomes`: what became of the erased ones, by record.
     """
 
     erased: int = 0
@@ -45,6 +45,7 @@ class Erased:
     ground: str | None = None
     review_date: date | None = None
     at: datetime | None = None
+    outcomes: tuple[Outcome, ...] = field(default=(), compare=False)
 
 
 class SqliteStore:
@@ -160,21 +161,21 @@ class SqliteStore:
                 for name, schema in self._records.items()
             }
         chosen: dict[str, set[str]] = {}
-        for field in fields:
-            record, _, name = field.partition(".")
+        for path in fields:
+            record, _, name = path.partition(".")
             schema = self._schema(record)
             top = name.partition(".")[0]
             if schema.find(name) is None:
                 raise InputError(f"record {record} has no field {name}; name one of its schema")
             chosen.setdefault(record, set()).add(name)
             if "." in name and f"{record}.{top}" not in fields:
-                raise InputError(f"{field} lies inside {top}, which this store erases only as a whole")
+                raise InputError(f"{path} lies inside {top}, which this store erases only as a whole")
         return {record: {name for name in names if "." not in name} for record, names in chosen.items()}
 
     def _erase(
         self, connection: sqlite3.Connection, identifiers: Identifiers, orders: Sequence[Order]
     ) -> Erased:
-        erased = 0
+        outcomes: dict[str, Outcome] = {}
         held: list[tuple[str, str | None]] = []
         tables = self._tables(connection)
         for order in orders:
@@ -184,26 +185,54 @@ class SqliteStore:
             for row, roles in self._matching(connection, order.record, identifiers, order.where).items():
                 if row in holds:
                     held.append(holds[row])
-                else:
-                    erased += self._erase_row(connection, order, row, roles)
+                    continue
+                done = self._erase_row(connection, order, row, roles)
+                if done is not None:
+                    before = outcomes.get(order.record, Outcome(order.record, stayed_for=order.stays_for))
+                    outcomes[order.record] = replace(before, **{done: getattr(before, done) + 1})
+        erased = Erased(
+            sum(item.deleted + item.redacted for item in outcomes.values()), outcomes=(*outcomes.values(),)
+        )
         if not held:
-            return Erased(erased)
+            return erased
         ground, day = max(held, key=lambda hold: (hold[1] or "9999-12-31", hold[0]))
-        return Erased(erased, len(held), ground, date.fromisoformat(day) if day else None)
+        review = date.fromisoformat(day) if day else None
+        return replace(erased, held=len(held), ground=ground, review_date=review)
 
     def _erase_row(
         self, connection: sqlite3.Connection, order: Order, row: int, roles: Mapping[str, frozenset[str]]
-    ) -> int:
-        """1 if the row is gone or lost something, else 0. `roles` of the person in it, with the fields that say so."""
-        fields = frozenset(order.fields)
-        if roles.keys().isdisjoint(order.parties):
-            return _blank(connection, order.record, row, fields & _named(roles))
-        if fields >= {
-            name for name in _columns(self._records[order.record]) if self._personal(order.record, name)
-        }:
-            connection.execute(f"DELETE FROM {quoted(order.record)} WHERE rowid = ?", (row,))
-            return 1
-        return _blank(connection, order.record, row, fields)
+    ) -> Literal["deleted", "redacted"] | None:
+        """What became of the row, None if nothing. `roles` of the person in it, with the fields that say so."""
+        record, fields = self._records[order.record], frozenset(order.fields)
+        party = not roles.keys().isdisjoint(order.parties)
+        stays = (order.action == "redact" and not order.stays_for) or bool(
+            self._named(connection, record, row, set(order.stays_for) - roles.keys())
+        )
+        if party and not stays:
+            if fields >= {name for name in _columns(record) if self._personal(order.record, name)}:
+                connection.execute(f"DELETE FROM {quoted(order.record)} WHERE rowid = ?", (row,))
+                return "deleted"
+        else:
+            redactions = {item.role: item.fields for item in order.redactions}
+            of_roles = (
+                redactions.get(role, [f"{record.name}.{name}" for name in record.redacted_for(role)])
+                for role in roles
+            )
+            going = {name.partition(".")[2] for names in of_roles for name in names}
+            fields &= going.union(*roles.values())
+        return "redacted" if _blank(connection, order.record, row, fields) else None
+
+    def _named(
+        self, connection: sqlite3.Connection, record: RecordSchema, row: int, roles: Set[str]
+    ) -> list[str]:
+        """Those of the roles in which the row names somebody."""
+        columns = [(item.role, item.field) for item in record.identifiers if item.role in roles]
+        if not columns:
+            return []
+        tests = ", ".join(f"{quoted(name)} NOT NULL" for _, name in columns)
+        query = f"SELECT {tests} FROM {quoted(record.name)} WHERE rowid = ?"
+        found = connection.execute(query, (row,)).fetchone()
+        return [role for (role, _), there in zip(columns, found, strict=True) if there]
 
     def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Identifiers) -> list[int]:
         if record not in self._tables(connection):
@@ -282,10 +311,6 @@ def _columns(schema: RecordSchema) -> list[str]:
 def _category(schema: RecordSchema, name: str) -> str:
     field = schema.find(name)
     return field.category if field else ""
-
-
-def _named(roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*roles.values())
 
 
 def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:

@@ -18,7 +18,18 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import NO_LIMITS, Filter, Forgotten, Found, Holding, Proof, Span
+from sinks.ports import (
+    NO_LIMITS,
+    NOTHING_GONE,
+    Filter,
+    Forgotten,
+    Found,
+    Holding,
+    Others,
+    Proof,
+    RecordsGone,
+    Span,
+)
 from streams.identity.model import Given, Link, Person
 from streams.rights.service import RightsService
 from streams.rights.states import RequestState, State, summary
@@ -72,7 +83,15 @@ class Memory:
 
     chain = links
 
-    def forget(self, spans: Sequence[Span], kept: Mapping[int, TagSet | None]) -> Forgotten:
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        return ()
+
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
         if self.stubborn:
             return Forgotten()
         before = len(self.holdings)

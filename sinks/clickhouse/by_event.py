@@ -1,0 +1,130 @@
+"""Events that concern several people: lineage is sorted by person, `lineage_by_event` has such rows by event."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.tokens import Role
+from sinks.clickhouse.spans import Piece, matching
+from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.ports import ROLE_CODES, LineageBatch, Others
+
+_T = TypeVar("_T")
+EVENT = "topic, partition, offset"
+Event = tuple[str, int, int]  # topic, partition, offset
+COLUMNS = ("topic", "partition", "offset", "role", "token")
+
+# In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
+_EVENTS_AT_ONCE = 2_000
+_TOKENS_AT_ONCE = 1_000
+
+
+def rows_by_event(batch: LineageBatch) -> pa.Table:
+    """The rows of a batch that `lineage_by_event` takes: of events with another role than owner, or with findings."""
+    rows = batch.rows
+    other = rows["role"].to_numpy() != ROLE_CODES[Role.OWNER]
+    if not other.any() and not batch.findings.num_rows:
+        return rows.select(COLUMNS).slice(0, 0)
+    wanted = _offsets(rows.filter(pa.array(other)))
+    for where, offsets in _offsets(batch.findings).items():
+        wanted[where] = np.concatenate([wanted[where], offsets]) if where in wanted else offsets
+    chosen = np.zeros(rows.num_rows, np.bool_)
+    topics, partitions = rows["topic"].cast(pa.string()), rows["partition"]
+    for (topic, partition), offsets in wanted.items():
+        here = pc.and_(pc.equal(topics, topic), pc.equal(partitions, partition)).to_numpy()
+        chosen[here] = np.isin(rows["offset"].to_numpy()[here], offsets)
+    return rows.select(COLUMNS).filter(pa.array(chosen))
+
+
+def _offsets(rows: pa.Table) -> dict[tuple[str, int], np.ndarray]:
+    """The offsets in the rows, by topic and partition."""
+    if not rows.num_rows:
+        return {}
+    # The aggregation wants plain text, and one value for each group.
+    plain = pa.table({"t": rows["topic"].cast(pa.string()), "p": rows["partition"], "o": rows["offset"]})
+    grouped = plain.group_by(["t", "p"]).aggregate([("o", "distinct")]).to_pydict()
+    places = zip(grouped["t"], grouped["p"], grouped["o_distinct"], strict=True)
+    return {(topic, partition): np.array(offsets, np.int64) for topic, partition, offsets in places}
+
+
+def others(parts: Sequence[Piece], rows: str, parameters: Parameters) -> str:
+    """SQL for `sinks.ports.Others`: tag set, roles, others, known, events. `rows`: as `matching` takes them."""
+    mine = f"SELECT {EVENT}, token, role, tag_set FROM ({matching(parts, rows, parameters)})"
+    named = (
+        f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}))"
+    )
+    per_event = (
+        f"SELECT {EVENT}, any(person.tag_sets) AS theirs, any(person.roles) AS stands,"
+        " arraySort(groupUniqArray(other.role)) AS others,"
+        " arraySort(groupUniqArrayIf(other.role, other.token IN"
+        f" (SELECT key FROM identity_claims WHERE key IN (SELECT token FROM ({named}))))) AS known"
+        f" FROM (SELECT {EVENT}, groupUniqArray(tag_set) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
+        f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY {EVENT}) AS person"
+        f" INNER JOIN ({named}) AS other USING ({EVENT})"
+        " WHERE NOT has(person.own, (other.role, other.token))"
+        # In one role stands one person, by whatever identifiers; only those who are mentioned may be several.
+        " AND (other.role = 'mentioned' OR NOT has(person.roles, other.role))"
+        f" GROUP BY {EVENT}"
+    )
+    return (
+        "SELECT arrayJoin(theirs) AS tag_set, stands, others, known, count()"
+        f" FROM ({per_event}) GROUP BY tag_set, stands, others, known ORDER BY ALL"
+    )
+
+
+def to_others(row: Sequence[Any]) -> Others:
+    """From a row of `others`."""
+    tag_set, roles, named, known, events = row
+    return Others(int(tag_set), _roles(roles), _roles(named), _roles(known), int(events))
+
+
+def _roles(names: Iterable[str]) -> frozenset[Role]:
+    return frozenset(Role(str(name)) for name in names)
+
+
+def event_conditions(events: Sequence[Event]) -> Iterator[tuple[str, Parameters]]:
+    """The events as conditions on a row, a few at once."""
+    for chunk in _chunks(events):
+        yield _in_events(chunk)
+
+
+def place_conditions(places: Iterable[tuple[Event, bytes]]) -> Iterator[tuple[str, Parameters]]:
+    """Rows of events under tokens as conditions, a few at once: any of the tokens in any of the events."""
+    ordered = sorted(places)
+    for chunk in _chunks(ordered):
+        tokens = sorted({token for _, token in chunk})
+        text, parameters = _in_events([event for event, _ in chunk])
+        for start in range(0, len(tokens), _TOKENS_AT_ONCE):
+            taken = dict(parameters)
+            listed = tokens_in(taken, "token", tokens[start : start + _TOKENS_AT_ONCE])
+            yield f"token IN {listed} AND {text}", taken
+
+
+def _chunks(items: Sequence[_T]) -> Iterator[list[_T]]:
+    for start in range(0, len(items), _EVENTS_AT_ONCE):
+        yield list(items[start : start + _EVENTS_AT_ONCE])
+
+
+def _in_events(events: Iterable[Event]) -> tuple[str, Parameters]:
+    by_partition: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for topic, partition, offset in events:
+        by_partition[topic, partition].add(offset)
+    parameters: Parameters = {}
+    texts = []
+    for number, ((topic, partition), offsets) in enumerate(by_partition.items()):
+        parameters |= {
+            f"topic{number}": topic,
+            f"partition{number}": partition,
+            f"offsets{number}": sorted(offsets),
+        }
+        texts.append(
+            f"topic = {{topic{number}:String}} AND partition = {{partition{number}:Int32}}"
+            f" AND offset IN {{offsets{number}:Array(Int64)}}"
+        )
+    return f"(({') OR ('.join(texts)}))", parameters
