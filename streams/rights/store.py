@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from schemas.errors import InputError, InvalidIdentifier, Unavailable
+from schemas.errors import InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Role, canonical
+from streams.rights.columns import columns, columns_to_erase, record_named
 from streams.rights.matching import conditions, quoted, selected
 from streams.rights.messages import Identifiers
 from streams.rights.orders import Order, Outcome, Selector
@@ -83,10 +84,10 @@ class SqliteStore:
         with self._transaction() as connection:
             for record, value in events:
                 schema = self._schema(record)
-                columns = _columns(schema)
+                wanted = columns(schema)
                 self._make(connection, record)
-                names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
-                texts = [_text(schema, column, value.get(column)) for column in columns]
+                names, marks = ", ".join(map(quoted, wanted)), ", ".join("?" * len(wanted))
+                texts = [_text(schema, column, value.get(column)) for column in wanted]
                 connection.execute(f"INSERT INTO {quoted(record)} ({names}) VALUES ({marks})", texts)
 
     def hold(self, identifiers: Identifiers, record: str, ground: str, review_date: date | None) -> int:
@@ -121,7 +122,7 @@ class SqliteStore:
         for their records. All of it or nothing, also over a crash. `once` names the errand: the second time its first
         outcome is returned and nothing is erased. Raises InputError for a field this store does not know.
         """
-        chosen = self._errands(categories, fields, orders)
+        chosen = columns_to_erase(self._records, categories, fields, orders)
         with self._transaction() as connection:
             earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
@@ -132,45 +133,6 @@ class SqliteStore:
                 connection.execute("INSERT INTO _outcomes VALUES (?, ?)", (once, stored))
         self._checkpoint()
         return outcome
-
-    def _errands(
-        self, categories: Sequence[str], fields: Sequence[str], orders: Sequence[Order]
-    ) -> list[Order]:
-        """What to do with each record, `fields` as names of its columns."""
-        ordered = {order.record for order in orders}
-        listed = self._chosen(categories, fields)
-        plain = [
-            Order(name, (), tuple(sorted(names))) for name, names in listed.items() if name not in ordered
-        ]
-        read = []
-        for order in orders:
-            of_record = self._chosen((), order.fields).get(order.record, set())
-            known = self._schema(order.record).find(order.where.field) if order.where else True
-            if known is None:
-                raise InputError(
-                    f"record {order.record} has no field {order.where and order.where.field} to select events by;"
-                    " name one of its schema"
-                )
-            read.append(replace(order, fields=tuple(sorted(of_record))))
-        return [order for order in (*plain, *read) if order.fields]
-
-    def _chosen(self, categories: Sequence[str], fields: Sequence[str]) -> dict[str, set[str]]:
-        if not fields:
-            return {
-                name: {field for field in _columns(schema) if _category(schema, field) in categories}
-                for name, schema in self._records.items()
-            }
-        chosen: dict[str, set[str]] = {}
-        for path in fields:
-            record, _, name = path.partition(".")
-            schema = self._schema(record)
-            top = name.partition(".")[0]
-            if schema.find(name) is None:
-                raise InputError(f"record {record} has no field {name}; name one of its schema")
-            chosen.setdefault(record, set()).add(name)
-            if "." in name and f"{record}.{top}" not in fields:
-                raise InputError(f"{path} lies inside {top}, which this store erases only as a whole")
-        return {record: {name for name in names if "." not in name} for record, names in chosen.items()}
 
     def _erase(
         self, connection: sqlite3.Connection, identifiers: Identifiers, orders: Sequence[Order]
@@ -209,7 +171,7 @@ class SqliteStore:
             self._named(connection, record, row, set(order.stays_for) - roles.keys())
         )
         if party and not stays:
-            if fields >= {name for name in _columns(record) if self._personal(order.record, name)}:
+            if fields >= {name for name in columns(record) if self._personal(order.record, name)}:
                 connection.execute(f"DELETE FROM {quoted(order.record)} WHERE rowid = ?", (row,))
                 return "deleted"
         else:
@@ -226,13 +188,13 @@ class SqliteStore:
         self, connection: sqlite3.Connection, record: RecordSchema, row: int, roles: Set[str]
     ) -> list[str]:
         """Those of the roles in which the row names somebody."""
-        columns = [(item.role, item.field) for item in record.identifiers if item.role in roles]
-        if not columns:
+        named = [(item.role, item.field) for item in record.identifiers if item.role in roles]
+        if not named:
             return []
-        tests = ", ".join(f"{quoted(name)} NOT NULL" for _, name in columns)
+        tests = ", ".join(f"{quoted(name)} NOT NULL" for _, name in named)
         query = f"SELECT {tests} FROM {quoted(record.name)} WHERE rowid = ?"
         found = connection.execute(query, (row,)).fetchone()
-        return [role for (role, _), there in zip(columns, found, strict=True) if there]
+        return [role for (role, _), there in zip(named, found, strict=True) if there]
 
     def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Identifiers) -> list[int]:
         if record not in self._tables(connection):
@@ -258,16 +220,13 @@ class SqliteStore:
         return found
 
     def _schema(self, record: str) -> RecordSchema:
-        try:
-            return self._records[record]
-        except KeyError:
-            raise InputError(f"record {record} is not in schemas/avro; name one that is") from None
+        return record_named(self._records, record)
 
     def _make(self, connection: sqlite3.Connection, record: str) -> None:
-        columns = ", ".join(map(quoted, _columns(self._schema(record))))
+        wanted = ", ".join(map(quoted, columns(self._schema(record))))
         # AUTOINCREMENT: a hold names a row, so a row number is never given twice.
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {quoted(record)} (_row INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
+            f"CREATE TABLE IF NOT EXISTS {quoted(record)} (_row INTEGER PRIMARY KEY AUTOINCREMENT, {wanted})"
         )
 
     def _personal(self, record: str, name: str) -> bool:
@@ -302,15 +261,6 @@ class SqliteStore:
                 raise Unavailable(
                     f"the store {self._path.name} failed ({code}); free the file and repeat"
                 ) from error
-
-
-def _columns(schema: RecordSchema) -> list[str]:
-    return [field.name for field in schema.fields if "." not in field.name]
-
-
-def _category(schema: RecordSchema, name: str) -> str:
-    field = schema.find(name)
-    return field.category if field else ""
 
 
 def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:
