@@ -128,7 +128,7 @@ def _left(part: Mapping[str, Any]) -> str:
     stays = part.get("stays")
     if not stays:
         return "\n[dim]the rest of the record stays[/dim]"
-    return f"\n[dim]{stays:,} of the records stay for others, redacted[/dim]"
+    return f"\n[dim]redacted, not deleted, in {stays:,} that concern others[/dim]"
 
 
 def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:
