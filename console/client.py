@@ -161,6 +161,26 @@ class Client:
         """POST /v1/requests/{id}/follow-up."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
 
+    def dead_letters(self, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """GET /v1/deadletters, all pages."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._call(
+                "GET", "/v1/deadletters", params={**filters, **({"cursor": cursor} if cursor else {})}
+            )
+            found += page["items"]
+            cursor = page.get("next_cursor")
+        return found
+
+    def retry_letters(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/deadletters/retry. Takes as long as reading the dead-letter topic does."""
+        return self._call("POST", "/v1/deadletters/retry", body)
+
+    def drop_letters(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/deadletters/drop."""
+        return self._call("POST", "/v1/deadletters/drop", body)
+
     def replay(self, topics: Sequence[str]) -> dict[str, Any]:
         """POST /v1/replays."""
         return self._call("POST", "/v1/replays", {"topics": list(topics)})

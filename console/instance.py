@@ -15,6 +15,7 @@ from console.roles import (
     ApiServer,
     Background,
     api,
+    dead_letter_desk,
     now,
     refused_followed,
     replays,
@@ -65,9 +66,9 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         registry = CollectorRegistry()
         metrics = TagMetrics(registry)
         again = replays(settings, connection, index)
-        server = ApiServer(
-            api(opened, service, registry, api_token(settings), again), settings.api_host, settings.api_port
-        )
+        desk = dead_letter_desk(settings, connection, index)
+        app = api(opened, service, registry, api_token(settings), again, desk)
+        server = ApiServer(app, settings.api_host, settings.api_port)
         worker = tagger(settings, connection, index, metrics)
         agents = rights_worker(settings, connection, index, service)
         ended = threading.Event()

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.api.services import Services
+from console.deadletters import DeadLetterDesk
 from console.replay import Replays
 from console.session import Reading, identities
 from schemas.catalogue import load_catalogue
@@ -26,6 +27,7 @@ from schemas.settings import Settings
 from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.deadletters import DeadLetterIndex
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
@@ -39,13 +41,18 @@ from streams.metrics import TagMetrics
 from streams.rights.agents import RightsWorker
 from streams.rights.messages import Send
 from streams.rights.service import RightsService
+from streams.tagging.batch import Preparer
+from streams.tagging.retry import Retrier
 from streams.tagging.scan import Scanner, load_recognisers
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from streams.tagging.writers import WriterSchemas
 
 # Claims are written with the ranges of their batch, so the ledger shows that there is something new of either kind.
-_LEARNT = "SELECT count(), sum(rows), max(written_at) FROM ingest_ledger"
+# What a retry of a dead letter brings has no range.
+_LEARNT = (
+    "SELECT count(), sum(rows), max(written_at), (SELECT count() FROM dead_letter_events) FROM ingest_ledger"
+)
 
 
 def now() -> datetime:
@@ -73,18 +80,13 @@ def tagger(
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
     records, catalogue = load_records(), load_catalogue()
     keyring = Keyring(settings.keys_folder, realms=settings.own_realms)
-    registry = None
-    if settings.registry_url:
-        password = settings.registry_password.get_secret_value() if settings.registry_password else ""
-        auth = (settings.registry_username, password) if settings.registry_username else None
-        registry = Registry(settings.registry_url, auth)
     dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
     return TagWorker(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
         tagger=Tagger(keyring.tokenizer(), catalogue.version, Scanner(load_recognisers())),
-        schemas=WriterSchemas(known_writers(), registry, catalogue.identity_sources),
+        schemas=writer_schemas(settings),
         index=ClickHouseWriter(index),
         identities=identities(index, catalogue),
         dead_letters=DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], dead),
@@ -101,6 +103,38 @@ def tagger(
             unknown_schema_seconds=settings.unknown_schema_wait_seconds,
         ),
     )
+
+
+def writer_schemas(settings: Settings) -> WriterSchemas:
+    """Every committed version, and the registry's where one is set."""
+    registry = None
+    if settings.registry_url:
+        password = settings.registry_password.get_secret_value() if settings.registry_password else ""
+        auth = (settings.registry_username, password) if settings.registry_username else None
+        registry = Registry(settings.registry_url, auth)
+    return WriterSchemas(known_writers(), registry, load_catalogue().identity_sources)
+
+
+def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHouse) -> DeadLetterDesk:
+    """Retries tag as the tagger would now: by the schemas that are known by then."""
+    topics = tagged_topics()
+    keyring = Keyring(settings.keys_folder, create=False, realms=settings.own_realms)
+
+    def preparer() -> Preparer:
+        tagger = Tagger(keyring.tokenizer(), load_catalogue().version, Scanner(load_recognisers()))
+        resolve = writer_schemas(settings).resolve
+        return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
+
+    retrier = Retrier(
+        connection,
+        {name: topic.dead_letter for name, topic in topics.items() if topic.dead_letter},
+        preparer=preparer,
+        index=ClickHouseWriter(index),
+        keyring=keyring,
+        record=load_records()["DeadLetter"],
+        clock=now,
+    )
+    return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
 
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
@@ -149,6 +183,7 @@ def api(
     metrics: CollectorRegistry,
     token: str,
     replays: Replays | None = None,
+    desk: DeadLetterDesk | None = None,
 ) -> Any:
     """The HTTP API over an open index."""
     return create_app(
@@ -164,6 +199,7 @@ def api(
             dead_letters=reading.dead_letters,
             problems=reading.problems,
             replays=replays,
+            desk=desk,
         )
     )
 

@@ -17,15 +17,10 @@ from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.deadletters import Chosen, Coordinates, DeadLetterIndex
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.reader import ClickHouseReader
 from streams.identity.person import Identities
-
-_DEAD_LETTERS = """
-SELECT topic, partition, offset, reason, schema_key, payload_bytes, seen_at FROM dead_letters FINAL
-WHERE (topic, partition, offset) > ({topic:String}, {partition:Int32}, {offset:Int64})
-ORDER BY topic, partition, offset LIMIT {limit:UInt32}
-"""
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,14 @@ class Reading:
     tokenizer: Tokenizer
     catalogue: Catalogue
 
-    def dead_letters(self, after: tuple[str, int, int], limit: int) -> Sequence[Mapping[str, Any]]:
-        """Unreadable messages behind the coordinates (topic, partition, offset), in that order.
-
-        Raises IndexUnavailable.
-        """
-        topic, partition, offset = after
-        values = {"topic": topic, "partition": partition, "offset": offset, "limit": limit}
-        names = ("topic", "partition", "offset", "reason", "schema_key", "payload_bytes", "seen_at")
-        return [dict(zip(names, row, strict=True)) for row in self.index.query(_DEAD_LETTERS, values)]
+    def dead_letters(
+        self,
+        after: Coordinates,
+        limit: int,
+        chosen: Chosen = Chosen(),  # noqa: B008 - frozen
+    ) -> Sequence[Mapping[str, Any]]:
+        """Unreadable messages behind the coordinates, in that order. Raises IndexUnavailable."""
+        return DeadLetterIndex(self.index).find(after, limit, chosen)
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""

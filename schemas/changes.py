@@ -242,10 +242,10 @@ def _field_words(
         if now.identifier is None:
             yield now.name, f"{was} was taken away"
         else:
-            for key in ("kind", "role"):
+            for key in ("kind", "role", "form"):
                 before, after = getattr(old.identifier, key), getattr(now.identifier, key)
-                if before != after:
-                    yield now.name, f"identifier {key} changed from {before} to {after}"
+                if before and before != after:
+                    yield now.name, f"identifier {key} changed from {before} to {after or 'none'}"
     for key in _FIELD_WORDS:
         before, after = getattr(old, key), getattr(now, key)
         before = names.get(before, before) if key == "port_of" else before

@@ -6,7 +6,7 @@ import importlib.metadata
 
 from fastapi import FastAPI
 
-from console.api import health, lineage, problems, replays, requests, rules
+from console.api import deadletters, health, lineage, problems, replays, requests, rules
 from console.api.guard import Guard
 from console.api.services import Services
 from schemas.errors import SettingsError
@@ -25,7 +25,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    for module in (lineage, requests, rules, replays):
+    for module in (lineage, requests, rules, deadletters, replays):
         app.include_router(module.router(services), prefix="/v1", responses=problems.RESPONSES)
     app.include_router(health.router(services))
     app.add_middleware(Guard, token=services.token)

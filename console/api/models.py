@@ -50,6 +50,43 @@ class Anchors(Body):
         return RetentionAnchors(**dict(self))
 
 
+class LetterAt(Body):
+    """Where a dead letter lies."""
+
+    topic: Annotated[str, Field(min_length=1, max_length=400)]
+    partition: Annotated[int, Field(ge=-1, lt=2**31)]
+    offset: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class LetterChoice(Body):
+    """Which dead letters; what is left out does not limit. `since` and `until` bound when they were seen."""
+
+    topic: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    reason: Text | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    letters: Annotated[list[LetterAt], Field(max_length=1000)] = []
+    by: Text = "api"
+
+
+class RetryLetters(LetterChoice):
+    """Which to try again."""
+
+
+class DropLetters(LetterChoice):
+    """Which to give up, and why. The reason is kept in clear: it names no person."""
+
+    why: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class LettersDone(BaseModel):
+    """How many were chosen, and how many had each outcome: `tagged`, `dropped`, or why it still is no event."""
+
+    letters: int
+    outcomes: dict[str, int]
+    more: bool
+
+
 class NewReplay(Body):
     """Topics to read again; none: every tagged topic."""
 

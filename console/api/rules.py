@@ -1,14 +1,13 @@
-"""What is in force: catalogue, topics, systems; and the messages nobody could read."""
+"""What is in force: catalogue, topics, systems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from console.api import questions
 from console.api.models import Page
 from console.api.services import Services
 from schemas.catalogue import Catalogue, Entry
@@ -39,18 +38,6 @@ def router(services: Services) -> APIRouter:
     def every_system() -> dict[str, Any]:
         """Every system of record, how it erases, and the topics it sends."""
         return {"items": [_system(system, topics) for system in catalogue.systems.values()]}
-
-    @routes.get("/deadletters", response_model=Page)
-    def dead_letters(
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        cursor: Annotated[str | None, Query(max_length=400)] = None,
-    ) -> dict[str, Any]:
-        """Messages that were no events: where each lies and why. Their payloads stay sealed."""
-        topic, partition, offset = questions.read_cursor(cursor, ("", -1, -1))
-        items = list(services.dead_letters((topic, partition, offset), limit + 1))
-        last = items[limit - 1] if len(items) > limit else None
-        after = questions.write_cursor(last["topic"], last["partition"], last["offset"]) if last else None
-        return {"items": items[:limit], "next_cursor": after}
 
     return routes
 

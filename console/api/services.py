@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from console.deadletters import DeadLetterDesk
 from console.replay import Replays
 from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
@@ -44,7 +45,7 @@ class Rights(Protocol):
         """A new request for what came to light after that one. Raises InputError, Unavailable."""
 
 
-def _no_dead_letters(_: tuple[str, int, int], __: int) -> Sequence[Mapping[str, Any]]:
+def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
     return ()
 
 
@@ -56,7 +57,7 @@ def _no_problems() -> Sequence[str]:
 class Services:
     """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time.
 
-    `replays`: None where no tagger runs.
+    `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
     reader: IndexReader
@@ -67,6 +68,7 @@ class Services:
     metrics: CollectorRegistry
     clock: Callable[[], datetime]
     token: str = field(repr=False)
-    dead_letters: Callable[[tuple[str, int, int], int], Sequence[Mapping[str, Any]]] = _no_dead_letters
+    dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     problems: Callable[[], Sequence[str]] = _no_problems
     replays: Replays | None = None
+    desk: DeadLetterDesk | None = None

@@ -74,6 +74,11 @@ COMMANDS = {
     "requests": Entry(
         "console.cli.requests:app", "Rights requests and how far they are", "innsyn requests show R-2026-0001"
     ),
+    "deadletters": Entry(
+        "console.cli.deadletters:app",
+        "Messages nobody could read: list, retry, drop",
+        "innsyn deadletters retry --reason unknown_schema",
+    ),
     "schema": Entry("console.cli.schema:app", "Check Avro records and register them", "innsyn schema check"),
     "catalogue": Entry(
         "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from console.cli.output import configure_logging
-from console.roles import ApiServer, api, rights_service, until_signal
+from console.roles import ApiServer, api, dead_letter_desk, rights_service, until_signal
 from console.running import broker
 from console.session import open_index, reading
 from console.tokens import api_token
@@ -24,9 +24,12 @@ def serve() -> None:
     configure_logging(settings.log_level)
     index = open_index(settings)
     try:
-        with sender(broker(settings)) as send:
+        connection = broker(settings)
+        with sender(connection) as send:
             service = rights_service(settings, index, send)
-            app = api(reading(index, settings), service, CollectorRegistry(), api_token(settings))
+            desk = dead_letter_desk(settings, connection, index)
+            opened = reading(index, settings)
+            app = api(opened, service, CollectorRegistry(), api_token(settings), desk=desk)
             ApiServer(app, settings.api_host, settings.api_port).run(until_signal())
     finally:
         index.close()

@@ -100,6 +100,10 @@ _KNOWN = (
     "INNER JOIN (SELECT topic, partition, max(last_offset) + 1 AS position FROM ingest_known"
     " WHERE written_at <= fromUnixTimestamp64Milli({known_at:Int64}, 'UTC') GROUP BY topic, partition) AS k"
     " ON l.topic = k.topic AND l.partition = k.partition WHERE l.offset < k.position"
+    # A dead letter lies in a range that was written without it: known from the retry on that tagged it.
+    " AND (l.topic, l.partition, l.offset) NOT IN (SELECT topic, partition, offset FROM dead_letter_events"
+    " WHERE outcome = 'tagged' GROUP BY topic, partition, offset"
+    " HAVING min(at) > fromUnixTimestamp64Milli({known_at:Int64}, 'UTC'))"
 )
 
 

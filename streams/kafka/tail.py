@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
@@ -70,6 +70,10 @@ class Tail:
         self, start: Mapping[int, int], end: Mapping[int, int]
     ) -> Iterator[Sequence[tuple[str, bytes | None]]]:
         """The headers of every message from `start` to before `end`."""
+        return (_plain(message.headers()) for message in self.between(start, end))
+
+    def between(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[Message]:
+        """Every message from `start` to before `end`."""
         waiting = {partition for partition, offset in end.items() if start[partition] < offset}
         self._consumer.assign([TopicPartition(self._topic, p, start[p]) for p in sorted(waiting)])
         try:
@@ -85,7 +89,7 @@ class Tail:
                 assert partition is not None
                 assert offset is not None
                 if error is None and offset < end[partition]:
-                    yield _plain(message.headers())
+                    yield message
                 # The last offsets may be markers of a transaction: then only the end itself is reported.
                 if offset + (error is None) >= end[partition]:
                     waiting.discard(partition)

@@ -1,0 +1,144 @@
+"""`innsyn deadletters`: messages nobody could read, tried again or given up."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from console.cli.output import Json, moment, print_json, screen, table
+from console.client import require
+from schemas.errors import InputError
+from schemas.settings import load_settings
+
+app = typer.Typer(help="Messages that were no events: list, retry, drop.", no_args_is_help=True)
+
+Topic = Annotated[str | None, typer.Option(help="Only of this topic, or of this feed.")]
+Reason = Annotated[str | None, typer.Option(help="Only with this reason code.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Seen at that time or later.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Seen before that time.")]
+At = Annotated[
+    list[str] | None,
+    typer.Option("--at", metavar="TOPIC/PARTITION/OFFSET", help="This letter; repeatable."),
+]
+STATES = ("open", "tagged", "dropped", "all")
+
+
+@app.command("list", epilog="Example: innsyn deadletters list --topic web.visits --reason unknown_schema")
+def listed(
+    topic: Topic = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    state: Annotated[str, typer.Option(help=f"One of {', '.join(STATES)}.")] = "open",
+    as_json: Json = False,
+) -> None:
+    """List dead letters by topic, partition and offset, with what was done about them."""
+    if state not in STATES:
+        raise InputError(f"--state takes one of {', '.join(STATES)}")
+    asked = _filters(topic, reason, since, until) | ({} if state == "all" else {"state": state})
+    with require(load_settings()) as client:
+        found = client.dead_letters(asked)
+    if as_json:
+        print_json({"items": found})
+        return
+    rows = table("letter", "reason", "seen", "state", "tries", "last done", right=("tries",))
+    for item in found:
+        last = item["history"][-1] if item["history"] else None
+        what = f"{last['kind']} by {last['by']} {last['at'][:16]}" if last else "–"
+        why = f": {last['why'] or last['outcome']}" if last else ""
+        rows.add_row(
+            escape(f"{item['topic']}/{item['partition']}/{item['offset']}"),
+            item["reason"],
+            item["seen_at"][:16],
+            item["state"],
+            str(item["retries"]),
+            escape(what + why),
+        )
+    screen().print(rows)
+
+
+@app.command(epilog="Example: innsyn deadletters retry --reason unknown_schema")
+def retry(
+    topic: Topic = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Try open letters again: all, or those chosen. What is an event now is tagged, once however often it is tried.
+
+    Exit status 1: some are still no events.
+    """
+    body = _filters(topic, reason, since, until) | _named(at) | {"by": _who()}
+    with require(load_settings()) as client:
+        done = client.retry_letters(body)
+    _show(done, as_json)
+    raise typer.Exit(0 if set(done["outcomes"]) <= {"tagged"} else 1)
+
+
+@app.command(
+    epilog='Example: innsyn deadletters drop --topic web.visits --reason truncated --why "a test client"'
+)
+def drop(
+    why: Annotated[str, typer.Option(help="The reason, kept with each letter; name no person.")],
+    topic: Topic = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Give the open letters chosen up. They stay in the list as dropped, with who, when and why."""
+    body = _filters(topic, reason, since, until) | _named(at) | {"by": _who(), "why": why}
+    with require(load_settings()) as client:
+        _show(client.drop_letters(body), as_json)
+
+
+def _filters(topic: str | None, reason: str | None, since: str | None, until: str | None) -> dict[str, Any]:
+    given = {"topic": topic, "reason": reason}
+    given |= {"since": moment(since, "--since"), "until": moment(until, "--until")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _named(at: list[str] | None) -> dict[str, Any]:
+    letters = []
+    for text in at or ():
+        topic, _, rest = text.rpartition("/")[0].rpartition("/")
+        offset = text.rpartition("/")[2]
+        if not topic or not rest.isdecimal() or not offset.isdecimal():
+            raise InputError("--at takes TOPIC/PARTITION/OFFSET, as `innsyn deadletters list` shows it")
+        letters.append({"topic": topic, "partition": int(rest), "offset": int(offset)})
+    return {"letters": letters} if letters else {}
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()[:64]
+    except (KeyError, OSError):
+        return "command line"
+
+
+_MEANING = {
+    "no_key": "the key that sealed them is not in the keyring: destroyed, or never here (INNSYN_KEYS_DIR)",
+    "payload_gone": "their payload is on no topic any more, or was too large to be kept",
+    "not_tagged": "no tagger reads what they came from; a feed's file is read again with `innsyn ingest`",
+}
+
+
+def _show(done: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+        return
+    typer.echo(f"{done['letters']:,} letter{'' if done['letters'] == 1 else 's'}")
+    for outcome, count in sorted(done["outcomes"].items()):
+        text = (
+            outcome if outcome in ("tagged", "dropped") else f"still dead, {_MEANING.get(outcome, outcome)}"
+        )
+        typer.echo(f"  {count:,} {text}")
+    if done["more"]:
+        typer.echo("  there are more; run it again")

@@ -1,0 +1,139 @@
+"""Dead letters tried again: their sealed payloads come from the dead-letter topic, their place is the one they had.
+
+Rows are identified by the coordinates of the original message, so that a letter that is retried twice, or in between
+replayed, is in the index once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from schemas.codec import decode
+from schemas.errors import DecodeError, KeyUnavailable
+from schemas.keys import Keyring
+from schemas.records import RecordSchema
+from sinks.ports import IndexWriter
+from streams.kafka.connection import Connection
+from streams.kafka.consumer import TopicBatch
+from streams.kafka.deadletters import key_name
+from streams.kafka.tail import Tail
+from streams.tagging.batch import Preparer
+
+Place = tuple[str, int, int]
+TAGGED = "tagged"
+NO_KEY = "no_key"
+"""The key that sealed it is not in the keyring: destroyed, or never here."""
+GONE = "payload_gone"
+"""The letter is no longer on the dead-letter topic, or it was too large to be kept there."""
+NOT_TAGGED = "not_tagged"
+"""No tagger reads what it came from: a record of a feed, which `innsyn ingest` reads again, or a message of rights."""
+_MOST_LETTERS = 2_000
+_MOST_BYTES = 32 * 1024 * 1024
+
+
+class Retrier:
+    """Tries dead letters again. Not for several threads.
+
+    `topics` maps each tagged topic to its dead-letter topic; `preparer()` gives one that knows the schemas of now.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Mapping[str, str],
+        *,
+        preparer: Callable[[], Preparer],
+        index: IndexWriter,
+        keyring: Keyring,
+        record: RecordSchema,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._preparer = preparer
+        self._index = index
+        self._keyring = keyring
+        self._record = record
+        self._clock = clock
+
+    def retry(self, places: Sequence[Place]) -> dict[Place, str]:
+        """What became of each: `tagged`, the reason why it still is no event, or one of the words above.
+
+        Safe to repeat. Raises Unavailable: some are tagged then, and a repetition does the rest.
+        """
+        outcomes = dict.fromkeys(places, NOT_TAGGED)
+        for letters in sorted({self._topics[topic] for topic, _, _ in places if topic in self._topics}):
+            wanted = {place for place in places if self._topics.get(place[0]) == letters}
+            outcomes |= dict.fromkeys(wanted, GONE)
+            self._through(letters, wanted, outcomes)
+        return outcomes
+
+    def _through(self, letters: str, wanted: set[Place], outcomes: dict[Place, str]) -> None:
+        """Read the whole of a dead-letter topic, and try what is wanted of it, some at a time."""
+        preparer = self._preparer()
+        held: dict[Place, bytes] = {}
+        with Tail(self._connection, letters) as tail:
+            for message in tail.between(tail.start_offsets(), tail.end_offsets()):
+                letter = self._letter(message.value())
+                if letter is None:
+                    continue
+                place = (letter["topic"], letter["partition"], letter["offset"])
+                if place not in wanted:
+                    continue
+                payload = self._opened(place, letter)
+                if isinstance(payload, str):
+                    outcomes[place] = payload
+                    continue
+                held[place] = payload
+                if len(held) >= _MOST_LETTERS or sum(map(len, held.values())) >= _MOST_BYTES:
+                    outcomes |= self._tagged(preparer, held)
+                    held.clear()
+        outcomes |= self._tagged(preparer, held)
+
+    def _letter(self, message: Any) -> dict[str, Any] | None:
+        """None for a letter of a feed, and for what is none."""
+        try:
+            letter = decode(self._record, message or b"")
+        except DecodeError:
+            return None
+        return letter if letter["feed"] is None else None
+
+    def _opened(self, place: Place, letter: Mapping[str, Any]) -> bytes | str:
+        topic, partition, offset = place
+        bound = f"{topic}/{partition}/{offset}".encode()
+        try:
+            payload = self._keyring.open(key_name(letter["first_seen_at"]), letter["sealed_payload"], bound)
+        except KeyUnavailable:
+            return NO_KEY
+        return payload or (GONE if letter["reason"] == "oversized" else b"")
+
+    def _tagged(self, preparer: Preparer, held: Mapping[Place, bytes]) -> dict[Place, str]:
+        if not held:
+            return {}
+        batches = [_batch(topic, held) for topic in sorted({topic for topic, _, _ in held})]
+        # The ledger counted these offsets when they were set aside, and their partitions may be another worker's.
+        owned = {(topic, partition): 0 for topic, partition, _ in held}
+        prepared = preparer.prepare(batches, (), owned, self._clock())
+        self._index.write(replace(prepared.batch, dead=(), ranges=()), self._clock())
+        dead = {
+            (item.row.topic, item.row.partition, item.row.offset): item.row.reason for item in prepared.dead
+        }
+        return {place: dead.get(place, TAGGED) for place in held}
+
+
+def _batch(topic: str, held: Mapping[Place, bytes]) -> TopicBatch:
+    places = sorted(place for place in held if place[0] == topic)
+    values = [held[place] for place in places]
+    return TopicBatch(
+        topic,
+        values,
+        np.array([partition for _, partition, _ in places], np.int32),
+        np.array([offset for _, _, offset in places], np.int64),
+        -1,
+        sum(map(len, values)),
+    )

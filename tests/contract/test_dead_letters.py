@@ -1,0 +1,104 @@
+"""Dead letters in the index: what was done about them stays, and decides how they stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.deadletters import Chosen, DeadLetterIndex, Done
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange, Span
+from tests.support.index import Row, batch, tags
+
+NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
+START = ("", -1, -1)
+HOUR = timedelta(hours=1)
+
+
+def dead(topic: str, offset: int, reason: str = "unknown_schema", seen: datetime = NOW) -> DeadRow:
+    return DeadRow(topic, 0, offset, reason, "c301", 9, seen)
+
+
+@pytest.fixture
+def letters(database: ClickHouse) -> DeadLetterIndex:
+    rows = [
+        dead("web.visits", 1),
+        dead("web.visits", 2, "truncated"),
+        dead("tv.viewings", 7, seen=NOW + HOUR),
+    ]
+    ClickHouseWriter(database).write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), NOW)
+    return DeadLetterIndex(database)
+
+
+def places(found: list[dict[str, object]]) -> list[tuple[object, object]]:
+    return [(item["topic"], item["offset"]) for item in found]
+
+
+def test_letters_are_chosen_by_topic_reason_time_and_place(letters: DeadLetterIndex) -> None:
+    """Each limit alone and together, in the order of the coordinates, a page at a time."""
+    assert places(letters.find(START, 10)) == [("tv.viewings", 7), ("web.visits", 1), ("web.visits", 2)]
+    assert places(letters.find(("web.visits", 0, 1), 10)) == [("web.visits", 2)]
+    assert places(letters.find(START, 1)) == [("tv.viewings", 7)]
+    for chosen, expected in (
+        (Chosen(topic="web.visits"), [("web.visits", 1), ("web.visits", 2)]),
+        (Chosen(reason="unknown_schema"), [("tv.viewings", 7), ("web.visits", 1)]),
+        (Chosen(since=NOW + HOUR), [("tv.viewings", 7)]),
+        (Chosen(until=NOW + HOUR), [("web.visits", 1), ("web.visits", 2)]),
+        (Chosen(topic="web.visits", reason="truncated"), [("web.visits", 2)]),
+        (Chosen(at=[("web.visits", 0, 2), ("web.visits", 1, 1)]), [("web.visits", 2)]),
+        (Chosen(state="dropped"), []),
+    ):
+        assert places(letters.find(START, 10, chosen)) == expected
+
+
+def test_what_was_done_decides_and_is_kept(letters: DeadLetterIndex) -> None:
+    """A failed retry leaves it open, a drop ends it, and what was tagged once stays so; all of it with who and why."""
+    where = ("web.visits", 0, 1)
+    steps = [
+        (Done(where, "retry", "unknown_schema", "kari"), "open", 1),
+        (Done(where, "drop", "", "ola", "a test client"), "dropped", 1),
+        (Done(where, "retry", "tagged", "kari"), "tagged", 2),
+        (Done(where, "drop", "", "ola", "by mistake"), "tagged", 2),
+    ]
+    for number, (done, state, retries) in enumerate(steps, 1):
+        letters.note([done], NOW + number * HOUR)
+        (found,) = letters.find(START, 10, Chosen(at=[where]))
+        assert (found["state"], found["retries"], len(found["history"])) == (state, retries, number)
+    assert found["history"][1] == {
+        "at": NOW + 2 * HOUR,
+        "kind": "drop",
+        "outcome": None,
+        "by": "ola",
+        "why": "a test client",
+    }
+    others = letters.find(START, 10, Chosen(state="open"))
+    assert places(others) == [("tv.viewings", 7), ("web.visits", 2)]
+    assert [item["history"] for item in others] == [[], []]
+
+
+def test_a_letter_written_again_keeps_its_record(letters: DeadLetterIndex, database: ClickHouse) -> None:
+    """A replay meets it once more: the same letter, with what was done about it."""
+    letters.note([Done(("web.visits", 0, 1), "drop", "", "ola", "a test client")], NOW)
+    row = dead("web.visits", 1, seen=NOW + HOUR)
+    ClickHouseWriter(database).write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), NOW + HOUR)
+    (found,) = letters.find(START, 10, Chosen(state="dropped"))
+    assert (found["offset"], found["seen_at"]) == (1, NOW + HOUR)
+
+
+def test_a_letter_is_known_from_its_retry_on(database: ClickHouse) -> None:
+    """`known_at` before the retry does not see it, although its offset lies in a range that was written before."""
+    written = batch([Row(1, 1, tags())])
+    writer, reader = ClickHouseWriter(database), ClickHouseReader(database)
+    topic = written.rows["topic"][0].as_py()
+    partition = written.rows["partition"][0].as_py()
+    ranges = [OffsetRange(topic, partition, 0, 5, 1, dead=1)]
+    writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
+    writer.write(LineageBatch(written.rows, tag_sets=written.tag_sets), NOW + HOUR)
+    DeadLetterIndex(database).note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
+    spans = [Span(written.rows["token"][0].as_py())]
+    assert reader.find(spans).total_events == 1
+    assert reader.find(spans, known_at=NOW + HOUR).total_events == 1
+    assert reader.find(spans, known_at=NOW + HOUR / 2).total_events == 0
