@@ -22,6 +22,7 @@ from console.roles import (
     rights_service,
     rights_worker,
     tagger,
+    unread_topics,
 )
 from console.running import RUN_FILE
 from console.session import Reading, open_index, reading
@@ -67,7 +68,8 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         metrics = TagMetrics(registry)
         again = replays(settings, connection, index)
         desk = dead_letter_desk(settings, connection, index)
-        app = api(opened, service, registry, api_token(settings), again, desk)
+        taggers = unread_topics(settings, connection)
+        app = api(opened, service, registry, api_token(settings), again, desk, taggers)
         server = ApiServer(app, settings.api_host, settings.api_port)
         worker = tagger(settings, connection, index, metrics)
         agents = rights_worker(settings, connection, index, service)

@@ -19,6 +19,7 @@ from console.api.services import Services
 from console.deadletters import DeadLetterDesk
 from console.replay import Replays
 from console.session import Reading, identities
+from console.taggers import Unread
 from schemas.catalogue import load_catalogue
 from schemas.errors import SettingsError
 from schemas.keys import Keyring
@@ -35,6 +36,7 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.refused import follow_refused
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
+from streams.kafka.groups import unread
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
@@ -177,6 +179,12 @@ def replays(settings: Settings, connection: Connection, index: ClickHouse) -> Re
     return Replays(make, now)
 
 
+def unread_topics(settings: Settings, connection: Connection) -> Unread:
+    """Whether the taggers' group has every tagged topic."""
+    group = settings.tag_group
+    return Unread(lambda: unread(connection, group, tagged_topics()), group)
+
+
 def api(
     reading: Reading,
     rights: RightsService,
@@ -184,6 +192,7 @@ def api(
     token: str,
     replays: Replays | None = None,
     desk: DeadLetterDesk | None = None,
+    taggers: Unread | None = None,
 ) -> Any:
     """The HTTP API over an open index."""
     return create_app(
@@ -197,7 +206,7 @@ def api(
             clock=now,
             token=token,
             dead_letters=reading.dead_letters,
-            problems=reading.problems,
+            problems=lambda: [*reading.problems(), *(taggers.problems() if taggers else ())],
             replays=replays,
             desk=desk,
         )

@@ -18,12 +18,16 @@ from rich.markup import escape
 from console.cli.keys import describe
 from console.cli.output import Json, print_json, screen, table
 from console.client import TOKEN_FILE, connect
+from console.roles import tagged_topics
 from console.running import RUN_FILE, broker
 from console.session import embedded_folder, open_index
+from console.taggers import read_by_nobody
 from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
 from sinks.clickhouse.migrate import pending
+from streams.kafka.connection import Connection
+from streams.kafka.groups import unread
 from streams.kafka.local.java import find_java, jar_folder
 from streams.kafka.registry import Registry
 from streams.kafka.topics import drift
@@ -148,6 +152,22 @@ def _broker(settings: Settings) -> Iterator[Check]:
         yield Check("topics", "wrong", line)
     if not differences:
         yield Check("topics", "ok", f"{len(topics)} as in topics.yaml")
+    yield from _taggers(settings, connection)
+
+
+def _taggers(settings: Settings, connection: Connection) -> Iterator[Check]:
+    tagged = tagged_topics()
+    try:
+        left = unread(connection, settings.tag_group, tagged)
+    except BrokerUnavailable as error:
+        yield Check("taggers", "wrong", str(error))
+        return
+    if left is None:
+        yield Check("taggers", "off", f"who reads is not told by the broker now (group {settings.tag_group})")
+    elif left:
+        yield Check("taggers", "wrong", read_by_nobody(left, settings.tag_group))
+    else:
+        yield Check("taggers", "ok", f"{len(tagged)} tagged topics are read by {settings.tag_group}")
 
 
 def _registry(settings: Settings) -> Iterator[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from console.cli.output import configure_logging
-from console.roles import ApiServer, api, dead_letter_desk, rights_service, until_signal
+from console.roles import ApiServer, api, dead_letter_desk, rights_service, unread_topics, until_signal
 from console.running import broker
 from console.session import open_index, reading
 from console.tokens import api_token
@@ -29,7 +29,8 @@ def serve() -> None:
             service = rights_service(settings, index, send)
             desk = dead_letter_desk(settings, connection, index)
             opened = reading(index, settings)
-            app = api(opened, service, CollectorRegistry(), api_token(settings), desk=desk)
+            taggers = unread_topics(settings, connection)
+            app = api(opened, service, CollectorRegistry(), api_token(settings), desk=desk, taggers=taggers)
             ApiServer(app, settings.api_host, settings.api_port).run(until_signal())
     finally:
         index.close()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.kafka.connection import Connection
+from streams.kafka.groups import unread
 
 Partition = tuple[str, int]
 
+_log = structlog.get_logger(__name__)
 # How much is fetched ahead, in librdkafka's names: large pieces, 128 MiB at most, and no long pauses.
 FETCH = {
     "fetch.message.max.bytes": 8 * 1024 * 1024,
@@ -25,6 +29,9 @@ FETCH = {
 }
 # librdkafka hands over at most this many at once; between calls rebalances are served.
 _CHUNK = 16_384
+# How long a group is given to come to rest before it is asked who has what, and how often that is tried.
+_LOOK_SECONDS = 2.0
+_MOST_JOINS = 15
 # Called for every message: half the time of a comprehension that spells the call out.
 _ERROR, _TOPIC, _VALUE = methodcaller("error"), methodcaller("topic"), methodcaller("value")
 _PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
@@ -99,15 +106,43 @@ class SourceConsumer:
             )
             | FETCH,
         )
+        self._group = group
+        self._topics = list(topics)
+        # A member with a name of its own that comes back gets the assignment it had, whatever it subscribes to now
+        # (KIP-345): whether it has all is asked once the group stands still.
+        self._ask_at = time.monotonic() + _LOOK_SECONDS if member else None
+        self._joins = _MOST_JOINS
+        self._subscribe()
+
+    def _subscribe(self) -> None:
         self._consumer.subscribe(
-            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
+
+    def _join_anew(self) -> None:
+        """Leave and come back if topics of ours are read by nobody: that makes the group share out anew."""
+        self._ask_at = time.monotonic() + _LOOK_SECONDS
+        try:
+            left = unread(self._connection, self._group, self._topics)
+        except Unavailable as error:
+            _log.warning("group.untold", error=str(error))
+            return
+        self._joins -= 1
+        if left == [] or not self._joins:
+            self._ask_at = None
+        if not left:
+            return
+        _log.info("group.joined_anew", unread=left)
+        self._consumer.unsubscribe()
+        self._subscribe()
 
     def poll(self, most: int, seconds: float) -> list[TopicBatch]:
         """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.
 
         Raises BrokerUnavailable, what `start` raised, and InputError where the ledger is ahead of the topic.
         """
+        if self._ask_at is not None and time.monotonic() >= self._ask_at:
+            self._join_anew()
         try:
             messages = self._consumer.consume(min(most, _CHUNK), timeout=seconds)
         except KafkaException as error:

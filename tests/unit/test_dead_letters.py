@@ -61,9 +61,13 @@ class Letters:
         ]
         return {
             **dict(zip(("topic", "partition", "offset"), place, strict=True)),
-            "reason": "unknown_schema", "schema_key": "00", "payload_bytes": 9, "seen_at": NOW,
+            "reason": "unknown_schema",
+            "schema_key": "00",
+            "payload_bytes": 9,
+            "seen_at": NOW,
             "state": "tagged" if last and last.outcome == "tagged" else state,
-            "retries": sum(item.kind == "retry" for _, item in mine), "history": history,
+            "retries": sum(item.kind == "retry" for _, item in mine),
+            "history": history,
         }
 
 

@@ -1,0 +1,55 @@
+"""Who reads what: the members of a consumer group and the partitions they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.kafka.connection import Connection
+
+_TIMEOUT = 5.0
+_NOBODY = frozenset({ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
+# The in-process broker does not describe groups; others may not allow it.
+_UNTOLD = frozenset(
+    {
+        KafkaError._UNSUPPORTED_FEATURE,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[str] | None:
+    """The topics on the broker with a partition that no member of the group has, sorted.
+
+    None: it cannot be said, because members come and go just now, or because the broker does not tell.
+    Raises BrokerUnavailable.
+    """
+    options = connection.client(log_level=0)
+    admin = connection.made(AdminClient, {name: str(value) for name, value in options.items()})
+    try:
+        there = admin.list_topics(timeout=_TIMEOUT).topics
+        described = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)[group]
+        found = described.result(_TIMEOUT + 1)
+    except TimeoutError:
+        raise connection.unavailable(f"describing the group {group}") from None
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code in _UNTOLD:
+            return None
+        if code == KafkaError.GROUP_ID_NOT_FOUND:
+            return sorted(set(topics) & there.keys())
+        raise connection.unavailable(f"describing the group {group}", error.args[0]) from None
+    if found.state not in (ConsumerGroupState.STABLE, *_NOBODY):
+        return None
+    taken = {
+        (item.topic, item.partition)
+        for member in found.members
+        if member.assignment is not None
+        for item in member.assignment.topic_partitions
+    }
+    wanted = [(name, number) for name in topics if name in there for number in there[name].partitions]
+    return sorted({name for name, number in wanted if (name, number) not in taken})

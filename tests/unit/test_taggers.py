@@ -1,0 +1,78 @@
+"""What nobody reads is a problem of readiness, and of `innsyn doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+
+from console.api.app import create_app
+from console.cli import doctor
+from console.taggers import Unread, read_by_nobody
+from schemas.errors import BrokerUnavailable
+from schemas.settings import Settings
+from streams.kafka.connection import Connection
+from tests.support.api import services
+from tests.support.asgi import InProcess
+
+
+def test_the_sentence_names_some_and_counts_the_rest() -> None:
+    """Three names, the group, and what to do."""
+    line = read_by_nobody(["a", "b", "c", "d", "e"], "innsyn-tagger")
+    assert line.startswith(
+        "nobody reads a, b, c and 2 more (group innsyn-tagger), so answers lack what comes there;"
+    )
+    assert read_by_nobody(["a"], "g").startswith("nobody reads a (group g), ")
+
+
+def test_an_instance_with_an_unread_topic_is_not_ready(tmp_path: Path) -> None:
+    """503 with the reason; a broker that does not answer is one too, one that does not tell is none."""
+
+    def ready(answer: Sequence[str] | Exception | None) -> tuple[int, list[str]]:
+        def ask() -> Sequence[str] | None:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        app = create_app(services(tmp_path, problems=Unread(ask, "innsyn-tagger").problems))
+        with httpx.Client(transport=InProcess(app), base_url="http://innsyn") as client:
+            found = client.get("/readyz")
+        return found.status_code, found.json()["problems"]
+
+    assert ready([]) == ready(None) == (200, [])
+    assert ready(["web.visits"]) == (503, [read_by_nobody(["web.visits"], "innsyn-tagger")])
+    assert ready(BrokerUnavailable("no broker")) == (503, ["no broker"])
+
+
+def test_the_broker_is_not_asked_each_time() -> None:
+    """Whoever watches asks every second; an answer holds for some."""
+    asked: list[str] = []
+
+    def ask() -> list[str]:
+        asked.append("once")
+        return []
+
+    watched = Unread(ask, "g")
+    for _ in range(5):
+        assert watched.problems() == ()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "state", "words"),
+    [
+        ([], "ok", "17 tagged topics are read"),
+        (["tv.viewings"], "wrong", "nobody reads tv.viewings"),
+        (None, "off", "not told by the broker"),
+    ],
+)
+def test_doctor_says_what_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch, left: list[str] | None, state: str, words: str
+) -> None:
+    """One check, of the group that the settings name."""
+    monkeypatch.setattr(doctor, "unread", lambda *_: left)
+    (check,) = doctor._taggers(Settings(), Connection("127.0.0.1:1"))
+    assert (check.name, check.state) == ("taggers", state)
+    assert words.split(" ", 1)[-1] in check.detail
