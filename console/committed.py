@@ -41,6 +41,11 @@ def altered(path: Path, base: str | None) -> Iterator[Problem]:
             yield Problem(str(there), path.stem, f"version {there.stem} is not what was committed", mend)
 
 
+def in_git(path: Path) -> list[RecordSchema]:
+    """What git has of the file, oldest first; empty without git."""
+    return [item.record for item in _in_git(path.resolve().parent, path.name, "HEAD")]
+
+
 def _in_git(folder: Path, name: str, revision: str) -> Iterator[Committed]:
     # Followed: the versions of a file that was renamed lie under its old name.
     log = _git(folder, "log", "--follow", "--format=%x00%h", "--name-only", "-z", revision, "--", name)

@@ -42,20 +42,22 @@ def versions_of(file: Path) -> list[Committed]:
     ]
 
 
-def commit(file: Path) -> Path | None:
-    """Keep the schema as its next version, if it is not the newest one already; the file written.
+def commit(file: Path, before: Sequence[RecordSchema] = ()) -> list[Path]:
+    """Keep the schema as its next version, if it is not the newest one already; the files written.
 
-    Errors: SchemaError.
+    `before`: what was committed elsewhere, oldest first; kept too where there are no versions yet. Errors: SchemaError.
     """
-    text = read_text(file)
-    record = read_record(text, str(file))
-    known = versions_of(file)
-    if known and same_contract(known[-1].record, record):
-        return None
-    target = _folder(file) / f"{len(known) + 1}.avsc"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, "utf-8")
-    return target
+    known = [item.record for item in versions_of(file)]
+    written = []
+    for record in [*([] if known else before), read_record(read_text(file), str(file))]:
+        if known and same_contract(known[-1], record):
+            continue
+        known.append(record)
+        target = _folder(file) / f"{len(known)}.avsc"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(record.text, "utf-8")
+        written.append(target)
+    return written
 
 
 def same_contract(one: RecordSchema, other: RecordSchema) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from console.committed import altered, history
+from console.committed import altered, history, in_git
 from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility
@@ -69,7 +69,7 @@ def commit(files: Files = None, as_json: Json = False) -> None:
     """Keep each schema as its next version, versions/<file>/<number>.avsc, if it changed and passes the check.
 
     A producer that has not upgraded still writes the version before: what is kept here stays readable without a
-    registry. Commit the new file together with the change.
+    registry. The first time what git has of the file is kept too. Commit the new files together with the change.
 
     Exit status 1: problems, nothing was kept; 2: a file cannot be read.
     """
@@ -78,7 +78,7 @@ def commit(files: Files = None, as_json: Json = False) -> None:
     if problems or unreadable:
         _show(paths, problems, unreadable, as_json)
         raise typer.Exit(2 if unreadable else 1)
-    written = [str(kept) for kept in map(keep, paths) if kept is not None]
+    written = [str(kept) for path in paths for kept in keep(path, in_git(path))]
     if as_json:
         typer.echo(json.dumps({"files": len(paths), "written": written}, ensure_ascii=False))
     for line in [] if as_json else written or ["every schema is its newest version already"]:

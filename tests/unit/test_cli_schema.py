@@ -154,6 +154,18 @@ def test_versions_beside_the_file_need_no_git(tmp_path: Path) -> None:
     )
 
 
+def test_the_first_version_kept_brings_those_of_git(repository: Path) -> None:
+    """Nothing that was committed before is forgotten: it stands beside the file from then on, each contract once."""
+    repository.write_text(payment({**NOTE, "default": ""}))
+    git(repository.parent, "commit", "-am", "second")
+    git(repository.parent, "commit", "--allow-empty", "-m", "third")
+    kept = repository.parent / "versions" / "payment"
+    assert run("commit", str(repository))[1].splitlines() == [str(kept / f"{n}.avsc") for n in (1, 2)]
+    repository.write_text(payment(NOTE))
+    status, _, err = run("check", str(repository))
+    assert (status, "since version 1: a new field" in err) == (1, True)
+
+
 def test_a_version_altered_after_it_was_committed_is_told(repository: Path) -> None:
     """What a producer has written with it would be read wrongly."""
     run("commit", str(repository))
