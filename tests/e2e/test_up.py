@@ -132,6 +132,7 @@ def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
             assert (found["total_events"], found["resolution"]) == (expected[address], "unique")
         speaks_of(home, client(9))
         knows_numbers_names_and_texts(home, running, good)
+        reads_again(home, running, expected)
         assert running.end(signal.SIGINT) == 0
         assert not naming(home)
         assert not (home / "run.json").exists()
@@ -143,6 +144,23 @@ def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
         "access.log", "access.log.1.gz", "chat.ndjson", "dns.log.gz", "home", "ssl.log", "temporary", "up.log",
     ]  # fmt: skip
     assert not [*(home.parent / "temporary").iterdir()]
+
+
+def reads_again(home: Path, running: Up, expected: Counter[str]) -> None:
+    """A replay goes through the running instance and changes no answer; feeds' letters are for their feeds."""
+    assert running.http.get("/readyz").json() == {"status": "ready", "problems": []}
+    done = innsyn(home, "tag", "--replay", "--until-end", "--topic", "web.visits")
+    visits = 2 * (VISITS - len(BAD))
+    assert (done.status, done.out) == (
+        0,
+        f"replayed web.visits: {visits:,} events, {visits:,} rows, 0 dead letters\n",
+    ), done.err
+    assert answers(running, expected) == expected
+    tried = innsyn(home, "deadletters", "retry", "--json")
+    assert (tried.status, set(json.loads(tried.out)["outcomes"])) == (1, {"not_tagged"}), tried
+    gone = innsyn(home, "deadletters", "drop", "--since", "2026-01-01T00:00Z", "--why", "lines of no log")
+    assert gone.status == 0, gone.err
+    assert json.loads(innsyn(home, "deadletters", "list", "--json").out)["items"] == []
 
 
 def knows_numbers_names_and_texts(home: Path, running: Up, before: int) -> None:
