@@ -16,17 +16,18 @@ back when the next run begins.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from schemas.codec import encode
-from schemas.errors import DecodeError, FeedError, SchemaError
+from schemas.errors import DecodeError, SchemaError
 from streams.feeds import checkpoint as checkpoints
+from streams.feeds import resume
 from streams.feeds.checkpoint import Checkpoint, Tail
-from streams.feeds.content import Extent, Survey, changed, survey
+from streams.feeds.content import Extent, changed
 from streams.feeds.feed import Feed
 from streams.feeds.lines import Lines
 from streams.feeds.reader import OTHER, Event, Read, Reader
@@ -34,14 +35,11 @@ from streams.feeds.reasons import TRUNCATED
 from streams.feeds.recognise import Recognition, read_one
 from streams.feeds.record import Record
 from streams.feeds.refused import Aside, Refusals
-from streams.feeds.run import Message, Report, Run, count
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER, Report, Run, count
 from streams.feeds.source import Source
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail as TopicTail
 
-FEED_HEADER = "innsyn-feed"
-LINE_HEADER = "innsyn-line"
-PART_HEADER = "innsyn-part"
 BATCH_LINES = 20_000
 _PROGRESS_RECORDS = 1_000
 
@@ -73,12 +71,12 @@ def ingest(
         return sending.from_stdin()
     extent = source.survey.extent
     if not extent.bytes:
-        return sending.report(source.label, None, _fresh(feed, tail, extent))
+        return sending.report(source.label, None, resume.fresh(feed, tail, extent))
     with ExitStack() as locks:
         with checkpoints.alone(folder):
-            feed_id, known = _known(folder, feed.scope, source.name, source.survey)
+            feed_id, known = resume.known(folder, feed.scope, source.name, source.survey)
             locks.enter_context(checkpoints.locked(folder, feed_id))
-            run, left = _begin(None if again else known, feed, feed_id, tail, extent)
+            run, left = resume.begin(None if again else known, feed, feed_id, tail, extent)
             if left:
                 checkpoints.save(folder, feed_id, run.start)
         label = f"{feed.format}:{feed_id}"
@@ -132,65 +130,6 @@ def _message(feed: Feed, event: Event) -> Encoded:
     except SchemaError:
         raise DecodeError("not_in_schema") from None
     return message, str(event[feed.topic.key]).encode() if feed.topic.key else None
-
-
-def _known(folder: Path, scope: str, name: str, found: Survey) -> tuple[str, Checkpoint | None]:
-    """The id of a file's feed, and how far that has come. Call it alone. Raises FeedError."""
-    known = checkpoints.load_all(folder, scope)
-    extent, marks = found.extent, found.marks
-    wanted = {length for length in checkpoints.lengths(known.values()) if length <= extent.bytes}
-    if not wanted <= marks.keys():
-        # Another ingest has begun since the file was checked.
-        marks = survey(name, {*wanted, extent.bytes}).marks
-        if marks.get(extent.bytes) != extent.digest:
-            raise changed(name)
-    feed_id = checkpoints.find(known, extent, marks)
-    if feed_id is None:
-        return hashlib.sha256(f"{scope}\0{extent.bytes}\0{extent.digest}".encode()).hexdigest()[:16], None
-    return feed_id, known[feed_id]
-
-
-def _fresh(feed: Feed, tail: TopicTail, extent: Extent) -> Checkpoint:
-    return Checkpoint(
-        cluster=tail.cluster,
-        topic=feed.topic.name,
-        offsets=tail.end_offsets(),
-        scope=feed.scope,
-        extent=extent,
-    )
-
-
-def _begin(
-    known: Checkpoint | None, feed: Feed, feed_id: str, tail: TopicTail, extent: Extent
-) -> tuple[Run, bool]:
-    """Where to go on, and whether anything is left to send."""
-    if known is None or (known.cluster, known.topic) != (tail.cluster, feed.topic.name):
-        return Run.after(_fresh(feed, tail, extent)), True
-    ends = tail.end_offsets()
-    if any(ends.get(partition, 0) < offset for partition, offset in known.offsets.items()):
-        raise FeedError(
-            f"{feed.topic.name} was made anew since feed {feed_id} was sent; send all of it with --again"
-        )
-    if extent in known.earlier or (known.finished and extent == known.extent):
-        return Run.after(known), False
-    if known.finished:
-        return Run.after(known.grown(extent, ends)), True
-    starts = tail.start_offsets()
-    if any(starts.get(partition, 0) > offset for partition, offset in known.offsets.items()):
-        raise FeedError(
-            f"{feed.topic.name} no longer holds what feed {feed_id} sent after line {known.lines} (retention); "
-            "what is left cannot be told; --again sends all of it"
-        )
-    sent = _sent_before(tail, dict.fromkeys(ends, 0) | dict(known.offsets), ends, feed_id.encode())
-    return Run.after(known, frozenset(message for message in sent if message[0] > known.lines)), True
-
-
-def _sent_before(
-    tail: TopicTail, start: Mapping[int, int], end: Mapping[int, int], feed_id: bytes
-) -> Iterator[Message]:
-    for headers in map(dict, tail.headers(start, end)):
-        if headers.get(FEED_HEADER) == feed_id:
-            yield int(headers[LINE_HEADER] or 0), int(headers.get(PART_HEADER) or 0)
 
 
 @dataclass

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from streams.feeds.checkpoint import Checkpoint, Settled, Skip, Tail
 from streams.feeds.reasons import CUT_SHORT
 
+FEED_HEADER = "innsyn-feed"
+LINE_HEADER = "innsyn-line"
+PART_HEADER = "innsyn-part"
+
 Message = tuple[int, int]
 """Line and part: which event of which record."""
 

@@ -18,9 +18,9 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.errors import BrokerUnavailable, FeedError
 from streams.feeds import checkpoint as checkpoints
 from streams.feeds.feed import Feed, find_feed
-from streams.feeds.ingest import FEED_HEADER, LINE_HEADER, PART_HEADER, ingest
+from streams.feeds.ingest import ingest
 from streams.feeds.refused import Aside
-from streams.feeds.run import Report
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER, Report
 from streams.feeds.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer

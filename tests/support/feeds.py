@@ -9,7 +9,8 @@ from typing import Any
 from schemas.codec import decode
 from schemas.errors import DecodeError
 from streams.feeds.feed import Feed
-from streams.feeds.ingest import FEED_HEADER, LINE_HEADER, PART_HEADER, read_record
+from streams.feeds.ingest import read_record
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 
