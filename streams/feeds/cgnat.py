@@ -34,7 +34,8 @@ from streams.feeds.record import Numbered, Record
 _MARKS = ("NAT_PORT_BLOCK", "RT_SRC_NAT_PBA_")
 _HEADER = re.compile(
     r"(?:<\d{1,3}>)?(?:\d{1,2} )?"
-    r"(?:(\d{4}-\d\d-\d\dT\S+)|([A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?):?) +(\S+) ",
+    r"(?:(\d{4}-\d\d-\d\dT\S+)|([A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?)"
+    rf"(?: ({times.ZONE_NAMES}|[+-]\d\d:?\d\d))?:?) +(\S+) ",
     re.ASCII,
 )
 _OLD = re.compile(
@@ -91,7 +92,7 @@ class CgnatReader(RememberingReader):
         allocated = said.stamp
         if allocated is not None and said.own and allocated > at - _WRITTEN_LATER_MS:
             allocated = None
-        return self._blocks.event(said.block, head[3], at, allocated)
+        return self._blocks.event(said.block, head[4], at, allocated)
 
     def look(self, lines: Numbered) -> None:
         """How far from UTC the clock of the log is, if its times name no zone and its stamps show it."""
@@ -110,6 +111,8 @@ class CgnatReader(RememberingReader):
     def _time(self, head: re.Match[str], said: _Said) -> int:
         if head[1] is not None:
             return times.timestamp(head[1])
+        if head[3] is not None:
+            return times.local(head[2], times.named_zone(head[3]), after=said.stamp)
         if self._zone is not None:
             return times.local(head[2], self._zone, after=said.stamp)
         self.remarks |= {ZONE_ASSUMED}

@@ -61,7 +61,7 @@ def _two(names: str) -> tuple[str, str] | None:
     """The two columns that may each be the client, None if only the first may. Raises DecodeError: client_list, or
     which_client if three may."""
     columns = names.split()
-    if columns[0].endswith(","):
+    if "," in columns[0]:
         raise DecodeError("client_list")
     others = [name for name in columns[1:3] if _is_address(name)]
     if len(others) > 1:

@@ -14,7 +14,7 @@ from schemas.errors import FeedError
 from schemas.records import load_records
 from schemas.topics import Topic, load_topics
 from schemas.user_names import own_realms
-from streams.feeds import ndjson, radius, zeek
+from streams.feeds import customers, nat_map, ndjson, radius, zeek
 from streams.feeds.cgnat import CgnatReader
 from streams.feeds.clock import Clock, ClockedReader, wall_clock
 from streams.feeds.combined import CombinedReader
@@ -66,8 +66,8 @@ READS: Mapping[Format, str] = {
     Format.KEA_CSV: "Kea's lease file, CSV with its header",
     Format.KEA_FORENSIC: "Kea's forensic log in its own text",
     Format.CGNAT_SYSLOG: "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*",
-    Format.NAT_MAP: "CSV whose header begins with valid_from,valid_to,inside_network,outside_network",
-    Format.CUSTOMERS_CSV: "CSV whose header begins with customer_number and names the columns of a customer list",
+    Format.NAT_MAP: f"CSV with at least the columns {','.join(nat_map.COLUMNS)}",
+    Format.CUSTOMERS_CSV: f"CSV with at least the columns {','.join(customers.COLUMNS)}",
     Format.NDJSON: "one JSON object of the record named to a line",
 }
 """What each format can read."""

@@ -24,7 +24,7 @@ from streams.feeds.record import Record
 from streams.feeds.table import Table, quoted
 
 SERVER = "nat-map"
-_COLUMNS = ("valid_from", "valid_to", "inside_network", "outside_network", "first_port", "ports_per_user")
+COLUMNS = ("valid_from", "valid_to", "inside_network", "outside_network", "first_port", "ports_per_user")
 _NUMBER = re.compile(r"\d{1,5}", re.ASCII)
 _PORTS = 65_536
 
@@ -78,7 +78,7 @@ class NatMapReader(RememberingReader):
 
     def __init__(self, server: str | None) -> None:
         self._server = server or SERVER
-        self._table = Table(_COLUMNS, quoted)
+        self._table = Table(COLUMNS, quoted)
         self._versions: list[_Version] = []
 
     def read(self, record: Record) -> Read:
@@ -87,7 +87,7 @@ class NatMapReader(RememberingReader):
         row = self._table.row(record)
         if row is None:
             return no_event(record)
-        version = _version({name: row[name].strip() for name in _COLUMNS})
+        version = _version({name: row[name].strip() for name in COLUMNS})
         notice = TWO_HOLDERS if any(map(version.contradicts, self._versions)) else None
         self._versions.append(version)
         return Read(version.events(self._server), notice)

@@ -33,7 +33,7 @@ from streams.feeds import times
 from streams.feeds.assignment import Kind
 from streams.feeds.blocks import Block, Blocks
 from streams.feeds.names import Names
-from streams.feeds.reader import BLANK, NO_DATA, OTHER, Event, Read, RememberingReader
+from streams.feeds.reader import BLANK, OTHER, Event, Read, RememberingReader
 from streams.feeds.record import Record
 from streams.feeds.regex import nested
 
@@ -203,7 +203,8 @@ class NatPatternReader(RememberingReader):
             return OTHER
         reads = [read for values in found if (read := self._block(values))]
         events: list[Event] = [event for read in reads for event in read.events]
-        return Read(events, next((read.notice for read in reads if read.notice), None)) if events else NO_DATA
+        notice = next((read.notice for read in reads if read.notice), None)
+        return Read(events, notice, counted=[reason for read in reads for reason in read.counted])
 
     def _found(self, line: str) -> list[dict[str, str]]:
         try:

@@ -42,6 +42,7 @@ EXPLANATIONS: Mapping[str, str] = MappingProxyType(
         "client_list": "The client is a list of addresses, whose first is only what the client says of itself.",
         CLOCK_OFF: "Dated too far from its arrival, by the bound of its source: taken at arrival less Acct-Delay-Time.",
         "column_count": "The line has not as many columns as the header.",
+        "column_twice": "The header names a column twice, so nobody can tell which of them is meant.",
         CUT_SHORT: "The gzip data breaks off: its whole lines were sent, the rest when the file is complete.",
         END_BEFORE_START: "The end lies before the start, or the last port before the first.",
         FUTURE_TIME: "It is dated after now: a clock is wrong; correct the time and send it again.",

@@ -6,7 +6,7 @@ A source in which nothing is recognised is an error: what is not read must not l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cache
 
 from schemas.errors import DecodeError, FeedError
@@ -72,6 +72,26 @@ def demand_format(name: str, feed: Feed, lines: Lines) -> None:
             found.read(record, read_one(reader, record, lines.broken))
         except DecodeError as error:
             found.refused(record, error.reason)
+        if found.known:
+            return
+    found.demand()
+
+
+def demand_format_of_head(name: str, feed: Feed, head: Sequence[Line], broken: Set[int]) -> None:
+    """The same of lines that are only looked at. Raises FeedError if all of them are of something else."""
+    found = Recognition(name, feed)
+    reader = feed.reader()
+    reader.look(head)
+    for record in feed.records(iter(head)):
+        try:
+            read = read_one(reader, record, set(broken))
+        except DecodeError as error:
+            found.refused(record, error.reason)
+        else:
+            if read is OTHER:
+                # Such lines may go on for long before the first that counts.
+                return
+            found.read(record, read)
         if found.known:
             return
     found.demand()

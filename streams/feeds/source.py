@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from streams.feeds.content import Encoding, Extent, Survey, open_file, survey
 from streams.feeds.feed import Feed
 from streams.feeds.lines import Lines
-from streams.feeds.recognise import demand_format
+from streams.feeds.recognise import demand_format, demand_format_of_head
 
 STDIN = "-"
 _LABEL_LINES = 100
@@ -48,6 +48,7 @@ def check_source(name: str, feed: Feed, stdin: io.BufferedIOBase, lengths: Itera
     if name == STDIN:
         lines = Lines("standard input", stdin, escaped=feed.escaped)
         head = lines.head()
+        demand_format_of_head("standard input", feed, head, lines.broken)
         first = "\n".join(line for _, line in head[:_LABEL_LINES] if line is not None)
         digest = hashlib.sha256(f"{feed.scope}\0{first}".encode()).hexdigest()[:16]
         return Source(name, None, 0, feed.escaped, f"{feed.format}:stdin-{digest}", lines)

@@ -47,7 +47,7 @@ class Table:
         self._delimiter = _COMMA
 
     def row(self, record: Record) -> Mapping[str, str] | None:
-        """None for a blank line or a header. Raises DecodeError: no_header, column_count, bad_quotes."""
+        """None for a blank line or a header. Raises DecodeError: no_header, column_twice, column_count, bad_quotes."""
         text = record.text.strip()
         if not text:
             return None
@@ -76,6 +76,8 @@ class Table:
                 value.strip().removeprefix(_MARK).strip('" ') for value in self._split(record, delimiter)
             ]
             if set(self._required) <= set(columns):
+                if any(columns.count(name) > 1 for name in columns if name):
+                    raise DecodeError("column_twice")
                 self._columns, self._delimiter = columns, delimiter
                 return
         raise DecodeError("no_header")

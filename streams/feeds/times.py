@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from schemas.errors import DecodeError
@@ -23,6 +23,7 @@ _ZONES = {
     "EET": 2, "EEST": 3, "EST": -5, "EDT": -4, "AKST": -9, "AKDT": -8, "HST": -10, "SAST": 2, "JST": 9, "HKT": 8,
     "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
 }  # fmt: skip
+ZONE_NAMES = "|".join(_ZONES)
 _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z_/+-]*", re.ASCII)
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.\d{1,9})?"
@@ -66,6 +67,11 @@ def timestamp(text: str) -> int:
     else:
         raise DecodeError("bad_time")
     return _checked(start + _seconds(hour, minute, second) - _offset(zone))
+
+
+def named_zone(name: str) -> tzinfo:
+    """A zone as logs write it behind a time: CET, +01:00. Raises DecodeError unknown_zone, bad_time."""
+    return timezone(timedelta(seconds=_offset(name)))
 
 
 def local(text: str, zone: tzinfo, *, after: int | None = None) -> int:

@@ -47,10 +47,19 @@ _OWN = {
         ("query", "qtype", "qtype_name", "qclass", "rcode", "rcode_name", "trans_id", "rejected")
     ),
     "ssl": frozenset(
-        ("established", "resumed", "server_name", "ssl_history", "cert_chain_fps", "cert_chain_fuids")
+        (
+            "established",
+            "resumed",
+            "server_name",
+            "cipher",
+            "ssl_history",
+            "cert_chain_fps",
+            "cert_chain_fuids",
+        )
     ),
 }
-_OTHERS = frozenset(("client_initial_dcid",))
+# QUIC names servers, Kerberos ciphers.
+_OTHERS = frozenset(("client_initial_dcid", "request_type"))
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_a_list_of_addresses_is_refused() -> None:
         f"203.0.113.5, 198.51.100.7 {SERVER} - -",
         "203.0.113.5,198.51.100.7 - -",
     ]
-    assert clients(*names) == ["client_list", "client_list", "bad_address"]
+    assert clients(*names) == ["client_list"] * 3
     assert clients(f"{NAME} 203.0.113.5 198.51.100.7 - -") == ["which_client"]
 
 

@@ -258,6 +258,18 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> Non
     assert not known.finished
 
 
+def test_a_file_that_another_run_is_sending_is_not_sent(tmp_path: Path) -> None:
+    """Nor when it has grown since that one began."""
+    desk = Desk(tmp_path, COMBINED)
+    with pytest.raises(Killed):
+        desk.send("log", visit(1).encode(), life=0)
+    (feed_id,) = checkpoints.load_all(tmp_path / "ingest", COMBINED.scope)
+    with checkpoints.locked(tmp_path / "ingest", feed_id):
+        with pytest.raises(FeedError, match="is being sent by another"):
+            desk.send("log", (visit(1) + visit(2)).encode())
+        assert desk.send("other", visit(3).encode()).sent_now == 1
+
+
 def test_again_sends_all_of_a_file_that_grew(tmp_path: Path) -> None:
     """Under the same feed, so that it can be resumed; afterwards it is known whole."""
     desk = Desk(tmp_path, COMBINED)

@@ -97,6 +97,7 @@ def test_lines_without_quotes_are_records() -> None:
         (row(fodselsnummer="1785671234x"), "bad_fodselsnummer"),
         (row(phone="call me"), "bad_phone"),
         (row(email="kari at example.no"), "bad_email"),
+        (row(email=r"bj\xf8rn@example.no"), "bad_email"),
         (row(address='"Storgata'), "bad_quotes"),
     ],
 )
@@ -115,6 +116,15 @@ def test_without_a_header_nothing_is_guessed() -> None:
     """Nor with one that lacks a column."""
     assert reasons(FEED, row()) == [(1, "no_header")]
     assert reasons(FEED, COLUMNS.replace(",email", ""), row()) == [(1, "no_header"), (2, "no_header")]
+
+
+def test_a_column_that_is_named_twice_is_refused() -> None:
+    """The second would win in silence. Columns without a name may be any number."""
+    assert reasons(FEED, f"{COLUMNS},phone", f"{row()},+4740000002") == [
+        (1, "column_twice"),
+        (2, "no_header"),
+    ]
+    assert len(outcomes(FEED, f"{COLUMNS},,", f"{row()},,")) == 1
 
 
 def test_empty_fields_are_unknown() -> None:

@@ -128,6 +128,24 @@ def test_the_year_may_stand_before_or_behind_the_time(header: str) -> None:
     assert reader.remarks == {"zone_assumed"}
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Mar  2 11:00:00 2026 CET",
+        "Mar  2 2026 11:00:00.5 CET:",
+        "Mar  2 05:00:00 2026 EST",
+        "Mar  2 11:00:00 2026 +01:00",
+    ],
+)
+def test_a_zone_may_stand_behind_the_time(header: str) -> None:
+    """It is neither the host nor left out."""
+    (event,) = events(old("ALLOC", header))
+    assert (event["occurred_at"].replace(microsecond=0), event["nas"]) == (TEN, "cgn-1")
+    reader = CGNAT.reader()
+    reader.read(Record(1, 1, (old("ALLOC", header),)))
+    assert not reader.remarks
+
+
 def test_an_hour_that_comes_twice_is_refused() -> None:
     """The clock goes back on 25 October 2026, and forward on 29 March."""
     feed = find_feed("cgnat-syslog", zone="Europe/Oslo")

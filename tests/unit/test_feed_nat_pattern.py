@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -234,3 +235,10 @@ def test_a_pattern_that_is_slow_on_some_lines_does_not_stop_the_feed(tmp_path: P
     with pytest.raises(FeedError, match="more than a second on 3 lines"):
         reader.read(record)
     assert time.monotonic() - started < 30
+
+
+def test_the_example_of_the_readme_reads_what_it_says(tmp_path: Path) -> None:
+    """It is copied first."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"^```yaml\n(line: .*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(events(tmp_path, example, *ROUTER_LINES)) == 3

@@ -89,12 +89,13 @@ def test_json_that_cannot_be_read_has_a_reason(change: dict[str, Any], reason: s
         ('{"ts": 1', "not_json"),
         ("{" * 100_000, "not_json"),
         (json.dumps(HANDSHAKE | {"client_initial_dcid": "x"}), "other_log"),
+        (json.dumps({"ts": 1772442250, "request_type": "TGS", "cipher": "aes256"}), "other_log"),
         (json.dumps(LOOK_UP), "other_log"),
         (json.dumps({"ts": 1, "id.orig_h": "203.0.113.1", "version": "1.1", "method": "GET"}), "other_log"),
     ],
 )
 def test_what_is_no_handshake_is_refused(line: str, reason: str) -> None:
-    """QUIC, a look-up, a request, half a line."""
+    """QUIC, Kerberos, a look-up, a request, half a line."""
     assert outcomes(SSL, line) == [(1, reason)]
 
 
