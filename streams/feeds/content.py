@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections import deque
@@ -33,9 +34,9 @@ _OTHER_PACKING = {
     b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"\x04\x22\x4d\x18": "lz4",
 }  # fmt: skip
 _LONGEST_MARK = 6
-# The five bytes that Windows-1252 has no letter for, and two that are hardly ever a letter of a name (Â, Ã) and nearly
-# always the first half of a letter in UTF-8.
-_NOT_WINDOWS = frozenset(b"\x81\x8d\x8f\x90\x9d\xc2\xc3")
+# The five bytes that Windows-1252 has no letter for, and what is hardly ever one in a name (Â, Ã, â before a sign) and
+# nearly always the first half of a letter in UTF-8.
+_NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d\xc2\xc3]|\xe2[\x80-\xbf]")
 _WIDE_START = 64
 LONGEST_LINE = 1024 * 1024
 
@@ -268,4 +269,4 @@ class _Text:
                     self._lines(line)
             else:
                 self._broken = True
-                self._odd = self._odd or not _NOT_WINDOWS.isdisjoint(lines)
+                self._odd = self._odd or _NOT_WINDOWS.search(lines) is not None

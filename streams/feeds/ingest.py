@@ -16,6 +16,7 @@ back when the next run begins.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -205,7 +206,8 @@ class _Sending:
         remarks = self.remarks | (survey.remarks if survey else set())
         refused = sum(skip.count for skip in last.skipped.values())
         return Report(
-            name=self.source.name,
+            # A name that is no UTF-8 has no form that every output takes.
+            name=os.fsencode(self.source.name).decode("utf-8", "replace"),
             feed_id=feed_id,
             label=label,
             topic=last.topic,

@@ -346,6 +346,14 @@ def test_a_wrong_extension_is_no_matter(tmp_path: Path) -> None:
     assert desk.send("packed.log", gzip.compress(visit(2).encode())).sent == 1
 
 
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """As file systems allow; the report shows what can be shown of it."""
+    desk = Desk(tmp_path, COMBINED)
+    report = desk.send(os.fsdecode(b"bj\xf8rn.log"), visit(1).encode())
+    assert report.sent == 1
+    assert report.name.endswith("bj\ufffdrn.log")
+
+
 def test_a_pipe_that_is_named_as_a_file_is_refused(tmp_path: Path) -> None:
     """It cannot be read twice."""
     os.mkfifo(tmp_path / "pipe")
@@ -411,6 +419,7 @@ def test_a_line_that_names_the_separator_is_no_row(tmp_path: Path) -> None:
     [
         (customer(2, name="Bj\xf8rn").encode("latin-1"), "another encoding beside UTF-8"),
         (customer(2, name="x").encode().replace(b"x", b"\xc3"), "half a letter"),
+        (customer(2, name="x").encode().replace(b"x", b"\xe2\x82"), "two thirds of one"),
         (customer(2, name="x").encode().replace(b"x", b"\x81"), "a byte that is no letter"),
     ],
 )
@@ -423,13 +432,13 @@ def test_one_broken_line_does_not_change_the_others(tmp_path: Path, broken: byte
     assert [event["name"] for event in desk.events()] == ["Åse 00001", "Ødegård 00003"]
 
 
-@pytest.mark.parametrize("byte", [0x81, 0x8D, 0x8F, 0x90, 0x9D, 0xC3])
-def test_a_file_that_does_not_fit_windows_1252_is_not_taken_for_it(tmp_path: Path, byte: int) -> None:
+@pytest.mark.parametrize("octets", [b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d", b"\xc3", b"\xe2\x82"])
+def test_a_file_that_does_not_fit_windows_1252_is_not_taken_for_it(tmp_path: Path, octets: bytes) -> None:
     """Each line that is not UTF-8 is refused, also those that would fit alone."""
     desk = Desk(tmp_path)
     lines = [
         customer(1, name="Bj\xf8rn").encode("latin-1"),
-        customer(2).encode().replace(b"Test", bytes([byte])),
+        customer(2).encode().replace(b"Test", octets),
     ]
     report = desk.send("register.csv", (COLUMNS + "\n").encode() + b"".join(lines) + customer(3).encode())
     assert (report.sent, report.skipped["not_utf8"].lines) == (1, (2, 3))
