@@ -30,7 +30,18 @@ _BUSY_SECONDS = 10
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _holds (record TEXT, row INTEGER, ground TEXT, review_date TEXT, PRIMARY KEY (record, row));
 CREATE TABLE IF NOT EXISTS _outcomes (id TEXT PRIMARY KEY, outcome TEXT);
+CREATE TABLE IF NOT EXISTS _cleared
+    (errand TEXT, record TEXT, row INTEGER, done TEXT, PRIMARY KEY (errand, record, row));
 """
+_CLEAR = (
+    "INSERT INTO _cleared VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET done = excluded.done WHERE excluded.done = 'deleted'"
+)
+# What had nothing left to lose stays without it, as what was redacted does.
+_COUNT_CLEARED = (
+    "SELECT record, iif(done = 'deleted', 'deleted', 'redacted'), count(*) FROM _cleared WHERE errand = ?"
+    " GROUP BY 1, 2 ORDER BY 1, 2"
+)
 
 
 @dataclass(frozen=True)
@@ -119,15 +130,18 @@ class SqliteStore:
 
         `fields` as `Record.field`; empty: all fields of the categories. Of a row that is another's (the person is
         only mentioned, the other end, the agent) just what is about that role goes. `orders` say what holds instead
-        for their records. All of it or nothing, also over a crash. `once` names the errand: the second time its first
-        outcome is returned and nothing is erased. Raises InputError for a field this store does not know.
+        for their records. All of it or nothing, also over a crash. `once` names the errand and, behind #, which
+        attempt at it: the second time its first outcome is returned and nothing is erased. Of an errand every record
+        counts that has nothing left of what was to go, once in all its attempts. Raises InputError for a field this
+        store does not know.
         """
         chosen = columns_to_erase(self._records, categories, fields, orders)
         with self._transaction() as connection:
             earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
                 return _ERASED.validate_json(earlier[0])
-            outcome = replace(self._erase(connection, identifiers, chosen), at=now)
+            errand = once.partition("#")[0] if once is not None else None
+            outcome = replace(self._erase(connection, identifiers, chosen, errand), at=now)
             if once is not None:
                 stored = _ERASED.dump_json(outcome).decode()
                 connection.execute("INSERT INTO _outcomes VALUES (?, ?)", (once, stored))
@@ -135,7 +149,11 @@ class SqliteStore:
         return outcome
 
     def _erase(
-        self, connection: sqlite3.Connection, identifiers: Identifiers, orders: Sequence[Order]
+        self,
+        connection: sqlite3.Connection,
+        identifiers: Identifiers,
+        orders: Sequence[Order],
+        errand: str | None,
     ) -> Erased:
         outcomes: dict[str, Outcome] = {}
         held: list[tuple[str, str | None]] = []
@@ -149,11 +167,20 @@ class SqliteStore:
                     held.append(holds[row])
                     continue
                 done = self._erase_row(connection, order, row, roles)
-                if done is not None:
-                    before = outcomes.get(order.record, Outcome(order.record, stayed_for=order.stays_for))
-                    outcomes[order.record] = replace(before, **{done: getattr(before, done) + 1})
+                if done is not None and errand is not None:
+                    connection.execute(_CLEAR, (errand, order.record, row, done))
+                elif done in ("deleted", "redacted"):
+                    _count(outcomes, order.record, done, 1)
+        if errand is not None:
+            counted = connection.execute(_COUNT_CLEARED, (errand,))
+            for record, done, rows in counted.fetchall():
+                _count(outcomes, record, done, rows)
+        stays = {order.record: order.stays_for for order in orders}
         erased = Erased(
-            sum(item.deleted + item.redacted for item in outcomes.values()), outcomes=(*outcomes.values(),)
+            sum(item.deleted + item.redacted for item in outcomes.values()),
+            outcomes=tuple(
+                replace(item, stayed_for=stays.get(item.record, ())) for item in outcomes.values()
+            ),
         )
         if not held:
             return erased
@@ -163,8 +190,11 @@ class SqliteStore:
 
     def _erase_row(
         self, connection: sqlite3.Connection, order: Order, row: int, roles: Mapping[str, frozenset[str]]
-    ) -> Literal["deleted", "redacted"] | None:
-        """What became of the row, None if nothing. `roles` of the person in it, with the fields that say so."""
+    ) -> Literal["deleted", "redacted", "clear"] | None:
+        """What became of the row: clear had nothing left to lose; None if nothing of it was to go.
+
+        `roles` of the person in it, with the fields that say so.
+        """
         record, fields = self._records[order.record], frozenset(order.fields)
         party = not roles.keys().isdisjoint(order.parties)
         stays = (order.action == "redact" and not order.stays_for) or bool(
@@ -182,7 +212,9 @@ class SqliteStore:
             )
             going = {name.partition(".")[2] for names in of_roles for name in names}
             fields &= going.union(*roles.values())
-        return "redacted" if _blank(connection, order.record, row, fields) else None
+        if not fields:
+            return None
+        return "redacted" if _blank(connection, order.record, row, fields) else "clear"
 
     def _named(
         self, connection: sqlite3.Connection, record: RecordSchema, row: int, roles: Set[str]
@@ -265,8 +297,6 @@ class SqliteStore:
 
 def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:
     """1 if there was something in the fields, else 0."""
-    if not fields:
-        return 0
     names = sorted(map(quoted, fields))
     blanks, some = (
         ", ".join(f"{name} = NULL" for name in names),
@@ -288,6 +318,11 @@ def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _count(outcomes: dict[str, Outcome], record: str, done: str, rows: int) -> None:
+    before = outcomes.get(record, Outcome(record))
+    outcomes[record] = replace(before, **{done: getattr(before, done) + rows})
 
 
 def _holds(connection: sqlite3.Connection, record: str) -> dict[int, tuple[str, str | None]]:

@@ -160,3 +160,12 @@ def test_a_store_that_fails_says_so(store: SqliteStore, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"billing\.sqlite"):
         store.erase(KARI, ["C-01"], CONTACT, once="r/billing#1")
     assert store.count([("email", "kari@example.no")]) == 1
+
+
+def test_an_errand_counts_every_record_once_in_all_attempts(store: SqliteStore) -> None:
+    """What had nothing to lose counts as well, and what an earlier attempt emptied: none of it holds the fields now."""
+    store.put("Invoice", {"invoice_number": "F-3", "customer_number": "K-100200"})
+    assert store.erase(KARI, ["C-01"], CONTACT, once="r/billing#1").erased == 2
+    store.put("Invoice", {"invoice_number": "F-4", "customer_number": "K-100200", "email": "kari@example.no"})
+    assert store.erase(KARI, ["C-01"], CONTACT, once="r/billing#2").erased == 3
+    assert store.erase(KARI, ["C-01"], CONTACT, once="s/billing#1").erased == 3
