@@ -189,6 +189,23 @@ class Client:
         """GET /v1/replays/{id}."""
         return self._call("GET", f"/v1/replays/{replay_id}")
 
+    def resend(self, request_id: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/resend."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/resend")
+
+    def accept(self, request_id: str, system: str, reason: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/accept."""
+        body = {"system": system, "reason": reason}
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/accept", body)
+
+    def close_request(self, request_id: str, reason: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/close."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/close", {"reason": reason})
+
+    def cancel(self, request_id: str, reason: str | None = None) -> dict[str, Any]:
+        """POST /v1/requests/{id}/cancel."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/cancel", {"reason": reason})
+
     def _call(
         self,
         method: str,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from schemas.catalogue import load_catalogue
+from schemas.records import load_records
+from schemas.tokens import IdentifierKind, Role
+from streams.rights.messages import Named
 from streams.rights.store import SqliteStore
-from streams.simulate.plan import Plan
+from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import Truth
 from streams.simulate.world import Customer, World
 
@@ -24,6 +28,26 @@ class Company:
     world: World
     truth: Truth
     stores: Mapping[str, SqliteStore]  # by system
+    addresses: defaultdict[str, list[Named]] = field(default_factory=lambda: defaultdict(list), repr=False)
+
+    def add(self, item: SimEvent) -> None:
+        """Count an event, and keep which address it came from in which second, if that was one customer's alone."""
+        number = item.observed
+        before = self.truth.unique[number or "", item.topic]
+        self.truth.add(item)
+        if number is not None and self.truth.unique[number, item.topic] > before:
+            self.addresses[number] += addresses(item)
+
+
+def addresses(item: SimEvent) -> list[Named]:
+    """The addresses of an event's owner, with the time and the port at which they were used."""
+    record = load_records()[item.record]
+    at = item.value[record.annotation.event_time]
+    return [
+        Named(who.kind, item.value[who.field], at, item.value.get(who.port_field) if who.port_field else None)
+        for who in record.identifiers
+        if who.kind == IdentifierKind.IP and who.role == Role.OWNER and item.value.get(who.field)
+    ]
 
 
 def systems(home: Path, stack: ExitStack) -> dict[str, SqliteStore]:

@@ -231,6 +231,7 @@ class Filter:
     purposes: Sequence[str] = ()
     systems: Sequence[str] = ()
     revealing: Sequence[str] = ()
+    tag_sets: Sequence[int] = ()
 
     def admits(self, tags: TagSet) -> bool:
         """Whether events with these tags are asked for, whenever they were."""
@@ -239,6 +240,7 @@ class Filter:
             (not self.categories or {*self.categories}.intersection(tags.every_category))
             and (not self.purposes or serves)
             and (not self.systems or tags.system in self.systems)
+            and (not self.tag_sets or tags.id in self.tag_sets)
         )
 
 

@@ -9,9 +9,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
+from streams.rights.times import FIRST_DAY, LAST_DAY
 
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Text], Field(max_length=100)]
+Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
 
 
@@ -36,15 +38,15 @@ Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
 class Anchors(Body):
     """Days on which retention clocks started, as far as the case handler knows them."""
 
-    contract_end: date | None = None
-    case_closed: date | None = None
-    need_end: date | None = None
-    invoice_settled: date | None = None
-    session_end: date | None = None
-    communication_end: date | None = None
-    withdrawal: date | None = None
-    delivery: date | None = None
-    order: date | None = None
+    contract_end: Day | None = None
+    case_closed: Day | None = None
+    need_end: Day | None = None
+    invoice_settled: Day | None = None
+    session_end: Day | None = None
+    communication_end: Day | None = None
+    withdrawal: Day | None = None
+    delivery: Day | None = None
+    order: Day | None = None
 
     def days(self) -> RetentionAnchors:
         return RetentionAnchors(**dict(self))
@@ -150,6 +152,24 @@ class NewRequest(Person):
     reason: str | None = Field(None, max_length=4000, repr=False)
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
     received_at: AwareDatetime | None = None
+
+
+class Cancelled(Body):
+    """Why a request was taken back, if anybody said. Kept sealed."""
+
+    reason: str | None = Field(None, min_length=1, max_length=1000, repr=False)
+
+
+class Closed(Body):
+    """Why a request ends although not all of it was done. Kept sealed."""
+
+    reason: str = Field(min_length=1, max_length=1000, repr=False)
+
+
+class Accepted(Closed):
+    """Whose answer is enough although the numbers say otherwise, and why. Kept sealed."""
+
+    system: Text
 
 
 class _Answer(BaseModel):
@@ -287,17 +307,37 @@ class ErasurePlan(Identified):
     commands: list[dict[str, Any]]
 
 
-class Created(_Answer):
+class OpenRequest(_Answer):
+    """Another request of the same person that had not ended."""
+
     request_id: str
-    due_at: date
+    type: str
     state: str
 
 
+class Created(_Answer):
+    """`also_open`: there only if there are such; an erasure waits for an erasure."""
+
+    request_id: str
+    due_at: date
+    state: str
+    also_open: list[OpenRequest] | None = None
+
+
 class RequestSummary(Created):
+    """`problems` first what was refused; `waiting_for` systems, or requests that come first; `set_aside` answers of
+    systems that cannot be; `notes` what a person did to it and why."""
+
     type: str
     channel: str
     received_at: datetime
+    ended_at: datetime | None
     resolution: Resolution | None
+    problems: list[str]
+    waiting_for: list[str]
+    behind: list[str]
+    set_aside: list[dict[str, Any]]
+    notes: list[dict[str, Any]]
     late_findings: list[dict[str, Any]]
     follow_up: str | None
 

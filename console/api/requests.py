@@ -9,7 +9,17 @@ from starlette.exceptions import HTTPException
 
 from console.api import questions
 from console.api.lineage import audit, log
-from console.api.models import Created, ErasurePlan, NewRequest, Person, RequestPage, RequestSummary
+from console.api.models import (
+    Accepted,
+    Cancelled,
+    Closed,
+    Created,
+    ErasurePlan,
+    NewRequest,
+    Person,
+    RequestPage,
+    RequestSummary,
+)
 from console.api.services import Services
 from schemas.errors import InputError
 from streams.rights.messages import Named
@@ -19,9 +29,9 @@ from streams.rights.states import RequestState, summary
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/requests", tags=["requests"])
 
-    @routes.post("", status_code=201, response_model=Created)
+    @routes.post("", status_code=201, response_model=Created, response_model_exclude_none=True)
     def create(body: NewRequest) -> dict[str, Any]:
-        """Exercise a right. The answer says until when the law wants it done."""
+        """Exercise a right. The answer says until when the law wants it done, and what else is open for the person."""
         audit(f"request.{body.type}", body.identifiers)
         made = services.rights.create(
             body.type,
@@ -53,14 +63,45 @@ def router(services: Services) -> APIRouter:
         """One request with its plan, its commands, what was held, and what came to light after its answer."""
         return summary(_known(services, request_id))
 
-    @routes.post("/{request_id}/follow-up", status_code=201, response_model=Created)
+    @routes.post(
+        "/{request_id}/follow-up", status_code=201, response_model=Created, response_model_exclude_none=True
+    )
     def follow_up(request_id: str) -> dict[str, Any]:
         """Deal with what came to light after the answer: a new request of the same person and type."""
         _known(services, request_id)
         log.info("audit", action="request.follow-up")
         return _created(services.rights.follow_up(request_id))
 
+    @routes.post("/{request_id}/resend", response_model=RequestSummary)
+    def resend(request_id: str) -> dict[str, Any]:
+        """Tell every system again that has not done all it was told; or try again what stopped the request."""
+        _act(services, request_id, "resend")
+        return summary(services.rights.resend(request_id))
+
+    @routes.post("/{request_id}/accept", response_model=RequestSummary)
+    def accept(request_id: str, body: Accepted) -> dict[str, Any]:
+        """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
+        _act(services, request_id, "accept")
+        return summary(services.rights.accept(request_id, body.system, body.reason))
+
+    @routes.post("/{request_id}/close", response_model=RequestSummary)
+    def close(request_id: str, body: Closed) -> dict[str, Any]:
+        """End a request although not all was done: the index forgets only what systems did in full."""
+        _act(services, request_id, "close")
+        return summary(services.rights.close(request_id, body.reason))
+
+    @routes.post("/{request_id}/cancel", response_model=RequestSummary)
+    def cancel(request_id: str, body: Cancelled | None = None) -> dict[str, Any]:
+        """Take a request back: nothing more is sent, the index forgets nothing; what was told stays told."""
+        _act(services, request_id, "cancel")
+        return summary(services.rights.cancel(request_id, body.reason if body else None))
+
     return routes
+
+
+def _act(services: Services, request_id: str, action: str) -> None:
+    _known(services, request_id)
+    log.info("audit", action=f"request.{action}")
 
 
 def _known(services: Services, request_id: str) -> RequestState:
@@ -74,4 +115,5 @@ def _known(services: Services, request_id: str) -> RequestState:
 
 
 def _created(made: RequestState) -> dict[str, Any]:
-    return {"request_id": made.request_id, "due_at": made.due, "state": made.state.value}
+    answer = {"request_id": made.request_id, "due_at": made.due, "state": made.state.value}
+    return {**answer, "also_open": made.beside or None}

@@ -44,6 +44,18 @@ class Rights(Protocol):
     def follow_up(self, request_id: str) -> RequestState:
         """A new request for what came to light after that one. Raises InputError, Unavailable."""
 
+    def resend(self, request_id: str) -> RequestState:
+        """Tell again whoever is not done. Raises InputError, KeyUnavailable, Unavailable."""
+
+    def accept(self, request_id: str, system: str, reason: str) -> RequestState:
+        """Take a system's answer for enough. Raises InputError, Unavailable."""
+
+    def close(self, request_id: str, reason: str) -> RequestState:
+        """End it although not all was done. Raises InputError, Unavailable."""
+
+    def cancel(self, request_id: str, reason: str | None = None) -> RequestState:
+        """Take it back. Raises InputError, Unavailable."""
+
 
 def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
     return ()

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from console.api.models import AccessQuery, LineageQuery
@@ -36,6 +37,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.rights.job import ErasureJob
+from streams.rights.messages import Named
 from streams.rights.plan import shown
 from streams.rights.states import RequestState, State
 from streams.simulate.emit import emit
@@ -84,7 +86,7 @@ def demo(
         _ask(out, instance, company, person)
         _act(out, 3, "…and then: delete it")
         with _jobs(company, broker.connection, settings):
-            request = _erase(out, instance, person)
+            request = _erase(out, instance, company, person)
         _act(out, 4, "Proof")
         _prove(out, instance, company, person, request)
         raise_first(instance.roles)
@@ -111,7 +113,7 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
     waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in company.stores}
 
     def counted(item: SimEvent) -> None:
-        company.truth.add(item)
+        company.add(item)
         sent[item.topic] += 1
         batch = waiting.get(systems[item.topic])
         if batch is not None:
@@ -206,22 +208,28 @@ def _jobs(company: Company, connection: Connection, settings: Settings) -> Itera
         ended.result()
 
 
-def _erase(out: Console, instance: Instance, person: Customer) -> RequestState:
+def _erase(out: Console, instance: Instance, company: Company, person: Customer) -> RequestState:
     request_id = ""
 
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
     anchors = RetentionAnchors(contract_end=contract_end(person))
+    used = company.addresses[person.number]
+    out.print(
+        f"[dim]the systems know no links, so they are told the {len(used):,} addresses, each with its second, that the"
+        " company's own log gives for this person[/dim]"
+    )
+    named: list[tuple[str, str] | Named] = [*person.identifiers(), *used]
     request_id = instance.rights.create(
-        "erasure", person.identifiers(), reason=None, channel="demo", received_at=now(), anchors=anchors
+        "erasure", named, reason=None, channel="demo", received_at=now(), anchors=anchors
     ).request_id
     with out.status("planning") as status:
         _await(lambda: latest().plan is not None, "the plan")
         request = latest()
         out.print(plan_table(shown((request.plan or {})["parts"]), load_catalogue()))
         seen: set[str] = set()
-        while request.state not in (State.COMPLETED, State.ATTENTION):
+        while request.state is not State.COMPLETED and (request.waiting_for or request.movable):
             raise_first(instance.roles)
             request = latest()
             status.update(f"waiting for {', '.join(request.waiting_for) or 'the index'}")
@@ -230,8 +238,23 @@ def _erase(out: Console, instance: Instance, person: Customer) -> RequestState:
                     seen.add(command.system)
                     out.print(f"  [green]✓[/green] {command.system:<18} erased {command.erased:,} records")
             time.sleep(_LOOK)
+    if any(command.doubtful for command in request.commands.values()):
+        _accept(out, instance, request)
+        _await(lambda: latest().ended, "the index to forget")
+        request = latest()
     out.print(f"request {request.request_id} [bold]{request.state.value}[/bold], due by law on {request.due}")
     return request
+
+
+def _accept(out: Console, instance: Instance, request: RequestState) -> None:
+    """What a case handler does about answers that are not enough: looks there, and says why it is."""
+    for problem in request.problems:
+        out.print(f"  [yellow]look after this[/yellow]: {escape(problem)}")
+    out.print("  a case handler looks there by hand and accepts the answer, with a reason that is kept:")
+    for command in request.commands.values():
+        if command.doubtful:
+            instance.rights.accept(request.request_id, command.system, "looked at by hand")
+            out.print(f"  [green]✓[/green] {command.system:<18} accepted")
 
 
 def _prove(

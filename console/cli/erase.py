@@ -34,6 +34,8 @@ from schemas.errors import InputError
 from schemas.settings import load_settings
 
 _POLL_SECONDS = 0.25
+# Nothing comes of waiting on: it is done, or a person has to act.
+_ENDS = ("completed", "closed", "cancelled")
 
 
 def erase(
@@ -77,6 +79,8 @@ def erase(
                 return
             typer.confirm("Erase now?", abort=True, err=True)
         made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
+        if not as_json:
+            _say_open(made.get("also_open") or [])
         request = _follow(client, made["request_id"], wait)
     if as_json:
         print_json(request)
@@ -87,9 +91,11 @@ def erase(
         if request["state"] == "completed":
             _show_end(request)
     if wait and request["state"] != "completed":
-        late = ", ".join(request["waiting_for"]) or "; ".join(request["problems"]) or "the rights worker"
+        waits = ", ".join(request["waiting_for"])
+        late = [*request["problems"], *([f"waits for {waits}"] if waits else [])]
         where = f"see `innsyn requests show {request['request_id']}`"
-        typer.echo(f"innsyn: not completed in {wait:g} s, waits for {late}; {where}", err=True)
+        what = "; ".join(late) or "waits for the rights worker"
+        typer.echo(f"innsyn: not completed in {wait:g} s: {what}; {where}", err=True)
         raise typer.Exit(1)
 
 
@@ -163,6 +169,15 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         )
 
 
+def _say_open(others: Sequence[Mapping[str, Any]]) -> None:
+    for other in others:
+        waits = "; this one waits for it" if other["type"] == "erasure" else ""
+        typer.echo(
+            f"innsyn: request {other['request_id']} ({other['type']}, {other['state']}) of this person is open{waits}",
+            err=True,
+        )
+
+
 def _show_end(request: Mapping[str, Any]) -> None:
     out = screen()
     for command in request["commands"]:
@@ -191,7 +206,7 @@ def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:
     with shown.status(f"{request_id} received") if shown.is_terminal and wait else nullcontext() as status:
         while True:
             request = client.request(request_id)
-            if request["state"] == "completed" or time.monotonic() >= deadline:
+            if request["state"] in _ENDS or time.monotonic() >= deadline:
                 return request
             if status is not None:
                 status.update(f"{request_id} {request['state']}: {', '.join(request['waiting_for'])}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -14,6 +15,8 @@ from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings
 
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")]
 app = typer.Typer(help="Rights requests and how far they are.")
 
 
@@ -47,18 +50,74 @@ def list_requests(as_json: Json = False) -> None:
     if as_json:
         print_json({"items": found})
         return
-    rows = table("request", "type", "state", "received", "due", "waits for")
+    rows = table("request", "type", "state", "received", "due", "needs")
     for item in found:
-        waits = ", ".join(item["waiting_for"]) or "; ".join(item["problems"]) or "–"
         rows.add_row(
             item["request_id"],
             item["type"],
             item["state"],
             day(item["received_at"]),
             item["due_at"],
-            escape(waits),
+            escape("; ".join(needs(item)) or "–"),
         )
     screen().print(rows if found else "There are no requests.")
+
+
+def needs(request: Mapping[str, Any]) -> list[str]:
+    """What a person has to look at, refusals first; then what is only waited for."""
+    waits = ", ".join(request["waiting_for"])
+    return [*request["problems"], *([f"waits for {waits}"] if waits else [])]
+
+
+@app.command(epilog="Example: innsyn requests resend r-5f2a9c01d7e34b68")
+def resend(request_id: Id, as_json: Json = False) -> None:
+    """Tell every system again that has not done all it was told, or try again what stopped the request."""
+    with require(load_settings()) as client:
+        _done(client.resend(request_id), as_json)
+
+
+@app.command(
+    epilog="Example: innsyn requests accept r-5f2a9c01d7e34b68 --system web --reason 'erased by hand on 3 May'"
+)
+def accept(
+    request_id: Id,
+    system: Annotated[str, typer.Option("--system", metavar="SYSTEM", help="Whose answer is enough.")],
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
+    with require(load_settings()) as client:
+        _done(client.accept(request_id, system, reason), as_json)
+
+
+@app.command(
+    epilog="Example: innsyn requests close r-5f2a9c01d7e34b68 --reason 'refused under Art. 17(3)(e)'"
+)
+def close(request_id: Id, reason: Reason, as_json: Json = False) -> None:
+    """End a request although not all was done; what systems did not do in full stays in the index."""
+    with require(load_settings()) as client:
+        _done(client.close_request(request_id, reason), as_json)
+
+
+@app.command(epilog="Example: innsyn requests cancel r-5f2a9c01d7e34b68")
+def cancel(
+    request_id: Id,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take a request back: nothing more is sent and the index forgets nothing; what was told stays told."""
+    with require(load_settings()) as client:
+        _done(client.cancel(request_id, reason), as_json)
+
+
+def _done(request: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(request)
+        return
+    out = screen()
+    out.print(f"request [bold]{request['request_id']}[/bold] {request['state']}, due {request['due_at']}")
+    for line in needs(request):
+        out.print(f"  {escape(line)}")
 
 
 def _follow_up(request_id: str, as_json: bool) -> None:
@@ -75,7 +134,7 @@ def _follow_up(request_id: str, as_json: bool) -> None:
 
 @app.command(epilog="Example: innsyn requests show r-5f2a9c01d7e34b68")
 def show(
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")],
+    request_id: Id,
     as_json: Json = False,
 ) -> None:
     """Show one request: its plan, what each system answered, what was held and why."""
@@ -91,14 +150,23 @@ def show(
     )
     if request["follow_up"]:
         out.print(f"  what came to light later is dealt with by [bold]{request['follow_up']}[/bold]")
+    for other in request["also_open"]:
+        out.print(f"  {other['request_id']} ({other['type']}) of this person was open when it was made")
+    for note in request["notes"]:
+        why = escape(note["reason"] or "no reason kept")
+        out.print(
+            f"  {note['what']} {note['system'] or ''} on {day(note['at'])}: {why}".replace("  on", " on")
+        )
     for problem in request["problems"]:
         out.print(f"  [red]{escape(problem)}[/red]")
+    if request["waiting_for"]:
+        out.print(f"  waits for {', '.join(request['waiting_for'])}")
     if request["commands"]:
-        rows = table("system", "state", "attempt", "erased", "held", right=["attempt", "erased", "held"])
+        numbers = ("attempt", "planned", "erased", "held")
+        rows = table("system", "state", *numbers, right=numbers)
         for item in request["commands"]:
-            rows.add_row(
-                item["system"], item["state"], *(f"{item[n]:,}" for n in ("attempt", "erased", "held"))
-            )
+            counts = ("–" if item[name] is None else f"{item[name]:,}" for name in numbers)
+            rows.add_row(item["system"], item["state"], *counts)
         out.print(rows)
     if request["parts"]:
         out.print(plan_table(request["parts"], load_catalogue()))

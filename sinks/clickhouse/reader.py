@@ -30,7 +30,7 @@ class ClickHouseReader:
     ) -> Found:
         parts = pieces(spans)
         chosen = None
-        if limits.categories or limits.purposes or limits.systems:
+        if limits.categories or limits.purposes or limits.systems or limits.tag_sets:
             chosen = [tags.id for tags in self.tag_sets().values() if limits.admits(tags)]
         if not parts or chosen == []:
             return Found()

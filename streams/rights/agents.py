@@ -33,6 +33,7 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_UNKNOWN = {REQUESTS: "request_cannot_be", RECEIPTS: "unknown_request"}
 _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]
@@ -139,8 +140,11 @@ def rights_app(
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=_SESSION_SECONDS / 3,
     )
-    _agent(app, REQUESTS, records["RightsRequest"], service.on_request, set_aside, run)
-    _agent(app, RECEIPTS, records["ErasureReceipt"], service.on_receipt, set_aside, run)
+    for topic, name, step in (
+        (REQUESTS, "RightsRequest", service.on_request),
+        (RECEIPTS, "ErasureReceipt", service.on_receipt),
+    ):
+        _agent(app, topic, records[name], step, set_aside, run)
 
     async def resume() -> None:
         await run(service.resume)
@@ -188,13 +192,14 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
 
 
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
-    """One message: its step, or aside with it where it can be seen."""
+    """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
         decoded = decode(record, value or b"")
+        reason = _UNKNOWN[message.topic] if step(decoded) is None else None
     except DecodeError as error:
-        set_aside(message.topic, message.partition, message.offset, error.reason, value or b"")
-    else:
-        step(decoded)
+        reason = error.reason
+    if reason is not None:
+        set_aside(message.topic, message.partition, message.offset, reason, value or b"")
 
 
 async def _first(*waits: Awaitable[object]) -> bool:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
-from schemas.errors import InputError, Unavailable
+from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from sinks.clickhouse.requests import RequestEvent
 from sinks.ports import Span
 from streams.rights.messages import Identifiers, Ledger, Named, identifiers_from_json, identifiers_json
-from streams.rights.states import RequestState, fold
+from streams.rights.request import Note, RequestState
+from streams.rights.states import fold
 from streams.rights.times import iso, whole_milliseconds
 from streams.rights.whose import spans_json
 
@@ -50,7 +52,8 @@ class CaseFile:
 
     def find(self, request_id: str) -> RequestState | None:
         """The request as it stands, None for an unknown one."""
-        return fold(self._ledger.events(request_id))
+        request = fold(self._ledger.events(request_id))
+        return request and self._with_reasons(request)
 
     def get(self, request_id: str) -> RequestState:
         """As `find`. Raises InputError for an unknown id."""
@@ -62,12 +65,17 @@ class CaseFile:
     def every(self) -> list[RequestState]:
         """Every request, oldest first."""
         states = (fold(events) for events in self._ledger.requests().values())
-        return [request for request in states if request is not None]
+        return [self._with_reasons(request) for request in states if request is not None]
 
     def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:
         """What the person gave and wrote, readable with the request's own key alone."""
         personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
         return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
+
+    def seal_note(self, request_id: str, text: str) -> str:
+        """What a person wrote about the request, readable with its own key alone: it may name somebody."""
+        sealed = self._keyring.seal(f"request-{request_id}", text.encode(), f"{request_id}/note".encode())
+        return base64.b64encode(sealed).decode()
 
     def seal_for(self, system: str, command_id: str, identifiers: Identifiers) -> bytes:
         """The identifiers, readable by that system."""
@@ -150,6 +158,20 @@ class CaseFile:
         """What the person wrote."""
         reason: str | None = self._open(request_id)["reason"]
         return reason
+
+    def _with_reasons(self, request: RequestState) -> RequestState:
+        if not request.notes:
+            return request
+        return replace(request, notes=tuple(self._opened(request.request_id, note) for note in request.notes))
+
+    def _opened(self, request_id: str, note: Note) -> Note:
+        if note.sealed is None:
+            return note
+        with suppress(KeyUnavailable):
+            sealed = base64.b64decode(note.sealed)
+            text = self._keyring.open(f"request-{request_id}", sealed, f"{request_id}/note".encode())
+            return replace(note, reason=text.decode())
+        return note
 
     def _open(self, request_id: str) -> dict[str, Any]:
         sealed = self.sealed(request_id)

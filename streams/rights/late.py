@@ -16,7 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from sinks.ports import Filter, IndexReader, Span
 from streams.rights.answer import only_described
-from streams.rights.states import RequestState
+from streams.rights.request import RequestState
 from streams.rights.times import iso
 
 Because = Literal["links", "events", "correction"]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from schemas.tokens import Role
 from sinks.ports import RecordsGone
+from streams.rights.command import CommandState
 from streams.rights.orders import Order
 from streams.rights.plan import Part, Plan
-from streams.rights.states import CommandState
 
 
 def records_gone(plan: Plan, commands: Mapping[str, CommandState]) -> dict[int, RecordsGone]:

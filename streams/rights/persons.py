@@ -14,7 +14,7 @@ from streams.identity.person import given
 from streams.rights.casefile import CaseFile
 from streams.rights.hints import needs_more, timeless
 from streams.rights.messages import Named
-from streams.rights.states import RequestState
+from streams.rights.request import RequestState
 from streams.rights.whose import Resolver, unclaimed
 
 
@@ -28,8 +28,7 @@ class Persons:
 
     def of(self, request: RequestState, now: datetime) -> Person:
         """As the links are now; with what a follow-up of an erasure inherits, as far as nobody is linked there."""
-        givens = [self._given(item) for item in self._file.identifiers(request.request_id)]
-        person = self._identities.person(givens, now)
+        person = self._identities.person(self.given(request.request_id), now)
         if not request.inherited or person.resolution == "ambiguous":
             return person
         spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
@@ -44,6 +43,14 @@ class Persons:
     def told(self, request_id: str) -> list[Named]:
         """What a system may erase by: no address alone that people are known to have had at some times only."""
         return [item for item in self._file.identifiers(request_id) if not self._others(item)]
+
+    def given(self, request_id: str) -> list[Given]:
+        """What the person gave, as the index knows it."""
+        return [self._given(item) for item in self._file.identifiers(request_id)]
+
+    def named(self, request_id: str) -> list[Given]:
+        """What systems are `told`, as the index knows it."""
+        return [self._given(item) for item in self.told(request_id)]
 
     def unclaimed(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""

@@ -12,7 +12,7 @@ from sinks.ports import IndexReader
 from streams.rights.casefile import CaseFile
 from streams.rights.late import LateFinding, late_finding
 from streams.rights.persons import Persons
-from streams.rights.states import RequestState
+from streams.rights.request import RequestState
 
 LATE = "late_finding"
 
@@ -49,7 +49,9 @@ class Recheck:
         if mark == self._seen:
             return []
         requests = self._file.every()
-        return [item for item in requests if item.ended and item.identity is not None and not item.follow_up]
+        return [
+            item for item in requests if item.carried_out and item.identity is not None and not item.follow_up
+        ]
 
     def done(self, mark: object) -> None:
         """Every due request was looked at."""

@@ -1,146 +1,33 @@
 """The state of a rights request: a fold over its append-only events. Pure.
 
     received ─► planned ─► commanded ─► waiting ─► forgetting ─► completed ─► reopened ─► completed, with `follow_up`
-        │                                 ▲ │
-        └─ (access) ─► completed          │ ▼
-                                        attention   a person must act: why is in `problems`
+      │ ▲ │                               ▲ │          │
+      └─┘ └─ (access) ─► completed        │ ▼          └─► closed, where a person ended it with a reason
+    while another                       attention
+    erasure is open                     a person must act: why is in `problems`; resend, accept, close
 
-Only a `done` receipt settles a command. What a system could not or would not erase stays visible with its reason.
-What comes to light after the answer opens the request again, until a new request follows it up.
+Only a `done` receipt of as much as was planned settles a command. What a system could not or would not erase stays
+visible with its reason. What comes to light after the answer opens the request again, until a new request follows it
+up. Before the index forgets, a person may cancel a request; nothing more is sent then, and later answers are shown.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import Span
+from streams.rights.command import CommandState
 from streams.rights.deadlines import due_at
 from streams.rights.plan import shown
+from streams.rights.request import Note, RequestState, State
 from streams.rights.times import iso, iso_or_none
 from streams.rights.whose import Frozen, spans_from_json
 
 __all__ = ["CommandState", "RequestState", "State", "due_at", "fold", "summary"]
-
-
-class State(StrEnum):
-    RECEIVED = "received"
-    PLANNED = "planned"
-    COMMANDED = "commanded"
-    WAITING = "waiting"
-    ATTENTION = "attention"
-    FORGETTING = "forgetting"
-    COMPLETED = "completed"
-    REOPENED = "reopened"
-
-
-@dataclass(frozen=True)
-class CommandState:
-    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
-
-    `outcomes`: what it did to its records, by kind (`streams.rights.orders.Outcome`), if it says so.
-    """
-
-    command_id: str
-    system: str
-    state: str = "unsent"
-    attempt: int = 0
-    erased: int = 0
-    held: int = 0
-    ground: str | None = None
-    review_date: str | None = None
-    reason: str | None = None
-    reported_at: str | None = None
-    outcomes: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def problem(self) -> str | None:
-        """One line for the person who must act, or None."""
-        if self.state not in ("partial", "withheld", "failed"):
-            return None
-        parts = [f"{self.system}: {self.state}"]
-        if self.held:
-            parts.append(f"{self.held} records held")
-        if self.ground:
-            parts.append(f"by {self.ground}")
-        if self.review_date:
-            parts.append(f"review on {self.review_date}")
-        if self.reason:
-            parts.append(f"({self.reason})")
-        return " ".join(parts)
-
-
-@dataclass(frozen=True)
-class RequestState:
-    """All that is known of a request. `plan` and `report` are JSON without personal values, as stored.
-
-    `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
-    to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
-    erased person that this request follows up was found, which links no longer tell. `length`: how many events of the
-    ledger it was read from; what is decided on it is written as the next one.
-    """
-
-    request_id: str
-    type: str
-    channel: str
-    received_at: datetime
-    due: date
-    state: State = State.RECEIVED
-    plan: Mapping[str, Any] | None = None
-    planned_at: datetime | None = None
-    commands: Mapping[str, CommandState] = field(default_factory=dict)
-    problem: str | None = None
-    forgotten: Mapping[str, int] | None = None
-    report: Mapping[str, Any] | None = None
-    held: tuple[Mapping[str, Any], ...] = ()
-    completed_at: datetime | None = None
-    identity: Frozen | None = field(default=None, repr=False)
-    inherited: Sequence[Span] = field(default=(), repr=False)
-    resolution: str | None = None
-    late_findings: tuple[Mapping[str, Any], ...] = ()
-    follow_up: str | None = None
-    by_link: tuple[str, ...] = ()
-    length: int = field(default=0, compare=False)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the request was carried out, whatever came to light since."""
-        return self.state in (State.COMPLETED, State.REOPENED)
-
-    @property
-    def waiting_for(self) -> tuple[str, ...]:
-        """Systems that have not answered for good."""
-        open_states = ("unsent", "sent", "accepted")
-        return tuple(item.system for item in self.commands.values() if item.state in open_states)
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What a person has to look at, one line each."""
-        lines = [self.problem, *(item.problem for item in self.commands.values())]
-        if self.by_link:
-            lines.append(_by_link(self.by_link))
-        if self.state is State.REOPENED:
-            lines.append(_late(self.request_id, self.late_findings[-1]))
-        return tuple(line for line in lines if line is not None)
-
-    @property
-    def settled(self) -> bool:
-        """Whether every command there is was done."""
-        return self.plan is not None and all(item.state == "done" for item in self.commands.values())
-
-    @property
-    def movable(self) -> bool:
-        """Whether a next step waits for nobody."""
-        if any(item.state == "unsent" for item in self.commands.values()):
-            return True
-        return self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING) or (
-            self.settled and self.state is not State.ATTENTION and not self.ended
-        )
 
 
 def fold(events: Iterable[RequestEvent]) -> RequestState | None:
@@ -172,6 +59,7 @@ def summary(request: RequestState) -> dict[str, Any]:
         "received_at": iso(request.received_at),
         "due_at": request.due.isoformat(),
         "completed_at": iso_or_none(request.completed_at),
+        "ended_at": iso_or_none(request.ended_at or request.completed_at),
         "resolution": request.resolution,
         "waiting_for": list(request.waiting_for),
         "problems": list(request.problems),
@@ -184,14 +72,14 @@ def summary(request: RequestState) -> dict[str, Any]:
         "late_findings": [dict(finding) for finding in request.late_findings],
         "follow_up": request.follow_up,
         "by_link": list(request.by_link),
+        "also_open": [dict(item) for item in request.beside],
+        "behind": list(request.behind),
+        "set_aside": [dict(item) for item in request.set_aside],
+        "notes": [
+            {"what": note.what, "at": iso(note.at), "system": note.system, "reason": note.reason}
+            for note in request.notes
+        ],
     }
-
-
-def _by_link(systems: Sequence[str]) -> str:
-    return (
-        f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
-        " which the identifiers sent do not name; see that they are erased there too"
-    )
 
 
 def _received(event: RequestEvent) -> RequestState:
@@ -210,25 +98,24 @@ def _received(event: RequestEvent) -> RequestState:
 def _after(request: RequestState, event: RequestEvent) -> RequestState:
     content = event.content
     match event.kind:
+        case "about":
+            subjects = request.subjects.union(content["subjects"])
+            return replace(request, subjects=subjects, beside=tuple(content["beside"]) or request.beside)
+        case "behind" if request.plan is None:
+            return replace(request, behind=tuple(content["behind"]), problem=None)
         case "planned" if request.plan is None:
-            commands = {
-                item["command_id"]: CommandState(item["command_id"], item["system"])
-                for item in content["commands"]
-            }
-            request = replace(
-                request,
-                plan=content["plan"],
-                planned_at=event.occurred_at,
-                commands=commands,
-                problem=None,
-                by_link=tuple(content.get("by_link", ())),
-            )
-            return replace(_identified(request, content), state=State.PLANNED)
-        case "commanded" | "receipt":
-            return _commands(request, event.kind, content)
-        case "forgetting" if request.settled:
+            return _planned(_identified(request, content), event)
+        case "replanned" if request.plan is not None:
+            return _replanned(request, content)
+        case "commanded" | "receipt" | "accepted":
+            return _commands(_noted(request, event), event)
+        case "aside":
+            return replace(request, set_aside=(*request.set_aside, content))
+        case "closing":
+            return replace(_noted(request, event), state=State.FORGETTING, closing=True, problem=None)
+        case "forgetting" if request.settled or request.closing:
             return replace(request, state=State.FORGETTING, problem=None)
-        case "forgotten" if request.state is State.FORGETTING:
+        case "forgotten":
             # A repeated run finds less to remove: the counts add up to what the whole request removed.
             earlier = request.forgotten or {}
             counts = {name: int(count) + earlier.get(name, 0) for name, count in content["counts"].items()}
@@ -238,11 +125,72 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             return replace(request, state=State.ATTENTION, problem=content["reason"], resolution=resolution)
         case "answered":
             request = replace(request, problem=None, report=content["report"], completed_at=event.occurred_at)
-            return replace(_identified(request, content), state=State.COMPLETED)
+            remarks = tuple(content.get("remarks", ()))
+            return replace(_identified(request, content), state=State.COMPLETED, remarks=remarks)
         case "completed" if request.settled:
             held = tuple(content["held"])
             return replace(request, state=State.COMPLETED, held=held, completed_at=event.occurred_at)
+        case "closed" | "cancelled":
+            request = replace(_noted(request, event), problem=None, behind=())
+            return replace(request, state=State(event.kind), ended_at=event.occurred_at)
     return request
+
+
+def _ended(request: RequestState, event: RequestEvent) -> RequestState:
+    """After the end: what came to light later, until it is followed up or closed, and what systems still said."""
+    content = event.content
+    if event.kind == "aside":
+        return replace(request, set_aside=(*request.set_aside, content))
+    if not request.carried_out:
+        return _commands(request, event) if event.kind in ("commanded", "receipt") else request
+    if request.follow_up is not None:
+        return request
+    if event.kind == "late_finding":
+        return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, content))
+    if event.kind == "followed_up":
+        return replace(request, state=State.COMPLETED, follow_up=content["follow_up"])
+    if event.kind == "closed" and request.state is State.REOPENED:
+        return replace(_noted(request, event), state=State.CLOSED, ended_at=event.occurred_at)
+    return request
+
+
+def _planned(request: RequestState, event: RequestEvent) -> RequestState:
+    content = event.content
+    commands = {
+        item["command_id"]: _told(CommandState(item["command_id"], item["system"]), item)
+        for item in content["commands"]
+    }
+    return replace(
+        request,
+        plan=content["plan"],
+        planned_at=event.occurred_at,
+        commands=commands,
+        problem=None,
+        behind=(),
+        by_link=tuple(content.get("by_link", ())),
+        remarks=tuple(content.get("remarks", ())),
+        state=State.PLANNED,
+    )
+
+
+def _replanned(request: RequestState, content: Mapping[str, Any]) -> RequestState:
+    """What a system is told anew is to be sent; what it need not be told stays as it was answered."""
+    commands = dict(request.commands)
+    for item in content["commands"]:
+        earlier = commands.get(item["command_id"], CommandState(item["command_id"], item["system"]))
+        anew = CommandState(earlier.command_id, earlier.system, attempt=earlier.attempt)
+        commands[earlier.command_id] = _told(anew if item["again"] else earlier, item)
+    return _stands(replace(request, plan=content["plan"], commands=commands, problem=None))
+
+
+def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:
+    """With what the index counted there, which requests from before it did lack."""
+    return replace(
+        command,
+        planned=item.get("planned"),
+        by_link=item.get("by_link", 0),
+        described=item.get("described", False),
+    )
 
 
 def _identified(request: RequestState, content: Mapping[str, Any]) -> RequestState:
@@ -252,48 +200,47 @@ def _identified(request: RequestState, content: Mapping[str, Any]) -> RequestSta
     return replace(request, identity=identity, resolution=content["resolution"])
 
 
-def _ended(request: RequestState, event: RequestEvent) -> RequestState:
-    """After the end only what came to light later counts, until it is followed up."""
-    if request.follow_up is not None:
+def _noted(request: RequestState, event: RequestEvent) -> RequestState:
+    """With what a person did, where the event is that."""
+    what = {"closing": "closed"}.get(event.kind, event.kind)
+    if what not in ("accepted", "closed", "cancelled") or "sealed" not in event.content:
         return request
-    if event.kind == "late_finding":
-        findings = (*request.late_findings, event.content)
-        return replace(request, state=State.REOPENED, late_findings=findings)
-    if event.kind == "followed_up":
-        return replace(request, state=State.COMPLETED, follow_up=event.content["follow_up"])
-    return request
+    system = event.content.get("system")
+    return replace(
+        request, notes=(*request.notes, Note(what, event.occurred_at, system, event.content["sealed"]))
+    )
 
 
-def _late(request_id: str, finding: Mapping[str, Any]) -> str:
-    """What to do about a late finding, in one line."""
-    parts = []
-    if finding["events"]:
-        parts.append(f"{_events(finding['events'])} came to light after this was answered")
-    if finding["no_longer"]:
-        parts.append(f"of those answered, {_events(finding['no_longer'])} proved not to be this person's")
-    where = ", ".join(finding["systems"])
-    return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
-
-
-def _events(count: int) -> str:
-    return f"{count:,} event{'' if count == 1 else 's'}"
-
-
-def _commands(request: RequestState, kind: str, content: Mapping[str, Any]) -> RequestState:
+def _commands(request: RequestState, event: RequestEvent) -> RequestState:
+    content = event.content
     command = request.commands.get(content["command_id"])
-    if command is None or command.state == "done":
+    if command is None or command.settled:
         return request
-    if kind == "commanded":
+    if event.kind == "commanded":
+        fresh = CommandState(command.command_id, command.system, "sent", int(content["attempt"]))
         command = replace(
-            CommandState(command.command_id, command.system), state="sent", attempt=int(content["attempt"])
+            fresh,
+            sent_at=iso(event.occurred_at),
+            planned=command.planned,
+            by_link=command.by_link,
+            described=command.described,
         )
+    elif event.kind == "accepted":
+        command = replace(command, accepted=command.state == "done")
     else:
         names = ("state", "erased", "held", "ground", "review_date", "reason", "reported_at")
-        outcomes = tuple(content.get("outcomes", ()))
-        command = replace(command, **{name: content[name] for name in names}, outcomes=outcomes)
-    commands = {**request.commands, command.command_id: command}
-    states = {item.state for item in commands.values()}
-    if states & {"partial", "withheld", "failed"}:
+        said = {name: content[name] for name in names} | {"known": content.get("known")}
+        said["outcomes"] = tuple(content.get("outcomes", ()))
+        command = replace(command, **said, after_end=request.ended)
+    request = replace(request, commands={**request.commands, command.command_id: command})
+    return request if request.ended else _stands(request)
+
+
+def _stands(request: RequestState) -> RequestState:
+    """With the state that its commands give."""
+    commands = request.commands.values()
+    states = {item.state for item in commands}
+    if any(item.refused or item.doubtful for item in commands):
         state = State.ATTENTION
     elif "unsent" in states:
         state = State.PLANNED
@@ -301,4 +248,4 @@ def _commands(request: RequestState, kind: str, content: Mapping[str, Any]) -> R
         state = State.COMMANDED
     else:
         state = State.WAITING
-    return replace(request, commands=commands, state=state)
+    return replace(request, state=state)

@@ -47,6 +47,7 @@ PLAN = Plan(customers=40, days=7, seed=11)
 OWN_TOPICS = ("lineage.dead-letters", "rights.requests", "rights.receipts")
 CANARY = "Kanarifugl Gulnebb"
 REASON = "Slett alt om meg, hilsen Turid Fjellheim i Storgata 14"
+ACCEPTED = "sett sammen med Solveig Vågen"
 STRANGER = "ola.ukjent.nordmann@example.no"
 LOG_ADDRESSES = ("198.18.77.201", "198.18.77.202", "2001:db8:77::9a1")
 
@@ -267,12 +268,20 @@ def _erase(instance: Instance, person: Customer, needles: Needles) -> None:
 
     def ended() -> bool:
         raise_first(instance.roles)
-        return latest().state in (State.COMPLETED, State.ATTENTION)
+        return latest().state is State.COMPLETED or (
+            latest().state is State.ATTENTION and not latest().waiting_for
+        )
 
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
-    until(ended, "the erasure is done")
+    until(ended, "every system has answered")
+    # The systems hold nothing here, so their answers are fewer than the index planned: a person has to take them.
+    needles.add(ACCEPTED)
+    for command in latest().commands.values():
+        if command.doubtful:
+            instance.rights.accept(request_id, command.system, ACCEPTED)
+    until(lambda: latest().ended, "the erasure is done")
     assert latest().state is State.COMPLETED, latest()
 
 

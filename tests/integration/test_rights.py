@@ -45,7 +45,8 @@ from streams.rights.store import Erased, SqliteStore
 
 DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
-KARI = [("customer_number", "K-100200"), ("email", "kari.nordlie@example.no")]
+COOKIE = ("cookie_id", "c-100200")
+KARI = [("customer_number", "K-100200"), ("email", "kari.nordlie@example.no"), COOKIE]
 OLA = [("customer_number", "K-300400")]
 INVOICED_AT = datetime(2026, 3, 5, 9, tzinfo=UTC)
 VISITED_AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -165,9 +166,11 @@ def _fill(company: Company) -> None:
                 "issued_at": INVOICED_AT,
             },
         )
+    visit = {"page": "/", "cookie_id": COOKIE[1], "occurred_at": VISITED_AT}
+    company.stores["web"].put("WebVisit", visit)
     rows = [_row(company, KARI, "Invoice", "billing.invoices", offset, INVOICED_AT) for offset in (0, 1)]
     rows.append(_row(company, OLA, "Invoice", "billing.invoices", 2, INVOICED_AT))
-    rows.append(_row(company, KARI, "WebVisit", "web.visits", 0, VISITED_AT))
+    rows.append(_row(company, [COOKIE], "WebVisit", "web.visits", 0, VISITED_AT))
     tags = [_tags(company, "Invoice", "billing.invoices"), _tags(company, "WebVisit", "web.visits")]
     ranges = [OffsetRange("billing.invoices", 0, 0, 2, 1), OffsetRange("web.visits", 0, 0, 0, 1)]
     table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
@@ -216,7 +219,7 @@ def test_an_erasure_goes_the_whole_road(company: Company) -> None:
     assert all("bokføringsloven § 13" in part["citation"] for part in request.held)
     assert {item.system: (item.state, item.erased) for item in request.commands.values()} == {
         "billing": ("done", 2),
-        "web": ("done", 0),
+        "web": ("done", 1),
     }
     assert company.stores["billing"].count(KARI) == 2
     assert company.stores["billing"].count([KARI[1]]) == 0

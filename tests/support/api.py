@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,10 @@ def services(keys: Path, **other: Any) -> Services:
     return Services(**given | other)
 
 
-def rights(index: MemoryIndex, keyring: Keyring) -> RightsService:
-    """The real workflow on a ledger in memory, with nobody at the other end of Kafka; ids are all alike."""
+def rights(
+    index: MemoryIndex, keyring: Keyring, random: Callable[[int], bytes] = lambda n: b"\x01" * n
+) -> RightsService:
+    """The real workflow on a ledger in memory, with nobody at the other end of Kafka; there is one id, or `random`."""
     catalogue = load_catalogue()
     identities = Identities(index, catalogue.identity_sources)
     return RightsService(
@@ -123,5 +125,5 @@ def rights(index: MemoryIndex, keyring: Keyring) -> RightsService:
         catalogue,
         lambda *_: None,
         lambda: NOW,
-        lambda n: b"\x01" * n,
+        random,
     )

@@ -72,8 +72,9 @@ class Office:
             system: ErasureJob(system, Connection("unused"), self.keyring, store, lambda: self.now)
             for system, store in self.stores.items()
         }
+        self.ledger = Ledger()
         self.service = RightsService(
-            Ledger(),
+            self.ledger,
             index.reader,
             index.eraser,
             Identities(index.claims, self.catalogue.identity_sources),

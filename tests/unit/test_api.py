@@ -15,9 +15,10 @@ from console.api.app import create_app
 from console.api.guard import BODY_LIMIT
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, SettingsError
+from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from sinks.ports import NO_LIMITS, Filter, Found, Span
-from tests.support.api import EMAIL, EVENTS, TOKEN, TOTAL, services
+from tests.support.api import EMAIL, EVENTS, TOKEN, TOTAL, rights, services
 from tests.support.asgi import InProcess
 
 Build = Callable[..., httpx.Client]
@@ -153,6 +154,67 @@ def test_a_plan_stores_nothing(build: Build) -> None:
     assert {part["action"] for part in plan["parts"]} == {"erase_now", "hold_until"}
     assert all(part["rule"] and part["citation"] for part in plan["parts"] if part["action"] == "hold_until")
     assert client.get("/v1/requests").json()["items"] == []
+
+
+def test_a_request_says_what_else_is_open_for_the_person(build: Build, tmp_path: Path) -> None:
+    """By whom it is about: the answer to the second names the first, and so does the request when it is shown."""
+    numbers = iter(range(9))
+    client = build(
+        rights=rights(MemoryIndex(), Keyring(tmp_path), lambda n: next(numbers).to_bytes(n, "big"))
+    )
+    first = client.post("/v1/requests", json=person(type="erasure")).json()
+    assert "also_open" not in first
+    second = client.post("/v1/requests", json=person(type="access")).json()
+    said = [{"request_id": first["request_id"], "type": "erasure", "state": "received"}]
+    assert second["also_open"] == said
+    assert client.get(f"/v1/requests/{second['request_id']}").json()["also_open"] == said
+
+
+def test_what_a_person_does_to_a_request_has_an_address(build: Build) -> None:
+    """Resend, accept, close and cancel answer with the request; what cannot be done is a problem that says why."""
+    client = build()
+    path = f"/v1/requests/{client.post('/v1/requests', json=person(type='erasure')).json()['request_id']}"
+    assert client.post(f"{path}/resend").json()["state"] == "received"
+    refused = client.post(f"{path}/accept", json={"system": "web", "reason": "Kari said so"})
+    assert (refused.status_code, "those in doubt are none" in refused.json()["detail"]) == (422, True)
+    assert client.post(f"{path}/close").status_code == 422
+    assert client.post(f"{path}/close", json={"reason": ""}).status_code == 422
+    closed = client.post(f"{path}/close", json={"reason": "Kari wrote again"}).json()
+    assert (closed["state"], closed["waiting_for"], closed["problems"]) == ("closed", [], [])
+    assert [(note["what"], note["reason"]) for note in closed["notes"]] == [("closed", "Kari wrote again")]
+    for act in ("resend", "cancel"):
+        again = client.post(f"{path}/{act}")
+        assert (again.status_code, "closed already" in again.json()["detail"]) == (422, True)
+    assert client.post("/v1/requests/r-0000000000000000/cancel").status_code == 404
+
+
+def test_a_request_may_be_cancelled_without_a_word(build: Build) -> None:
+    """The body may be left out."""
+    client = build()
+    made = client.post("/v1/requests", json=person(type="access")).json()
+    cancelled = client.post(f"/v1/requests/{made['request_id']}/cancel").json()
+    assert (cancelled["state"], cancelled["notes"][0]["reason"]) == ("cancelled", None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"received_at": "9999-12-31T00:00:00Z"},
+        {"received_at": "2026-06-03T00:00:00Z"},
+        {"received_at": "0001-01-01T00:00:00Z"},
+        {"anchors": {"contract_end": "9999-12-31"}},
+        {"anchors": {"order": "0001-01-01"}},
+    ],
+)
+def test_days_that_cannot_be_are_refused(build: Build, more: dict[str, Any]) -> None:
+    """A problem, not an error of ours, and no request comes of it."""
+    client = build()
+    answer = client.post("/v1/requests", json=person(type="erasure", **more))
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert client.get("/v1/requests").json()["items"] == []
+    if "anchors" in more:
+        for path in ("/v1/requests/plan", "/v1/access", "/v1/lineage/query"):
+            assert client.post(path, json=person(**more)).status_code == 422
 
 
 @pytest.mark.parametrize("request_id", ["r-0000000000000000", "01018012345", "kari@example.no"])

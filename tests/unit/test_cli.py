@@ -58,12 +58,19 @@ class Prompt:
 
     def __init__(self, service: RightsService) -> None:
         self.create, self.requests, self._service = service.create, service.requests, service
-        self.follow_up = service.follow_up
+        self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
+        self.close, self.cancel = service.close, service.cancel
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():
             receipt = {"request_id": request_id, "command_id": command.command_id, "system": command.system}
-            counts = {"state": "done", "erased": 2, "held": 0, "ground": None, "review_date": None}
+            counts = {
+                "state": "done",
+                "erased": command.planned,
+                "held": 0,
+                "ground": None,
+                "review_date": None,
+            }
             self._service.on_receipt({**receipt, **counts, "reason": None, "reported_at": NOW})
         return self._service.get(request_id)
 
@@ -340,6 +347,38 @@ def test_an_erasure_is_followed_to_its_end(prompt_instance: MemoryIndex) -> None
     shown = run("requests", "show", f"r-{'01' * 8}")[1]
     assert "billing" in shown
     assert "nordmann" not in out + shown
+
+
+def test_what_a_person_does_to_a_request_has_a_command(instance: str) -> None:
+    """resend, accept, close and cancel: each says how the request stands now, or why it cannot be."""
+    run("erase", *PERSON, "--yes")
+    request_id = f"r-{'01' * 8}"
+    assert json.loads(run("requests", "resend", request_id, "--json")[1])["state"] == "received"
+    status, _, err = run("requests", "accept", request_id, "--system", "web", "--reason", "seen")
+    assert (status, "those in doubt are none" in err) == (2, True)
+    assert run("requests", "close", request_id)[0] == 2
+    status, out, _ = run("requests", "close", request_id, "--reason", "Kari wrote again")
+    assert (status, f"request {request_id} closed" in out) == (0, True)
+    assert "Kari wrote again" in run("requests", "show", request_id)[1]
+    status, _, err = run("requests", "cancel", request_id)
+    assert (status, "closed already" in err) == (2, True)
+    assert "r-" not in run("requests", "cancel", EMAIL)[2]
+
+
+def test_the_list_shows_what_was_refused_before_what_is_waited_for(home: Path) -> None:
+    """A system that holds records back is what a person has to act on; the silent one only has to answer."""
+    keyring, index = Keyring(home / "keys"), MemoryIndex()
+    fill(index, keyring)
+    service = rights(index, keyring)
+    with running(home, replace(services(home / "keys"), reader=index, rights=service)):
+        run("erase", *PERSON, "--yes", "--clock", "contract_end=2022-04-01")
+        request_id = f"r-{'01' * 8}"
+        service.advance(request_id)
+        names = {"request_id": request_id, "command_id": f"{request_id}/web", "system": "web"}
+        counts = {"state": "withheld", "erased": 0, "held": 3, "ground": "T18", "review_date": None}
+        service.on_receipt({**names, **counts, "reason": None, "reported_at": NOW})
+        shown = " ".join(run("requests")[1].split())
+        assert 0 < shown.index("withheld") < shown.index("waits for")
 
 
 def test_keys_are_made_once_and_never_shown(home: Path) -> None:

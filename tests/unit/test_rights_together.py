@@ -128,7 +128,11 @@ def test_nothing_of_the_other_end_ends_before_the_system_says_so(office: Office)
     office.now = office.now.replace(hour=13)
     (opened,) = office.service.recheck(office.now)
     assert opened.state is State.REOPENED
-    office.service.follow_up(opened.request_id)
+    again = office.service.follow_up(opened.request_id).request_id
+    office.deliver()
+    # The system erased it the first time, so it has nothing to erase now: a person sees to it that this is so.
+    assert "planned 1, reported 0 erased" in office.service.get(again).problems[0]
+    office.service.accept(again, "flow_collector", "erased for the request before")
     office.deliver()
     assert office.events(*ANNA) == 0
 

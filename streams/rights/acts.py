@@ -1,0 +1,71 @@
+"""What a person does to a request that stands still: resend, accept, close, cancel. Each on it as it was read."""
+
+from __future__ import annotations
+
+from schemas.errors import InputError
+from streams.rights.casefile import CaseFile
+from streams.rights.erasing import Erasing
+from streams.rights.request import RequestState, State
+from streams.rights.sending import Sending
+
+
+class Acts:
+    """Every method may raise InputError, and what `Erasing` raises."""
+
+    def __init__(self, file: CaseFile, erasing: Erasing, sending: Sending) -> None:
+        self._file = file
+        self._erasing = erasing
+        self._sending = sending
+
+    def resend(self, request: RequestState) -> RequestState:
+        _refuse_ended(request)
+        if request.closing:
+            _refuse_forgetting(request)
+        length = request.length
+        request = self._erasing.resend(request)
+        if request.length == length:
+            self._sending.announce(request)
+        return request
+
+    def accept(self, request: RequestState, system: str, reason: str) -> RequestState:
+        _refuse_ended(request)
+        doubtful = {item.system: item for item in request.commands.values() if item.doubtful}
+        if system not in doubtful:
+            raise InputError(
+                f"{request.request_id} has no answer of that system to accept; those in doubt are"
+                f" {', '.join(sorted(doubtful)) or 'none'} (what was refused is resent, or the request closed)"
+            )
+        sealed = self._file.seal_note(request.request_id, reason)
+        content = {"command_id": doubtful[system].command_id, "system": system, "sealed": sealed}
+        request = self._file.decide(request, "accepted", content)
+        if request.settled:
+            # Whoever carries requests out lets the index forget.
+            self._sending.announce(request)
+        return request
+
+    def close(self, request: RequestState, reason: str) -> RequestState:
+        if request.closing and not request.ended:
+            return self._erasing.finish(request)
+        if request.state is not State.REOPENED:
+            _refuse_ended(request)
+        _refuse_forgetting(request)
+        content = {"sealed": self._file.seal_note(request.request_id, reason)}
+        if request.plan is None or request.carried_out:
+            return self._file.decide(request, "closed", content)
+        return self._erasing.finish(self._file.decide(request, "closing", content))
+
+    def cancel(self, request: RequestState, reason: str | None) -> RequestState:
+        _refuse_ended(request)
+        _refuse_forgetting(request)
+        sealed = self._file.seal_note(request.request_id, reason) if reason else None
+        return self._file.decide(request, "cancelled", {"sealed": sealed})
+
+
+def _refuse_ended(request: RequestState) -> None:
+    if request.ended:
+        raise InputError(f"{request.request_id} is {request.state.value} already; make a new request")
+
+
+def _refuse_forgetting(request: RequestState) -> None:
+    if request.state is State.FORGETTING:
+        raise InputError(f"the index is forgetting for {request.request_id} already; it ends by itself")

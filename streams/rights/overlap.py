@@ -1,0 +1,67 @@
+"""Which requests are of the same person: by whom they are about, and by where that person's events lie. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from schemas.tokens import IdentifierKind
+from sinks.ports import Span
+from streams.identity.model import Given, Person
+from streams.rights.request import RequestState, State
+
+
+def subjects_of(person: Person, givens: Iterable[Given]) -> list[str]:
+    """Whom a request is about, as hex tokens: where the chains end, and what was given but for addresses.
+
+    An address is another person's at another time; where it led is among the subjects.
+    """
+    given = list(givens)
+    addresses = {item.token for item in given if item.kind is IdentifierKind.IP}
+    return sorted(
+        token.hex() for token in {item.token for item in given} | person.subjects if token not in addresses
+    )
+
+
+def open_of(
+    requests: Iterable[RequestState], subjects: Iterable[str], spans: Sequence[Span]
+) -> list[RequestState]:
+    """The open requests of a person, oldest first as given."""
+    about = frozenset(subjects)
+    return [item for item in requests if not item.ended and _same(item, about, spans)]
+
+
+def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:
+    """The ids of the erasures of the same person that come first: those planned, and the older ones still to be.
+
+    Two plans at once would each narrow or remove what the other one counts on. One that stands at attention without a
+    plan is waited for by nobody: it may never get one.
+    """
+    ids = [item.request_id for item in requests]
+    older = set(ids[: ids.index(request.request_id)]) if request.request_id in ids else set()
+    return [
+        item.request_id
+        for item in open_of(requests, request.subjects, spans)
+        if item.type == "erasure"
+        and item.request_id != request.request_id
+        and (item.plan is not None or (item.request_id in older and item.state is not State.ATTENTION))
+    ]
+
+
+def _same(request: RequestState, subjects: frozenset[str], spans: Sequence[Span]) -> bool:
+    if not subjects.isdisjoint(request.subjects):
+        return True
+    if request.identity is None:
+        return False
+    theirs: dict[bytes, list[Span]] = {}
+    for span in request.identity.spans:
+        theirs.setdefault(span.token, []).append(span)
+    return any(_meet(span, other) for span in spans for other in theirs.get(span.token, ()))
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return (
+        one.port_from <= other.port_to
+        and other.port_from <= one.port_to
+        and (one.since is None or other.until is None or one.since < other.until)
+        and (other.since is None or one.until is None or other.since < one.until)
+    )

@@ -1,0 +1,187 @@
+"""Making the plan of an erasure: found, decided, and counted per system, so that answers can be judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.errors import InputError
+from schemas.policy import RetentionAnchors
+from schemas.tokens import IdentifierKind
+from sinks.ports import Filter, Found, IndexReader, Span
+from streams.identity.model import Given, Person
+from streams.rights.asking import attributed
+from streams.rights.messages import command_id
+from streams.rights.plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
+from streams.rights.request import RequestState
+from streams.rights.times import local_day
+from streams.rights.whose import before, by_link, frozen
+
+_SECOND = timedelta(seconds=1)
+
+
+class Planner:
+    """Every method may raise IndexUnavailable, and InputError where a plan cannot be made or told."""
+
+    def __init__(self, reader: IndexReader, catalogue: Catalogue) -> None:
+        self._reader = reader
+        self._catalogue = catalogue
+
+    def plan(
+        self,
+        request: RequestState,
+        person: Person,
+        told: Sequence[Given],
+        anchors: RetentionAnchors,
+        now: datetime,
+    ) -> dict[str, Any]:
+        """Content of `planned`. `told`: the identifiers that systems are sent.
+
+        The plan speaks of what happened before it: a later event is not erased by these commands, so it stays found.
+        """
+        person = replace(person, spans=before(person.spans, now), shared=before(person.shared, now))
+        found, whose = attributed(person, self._reader, self._catalogue)
+        plan = self._made(found, person.spans, anchors, now)
+        named = named_by(person.spans, told)
+        remarks = list(person.problems)
+        if whose.ambiguous_events:
+            remarks.append(
+                f"{whose.ambiguous_events:,} events may be this person's as well as another's; they are not erased"
+            )
+        return {
+            "plan": plan_json(plan),
+            "commands": [self._counted(request, plan, item, person.spans, named) for item in plan.commands],
+            "identity": frozen(person).json(),
+            "resolution": whose.of_answer(bool(found.holdings)),
+            "by_link": by_link(found, [command.system for command in plan.commands]),
+            "remarks": remarks,
+        }
+
+    def again(
+        self,
+        request: RequestState,
+        found: Found,
+        told: Sequence[Given],
+        anchors: RetentionAnchors,
+        now: datetime,
+        *,
+        forgotten: bool = False,
+    ) -> dict[str, Any]:
+        """Content of `replanned`: the same person at the same places, by what the index holds there now.
+
+        A system is told again where there is more to erase than it was told, or than was counted then; anything is
+        more where the index has `forgotten` what was planned.
+        """
+        assert request.identity is not None
+        spans = request.identity.spans
+        earlier = {item.system: item for item in plan_from_json(request.plan or {}).commands}
+        plan = self._made(found, spans, anchors, now)
+        named = named_by(spans, told)
+        commands = []
+        for item in plan.commands:
+            counted = self._counted(request, plan, item, spans, named)
+            known = request.commands.get(counted["command_id"])
+            counted_then = known.planned if known and not forgotten else 0
+            more = counted["planned"] > (counted_then or 0)
+            commands.append({**counted, "again": more or not _covers(earlier.get(item.system), item)})
+        return {"plan": plan_json(plan), "commands": commands}
+
+    def known(self, request: RequestState, system: str) -> int:
+        """Events of the person that the index knows of a system by now, whatever becomes of them."""
+        spans = request.identity.spans if request.identity else ()
+        # A span that the plan cut short goes on: what happened since may be erased as well.
+        whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]
+        return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0
+
+    def _made(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
+        others = self._reader.others(spans)
+        plan = make_plan(found, self._catalogue, local_day(now), anchors, others=others)
+        told = {command.system for command in plan.commands}
+        for part in plan.parts:
+            known = self._catalogue.systems.get(part.system)
+            if (
+                part.action == "erase_now"
+                and part.system not in told
+                and (known is None or known.erasure != "own")
+            ):
+                raise InputError(
+                    f"{part.system} holds events to erase and nobody can tell it; enter it in systems.yaml with"
+                    " `erasure: command`, then resend the request"
+                )
+        return plan
+
+    def _counted(
+        self,
+        request: RequestState,
+        plan: Plan,
+        command: CommandPlan,
+        spans: Sequence[Span],
+        named: Sequence[Span],
+    ) -> dict[str, Any]:
+        """The command with how many events there are to erase, each once, and how many only links lead to."""
+        parts = [part for part in plan.parts if part.system == command.system]
+        # What is only described is not counted aloud.
+        going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
+        planned = self._events(spans, going)
+        return {
+            "command_id": command_id(request.request_id, command.system),
+            "system": command.system,
+            "planned": planned,
+            "by_link": max(planned - self._events(named, going), 0),
+            "described": any(part.locked for part in parts),
+        }
+
+    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int]) -> int:
+        if not spans or not tag_sets:
+            return 0
+        return self._reader.find(spans, Filter(tag_sets=tag_sets)).total_events
+
+
+def outgrown(plan: Plan, found: Found) -> bool:
+    """Whether the index holds what the plan did not count: events that came since, or were tagged or narrowed anew."""
+    counted: Counter[int] = Counter()
+    for tag_set, events in {part.tag_set: part.events for part in plan.parts}.items():
+        counted[tag_set] += events
+        kept = plan.kept.get(tag_set)
+        if kept is not None and kept.id != tag_set:
+            # An interrupted run may have narrowed some of them already.
+            counted[kept.id] += events
+    bare = {tag_set for tag_set in plan.kept if tag_set not in counted}
+    return any(item.events > counted[item.tags.id] for item in found.holdings if item.tags.id not in bare)
+
+
+def left_over(plan: Plan, found: Found) -> list[str]:
+    """Topics of events that the plan erases or narrows and that are still there as they were."""
+    kept = {tags.id for tags in plan.kept.values() if tags is not None}
+    return sorted({item.tags.topic for item in found.holdings if item.tags.id not in kept})
+
+
+def named_by(spans: Sequence[Span], told: Sequence[Given]) -> list[Span]:
+    """The parts of the spans that the identifiers name by themselves, an address in its second alone."""
+    named: list[Span] = []
+    for item in told:
+        for span in spans:
+            if span.token != item.token:
+                continue
+            if item.kind is not IdentifierKind.IP or item.at is None:
+                named.append(span)
+                continue
+            since = max(item.at, span.since) if span.since else item.at
+            until = min(item.at + _SECOND, span.until) if span.until else item.at + _SECOND
+            low, high = (item.port, item.port) if item.port else (span.port_from, span.port_to)
+            if since < until:
+                ports = (max(low, span.port_from), min(high, span.port_to))
+                named.append(Span(span.token, since, until, *ports, span.proof))
+    return [span for span in named if span.port_from <= span.port_to]
+
+
+def _covers(earlier: CommandPlan | None, now: CommandPlan) -> bool:
+    """Whether what a system was told includes what it would be told now."""
+    if earlier is None:
+        return False
+    alike = replace(earlier, fields=now.fields, categories=now.categories) == now
+    return alike and set(now.fields) <= set(earlier.fields) and set(now.categories) <= set(earlier.categories)

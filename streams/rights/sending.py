@@ -1,0 +1,43 @@
+"""What the rights workflow writes to Kafka: requests announced, systems told. Stored when a method returns."""
+
+from __future__ import annotations
+
+from schemas.codec import encode
+from schemas.records import load_records
+from streams.rights.casefile import CaseFile
+from streams.rights.messages import DELETION, REQUESTS, Send, command_message, request_message
+from streams.rights.persons import Persons
+from streams.rights.plan import plan_from_json
+from streams.rights.request import RequestState
+
+
+class Sending:
+    """Every method may raise BrokerUnavailable, IndexUnavailable, KeyUnavailable."""
+
+    def __init__(self, file: CaseFile, persons: Persons, send: Send) -> None:
+        self._file = file
+        self._persons = persons
+        self._send = send
+        self._records = load_records()
+
+    def announce(self, request: RequestState) -> None:
+        """Whoever carries requests out goes on with it: a repeated announcement changes nothing else."""
+        request_id, sealed = request.request_id, self._file.sealed(request.request_id)
+        value = request_message(request_id, request.type, sealed, request.channel, request.received_at)
+        self._send(REQUESTS, encode(self._records["RightsRequest"], value), request_id.encode())
+
+    def command(self, request: RequestState, command_id: str) -> RequestState:
+        """Tell one system, in the next attempt; the request then."""
+        plan, command = plan_from_json(request.plan or {}), request.commands[command_id]
+        # A system that a newer plan has nothing for is not told again.
+        told = next((item for item in plan.commands if item.system == command.system), None)
+        if told is None:
+            return request
+        attempt = command.attempt + 1
+        sealed = self._file.seal_for(command.system, command_id, self._persons.told(request.request_id))
+        value = command_message(request.request_id, told, sealed, attempt, self._file.now())
+        message = encode(self._records["ErasureCommand"], value)
+        self._send(f"{DELETION}{command.system}", message, request.request_id.encode())
+        return self._file.note(
+            request.request_id, "commanded", {"command_id": command_id, "attempt": attempt}
+        )
