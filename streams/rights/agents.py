@@ -19,13 +19,12 @@ from typing import Any
 import faust
 import structlog
 
-from schemas.codec import decode
 from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable
 from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.topics import missing
-from streams.rights.messages import RECEIPTS, REQUESTS
+from streams.rights.messages import RECEIPTS, REQUESTS, decoded
 from streams.rights.service import RightsService
 
 APP_ID = "innsyn-rights"
@@ -194,8 +193,8 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
     """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
-        decoded = decode(record, value or b"")
-        reason = _UNKNOWN[message.topic] if step(decoded) is None else None
+        known = step(decoded(record, value or b"")) is not None
+        reason = None if known else _UNKNOWN[message.topic]
     except DecodeError as error:
         reason = error.reason
     if reason is not None:

@@ -12,14 +12,22 @@ from typing import Any, Protocol
 
 import structlog
 
-from schemas.codec import decode, encode
+from schemas.codec import encode
 from schemas.errors import DecodeError, InnsynError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
 from streams.kafka.sender import sender
-from streams.rights.messages import DELETION, RECEIPTS, Identifiers, Send, identifiers_from_json, orders_of
+from streams.rights.messages import (
+    DELETION,
+    RECEIPTS,
+    Identifiers,
+    Send,
+    decoded,
+    identifiers_from_json,
+    orders_of,
+)
 from streams.rights.orders import Order
 from streams.rights.store import Erased
 
@@ -92,7 +100,7 @@ class ErasureJob:
         A message that is no command of this system is left alone and said in the log, by reason alone.
         """
         try:
-            command = decode(self._records["ErasureCommand"], message)
+            command = decoded(self._records["ErasureCommand"], message)
         except DecodeError as error:
             _log.warning("erasure command not readable", system=self.system, reason=error.reason)
             return

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
+from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import InputError
+from schemas.records import RecordSchema
 from schemas.tokens import canonical, parse_kind
+from schemas.versions import known_writers
 from sinks.clickhouse.requests import RequestEvent
 from streams.rights.orders import Order
 from streams.rights.plan import CommandPlan
@@ -112,6 +116,21 @@ def command_message(
         "attempt": attempt,
         "issued_at": issued_at,
     }
+
+
+def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
+    """A message of the workflow, read with the version of the record that wrote it: not everybody upgrades at once.
+
+    Raises DecodeError.
+    """
+    single = message[:2] == SINGLE_OBJECT_MAGIC
+    writer = _writers(record.name).get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
+    return decode(writer, message)
+
+
+@cache
+def _writers(name: str) -> Mapping[bytes, RecordSchema]:
+    return {record.fingerprint: record for record in known_writers() if record.name == name}
 
 
 def orders_of(command: Mapping[str, Any]) -> list[Order]:

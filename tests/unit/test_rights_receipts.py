@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
-from schemas.records import load_records
+from schemas.records import AVRO_FOLDER, load_records
+from schemas.versions import versions_of
 from streams.rights.agents import _take
 from streams.rights.command import CommandState
 from streams.rights.messages import RECEIPTS, REQUESTS
@@ -190,6 +191,24 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
     _take(records["RightsRequest"], sealed, Message(REQUESTS), office.service.on_request, keep)
     assert aside == [(RECEIPTS, 0, 7, "unknown_request"), (REQUESTS, 0, 7, "request_cannot_be")]
     assert [item.request_id for item in office.service.requests()] == [made.request_id]
+
+
+def test_jobs_that_have_not_upgraded_are_understood(office: Office) -> None:
+    """A receipt in any version of its record that was ever committed, and in today's, completes the request."""
+    path = AVRO_FOLDER / "erasure_receipt.avsc"
+    versions = [item.record for item in versions_of(path)]
+    assert len({record.fingerprint for record in versions}) > 1
+    for record in versions:
+        request_id = office.erase(COOKIE, anchors=GONE).request_id
+        value = {name: item for name, item in of(request_id).items() if record.find(name) is not None}
+        message = encode(record, value)
+        _take(load_records()["ErasureReceipt"], message, Message(RECEIPTS), office.service.on_receipt, fail)
+        assert office.service.get(request_id).state is State.COMPLETED
+        office.put("web.visits", visit(1), visit(2))
+
+
+def fail(*_: Any) -> None:
+    raise AssertionError
 
 
 @given(
