@@ -297,7 +297,10 @@ class AccessReport(Identified):
 
 
 class ErasurePlan(Identified):
-    """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system."""
+    """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system.
+
+    `by_link`: of these, where some events are the person's by link only, which no identifier given names.
+    """
 
     as_of: date
     catalogue_version: str
@@ -305,6 +308,7 @@ class ErasurePlan(Identified):
     parts: list[dict[str, Any]]
     copies: list[dict[str, Any]]
     commands: list[dict[str, Any]]
+    by_link: list[str]
 
 
 class OpenRequest(_Answer):

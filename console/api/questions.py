@@ -22,7 +22,7 @@ from streams.rights.answer import access_report, answer, disclosed_events
 from streams.rights.asking import attributed
 from streams.rights.plan import make_plan, plan_json, shown
 from streams.rights.times import local_day
-from streams.rights.whose import Whose, differences, link_json, newest
+from streams.rights.whose import Whose, by_link, differences, link_json, newest
 
 _T = TypeVar("_T")
 _Answered = tuple[Found, Whose]
@@ -74,6 +74,7 @@ def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
     # How the index would narrow its own rows is nobody else's business.
     del made["kept"]
     made["parts"] = shown(made["parts"])
+    made["by_link"] = by_link(found, [command["system"] for command in made["commands"]])
     total = disclosed_events(found, known.catalogue)
     return {**made, "total_events": total, **whose.shown(bool(found.holdings))}
 

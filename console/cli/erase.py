@@ -80,7 +80,7 @@ def erase(
             typer.confirm("Erase now?", abort=True, err=True)
         made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
         if not as_json:
-            _say_open(made.get("also_open") or [])
+            say_open(made.get("also_open") or [])
         request = _follow(client, made["request_id"], wait)
     if as_json:
         print_json(request)
@@ -163,13 +163,18 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
     out.print(plan_table(plan["parts"], load_catalogue()))
     systems = ", ".join(command["system"] for command in plan["commands"])
     out.print(f" [bold]{plan['total_events']:,} events[/bold]; told to erase: {systems or 'nobody'}")
+    if plan["by_link"]:
+        out.print(
+            f" [yellow]{', '.join(plan['by_link'])}[/yellow]: some events there are this person's by link only, which"
+            " the identifiers given do not name; the request will wait until somebody has seen to them"
+        )
     for copy in plan["copies"]:
         out.print(
             f" [dim]the copy on Kafka's {copy['topic']} expires by {copy['until'] or 'an unknown day'}[/dim]"
         )
 
 
-def _say_open(others: Sequence[Mapping[str, Any]]) -> None:
+def say_open(others: Sequence[Mapping[str, Any]]) -> None:
     for other in others:
         waits = "; this one waits for it" if other["type"] == "erasure" else ""
         typer.echo(

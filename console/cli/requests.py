@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from console.cli.erase import plan_table
+from console.cli.erase import plan_table, say_open
 from console.cli.output import Json, day, print_json, screen, table
 from console.client import require
 from schemas.catalogue import load_catalogue
@@ -130,6 +130,7 @@ def _follow_up(request_id: str, as_json: bool) -> None:
             f"request [bold]{made['request_id']}[/bold] {made['state']}, due {made['due_at']};"
             f" it follows {escape(request_id)} up"
         )
+        say_open(made.get("also_open") or [])
 
 
 @app.command(epilog="Example: innsyn requests show r-5f2a9c01d7e34b68")

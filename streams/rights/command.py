@@ -95,7 +95,9 @@ class CommandState:
             return None
         if ended == "cancelled" and self.erased:
             return f"{said} before the request was cancelled; {shown}"
-        return self.problem if not self.settled else None
+        if self.doubtful:
+            return self._numbers()
+        return self._refusal() if self.refused else None
 
     def _refusal(self) -> str:
         parts = [f"{self.system}: {self.state}"]
@@ -112,16 +114,18 @@ class CommandState:
     def _doubt(self) -> str | None:
         request_id = self.command_id.partition("/")[0]
         act = (
-            f"`innsyn requests resend {request_id}` when that is mended, or `innsyn requests accept {request_id}"
+            f"; `innsyn requests resend {request_id}` when that is mended, or `innsyn requests accept {request_id}"
             f" --system {self.system} --reason ...` if it is enough"
         )
+        numbers = self._numbers()
+        return numbers and numbers + (act if self.doubtful else "")
+
+    def _numbers(self) -> str | None:
         if self.short:
             linked = (
                 f"{self.by_link:,} of them are {_LINKED}" if self.by_link else "the others may still be there"
             )
-            return (
-                f"{self.system}: planned {self.planned:,}, reported {self.erased:,} erased: {linked}; {act}"
-            )
+            return f"{self.system}: planned {self.planned:,}, reported {self.erased:,} erased: {linked}"
         if self.known is None or self.erased <= self.known:
             return None
         there = (
@@ -130,4 +134,4 @@ class CommandState:
             else f"than the {self.known:,} the index knows there"
         )
         looked = f"{self.system}: reported {self.erased:,} records erased, more {there}"
-        return f"{looked}; see that no other person's are gone" + (f"; {act}" if self.excessive else "")
+        return f"{looked}; see that no other person's are gone"
