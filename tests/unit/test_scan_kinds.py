@@ -153,6 +153,7 @@ def test_digits_inside_something_else_are_no_norwegian_phone(text: str) -> None:
      ("+44(0)20 7946 0958", "+442079460958"), ("0044 20 7946 0958", "+442079460958"), ("+ 47 412 34 567",
      "+4741234567"),
      ("tlf41234567", "+4741234567"), ("ring 412 34567", "+4741234567"), ("ring 412 34 567 24 timer", "+4741234567"),
+     ("ring kl 16 412 34 567", "+4741234567"),
      ("ring 24.12.2024 412 34 567", "+4741234567"), ("_41234567_", "+4741234567"), ("*41234567*", "+4741234567")],
 )  # fmt: skip
 def test_phones_are_found_however_they_are_written(text: str, number: str) -> None:

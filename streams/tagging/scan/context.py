@@ -23,6 +23,7 @@ _GLUE = re.compile(r"\s*(?:[,;/&+]|og|and|eller|or)?\s*")
 # An amount, unless the currency belongs to a number before it.
 _CURRENCY_AHEAD = re.compile(r"(?<!\w)(?<![0-9] )(?:kr|nok|sek|dkk|eur|usd|gbp)\.?[ ]\Z")
 _LONGEST_CURRENCY = 8
+_CURRENCY_ENDS = frozenset("rkdp.")
 _COPULA = frozenset(("er", "is", "var", "was", "e"))
 # Two whole numbers with a stroke between them are a list, not a case of a year.
 _LISTED = 20
@@ -64,7 +65,9 @@ def cues(lowered: str, start: int, end: int) -> Cues:
         inherited, window = _after_number(window, lowered[start:end])
     labels = _labels_ahead(window)
     behind, decisive = _labels_behind(lowered[end : end + _BEHIND])
-    if window.endswith(" ") and _CURRENCY_AHEAD.search(window, max(0, len(window) - _LONGEST_CURRENCY)):
+    if window[-2:-1] in _CURRENCY_ENDS and _CURRENCY_AHEAD.search(
+        window, max(0, len(window) - _LONGEST_CURRENCY)
+    ):
         labels.insert(0, "other")
     if not (labels or behind or decisive or inherited):
         return NO_CUES

@@ -47,6 +47,9 @@ _AREA_CODE = re.compile(r"[ ]?[)/ \u00a0.\-][ ]?[0-9]")
 _SAME_NUMBER = (" ", "-", "/", "\u00a0")
 # What has no check digits, or a single one, has to be the whole of what stands there.
 _WHOLE = ("phone", "payment_card")
+# «ring kl 16 412 34 567»: the hour is no part of the number.
+_CLOCK = re.compile(r"(?<!\w)(?:kl\.?|klokk[ae]n?|etter|før) \Z")
+_LONGEST_CLOCK = 9
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _NO_LETTERS = re.compile(r"mva|(?:x|ext\.?)[ ]?[0-9]{1,6}(?!\w)")
 _KID = Form(_ABSENT, 0.95)
@@ -209,6 +212,8 @@ def _goes_on(lowered: str, groups: list[tuple[int, int]], at: int, step: int, in
     if step < 0 and (
         _YEAR.fullmatch(lowered, first, end) or _gap(lowered, groups, at - 1) not in ("", *inside)
     ):
+        return False
+    if step < 0 and end - first <= _SHORT and _CLOCK.search(lowered, max(0, first - _LONGEST_CLOCK), first):
         return False
     for length in range(1, _LONGEST_FORM + 1):
         beside = groups[at : at + length] if step > 0 else groups[max(0, at - length + 1) : at + 1]
