@@ -89,7 +89,10 @@ def ingest(
 
     Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and
     kea-forensic (Kea DHCP leases and legal log), cgnat-syslog (port blocks),
-    nat-map (deterministic NAT). Who the customers are: customers-csv.
+    nat-map (deterministic NAT). Who the customers are: customers-csv; its
+    line_id is a line's name in the whole network, or server|port as the access
+    server names both, such as 192.0.2.1|ge-1/0/0:100. A realm is part of a
+    user name unless it is our own (INNSYN_REALMS).
 
     Example: innsyn ingest --format combined /var/log/nginx/access.log.1
     """
