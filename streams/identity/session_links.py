@@ -103,7 +103,8 @@ def _ends(
     guessed = np.where(cut, rival - reuse, guessed)
     latest = np.where(cut, rival, latest)
     final = runs.follows >= FOREVER
-    until = np.where(final, np.maximum(guessed, runs.last), runs.last)
+    # What one report alone names was held at its moment, if no longer.
+    until = np.where(final, np.maximum(guessed, runs.last), np.maximum(runs.last, runs.since + 1))
     latest = np.where(final, latest, runs.follows)
     unbounded = latest >= FOREVER
     until = np.where(stated, stop, np.where(unbounded, FOREVER, until))

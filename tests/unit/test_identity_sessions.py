@@ -295,6 +295,14 @@ def test_an_address_missing_where_another_is_named_ended_there(rest: list[tuple[
     assert held(found, "P") == [("kari", 0, 2400, "stated")]
 
 
+def test_an_address_that_one_report_alone_names_was_held_at_its_moment() -> None:
+    """Nobody knows for how long; the reports on both sides are the bounds."""
+    found = links(*reports((0, "P"), (600, "P A"), (1200, "P"), (1800, "P")))
+    assert held(found, "A") == [("kari", 600, 600.001, "inferred")]
+    assert begin(found, "A") == (0, 600)
+    assert bounds(found, "A") == (600, 1200)
+
+
 def test_a_report_that_names_nothing_says_nothing_of_addresses() -> None:
     """RFC 2866 asks for none, and 0.0.0.0 is none: what the session has goes on."""
     found = links(*reports((0, ""), (60, "A"), (600, ""), (1200, "A"), (1800, "")))
