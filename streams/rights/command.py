@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 RECORDS_PER_EVENT = 10
 """How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
 REFUSALS = ("partial", "withheld", "failed")
 UNANSWERED = ("unsent", "sent", "accepted")
+EVERY = "*"
+"""Stands, among the kinds of records, for all of them."""
 
 _LINKED = (
     "this person's by link only (an address at a time, a cookie, a number of the register), which the identifiers sent"
@@ -22,6 +25,8 @@ class CommandState:
     """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
 
     `planned`: events that the index found there to erase, each of which is a record at least; None: nobody counted.
+    `records`: the same by kind of record. `least`: of how many records an answer has to tell at least, by kind and of
+    EVERY one, where an earlier answer told of some already and what is planned came on top: answers add up.
     `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
     (`streams.rights.orders.Outcome`), if it says so. `described`: some of them may not be counted
@@ -43,6 +48,8 @@ class CommandState:
     by_link: int = 0
     known: int | None = None
     described: bool = False
+    records: Mapping[str, int] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
     outcomes: tuple[Mapping[str, Any], ...] = ()
     accepted: bool = False
     after_end: bool = False
@@ -63,8 +70,21 @@ class CommandState:
 
     @property
     def short(self) -> bool:
-        """Fewer records erased than events planned. Records held back are no excuse: who holds answers partial."""
-        return self.planned is not None and self.erased < self.planned
+        """Fewer records erased than events planned, in all or of one kind, where the answer tells them apart.
+
+        More of one kind do not make up for another. Records held back are no excuse: who holds answers partial.
+        """
+        return self.planned is not None and (
+            self.erased < self.least.get(EVERY, self.planned) or bool(self._short_of())
+        )
+
+    def _short_of(self) -> dict[str, tuple[int, int]]:
+        """Of which kinds fewer records are told of than they must be: how many are asked for, and told of."""
+        if not self.outcomes:
+            return {}
+        told = told_of(self)
+        asked = {name: self.least.get(name, count) for name, count in self.records.items()}
+        return {name: (count, told[name]) for name, count in asked.items() if told[name] < count}
 
     @property
     def excessive(self) -> bool:
@@ -125,7 +145,7 @@ class CommandState:
             linked = (
                 f"{self.by_link:,} of them are {_LINKED}" if self.by_link else "the others may still be there"
             )
-            return f"{self.system}: planned {self.planned:,}, reported {self.erased:,} erased: {linked}"
+            return f"{self.system}: {self._shortfall()}: {linked}"
         if self.known is None or self.erased <= self.known:
             return None
         there = (
@@ -135,3 +155,26 @@ class CommandState:
         )
         looked = f"{self.system}: reported {self.erased:,} records erased, more {there}"
         return f"{looked}; see that no other person's are gone"
+
+    def _shortfall(self) -> str:
+        """The numbers that do not agree; of records that may not be counted aloud, none."""
+        planned = self.planned or 0
+        if self.erased < planned:
+            return f"planned {planned:,}, reported {self.erased:,} erased"
+        if self.described:
+            return "planned more than it reported erased"
+        kinds = [
+            f"planned {asked:,} {name}, reported {told:,}" for name, (asked, told) in self._short_of().items()
+        ]
+        asked = f"{self.least.get(EVERY, planned):,}, {planned:,} of them since an earlier answer"
+        return (
+            " and ".join(kinds) + " erased" if kinds else f"planned {asked}, reported {self.erased:,} erased"
+        )
+
+
+def told_of(command: CommandState) -> Counter[str]:
+    """How many records of each kind the answer tells of."""
+    told = Counter[str]()
+    for item in command.outcomes:
+        told[item["record"]] += item["deleted"] + item["redacted"]
+    return told

@@ -98,10 +98,19 @@ class Erasing:
         if not done or request.plan is None or request.identity is None or request.ended:
             return request
         plan = plan_from_json(request.plan)
+        if any(item.planned is None for item in request.commands.values()):
+            # Planned before anybody counted: what was answered since is held against what is there now.
+            counts = self._planner.counts(request, plan, self._given(request)[0])
+            request = self._file.decide(request, "counted", {"commands": counts})
+            if not (request.settled or request.closing):
+                return request
         # Not looked up anew: the links to the person may be gone by now, and what was planned may not shrink.
-        spans = request.identity.spans
-        if not request.closing and outgrown(plan, found := self._reader.find(spans)):
-            again = self._planner.again(request, found, *self._given(request), self._file.now())
+        spans = request.identity.spans if request.identity else ()
+        found, over = self._reader.find(spans), request.forgotten_as_planned
+        # After it was forgotten, whatever is there came since and no system was told of it.
+        if not request.closing and (left_over(plan, found) if over else outgrown(plan, found)):
+            given, now = self._given(request), self._file.now()
+            again = self._planner.again(request, found, *given, now, forgotten=over)
             request = self._file.decide(request, "replanned", {**again, "at": iso(self._file.now())})
             if not request.settled:
                 return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found, IndexReader, Span
 from streams.identity.model import Given, Person
 from streams.rights.asking import attributed
+from streams.rights.command import EVERY, CommandState, told_of
 from streams.rights.messages import command_id
 from streams.rights.plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
 from streams.rights.request import RequestState
@@ -79,6 +80,7 @@ class Planner:
         assert request.identity is not None
         spans = request.identity.spans
         earlier = {item.system: item for item in plan_from_json(request.plan or {}).commands}
+        nobody = CommandState("", "")
         plan = self._made(found, spans, anchors, now)
         named = named_by(spans, told)
         commands = []
@@ -87,8 +89,16 @@ class Planner:
             known = request.commands.get(counted["command_id"])
             counted_then = known.planned if known and not forgotten else 0
             more = counted["planned"] > (counted_then or 0)
-            commands.append({**counted, "again": more or not _covers(earlier.get(item.system), item)})
+            least = _least(counted, known or nobody, forgotten)
+            tell = more or not _covers(earlier.get(item.system), item)
+            commands.append({**counted, "least": least, "again": tell})
         return {"plan": plan_json(plan), "commands": commands}
+
+    def counts(self, request: RequestState, plan: Plan, told: Sequence[Given]) -> list[dict[str, Any]]:
+        """The commands of a plan with what is there now, for one that was made without counting."""
+        spans = request.identity.spans if request.identity else ()
+        named = named_by(spans, told)
+        return [self._counted(request, plan, item, spans, named) for item in plan.commands]
 
     def known(self, request: RequestState, system: str) -> int:
         """Events of the person that the index knows of a system by now, whatever becomes of them."""
@@ -124,6 +134,10 @@ class Planner:
     ) -> dict[str, Any]:
         """The command with how many events there are to erase, each once, and how many only links lead to."""
         parts = [part for part in plan.parts if part.system == command.system]
+        by_record: dict[str, set[int]] = {}
+        for part in parts:
+            if part.action == "erase_now":
+                by_record.setdefault(part.record, set()).add(part.tag_set)
         # What is only described is not counted aloud.
         going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
         planned = self._events(spans, going)
@@ -133,6 +147,7 @@ class Planner:
             "planned": planned,
             "by_link": max(planned - self._events(named, going), 0),
             "described": any(part.locked for part in parts),
+            "records": {name: self._events(spans, sorted(ids)) for name, ids in sorted(by_record.items())},
         }
 
     def _events(self, spans: Sequence[Span], tag_sets: Sequence[int]) -> int:
@@ -152,6 +167,14 @@ def outgrown(plan: Plan, found: Found) -> bool:
             counted[kept.id] += events
     bare = {tag_set for tag_set in plan.kept if tag_set not in counted}
     return any(item.events > counted[item.tags.id] for item in found.holdings if item.tags.id not in bare)
+
+
+def _least(counted: Mapping[str, Any], known: CommandState, forgotten: bool) -> dict[str, int]:
+    """Of how many records the next answer has to tell at least: those told of before, and what came on top since."""
+    now = {**counted["records"], EVERY: counted["planned"]}
+    then = {} if forgotten else {**known.records, EVERY: known.planned or 0}
+    told = {**told_of(known), EVERY: known.erased}
+    return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 
 
 def left_over(plan: Plan, found: Found) -> list[str]:

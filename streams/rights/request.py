@@ -48,8 +48,9 @@ class RequestState:
     to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
-    `set_aside`: answers that cannot be. `remarks`: what the answer leaves out. `length`: how many events of the ledger
-    it was read from; what is decided on it is written as the next one.
+    `forgotten_as_planned`: the index did forget by the plan as it is now. `set_aside`: answers that cannot be.
+    `remarks`: what the answer leaves out. `length`: how many events of the ledger it was read from; what is decided on
+    it is written as the next one.
     """
 
     request_id: str
@@ -79,6 +80,7 @@ class RequestState:
     remarks: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     closing: bool = False
+    forgotten_as_planned: bool = False
     ended_at: datetime | None = None
     length: int = field(default=0, compare=False)
 
@@ -134,8 +136,10 @@ class RequestState:
             return False
         if any(item.state == "unsent" for item in self.commands.values()):
             return True
-        return self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING) or (
-            self.settled and self.state is not State.ATTENTION
+        return (
+            self.closing
+            or self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING)
+            or (self.settled and self.state is not State.ATTENTION)
         )
 
 

@@ -63,7 +63,7 @@ def summary(request: RequestState) -> dict[str, Any]:
         "resolution": request.resolution,
         "waiting_for": list(request.waiting_for),
         "problems": list(request.problems),
-        "commands": [vars(item) for item in request.commands.values()],
+        "commands": [_shown(item) for item in request.commands.values()],
         "parts": shown(plan.get("parts", [])),
         "copies": plan.get("copies", []),
         "held": shown(request.held),
@@ -80,6 +80,11 @@ def summary(request: RequestState) -> dict[str, Any]:
             for note in request.notes
         ],
     }
+
+
+def _shown(command: CommandState) -> dict[str, Any]:
+    """Without the counts by kind, in which events are that may not be counted aloud."""
+    return {name: value for name, value in vars(command).items() if name not in ("records", "least")}
 
 
 def _received(event: RequestEvent) -> RequestState:
@@ -102,11 +107,16 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             subjects = request.subjects.union(content["subjects"])
             return replace(request, subjects=subjects, beside=tuple(content["beside"]) or request.beside)
         case "behind" if request.plan is None:
-            return replace(request, behind=tuple(content["behind"]), problem=None)
+            return replace(request, behind=tuple(content["behind"]), problem=None, state=State.RECEIVED)
         case "planned" if request.plan is None:
             return _planned(_identified(request, content), event)
         case "replanned" if request.plan is not None:
             return _replanned(request, content)
+        case "counted":
+            counted = {item["command_id"]: item for item in content["commands"]}
+            commands = request.commands.items()
+            told = {key: _told(item, counted[key]) if key in counted else item for key, item in commands}
+            return _stands(replace(request, commands=told))
         case "commanded" | "receipt" | "accepted":
             return _commands(_noted(request, event), event)
         case "aside":
@@ -119,7 +129,8 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             # A repeated run finds less to remove: the counts add up to what the whole request removed.
             earlier = request.forgotten or {}
             counts = {name: int(count) + earlier.get(name, 0) for name, count in content["counts"].items()}
-            return replace(request, forgotten=counts)
+            over = request.forgotten_as_planned or any(content["counts"].values())
+            return replace(request, forgotten=counts, forgotten_as_planned=over)
         case "attention":
             resolution = content.get("resolution", request.resolution)
             return replace(request, state=State.ATTENTION, problem=content["reason"], resolution=resolution)
@@ -180,7 +191,8 @@ def _replanned(request: RequestState, content: Mapping[str, Any]) -> RequestStat
         earlier = commands.get(item["command_id"], CommandState(item["command_id"], item["system"]))
         anew = CommandState(earlier.command_id, earlier.system, attempt=earlier.attempt)
         commands[earlier.command_id] = _told(anew if item["again"] else earlier, item)
-    return _stands(replace(request, plan=content["plan"], commands=commands, problem=None))
+    plan = content["plan"]
+    return _stands(replace(request, plan=plan, commands=commands, problem=None, forgotten_as_planned=False))
 
 
 def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:
@@ -190,6 +202,8 @@ def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:
         planned=item.get("planned"),
         by_link=item.get("by_link", 0),
         described=item.get("described", False),
+        records=item.get("records", {}),
+        least=item.get("least", {}),
     )
 
 
@@ -224,6 +238,8 @@ def _commands(request: RequestState, event: RequestEvent) -> RequestState:
             planned=command.planned,
             by_link=command.by_link,
             described=command.described,
+            records=command.records,
+            least=command.least,
         )
     elif event.kind == "accepted":
         command = replace(command, accepted=command.state == "done")
@@ -237,7 +253,9 @@ def _commands(request: RequestState, event: RequestEvent) -> RequestState:
 
 
 def _stands(request: RequestState) -> RequestState:
-    """With the state that its commands give."""
+    """With the state that its commands give; one that a person ends is past that."""
+    if request.closing:
+        return request
     commands = request.commands.values()
     states = {item.state for item in commands}
     if any(item.refused or item.doubtful for item in commands):
