@@ -12,7 +12,6 @@ from rich.table import Table
 
 from console.cli.ask import ask
 from console.cli.output import (
-    WIDTH,
     At,
     Changes,
     Clocks,
@@ -86,8 +85,9 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
         "what", "why", "keep until", "from → to", "events", "seen", right=["events"],
         title=f"{entries[0]['system']['name'][lang]} [dim]({system})[/dim]",
     )  # fmt: skip
-    rows.width = WIDTH
-    # The same widths in every system's table: what holds numbers and dates is fixed, the rest shares what is left.
+    # The same widths in every system's table: what holds numbers and dates is fixed, the rest shares what is left,
+    # however narrow the terminal is.
+    rows.expand = True
     for column, width in zip(rows.columns, (0, 0, 11, 0, 8, 10), strict=True):
         column.width, column.ratio = width or None, None if width else 1
     # One row for the categories of which all the rest is the same, with their purposes below each other.

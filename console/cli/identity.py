@@ -10,7 +10,6 @@ from rich.table import Table
 
 from console.cli.ask import ask
 from console.cli.output import (
-    WIDTH,
     Changes,
     Ids,
     Json,
@@ -68,9 +67,6 @@ def _headline(answer: Mapping[str, Any]) -> str:
 
 def _links(answer: Mapping[str, Any]) -> Table:
     rows = table("identifier", "belonged to", "from, until", "end", "proves, said by")
-    rows.width = WIDTH
-    for column, width in zip(rows.columns, (17, 12, 20, 20, 0), strict=True):
-        column.width, column.ratio = width or None, None if width else 1
     for link in answer["links"]:
         ports = link.get("ports")
         evidence = link["evidence"]

@@ -65,6 +65,22 @@ def test_who_it_was_fits_and_shows_no_value(instance: Town) -> None:
         assert value not in out
 
 
+def test_a_narrow_terminal_cuts_nothing(instance: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 80 columns each table uses no more, and its last column is whole."""
+    assert instance.token("customer_number", OLA)
+    monkeypatch.setattr("console.cli.output.WIDTH", 80)
+    asked = ["identity", "--id", f"ip={SHARED}", "--at", ELEVEN, "--port", "2500"]
+    for command, last in (
+        (asked, ("said by", "subscriber")),
+        (["access", *PERSON], ("seen", "2026-05-")),
+    ):
+        status, out, _ = run(*command)
+        assert status == 0
+        assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+        for part in last:
+            assert part in out, out
+
+
 def test_who_it_was_may_be_several_or_nobody(instance: Town) -> None:
     """Said in the headline; the links of all times are listed."""
     assert run("identity", "--id", f"ip={MOVED}")[1].startswith("ambiguous: 2 candidates\n")
