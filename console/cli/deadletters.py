@@ -46,6 +46,8 @@ def listed(
         print_json({"items": found})
         return
     rows = table("letter", "reason", "seen", "state", "tries", "last done", right=("tries",))
+    # It is copied into --at.
+    rows.columns[0].no_wrap = True
     for item in found:
         last = item["history"][-1] if item["history"] else None
         what = f"{last['kind']} by {last['by']} {last['at'][:16]}" if last else "–"
@@ -58,7 +60,7 @@ def listed(
             str(item["retries"]),
             escape(what + why),
         )
-    screen().print(rows)
+    screen().print(rows if found else "There are no such letters.")
 
 
 @app.command(epilog="Example: innsyn deadletters retry --reason unknown_schema")

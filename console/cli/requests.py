@@ -51,6 +51,8 @@ def list_requests(as_json: Json = False) -> None:
         print_json({"items": found})
         return
     rows = table("request", "type", "state", "received", "due", "needs")
+    # It is copied into the next command.
+    rows.columns[0].no_wrap = True
     for item in found:
         rows.add_row(
             item["request_id"],
