@@ -95,7 +95,11 @@ class CommandState:
     def problem(self) -> str | None:
         """One line for the person who must act or look, or None."""
         if self.refused:
-            return self._refusal()
+            request_id = self.command_id.partition("/")[0]
+            return (
+                f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or"
+                f" `innsyn requests close {request_id} --reason ...` to end without it"
+            )
         if self.state == "done" and not self.accepted:
             return self._doubt()
         if self.state in UNANSWERED and self.by_link:

@@ -130,9 +130,7 @@ class Erasing:
                     request, found, *self._given(request), self._file.now(), forgotten=True
                 )
                 return self._file.decide(request, "replanned", {**again, "at": iso(self._file.now())})
-            reason = (
-                f"the index still finds events that nothing holds ({', '.join(left)}); resend the request"
-            )
+            reason = f"the index still finds events that nothing holds ({', '.join(left)})"
             return self._file.decide(request, "attention", {"reason": reason, "run": run})
         held = [part for part in (request.plan or {})["parts"] if part["action"] != "erase_now"]
         self._late.answered()

@@ -115,7 +115,7 @@ class RequestState:
             first = sorted(commands, key=lambda item: (not item.refused, not item.doubtful))
             urgent = [item.problem for item in first if item.refused or item.doubtful]
             others = [item.problem for item in first if not (item.refused or item.doubtful)]
-            lines = [*urgent, self.problem, *others]
+            lines = [*urgent, self._standing, *others]
         yield from filter(None, lines)
         yield from (aside_line(item) for item in self.set_aside)
         if self.by_link and all(item.planned is None for item in commands):
@@ -123,6 +123,16 @@ class RequestState:
         yield from self.remarks
         if self.state is State.REOPENED:
             yield _late(self.request_id, self.late_findings[-1])
+
+    @property
+    def _standing(self) -> str | None:
+        """Why the request itself goes no further, and what may be done."""
+        if self.problem is None or self.state is not State.ATTENTION:
+            return self.problem
+        return (
+            f"{self.problem}; `innsyn requests resend {self.request_id}` tries again, `innsyn requests cancel"
+            f" {self.request_id}` takes it back"
+        )
 
     @property
     def settled(self) -> bool:

@@ -81,7 +81,11 @@ def test_what_a_system_did_not_do_is_never_success(state: str) -> None:
     request = fold(events(*SENT, refusal, receipt("billing", "done"), *ENDED))
     assert request is not None
     assert request.state is State.ATTENTION
-    assert request.problems == (f"web: {state} 2 records held by T18 review on 2029-03-05 (dispute)",)
+    (line,) = request.problems
+    assert line.startswith(
+        f"web: {state} 2 records held by T18 review on 2029-03-05 (dispute); `innsyn requests resend r`"
+    )
+    assert "`innsyn requests close r --reason ...`" in line
     assert not request.settled
     assert request.completed_at is None
 
