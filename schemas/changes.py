@@ -22,6 +22,7 @@ DEFAULT: Compatibility = "BACKWARD_TRANSITIVE"
 _FIELD_WORDS = ("key", "link", "port_of", "free_text", "record_key", "necessity")
 _PER_SECOND = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
 _RECORD_WORDS = ("system", "subject_type", "origin", "operation", "event_time")
+_ADDED = " was added"
 _RECORD_LISTS = {"purposes": "purpose", "retention": "retention rule", "recipients": "recipient"}
 
 
@@ -139,12 +140,13 @@ def unexplained_changes(record: RecordSchema, history: Sequence[Committed]) -> I
     for old in known[fresh[-1] if fresh else 0 :]:
         for line in dict.fromkeys(privacy_changes(record, old.record)):
             found.setdefault(line, []).append(old.label)
-    mend = 'put it back, or say why in "privacy_change": "<reason>" of the record'
+    mend = 'or say why in "privacy_change": "<reason>" of the record'
     if reason:
         mend += "; the reason that stands there belongs to an earlier version"
     for (path, what), labels in found.items():
         since = f"privacy change since {', '.join(labels)}: {what}"
-        yield Problem(record.file, _place(record, path), since, mend)
+        undo = "take it out" if _ADDED in what else "put it back"
+        yield Problem(record.file, _place(record, path), since, f"{undo}, {mend}")
 
 
 def privacy_changes(record: RecordSchema, old: RecordSchema) -> Iterator[tuple[str, str]]:
@@ -224,7 +226,7 @@ def _rules(now: Any, old: Any, where: str) -> Iterator[tuple[str, str]]:
             continue
         before, after = getattr(old, key), getattr(now, key)
         yield from (("", f"{noun} {word} was taken away{where}") for word in before if word not in after)
-        yield from (("", f"{noun} {word} was added{where}") for word in after if word not in before)
+        yield from (("", f"{noun} {word}{_ADDED}{where}") for word in after if word not in before)
     for purpose, basis in old.legal_basis.items():
         after = now.legal_basis.get(purpose, basis)
         if after != basis:

@@ -184,7 +184,7 @@ def test_a_privacy_change_fails_until_it_has_a_reason(repository: Path) -> None:
     repository.write_text(payment(recipients=[*PAYMENT["innsyn"]["recipients"], "police"]))
     status, _, err = run("check", str(repository))
     assert (status, len(err.splitlines())) == (1, 1)
-    assert ": recipient police was added; put it back, or say why in" in err
+    assert ": recipient police was added; take it out, or say why in" in err
     recipients = [*PAYMENT["innsyn"]["recipients"], "police"]
     repository.write_text(payment(recipients=recipients, privacy_change="an order of the court"))
     assert run("check", str(repository))[0] == 0
