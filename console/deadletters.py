@@ -61,7 +61,10 @@ class DeadLetterDesk:
     def drop(self, chosen: Chosen, by: str, why: str) -> Outcome:
         """Give the open letters chosen up, for a reason. Their payloads stay sealed until their month's key goes."""
         if chosen == Chosen():
-            raise InputError("say which letters to drop: topic, reason, time or coordinates")
+            raise InputError(
+                "say which letters to drop: by topic, reason or time (since, until), or one by one"
+                " (--at; `letters` over HTTP)"
+            )
         with self._lock:
             places, more = self._choose(chosen, "dropped")
             self._letters.note([Done(place, "drop", "", by, why) for place in places], self._clock())

@@ -110,7 +110,7 @@ def _known(services: Services, request_id: str) -> RequestState:
     except InputError:
         # Not its text: it names the id, and what stands there may be anything.
         raise HTTPException(
-            404, "there is no request of that id; GET /v1/requests lists those there are"
+            404, "there is no request of that id; `innsyn requests` and GET /v1/requests list those there are"
         ) from None
 
 

@@ -214,6 +214,8 @@ def _masked(value: Any) -> Any:
         return "**********"
     if isinstance(value, str):
         return re.sub(r"//[^/@]*@", "//**********@", value)
+    if isinstance(value, tuple):
+        return ",".join(value) or None
     return value if value is None or isinstance(value, int | float) else str(value)
 
 

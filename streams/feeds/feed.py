@@ -65,7 +65,7 @@ READS: Mapping[Format, str] = {
     Format.RADIUS_DETAIL: "FreeRADIUS accounting: a date, then attributes indented, then a blank line",
     Format.KEA_CSV: "Kea's lease file, CSV with its header",
     Format.KEA_FORENSIC: "Kea's forensic log in its own text",
-    Format.CGNAT_SYSLOG: "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*",
+    Format.CGNAT_SYSLOG: "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*, of other makers with --pattern",
     Format.NAT_MAP: f"CSV with at least the columns {','.join(nat_map.COLUMNS)}",
     Format.CUSTOMERS_CSV: f"CSV with at least the columns {','.join(customers.COLUMNS)}",
     Format.NDJSON: "one JSON object of the record named to a line",

@@ -402,11 +402,14 @@ def test_doctor_masks_secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("INNSYN_API_TOKEN", "a-secret-of-the-test")
     monkeypatch.setenv("INNSYN_REGISTRY_URL", "http://user:hunter2@127.0.0.1:9")
     monkeypatch.setenv("INNSYN_KAFKA_BOOTSTRAP", "127.0.0.1:9")
+    monkeypatch.setenv("INNSYN_REALMS", "isp.example, isp.test")
     monkeypatch.setattr("streams.kafka.topics._LOOK_TIMEOUT", 0.2)
     status, out, err = run("doctor", "--json")
     assert status == 1
     assert "hunter2" not in out + err
     assert "a-secret" not in out + err
+    values = {item["name"]: item["value"] for item in json.loads(out)["settings"]}
+    assert (values["INNSYN_REALMS"], values["INNSYN_REALM"]) == ("isp.example,isp.test", None)
     checks = {check["name"]: check["state"] for check in json.loads(out)["checks"]}
     assert (checks["broker"], checks["registry"], checks["java"]) == ("wrong", "wrong", "off")
 
