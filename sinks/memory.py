@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -187,7 +187,7 @@ class MemoryIndex:
         with self._lock:
             tokens = {span.token for span in spans}
             mine = {key: row for key, row, _ in self._under(spans)}
-            ended = self._ended(mine, kept, gone)
+            ended = self._ended(mine, kept, gone) | self._beside(mine, kept, tokens)
             for key, row in mine.items():
                 narrowed = kept.get(row.tag_set, self._tag_sets[row.tag_set])
                 if narrowed is None:
@@ -229,6 +229,18 @@ class MemoryIndex:
                 if records.stayed_for.isdisjoint(named):
                     ended |= theirs[event]
         return ended
+
+    def _beside(
+        self, mine: Mapping[RowKey, _Row], kept: Mapping[int, TagSet | None], tokens: Set[bytes]
+    ) -> set[RowKey]:
+        """Rows under another token of the person, outside its span, in an event of theirs and in the same role."""
+        removing = {tag_set for tag_set, narrowed in kept.items() if narrowed is None}
+        events = {key[1:] for key, row in mine.items() if row.tag_set in removing}
+        return {
+            key
+            for key, row in self._rows.items()
+            if key[0] in tokens and key not in mine and key[1:] in events and row.tag_set in removing
+        }
 
     def _positions(self, known_at: datetime | None) -> dict[Partition, int]:
         found: dict[Partition, int] = {}

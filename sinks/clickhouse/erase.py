@@ -61,7 +61,8 @@ class ClickHouseEraser:
         removing: Sequence[int],
         gone: Mapping[int, RecordsGone],
     ) -> tuple[int, set[bytes]]:
-        """Take away the rows of others in events whose record is gone. How many, and under which tokens they were."""
+        """Take away the rows of others in events whose record is gone, and those `_beside` the person's. How many, and
+        under which tokens they were."""
         alike: defaultdict[RecordsGone, list[int]] = defaultdict(list)
         for tag_set in removing:
             if tag_set in gone:
@@ -71,6 +72,7 @@ class ClickHouseEraser:
             for records, tag_sets in alike.items()
             for place in self._others_of(parts, tokens, records, tag_sets)
         }
+        places.update(self._beside(parts, tokens, removing))
         # Each event and token apart, as the rows are read by token and the events of each are few.
         ended = 0
         for where, parameters in place_conditions(places):
@@ -108,6 +110,26 @@ class ClickHouseEraser:
         return [
             ((str(topic), int(partition), int(offset)), bytes(token))
             for topic, partition, offset, token in rows
+        ]
+
+    def _beside(
+        self, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]
+    ) -> list[tuple[Event, bytes]]:
+        """Where another identifier of the person has an event of theirs in the same role, outside its span.
+
+        The report that ends a session is of the moment from which on the address is nobody's.
+        """
+        parameters: Parameters = {"removing": list(removing)}
+        rows = rows_of(tokens, "tag_set IN {removing:Array(UInt64)}", parameters)
+        mine = f"SELECT * FROM ({matching(parts, rows, parameters)})"
+        found = self._index.query(
+            f"SELECT DISTINCT {EVENT}, token FROM {rows} AND ({EVENT}, role) IN (SELECT {EVENT}, role FROM ({mine}))"
+            f" AND ({EVENT}, role, token) NOT IN (SELECT {EVENT}, role, token FROM ({mine}))",
+            parameters,
+        )
+        return [
+            ((str(topic), int(partition), int(offset)), bytes(token))
+            for topic, partition, offset, token in found
         ]
 
     def _leave_events(self, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]) -> None:

@@ -8,10 +8,11 @@ from typing import get_args
 
 import pytest
 
+from schemas.tokens import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
-from sinks.ports import ClaimKey, Forgotten, Found, LineageBatch, Span
+from sinks.ports import ROLE_CODES, ClaimKey, Forgotten, Found, LineageBatch, Span
 from tests.support.index import (
     Claim,
     Index,
@@ -130,6 +131,20 @@ def test_claims_go_with_the_events_they_were_read_from(index: Index) -> None:
     assert index.eraser.forget(PERSON, {WEB.id: None, BILL.id: HELD}) == Forgotten(1, 1)
     assert learnt(index, 1) == learnt(index, 8) == [4, 9]
     assert (learnt(index, 6), learnt(index, 7)) == ([9], [4])
+
+
+def test_a_report_that_ends_a_session_goes_with_the_person(index: Index) -> None:
+    """It lies under the address at the moment from which on that is nobody's; next holder and other roles stay."""
+    name, address = 1, 2
+    end = [Row(name, 0, WEB, at=50), Row(address, 0, WEB, at=50)]
+    shared = [Row(name, 1, WEB, at=60), Row(address, 1, WEB, at=60, role=ROLE_CODES[Role.COUNTERPARTY])]
+    index.write([*end, *shared, Row(address, 2, WEB, at=50)])
+    claim = claim_table([Claim(0, topic="web.visits", token=address, subject=name)])
+    index.writer.write(LineageBatch(table([]), claims=claim), moment(0))
+    person = [Span(token(name)), Span(token(address), moment(10), moment(50))]
+    assert index.eraser.forget(person, {WEB.id: None}) == Forgotten(2, 0, 1)
+    assert counts(index, address) == {WEB.id: 2}
+    assert learnt(index, name, address) == []
 
 
 def test_claims_stay_while_another_token_of_the_person_has_the_event(index: Index) -> None:
