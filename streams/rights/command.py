@@ -25,8 +25,9 @@ class CommandState:
     """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
 
     `planned`: events that the index found there to erase, each of which is a record at least; None: nobody counted.
-    `records`: the same by kind of record. `least`: of how many records an answer has to tell at least, by kind and of
-    EVERY one, where an earlier answer told of some already and what is planned came on top: answers add up.
+    `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
+    answer has to tell at least, by kind and of EVERY one, where an earlier answer told of some already and what is
+    planned came on top: answers add up.
     `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
     (`streams.rights.orders.Outcome`), if it says so. `described`: some of them may not be counted
@@ -75,8 +76,13 @@ class CommandState:
         More of one kind do not make up for another. Records held back are no excuse: who holds answers partial.
         """
         return self.planned is not None and (
-            self.erased < self.least.get(EVERY, self.planned) or bool(self._short_of())
+            self.erased < self.least.get(EVERY, self.total) or bool(self._short_of())
         )
+
+    @property
+    def total(self) -> int:
+        """Events planned there, also those that may not be counted aloud."""
+        return sum(self.records.values()) if self.records else self.planned or 0
 
     def _short_of(self) -> dict[str, tuple[int, int]]:
         """Of which kinds fewer records are told of than they must be: how many are asked for, and told of."""
@@ -166,7 +172,7 @@ class CommandState:
         if self.erased < planned:
             return f"planned {planned:,}, reported {self.erased:,} erased"
         if self.described:
-            return "planned more than it reported erased"
+            return f"reported {self.erased:,} erased, fewer than planned"
         kinds = [
             f"planned {asked:,} {name}, reported {told:,}" for name, (asked, told) in self._short_of().items()
         ]

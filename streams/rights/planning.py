@@ -87,8 +87,8 @@ class Planner:
         for item in plan.commands:
             counted = self._counted(request, plan, item, spans, named)
             known = request.commands.get(counted["command_id"])
-            counted_then = known.planned if known and not forgotten else 0
-            more = counted["planned"] > (counted_then or 0)
+            counted_then = known.total if known and not forgotten else 0
+            more = sum(counted["records"].values()) > counted_then
             least = _least(counted, known or nobody, forgotten)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append({**counted, "least": least, "again": tell})
@@ -171,8 +171,8 @@ def outgrown(plan: Plan, found: Found) -> bool:
 
 def _least(counted: Mapping[str, Any], known: CommandState, forgotten: bool) -> dict[str, int]:
     """Of how many records the next answer has to tell at least: those told of before, and what came on top since."""
-    now = {**counted["records"], EVERY: counted["planned"]}
-    then = {} if forgotten else {**known.records, EVERY: known.planned or 0}
+    now = {**counted["records"], EVERY: sum(counted["records"].values())}
+    then = {} if forgotten else {**known.records, EVERY: known.total}
     told = {**told_of(known), EVERY: known.erased}
     return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 

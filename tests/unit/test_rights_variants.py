@@ -69,3 +69,27 @@ def test_the_police_s_copy_alone_tells_nobody(office: Office) -> None:
     again = office.erase(KARI)
     assert (again.state, len(office.commands)) == (State.COMPLETED, told)
     assert office.stored("aaa", KARI) == 1
+
+
+def test_the_police_s_copy_past_its_time_is_compared_and_not_counted_aloud(office: Office) -> None:
+    """Its year is over: aaa is told, and nothing erased is no end, though nobody is shown how many there are."""
+    old = datetime(2024, 9, 13, 12, tzinfo=UTC)
+    office.put("network.assignments", {**report("s-3", "retention"), "username": "ola", "occurred_at": old})
+    office.deaf = {"aaa"}
+    request = office.erase(("username", "ola"))
+    assert [(part["action"], part["locked"]) for part in (request.plan or {})["parts"]] == [
+        ("erase_now", True)
+    ]
+    said = {"command_id": f"{request.request_id}/aaa", "request_id": request.request_id, "system": "aaa"}
+    counts = {"state": "done", "erased": 0, "held": 0, "ground": None, "review_date": None, "reason": None}
+    taken = office.service.on_receipt({**said, **counts, "reported_at": office.now})
+    assert taken is not None
+    assert taken.state is State.ATTENTION
+    (problem,) = taken.problems
+    assert problem.startswith("aaa: reported 0 erased, fewer than planned: ")
+    assert summary(taken)["commands"][0]["planned"] == 0
+    office.deaf = set()
+    office.service.resend(request.request_id)
+    office.deliver()
+    assert office.service.get(request.request_id).state is State.COMPLETED
+    assert office.stored("aaa", ("username", "ola")) == 0
