@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
@@ -163,7 +163,9 @@ class Cancelled(Body):
 class Closed(Body):
     """Why a request ends although not all of it was done. Kept sealed."""
 
-    reason: str = Field(min_length=1, max_length=1000, repr=False)
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), Field(repr=False)
+    ]
 
 
 class Accepted(Closed):

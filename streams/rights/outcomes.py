@@ -40,7 +40,9 @@ def _of(part: Part, order: Order | None, state: CommandState) -> RecordsGone | N
     if state.outcomes:
         for outcome in state.outcomes:
             if outcome["record"] == part.record and outcome["deleted"]:
-                return RecordsGone(parties, _roles(outcome["stayed_for"]))
+                # Which of them stayed it cannot say; where it does not say for whom, those it was told to leave.
+                told = order.stays_for if order and outcome["redacted"] else ()
+                return RecordsGone(parties, _roles(outcome["stayed_for"] or told))
         return None
     listed = order is None or (order.where is None and order.action == "delete")
     if listed and part.means == "delete" and state.erased:

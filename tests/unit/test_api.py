@@ -178,7 +178,8 @@ def test_what_a_person_does_to_a_request_has_an_address(build: Build) -> None:
     refused = client.post(f"{path}/accept", json={"system": "web", "reason": "Kari said so"})
     assert (refused.status_code, "those in doubt are none" in refused.json()["detail"]) == (422, True)
     assert client.post(f"{path}/close").status_code == 422
-    assert client.post(f"{path}/close", json={"reason": ""}).status_code == 422
+    for blank in ("", " ", "\n\t"):
+        assert client.post(f"{path}/close", json={"reason": blank}).status_code == 422
     closed = client.post(f"{path}/close", json={"reason": "Kari wrote again"}).json()
     assert (closed["state"], closed["waiting_for"], closed["problems"]) == ("closed", [], [])
     assert [(note["what"], note["reason"]) for note in closed["notes"]] == [("closed", "Kari wrote again")]

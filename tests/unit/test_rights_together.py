@@ -24,9 +24,9 @@ from sinks.clickhouse.migrate import migrate
 from sinks.ports import RecordsGone
 from streams.rights import plan as planning
 from streams.rights.answer import access_report
-from streams.rights.orders import Means
+from streams.rights.orders import Means, Order
 from streams.rights.outcomes import records_gone
-from streams.rights.plan import Part, Plan
+from streams.rights.plan import CommandPlan, Part, Plan
 from streams.rights.states import CommandState, RequestState, State, summary
 from tests.support.index import memory_index, running, sql_index
 from tests.support.office import NOW, Office
@@ -340,3 +340,15 @@ def test_jobs_that_say_nothing_of_records_did_as_they_were_told() -> None:
     told = records_gone(plain, {"web": _state(2, {**said, "deleted": 1, "stayed_for": ["owner"]})})
     assert told == {7: RecordsGone(frozenset({*_OWNERS}), frozenset({_OWNERS[0]}))}
     assert records_gone(replace(plain, kept={}), silent) == {}
+
+
+def test_jobs_that_do_not_say_for_whom_records_stayed_left_those_they_were_told_to() -> None:
+    """Some deleted, some redacted: nobody for whom they had to stay loses one that may still be there."""
+    order = Order("WebVisit", ("C-21",), (), stays_for=("counterparty",))
+    command = CommandPlan("web", ("C-21",), (), (order,))
+    plan = replace(_planned(means="redact"), commands=(command,))
+    said = {"record": "WebVisit", "deleted": 1, "redacted": 2, "stayed_for": []}
+    told = records_gone(plan, {"web": _state(3, said)})[7]
+    assert told == RecordsGone(frozenset({Role.OWNER}), frozenset({Role.COUNTERPARTY}))
+    gone = records_gone(plan, {"web": _state(3, {**said, "deleted": 3, "redacted": 0})})[7]
+    assert gone == RecordsGone(frozenset({Role.OWNER}), frozenset())
