@@ -104,6 +104,26 @@ def test_a_plan_that_nobody_counted_is_counted_before_the_end(office: Office) ->
     assert (closed.state, office.events(*COOKIE), office.events(*NUMBER)) == (State.CLOSED, 4, 0)
 
 
+def test_a_plan_that_nobody_counted_is_no_leave_to_erase_others(office: Office) -> None:
+    """More than there can be is looked at, also where the number planned is counted afterwards."""
+    office.deaf = {"web", "crm"}
+    request_id = office.erase(COOKIE, anchors=GONE).request_id
+    for number, event in enumerate(log := office.ledger.stored[request_id]):
+        if event.kind == "planned":
+            bare = [
+                {name: item[name] for name in ("command_id", "system")} for item in event.content["commands"]
+            ]
+            log[number] = replace(event, content={**event.content, "commands": bare})
+    request = office.service.get(request_id)
+    for system in [item.system for item in request.commands.values()]:
+        said = {"command_id": f"{request_id}/{system}", "request_id": request_id, "system": system, "held": 0}
+        rest = {"ground": None, "review_date": None, "reason": None, "reported_at": NOW}
+        office.service.on_receipt({**said, **rest, "state": "done", "erased": 2**62})
+    request = office.service.get(request_id)
+    assert request.state is State.ATTENTION
+    assert "see that no other person's are gone" in "".join(request.problems)
+
+
 def test_an_answer_to_a_request_that_a_person_ends_leaves_it_to_be_ended() -> None:
     """It comes between the decision and the end, and whoever resumes goes on with the end."""
     commands = {
