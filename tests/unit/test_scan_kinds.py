@@ -108,7 +108,9 @@ def test_addresses_are_found_whole(text: str, value: str) -> None:
     ["kap. 3·5·4·1", "3·5·4·1 Krav til utstyr", "Innhold\n  2·1·3·4 Innledning", "# 3·5·4·1 Krav", "- 4·4·4·4 Annet",
      "se pkt. 4·1·2·3 i kontrakten", "§ 3·5·4·1", "tabell 3·5·4·1 viser", "section 2·3·4·5", "v1.2.3.4.5",
      "libfoo-1.2.3.4.tar.gz", "nginx/1·22·3·4", "300·1·2·3", "1.2.3.4.5", "7.113.0.203.in-addr.arpa",
-     "10.2.33.4-rc1"],
+     "10.2.33.4-rc1", "ch. 3·5·4·1 says", "artikkel 3·5·4·1", "underkapittel 3·5·4·1", "trinn 3·5·4·1",
+     "kap. 3·5·4·1 og 3·5·4·2 sier", "kapittel 3·5·4·1, 3·5·4·2 og 3·5·4·3", "3·5·4·1–3·5·4·9", "kap. 3·5·4·1-3·5·4·4",
+     "firmware på ruteren er 10·2·33·4", "fra versjon 10·2·133·4 til 10·2·133·5", "fastvare: 10·2·133·4"],
 )  # fmt: skip
 def test_numbers_of_sections_and_versions_are_no_addresses(text: str) -> None:
     """Named so, at the beginning of a line, or part of a name."""
@@ -123,6 +125,34 @@ def test_numbers_of_sections_and_versions_are_no_addresses(text: str) -> None:
 def test_addresses_at_the_beginning_of_a_line_stay_addresses(text: str) -> None:
     """What no section is numbered, is an address there too."""
     assert [item.kind for item in likely(dotted(text))] == ["ip"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Punkt 2: ping 203.0.113.7", "Se vedlegg: kunden brukte 203.0.113.7", "Tabell 1 viser 203.0.113.7",
+     "Hun har Chrome og kom fra 203.0.113.7", "Etter oppdatering fikk hun 203.0.113.7", "kapittel 2001:db8::7",
+     "the driver logged in from 203.0.113.7", "versjon 10·2·133·4 og 203.0.113.7", "steg 3: ping 203.0.113.7"],
+)  # fmt: skip
+def test_a_word_of_sections_or_versions_hides_no_address(text: str) -> None:
+    """Only what is right behind the word, or numbered as hardly any address, is said to be one."""
+    assert [item.kind for item in likely(dotted(text))] == ["ip"]
+
+
+@pytest.mark.parametrize("text", ["Tabell 1 viser at 41234567 ringte", "Krav fra 41234567 er betalt"])
+def test_a_word_of_sections_says_nothing_of_a_phone(text: str) -> None:
+    """No section has eight digits."""
+    assert [item.kind for item in likely(text)] == ["phone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("_ola@example.com_", "ola@example.com"), ("__ola@example.com__", "ola@example.com"),
+     ("ola@example.com_takk", "ola@example.com"), ("_ola@example.com", "_ola@example.com"),
+     ("_02:00:5e:10:00:01_", "02:00:5e:10:00:01")],
+)  # fmt: skip
+def test_underscores_around_hide_nothing(text: str, written: str) -> None:
+    """No top level of a domain has one; in front of a mailbox it is taken off where one stands behind too."""
+    assert [text[item.start : item.end] for item in likely(text)] == [written]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ _CURRENCY_AHEAD = re.compile(r"(?<!\w)(?<![0-9] )(?:kr|nok|sek|dkk|eur|usd|gbp)\
 _LONGEST_CURRENCY = 8
 _CURRENCY_ENDS = frozenset("rkdp.")
 _COPULA = frozenset(("er", "is", "var", "was", "e"))
+# Labels that are said of one number only, and not of others near it.
+_OF_ONE = ("other", "version", "section")
 # Two whole numbers with a stroke between them are a list, not a case of a year.
 _LISTED = 20
 _LISTED_AHEAD = re.compile(r"[0-9](?:[ .\-]?[0-9]){7}/\Z")
@@ -72,7 +74,8 @@ def cues(lowered: str, start: int, end: int) -> Cues:
     if not (labels or behind or decisive or inherited):
         return NO_CUES
     # A payment goes to an account, and may also be talked of beside any other number.
-    naming = [label for label in (decisive, *labels, *behind) if label not in ("", "payment")]
+    # No phone and no account has the number of a section, so its word takes no part in what another number is.
+    naming = [label for label in (decisive, *labels, *behind) if label not in ("", "payment", "section")]
     return Cues(naming[0] if naming else "", frozenset((*labels, *behind, *naming[:1])), inherited)
 
 
@@ -86,7 +89,7 @@ def _after_number(window: str, number: str) -> tuple[frozenset[str], str]:
     if _GLUE.fullmatch(window, previous.end()):
         same = len(_digits(previous[0])) == len(_digits(number)) or window[previous.end() :] == "/"
         labels = _labels_ahead(window[: previous.start()])
-        inherited = frozenset(label for label in labels if same or label not in ("other", "version"))
+        inherited = frozenset(label for label in labels if same or label not in _OF_ONE)
     return inherited, window[previous.end() :]
 
 
@@ -119,7 +122,7 @@ def _labels_behind(window: str) -> tuple[list[str], str]:
     if words[0] in _COPULA:
         return labels, labels[0] if labels else ""
     # «41234567 for the invoice» says nothing of the number, «41234567 (mobile)» does.
-    return [label for label in labels if label not in ("other", "version")], ""
+    return [label for label in labels if label not in _OF_ONE], ""
 
 
 def _digits(text: str) -> str:

@@ -10,6 +10,7 @@ from schemas.errors import InvalidIdentifier
 from schemas.tokens import IdentifierKind, canonical
 from streams.tagging.scan.context import cues
 from streams.tagging.scan.finding import Hypothesis
+from streams.tagging.scan.words import cue_words
 
 _LOCAL = re.compile(r"[\w.+%'\-]{1,64}\Z")
 _LONGEST_LOCAL = 64
@@ -52,7 +53,13 @@ _CALLED = re.compile(
 _GIVEN_OUT = ((0x2000, 0x3FFF), (0xFC00, 0xFDFF), (0xFE80, 0xFEBF), (0xFF00, 0xFFFF))
 _LOCAL_SCOPE = 0xFC00
 _FEW_GROUPS, _MORE_GROUPS = 2, 4
-_HIGHEST_SECTION = 30
+_HIGHEST_SECTION, _HIGHEST_OF_VERSIONS = 30, 99
+# What may stand between a word and the number it names.
+_NAMED = re.compile(r"([^\W\d_]+)\.?[ ]?[:=]?[ ]*(?:(?:er|is|var|was|til|to|nr|no|nummer|number)\.?[ :]+){0,2}v?\Z")
+# The number before it in a list or a range, which is of its kind if they begin alike.
+_LISTED_AHEAD = re.compile(
+    r"(?<![\w.])(([0-9]{1,3})(?:\.[0-9]{1,3}){3})[ ]?(?:[-–—,;/&]|til|to|og|and|eller|or)[ ]?\Z"
+)
 _LINE_BEGIN = re.compile(r"(?:\A|\n)[ \t]*(?:[#*>•–\-]+[ \t]*)?\Z")
 _PARAGRAPH = re.compile(r"§+[ ]?\Z")
 _TITLE = re.compile(r"[.):]?[ \t]+[A-ZÆØÅ]")
@@ -82,9 +89,14 @@ def email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
     if local is None:
         return None
     name = local[0].lstrip(".'-+%")
+    rest, dot, last = lowered[at + 1 : end].rstrip("-._").rpartition(".")
+    # No top level has an underscore: what follows one is no part of the address.
+    top = last.partition("_")[0].rstrip("-")
+    domain = rest + dot + top
+    if lowered[at + 1 + len(domain) : at + 2 + len(domain)] == "_":
+        # Set off on both sides, as _ola@example.com_ is.
+        name = name.lstrip("_")
     start = at - len(name)
-    domain = lowered[at + 1 : end].rstrip("-.")
-    top = domain.rpartition(".")[2]
     # A top level in letters, or in its A-label (RFC 5890): .рф is .xn--p1ai.
     if len(top) < 2 or not (top.isalpha() or top.startswith("xn--")):
         return None
@@ -112,14 +124,13 @@ def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
         value = canonical(IdentifierKind.IP, written)
     except InvalidIdentifier:
         return None
-    nearest = cues(lowered, start, end).nearest
-    called = labelled or nearest == "ip"
+    called = labelled or cues(lowered, start, end).nearest == "ip"
     network = lowered[end : end + 1] == "/" and lowered[end + 1 : end + 2].isdigit()
     if ":" in written and not (called or network or _is_plausible(written)):
         return None
     address = ipaddress.ip_address(value)
     nobodys = any(address.version == net.version and address in net for net in _EVERYBODYS)
-    if not called and (nearest == "version" or (":" not in written and _is_heading(text, start, end))):
+    if not called and ":" not in written and _is_version_or_section(text, lowered, start, end):
         score = _IP_VERSION
     elif network:
         score = _IP_NETWORK
@@ -161,6 +172,25 @@ def _is_plausible(written: str) -> bool:
         return given_out and first >= _LOCAL_SCOPE
     enough = _FEW_GROUPS if given_out else _MORE_GROUPS
     return len(groups) >= enough and any(map(str.isdigit, written))
+
+
+def _is_version_or_section(text: str, lowered: str, start: int, end: int) -> bool:
+    """Whether four numbers are those of a version or a section. A word somewhere before them says so of numbers that
+    hardly any address has; of others only the word right before them does."""
+    parts = [int(part) for part in lowered[start:end].split(".")]
+    while (listed := _LISTED_AHEAD.search(lowered, max(0, start - _LONGEST_WORD), start)) and int(
+        listed[2]
+    ) == parts[0]:
+        start, end = listed.span(1)
+    around = cues(lowered, start, end)
+    small = max(parts) <= _HIGHEST_OF_VERSIONS
+    if around.nearest == "version":
+        named = _NAMED.search(lowered, max(0, start - 2 * _LONGEST_WORD), start)
+        if small or (named and "version" in cue_words().find(named[1])):
+            return True
+    if small and 0 not in parts and "section" in around.present:
+        return True
+    return _is_heading(text, start, end)
 
 
 def _is_heading(text: str, start: int, end: int) -> bool:
