@@ -18,7 +18,7 @@ from schemas.tokens import IdentifierKind, canonical
 from streams.feeds import times
 from streams.feeds.assignment import line_id
 from streams.feeds.holders import FOREVER
-from streams.feeds.names import Names
+from streams.feeds.names import Names, demand_letters
 from streams.feeds.reader import Read, RememberingReader, no_event
 from streams.feeds.reasons import END_BEFORE_START, TWO_HOLDERS
 from streams.feeds.record import Record
@@ -45,7 +45,7 @@ class CustomersReader(RememberingReader):
 
     def read(self, record: Record) -> Read:
         """Raises DecodeError: no_header, column_count, bad_quotes, missing_value, bad_time, end_before_start,
-        bad_fodselsnummer, bad_phone, bad_email, bad_birth_date."""
+        bad_fodselsnummer, bad_phone, bad_email, bad_birth_date, not_utf8."""
         found = self._table.row(record)
         if found is None:
             return no_event(record)
@@ -80,6 +80,7 @@ def _contradicts(known: dict[str, list[_Period]], key: str, mine: _Period) -> bo
 def _details(row: Mapping[str, str]) -> dict[str, Any]:
     if not row["customer_number"] or not row["name"]:
         raise DecodeError("missing_value")
+    demand_letters(row["customer_number"])
     start = times.day_or_time(row["contract_start"]) if row["contract_start"] else None
     if row["contract_end"] and times.day_or_time(row["contract_end"]) < (start or -FOREVER):
         raise DecodeError(END_BEFORE_START)

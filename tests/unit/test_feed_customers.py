@@ -107,6 +107,22 @@ def test_a_row_that_cannot_be_read_has_a_reason_and_a_line(bad: str, reason: str
     assert len(outcomes(FEED, COLUMNS, row("1", "a"), bad, row("2", "b"))) == 3
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [row(user=r"bj\xf8rn"), row(user=r"bj\XF8rn"), row(user=r"bj\370rn"), row(user=r"p\303\245l"), row(user=r"bj\u00f8rn"),
+     row(number=r"\xc5-17")],
+)  # fmt: skip
+def test_no_backslash_form_becomes_an_identifier(bad: str) -> None:
+    """Somebody could not decode those letters before; the person would not be found under them."""
+    assert reasons(FEED, COLUMNS, row(), bad) == [(3, "not_utf8")]
+
+
+@pytest.mark.parametrize("user", [r"ISP\nk17", r"ISP\xander", r"ISP\20145678", r"ISP\ulf"])
+def test_a_windows_domain_is_no_backslash_form(user: str) -> None:
+    """Its names stay as they are."""
+    assert only(FEED, COLUMNS, row(user=user))["username"] == user
+
+
 def test_an_impossible_date_of_birth_is_refused() -> None:
     """In its own column."""
     assert reasons(FEED, f"{COLUMNS},birth_date", row() + ",1967-02-30") == [(2, "bad_birth_date")]

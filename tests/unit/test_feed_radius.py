@@ -394,6 +394,8 @@ def test_an_address_that_comes_later_in_a_session_had_another_holder_before() ->
         (record('Event-Timestamp = "Mar  2 2026 09:00:00 CST"'), "unknown_zone"),
         (record('Event-Timestamp = "Mar  2 2026 09:00:00 Europe/Oslo"'), "unknown_zone"),
         (record(r'User-Name = "bj\370rn"', without="User-Name"), "not_utf8"),
+        (record(r'User-Name = "bj\\xf8rn"', without="User-Name"), "not_utf8"),
+        (record(r'User-Name = "bj\\303\\270rn"', without="User-Name"), "not_utf8"),
         (record('Event-Timestamp = "Jan  1 1970 00:10:00 UTC"'), "bad_time"),
         (["hello", ""], "not_radius_detail"),
         ([HEADER, ""], "truncated"),
