@@ -96,6 +96,12 @@ def test_another_logical_type_is_another_meaning(old: Any, new: Any, was: str, n
         assert mismatches(after, after) == mismatches(before, before) == []
 
 
+def test_a_uuid_may_become_the_text_it_is() -> None:
+    """Every UUID is a text, though not every text a UUID."""
+    assert mismatches(a("string"), a(logical("string", "uuid"))) == []
+    assert [found.kind for found in mismatches(a(logical("string", "uuid")), a("string"))] == ["logical"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
