@@ -163,7 +163,10 @@ def load_pattern(name: str) -> tuple[NatPattern, bytes]:
         data = Path(name).read_bytes()
         if len(data) > _MOST_BYTES:
             raise FeedError(f"{name}: too large for a pattern file")
-        return NatPattern.model_validate(_yaml(data)), data
+        described = _yaml(data)
+        if not isinstance(described, dict):
+            raise FeedError(f"{name}: describes no line; write line, time and events, each with a colon behind it")
+        return NatPattern.model_validate(described), data
     except OSError as error:
         raise FeedError(f"{name}: cannot be read ({error.strerror}); mend the path") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -185,6 +185,13 @@ def test_what_is_no_pattern_file_is_refused(tmp_path: Path, text: str) -> None:
         find_feed("cgnat-syslog", pattern=str(tmp_path / "none.yaml"))
 
 
+@pytest.mark.parametrize("text", ["", "[]", "line"])
+def test_a_pattern_file_that_describes_nothing_says_so(tmp_path: Path, text: str) -> None:
+    """In words of the file, not of the program that checks it."""
+    with pytest.raises(FeedError, match="describes no line; write line, time and events"):
+        feed(tmp_path, text)
+
+
 def test_options_of_other_formats_are_refused(tmp_path: Path) -> None:
     """Rather than left aside in silence."""
     for options in ({"pattern": "x"}, {"zone": "UTC"}):
