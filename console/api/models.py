@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -14,6 +14,10 @@ from streams.rights.times import FIRST_DAY, LAST_DAY
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Text], Field(max_length=100)]
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
+]
 Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
 
 
@@ -28,7 +32,7 @@ class Identifier(Body):
 
     kind: IdentifierKind
     value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
 
@@ -119,7 +123,7 @@ class Person(Body):
 class AsKnown(Body):
     """`known_at`: answer as the index would have at that moment. `changes`: also say what changed since."""
 
-    known_at: AwareDatetime | None = None
+    known_at: Moment | None = None
     changes: bool = False
 
 

@@ -185,6 +185,14 @@ def test_a_moment_that_makes_no_sense_is_refused(api: Api, more: dict[str, Any],
         assert word in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("day", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_nobody_means_is_refused(api: Api, day: str) -> None:
+    """A problem of the question, not an error of ours."""
+    for path in ("identity", "lineage/query", "access"):
+        assert api.raw(path, {"kind": "ip", "value": SHARED, "at": day}).status_code == 422
+        assert api.raw(path, ip(SHARED), known_at=day).status_code == 422
+
+
 def test_who_it_was_is_told_without_a_value(api: Api) -> None:
     """The links of the address at that moment, whom each leads to by the first digits of the token, and the proof."""
     then = api.ask("identity", ip(SHARED, moment(11), 2500))
