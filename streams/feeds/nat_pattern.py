@@ -165,7 +165,9 @@ def load_pattern(name: str) -> tuple[NatPattern, bytes]:
             raise FeedError(f"{name}: too large for a pattern file")
         described = _yaml(data)
         if not isinstance(described, dict):
-            raise FeedError(f"{name}: describes no line; write line, time and events, each with a colon behind it")
+            raise FeedError(
+                f"{name}: describes no line; write line, time and events, each with a colon behind it"
+            )
         return NatPattern.model_validate(described), data
     except OSError as error:
         raise FeedError(f"{name}: cannot be read ({error.strerror}); mend the path") from None

@@ -185,7 +185,9 @@ def test_a_moment_that_makes_no_sense_is_refused(api: Api, more: dict[str, Any],
         assert word in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("day", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "day", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"]
+)
 def test_a_moment_that_nobody_means_is_refused(api: Api, day: str) -> None:
     """A problem of the question, not an error of ours."""
     for path in ("identity", "lineage/query", "access"):

@@ -109,8 +109,8 @@ def test_a_row_that_cannot_be_read_has_a_reason_and_a_line(bad: str, reason: str
 
 @pytest.mark.parametrize(
     "bad",
-    [row(user=r"bj\xf8rn"), row(user=r"bj\XF8rn"), row(user=r"bj\370rn"), row(user=r"p\303\245l"), row(user=r"bj\u00f8rn"),
-     row(number=r"\xc5-17")],
+    [row(user=r"bj\xf8rn"), row(user=r"bj\XF8rn"), row(user=r"bj\370rn"), row(user=r"p\303\245l"),
+     row(user=r"bj\u00f8rn"), row(number=r"\xc5-17")],
 )  # fmt: skip
 def test_no_backslash_form_becomes_an_identifier(bad: str) -> None:
     """Somebody could not decode those letters before; the person would not be found under them."""

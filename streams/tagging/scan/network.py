@@ -55,7 +55,9 @@ _LOCAL_SCOPE = 0xFC00
 _FEW_GROUPS, _MORE_GROUPS = 2, 4
 _HIGHEST_SECTION, _HIGHEST_OF_VERSIONS = 30, 99
 # What may stand between a word and the number it names.
-_NAMED = re.compile(r"([^\W\d_]+)\.?[ ]?[:=]?[ ]*(?:(?:er|is|var|was|til|to|nr|no|nummer|number)\.?[ :]+){0,2}v?\Z")
+_NAMED = re.compile(
+    r"([^\W\d_]+)\.?[ ]?[:=]?[ ]*(?:(?:er|is|var|was|til|to|nr|no|nummer|number)\.?[ :]+){0,2}v?\Z"
+)
 # The number before it in a list or a range, which is of its kind if they begin alike.
 _LISTED_AHEAD = re.compile(
     r"(?<![\w.])(([0-9]{1,3})(?:\.[0-9]{1,3}){3})[ ]?(?:[-–—,;/&]|til|to|og|and|eller|or)[ ]?\Z"
