@@ -260,4 +260,8 @@ def test_what_is_called_readable_can_be_read(reader: dict[str, Any], writer: dic
     out = io.BytesIO()
     fastavro.schemaless_writer(out, written, _ascii(value))
     out.seek(0)
-    fastavro.schemaless_reader(out, written, fastavro.parse_schema(reader))
+    try:
+        fastavro.schemaless_reader(out, written, fastavro.parse_schema(reader))
+    except UnicodeDecodeError:
+        # Bytes may be read as a string ("Schema Resolution"), though these here are no UTF-8.
+        assert '"bytes"' in json.dumps(writer)
