@@ -101,7 +101,8 @@ def test_topics_are_told_from_people(name: str) -> None:
      "Jeg snakket med Kristen i går.", "Kunden heter Christian Eksempelstad.", "Jeg jobber på sykehuset.",
      "Nettet ved sykehuset er tregt.", "Vi bor nær moskeen.", "Hvis du har diabetes, bør du spise jevnlig.",
      "Forfatteren Kari Eksempel har skrevet om depresjon.", "Hun stemte for forslaget fra Venstre.",
-     "Hun var direktør i fengselet.", "Boksen til høyre er min.", "Vi ser at flere unge får angst."],
+     "Hun var direktør i fengselet.", "Boksen til høyre er min.", "Vi ser at flere unge får angst.",
+     "HIV er en sykdom.", "It fell on deaf ears.", "The design had a stroke of genius."],
 )  # fmt: skip
 def test_words_that_are_other_words_or_topics_reveal_nothing(text: str) -> None:
     """Who, the same, aimed at, given names, a class's representative, a building, a subject."""
@@ -116,7 +117,10 @@ def test_words_that_are_other_words_or_topics_reveal_nothing(text: str) -> None:
      "religion"),
      ("I am Christian.", "religion"), ("Jeg har en dement far.", "health"), ("Er muslim.", "religion"),
      ("Medlem av Høyre.", "politics"), ("Innlagt på sykehus.", "health"), ("Kari Eksempel har fått kreft.", "health"),
-     ("Hun ligger på sjukehus.", "health"), ("Min kroniske sykdom gjør meg trøtt.", "health")],
+     ("Hun ligger på sjukehus.", "health"), ("Min kroniske sykdom gjør meg trøtt.", "health"),
+     ("I’m pregnant", "health"), ("I'm pregnant", "health"), ("I’m gay", "sex_life"),
+     ("Kunden er hiv positiv", "health"), ("I am HIV positive.", "health"), ("She is deaf", "health"),
+     ("My husband had a stroke", "health")],
 )  # fmt: skip
 def test_the_same_words_reveal_something_of_a_person(text: str, kind: str) -> None:
     """Said of somebody, with or without a subject, they do."""

@@ -25,7 +25,8 @@ _STOP = re.compile(r"(?<![0-9])[.!?…]+(?=\s|\Z)|\n|[;•|]")
 _CLAUSE = re.compile(r"[,:(–]|\s-\s|(?<!\w)(?:og|men|and|but)(?!\w)")
 # The English pronoun is a Norwegian preposition too.
 _I = re.compile(
-    r"(?<!\w)I(?:'m|'ve| (?:am|was|have|had|got|use|voted|suffer|need|take|cannot|can|feel|live|work|do|go|became))\b",
+    r"(?<!\w)I(?:['\u2019]?(?:m|ve)"
+    r"| (?:am|was|have|had|got|use|voted|suffer|need|take|cannot|can|feel|live|work|do|go|became))\b",
     re.I,
 )
 _NAME = re.compile(r"(?<!\w)[A-ZÆØÅ][a-zæøåé]+(?:[ -][A-ZÆØÅ][a-zæøåé]+)+")
