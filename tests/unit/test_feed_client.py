@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.errors import DecodeError
 from streams.feeds.client import Clients
 from streams.feeds.feed import find_feed
 from tests.support.feeds import outcomes
@@ -162,6 +164,10 @@ def test_with_a_server_on_each_line_nobody_is_found_under_its_address(pairs: lis
 
 @given(st.lists(st.text(max_size=30).map(lambda text: f"a{text} b "), max_size=5))
 def test_whatever_the_columns_there_is_a_client_or_a_reason(names: list[str]) -> None:
-    """No other error."""
+    """No other error, and never a piece of two columns."""
     known = Clients(None)
     known.look(names)
+    for text in names:
+        with suppress(DecodeError):
+            client, _ = known.of(text)
+            assert client in text.split(" ")
