@@ -72,6 +72,13 @@ def router(services: Services) -> APIRouter:
         log.info("audit", action="request.follow-up")
         return _created(services.rights.follow_up(request_id))
 
+    _add_acts(routes, services)
+    return routes
+
+
+def _add_acts(routes: APIRouter, services: Services) -> None:
+    """What a person does with a request that does not go on by itself."""
+
     @routes.post("/{request_id}/resend", response_model=RequestSummary)
     def resend(request_id: str) -> dict[str, Any]:
         """Tell every system again that has not done all it was told; or try again what stopped the request."""
@@ -95,8 +102,6 @@ def router(services: Services) -> APIRouter:
         """Take a request back: nothing more is sent, the index forgets nothing; what was told stays told."""
         _act(services, request_id, "cancel")
         return summary(services.rights.cancel(request_id, body.reason if body else None))
-
-    return routes
 
 
 def _act(services: Services, request_id: str, action: str) -> None:

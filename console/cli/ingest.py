@@ -115,15 +115,19 @@ def ingest(
     if as_json:
         typer.echo(json.dumps(_as_json(feed, reports, seconds), ensure_ascii=False))
     else:
-        console = screen()
-        console.print(_table(feed, reports, seconds))
-        if any(report.skipped or report.noticed for report in reports):
-            console.print(_reasons(reports))
-        for report in reports:
-            for remark in report.remarks:
-                console.print(f"{report.name}: {EXPLANATIONS[remark]}", highlight=False, markup=False)
+        _show(feed, reports, seconds)
     if not all(report.complete for report in reports):
         raise typer.Exit(1)
+
+
+def _show(feed: Feed, reports: list[Report], seconds: float) -> None:
+    console = screen()
+    console.print(_table(feed, reports, seconds))
+    if any(report.skipped or report.noticed for report in reports):
+        console.print(_reasons(reports))
+    for report in reports:
+        for remark in report.remarks:
+            console.print(f"{report.name}: {EXPLANATIONS[remark]}", highlight=False, markup=False)
 
 
 def _checked(settings: Settings, feed: Feed, files: list[str], stdin: io.BufferedIOBase) -> list[Source]:
