@@ -20,7 +20,10 @@ def _group() -> None:
     """Check the catalogue: categories, purposes, recipients, systems, retention rules."""
 
 
-@app.command(epilog="Example: innsyn catalogue check schemas/catalogue --json")
+@app.command(
+    short_help="Read and cross-check all files.",
+    epilog="Example: innsyn catalogue check schemas/catalogue --json",
+)
 def check(
     folder: Annotated[
         Path | None, typer.Argument(help="Folder with the YAML files; without it, the one that ships.")

@@ -27,7 +27,11 @@ At = Annotated[
 STATES = ("open", "tagged", "dropped", "all")
 
 
-@app.command("list", epilog="Example: innsyn deadletters list --topic web.visits --reason unknown_schema")
+@app.command(
+    "list",
+    short_help="List dead letters, with what was done about them.",
+    epilog="Example: innsyn deadletters list --topic web.visits --reason unknown_schema",
+)
 def listed(
     topic: Topic = None,
     reason: Reason = None,

@@ -29,7 +29,7 @@ def create(as_json: Json = False) -> None:
         screen().print(f"token key {key_id} {verb}: {escape(str(folder / 'token.json'))}", soft_wrap=True)
 
 
-@app.command(epilog="Example: innsyn keys show --json")
+@app.command(short_help="Show which keys there are, and where.", epilog="Example: innsyn keys show --json")
 def show(as_json: Json = False) -> None:
     """Show the token key's id, where the keys lie, and how many sealing keys there are."""
     shown = describe(load_settings().keys_folder)

@@ -71,7 +71,10 @@ def needs(request: Mapping[str, Any]) -> list[str]:
     return [*request["problems"], *([f"waits for {waits}"] if waits else [])]
 
 
-@app.command(epilog="Example: innsyn requests resend r-5f2a9c01d7e34b68")
+@app.command(
+    short_help="Tell again whoever has not done all, or try again.",
+    epilog="Example: innsyn requests resend r-5f2a9c01d7e34b68",
+)
 def resend(request_id: Id, as_json: Json = False) -> None:
     """Tell every system again that has not done all it was told, or try again what stopped the request."""
     with require(load_settings()) as client:
@@ -79,7 +82,8 @@ def resend(request_id: Id, as_json: Json = False) -> None:
 
 
 @app.command(
-    epilog="Example: innsyn requests accept r-5f2a9c01d7e34b68 --system web --reason 'erased by hand on 3 May'"
+    short_help="Take a system's answer in doubt for enough.",
+    epilog="Example: innsyn requests accept r-5f2a9c01d7e34b68 --system web --reason 'erased by hand on 3 May'",
 )
 def accept(
     request_id: Id,
@@ -93,7 +97,8 @@ def accept(
 
 
 @app.command(
-    epilog="Example: innsyn requests close r-5f2a9c01d7e34b68 --reason 'refused under Art. 17(3)(e)'"
+    short_help="End a request although not all was done.",
+    epilog="Example: innsyn requests close r-5f2a9c01d7e34b68 --reason 'refused under Art. 17(3)(e)'",
 )
 def close(request_id: Id, reason: Reason, as_json: Json = False) -> None:
     """End a request although not all was done; what systems did not do in full stays in the index."""
@@ -101,7 +106,10 @@ def close(request_id: Id, reason: Reason, as_json: Json = False) -> None:
         _done(client.close_request(request_id, reason), as_json)
 
 
-@app.command(epilog="Example: innsyn requests cancel r-5f2a9c01d7e34b68")
+@app.command(
+    short_help="Take a request back: nothing more is sent.",
+    epilog="Example: innsyn requests cancel r-5f2a9c01d7e34b68",
+)
 def cancel(
     request_id: Id,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")] = None,
@@ -135,7 +143,10 @@ def _follow_up(request_id: str, as_json: bool) -> None:
         say_open(made.get("also_open") or [])
 
 
-@app.command(epilog="Example: innsyn requests show r-5f2a9c01d7e34b68")
+@app.command(
+    short_help="Show one request, with plan and answers.",
+    epilog="Example: innsyn requests show r-5f2a9c01d7e34b68",
+)
 def show(
     request_id: Id,
     as_json: Json = False,

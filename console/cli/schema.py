@@ -31,7 +31,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of innsyn's own.")]
 
 
-@app.command(epilog="Example: innsyn schema check --base origin/main events/order_placed.avsc")
+@app.command(
+    short_help="Check annotations, and what has changed.",
+    epilog="Example: innsyn schema check --base origin/main events/order_placed.avsc",
+)
 def check(
     files: Files = None,
     against: Annotated[
@@ -64,7 +67,10 @@ def check(
     raise typer.Exit(2 if unreadable else 1 if problems else 0)
 
 
-@app.command(epilog="Example: innsyn schema commit events/order_placed.avsc")
+@app.command(
+    short_help="Keep each schema as its next version.",
+    epilog="Example: innsyn schema commit events/order_placed.avsc",
+)
 def commit(files: Files = None, as_json: Json = False) -> None:
     """Keep each schema as its next version, versions/<file>/<number>.avsc, if it changed and passes the check.
 
@@ -85,7 +91,10 @@ def commit(files: Files = None, as_json: Json = False) -> None:
         typer.echo(line)
 
 
-@app.command(epilog="Example: innsyn schema register --registry http://localhost:8081")
+@app.command(
+    short_help="Put every topic's record into a registry.",
+    epilog="Example: innsyn schema register --registry http://localhost:8081",
+)
 def register(
     registry: Annotated[str | None, typer.Option(help="Registry URL; default INNSYN_REGISTRY_URL.")] = None,
     as_json: Json = False,

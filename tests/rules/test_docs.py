@@ -163,6 +163,13 @@ def test_commands_are_the_ones_there_are() -> None:
             assert not [option.name for option in item.params if not getattr(option, "help", "x")]
 
 
+def test_lists_of_commands_are_whole() -> None:
+    """What a command does fits its line in the list of 80 columns: nothing ends in dots."""
+    for name in COMMANDS:
+        for below, item in getattr(command(name), "commands", {}).items():
+            assert not item.get_short_help_str(60).endswith("..."), f"{name} {below} needs a short_help"
+
+
 def test_every_topic_has_an_owner_that_somebody_reads() -> None:
     """A topic names its record and its system, and both exist."""
     records, systems = load_records(), load_catalogue().systems
