@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
+from typing import NamedTuple
 
 from streams.tagging.scan.lexicon import Lexicon, read
 
@@ -20,16 +21,18 @@ _PERSON_AHEAD, _PERSON_BEHIND = 12, 4
 _COPULA_AHEAD, _LINK_AHEAD, _POSSESSIVE_BESIDE = 3, 5, 2
 _OPENING = 2
 _LONGEST_SENTENCE = 400
-# A full stop behind a digit counts: 3. klasse.
-_STOP = re.compile(r"(?<![0-9])[.!?…]+(?=\s|\Z)|\n|[;•|]")
-_CLAUSE = re.compile(r"[,:(–]|\s-\s|(?<!\w)(?:og|men|and|but)(?!\w)")
+# These patterns begin with the character that they are about and look back at what stands ahead of it, so that the
+# search leaps from one such character to the next. A full stop behind a digit counts: 3. klasse.
+_STOP = re.compile(r"[.!?…\n;•|](?:(?<=[\n;•|])|(?<![0-9].)[.!?…]*(?=\s|\Z))")
+_CLAUSE = re.compile(
+    r"[,:(–\somab](?:(?<=[,:(–])|(?<=\s)-\s|(?<!\w.)(?:(?<=o)g|(?<=m)en|(?<=a)nd|(?<=b)ut)(?!\w))"
+)
 # The English pronoun is a Norwegian preposition too.
 _I = re.compile(
-    r"(?<!\w)I(?:['\u2019]?(?:m|ve)"
-    r"| (?:am|was|have|had|got|use|voted|suffer|need|take|cannot|can|feel|live|work|do|go|became))\b",
-    re.I,
+    r"[Iiİı](?<!\w.)(?i:['\u2019]?(?:m|ve)"
+    r"| (?:am|was|have|had|got|use|voted|suffer|need|take|cannot|can|feel|live|work|do|go|became))\b"
 )
-_NAME = re.compile(r"(?<!\w)[A-ZÆØÅ][a-zæøåé]+(?:[ -][A-ZÆØÅ][a-zæøåé]+)+")
+_NAME = re.compile(r"[A-ZÆØÅ](?<!\w.)[a-zæøåé]+(?:[ -][A-ZÆØÅ][a-zæøåé]+)+")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ def _people() -> _People:
     return _People(**{name: Lexicon((word, True) for word in words) for name, words in lists.items()})
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A word of a text and what stands around it in its sentence.
 
     `ahead`: the words before it, the nearest first, in lower case. `opening`: how many of them its clause has.

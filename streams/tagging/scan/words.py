@@ -91,17 +91,21 @@ def _near(item: Mapping[str, Any], name: str) -> Lexicon[bool] | None:
 def special(text: str, lowered: str) -> list[Hypothesis]:
     """Words of a text, as it was written and in lower case, that reveal something of a special category of somebody."""
     find = _special_words().find
-    if not any(map(find, WORD.findall(lowered))):
+    words = WORD.findall(lowered)
+    if not any(map(find, words)):
         return []
     found: list[Hypothesis] = []
-    for match in WORD.finditer(lowered):
-        rules = find(match[0])
+    end = 0
+    for word in words:
+        start = lowered.index(word, end)
+        end = start + len(word)
+        rules = find(word)
         if not rules:
             continue
-        said = sentence(text, lowered, WORD, match.start(), match.end())
+        said = sentence(text, lowered, WORD, start, end)
         best: dict[str, float] = {}
         for rule in rules:
             if rule.holds(said):
                 best[rule.kind] = max(rule.score, best.get(rule.kind, 0.0))
-        found += [Hypothesis(score, kind, *match.span()) for kind, score in best.items()]
+        found += [Hypothesis(score, kind, start, end) for kind, score in best.items()]
     return found
