@@ -18,6 +18,7 @@ from streams.simulate.plan import Plan
 from streams.simulate.simulate import events
 from streams.simulate.world import build_world
 from streams.tagging.scan import CATEGORIES, FLOOR, PROVEN, Finding, Limits, Scanner, scan
+from streams.tagging.scan.forms import FORMS, readable
 from streams.tagging.scan.text import lower
 from tests.unit.test_norwegian import national
 
@@ -264,3 +265,27 @@ def test_what_the_simulator_mentions_is_found() -> None:
                 assert (kind, canonical(kind, value)) in found
                 seen.add(mention.kind)
     assert seen == kinds
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "aabb.ccdd.eeff",
+        "aa:bb:cc:dd:ee:ff",
+        "aa-bb-cc-dd-ee-ff",
+        "fe80::a",
+        "fd00:db8:1:2:3:4:5:a",
+    ],
+)
+def test_an_address_that_begins_with_a_letter_needs_no_other_sign(address: str) -> None:
+    """Few texts are searched for hexadecimal addresses: the signs of one such address are enough."""
+    (found,) = scan(f"Ser {address} i loggen")
+    assert (found.start, found.end) == (4, 4 + len(address))
+
+
+@given(st.lists(st.sampled_from((1, 2, 3, 4, 5, 6, 8, 11, 19)), max_size=12).map(tuple))
+def test_known_forms_are_those_of_the_table(lengths: tuple[int, ...]) -> None:
+    """Every stretch of groups whose lengths are a form of the table is read, and no other."""
+    stretches = [(at, last) for at in range(len(lengths)) for last in range(at + 1, len(lengths) + 1)]
+    expected = [(at, last, FORMS[lengths[at:last]]) for at, last in stretches if lengths[at:last] in FORMS]
+    assert list(readable(lengths)) == expected

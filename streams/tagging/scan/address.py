@@ -45,16 +45,20 @@ def postal_address(text: str, lowered: str, start: int) -> Hypothesis | None:
     if word[-2:] not in _LAST_LETTERS and word not in _BOX and not text[at].isupper():
         return None
     last = text[at : start - 1]
-    words = list(_TOKEN.finditer(text, begin, start))
     house = _HOUSE.match(text, start)
-    if house is None or not words:
+    if house is None:
         return None
     place = _PLACE.match(text, house.end())
     if place and place["place"].lower() in _NO_PLACE:
         place = None
+    known = word.rstrip(".").endswith(_ENDING) and word[:1].isalpha() and not _NO_STREET.fullmatch(word)
+    if not (place or known):
+        return None
+    words = list(_TOKEN.finditer(text, begin, start))
+    if not words:
+        return None
     if word.rstrip(".") in _BOX:
         return _found(_COMPLETE, words[-1].start(), place.end()) if place else None
-    known = word.rstrip(".").endswith(_ENDING) and word[:1].isalpha() and not _NO_STREET.fullmatch(word)
     named = _name_begins(words)
     if known and not (word.rstrip(".") in _ALONE and named == len(words) - 1):
         return _found(_COMPLETE if place else _WITHOUT_PLACE, words[named].start(), (place or house).end())

@@ -11,12 +11,11 @@ _AHEAD, _BEHIND = 64, 32
 _WORDS_AHEAD, _WORDS_BEHIND = 8, 4
 # Words that end in a full stop in the middle of a sentence: nr., tlf., kto.
 _ABBREVIATION = 4
-_LONGEST_WORD = 30
 _DIGITS = re.compile(r"[0-9]")
 _STOP = re.compile(r"[.!?]\s")
 _LAST_WORD = re.compile(r"\w+\Z")
 # What comes behind «and» is said of the next number.
-_BEFORE_STOP = re.compile(r"(?:(?! (?:og|and|eller|or|men|but) )[^.!?;,\n0-9])*")
+_BEFORE_STOP = re.compile(r"(?:[^ .!?;,\n0-9]+|[ ](?!(?:og|and|eller|or|men|but) ))*")
 _NUMBER_AHEAD = re.compile(r"[0-9](?:[ .\-\u00a0]?[0-9]){3,}")
 # Between two numbers of a list: what the first one is, the second one is likely to be too.
 _GLUE = re.compile(r"\s*(?:[,;/&+]|og|and|eller|or)?\s*")
@@ -33,6 +32,8 @@ _LISTED_AHEAD = re.compile(r"[0-9](?:[ .\-]?[0-9]){7}/\Z")
 _LISTED_BEHIND = re.compile(r"/\+?[0-9](?:[ .\-]?[0-9]){7}")
 _MASKS = "*•●"
 _EMPHASIS = "_*"
+# What divides a number from what stands beside it, on both sides of nearly all.
+_APART = frozenset(("", " ", "\n"))
 # One to three digits and a comma are the whole part of an amount, and with a colon the minutes of a clock.
 _FEW_DIGITS_AHEAD = re.compile(r"(?<![0-9,:])[0-9]{1,3},\Z|(?<![0-9])[0-9]{2}:\Z|:[0-9]{2},\Z")
 # What follows makes it an amount, a share, a file.
@@ -97,7 +98,7 @@ def _labels_ahead(window: str) -> list[str]:
     """Labels of the words before a number, the nearest first, back to the beginning of the sentence."""
     if _STOP.search(window):
         for stop in reversed(list(_STOP.finditer(window))):
-            word = _LAST_WORD.search(window, max(0, stop.start() - _LONGEST_WORD), stop.start())
+            word = _LAST_WORD.search(window, max(0, stop.start() - _ABBREVIATION - 1), stop.start())
             if not word or (len(word[0]) > _ABBREVIATION and stop.end() < len(window)):
                 window = window[stop.end() :]
                 break
@@ -132,6 +133,8 @@ def _digits(text: str) -> str:
 def joined(lowered: str, start: int, end: int) -> bool:
     """Whether the number is part of something longer: AB-123, 2024/123, a path, an amount, a masked number."""
     before, after = lowered[start - 1 : start], lowered[end : end + 1]
+    if before in _APART and after in _APART:
+        return after == " " and lowered[end + 1 : end + 2] in _SIGNS
     if before and before in _EMPHASIS and before == after:
         # Set off on both sides, as _123_ and *123* are.
         return False

@@ -92,6 +92,12 @@ class Recogniser(Protocol):
 
 def resolve(hypotheses: list[Hypothesis]) -> list[Finding]:
     """The places, the better one where two overlap, each with all its hypotheses; in order of place, then score."""
+    if len(hypotheses) == 1:
+        score, kind, start, end, identifier, checked = hypotheses[0]
+        proven = checked and score >= PROVEN
+        return (
+            [Finding(kind, CATEGORIES[kind], score, start, end, identifier, proven)] if score >= FLOOR else []
+        )
     hypotheses.sort(key=lambda item: (-item.score, item.start - item.end, item.start, item.kind))
     places: list[tuple[int, int]] = []
     found: list[Finding] = []
@@ -108,5 +114,6 @@ def resolve(hypotheses: list[Hypothesis]) -> list[Finding]:
             checked and score >= PROVEN and (best or (identifier and identifier[0] is _NATIONAL) or False)
         )
         found.append(Finding(kind, CATEGORIES[kind], score, start, end, identifier, proven))
-    found.sort(key=lambda item: (item.start, item.end, -item.score, item.kind))
+    if len(places) > 1:
+        found.sort(key=lambda item: (item.start, item.end, -item.score, item.kind))
     return found

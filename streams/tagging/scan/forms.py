@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
-
-from stdnum import imei as stdnum_imei
 
 from schemas.norwegian import (
     is_account_number,
@@ -40,6 +39,7 @@ _CARD_CALLED = re.compile(
     r"(?:50|5[6-8]|6[0-9])[0-9]{10,17}|(?:2131|1800)[0-9]{11}|35[0-9]{14}|4[0-9]{12}|220[0-4][0-9]{12}|0604[0-9]{8,15}"
 )
 _ABSENT = 0.0
+_IMEI = 15
 
 
 class Form(NamedTuple):
@@ -171,9 +171,10 @@ def _card_called(digits: str, _: date | None) -> Reading | None:
 
 
 def _imei(digits: str, _: date | None) -> Reading | None:
-    if stdnum_imei.is_valid(digits):
-        return Reading("imei" if len(digits) == 15 else "imeisv", "imei", "imei", None)
-    return None
+    # Fifteen digits have a check digit; with the version of the software there are sixteen, and none (3GPP TS 23.003).
+    if len(digits) != _IMEI:
+        return Reading("imeisv", "imei", "imei", None)
+    return Reading("imei", "imei", "imei", None) if luhn(digits) else None
 
 
 def _imsi(digits: str, _: date | None) -> Reading | None:
@@ -246,3 +247,24 @@ FORMS: dict[tuple[int, ...], tuple[tuple[Reader, str], ...]] = {
     (4, 4, 4, 4, 3): ((_iccid, TYPICAL), (_card, TYPICAL), (_card_called, PLAIN)),
     (4, 4, 4, 4, 4): ((_iccid, TYPICAL),),
 }
+LONGEST_FORM = max(map(len, FORMS))
+_BEGINNINGS = {form[:length] for form in FORMS for length in range(1, len(form) + 1)}
+_FIRST = frozenset(form[0] for form in FORMS)
+_REMEMBERED = 4_096
+
+
+@lru_cache(_REMEMBERED)
+def readable(lengths: tuple[int, ...]) -> tuple[tuple[int, int, tuple[tuple[Reader, str], ...]], ...]:
+    """Which of the groups of these lengths have a known form: [at, last) and who reads it. No digits are remembered."""
+    known = []
+    for at in range(len(lengths)):
+        if lengths[at] not in _FIRST:
+            continue
+        for last in range(at + 1, min(at + LONGEST_FORM, len(lengths)) + 1):
+            form = lengths[at:last]
+            readers = FORMS.get(form)
+            if readers:
+                known.append((at, last, readers))
+            elif form not in _BEGINNINGS:
+                break
+    return tuple(known)

@@ -19,21 +19,15 @@ _ENCODED_AT = re.compile(r"%(?:25)?40|&(?:#0?64|#x0?40|commat);")
 _ENCODED_LOCAL = re.compile(r"(?:[a-z0-9._+\-]|%2[bde]|%5f|%c3%[89ab][0-9a-f])+\Z")
 _USER_INFO = re.compile(r"://[^\s/@]*\Z")
 # Nobody's: every home has them, or no machine at all (RFC 6890; 192.168/16 is what home routers give out).
-_EVERYBODYS = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "0.0.0.0/8",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "192.168.0.0/16",
-            "224.0.0.0/3",
-            "::/127",
-            "fe80::/10",
-            "ff00::/8",
-        ),
-    )
-)
+_EVERYBODYS = {
+    4: tuple(
+        map(
+            ipaddress.ip_network,
+            ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.168.0.0/16", "224.0.0.0/3"),
+        )
+    ),
+    6: tuple(map(ipaddress.ip_network, ("::/127", "fe80::/10", "ff00::/8"))),
+}
 _LONGEST_WORD = 24
 # A word before a colon names what follows, unless it can be a group of the address itself.
 _GROUP_AHEAD = re.compile(r"(?:(?<![^\W_])[0-9a-f]*|:):\Z")
@@ -131,7 +125,7 @@ def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
     if ":" in written and not (called or network or _is_plausible(written)):
         return None
     address = ipaddress.ip_address(value)
-    nobodys = any(address.version == net.version and address in net for net in _EVERYBODYS)
+    nobodys = any(address in net for net in _EVERYBODYS[address.version])
     if not called and ":" not in written and _is_version_or_section(text, lowered, start, end):
         score = _IP_VERSION
     elif network:

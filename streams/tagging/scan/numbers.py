@@ -15,7 +15,18 @@ from schemas.norwegian import is_kid, is_machine_phone
 from schemas.tokens import IdentifierKind
 from streams.tagging.scan.context import NO_CUES, Cues, cues, in_brackets_ahead, joined, tied_to_digits
 from streams.tagging.scan.finding import Hypothesis
-from streams.tagging.scan.forms import FORMS, ODD, PHONE, PLAIN, SCORES, TYPICAL, Form, Reader
+from streams.tagging.scan.forms import (
+    FORMS,
+    LONGEST_FORM,
+    ODD,
+    PHONE,
+    PLAIN,
+    SCORES,
+    TYPICAL,
+    Form,
+    Reader,
+    readable,
+)
 
 SEPARATOR = (
     r"(?:[ \u00a0\u2000-\u200a\u202f.\-\u2010-\u2015\u2212]|\r?\n| [-\u2013] | ?\(0\) ?"
@@ -53,18 +64,18 @@ _LONGEST_CLOCK = 9
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _NO_LETTERS = re.compile(r"mva|(?:x|ext\.?)[ ]?[0-9]{1,6}(?!\w)")
 _KID = Form(_ABSENT, 0.95)
-_BEGINNINGS = {form[:length] for form in FORMS for length in range(1, len(form) + 1)}
-_FIRST = frozenset(form[0] for form in FORMS)
 _ALONE = frozenset(form[0] for form in FORMS if len(form) == 1)
-_LONGEST_FORM = max(map(len, FORMS))
 
 
 def numbers(lowered: str, start: int, end: int, in_url: bool, today: date | None = None) -> list[Hypothesis]:
     """Hypotheses of a run of digit groups at [start, end). `in_url`: only what is called by its name counts. `today`:
     nobody is born after it."""
-    if end - start not in _ALONE and lowered[start:end].isdigit() and not lowered.startswith("00", start):
-        return []
-    groups = [match.span() for match in _GROUP.finditer(lowered, start, end)]
+    if lowered[start:end].isdigit():
+        if end - start not in _ALONE and not lowered.startswith("00", start):
+            return []
+        groups = [(start, end)]
+    else:
+        groups = [match.span() for match in _GROUP.finditer(lowered, start, end)]
     # Letters that follow belong to the last group; what it is then is no number. MVA follows an organisasjonsnummer, an
     # extension a phone.
     if lowered[end : end + 1].isalpha() and not _NO_LETTERS.match(lowered, end):
@@ -81,18 +92,10 @@ def numbers(lowered: str, start: int, end: int, in_url: bool, today: date | None
         if plus:
             # A plus begins nothing else; two zeros also begin other numbers.
             behind = hypothesis.end if hypothesis else end
-            first = sum(group[0] < behind for group in groups)
-    lengths = [group[1] - group[0] for group in groups]
-    for at in range(first, len(groups)):
-        if lengths[at] not in _FIRST:
-            continue
-        for last in range(at + 1, min(at + _LONGEST_FORM, len(groups)) + 1):
-            form = tuple(lengths[at:last])
-            readers = FORMS.get(form)
-            if readers:
-                found += _read(lowered, groups, at, last, readers, in_url, today)
-            elif form not in _BEGINNINGS:
-                break
+            first = sum([group[0] < behind for group in groups])
+    for at, last, readers in readable(tuple([b - a for a, b in groups])):
+        if at >= first:
+            found += _read(lowered, groups, at, last, readers, in_url, today)
     return found
 
 
@@ -108,13 +111,15 @@ def _read(
     start, end = groups[at][0], groups[last - 1][1]
     digits = lowered[start:end] if last == at + 1 else "".join([lowered[a:b] for a, b in groups[at:last]])
     readings = [(reading, form) for reader, form in readers if (reading := reader(digits, today))]
+    if not readings:
+        return []
     # What stands alone is no piece of anything, but for five digits and what follows brackets.
     if len(groups) > 1 or end - start == _SHORTEST_NATIONAL or ")" in lowered[max(0, start - 2) : start]:
         others = [item for item in readings if item[0].label not in _WHOLE]
         if len(others) < len(readings) and _torn(lowered, groups, at, last):
             readings = others
-    if not readings:
-        return []
+            if not readings:
+                return []
     around = cues(lowered, start, end)
     longer = _part_of_longer(lowered, groups, at, last)
     found: list[Hypothesis] = []
@@ -215,7 +220,7 @@ def _goes_on(lowered: str, groups: list[tuple[int, int]], at: int, step: int, in
         return False
     if step < 0 and end - first <= _SHORT and _CLOCK.search(lowered, max(0, first - _LONGEST_CLOCK), first):
         return False
-    for length in range(1, _LONGEST_FORM + 1):
+    for length in range(1, LONGEST_FORM + 1):
         beside = groups[at : at + length] if step > 0 else groups[max(0, at - length + 1) : at + 1]
         form = tuple(group[1] - group[0] for group in beside)
         if form in FORMS and form != (_SHORTEST_NATIONAL,):
@@ -238,14 +243,16 @@ def _international(lowered: str, start: int) -> Hypothesis | None:
         # (+47) and a number: a national one, and found as that.
         return None
     prefixes = []
-    for taken in range(len(groups), 0, -1):
-        digits = "".join([lowered[a:b] for a, b in groups[:taken]])
-        digits = digits if plus else digits[2:]
-        if _SHORTEST_PHONE <= len(digits) <= _LONGEST_PHONE:
-            prefixes.append((groups[taken - 1][1], digits))
+    whole = "".join([lowered[a:b] for a, b in groups])
+    whole = whole if plus else whole[2:]
+    length = len(whole)
+    for first, end in reversed(groups):
+        if _SHORTEST_PHONE <= length <= _LONGEST_PHONE:
+            prefixes.append((end, whole[:length]))
+        length -= end - first
     for form, exists in ((_VALID, _is_valid), (_POSSIBLE, _is_possible)):
         for end, digits in prefixes:
-            if exists(digits) and not joined(lowered, start - bracket, end):
+            if not joined(lowered, start - bracket, end) and exists(digits):
                 around = cues(lowered, start, end)
                 score = form.called if around.nearest == "phone" else form.alone
                 if not plus and around.nearest != "phone":

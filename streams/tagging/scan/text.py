@@ -50,7 +50,8 @@ _LONGEST_URL = 200
 _SOLE_PROPRIETOR = re.compile(
     r"enkelt(?:person|manns?)f[oø]retak|(?<!\w)enk(?!\w)|sole[ -](?:proprietor|trader)|self[ -]employed"
 )
-_DASHES, _DOTS = 5, 2
+_COLONS, _DASHES, _DOTS = 5, 5, 2
+_GROUP_OF_FOUR = re.compile(r"\.[0-9a-f]{4}\.")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _scanned(text: str, today: date | None) -> list[Finding]:
     for match in candidate.finditer(lowered):
         kind = match.lastgroup
         found += (_run if kind == "run" else _READERS[kind or ""])(page, match.start(), match.end())
-    if "%40" in lowered or "%2540" in lowered or "&" in lowered:
+    if "%" in lowered or "&" in lowered:
         for match in _ENCODED_EMAIL.finditer(lowered):
             address = encoded_email(text, lowered, match.start(), match.end())
             found += [address] if address else []
@@ -105,14 +106,18 @@ def _scanned(text: str, today: date | None) -> list[Finding]:
 
 def _personal(lowered: str, findings: list[Finding]) -> list[Finding]:
     """The number of a business run by one person is that person's."""
-    if not any(item.kind == "orgnr" for item in findings) or not _SOLE_PROPRIETOR.search(lowered):
+    if "orgnr" not in [item.kind for item in findings] or not _SOLE_PROPRIETOR.search(lowered):
         return findings
     return [item._replace(category=SOLE_PROPRIETOR) if item.kind == "orgnr" else item for item in findings]
 
 
 def _may_be_hex(lowered: str) -> bool:
     """Whether a hexadecimal address may stand in it: one with colons, dashes or dots, or without, called MAC."""
-    return ":" in lowered or "mac" in lowered or lowered.count("-") >= _DASHES or lowered.count(".") >= _DOTS
+    if ":" in lowered and ("::" in lowered or lowered.count(":") >= _COLONS):
+        return True
+    if "mac" in lowered or ("-" in lowered and lowered.count("-") >= _DASHES):
+        return True
+    return lowered.count(".") >= _DOTS and _GROUP_OF_FOUR.search(lowered) is not None
 
 
 def lower(text: str) -> str:
