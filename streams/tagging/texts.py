@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +89,7 @@ def read_texts(
 ) -> Texts:
     """Scan every free text of the good rows. `columns` and `at`: the decoded fields and coordinates of all rows."""
     tables: list[pa.Table] = []
-    categories: list[set[tuple[str, str]]] = [set() for _ in range(len(good))]
+    categories: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
     named: dict[IdentifierKind, dict[tuple[int, str], None]] = {}
     failures = 0
     for name in text_fields(record):
@@ -100,13 +101,13 @@ def read_texts(
         for row, kind, value in found.mentions:
             named.setdefault(kind, {})[row, value] = None
         failures += found.failures
-    sets = [frozenset(item) for item in categories]
-    numbers = {
-        item: number for number, item in enumerate(dict.fromkeys([frozenset[tuple[str, str]](), *sets]))
-    }
+    detected = np.zeros(len(good), np.int64)
+    numbers = {frozenset[tuple[str, str]](): 0}
+    for row in sorted(categories):
+        detected[row] = numbers.setdefault(frozenset(categories[row]), len(numbers))
     return Texts(
         findings=pa.concat_tables(tables) if tables else FINDING_SCHEMA.empty_table(),
-        detected=np.array([numbers[item] for item in sets], np.int64),
+        detected=detected,
         category_sets=tuple(numbers),
         mentions=tuple(_mentions(named, caches)),
         failures=failures,
