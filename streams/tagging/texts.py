@@ -118,7 +118,9 @@ def _best(found: Scanned) -> Iterator[tuple[int, str]]:
     """Row and category of the best hypothesis of each place: a fødselsnummer may be an account, but reveals none."""
     places = np.stack([found.row, found.start.astype(np.int64), found.end.astype(np.int64)])
     first = np.flatnonzero(np.append(True, (places[:, 1:] != places[:, :-1]).any(axis=0))[: len(found.row)])
-    yield from zip(found.row[first].tolist(), found.category.take(pa.array(first)).to_pylist(), strict=True)
+    names: list[str] = found.category.dictionary.to_pylist()
+    codes = found.category.indices.to_numpy()[first]
+    yield from zip(found.row[first].tolist(), [names[code] for code in codes.tolist()], strict=True)
 
 
 def _only(values: pa.Array, good: Flags) -> pa.Array:
