@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -13,6 +12,7 @@ import httpx
 
 from console.running import RUN_FILE
 from schemas.errors import InputError, SettingsError, Unavailable
+from schemas.ids import is_id
 from schemas.settings import Settings
 
 TOKEN_FILE = "token"
@@ -238,7 +238,7 @@ class Client:
 
 def _request_id(text: str) -> str:
     # Only what looks like an id goes into the address: the argument may be a person's value, given by mistake.
-    if not re.fullmatch(r"[A-Za-z]+-[0-9A-Za-z-]{1,60}", text):
+    if not is_id("request_id", text):
         raise InputError("that is not a request id; `innsyn requests` lists them")
     return text
 

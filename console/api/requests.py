@@ -22,6 +22,7 @@ from console.api.models import (
 )
 from console.api.services import Services
 from schemas.errors import InputError
+from schemas.ids import is_id
 from streams.rights.messages import Named
 from streams.rights.states import RequestState, summary
 
@@ -111,7 +112,9 @@ def _act(services: Services, request_id: str, action: str) -> None:
 
 def _known(services: Services, request_id: str) -> RequestState:
     try:
-        return services.rights.get(request_id)
+        if is_id("request_id", request_id):
+            return services.rights.get(request_id)
+        raise InputError("no id of a request")
     except InputError:
         # Not its text: it names the id, and what stands there may be anything.
         raise HTTPException(

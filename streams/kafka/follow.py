@@ -49,6 +49,7 @@ def follow(
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             # A member that vanished keeps its partition this long; heartbeats are sent in the background.
             session_timeout_ms=_SESSION_MS,
             heartbeat_interval_ms=_SESSION_MS // 3,

@@ -24,6 +24,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.topics import missing
+from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
 from streams.rights.service import RightsService
 
@@ -139,6 +140,7 @@ def rights_app(
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=_SESSION_SECONDS / 3,
     )
+    app.transport = CommittedTransport(app.conf.broker_consumer, app)
     for topic, name, step in (
         (REQUESTS, "RightsRequest", service.on_request),
         (RECEIPTS, "ErasureReceipt", service.on_receipt),

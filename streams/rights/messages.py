@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import TypeAdapter
 
 from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
-from schemas.errors import InputError
+from schemas.errors import DecodeError, InputError
+from schemas.ids import malformed
 from schemas.records import RecordSchema
 from schemas.tokens import canonical, parse_kind
 from schemas.versions import known_writers
@@ -121,11 +122,14 @@ def command_message(
 def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
     """A message of the workflow, read with the version of the record that wrote it: not everybody upgrades at once.
 
-    Raises DecodeError.
+    Raises DecodeError, also for an id that has not its form.
     """
     single = message[:2] == SINGLE_OBJECT_MAGIC
     writer = _writers(record.name).get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
-    return decode(writer, message)
+    value = decode(writer, message)
+    if (name := malformed(value)) is not None:
+        raise DecodeError("malformed_id", name)
+    return value
 
 
 @cache

@@ -15,7 +15,7 @@ CLIENTS = {
     "confluent_kafka": "streams/kafka/",
     "clickhouse_connect": "sinks/clickhouse/",
     "chdb": "sinks/clickhouse/",
-    "faust": "streams/rights/agents.py",
+    "faust": "streams/rights/",
     "typer": "console/cli/",
     "rich": "console/cli/",
     "fastapi": "console/api/",
