@@ -226,10 +226,12 @@ class NamedLink(IdentityLink):
 
 
 class IdentityAnswer(_Answer):
-    """Who it was, without a value. `subjects`: where the chains of links end."""
+    """Who it was, without a value. `subjects`: where the chains of links end. The rest as in every answer."""
 
     resolution: Resolution
     candidates: int
+    disagree: list[list[IdentifierKind]] = []
+    unlinked: list[IdentifierKind] = []
     subjects: list[str]
     links: list[NamedLink]
     links_total: int
@@ -249,11 +251,16 @@ class ChangedSince(_Answer):
 class Identified(_Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
+    `disagree`: kinds of identifiers that lead to different people, those that lead to one person together; then nothing
+    is taken from any. `unlinked`: kinds of those that no link says to be anybody's, counted because they were given.
+
     `identity`: the newest of the links it rests on, `identity_total` of them all.
     """
 
     resolution: Resolution
     candidates: int
+    disagree: list[list[IdentifierKind]] = []
+    unlinked: list[IdentifierKind] = []
     ambiguous_events: int
     identity: list[IdentityLink]
     identity_total: int

@@ -67,20 +67,30 @@ class Asked:
 def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, list[Span]]:
     """Where a look-up looks, and which of it is ambiguous.
 
-    An address is an operator's question: all that was seen under it (in that second, from that port), whoever it was,
-    with the number of people it may have been. Of other identifiers, what is the person's, in that second if one is
-    given. Raises InvalidIdentifier, IndexUnavailable.
+    Addresses alone are an operator's question: all that was seen under them (in that second, from that port), whoever
+    it was, with the number of people it may have been. With another identifier it is one person's: what is theirs, in
+    that second if one is given. Raises InvalidIdentifier, IndexUnavailable.
     """
-    addresses = [item for item in identifiers if item.kind is IdentifierKind.IP]
-    parts = [_address(item, asked) for item in asked.given(addresses)]
-    moments = {(item.at, item.port) for item in identifiers if item.kind is not IdentifierKind.IP}
-    for at, port in sorted(moments, key=str):
-        alike = [item for item in identifiers if item.kind is not IdentifierKind.IP]
-        alike = [item for item in alike if (item.at, item.port) == (at, port)]
-        person = asked.person(alike)
-        spans, shared = (_limited(found, at, port) for found in (person.spans, person.shared))
-        parts.append((replace(person, spans=spans, shared=shared), []))
+    if any(item.kind is not IdentifierKind.IP for item in identifiers):
+        return _one(identifiers, asked), []
+    parts = [_address(item, asked) for item in asked.given(identifiers)]
     return _together([person for person, _ in parts]), [span for _, unclear in parts for span in unclear]
+
+
+def _one(identifiers: Sequence[Identifier], asked: Asked) -> Person:
+    """The person whom all of them mean, where and when they are asked about."""
+    person = asked.person(identifiers)
+    limits = {(item.at, item.port) for item in identifiers if item.kind is not IdentifierKind.IP}
+    addresses = [item for item in asked.given(identifiers) if item.kind is IdentifierKind.IP]
+
+    def within(found: Sequence[Span]) -> list[Span]:
+        parts = [_limited(found, at, port) for at, port in sorted(limits, key=str)]
+        for item in addresses:
+            own = [span for span in found if span.token == item.token]
+            parts.append(_limited(own, item.at, item.port))
+        return list(dict.fromkeys(span for part in parts for span in part))
+
+    return replace(person, spans=within(person.spans), shared=within(person.shared))
 
 
 def _address(item: Given, asked: Asked) -> tuple[Person, list[Span]]:
@@ -132,12 +142,15 @@ def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> li
 def _together(persons: Sequence[Person]) -> Person:
     resolutions: set[Resolution] = {person.resolution for person in persons}
     order: tuple[Resolution, ...] = ("ambiguous", "unique", "none")
+    subjects = frozenset[bytes]().union(*(person.subjects for person in persons))
+    several = len({person.subjects for person in persons if len(person.subjects) == 1}) > 1
     return Person(
-        resolution=next(item for item in order if item in resolutions),
-        candidates=max(person.candidates for person in persons),
-        subjects=frozenset[bytes]().union(*(person.subjects for person in persons)),
+        resolution="ambiguous" if several else next(item for item in order if item in resolutions),
+        candidates=max(*(person.candidates for person in persons), len(subjects) if several else 0),
+        subjects=subjects,
         spans=[span for person in persons for span in person.spans],
         shared=[span for person in persons for span in person.shared],
         links=[link for person in persons for link in person.links],
         problems=list(dict.fromkeys(text for person in persons for text in person.problems)),
+        unlinked=sorted({kind for person in persons for kind in person.unlinked}),
     )

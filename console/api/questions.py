@@ -108,6 +108,8 @@ def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any
     answered: dict[str, Any] = {
         "resolution": "none" if unknown else then.resolution,
         "candidates": 0 if unknown else then.candidates,
+        "disagree": [list(kinds) for kinds in then.disagree],
+        "unlinked": list(then.unlinked),
         "subjects": [] if unknown else sorted(_short(token) for token in then.subjects),
         "links": told,
         "links_total": len(kinds),

@@ -177,9 +177,15 @@ def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
-    from streams.rights.hints import needs_more, timeless
+    from streams.rights.hints import disagreement, needs_more, timeless
 
-    if answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
+    if answer["disagree"]:
+        kinds = disagreement(answer["disagree"])
+        yield (
+            f"[yellow]ambiguous[/yellow]: {kinds}. Ask about each person apart; `innsyn identity` with one of the"
+            " identifiers shows whose it was when."
+        )
+    elif answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
         hint = needs_more(
             [item["kind"] for item in people], timeless((item["kind"], item.get("at")) for item in people)
         )
@@ -190,6 +196,9 @@ def about_identity(
             f"[yellow]{number:,} event{'' if number == 1 else 's'}[/yellow] may be this person's or somebody else's,"
             " so in nobody's count."
         )
+    if answer["unlinked"] and parts:
+        kinds = " and ".join(answer["unlinked"])
+        yield f"[dim]No link says whose the {kinds} given is: what is under it counts because it was given.[/dim]"
     proofs = {proof for part in parts for proof in part.get("proofs", ())}
     if proofs & {"subscriber", "line_owner"}:
         yield "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"

@@ -68,6 +68,9 @@ class Person:
     subjects an identifier may mean; more than one makes the resolution ambiguous, and then nothing is linked.
     `spans`: where an event is this person's and nobody else's. `shared`: where it may be this person's as well as
     another's. `links`: those the spans rest on, oldest first. `problems`: why a chain was not followed to its end.
+    `disagree`: kinds of identifiers that lead to different people, those that lead to one together; then the resolution
+    is ambiguous. `unlinked`: kinds of those that no link says to be anybody's: only who asked says that they are this
+    person's.
     """
 
     resolution: Resolution
@@ -77,3 +80,5 @@ class Person:
     shared: Sequence[Span]
     links: Sequence[Link]
     problems: Sequence[str] = ()
+    disagree: Sequence[Sequence[str]] = ()
+    unlinked: Sequence[str] = ()

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from schemas.entries import IdentitySource
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
 from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form, Proof, Span
+from streams.identity.agreement import NOWHERE, Meaning, agreed
 from streams.identity.chains import DEPTH, chains
 from streams.identity.links import links_of
-from streams.identity.model import Given, Link, Person, Resolution
+from streams.identity.model import Given, Link, Person
 from streams.identity.renamed import Names, Renamed, with_former_spans
 from streams.identity.resolve import WHOLE, Resolved, candidates, resolve_tokens, within_skew
 from streams.identity.spans import EPOCH, Piece, moment, piece, spans_of
@@ -101,20 +102,42 @@ class Identities:
         tokens = {token for item in givens for token in (item.token, *(name for name, _ in item.prefixes))}
         known = self._upward(tokens, known_at)
         meant = [self._meant(known, item, now) for item in givens]
-        subjects = frozenset().union(*(found for found in meant if len(found) == 1 and b"" not in found))
-        # What may be several people is settled if another identifier names one of them.
-        unsettled = [found for found in meant if len(found) > 1 and subjects.isdisjoint(found)]
-        broken = any(b"" in found for found in meant)
+        broken = any(NOWHERE in found for found in meant)
         problems = ["a chain of links is too long or runs in a circle; nothing is taken from it"] * broken
         direct = [item for item, found in zip(givens, meant, strict=True) if found == {item.token}]
-        spans, shared, links = self._everything(subjects, direct, known_at)
-        resolution: Resolution = "unique" if subjects else "none"
-        if unsettled or (broken and not subjects):
-            return Person("ambiguous", max(map(len, unsettled), default=1), frozenset(), (), (), (), problems)
-        return Person(resolution, len(subjects), subjects, spans, shared, links, problems)
+        somebody = self._somebody(direct, known_at)
+        strangers = {item.token for item in direct} - somebody
+        meanings = [
+            Meaning(item.kind, frozenset(found), strangers.isdisjoint(found))
+            for item, found in zip(givens, meant, strict=True)
+        ]
+        found = agreed(meanings)
+        spans, shared, links = self._everything(found.subjects, direct, known_at)
+        return Person(
+            found.resolution,
+            found.candidates,
+            found.subjects,
+            spans,
+            shared,
+            links,
+            problems,
+            found.disagree,
+            found.unlinked,
+        )
+
+    def _somebody(self, direct: Sequence[Given], known_at: datetime | None) -> set[bytes]:
+        """Of identifiers that lead nowhere the customer numbers, and those that others lead to."""
+        numbers = {item.token for item in direct if item.kind is IdentifierKind.CUSTOMER_NUMBER}
+        others = {item.token for item in direct} - numbers
+        if not others:
+            return numbers
+        said = self._reader.claims(sorted(others), known_at, of="subject")
+        # A payer may be anybody.
+        said = said.filter(pc.not_equal(said["proof"], pa.scalar(int(Proof.PAYER), pa.int8())))
+        return numbers | others.intersection(pc.unique(said["subject"]).to_pylist())
 
     def _meant(self, known: _Known, item: Given, now: datetime) -> set[bytes]:
-        """The subjects that an identifier may mean; b"" among them: a chain that leads nowhere."""
+        """The subjects that an identifier may mean; NOWHERE among them: a chain that could not be followed."""
         ends = within_skew(known.ends, self._skew)
         codes = ends.codes
         names = [(item.token, 0), *item.prefixes]
@@ -132,12 +155,12 @@ class Identities:
                 return found
         if item.kind is IdentifierKind.IP:
             return set()
-        # Nobody's now: whose it was, if it was ever only one's.
-        return set().union(*ever)
+        # Nobody's at that moment: what it proved of another time does not name anybody by itself.
+        return set().union(*ever) | {item.token}
 
     def _subjects(self, ends: Links, code: int, at: int | None, port: int) -> set[bytes]:
         codes = {int(subject) for subject in ends.subject[candidates(ends, code, at, port)]}
-        return {ends.name(subject) if subject != UNKNOWN else b"" for subject in codes}
+        return {ends.name(subject) if subject != UNKNOWN else NOWHERE for subject in codes}
 
     def _everything(
         self, subjects: frozenset[bytes], direct: Sequence[Given], known_at: datetime | None

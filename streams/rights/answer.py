@@ -27,7 +27,7 @@ def answer(
     anchors: RetentionAnchors = NOBODY_TOLD,
     whose: Whose = STANDS_FOR_ITSELF,
 ) -> dict[str, Any]:
-    """The JSON of a look-up: {resolution, candidates, total_events, ambiguous_events, identity, identity_total, items}.
+    """The JSON of a look-up: {total_events, items} and what `Whose.shown` says of identity.
 
     `categories` are the schema's and those that free texts reveal, which `detected` names; `purposes` those of both.
     Holdings that show the same content (versions of a schema, roles) become one item; an event with a row in two

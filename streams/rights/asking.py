@@ -27,4 +27,6 @@ def attributed(
     if person.shared:
         both = reader.find([*person.spans, *person.shared], limits, known_at)
         shared = disclosed_events(both, catalogue) - disclosed_events(found, catalogue)
-    return found, Whose(person.resolution, person.candidates, shared, person.links)
+    return found, Whose(
+        person.resolution, person.candidates, shared, person.links, person.disagree, person.unlinked
+    )

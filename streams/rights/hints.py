@@ -15,9 +15,19 @@ def needs_more(kinds: Sequence[str], timeless_address: bool) -> str:
         if timeless_address
         else "give another identifier of the person, such as the customer number, or the port of a shared address"
     )
-    return f"the {named} given may mean several people, so nothing is taken from it; {way}"
+    return (
+        f"the {named} given may mean several people, or meant somebody only at another time, so nothing is taken from"
+        f" it; {way}"
+    )
 
 
 def timeless(kinds_and_times: Iterable[tuple[str, object]]) -> bool:
     """Whether one of the identifiers is an address without the time (None) at which it was used."""
     return any(kind == IdentifierKind.IP and at is None for kind, at in kinds_and_times)
+
+
+def disagreement(groups: Sequence[Sequence[str]]) -> str:
+    """That identifiers lead to different people; `groups`: kinds of those that lead to one person together."""
+    together = [" and ".join(kinds) for kinds in groups]
+    people = "; ".join(f"the {kinds} to one" for kinds in together)
+    return f"the identifiers given lead to different people ({people}), so nothing is taken from any of them"

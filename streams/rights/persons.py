@@ -12,7 +12,7 @@ from sinks.ports import Span
 from streams.identity.model import Given, Person
 from streams.identity.person import given
 from streams.rights.casefile import CaseFile
-from streams.rights.hints import needs_more, timeless
+from streams.rights.hints import disagreement, needs_more, timeless
 from streams.rights.messages import Named
 from streams.rights.request import RequestState
 from streams.rights.whose import Resolver, unclaimed
@@ -37,6 +37,12 @@ class Persons:
     def unclear(self, request: RequestState, person: Person) -> str:
         """What somebody has to give where the identifiers may mean several people."""
         named = self._file.identifiers(request.request_id)
+        if person.disagree:
+            return (
+                f"{disagreement(person.disagree)}; cancel this request and make one of the identifiers of one person"
+                " alone, each with the time (`at`) at which it was theirs if it no longer is, or resend it when the"
+                " register is mended"
+            )
         kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
         return "; ".join([needs_more(kinds, timeless(times)), *person.problems])
 

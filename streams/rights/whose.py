@@ -29,14 +29,17 @@ class Resolver(Protocol):
 class Whose:
     """By what an answer knows whose events it counts.
 
-    `resolution` and `candidates` are of the identifiers alone. `ambiguous_events`: events that may be this person's as
-    well as another's, counted in nobody's total. The default: identifiers that stand for themselves.
+    `resolution`, `candidates`, `disagree` and `unlinked` are of the identifiers alone, see `Person`.
+    `ambiguous_events`: events that may be this person's as well as another's, counted in nobody's total. The default:
+    identifiers that stand for themselves.
     """
 
     resolution: Resolution = "unique"
     candidates: int = 1
     ambiguous_events: int = 0
     links: Sequence[Link] = ()
+    disagree: Sequence[Sequence[str]] = ()
+    unlinked: Sequence[str] = ()
 
     def of_answer(self, held: bool) -> Resolution:
         """`ambiguous` if an identifier is, or only shared events were found; `none` if nothing was found at all."""
@@ -45,7 +48,8 @@ class Whose:
         return self.resolution if held else "none"
 
     def shown(self, held: bool) -> dict[str, Any]:
-        """What every answer says of identity: resolution, candidates, ambiguous_events, identity, identity_total.
+        """What every answer says of identity: resolution, candidates, disagree, unlinked, ambiguous_events, identity,
+        identity_total.
 
         `held`: whether anything is, that is only this person's.
         """
@@ -53,6 +57,8 @@ class Whose:
         return {
             "resolution": resolution,
             "candidates": 0 if resolution == "none" else self.candidates,
+            "disagree": [list(kinds) for kinds in self.disagree],
+            "unlinked": list(self.unlinked),
             "ambiguous_events": self.ambiguous_events,
             "identity": [link_json(link) for link in newest(self.links)],
             "identity_total": len(self.links),

@@ -44,9 +44,9 @@ class Desk:
         self._next: Counter[str] = Counter()
         self._identities = Identities(self.index, load_catalogue().identity_sources)
         self.restart()
-        known = services(folder, reader=self.index, identities=self._identities, rights=self.rights)
+        self.services = services(folder, reader=self.index, identities=self._identities, rights=self.rights)
         self._http = httpx.Client(
-            transport=InProcess(create_app(known)),
+            transport=InProcess(create_app(self.services)),
             base_url="http://innsyn",
             headers={"Authorization": f"Bearer {TOKEN}"},
         )

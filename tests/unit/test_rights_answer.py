@@ -30,6 +30,8 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
     assert answer(Found([holding], 3), CATALOGUE, TODAY) == {
         "resolution": "unique",
         "candidates": 1,
+        "disagree": [],
+        "unlinked": [],
         "total_events": 3,
         "ambiguous_events": 0,
         "identity": [],
@@ -78,6 +80,7 @@ def test_versions_that_show_the_same_are_one_item() -> None:
 def test_nothing_found_is_none() -> None:
     """Not an empty success: the resolution says that nobody is known by these identifiers."""
     empty = {"resolution": "none", "candidates": 0, "total_events": 0, "ambiguous_events": 0, "items": []}
+    empty |= {"disagree": [], "unlinked": []}
     assert answer(Found(), CATALOGUE, TODAY) == {**empty, "identity": [], "identity_total": 0}
 
 

@@ -1,0 +1,88 @@
+"""Whether the identifiers of one question mean one person. Pure.
+
+Each identifier leads to somebody at the moment for which it is asked. Where they lead to different people nothing is
+taken from any of them: whoever asks decides which are the person's. What an identifier proved only at another time
+names nobody now, but does not contradict an identifier that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from schemas.tokens import IdentifierKind
+from streams.identity.model import Resolution
+
+NOWHERE = b""
+"""Stands for the end of a chain that could not be followed."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Whom an identifier may mean: none, one or several; its own token where no link says whose it is.
+
+    `known`: the one it leads to is somebody of whom more is known than this identifier.
+    """
+
+    kind: IdentifierKind
+    subjects: frozenset[bytes] = field(repr=False)
+    known: bool = True
+
+    @property
+    def certain(self) -> bool:
+        """Whether it means one person."""
+        return len(self.subjects) == 1 and NOWHERE not in self.subjects
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`subjects`: whom the identifiers mean together, and those that only who asked says to be the person's.
+
+    `disagree`: kinds of the identifiers, those that lead to one person together; empty where they do not contradict
+    each other. `unlinked`: kinds of those that no link leads anywhere from.
+    """
+
+    resolution: Resolution
+    candidates: int
+    subjects: frozenset[bytes] = field(default=frozenset(), repr=False)
+    disagree: tuple[tuple[IdentifierKind, ...], ...] = ()
+    unlinked: tuple[IdentifierKind, ...] = ()
+
+
+def agreed(meanings: Sequence[Meaning]) -> Agreement:
+    """What the identifiers of a question mean together."""
+    certain = [item for item in meanings if item.certain]
+    known = [item for item in certain if item.known]
+    alone = [item for item in certain if not item.known]
+    people = _subjects(known)
+    several = [item for item in meanings if len(item.subjects) > 1]
+    unsettled = [item for item in several if (people or _subjects(alone)).isdisjoint(item.subjects)]
+    numbers = [item for item in certain if item.kind is IdentifierKind.FODSELSNUMMER]
+    strange = [item for item in numbers if not item.known] if len(_subjects(numbers)) > 1 else []
+    if len(people) > 1 or strange or (people and unsettled):
+        # A person has one national identity number: one that nobody is linked to is not another one's.
+        groups = _groups([*known, *strange]) + [[item.kind] for item in unsettled]
+        named = sorted(tuple(sorted(set(group))) for group in groups)
+        return Agreement("ambiguous", max(len(groups), _most(unsettled)), disagree=tuple(named))
+    nowhere = any(NOWHERE in item.subjects for item in meanings)
+    subjects = people | _subjects(alone)
+    if unsettled or (nowhere and not subjects):
+        return Agreement("ambiguous", max(_most(unsettled), 1))
+    if not subjects:
+        return Agreement("none", 0)
+    return Agreement("unique", 1, subjects, unlinked=tuple(sorted({item.kind for item in alone})))
+
+
+def _subjects(meanings: Iterable[Meaning]) -> frozenset[bytes]:
+    return frozenset[bytes]().union(*(item.subjects for item in meanings))
+
+
+def _groups(meanings: Iterable[Meaning]) -> list[list[IdentifierKind]]:
+    groups: dict[frozenset[bytes], list[IdentifierKind]] = {}
+    for item in meanings:
+        groups.setdefault(item.subjects, []).append(item.kind)
+    return list(groups.values())
+
+
+def _most(meanings: Collection[Meaning]) -> int:
+    return max((len(item.subjects) for item in meanings), default=0)
