@@ -22,6 +22,12 @@ No message of these errors contains a personal value: coordinates, names of fiel
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_OURS = ("schemas", "sinks", "streams", "console")
+
 
 class InnsynError(Exception):
     """Base of all. `str(error)` is one line: what happened, where, what to do."""
@@ -97,3 +103,14 @@ class DeadLetterCeiling(InnsynError):
 
 class KeyUnavailable(InnsynError):
     """A key is not in the keyring, or it was destroyed on purpose."""
+
+
+def place_of(error: BaseException) -> str:
+    """What failed and where, for a fault that nobody foresaw: its type and the last line of ours it passed.
+
+    Never its message: that may quote a value, and a value may be somebody's.
+    """
+    files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    inside = [(path.relative_to(_ROOT), line) for path, line in files if path.is_relative_to(_ROOT)]
+    ours = [f"{path}, line {line}" for path, line in inside if path.parts[0] in _OURS]
+    return f"{type(error).__name__} in {ours[-1]}" if ours else type(error).__name__

@@ -20,6 +20,7 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from schemas.days import OPEN, is_open_end
 from schemas.entries import RetentionRule, parse_period
 from schemas.errors import InputError
 
@@ -33,7 +34,10 @@ _MOMENTS = frozenset({"session_end", "communication_end", "invoice_settled", "de
 
 @dataclass(frozen=True)
 class RetentionAnchors:
-    """Days on which clocks start, as far as known. None: it has not happened, or nobody told."""
+    """Days on which clocks start, as far as known. None: nobody told, OPEN: it has not happened.
+
+    What registers write for "no end" (`schemas.days`) becomes OPEN, so that such a clock never starts.
+    """
 
     contract_end: date | None = None
     case_closed: date | None = None
@@ -44,6 +48,11 @@ class RetentionAnchors:
     withdrawal: date | None = None
     delivery: date | None = None
     order: date | None = None
+
+    def __post_init__(self) -> None:
+        for name, day in vars(self).items():
+            if day is not None and is_open_end(day):
+                object.__setattr__(self, name, OPEN)
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,11 @@ def delete_after(rule: RetentionRule, event_time: datetime, anchors: RetentionAn
     start = _clock_start(rule, _local_day(event_time), anchors)
     if start is None or rule.period is None:
         return start
-    return start + parse_period(rule.period)
+    try:
+        return start + parse_period(rule.period)
+    except (ValueError, OverflowError):
+        # Past all days that can be written.
+        return OPEN
 
 
 def governing(
@@ -208,7 +221,7 @@ def _clock_start(rule: RetentionRule, day: date, anchors: RetentionAnchors) -> d
     known: date | None = getattr(anchors, rule.clock, None)
     if known is None and rule.clock in _MOMENTS:
         return day
-    if known is None and rule.clock == "withdrawal":
+    if known in (None, OPEN) and rule.clock == "withdrawal":
         # "Withdrawal or end": leaving ends the consented use as well.
-        return anchors.contract_end
-    return known
+        known = anchors.contract_end
+    return None if known == OPEN else known

@@ -5,19 +5,40 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from streams.rights.times import FIRST_DAY, LAST_DAY
 
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Text], Field(max_length=100)]
-Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
 ]
+_BOUND = f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}, or 9999-12-31 for none"
+
+
+def _clock_day(day: date) -> date:
+    if not (is_open_end(day) or FIRST_DAY <= day <= LAST_DAY):
+        raise PydanticCustomError("day", _BOUND)
+    return day
+
+
+def _end(moment: datetime) -> datetime | None:
+    if is_open_moment(moment):
+        return None
+    if not FIRST_DAY <= moment.date() <= LAST_DAY:
+        raise PydanticCustomError("day", _BOUND)
+    return moment
+
+
+ClockDay = Annotated[date, AfterValidator(_clock_day)]
+"""Placeholders for "no end" as well: see `RetentionAnchors`."""
+End = Annotated[AwareDatetime, AfterValidator(_end)]
+"""The end of a period; None for a placeholder that means none."""
 Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
 
 
@@ -40,17 +61,17 @@ Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
 
 
 class Anchors(Body):
-    """Days on which retention clocks started, as far as the case handler knows them."""
+    """Days on which retention clocks started, as far as the case handler knows them; 9999-12-31: not yet."""
 
-    contract_end: Day | None = None
-    case_closed: Day | None = None
-    need_end: Day | None = None
-    invoice_settled: Day | None = None
-    session_end: Day | None = None
-    communication_end: Day | None = None
-    withdrawal: Day | None = None
-    delivery: Day | None = None
-    order: Day | None = None
+    contract_end: ClockDay | None = None
+    case_closed: ClockDay | None = None
+    need_end: ClockDay | None = None
+    invoice_settled: ClockDay | None = None
+    session_end: ClockDay | None = None
+    communication_end: ClockDay | None = None
+    withdrawal: ClockDay | None = None
+    delivery: ClockDay | None = None
+    order: ClockDay | None = None
 
     def days(self) -> RetentionAnchors:
         return RetentionAnchors(**dict(self))
@@ -69,8 +90,8 @@ class LetterChoice(Body):
 
     topic: Annotated[str, Field(min_length=1, max_length=400)] | None = None
     reason: Text | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: End | None = None
     letters: Annotated[list[LetterAt], Field(max_length=1000)] = []
     by: Text = "api"
 
@@ -140,8 +161,8 @@ class IdentityQuery(AsKnown):
 class LineageQuery(Person, AsKnown):
     """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
 
-    since: AwareDatetime | None = Field(None, alias="from")
-    until: AwareDatetime | None = Field(None, alias="to")
+    since: Moment | None = Field(None, alias="from")
+    until: End | None = Field(None, alias="to")
     categories: Names = []
     purposes: Names = []
     systems: Names = []
@@ -155,7 +176,7 @@ class NewRequest(Person):
     type: Right
     reason: str | None = Field(None, max_length=4000, repr=False)
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
-    received_at: AwareDatetime | None = None
+    received_at: Moment | None = None
 
 
 class Cancelled(Body):

@@ -22,7 +22,7 @@ from console.roles import (
 )
 from console.running import broker
 from console.session import open_index
-from schemas.errors import Unavailable
+from schemas.errors import Unavailable, place_of
 from schemas.settings import load_settings
 from streams.kafka.sender import sender
 from streams.rights.states import RequestState
@@ -99,3 +99,5 @@ def _recheck(service: Service) -> None:
             _log.info("request opened again", request=request.request_id, found=request.late_findings[-1])
     except Unavailable as error:
         _log.warning("looking for late findings waits", error=str(error))
+    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
+        _log.error("looking for late findings failed", fault=place_of(error))

@@ -11,6 +11,8 @@ from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
 
+UNREADABLE = "unreadable"
+"""Kind of an event whose content is no JSON object; its own kind is `kind` in the content then."""
 _COLUMNS = ("request_id", "sequence", "kind", "occurred_at", "content")
 _STANDING = f"SELECT {', '.join(_COLUMNS)} FROM request_events"
 # Not FINAL: which of several rows of a number stands is for the order of commits to say.
@@ -86,4 +88,10 @@ class RequestLedger:
 
 def _event(row: Sequence[Any]) -> RequestEvent:
     request_id, sequence, kind, occurred_at, content = row
-    return RequestEvent(str(request_id), int(sequence), str(kind), occurred_at, json.loads(content))
+    try:
+        read = json.loads(content)
+    except (ValueError, RecursionError):
+        read = None
+    # One row that is damaged shall not hide all the others.
+    kind, read = (str(kind), read) if isinstance(read, dict) else (UNREADABLE, {"kind": str(kind)})
+    return RequestEvent(str(request_id), int(sequence), kind, occurred_at, read)

@@ -13,7 +13,8 @@ from datetime import datetime
 import structlog
 
 from schemas.codec import decode
-from schemas.errors import DecodeError, Unavailable
+from schemas.days import FIRST_DAY, LAST_DAY
+from schemas.errors import DecodeError, Unavailable, place_of
 from schemas.records import RecordSchema, load_records
 from sinks.ports import ROW_SCHEMA, DeadRow, IndexWriter, LineageBatch
 from streams.feeds.record import Record
@@ -72,8 +73,9 @@ class Refusals:
 def follow_refused(connection: Connection, index: IndexWriter, stop: threading.Event) -> None:
     """Enter the dead letters of feeds in the index until `stop` is set: the sender has no index at hand.
 
-    In the index the topic is the feed, the partition 0 and the offset the line. While the index is away it waits.
-    Nobody else may use `index` meanwhile. Raises BrokerUnavailable.
+    In the index the topic is the feed, the partition 0 and the offset the line. While the index is away it waits. A
+    letter that nobody can have sent is passed over and logged. Nobody else may use `index` meanwhile.
+    Raises BrokerUnavailable.
     """
     record = load_records()["DeadLetter"]
     passed_over = 0
@@ -97,10 +99,11 @@ def _row(record: RecordSchema, message: bytes) -> DeadRow | None:
         return None
     if letter["feed"] is None or letter["line"] is None:
         return None
-    payload_bytes = len(letter["sealed_payload"]) - SEAL_BYTES
-    return DeadRow(
-        letter["feed"], 0, letter["line"], letter["reason"], "", payload_bytes, letter["first_seen_at"]
-    )
+    payload_bytes, seen_at = len(letter["sealed_payload"]) - SEAL_BYTES, letter["first_seen_at"]
+    if payload_bytes < 0 or letter["line"] < 0 or not FIRST_DAY <= seen_at.date() <= LAST_DAY:
+        _log.warning("a dead letter of a feed that cannot be was passed over")
+        return None
+    return DeadRow(letter["feed"], 0, letter["line"], letter["reason"], "", payload_bytes, seen_at)
 
 
 def _entered(index: IndexWriter, row: DeadRow, stop: threading.Event) -> bool:
@@ -111,4 +114,7 @@ def _entered(index: IndexWriter, row: DeadRow, stop: threading.Event) -> bool:
         except Unavailable as error:
             _log.warning("index away, dead letters of feeds wait", why=str(error))
             stop.wait(_RETRY_SECONDS)
+        except Exception as error:  # noqa: BLE001 - one letter is no reason to end what enters the others
+            _log.error("a dead letter of a feed cannot be entered and is passed over", fault=place_of(error))
+            return True
     return False

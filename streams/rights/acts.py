@@ -19,6 +19,7 @@ class Acts:
 
     def resend(self, request: RequestState) -> RequestState:
         _refuse_ended(request)
+        _refuse_unread(request)
         if request.closing:
             _refuse_forgetting(request)
         length = request.length
@@ -29,6 +30,7 @@ class Acts:
 
     def accept(self, request: RequestState, system: str, reason: str) -> RequestState:
         _refuse_ended(request)
+        _refuse_unread(request)
         doubtful = {item.system: item for item in request.commands.values() if item.doubtful}
         if system not in doubtful:
             raise InputError(
@@ -44,13 +46,13 @@ class Acts:
         return request
 
     def close(self, request: RequestState, reason: str) -> RequestState:
-        if request.closing and not request.ended:
+        if request.closing and not request.ended and not request.unread:
             return self._erasing.finish(request)
         if request.state is not State.REOPENED:
             _refuse_ended(request)
         _refuse_forgetting(request)
         content = {"sealed": self._file.seal_note(request.request_id, reason)}
-        if request.plan is None or request.carried_out:
+        if request.plan is None or request.carried_out or request.unread:
             return self._file.decide(request, "closed", content)
         return self._erasing.finish(self._file.decide(request, "closing", content))
 
@@ -64,6 +66,13 @@ class Acts:
 def _refuse_ended(request: RequestState) -> None:
     if request.ended:
         raise InputError(f"{request.request_id} is {request.state.value} already; make a new request")
+
+
+def _refuse_unread(request: RequestState) -> None:
+    if request.unread:
+        raise InputError(
+            f"{request.request_id} cannot be read in full, so it goes no further; close it and make a new request"
+        )
 
 
 def _refuse_forgetting(request: RequestState) -> None:

@@ -19,25 +19,28 @@ from typing import Any
 import faust
 import structlog
 
-from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable
+from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable, place_of
 from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.topics import missing
 from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
-from streams.rights.service import RightsService
+from streams.rights.service import Recorded, RightsService
 
 APP_ID = "innsyn-rights"
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# How often a step is repeated for one request before those behind it have their turn.
+_PATIENCE = len(_RETRY_SECONDS) - 1
 _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_BROKEN = "step_failed"
 _UNKNOWN = {REQUESTS: "request_cannot_be", RECEIPTS: "unknown_request"}
 _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]
-Run = Callable[[Callable[[], object]], Awaitable[None]]
+Run = Callable[[Callable[[], object], Callable[[], object] | None], Awaitable[None]]
 SetAside = Callable[[str, int, int, str, bytes], None]
 
 
@@ -85,22 +88,21 @@ class RightsWorker:
             wait([self._running])
 
     async def _main(self) -> None:
-        loop, ending, failed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        errors: list[Exception] = []
+        loop, ending = asyncio.get_running_loop(), asyncio.Event()
         with (
             ThreadPoolExecutor(1, thread_name_prefix=f"{APP_ID}-steps") as steps,
             # Faust makes its folders also where it has no tables: not in whatever folder somebody started us.
             TemporaryDirectory(prefix=f"{APP_ID}-") as folder,
         ):
 
-            async def run(step: Callable[[], object]) -> None:
+            async def run(step: Callable[[], object], otherwise: Callable[[], object] | None) -> None:
                 try:
                     await _persistently(step, steps, ending)
-                except Exception as error:
-                    # Faust would log it, acknowledge the message and go on: here a step that broke ends the worker.
-                    errors.append(error)
-                    failed.set()
-                    raise
+                except Exception as error:  # noqa: BLE001 - one message or request is no reason to end the worker
+                    _log.error("rights step failed", fault=place_of(error))
+                    if otherwise is not None:
+                        # A message that is neither done nor kept would be lost: whatever is wrong, it waits for that.
+                        await _persistently(otherwise, steps, ending, passing=Exception)
 
             app = rights_app(self._connection, self._service, self._set_aside, run, folder)
             self._wake = partial(_wake, loop, ending)
@@ -109,11 +111,9 @@ class RightsWorker:
             try:
                 if await _first(app.start(), ending.wait()) and not app.crashed:
                     self._ready.set()
-                    await _first(ending.wait(), failed.wait(), app.wait_until_stopped())
+                    await _first(ending.wait(), app.wait_until_stopped())
             finally:
                 await app.stop()
-        if errors:
-            raise errors[0]
         if app.crashed:
             raise self._connection.unavailable("running the rights agents") from app.crash_reason
 
@@ -121,7 +121,10 @@ class RightsWorker:
 def rights_app(
     connection: Connection, service: RightsService, set_aside: SetAside, run: Run, folder: str
 ) -> Any:
-    """The Faust app on the broker of `connection`; `run` carries out a blocking step. Raises SettingsError."""
+    """The Faust app on the broker of `connection`; `run` carries out a blocking step, and where that fails the other.
+
+    Raises SettingsError.
+    """
     records = load_records()
     app = faust.App(
         APP_ID,
@@ -148,10 +151,10 @@ def rights_app(
         _agent(app, topic, records[name], step, set_aside, run)
 
     async def resume() -> None:
-        await run(service.resume)
+        await run(service.resume, None)
 
     async def resume_again() -> None:
-        await run(service.resume)
+        await run(service.resume, None)
 
     app.task(resume)
     # A request recorded while Kafka was away has no message that would bring it here.
@@ -186,7 +189,12 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
     async def agent(stream: Any) -> None:
         # Acknowledged by hand: a stream does it by itself also when its agent is cancelled in the middle of a step.
         async for event in stream.noack().events():
-            await run(partial(_take, record, event.value, event.message, step, set_aside))
+            message, value = event.message, event.value or b""
+            where = message.topic, message.partition, message.offset
+            await run(
+                partial(_take, record, value, message, step, set_aside),
+                partial(set_aside, *where, _BROKEN, value),
+            )
             await stream.ack(event)
 
     app.agent(raw, name=topic)(agent)
@@ -195,12 +203,12 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
     """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
-        known = step(decoded(record, value or b"")) is not None
+        known = step(decoded(record, value)) is not None
         reason = None if known else _UNKNOWN[message.topic]
     except DecodeError as error:
         reason = error.reason
     if reason is not None:
-        set_aside(message.topic, message.partition, message.offset, reason, value or b"")
+        set_aside(message.topic, message.partition, message.offset, reason, value)
 
 
 async def _first(*waits: Awaitable[object]) -> bool:
@@ -222,9 +230,15 @@ def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
         loop.call_soon_threadsafe(event.set)
 
 
-async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor, ending: asyncio.Event) -> None:
+async def _persistently(
+    step: Callable[[], object],
+    steps: ThreadPoolExecutor,
+    ending: asyncio.Event,
+    passing: type[Exception] = Unavailable,
+) -> None:
     """Run a step in the thread; while something outside is away, again after a growing pause.
 
+    Where what came is in the ledger, the step is left to `resume` after some tries, so that others have their turn.
     When the worker is to end, the step is given up: its message is not acknowledged, so it comes again.
     """
     attempt = 0
@@ -232,10 +246,14 @@ async def _persistently(step: Callable[[], object], steps: ThreadPoolExecutor, e
         try:
             await asyncio.get_running_loop().run_in_executor(steps, step)
             return
-        except Unavailable as error:
+        except passing as error:
             pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
-            _log.warning("rights step waits", error=str(error), seconds=pause)
+            why = str(error) if isinstance(error, InnsynError) else place_of(error)
             attempt += 1
+            if isinstance(error, Recorded) and attempt > _PATIENCE:
+                _log.warning("rights step is left for later", error=why)
+                return
+            _log.warning("rights step waits", error=why, seconds=pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), pause)
             if ending.is_set():

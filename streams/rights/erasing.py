@@ -59,7 +59,7 @@ class Erasing:
 
     def planned(self, request: RequestState) -> RequestState:
         """Plan, once and when its turn has come, and send the commands not sent yet."""
-        if request.ended or request.closing:
+        if request.ended or request.closing or request.unread:
             return request
         if request.plan is None:
             request = self._plan(request)
@@ -95,7 +95,7 @@ class Erasing:
         Where the index holds more by now than was planned, a new plan is made of it first, and whoever has more to
         erase is to be told again: state `planned`.
         """
-        done = request.settled or request.closing
+        done = (request.settled or request.closing) and not request.unread
         if not done or request.plan is None or request.identity is None or request.ended:
             return request
         plan = plan_from_json(request.plan)

@@ -49,8 +49,11 @@ class RequestState:
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
     `forgotten_as_planned`: the index did forget by the plan as it is now. `set_aside`: answers that cannot be.
-    `remarks`: what the answer leaves out. `length`: how many events of the ledger it was read from; what is decided on
-    it is written as the next one.
+    `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so `received_at` is
+    when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
+    ledger that cannot be read, one line each: what they say is not known, so nothing is done but close or cancel.
+    `unchecked`: why nobody can tell whether anything came to light later. `length`: how many events of the ledger it
+    was read from; what is decided on it is written as the next one.
     """
 
     request_id: str
@@ -82,6 +85,10 @@ class RequestState:
     closing: bool = False
     forgotten_as_planned: bool = False
     ended_at: datetime | None = None
+    undated: bool = False
+    broke: bool = False
+    unread: tuple[str, ...] = ()
+    unchecked: str | None = None
     length: int = field(default=0, compare=False)
 
     @property
@@ -107,6 +114,8 @@ class RequestState:
         return tuple(dict.fromkeys(self._problems()))
 
     def _problems(self) -> Iterator[str]:
+        if self.unread:
+            yield f"{'; '.join(self.unread)}; {self._unread_mend()}"
         commands = self.commands.values()
         lines: Iterable[str | None]
         if self.state in (State.CLOSED, State.CANCELLED):
@@ -121,6 +130,10 @@ class RequestState:
         if self.by_link and all(item.planned is None for item in commands):
             yield _by_link(self.by_link)
         yield from self.remarks
+        if self.undated:
+            yield "the day of receipt that was given cannot be; the deadline counts from the day it was recorded"
+        if self.unchecked is not None:
+            yield f"what came to light since cannot be looked for: {self.unchecked}"
         if self.state is State.REOPENED:
             yield _late(self.request_id, self.late_findings[-1])
 
@@ -134,6 +147,14 @@ class RequestState:
             f" {self.request_id}` takes it back"
         )
 
+    def _unread_mend(self) -> str:
+        if self.ended:
+            return "what is shown here may lack something; another version of innsyn may read it"
+        return (
+            f"it goes no further until a version of innsyn reads it; `innsyn requests close {self.request_id}"
+            " --reason ...` ends it, and a new request does it anew"
+        )
+
     @property
     def settled(self) -> bool:
         """Whether every command there is was done, in full or accepted as it is."""
@@ -142,7 +163,7 @@ class RequestState:
     @property
     def movable(self) -> bool:
         """Whether a next step waits for nobody."""
-        if self.ended:
+        if self.ended or self.unread or (self.broke and self.state is State.ATTENTION):
             return False
         if any(item.state == "unsent" for item in self.commands.values()):
             return True

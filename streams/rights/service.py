@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
+import structlog
+
 from schemas.catalogue import Catalogue
-from schemas.errors import InputError, KeyUnavailable, Unavailable
+from schemas.errors import InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from sinks.ports import IndexEraser, IndexReader
@@ -35,14 +37,26 @@ from streams.rights.whose import Resolver, frozen
 
 TYPES = ("access", "erasure")
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Broken(InnsynError):
+    """A step failed by a fault of ours; `str` says where."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error) if isinstance(error, Broken) else f"a step failed, {place_of(error)}")
+
+
+class Recorded(Unavailable):
+    """What came is in the ledger; the next step waits for something that is away. `resume` goes on with it as well."""
 
 
 class RightsService:
     """Blocking; safe from several threads, and beside other processes: a step that another one overtook is done anew on
-    what the ledger says then.
+    what the ledger says then. A step that fails by a fault of ours sets the one request to `attention`, with the place.
 
-    Every method may raise IndexUnavailable or BrokerUnavailable; the request then stands where the ledger says, and
-    the same call, or `resume`, goes on from there.
+    Every method may raise Broken, IndexUnavailable or BrokerUnavailable; after these two the request stands where the
+    ledger says, and the same call, or `resume`, goes on from there.
     """
 
     def __init__(
@@ -70,6 +84,7 @@ class RightsService:
             self._file, self._persons, reader, eraser, catalogue, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
+        self._tried: set[str] = set()
         self._lock = threading.RLock()
 
     def create(
@@ -97,7 +112,7 @@ class RightsService:
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)
             if self._file.receive(request_id, type, channel, received_at, sealed, known):
-                made = self._step(request_id, self._about)
+                made = self._step(request_id, self._about_if_known)
                 self._sending.announce(made)
                 return made
         raise Unavailable("no id for a new request is free; repeat")
@@ -121,10 +136,8 @@ class RightsService:
             except InputError:
                 return None
             self._file.receive(request_id, kind, channel, received_at, sealed, RetentionAnchors())
-            with suppress(InputError, KeyUnavailable, ValueError):
-                # Whoever cannot be known here stands at attention in the next step.
-                self._step(request_id, self._about)
-        return self.advance(request_id)
+            self._step(request_id, self._about_if_known)
+        return self._advance_recorded(request_id)
 
     def advance(self, request_id: str) -> RequestState:
         """Do the next steps that wait for nobody. What stops them is in the state's `problems`."""
@@ -133,9 +146,12 @@ class RightsService:
     def resume(self) -> list[RequestState]:
         """Go on with every request that waits for nobody, as after a restart. Returns those.
 
-        What stands at `attention` waits for a person: `advance` or `resend` it when the cause is mended.
+        What stands at `attention` waits for a person: `advance` or `resend` it when the cause is mended. What stands
+        there by a fault of ours is tried once by each process, which may be of another version. One request that cannot
+        go on does not stop the others.
         """
-        return [self.advance(item.request_id) for item in self.requests() if item.movable]
+        waits = [item.request_id for item in self.requests() if item.movable or self._may_be_mended(item)]
+        return self._each(waits, self.advance)
 
     def plan(self, request_id: str) -> RequestState:
         """Plan an erasure, once, and send the commands not sent yet. Raises InputError, KeyUnavailable."""
@@ -176,8 +192,13 @@ class RightsService:
         request_id = value["request_id"]
         if self._file.find(request_id) is None:
             return None
-        request = self._step(request_id, lambda request: self._erasing.receive(request, value))
-        return self.advance(request_id) if request.settled and request.movable else request
+        try:
+            request = self._step(request_id, lambda request: self._erasing.receive(request, value))
+        except Broken as error:
+            fault = error
+            self._step(request_id, lambda request: self._stopped(request, fault))
+            raise
+        return self._advance_recorded(request_id) if request.settled and request.movable else request
 
     def finish(self, request_id: str) -> RequestState:
         """Let the index forget, look whether it did, and complete. Nothing happens before every command is settled."""
@@ -190,9 +211,8 @@ class RightsService:
         learnt nothing since the last look.
         """
         mark = self._late.mark()
-        opened = []
-        for request in self._late.due(mark):
-            self._step(request.request_id, lambda item: opened.append(self._late.look(item, now)))
+        due = [request.request_id for request in self._late.due(mark)]
+        opened = self._each(due, lambda name: self._step(name, lambda item: self._look(item, now)))
         self._late.done(mark)
         return [request for request in opened if request is not None]
 
@@ -208,9 +228,51 @@ class RightsService:
         """Do the work on the request as it stands; anew on a fresh read when another process wrote in between."""
         with self._lock:
             for _ in range(TRIES):
-                with suppress(Overtaken):
+                try:
                     return work(self.get(request_id))
+                except Overtaken:
+                    continue
+                except InnsynError:
+                    raise
+                except Exception as error:
+                    _log.error("request cannot be worked on", request=request_id, fault=place_of(error))
+                    raise Broken(error) from error
         raise busy(request_id)
+
+    def _look(self, request: RequestState, now: datetime) -> RequestState | None:
+        found = failed = None
+        try:
+            found = self._late.look(request, now)
+        except (Overtaken, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is said on the request, and the others are looked at
+            failed = str(error) if isinstance(error, InnsynError) else str(Broken(error))
+        if failed != request.unchecked:
+            self._file.note(request.request_id, "looked", {"failed": failed, "after": request.length})
+        return found
+
+    def _each(self, request_ids: Iterable[str], work: Callable[[str], T]) -> list[T]:
+        """The work on each. One that fails is logged; what was away is raised when all others were served."""
+        done, away = [], None
+        for request_id in request_ids:
+            try:
+                done.append(work(request_id))
+            except Unavailable as error:
+                away = away or error
+            except Exception as error:  # noqa: BLE001 - one request is no reason to leave the others
+                _log.error("request cannot be worked on", request=request_id, fault=place_of(error))
+        if away is not None:
+            raise away
+        return done
+
+    def _may_be_mended(self, request: RequestState) -> bool:
+        return request.broke and request.state is State.ATTENTION and request.request_id not in self._tried
+
+    def _advance_recorded(self, request_id: str) -> RequestState:
+        try:
+            return self.advance(request_id)
+        except Unavailable as error:
+            raise Recorded(str(error)) from error
 
     def _ending(self, request: RequestState) -> RequestState:
         """If it has ended, let those go on that waited for it. Where that fails, `resume` does it."""
@@ -233,17 +295,47 @@ class RightsService:
         ]
         return self._file.decide(request, "about", {"subjects": subjects, "beside": others})
 
+    def _about_if_known(self, request: RequestState) -> RequestState:
+        """Whoever cannot be known here stands at attention in the next step."""
+        try:
+            return self._about(request)
+        except (Overtaken, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - the request is recorded, whatever is wrong with it
+            _log.warning(
+                "nobody can tell whom a request is about", request=request.request_id, fault=place_of(error)
+            )
+            return request
+
+    def _about_once(self, request: RequestState) -> RequestState:
+        # Without it the request would not wait for an erasure of the same person.
+        return self._about(request) if request.plan is None and not request.subjects else request
+
     def _advance(self, request: RequestState) -> RequestState:
-        if request.ended:
+        if request.ended or request.unread:
             return request
         try:
             if request.type == "access":
                 return self._answer(request)
             if request.type == "erasure":
-                return self._erasing.advance(request)
+                return self._erasing.advance(self._about_once(request))
             raise InputError(f"requests of type {request.type} are not served; answer the person by hand")
-        except (InputError, KeyUnavailable) as error:
+        except (Overtaken, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - it ends this request's turn, not the worker
+            return self._stopped(self.get(request.request_id), error)
+
+    def _stopped(self, request: RequestState, error: Exception) -> RequestState:
+        """At attention with why; without anything of the person's, which the text of a foreign error may hold."""
+        if isinstance(error, InnsynError) and not isinstance(error, Broken):
             return self._file.decide(request, "attention", {"reason": str(error)})
+        reason = str(Broken(error))
+        _log.error("request stands at attention", request=request.request_id, why=reason)
+        self._tried.add(request.request_id)
+        if request.state is State.ATTENTION and request.problem == reason:
+            return request
+        content = {"reason": reason, "broke": True, "after": request.length}
+        return self._file.decide(request, "attention", content)
 
     def _followed_up(self, request: RequestState) -> RequestState:
         request_id = request.request_id

@@ -19,19 +19,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sinks.clickhouse.requests import RequestEvent
+from sinks.clickhouse.requests import UNREADABLE, RequestEvent
 from streams.rights.command import CommandState
 from streams.rights.deadlines import due_at
 from streams.rights.plan import shown
 from streams.rights.request import Note, RequestState, State
-from streams.rights.times import iso, iso_or_none
+from streams.rights.times import iso, iso_or_none, received_can_be_no_day
 from streams.rights.whose import Frozen, spans_from_json
 
 __all__ = ["CommandState", "RequestState", "State", "due_at", "fold", "summary"]
 
 
 def fold(events: Iterable[RequestEvent]) -> RequestState | None:
-    """The state after the events, None before the first. Repeated events, in place or later, change nothing."""
+    """The state after the events, None before the first. Repeated events, in place or later, change nothing.
+
+    An event that cannot be read is passed over and named in `unread`; until the request has ended it stands at
+    `attention` then. Never raises: one bad request shall not hide the others.
+    """
     request: RequestState | None = None
     seen: set[tuple[str, str]] = set()
     length = 0
@@ -41,11 +45,39 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
         if mark in seen:
             continue
         seen.add(mark)
-        if event.kind == "received":
-            request = request or _received(event)
-        elif request is not None:
-            request = _ended(request, event) if request.ended else _after(request, event)
-    return request and replace(request, length=length)
+        try:
+            request = _with(request, event)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are to be read
+            request = _unreadable(request, event, error)
+    if request is None:
+        return None
+    if request.unread and not request.ended:
+        request = replace(request, state=State.ATTENTION)
+    return replace(request, length=length)
+
+
+def _with(request: RequestState | None, event: RequestEvent) -> RequestState | None:
+    if event.kind == UNREADABLE:
+        raise ValueError(event.kind)
+    if event.kind == "received":
+        return request or _received(event)
+    if request is None:
+        return None
+    request = _ended(request, event) if request.ended else _after(request, event)
+    # What is wrong in an event may show only where it is told to people.
+    _ = request.problems, request.waiting_for, request.movable
+    return request
+
+
+def _unreadable(request: RequestState | None, event: RequestEvent, error: Exception) -> RequestState:
+    kind = event.content.get("kind", event.kind) if event.kind == UNREADABLE else event.kind
+    line = f"event {event.sequence} of the ledger ({kind}) cannot be read ({type(error).__name__})"
+    if request is None:
+        at = event.occurred_at
+        request = RequestState(
+            event.request_id, type="unknown", channel="unknown", received_at=at, due=due_at(at)
+        )
+    return replace(request, unread=(*request.unread, line))
 
 
 def summary(request: RequestState) -> dict[str, Any]:
@@ -89,19 +121,25 @@ def _shown(command: CommandState) -> dict[str, Any]:
 
 def _received(event: RequestEvent) -> RequestState:
     content = event.content
-    received_at = datetime.fromisoformat(content["received_at"])
+    received_at, recorded_at = datetime.fromisoformat(content["received_at"]), event.occurred_at
+    # Recorded before days were bounded: it came in when it was recorded, at the latest.
+    undated = received_can_be_no_day(received_at, recorded_at)
+    received_at = recorded_at if undated else received_at
     return RequestState(
         request_id=event.request_id,
         type=content["type"],
         channel=content["channel"],
         received_at=received_at,
         due=due_at(received_at),
+        undated=undated,
         inherited=spans_from_json(content.get("inherited", [])),
     )
 
 
 def _after(request: RequestState, event: RequestEvent) -> RequestState:
     content = event.content
+    if event.kind != "aside":
+        request = replace(request, broke=False)
     match event.kind:
         case "about":
             subjects = request.subjects.union(content["subjects"])
@@ -133,7 +171,9 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
             return replace(request, forgotten=counts, forgotten_as_planned=over)
         case "attention":
             resolution = content.get("resolution", request.resolution)
-            return replace(request, state=State.ATTENTION, problem=content["reason"], resolution=resolution)
+            broke = content.get("broke", False)
+            request = replace(request, state=State.ATTENTION, resolution=resolution, broke=broke)
+            return replace(request, problem=content["reason"])
         case "answered":
             request = replace(request, problem=None, report=content["report"], completed_at=event.occurred_at)
             remarks = tuple(content.get("remarks", ()))
@@ -160,6 +200,8 @@ def _ended(request: RequestState, event: RequestEvent) -> RequestState:
         return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, content))
     if event.kind == "followed_up":
         return replace(request, state=State.COMPLETED, follow_up=content["follow_up"])
+    if event.kind == "looked":
+        return replace(request, unchecked=content["failed"])
     if event.kind == "closed" and request.state is State.REOPENED:
         return replace(_noted(request, event), state=State.CLOSED, ended_at=event.occurred_at)
     return request

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
+from schemas.days import FIRST_DAY, LAST_DAY, OPEN
 from schemas.errors import InputError
 from schemas.policy import NORWAY, RetentionAnchors
-
-FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-"""Days outside are no days that anybody means, and later ones cannot be added to."""
 
 
 def iso(moment: datetime) -> str:
@@ -43,11 +41,16 @@ def local_day(moment: datetime) -> date:
 def days_make_sense(anchors: RetentionAnchors, received_at: datetime, now: datetime) -> None:
     """Raises InputError for a day that cannot be meant, and for a request that came in tomorrow or later."""
     for name, day in asdict(anchors).items():
-        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+        if day not in (None, OPEN) and not FIRST_DAY <= day <= LAST_DAY:
             raise InputError(f"{name}: is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}")
     if received_at.utcoffset() is None:
         raise InputError("the time of receipt has no zone: pass an aware time, such as UTC")
-    if not received_at.date() >= FIRST_DAY or received_at > now + timedelta(days=1):
+    if received_can_be_no_day(received_at, now):
         raise InputError(
             "received_at: has not come yet, or is no day that can be meant; give when it came in"
         )
+
+
+def received_can_be_no_day(received_at: datetime, now: datetime) -> bool:
+    """Whether nothing can have come in then: before anybody means, or tomorrow or later."""
+    return received_at.date() < FIRST_DAY or received_at > now + timedelta(days=1)
