@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from console.parts import Part
 from console.running import RUN_FILE
 from schemas.errors import InputError, SettingsError, Unavailable
 from schemas.ids import is_id
@@ -110,12 +112,19 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
             return False
 
-    def problems(self) -> list[str]:
-        """GET /readyz: why it cannot answer now, one line each; empty: it can."""
+    def parts(self) -> list[Part]:
+        """GET /readyz: its parts, and what is wrong with each. Raises Unavailable if it does not say."""
         try:
-            return [str(line) for line in self._http.get("/readyz").json()["problems"]]
+            return [
+                Part(
+                    str(item["part"]),
+                    datetime.fromisoformat(item["since"]),
+                    tuple(map(str, item["problems"])),
+                )
+                for item in self._http.get("/readyz", timeout=5.0).json()["parts"]
+            ]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            return [str(self._unavailable(f"does not say whether it is ready ({type(error).__name__})"))]
+            raise self._unavailable(f"does not say whether it is ready ({type(error).__name__})") from None
 
     def query(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/lineage/query, all pages put together."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from console.background import Background
 from console.cli.rights import follow
 from console.roles import (
-    ApiServer,
-    Background,
     api,
     dead_letter_desk,
     now,
@@ -22,11 +21,12 @@ from console.roles import (
     rights_service,
     rights_worker,
     tagger,
-    unread_topics,
 )
 from console.running import RUN_FILE
+from console.serving import ApiServer
 from console.session import Reading, open_index, reading
 from console.tokens import api_token
+from console.watching import watch_role, watched
 from schemas.keys import Keyring
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
@@ -35,6 +35,8 @@ from streams.kafka.connection import Connection
 from streams.kafka.sender import sender
 from streams.metrics import TagMetrics
 from streams.rights.service import RightsService
+from streams.tagging.progress import Progress
+from streams.waits import Waits
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,41 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
         metrics = TagMetrics(registry)
         again = replays(settings, connection, index)
         desk = dead_letter_desk(settings, connection, index)
-        taggers = unread_topics(settings, connection)
-        app = api(opened, service, registry, api_token(settings), again, desk, taggers)
+        health = watched(settings, connection, opened.problems, registry)
+        stack.callback(health.stop)
+        app = api(opened, service, registry, api_token(settings), again, desk, health)
         server = ApiServer(app, settings.api_host, settings.api_port)
-        worker = tagger(settings, connection, index, metrics)
-        agents = rights_worker(settings, connection, index, service)
+        progress, rights_waits = Progress(), Waits()
+        # The first of each is made here, so that what cannot be ends the start.
+        workers = [tagger(settings, connection, index, metrics, progress=progress)]
+        agents = [rights_worker(settings, connection, index, service, rights_waits)]
+
+        def tag(stop: threading.Event) -> None:
+            worker = (
+                workers.pop() if workers else tagger(settings, connection, index, metrics, progress=progress)
+            )
+            worker.run(stop)
+
+        def carry_out(stop: threading.Event) -> None:
+            worker = (
+                agents.pop() if agents else rights_worker(settings, connection, index, service, rights_waits)
+            )
+            follow(worker, service, settings.late_check_seconds, stop, rights_waits)
+
         ended = threading.Event()
         roles = (
-            Background("tagger", worker.run, ended),
-            Background(
-                "rights", lambda stop: follow(agents, service, settings.late_check_seconds, stop), ended
-            ),
+            Background("tagger", tag, ended),
+            Background("rights", carry_out, ended),
             Background("refused", refused_followed(connection, index), ended),
             Background("api", server.run, ended),
         )
+        of_roles = {"tagger": progress.problems, "rights": rights_waits.said, "api": server.problems}
         for role in roles:
             stack.callback(role.stop)
             role.start()
+            watch_role(health, role, of_roles.get(role.name))
         stack.callback(again.stop)
+        health.start()
         yield Instance(index, opened, service, metrics, server.address, roles, ended)
 
 

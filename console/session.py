@@ -44,11 +44,16 @@ class Reading:
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""
-        try:
-            waiting = pending(self.index)
-        except InnsynError as error:
-            return [str(error)]
-        return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
+        return index_problems(self.index)
+
+
+def index_problems(index: ClickHouse) -> Sequence[str]:
+    """Why the index cannot answer now, one line each; empty: it can."""
+    try:
+        waiting = pending(index)
+    except InnsynError as error:
+        return [str(error)]
+    return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
 
 
 def open_index(settings: Settings) -> ClickHouse:

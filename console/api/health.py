@@ -1,4 +1,4 @@
-"""For what watches us: alive, ready, metrics."""
+"""For what watches us: alive, ready, metrics. From memory, on the event loop: however busy index and threads are."""
 
 from __future__ import annotations
 
@@ -17,20 +17,27 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/healthz")
-    def alive() -> dict[str, Any]:
+    async def alive() -> dict[str, Any]:
         """The process answers."""
         return {"status": "ok", "service": SERVICE}
 
     @routes.get("/readyz")
-    def ready() -> JSONResponse:
-        """Questions can be answered; 503 with the reasons if not."""
-        found = list(services.problems())
-        return JSONResponse(
-            {"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200
-        )
+    async def ready() -> JSONResponse:
+        """Every part is well; 503 with the reasons if not. `parts`: each with since when it is as it is."""
+        parts = services.health.parts()
+        problems = [line for part in parts for line in part.problems]
+        found = {
+            "status": "not ready" if problems else "ready",
+            "problems": problems,
+            "parts": [
+                {"part": part.name, "since": part.since.isoformat(), "problems": list(part.problems)}
+                for part in parts
+            ],
+        }
+        return JSONResponse(found, 503 if problems else 200)
 
     @routes.get("/metrics", response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Prometheus text format."""
         return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from console.deadletters import DeadLetterDesk
+from console.health import Health
 from console.replay import Replays
 from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
@@ -61,13 +62,9 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
     return ()
 
 
-def _no_problems() -> Sequence[str]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Services:
-    """`dead_letters` and `problems` are those of `console.session.Reading`; `clock` gives an aware time.
+    """`dead_letters` are those of `console.session.Reading`; `clock` gives an aware time.
 
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
@@ -79,8 +76,8 @@ class Services:
     rights: Rights
     metrics: CollectorRegistry
     clock: Callable[[], datetime]
+    health: Health
     token: str = field(repr=False)
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
-    problems: Callable[[], Sequence[str]] = _no_problems
     replays: Replays | None = None
     desk: DeadLetterDesk | None = None

@@ -21,12 +21,13 @@ from rich.table import Table
 from console.api.models import AccessQuery, LineageQuery
 from console.api.questions import access as access_answer
 from console.api.questions import lineage
+from console.background import raise_first
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.output import configure_logging, screen, table
 from console.company import Company, contract_end, leaver, query, systems
 from console.instance import Instance, running
-from console.roles import now, raise_first
+from console.roles import now
 from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
 from schemas.keys import Keyring

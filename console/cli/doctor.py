@@ -18,6 +18,7 @@ from rich.markup import escape
 from console.cli.keys import describe
 from console.cli.output import Json, print_json, screen, table
 from console.client import TOKEN_FILE, connect
+from console.parts import Part
 from console.roles import tagged_topics
 from console.running import RUN_FILE, broker
 from console.session import embedded_folder, open_index
@@ -187,10 +188,8 @@ def _index(settings: Settings) -> Iterator[Check]:
     client = connect(settings)
     if client is not None:
         with client:
-            problems = client.problems()
-        yield from (Check("api", "wrong", line) for line in problems)
-        if not problems:
             yield Check("api", "ok", client.address)
+            yield from (_part(part) for part in client.parts())
         # An embedded index is open in that process, and in one only.
         if folder is not None:
             return
@@ -207,6 +206,14 @@ def _index(settings: Settings) -> Iterator[Check]:
         yield Check("migrations", "ok", "none pending")
     else:
         yield Check("migrations", "wrong", f"pending: {', '.join(waiting)}; run `innsyn migrate`")
+
+
+def _part(part: Part) -> Check:
+    """A part of the running innsyn, as it knows it itself."""
+    since = f"since {part.since:%Y-%m-%d %H:%M:%S} UTC"
+    if part.well:
+        return Check(f"{part.name} (running)", "ok", since)
+    return Check(f"{part.name} (running)", "wrong", f"{since}: {'; '.join(part.problems)}")
 
 
 def _masked(value: Any) -> Any:

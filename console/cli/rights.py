@@ -10,22 +10,17 @@ from typing import Protocol
 
 import structlog
 
+from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging
-from console.roles import (
-    Background,
-    now,
-    raise_first,
-    refused_followed,
-    rights_service,
-    rights_worker,
-    until_signal,
-)
+from console.roles import now, refused_followed, rights_service, rights_worker
 from console.running import broker
 from console.session import open_index
 from schemas.errors import Unavailable, place_of
 from schemas.settings import load_settings
+from streams.kafka.groups import reach
 from streams.kafka.sender import sender
 from streams.rights.states import RequestState
+from streams.waits import Waits
 
 _LOOK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -60,26 +55,41 @@ def rights() -> None:
     index = open_index(settings)
     connection = broker(settings)
     try:
+        # Asked first: whoever starts it without a broker is told, later a broker that is away is waited for.
+        reach(connection)
         with sender(connection) as send:
             service = rights_service(settings, index, send)
-            worker = rights_worker(settings, connection, index, service)
-            stop = until_signal()
-            refused = Background("refused", refused_followed(connection, index), stop)
-            refused.start()
-            try:
+            ended = until_signal()
+
+            def carry_out(stop: threading.Event) -> None:
+                worker = rights_worker(settings, connection, index, service)
                 follow(worker, service, settings.late_check_seconds, stop)
+
+            roles = (
+                Background("rights", carry_out, ended),
+                Background("refused", refused_followed(connection, index), ended),
+            )
+            try:
+                for role in roles:
+                    role.start()
+                ended.wait()
             finally:
-                refused.stop()
-            raise_first([refused])
+                for role in roles:
+                    role.stop()
+            raise_first(roles)
     finally:
         index.close()
 
 
-def follow(worker: Worker, service: Service, late_seconds: float, stop: threading.Event) -> None:
+def follow(
+    worker: Worker, service: Service, late_seconds: float, stop: threading.Event, waits: Waits | None = None
+) -> None:
     """Run the agents until `stop`; raise what ended them, if they end by themselves.
 
-    Every `late_seconds` answers given earlier are compared with what came to light since.
+    Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
+    has to wait.
     """
+    waits = waits or Waits()
     worker.start()
     due = time.monotonic() + late_seconds
     try:
@@ -87,17 +97,20 @@ def follow(worker: Worker, service: Service, late_seconds: float, stop: threadin
             if worker.error is not None:
                 raise worker.error
             if time.monotonic() >= due:
-                _recheck(service)
+                _recheck(service, waits)
                 due = time.monotonic() + late_seconds
     finally:
         worker.stop()
+        waits.rest()
 
 
-def _recheck(service: Service) -> None:
+def _recheck(service: Service, waits: Waits) -> None:
     try:
         for request in service.recheck(now()):
             _log.info("request opened again", request=request.request_id, found=request.late_findings[-1])
+        waits.wait("late", None)
     except Unavailable as error:
+        waits.wait("late", f"looking for what answers lack waits: {error}")
         _log.warning("looking for late findings waits", error=str(error))
     except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
         _log.error("looking for late findings failed", fault=place_of(error))

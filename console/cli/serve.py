@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from console.background import until_signal
 from console.cli.output import configure_logging
-from console.roles import ApiServer, api, dead_letter_desk, rights_service, unread_topics, until_signal
+from console.roles import api, dead_letter_desk, rights_service
 from console.running import broker
+from console.serving import ApiServer
 from console.session import open_index, reading
 from console.tokens import api_token
+from console.watching import watched
 from schemas.settings import load_settings
 from streams.kafka.sender import sender
 
@@ -29,8 +32,15 @@ def serve() -> None:
             service = rights_service(settings, index, send)
             desk = dead_letter_desk(settings, connection, index)
             opened = reading(index, settings)
-            taggers = unread_topics(settings, connection)
-            app = api(opened, service, CollectorRegistry(), api_token(settings), desk=desk, taggers=taggers)
-            ApiServer(app, settings.api_host, settings.api_port).run(until_signal())
+            metrics = CollectorRegistry()
+            health = watched(settings, connection, opened.problems, metrics)
+            app = api(opened, service, metrics, api_token(settings), desk=desk, health=health)
+            server = ApiServer(app, settings.api_host, settings.api_port)
+            health.watch("api", server.problems, every=1.0)
+            health.start()
+            try:
+                server.run(until_signal())
+            finally:
+                health.stop()
     finally:
         index.close()

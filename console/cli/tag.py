@@ -9,16 +9,20 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
+from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging, screen
 from console.client import Client, connect
-from console.roles import tagged_topics, tagger, until_signal
+from console.roles import tagged_topics, tagger
 from console.running import broker
-from console.session import embedded_folder, open_index
+from console.session import embedded_folder, index_problems, open_index
+from console.watching import watch_role, watched
 from schemas.errors import IndexUnavailable, InputError, Unavailable
 from schemas.settings import load_settings
 from sinks.clickhouse.migrate import pending
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
+from streams.tagging.progress import Progress
+from streams.tagging.worker import TagWorker
 
 _LOOK_SECONDS = 0.2
 
@@ -55,10 +59,33 @@ def tag(
     try:
         if waiting := pending(index):
             raise IndexUnavailable(f"{len(waiting)} migrations are pending; run `innsyn migrate` first")
-        worker = tagger(settings, connection, index, TagMetrics(registry), topics=topic or (), replay=replay)
+        metrics, progress = TagMetrics(registry), Progress()
+
+        def worker() -> TagWorker:
+            return tagger(
+                settings, connection, index, metrics, topics=topic or (), replay=replay, progress=progress
+            )
+
+        first = worker()
         if settings.metrics_port:
             start_http_server(settings.metrics_port, registry=registry)
-        worker.run(until_signal(), until_end=until_end)
+        stop = until_signal()
+        if until_end:
+            # Somebody waits for the end: what keeps it from there is said, not waited out.
+            first.run(stop, until_end=True)
+            return
+        waiting_workers = [first]
+        role = Background(
+            "tagger", lambda stop: (waiting_workers.pop() if waiting_workers else worker()).run(stop), stop
+        )
+        health = watched(settings, connection, lambda: index_problems(index), registry)
+        watch_role(health, role, progress.problems)
+        role.start()
+        health.start()
+        stop.wait()
+        health.stop()
+        role.stop()
+        raise_first([role])
     finally:
         index.close()
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from console.background import raise_first, until_signal
 from console.cli.output import configure_logging, screen
 from console.client import connect
 from console.instance import announced, running
-from console.roles import raise_first, until_signal
 from console.session import refuse_if_open
 from schemas.errors import IndexUnavailable, SettingsError
 from schemas.settings import load_settings

@@ -22,14 +22,24 @@ _UNTOLD = frozenset(
 )
 
 
+def reach(connection: Connection) -> list[str]:
+    """Nothing, once the broker has said who it is. Raises BrokerUnavailable."""
+    admin = _admin(connection)
+    try:
+        if admin.list_topics(timeout=_TIMEOUT).brokers:
+            return []
+    except KafkaException as error:
+        raise connection.unavailable("being looked at", error.args[0]) from None
+    raise connection.unavailable("being looked at")
+
+
 def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[str] | None:
     """The topics on the broker with a partition that no member of the group has, sorted.
 
     None: it cannot be said, because members come and go just now, or because the broker does not tell.
     Raises BrokerUnavailable.
     """
-    options = connection.client(log_level=0)
-    admin = connection.made(AdminClient, {name: str(value) for name, value in options.items()})
+    admin = _admin(connection)
     try:
         there = admin.list_topics(timeout=_TIMEOUT).topics
         described = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)[group]
@@ -53,3 +63,9 @@ def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[st
     }
     wanted = [(name, number) for name in topics if name in there for number in there[name].partitions]
     return sorted({name for name, number in wanted if (name, number) not in taken})
+
+
+def _admin(connection: Connection) -> AdminClient:
+    """A new one each time: one that is kept waits longer and longer before it looks for a broker that was away."""
+    options = connection.client(log_level=0)
+    return connection.made(AdminClient, {name: str(value) for name, value in options.items()})

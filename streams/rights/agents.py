@@ -27,6 +27,7 @@ from streams.kafka.topics import missing
 from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
 from streams.rights.service import Recorded, RightsService
+from streams.waits import Waits
 
 APP_ID = "innsyn-rights"
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -50,8 +51,18 @@ class RightsWorker:
     Steps run one at a time in one more thread, so that a slow index does not stop the heartbeat to the broker.
     """
 
-    def __init__(self, connection: Connection, service: RightsService, set_aside: SetAside) -> None:
-        """`set_aside(topic, partition, offset, reason, payload)` keeps a message that is none of the record's."""
+    def __init__(
+        self,
+        connection: Connection,
+        service: RightsService,
+        set_aside: SetAside,
+        waits: Waits | None = None,
+    ) -> None:
+        """`set_aside(topic, partition, offset, reason, payload)` keeps a message that is none of the record's.
+
+        `waits` is told what a step waits for.
+        """
+        self._waits = waits or Waits()
         self._connection = connection
         self._service = service
         self._set_aside = set_aside
@@ -97,12 +108,12 @@ class RightsWorker:
 
             async def run(step: Callable[[], object], otherwise: Callable[[], object] | None) -> None:
                 try:
-                    await _persistently(step, steps, ending)
+                    await _persistently(step, steps, ending, self._waits)
                 except Exception as error:  # noqa: BLE001 - one message or request is no reason to end the worker
                     _log.error("rights step failed", fault=place_of(error))
                     if otherwise is not None:
                         # A message that is neither done nor kept would be lost: whatever is wrong, it waits for that.
-                        await _persistently(otherwise, steps, ending, passing=Exception)
+                        await _persistently(otherwise, steps, ending, self._waits, passing=Exception)
 
             app = rights_app(self._connection, self._service, self._set_aside, run, folder)
             self._wake = partial(_wake, loop, ending)
@@ -234,6 +245,7 @@ async def _persistently(
     step: Callable[[], object],
     steps: ThreadPoolExecutor,
     ending: asyncio.Event,
+    waits: Waits,
     passing: type[Exception] = Unavailable,
 ) -> None:
     """Run a step in the thread; while something outside is away, again after a growing pause.
@@ -245,10 +257,12 @@ async def _persistently(
     while True:
         try:
             await asyncio.get_running_loop().run_in_executor(steps, step)
+            waits.wait("step", None)
             return
         except passing as error:
             pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             why = str(error) if isinstance(error, InnsynError) else place_of(error)
+            waits.wait("step", f"rights requests wait: {why}")
             attempt += 1
             if isinstance(error, Recorded) and attempt > _PATIENCE:
                 _log.warning("rights step is left for later", error=why)

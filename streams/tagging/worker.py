@@ -39,6 +39,7 @@ from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
 from streams.kafka.deadletters import DeadLetters
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
+from streams.tagging.progress import Progress
 from streams.tagging.tag import Tagger
 from streams.tagging.whose import Whose
 from streams.tagging.writers import WriterSchemas
@@ -90,13 +91,15 @@ class TagWorker:
         identities: Identities | None = None,
         member: str | None = None,
         replay: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
         `identities`: count whose the events are; None: do not ask.
         `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
-        leave ledger and ownership to the taggers that run beside it.
+        leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on.
         """
+        self._progress = progress or Progress()
         self._replay = replay
         self._limits = limits or TagLimits()
         self._index = index
@@ -132,6 +135,7 @@ class TagWorker:
         try:
             batches = 0
             while not stop.is_set():
+                self._progress.turn()
                 if not self._step(consumer):
                     if until_end and not self._held and consumer.at_end():
                         break
@@ -144,6 +148,7 @@ class TagWorker:
             self._finish_write()
             consumer.close()
             self._writer.shutdown(wait=True)
+            self._progress.rest()
             if collecting:
                 gc.enable()
 
@@ -186,7 +191,11 @@ class TagWorker:
     def _store(self, prepared: Prepared) -> Mapping[Partition, int]:
         """Steps 3 to 5, in the writer's thread. Repeats what did not reach the index; gives the offsets to commit."""
         started = time.perf_counter()
-        stored = self._repeat(prepared)
+        self._progress.begin()
+        try:
+            stored = self._repeat(prepared)
+        finally:
+            self._progress.end()
         self._metrics.write_seconds.observe(time.perf_counter() - started)
         self._count(stored)
         self._ask_whose(stored)
@@ -226,13 +235,17 @@ class TagWorker:
         pauses = chain(_RETRY_SECONDS, repeat(_RETRY_SECONDS[-1]))
         while True:
             try:
-                return call()
+                returned = call()
             except Unavailable as error:
                 if time.monotonic() > deadline or self._stop.is_set():
                     raise
                 self._metrics.retries.inc()
+                self._progress.wait("index", str(error))
                 log.warning("write.retry", error=str(error))
                 self._stop.wait(next(pauses))
+            else:
+                self._progress.wait("index", None)
+                return returned
 
     def _lost(self, prepared: Prepared) -> list[Partition]:
         mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}
@@ -284,7 +297,9 @@ class TagWorker:
         """
         while True:
             try:
-                return self._schemas.resolve(prefix, expected)
+                found = self._schemas.resolve(prefix, expected)
+                self._progress.wait("registry", None)
+                return found
             except (UnknownSchema, Unavailable) as error:
                 if isinstance(error, UnknownSchema) and self._waited(prefix):
                     raise
@@ -292,6 +307,9 @@ class TagWorker:
                 if self._stop.is_set():
                     raise _Stopped from error
                 log.warning("schema.waiting", schema=prefix.hex(), error=str(error))
+                self._progress.turn()
+                if not isinstance(error, UnknownSchema):
+                    self._progress.wait("registry", str(error))
                 self._stop.wait(min(1.0, self._limits.unknown_schema_seconds / 10))
 
     def _waited(self, prefix: bytes) -> bool:

@@ -148,7 +148,7 @@ def test_every_address_of_logs_has_exactly_its_events(home: Path) -> None:
 
 def reads_again(home: Path, running: Up, expected: Counter[str]) -> None:
     """A replay goes through the running instance and changes no answer; feeds' letters are for their feeds."""
-    assert running.http.get("/readyz").json() == {"status": "ready", "problems": []}
+    assert running.http.get("/readyz").json()["problems"] == []
     done = innsyn(home, "tag", "--replay", "--until-end", "--topic", "web.visits")
     visits = 2 * (VISITS - len(BAD))
     assert (done.status, done.out) == (

@@ -18,8 +18,8 @@ import clickhouse_connect
 import pytest
 import structlog
 
+from console.background import raise_first
 from console.instance import Instance, announced, running
-from console.roles import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
 from schemas.keys import Keyring

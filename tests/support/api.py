@@ -12,6 +12,7 @@ import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter
 
 from console.api.services import Services
+from console.health import Health
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
@@ -104,6 +105,7 @@ def services(keys: Path, **other: Any) -> Services:
         "rights": rights(index, keyring),
         "metrics": metrics,
         "clock": lambda: NOW,
+        "health": Health(lambda: NOW),
         "token": TOKEN,
         "dead_letters": letters,
     }

@@ -13,12 +13,13 @@ from structlog.testing import capture_logs
 
 from console.api.app import create_app
 from console.api.guard import BODY_LIMIT
+from console.health import Health
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, SettingsError
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from sinks.ports import NO_LIMITS, Filter, Found, Span
-from tests.support.api import EMAIL, EVENTS, TOKEN, TOTAL, rights, services
+from tests.support.api import EMAIL, EVENTS, NOW, TOKEN, TOTAL, rights, services
 from tests.support.asgi import InProcess
 
 Build = Callable[..., httpx.Client]
@@ -282,8 +283,12 @@ def test_health_and_description_need_no_token(build: Build) -> None:
 
 def test_not_ready_says_why(build: Build) -> None:
     """An index that cannot answer makes the instance not ready, with the reason."""
-    answer = build(problems=lambda: ["2 migrations are pending; run `innsyn migrate`"]).get("/readyz")
+    health = Health(lambda: NOW)
+    health.watch("index", lambda: ["2 migrations are pending; run `innsyn migrate`"])
+    health.look("index")
+    answer = build(health=health).get("/readyz")
     assert answer.status_code == 503
+    assert answer.json()["parts"][0]["part"] == "index"
     assert "migrate" in answer.json()["problems"][0]
 
 

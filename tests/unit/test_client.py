@@ -34,7 +34,7 @@ def answering(
 def test_questions_are_answered(client: Client) -> None:
     """Look-up, access and plan answer about the same events."""
     assert client.alive()
-    assert client.problems() == []
+    assert client.parts() == []
     found = client.query(PERSON)
     assert found["total_events"] == TOTAL
     assert "next_cursor" not in found

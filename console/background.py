@@ -1,0 +1,113 @@
+"""Roles in threads of one process, started again when what they waited for stayed away, and the signals that end it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+
+import structlog
+
+from schemas.errors import Unavailable
+
+_PAUSES = (1.0, 2.0, 5.0, 10.0)
+_LONGEST_PAUSE = 30.0
+# A role that ran for so long got over what ended it before.
+_SETTLED_SECONDS = 10.0
+_log = structlog.get_logger(__name__)
+
+
+class Background:
+    """A role in a thread. Something that is unavailable ends it for a moment only: it is started again, after a
+    growing pause. What else ends it is kept, and `wake` is told at once."""
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[threading.Event], None],
+        wake: threading.Event,
+        *,
+        pauses: Sequence[float] = (*_PAUSES, _LONGEST_PAUSE),
+        settled: float = _SETTLED_SECONDS,
+    ) -> None:
+        """`run(stop)` is called for each start and must be able to begin anew; the last of `pauses` repeats."""
+        self.name = name
+        self.error: BaseException | None = None
+        self._run = run
+        self._wake = wake
+        self._pauses = pauses
+        self._settled = settled
+        self._stop = threading.Event()
+        self._ended: tuple[str, float | None] | None = None
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end, without waiting."""
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Ask it to end and wait until it has."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def problems(self) -> Sequence[str]:
+        """Why it does not run, or did not until a moment ago."""
+        ended = self._ended
+        if ended is None:
+            return ()
+        sentence, begun = ended
+        return () if begun is not None and time.monotonic() - begun > self._settled else (sentence,)
+
+    def _main(self) -> None:
+        pauses = chain(self._pauses, repeat(self._pauses[-1]))
+        try:
+            while True:
+                begun = time.monotonic()
+                try:
+                    self._run(self._stop)
+                    return
+                except Unavailable as error:
+                    if self._stop.is_set():
+                        return
+                    if time.monotonic() - begun > self._settled:
+                        pauses = chain(self._pauses, repeat(self._pauses[-1]))
+                    self._ended = f"{self.name} ended ({error}); it is started again by itself", None
+                    pause = next(pauses)
+                    _log.warning("role.again", role=self.name, error=str(error), seconds=pause)
+                    if self._stop.wait(pause):
+                        return
+                    self._ended = self._ended[0], time.monotonic()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the roles
+            self.error = error
+        finally:
+            self._wake.set()
+
+
+def until_signal() -> threading.Event:
+    """An event that ctrl-C or SIGTERM sets; a second one ends the process the usual way."""
+    event = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        event.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return event
+
+
+def raise_first(roles: Sequence[Background]) -> None:
+    """Raise what ended one of the roles, if anything did."""
+    for role in roles:
+        if role.error is not None:
+            raise role.error

@@ -1,0 +1,281 @@
+"""Parts that die, hang, stall or come back: what /readyz, the metrics and the log say of it, and what goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from console.api.app import create_app
+from console.background import Background, raise_first
+from console.health import Health
+from console.limits import files, space_problems
+from console.parts import Part, turned
+from console.taggers import unread_problems
+from schemas.errors import BrokerUnavailable, DeadLetterCeiling, IndexUnavailable, Unavailable
+from streams.kafka.connection import Connection
+from streams.kafka.groups import reach
+from streams.tagging.progress import STALLED_SECONDS, Progress, stalled
+from tests.support.api import services
+from tests.support.asgi import InProcess
+from tests.support.product import await_that
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that the test moves: seconds, and the day that goes with them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def day(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Iterator[Health]:
+    made = Health(clock.day, CollectorRegistry(), monotonic=clock)
+    yield made
+    made.stop()
+
+
+def ready(tmp_path: Path, health: Health) -> tuple[int, list[dict[str, object]]]:
+    """Status and parts of GET /readyz."""
+    app = create_app(services(tmp_path, health=health))
+    with httpx.Client(transport=InProcess(app), base_url="http://innsyn") as client:
+        found = client.get("/readyz")
+    return found.status_code, found.json()["parts"]
+
+
+def test_the_time_of_a_part_moves_only_when_it_turns() -> None:
+    """Ill with another sentence is still ill since the first."""
+    later = NOW + timedelta(minutes=1)
+    ill = turned(Part("index", NOW), ["away"], later)
+    assert (ill.since, ill.well) == (later, False)
+    assert turned(ill, ["away", "and full"], later + timedelta(minutes=1)) == Part(
+        "index", later, ("away", "and full")
+    )
+    assert turned(Part("index", NOW), [], later) == Part("index", NOW)
+
+
+def test_a_part_that_falls_ill_turns_readiness_with_its_sentence_and_time(
+    tmp_path: Path, clock: Clock, health: Health
+) -> None:
+    """503 names the part, since when and why; 200 again once it is well, without a restart."""
+    said: list[str] = []
+    health.watch("index", lambda: said)
+    health.look("index")
+    assert ready(tmp_path, health) == (200, [{"part": "index", "since": NOW.isoformat(), "problems": []}])
+    clock.seconds, said[:] = 5.0, ["the index is away; see `innsyn doctor`"]
+    health.look("index")
+    clock.seconds = 9.0
+    health.look("index")
+    since = (NOW + timedelta(seconds=5)).isoformat()
+    assert ready(tmp_path, health) == (
+        503,
+        [{"part": "index", "since": since, "problems": ["the index is away; see `innsyn doctor`"]}],
+    )
+    said.clear()
+    health.look("index")
+    assert ready(tmp_path, health)[0] == 200
+
+
+def test_a_look_that_never_returns_is_a_problem_and_delays_no_answer(
+    tmp_path: Path, clock: Clock, health: Health
+) -> None:
+    """An index that hangs inside a call: the others are still looked at, and readiness answers at once."""
+    release = threading.Event()
+    health.watch("index", lambda: [] if release.wait(30) else ["never"], patience=20.0)
+    health.watch("broker", list)
+    try:
+        health.start(wait=0.05)
+        begun = time.monotonic()
+        assert ready(tmp_path, health)[0] == 200
+        clock.seconds = 21.0
+        status, parts = ready(tmp_path, health)
+        assert time.monotonic() - begun < 2
+        assert (status, parts[0]["problems"]) == (503, ["index has not answered for 21 s"])
+        assert (parts[0]["since"], parts[1]["problems"]) == (NOW.isoformat(), [])
+    finally:
+        release.set()
+    await_that(lambda: health.problems() == [], "the index answers again")
+
+
+def test_a_look_that_breaks_says_so_and_shows_no_value(health: Health) -> None:
+    """A bug in one look ends neither the others nor itself."""
+
+    def broken() -> Sequence[str]:
+        raise ValueError("kari.nordmann@example.no")
+
+    def away() -> Sequence[str]:
+        raise IndexUnavailable("the index is away")
+
+    health.watch("broken", broken)
+    health.watch("index", away)
+    for name in ("broken", "index"):
+        health.look(name)
+    first, second = health.problems()
+    assert (first.startswith("looking at broken failed (ValueError)"), second) == (True, "the index is away")
+    assert "kari" not in first
+
+
+def test_metric_and_log_say_what_turned_once(clock: Clock) -> None:
+    """One gauge for each part, one line for each turn: not one each second."""
+    registry, said = CollectorRegistry(), ["the broker is away"]
+    health = Health(clock.day, registry, monotonic=clock)
+    health.watch("broker", lambda: said)
+
+    def told() -> list[str]:
+        health.look("broker")
+        with structlog.testing.capture_logs() as lines:
+            health.tell()
+            health.tell()
+        return [f"{line['event']} {line['part']} {' '.join(line['problems'])}".strip() for line in lines]
+
+    assert told() == ["part.wrong broker the broker is away"]
+    assert registry.get_sample_value("innsyn_part_well", {"part": "broker"}) == 0
+    assert told() == []
+    said.clear()
+    assert told() == ["part.well broker"]
+    assert registry.get_sample_value("innsyn_part_well", {"part": "broker"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("turned_at", "begun", "waiting", "words"),
+    [
+        (0.0, None, [], None),
+        (None, None, [], None),
+        (-STALLED_SECONDS - 1, None, [], "has taken nothing up for 61 s"),
+        (-STALLED_SECONDS - 1, -STALLED_SECONDS - 1, [], "on its way into the index for 61 s"),
+        (0.0, -STALLED_SECONDS + 1, [], None),
+        (0.0, None, ["the index is away"], "answers lack what comes meanwhile: the index is away"),
+    ],
+)
+def test_a_tagger_that_does_not_get_on_is_a_problem(
+    turned_at: float | None, begun: float | None, waiting: list[str], words: str | None
+) -> None:
+    """A loop that does not turn, a write that does not end, something that is waited for."""
+    found = stalled(0.0, turned_at, begun, waiting)
+    assert (len(found), words or "") == (bool(words), words or "")
+    assert not words or words in found[0]
+
+
+def test_what_two_threads_of_a_tagger_wait_for_does_not_clear_each_other() -> None:
+    """The registry answers while the index is still away."""
+    progress = Progress()
+    progress.wait("index", "index away")
+    progress.wait("registry", "registry away")
+    progress.wait("registry", None)
+    (line,) = progress.problems()
+    assert line.endswith("index away")
+    progress.rest()
+    assert progress.problems() == []
+
+
+def test_a_role_that_lost_something_is_started_again_by_itself() -> None:
+    """Also the third time; its problem is said meanwhile, and over once it runs."""
+    calls: list[int] = []
+    wake, running = threading.Event(), threading.Event()
+
+    def run(stop: threading.Event) -> None:
+        calls.append(1)
+        if len(calls) < 4:
+            raise IndexUnavailable("the index did not answer for 300 s")
+        running.set()
+        stop.wait(30)
+
+    role = Background("tagger", run, wake, pauses=(0.01,), settled=0.05)
+    role.start()
+    assert running.wait(20)
+    assert role.problems() == (
+        "tagger ended (the index did not answer for 300 s); it is started again by itself",
+    )
+    await_that(lambda: not role.problems(), "the tagger is well again")
+    assert not wake.is_set()
+    role.stop()
+    raise_first([role])
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("error", [DeadLetterCeiling("too many"), ValueError("a bug")])
+def test_what_is_final_ends_a_role_and_wakes_who_waits(error: Exception) -> None:
+    """No loop over what repeating does not mend."""
+    wake = threading.Event()
+
+    def run(_: threading.Event) -> None:
+        raise error
+
+    role = Background("tagger", run, wake, pauses=(0.01,))
+    role.start()
+    assert wake.wait(20)
+    with pytest.raises(type(error)):
+        raise_first([role])
+
+
+def test_a_role_ends_while_it_waits_to_be_started_again() -> None:
+    """Stopping does not wait for a long pause to be over."""
+    began = threading.Event()
+
+    def run(_: threading.Event) -> None:
+        began.set()
+        raise Unavailable("away")
+
+    role = Background("rights", run, threading.Event(), pauses=(600.0,))
+    role.start()
+    assert began.wait(20)
+    role.stop()
+    assert not role.alive
+    raise_first([role])
+
+
+def test_a_broker_that_is_away_is_said_once() -> None:
+    """The broker's own part says it; that nobody can say who reads is no second problem."""
+
+    def away() -> Sequence[str]:
+        raise BrokerUnavailable("no broker")
+
+    assert unread_problems(away, "innsyn-tagger") == ()
+
+
+def test_a_broker_that_is_away_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address and mend, no library's text."""
+    monkeypatch.setattr("streams.kafka.groups._TIMEOUT", 0.2)
+    with pytest.raises(
+        BrokerUnavailable, match=r"Kafka at 127\.0\.0\.1:1 does not answer while being looked at"
+    ):
+        reach(Connection("127.0.0.1:1"))
+
+
+def test_a_disk_that_fills_is_said_before_writing_stops(tmp_path: Path) -> None:
+    """Once for each file system; a folder that is not there yet is none."""
+    folders = [tmp_path, tmp_path, tmp_path / "later"]
+    assert space_problems(folders, 0) == []
+    (line,) = space_problems(folders, 10**9)
+    assert "MiB are free where" in line
+    assert "INNSYN_DISK_RESERVE_MB" in line
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "words"),
+    [(256, 10, "256 open files are allowed, 840"), (20_000, 19_000, "19,000 of 20,000"), (20_000, 400, None)],
+)
+def test_too_few_files_are_said(limit: int, used: int, words: str | None) -> None:
+    """A limit below what the topics need, and one that is nearly reached."""
+    found = files(limit, 840, used)
+    assert (not found) if words is None else found[0].startswith(words)
