@@ -10,17 +10,35 @@ from typing import Any
 
 import uvicorn
 
+from console.connections import BoundedProtocol, ConnectionLimits, Connections
+from console.limits import raise_file_limit
 from schemas.errors import SettingsError
+
+# The system keeps those that come meanwhile.
+_TAKEN_AT_ONCE = 64
+_KEPT_BY_SYSTEM = 1_024
 
 
 class ApiServer:
-    """uvicorn in a thread, on a port that is ours before it starts."""
+    """uvicorn in a thread, under limits: those given, as far as the open files that are allowed reach."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, limits: ConnectionLimits | None = None) -> None:
         self._socket = _listen(host, port)
         self.address = f"http://{host if ':' not in host else f'[{host}]'}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-        self._server = uvicorn.Server(config)
+        self.connections = Connections((limits or ConnectionLimits()).within(raise_file_limit()))
+        config = uvicorn.Config(
+            app,
+            http=type("Protocol", (BoundedProtocol,), {"room": self.connections}),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            # Taken at once, before any of them is looked at.
+            backlog=min(_TAKEN_AT_ONCE, self.connections.limits.waiting),
+            timeout_keep_alive=self.connections.limits.idle_seconds,
+            timeout_graceful_shutdown=3,
+        )
+        self._server = _Server(config, self.connections)
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`."""
@@ -32,11 +50,23 @@ class ApiServer:
 
     def problems(self) -> Sequence[str]:
         """What keeps it from serving whoever comes."""
-        return ()
+        return self.connections.problems()
 
     def _end_with(self, stop: threading.Event) -> None:
         stop.wait()
         self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._connections.begin()
+        for listener in sockets or ():
+            listener.listen(_KEPT_BY_SYSTEM)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -46,7 +76,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(_KEPT_BY_SYSTEM)
     except OSError as error:
         listener.close()
         raise SettingsError(

@@ -1,7 +1,8 @@
-"""Round every request: a limit on its body, a bearer token, and no traceback on the way out."""
+"""Round every request: a bearer token, a limit on its body and the time for it, and no traceback on the way out."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import traceback
 from http import HTTPStatus
@@ -13,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console.api.problems import problem
 
 BODY_LIMIT = 1024 * 1024
+BODY_SECONDS = 30.0
+# Sent where a body may still come that nobody reads: the connection ends with the answer.
+_CLOSE = {"Connection": "close"}
 _PROTECTED = ("/v1", "/metrics")
 
 log = structlog.get_logger(__name__)
@@ -29,19 +33,38 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Before the body is read: who may not ask shall not make us read.
-        if _is_protected(scope["path"]) and not self._may(scope):
+        announced = _announced(scope)
+        close = _CLOSE if announced else {}
+        # Before the body is read: who may not ask shall not make us read. What is open to all takes none.
+        if not _is_protected(scope["path"]):
+            await self._answer(scope, b"", receive, _closing(send) if announced else send)
+            return
+        if not self._may(scope):
             refusal = problem(
                 HTTPStatus.UNAUTHORIZED,
                 "a bearer token is needed: send the one in INNSYN_API_TOKEN or <home>/token",
-                headers={"WWW-Authenticate": 'Bearer realm="innsyn"'},
+                headers={"WWW-Authenticate": 'Bearer realm="innsyn"', **close},
             )
             await refusal(scope, receive, send)
             return
-        body = await _body(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(receive) if announced <= BODY_LIMIT else None
+        except TimeoutError:
+            late = problem(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the body was not there within {BODY_SECONDS:.0f} s; send it again",
+                headers=_CLOSE,
+            )
+            await late(scope, receive, send)
+            return
+        except _Gone:
+            return
         if body is None:
             too_large = problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {BODY_LIMIT} bytes; send less"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"a body has at most {BODY_LIMIT} bytes; send less",
+                headers=_CLOSE,
             )
             await too_large(scope, receive, send)
             return
@@ -78,13 +101,37 @@ def _is_protected(path: str) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _PROTECTED)
 
 
+class _Gone(Exception):
+    """The client left before its body was whole: nobody is there to be answered."""
+
+
+def _announced(scope: Scope) -> int:
+    """Bytes of the body as its head says, 1 for one that comes in pieces. The server refused what is no number."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return 1
+    length: bytes = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 1
+
+
+def _closing(send: Send) -> Send:
+    """Sends that the connection ends with the answer."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        await send(message)
+
+    return closing
+
+
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, None if it is larger than allowed."""
+    """The whole body, None if it is larger than allowed. Raises _Gone."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise _Gone
         body += message.get("body", b"")
         if len(body) > BODY_LIMIT:
             return None

@@ -91,6 +91,6 @@ def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "description": HTTPStatus(status).phrase}
-    for status in (401, 413, 422, 503)
+    for status in (401, 408, 413, 422, 503)
 }
 """For the OpenAPI description: what every route may answer besides."""
