@@ -364,13 +364,14 @@ class Created(_Answer):
 
 class RequestSummary(Created):
     """`problems` first what was refused; `waiting_for` systems, or requests that come first; `set_aside` answers of
-    systems that cannot be; `notes` what a person did to it and why."""
+    systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer."""
 
     type: str
     channel: str
     received_at: datetime
     ended_at: datetime | None
     resolution: Resolution | None
+    unlinked: list[IdentifierKind]
     problems: list[str]
     waiting_for: list[str]
     behind: list[str]

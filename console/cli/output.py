@@ -177,7 +177,7 @@ def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
-    from streams.rights.hints import disagreement, needs_more, timeless
+    from streams.rights.hints import disagreement, needs_more, timeless, unproven
 
     if answer["disagree"]:
         kinds = disagreement(answer["disagree"])
@@ -197,8 +197,7 @@ def about_identity(
             " so in nobody's count."
         )
     if answer["unlinked"] and parts:
-        kinds = " and ".join(answer["unlinked"])
-        yield f"[dim]No link says whose the {kinds} given is: what is under it counts because it was given.[/dim]"
+        yield f"[dim]{unproven(answer['unlinked'])}[/dim]"
     proofs = {proof for part in parts for proof in part.get("proofs", ())}
     if proofs & {"subscriber", "line_owner"}:
         yield "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"

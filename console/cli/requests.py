@@ -14,6 +14,7 @@ from console.client import require
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings
+from streams.rights.hints import unproven
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")]
@@ -175,6 +176,8 @@ def show(
         out.print(f"  [red]{escape(problem)}[/red]")
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
+    if request["unlinked"]:
+        out.print(f"  [yellow]{unproven(request['unlinked'])}[/yellow]")
     if request["commands"]:
         numbers = ("attempt", "planned", "erased", "held")
         rows = table("system", "state", *numbers, right=numbers)

@@ -125,6 +125,15 @@ class Identities:
             found.unlinked,
         )
 
+    def ever(self, given: Given) -> frozenset[bytes]:
+        """The subjects that the identifier, or a prefix above it, led to at any time; NOWHERE as in `agreement`."""
+        if names := _names([given]):
+            today = replace(given, former=())
+            return Identities(Renamed(self._reader, names), self._sources).ever(today)
+        ends = self.ends({given.token, *(token for token, _ in given.prefixes)})
+        codes = _codes(ends, [given.token, *(token for token, _ in given.prefixes)])
+        return frozenset().union(*(self._subjects(ends, code, None, 0) for code in codes))
+
     def _somebody(self, direct: Sequence[Given], known_at: datetime | None) -> set[bytes]:
         """Of identifiers that lead nowhere the customer numbers, and those that others lead to."""
         numbers = {item.token for item in direct if item.kind is IdentifierKind.CUSTOMER_NUMBER}

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from schemas.catalogue import Catalogue
+from schemas.errors import InputError
 from sinks.ports import IndexEraser, IndexReader
+from streams.identity.model import Person
 from streams.rights.casefile import CaseFile
 from streams.rights.messages import receipt_content
 from streams.rights.outcomes import records_gone
@@ -139,18 +141,24 @@ class Erasing:
 
     def _plan(self, request: RequestState) -> RequestState:
         now = self._file.now()
-        person = self._persons.of(request, now)
+        person = self._persons.of(request)
         if person.resolution == "ambiguous":
             content = {"reason": self._persons.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", content)
         if first := before_it(self._file.every(), request, person.spans):
             return self._file.decide(request, "behind", {"behind": first})
-        content = self._planner.plan(request, person, *self._given(request), now)
+        told, anchors = self._given(request, person)
+        content = self._planner.plan(request, person, told, anchors, now)
+        if content["commands"] and not told:
+            raise InputError(
+                "no system can be told to erase by the identifiers given: each was another person's as well; make a"
+                " request by the customer number"
+            )
         return self._file.decide(request, "planned", content, now)
 
-    def _given(self, request: RequestState) -> tuple[Any, Any]:
+    def _given(self, request: RequestState, person: Person | None = None) -> tuple[Any, Any]:
         """The identifiers that systems are sent, and the days that start retention clocks."""
-        return self._persons.named(request.request_id), self._file.anchors(request.request_id)
+        return self._persons.named(request, person), self._file.anchors(request.request_id)
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

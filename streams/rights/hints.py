@@ -31,3 +31,8 @@ def disagreement(groups: Sequence[Sequence[str]]) -> str:
     together = [" and ".join(kinds) for kinds in groups]
     people = "; ".join(f"the {kinds} to one" for kinds in together)
     return f"the identifiers given lead to different people ({people}), so nothing is taken from any of them"
+
+
+def unproven(kinds: Sequence[str]) -> str:
+    """That only who asked says whose identifiers of these kinds are."""
+    return f"No link says whose the {' and '.join(kinds)} given is: what is under it counts because it was given."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKind, parse_kind
@@ -26,37 +25,69 @@ class Persons:
         self._identities = identities
         self._keyring = keyring
 
-    def of(self, request: RequestState, now: datetime) -> Person:
-        """As the links are now; with what a follow-up of an erasure inherits, as far as nobody is linked there."""
-        person = self._identities.person(self.given(request.request_id), now)
-        if not request.inherited or person.resolution == "ambiguous":
+    def of(self, request: RequestState) -> Person:
+        """Whom the identifiers meant when the request was received, as far as it is known now.
+
+        With what a follow-up of an erasure inherits, as far as nobody is linked there.
+        """
+        person = self._identities.person(self.given(request.request_id), request.received_at)
+        return self._inheriting(request, person)
+
+    def still(self, request: RequestState) -> Person:
+        """The person whom the request was carried out for, by the links of now.
+
+        Where the identifiers mean somebody else by now, or nobody for certain, the subjects of then count: what was
+        one person's never becomes another's.
+        """
+        person = self.of(request)
+        subjects = request.identity.subjects if request.identity else frozenset()
+        if not subjects or person.subjects == subjects:
             return person
-        spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
-        return replace(person, spans=list(spans))
+        asked = [Given(IdentifierKind.CUSTOMER_NUMBER, token) for token in sorted(subjects)]
+        found = self._identities.person(asked, request.received_at)
+        if found.resolution == "ambiguous":
+            apart = [self._identities.person([item], request.received_at) for item in asked]
+            alone = [item for item, one in zip(asked, apart, strict=True) if one.subjects == {item.token}]
+            found = self._identities.person(alone, request.received_at)
+        return self._inheriting(request, found)
+
+    def others(self, request: RequestState) -> bool:
+        """Whether the identifiers lead to somebody else by now than to whom the request was carried out for."""
+        known = self.still(request).subjects | {item.token for item in self.given(request.request_id)}
+        return not self.of(request).subjects <= known
 
     def unclear(self, request: RequestState, person: Person) -> str:
         """What somebody has to give where the identifiers may mean several people."""
         named = self._file.identifiers(request.request_id)
         if person.disagree:
             return (
-                f"{disagreement(person.disagree)}; cancel this request and make one of the identifiers of one person"
-                " alone, each with the time (`at`) at which it was theirs if it no longer is, or resend it when the"
-                " register is mended"
+                f"{disagreement(person.disagree)}; make a request by the identifiers of one person alone, each with the"
+                " time (`at`) at which it was theirs if it no longer is, and cancel this one"
             )
         kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
         return "; ".join([needs_more(kinds, timeless(times)), *person.problems])
 
-    def told(self, request_id: str) -> list[Named]:
-        """What a system may erase by: no address alone that people are known to have had at some times only."""
-        return [item for item in self._file.identifiers(request_id) if not self._others(item)]
+    def told(self, request: RequestState, person: Person | None = None) -> list[Named]:
+        """What a system may erase by: nothing that was ever another's, but for an address in its second.
+
+        `person`: whom it is about, where that is not kept with the request yet.
+        """
+        kept = request.identity
+        if person is not None:
+            own = person.subjects
+        elif kept is not None:
+            own = kept.subjects or frozenset(span.token for span in kept.spans if span.proof is None)
+        else:
+            own = frozenset()
+        return [item for item in self._file.identifiers(request.request_id) if self._names(item, own)]
 
     def given(self, request_id: str) -> list[Given]:
         """What the person gave, as the index knows it."""
         return [self._given(item) for item in self._file.identifiers(request_id)]
 
-    def named(self, request_id: str) -> list[Given]:
+    def named(self, request: RequestState, person: Person | None = None) -> list[Given]:
         """What systems are `told`, as the index knows it."""
-        return [self._given(item) for item in self.told(request_id)]
+        return [self._given(item) for item in self.told(request, person)]
 
     def unclaimed(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
@@ -64,9 +95,19 @@ class Persons:
         links = [link for token in linked for link in self._identities.links(Given(IdentifierKind.IP, token))]
         return unclaimed(spans, links)
 
-    def _others(self, item: Named) -> bool:
-        timeless_address = item.kind == IdentifierKind.IP and item.at is None
-        return timeless_address and bool(self._identities.links(self._given(item)))
+    def _inheriting(self, request: RequestState, person: Person) -> Person:
+        if not request.inherited or person.resolution == "ambiguous":
+            return person
+        spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
+        return replace(person, spans=list(spans))
+
+    def _names(self, item: Named, own: frozenset[bytes]) -> bool:
+        """Whether the identifier names one of `own` and nobody else, whenever it is met."""
+        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
+            return True
+        if item.kind == IdentifierKind.IP:
+            return item.at is not None or not self._identities.links(self._given(item))
+        return self._identities.ever(self._given(item)) <= own
 
     def _given(self, item: Named) -> Given:
         return given(self._keyring.tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)

@@ -72,7 +72,7 @@ class Recheck:
     def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
         assert request.identity is not None
         try:
-            present = self._persons.of(request, now).spans
+            present = self._persons.still(request).spans
         except KeyUnavailable:
             # Nobody can tell any more who it was: what is known of then is all there is.
             present = request.identity.spans

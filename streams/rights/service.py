@@ -20,6 +20,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
+from schemas.tokens import IdentifierKind
 from sinks.ports import IndexEraser, IndexReader
 from streams.rights.acts import Acts
 from streams.rights.answer import access_report
@@ -286,7 +287,7 @@ class RightsService:
     def _about(self, request: RequestState) -> RequestState:
         """Record whom it is about, and what else is open for them."""
         givens = self._persons.given(request.request_id)
-        person = self._persons.of(request, self._file.now())
+        person = self._persons.of(request)
         subjects = subjects_of(person, givens)
         others = [
             {"request_id": item.request_id, "type": item.type, "state": item.state.value}
@@ -343,9 +344,19 @@ class RightsService:
             return self.get(request.follow_up)
         if request.state is not State.REOPENED:
             raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
+        if self._persons.others(request):
+            raise InputError(
+                f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
+                f" new request by the customer number, then `innsyn requests close {request_id}`"
+            )
         # Made from the old id: a second try after a crash makes no second request.
         new_id = f"r-{hashlib.sha256(f'{request_id}/follow-up'.encode()).hexdigest()[:16]}"
-        named, reason = self._file.identifiers(request_id), self._file.reason(request_id)
+        reason = self._file.reason(request_id)
+        # Of the person whose they were then, whoever has them when it is followed up.
+        named = [
+            item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
+            for item in self._file.identifiers(request_id)
+        ]
         sealed = self._file.seal(new_id, named, reason)
         found_at = datetime.fromisoformat(request.late_findings[0]["found_at"])
         inherited = request.identity.spans if request.identity and request.type == "erasure" else ()
@@ -358,7 +369,7 @@ class RightsService:
 
     def _answer(self, request: RequestState) -> RequestState:
         now = self._file.now()
-        person = self._persons.of(request, now)
+        person = self._persons.of(request)
         if person.resolution == "ambiguous":
             unclear = {"reason": self._persons.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", unclear)

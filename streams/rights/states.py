@@ -93,6 +93,7 @@ def summary(request: RequestState) -> dict[str, Any]:
         "completed_at": iso_or_none(request.completed_at),
         "ended_at": iso_or_none(request.ended_at or request.completed_at),
         "resolution": request.resolution,
+        "unlinked": list(request.identity.unlinked) if request.identity else [],
         "waiting_for": list(request.waiting_for),
         "problems": list(request.problems),
         "commands": [_shown(item) for item in request.commands.values()],

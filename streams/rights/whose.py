@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ class Resolver(Protocol):
     def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]: ...
 
     def chain(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]: ...
+
+    def ever(self, given: Given) -> frozenset[bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,17 @@ def differences(then: Sequence[Link], now: Sequence[Link]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The identity that a request was carried out with; it may not shrink or grow afterwards."""
+    """The identity that a request was carried out with; it may not shrink or grow afterwards.
+
+    `subjects` and `unlinked`: as in `Person`; empty in what was kept before they were.
+    """
 
     resolution: Resolution
     candidates: int
     spans: Sequence[Span]
     shared: Sequence[Span]
+    subjects: frozenset[bytes] = field(default=frozenset(), repr=False)
+    unlinked: tuple[str, ...] = ()
 
     def json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
@@ -121,18 +128,29 @@ class Frozen:
             "candidates": self.candidates,
             "spans": spans_json(self.spans),
             "shared": spans_json(self.shared),
+            "subjects": sorted(token.hex() for token in self.subjects),
+            "unlinked": list(self.unlinked),
         }
 
     @staticmethod
     def read(stored: Mapping[str, Any]) -> Frozen:
         """What `json` wrote."""
         spans, shared = (spans_from_json(stored[name]) for name in ("spans", "shared"))
-        return Frozen(stored["resolution"], stored["candidates"], spans, shared)
+        subjects = frozenset(map(bytes.fromhex, stored.get("subjects", ())))
+        unlinked = tuple(stored.get("unlinked", ()))
+        return Frozen(stored["resolution"], stored["candidates"], spans, shared, subjects, unlinked)
 
 
 def frozen(person: Person) -> Frozen:
     """The identity of a person as it is now."""
-    return Frozen(person.resolution, person.candidates, person.spans, person.shared)
+    return Frozen(
+        person.resolution,
+        person.candidates,
+        person.spans,
+        person.shared,
+        person.subjects,
+        tuple(person.unlinked),
+    )
 
 
 def before(spans: Sequence[Span], until: datetime) -> list[Span]:

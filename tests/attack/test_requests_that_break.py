@@ -180,7 +180,7 @@ def test_an_open_end_in_a_request_means_that_nothing_ended(office: Office, day: 
     plans = [
         office.service._erasing._planner.plan(
             office.service.create("erasure", [KARI], reason=None, channel="test", received_at=NOW),
-            office.service._persons.of(office.service.requests()[-1], NOW),
+            office.service._persons.of(office.service.requests()[-1]),
             [],
             anchors,
             NOW,

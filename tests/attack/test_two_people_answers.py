@@ -17,8 +17,8 @@ from schemas.codec import decode, encode
 from schemas.records import load_records
 from streams.rights.messages import canonical_identifiers
 from streams.rights.service import RightsService
-from streams.rights.states import State
-from tests.support.api import NOW
+from streams.rights.states import State, summary
+from tests.support.api import NOW, rights
 from tests.support.desk import Desk, event, moment
 from tests.support.instance import running
 
@@ -107,6 +107,11 @@ def test_what_nobody_is_linked_to_is_said(desk: Desk) -> None:
     answer = desk.ask("access", BY_KARI, ("email", UNHEARD))
     assert (answer["resolution"], answer["unlinked"], answer["total_events"]) == ("unique", ["email"], 5)
     assert desk.ask("access", BY_KARI)["unlinked"] == []
+    for type in ("access", "erasure"):
+        given = [BY_KARI, ("email", UNHEARD)]
+        made = desk.rights.create(type, given, reason=None, channel="email", received_at=NOW)
+        assert summary(desk.rights.advance(made.request_id))["unlinked"] == ["email"]
+        desk.rights = rights(desk.index, desk.keyring)
 
 
 @pytest.fixture
@@ -149,7 +154,8 @@ def test_a_request_waits_until_somebody_decides(desk: Desk, type: str) -> None:
     before = len(desk.index)
     why = attention(desk.rights, made.request_id)
     assert "(the customer_number to one; the email to one)" in why
-    assert "cancel this request" in why
+    assert "make a request by the identifiers of one person alone" in why
+    assert f"innsyn requests cancel {made.request_id}" in why
     assert not [word for word in (KARI, OLA, MOVED) if word in why]
     attention(desk.rights, desk.rights.resend(made.request_id).request_id)
     assert desk.rights.cancel(made.request_id, "two people").state is State.CANCELLED

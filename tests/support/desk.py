@@ -42,9 +42,9 @@ class Desk:
         self.index = MemoryIndex()
         self.rights = rights(self.index, self.keyring)
         self._next: Counter[str] = Counter()
-        self._identities = Identities(self.index, load_catalogue().identity_sources)
+        self.identities = Identities(self.index, load_catalogue().identity_sources)
         self.restart()
-        self.services = services(folder, reader=self.index, identities=self._identities, rights=self.rights)
+        self.services = services(folder, reader=self.index, identities=self.identities, rights=self.rights)
         self._http = httpx.Client(
             transport=InProcess(create_app(self.services)),
             base_url="http://innsyn",
@@ -57,7 +57,12 @@ class Desk:
         self._preparer = Preparer(tagger, WriterSchemas(_RECORDS.values()).resolve, _EXPECTED)
 
     def tell(
-        self, topic: str, events: Iterable[Mapping[str, Any]], *, offset: int | None = None
+        self,
+        topic: str,
+        events: Iterable[Mapping[str, Any]],
+        *,
+        offset: int | None = None,
+        learnt: datetime = NOW,
     ) -> list[str]:
         """Tag the events as the next of the topic, or as those that lie at `offset`; reasons of those refused."""
         values = [encode(_RECORDS[_EXPECTED[topic]], dict(event)) for event in events]
@@ -65,8 +70,8 @@ class Desk:
         self._next[topic] = max(self._next[topic], first + len(values))
         offsets = first + np.arange(len(values))
         batch = TopicBatch(topic, values, np.zeros(len(values), np.int32), offsets, -1, sum(map(len, values)))
-        prepared = self._preparer.prepare([batch], (), {(topic, 0): 1}, NOW)
-        self.index.write(prepared.batch, NOW)
+        prepared = self._preparer.prepare([batch], (), {(topic, 0): 1}, learnt)
+        self.index.write(prepared.batch, learnt)
         return [letter.row.reason for letter in prepared.dead]
 
     def read(self, topic: str, lines: Iterable[str]) -> list[str]:
@@ -93,7 +98,7 @@ class Desk:
     def person(self, *people: tuple[str, str]) -> Person:
         """Whom the identifiers mean together."""
         tokenizer = self.keyring.tokenizer()
-        return self._identities.person(
+        return self.identities.person(
             [given(tokenizer, parse_kind(kind), value) for kind, value in people], NOW
         )
 

@@ -89,6 +89,9 @@ class Memory:
 
     chain = links
 
+    def ever(self, given: Given) -> frozenset[bytes]:
+        return frozenset()
+
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return ()
 
