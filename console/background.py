@@ -93,11 +93,28 @@ class Background:
             self._wake.set()
 
 
-def until_signal() -> threading.Event:
-    """An event that ctrl-C or SIGTERM sets; a second one ends the process the usual way."""
+def stop_all(roles: Sequence[Background]) -> None:
+    """Ask all to end, then wait for each: none waits for another's end to be asked."""
+    for role in roles:
+        role.ask_to_stop()
+    for role in roles:
+        role.stop()
+
+
+def running_still(roles: Sequence[Background]) -> list[str]:
+    """Names of those that have not ended."""
+    return [role.name for role in roles if role.alive]
+
+
+def until_signal(first: Callable[[], object] = lambda: None) -> threading.Event:
+    """An event that ctrl-C or SIGTERM sets; a second one ends the process the usual way.
+
+    `first` is called inside the signal's handler: it must not take a lock.
+    """
     event = threading.Event()
 
     def ask(number: int, _: object) -> None:
+        first()
         event.set()
         signal.signal(number, signal.SIG_DFL)
 

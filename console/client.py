@@ -227,6 +227,17 @@ class Client:
             answer = self._http.request(method, path, json=body, params=params, headers=headers)
             content = answer.json()
         except httpx.HTTPError as error:
+            reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            if (
+                reached
+                and path.startswith("/v1/requests")
+                and method == "POST"
+                and not path.endswith("/plan")
+            ):
+                raise Unavailable(
+                    f"innsyn at {self._instance.address} did not answer ({type(error).__name__}), but what was asked "
+                    "may be recorded; look at `innsyn requests` before you ask again"
+                ) from None
             raise self._unavailable(f"does not answer ({type(error).__name__})") from None
         except ValueError:
             raise self._unavailable(f"answers no JSON (HTTP {answer.status_code})") from None

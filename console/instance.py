@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from console.background import Background
+from console.background import Background, stop_all
 from console.cli.rights import follow
 from console.roles import (
     api,
@@ -32,6 +32,7 @@ from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from streams.kafka.connection import Connection
+from streams.kafka.keeper import Keeper
 from streams.kafka.sender import sender
 from streams.metrics import TagMetrics
 from streams.rights.service import RightsService
@@ -53,10 +54,11 @@ class Instance:
 
 
 @contextmanager
-def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
-    """Start tagger, rights worker and API on one embedded index; stop them in the reverse order.
+def running(settings: Settings, connection: Connection, keeper: Keeper | None = None) -> Iterator[Instance]:
+    """Start tagger, rights worker and API on one embedded index; stop them together.
 
-    Topics and broker are the caller's. Raises InnsynError for what does not start.
+    Topics and broker are the caller's; `keeper` looks after a broker of this process. Raises InnsynError for what does
+    not start.
     """
     with ExitStack() as stack:
         index = open_index(settings)
@@ -92,15 +94,19 @@ def running(settings: Settings, connection: Connection) -> Iterator[Instance]:
             follow(worker, service, settings.late_check_seconds, stop, rights_waits)
 
         ended = threading.Event()
+        kept = (Background("kafka", keeper.run, ended),) if keeper else ()
         roles = (
+            *kept,
             Background("tagger", tag, ended),
             Background("rights", carry_out, ended),
             Background("refused", refused_followed(connection, index), ended),
             Background("api", server.run, ended),
         )
         of_roles = {"tagger": progress.problems, "rights": rights_waits.said, "api": server.problems}
+        if keeper:
+            of_roles["kafka"] = keeper.problems
+        stack.callback(stop_all, roles)
         for role in roles:
-            stack.callback(role.stop)
             role.start()
             watch_role(health, role, of_roles.get(role.name))
         stack.callback(again.stop)
@@ -113,6 +119,7 @@ def announced(settings: Settings, bootstrap: str, address: str, pid: int) -> Ite
     """Write where the parts are to `<home>/run.json`, so that other commands find them; remove it at the end."""
     path = settings.home / RUN_FILE
     temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
     temporary.write_text(json.dumps({"bootstrap": bootstrap, "api": address, "pid": pid}) + "\n")
     temporary.replace(path)
     try:

@@ -362,6 +362,12 @@ class Created(_Answer):
     also_open: list[OpenRequest] | None = None
 
 
+class Recorded(Created):
+    """`notice`: it is recorded, and what comes next waits for something that is away; asked again, there are two."""
+
+    notice: str | None = None
+
+
 class RequestSummary(Created):
     """`problems` first what was refused; `waiting_for` systems, or requests that come first; `set_aside` answers of
     systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer."""

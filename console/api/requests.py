@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 
-from console.api import questions
+from console.api import models, questions
 from console.api.lineage import audit, log
 from console.api.models import (
     Accepted,
@@ -23,25 +23,36 @@ from console.api.models import (
 from console.api.services import Services
 from schemas.errors import InputError
 from schemas.ids import is_id
+from streams.rights.casefile import Recorded
 from streams.rights.messages import Named
-from streams.rights.states import RequestState, summary
+from streams.rights.states import RequestState, State, due_at, summary
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/requests", tags=["requests"])
 
-    @routes.post("", status_code=201, response_model=Created, response_model_exclude_none=True)
+    @routes.post("", status_code=201, response_model=models.Recorded, response_model_exclude_none=True)
     def create(body: NewRequest) -> dict[str, Any]:
         """Exercise a right. The answer says until when the law wants it done, and what else is open for the person."""
         audit(f"request.{body.type}", body.identifiers)
-        made = services.rights.create(
-            body.type,
-            [Named(item.kind.value, item.value, item.at, item.port) for item in body.identifiers],
-            reason=body.reason,
-            channel=body.channel,
-            received_at=body.received_at or services.clock(),
-            anchors=body.anchors.days(),
-        )
+        received_at = body.received_at or services.clock()
+        try:
+            made = services.rights.create(
+                body.type,
+                [Named(item.kind.value, item.value, item.at, item.port) for item in body.identifiers],
+                reason=body.reason,
+                channel=body.channel,
+                received_at=received_at,
+                anchors=body.anchors.days(),
+            )
+        except Recorded as recorded:
+            # No error: whoever is told of one asks again, and the person has two requests.
+            return {
+                "request_id": recorded.request_id,
+                "due_at": due_at(received_at),
+                "state": State.RECEIVED.value,
+                "notice": str(recorded),
+            }
         return _created(made)
 
     @routes.post("/plan", response_model=ErasurePlan)

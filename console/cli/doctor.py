@@ -18,7 +18,9 @@ from rich.markup import escape
 from console.cli.keys import describe
 from console.cli.output import Json, print_json, screen, table
 from console.client import TOKEN_FILE, connect
+from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
+from console.private import openness
 from console.roles import tagged_topics
 from console.running import RUN_FILE, broker
 from console.session import embedded_folder, open_index
@@ -81,6 +83,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _guarded("java", lambda: _java(settings))
     yield from _guarded("maven", lambda: _maven(settings))
     yield from _guarded("keys", lambda: _keys(settings))
+    yield from _guarded("modes", lambda: _modes(settings))
+    yield from _guarded("disk", lambda: _machine(settings))
     yield from _guarded("token", lambda: _token(settings))
     yield from _guarded("broker", lambda: _broker(settings))
     yield from _guarded("registry", lambda: _registry(settings))
@@ -123,6 +127,28 @@ def _keys(settings: Settings) -> Iterator[Check]:
         yield Check("keys", "wrong", line)
     if not found["problems"]:
         yield Check("keys", "ok", f"token key {found['key_id']} and {found['sealing_keys']} more in {folder}")
+
+
+def _modes(settings: Settings) -> Iterator[Check]:
+    if not settings.home.is_dir():
+        yield Check("modes", "off", f"no {settings.home} yet")
+        return
+    found = openness(settings.home)
+    yield from (Check("modes", "wrong", line) for line in found)
+    if not found:
+        yield Check("modes", "ok", f"nothing in {settings.home} is open to others")
+
+
+def _machine(settings: Settings) -> Iterator[Check]:
+    raise_file_limit()
+    folders = [settings.home, *filter(None, [embedded_folder(settings)])]
+    for name, found in (
+        ("disk", space_problems(folders, settings.disk_reserve_mb)),
+        ("files", file_problems()),
+    ):
+        yield from (Check(name, "wrong", line) for line in found)
+        if not found:
+            yield Check(name, "ok", "enough")
 
 
 def _token(settings: Settings) -> Iterator[Check]:

@@ -81,6 +81,8 @@ def erase(
         made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
         if not as_json:
             say_open(made.get("also_open") or [])
+        if made.get("notice"):
+            typer.echo(f"innsyn: {made['notice']}", err=True)
         request = _follow(client, made["request_id"], wait)
     if as_json:
         print_json(request)

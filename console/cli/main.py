@@ -5,6 +5,7 @@ A command's module is imported only when that command is called: `innsyn --help`
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import os
@@ -18,7 +19,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from console.cli.output import configure_logging, quiet_libraries
+from console.cli.output import configure_logging, quiet_libraries, quiet_threads
+from console.private import only_ours
 from schemas.errors import InnsynError
 
 
@@ -94,6 +96,7 @@ COMMANDS = {
 }
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _COMPLETION = ("install_completion", "show_completion")
 
 
@@ -145,6 +148,10 @@ def _options(
 
 def run() -> None:
     """Entry point of the installed command. Exit status: 0 done, 1 it found something wrong, 2 it could not."""
+    # Schemas are kept in a source tree, which belongs to more than one; all else that is written is ours alone.
+    if sys.argv[1:2] != ["schema"]:
+        only_ours()
+    quiet_threads()
     app()
 
 
@@ -204,6 +211,10 @@ def _status(call: Callable[[], Any]) -> int:
         # Nobody reads on (`| head`). Standard output is given away so that the interpreter's last flush is silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+    except OSError as error:
+        if error.errno in _FULL:
+            return _say(f"nothing more can be written ({error.strerror}); free some space, then repeat")
+        raise
 
 
 def _say(message: str) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.errors import InputError, InvalidIdentifier
+from schemas.errors import InputError, InvalidIdentifier, place_of
 from schemas.tokens import IdentifierKind, canonical
 
 if TYPE_CHECKING:
@@ -245,6 +247,24 @@ def quiet_libraries(level: str) -> None:
         logging.basicConfig(level=logging.INFO)
     elif not root.handlers:
         root.addHandler(logging.NullHandler())
+
+
+def quiet_threads() -> None:
+    """What ends a thread is told in one line without a value, not as a traceback of whoever wrote the thread."""
+
+    def ended(given: Any) -> None:
+        name = given.thread.name if given.thread else "a thread"
+        _say_bug(f"{name} ended", given.exc_value)
+
+    if os.environ.get("INNSYN_LOG_LEVEL") != "debug":
+        threading.excepthook = ended
+        sys.unraisablehook = lambda given: _say_bug("something was given up", given.exc_value)
+
+
+def _say_bug(what: str, error: BaseException | None) -> None:
+    if error is None or isinstance(error, SystemExit) or sys.stderr is None:
+        return
+    sys.stderr.write(f"innsyn: {what} ({place_of(error)}); INNSYN_LOG_LEVEL=debug shows more\n")
 
 
 def configure_logging(level: str) -> None:

@@ -10,11 +10,13 @@ from typing import Protocol
 
 import structlog
 
-from console.background import Background, raise_first, until_signal
+from console.background import Background, raise_first, running_still, stop_all, until_signal
 from console.cli.output import configure_logging
+from console.ending import Ending
 from console.roles import now, refused_followed, rights_service, rights_worker
 from console.running import broker
 from console.session import open_index
+from console.start import begin
 from schemas.errors import Unavailable, place_of
 from schemas.settings import load_settings
 from streams.kafka.groups import reach
@@ -52,6 +54,7 @@ def rights() -> None:
     """
     settings = load_settings()
     configure_logging(settings.log_level)
+    begin(settings)
     index = open_index(settings)
     connection = broker(settings)
     try:
@@ -59,23 +62,23 @@ def rights() -> None:
         reach(connection)
         with sender(connection) as send:
             service = rights_service(settings, index, send)
-            ended = until_signal()
+            roles: list[Background] = []
+            ending = Ending(lambda: running_still(roles))
+            ended = until_signal(ending.arm)
+            ending.after(ended)
 
             def carry_out(stop: threading.Event) -> None:
                 worker = rights_worker(settings, connection, index, service)
                 follow(worker, service, settings.late_check_seconds, stop)
 
-            roles = (
-                Background("rights", carry_out, ended),
-                Background("refused", refused_followed(connection, index), ended),
-            )
+            roles.append(Background("rights", carry_out, ended))
+            roles.append(Background("refused", refused_followed(connection, index), ended))
             try:
                 for role in roles:
                     role.start()
                 ended.wait()
             finally:
-                for role in roles:
-                    role.stop()
+                stop_all(roles)
             raise_first(roles)
     finally:
         index.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from console.background import until_signal
+from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging
+from console.ending import Ending
 from console.roles import api, dead_letter_desk, rights_service
 from console.running import broker
 from console.serving import ApiServer
 from console.session import open_index, reading
+from console.start import begin
 from console.tokens import api_token
 from console.watching import watched
 from schemas.settings import load_settings
@@ -25,6 +27,7 @@ def serve() -> None:
     """
     settings = load_settings()
     configure_logging(settings.log_level)
+    begin(settings)
     index = open_index(settings)
     try:
         connection = broker(settings)
@@ -38,9 +41,16 @@ def serve() -> None:
             server = ApiServer(app, settings.api_host, settings.api_port)
             health.watch("api", server.problems, every=1.0)
             health.start()
+            ending = Ending(lambda: ["api"])
+            stop = until_signal(ending.arm)
+            ending.after(stop)
+            role = Background("api", server.run, stop)
+            role.start()
             try:
-                server.run(until_signal())
+                stop.wait()
+                role.stop()
             finally:
                 health.stop()
+            raise_first([role])
     finally:
         index.close()

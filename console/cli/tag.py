@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from console.background import Background, raise_first, until_signal
+from console.background import Background, raise_first, running_still, until_signal
 from console.cli.output import configure_logging, screen
 from console.client import Client, connect
+from console.ending import Ending
 from console.roles import tagged_topics, tagger
 from console.running import broker
 from console.session import embedded_folder, index_problems, open_index
+from console.start import begin
 from console.watching import watch_role, watched
 from schemas.errors import IndexUnavailable, InputError, Unavailable
 from schemas.settings import load_settings
@@ -51,6 +53,7 @@ def tag(
         # The embedded index belongs to that process.
         with client:
             raise typer.Exit(_there(client, topic or (), replay))
+    begin(settings)
     registry = CollectorRegistry()
     connection = broker(settings)
     # Asked first: a consumer would wait for its broker without a word.
@@ -69,7 +72,10 @@ def tag(
         first = worker()
         if settings.metrics_port:
             start_http_server(settings.metrics_port, registry=registry)
-        stop = until_signal()
+        running: list[Background] = []
+        ending = Ending(lambda: running_still(running) or ["tagger"])
+        stop = until_signal(ending.arm)
+        ending.after(stop)
         if until_end:
             # Somebody waits for the end: what keeps it from there is said, not waited out.
             first.run(stop, until_end=True)
@@ -80,6 +86,7 @@ def tag(
         )
         health = watched(settings, connection, lambda: index_problems(index), registry)
         watch_role(health, role, progress.problems)
+        running.append(role)
         role.start()
         health.start()
         stop.wait()

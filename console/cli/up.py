@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from console.background import raise_first, until_signal
+from console.background import Background, raise_first, running_still, until_signal
 from console.cli.output import configure_logging, screen
 from console.client import connect
+from console.ending import Ending
 from console.instance import announced, running
 from console.session import refuse_if_open
+from console.start import begin
 from schemas.errors import IndexUnavailable, SettingsError
 from schemas.settings import load_settings
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
+from streams.kafka.groups import reach
+from streams.kafka.keeper import Keeper
 from streams.kafka.localbroker import LocalBroker
 from streams.kafka.topics import create_topics
+
+# Kafka closes its logs in a second or two; what is killed reads them again at the next start.
+_BROKER_STOP_SECONDS = 5.0
 
 
 def up(
@@ -43,17 +51,26 @@ def up(
                 f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
             )
     refuse_if_open(settings)
-    stop = until_signal()
+    begin(settings)
     out = screen(stderr=True)
+    roles: list[Background] = []
+    broker = LocalBroker(settings.home / "kafka", stop_seconds=_BROKER_STOP_SECONDS)
+    ending = Ending(lambda: running_still(roles), broker.kill)
+    stop = until_signal(ending.arm)
+    ending.after(stop)
     with ExitStack() as stack:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keeper = None
         if settings.kafka_bootstrap:
             connection = Connection(settings.kafka_bootstrap, settings.kafka_options())
         else:
             with out.status("starting Apache Kafka"):
-                connection = Connection(stack.enter_context(LocalBroker(settings.home / "kafka")).bootstrap)
+                stack.callback(broker.stop)
+                broker.start(stop.is_set)
+            connection = Connection(broker.bootstrap)
+            keeper = Keeper(broker, partial(reach, connection))
         create_topics(connection, load_topics().values(), settings.kafka_replication_factor)
-        instance = stack.enter_context(running(settings, connection))
+        instance = stack.enter_context(running(settings, connection, keeper))
+        roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
         out.print(f"[bold]innsyn is up[/bold]   broker [cyan]{connection.bootstrap}[/cyan]")
         out.print(
@@ -65,5 +82,6 @@ def up(
         out.print("                ctrl-C stops all of it, the data stays")
         while not stop.wait(0.2) and not instance.ended.is_set():
             pass
+        ending.begin()
         raise_first(instance.roles)
         out.print("stopping")

@@ -16,11 +16,13 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,6 +76,7 @@ class LocalBroker:
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._log_start = 0
+        self._give_up: Callable[[], bool] = lambda: False
 
     @property
     def bootstrap(self) -> str:
@@ -88,6 +91,16 @@ class LocalBroker:
         if self._kafka is None or self._kafka.poll() is not None:
             raise BrokerUnavailable(f"the local broker is not running: see {self.log_file}")
         return self._kafka.pid
+
+    @property
+    def ended(self) -> str | None:
+        """How Kafka ended by itself, with what it said last; None: it runs, or was never started."""
+        status = self._kafka.poll() if self._kafka is not None else None
+        if status is None:
+            return None
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        said = "" if status < 0 else f": {self._cause()}"
+        return f"Kafka {how}, see {self.log_file}{said}"
 
     @property
     def log_file(self) -> Path:
@@ -108,8 +121,27 @@ class LocalBroker:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start Kafka, return once it answers. Raises BrokerUnavailable, and then leaves nothing running."""
+    def restart(self, give_up: Callable[[], bool] = lambda: False) -> None:
+        """End what is left of Kafka and start it again at the same port, where its clients look for it.
+
+        Raises BrokerUnavailable, and then leaves nothing running.
+        """
+        self.stop()
+        self._wanted_port = self._port
+        self.start(give_up)
+
+    def kill(self) -> None:
+        """End Kafka at once, whatever it is at; its log is whole at the next start. For the end of the process."""
+        if self._kafka is not None and self._kafka.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._kafka.pid, signal.SIGKILL)
+
+    def start(self, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Start Kafka, return once it answers. Raises BrokerUnavailable, and then leaves nothing running.
+
+        `give_up()` is asked while it waits; once true, the start ends like one that took too long.
+        """
+        self._give_up = give_up
         if self._kafka is not None:
             raise BrokerUnavailable("this local broker is already started: stop() it first")
         if "," in str(self.home):
@@ -118,12 +150,17 @@ class LocalBroker:
             )
         java, jars = self.prepare()
         deadline = self._clock() + self._start_seconds
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
+            (self.home / "logs").mkdir(parents=True, exist_ok=True)
             self._take_lock(deadline)
             self._configure(java, jars)
             self._launch(java, jars)
             self._await_answer(deadline)
+        except OSError as error:
+            self.stop()
+            raise BrokerUnavailable(
+                f"Kafka cannot be started in {self.home} ({error.strerror or 'no reason given'}); mend that"
+            ) from error
         except BaseException:
             self.stop()
             raise
@@ -166,7 +203,7 @@ class LocalBroker:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if self._clock() >= deadline:
+                if self._clock() >= deadline or self._give_up():
                     raise BrokerUnavailable(
                         f"another broker runs on {self.home}: stop it or choose another home"
                     ) from None
@@ -247,7 +284,7 @@ class LocalBroker:
     def _await_answer(self, deadline: float) -> None:
         """Wait until Kafka lists its topics. Raises BrokerUnavailable when it ends first or is too slow."""
         assert self._kafka is not None
-        while self._clock() < deadline:
+        while self._clock() < deadline and not self._give_up():
             status = self._kafka.poll()
             if status is not None:
                 raise BrokerUnavailable(

@@ -31,18 +31,16 @@ class EventProducer:
         self._connection = connection
         self._timeout = timeout_seconds
         self._failed: KafkaError | None = None
-        self._producer = connection.made(
-            Producer,
-            connection.client(
-                enable_idempotence=True,
-                linger_ms=linger_ms,
-                compression_type=compression,
-                message_max_bytes=_LARGEST_MESSAGE,
-                delivery_timeout_ms=int(timeout_seconds * 1000),
-                queue_buffering_max_messages=200_000,
-                queue_buffering_max_kbytes=131_072,
-            ),
+        self._options = connection.client(
+            enable_idempotence=True,
+            linger_ms=linger_ms,
+            compression_type=compression,
+            message_max_bytes=_LARGEST_MESSAGE,
+            delivery_timeout_ms=int(timeout_seconds * 1000),
+            queue_buffering_max_messages=200_000,
+            queue_buffering_max_kbytes=131_072,
         )
+        self._producer = connection.made(Producer, self._options)
 
     def send(
         self,
@@ -96,8 +94,13 @@ class EventProducer:
         if error is None:
             self.close()
         else:
-            self._producer.purge()
-            self._producer.flush(1)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Give up what is queued still: for whoever was told that it failed, or does not need it any more."""
+        self._producer.purge()
+        self._producer.flush(1)
+        self._failed = None
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None and self._failed is None:
@@ -107,4 +110,7 @@ class EventProducer:
         """Raise what failed since the last call, once: whoever sends again may find the broker back."""
         failed, self._failed = self._failed, None
         if failed is not None:
+            if failed.fatal() or failed.code() == KafkaError._FATAL:
+                # It would refuse everything from now on, also when the broker is back.
+                self._producer = self._connection.made(Producer, self._options)
             raise self._connection.unavailable("writing", failed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.errors import InputError
-from streams.rights.casefile import CaseFile
+from contextlib import suppress
+
+from schemas.errors import BrokerUnavailable, InputError, Unavailable
+from streams.rights.casefile import CaseFile, Recorded
 from streams.rights.erasing import Erasing
 from streams.rights.request import RequestState, State
 from streams.rights.sending import Sending
@@ -41,8 +43,9 @@ class Acts:
         content = {"command_id": doubtful[system].command_id, "system": system, "sealed": sealed}
         request = self._file.decide(request, "accepted", content)
         if request.settled:
-            # Whoever carries requests out lets the index forget.
-            self._sending.announce(request)
+            # Whoever carries requests out lets the index forget; where Kafka is away, a moment later.
+            with suppress(BrokerUnavailable):
+                self._sending.announce(request)
         return request
 
     def close(self, request: RequestState, reason: str) -> RequestState:
@@ -54,7 +57,11 @@ class Acts:
         content = {"sealed": self._file.seal_note(request.request_id, reason)}
         if request.plan is None or request.carried_out or request.unread:
             return self._file.decide(request, "closed", content)
-        return self._erasing.finish(self._file.decide(request, "closing", content))
+        request = self._file.decide(request, "closing", content)
+        try:
+            return self._erasing.finish(request)
+        except Unavailable as error:
+            raise Recorded(error, request.request_id) from error
 
     def cancel(self, request: RequestState, reason: str | None) -> RequestState:
         _refuse_ended(request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -24,9 +25,10 @@ from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.topics import missing
+from streams.rights.casefile import Recorded
 from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
-from streams.rights.service import Recorded, RightsService
+from streams.rights.service import RightsService
 from streams.waits import Waits
 
 APP_ID = "innsyn-rights"
@@ -35,6 +37,7 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _PATIENCE = len(_RETRY_SECONDS) - 1
 _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
+_LEAVE_SECONDS = 30.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKEN = "step_failed"
 _UNKNOWN = {REQUESTS: "request_cannot_be", RECEIPTS: "unknown_request"}
@@ -70,11 +73,18 @@ class RightsWorker:
         self._stop = threading.Event()
         self._wake: Callable[[], object] = self._stop.set
         self._running: Future[None] | None = None
+        self._leaving: float | None = None
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the agents, if they ended by themselves."""
-        return self._running.exception() if self._running is not None and self._running.done() else None
+        """What ended the agents, if they ended by themselves, or do not end although they should."""
+        if self._running is None or self._stop.is_set():
+            return None
+        if self._running.done():
+            return self._running.exception() or self._connection.unavailable("running the rights agents")
+        if self._leaving is not None and time.monotonic() - self._leaving > _LEAVE_SECONDS:
+            return self._connection.unavailable("ending the rights agents")
+        return None
 
     def start(self, timeout_seconds: float = 60.0) -> None:
         """Return when the agents follow their topics. Raises BrokerUnavailable, SettingsError."""
@@ -86,17 +96,21 @@ class RightsWorker:
         self._running.add_done_callback(lambda _: self._ready.set())
         thread.shutdown(wait=False)
         if not self._ready.wait(timeout_seconds) or self._running.done():
+            error = self.error
             self.stop()
-            if isinstance(self.error, InnsynError):
-                raise self.error
-            raise self._connection.unavailable("starting the rights agents") from self.error
+            if isinstance(error, InnsynError):
+                raise error
+            raise self._connection.unavailable("starting the rights agents") from error
 
     def stop(self) -> None:
-        """End after the step in hand and leave the consumer group. Safe to repeat."""
+        """End after the step in hand and leave the consumer group. Safe to repeat.
+
+        What does not end is left behind: what it does twice the ledger takes once.
+        """
         self._stop.set()
         self._wake()
-        if self._running is not None:
-            wait([self._running])
+        if self._running is not None and wait([self._running], _LEAVE_SECONDS).not_done:
+            _log.error("rights agents do not end", seconds=_LEAVE_SECONDS)
 
     async def _main(self) -> None:
         loop, ending = asyncio.get_running_loop(), asyncio.Event()
@@ -124,6 +138,7 @@ class RightsWorker:
                     self._ready.set()
                     await _first(ending.wait(), app.wait_until_stopped())
             finally:
+                self._leaving = time.monotonic()
                 await app.stop()
         if app.crashed:
             raise self._connection.unavailable("running the rights agents") from app.crash_reason

@@ -29,6 +29,20 @@ class Overtaken(Exception):
     """Another process wrote to the request since it was read. Read again, and decide again."""
 
 
+class Recorded(Unavailable):
+    """What came is in the ledger; the next step waits for something that is away. `resume` goes on with it as well.
+
+    `str` says so, and that nobody shall ask again.
+    """
+
+    def __init__(self, error: Unavailable, request_id: str) -> None:
+        super().__init__(
+            f"recorded as {request_id}, which goes on by itself when what it waits for is back; do not ask again "
+            f"({error})"
+        )
+        self.request_id = request_id
+
+
 def busy(request_id: str) -> Unavailable:
     """Other processes were faster every time."""
     return Unavailable(f"other processes keep writing to request {request_id}; repeat, or end one of them")

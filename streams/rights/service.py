@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from schemas.catalogue import Catalogue
-from schemas.errors import InnsynError, InputError, Unavailable, place_of
+from schemas.errors import BrokerUnavailable, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
@@ -25,7 +25,7 @@ from sinks.ports import IndexEraser, IndexReader
 from streams.rights.acts import Acts
 from streams.rights.answer import access_report
 from streams.rights.asking import attributed
-from streams.rights.casefile import TRIES, CaseFile, Overtaken, busy
+from streams.rights.casefile import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
 from streams.rights.messages import Identifiers, Ledger, Send, canonical_identifiers
 from streams.rights.overlap import open_of, subjects_of
@@ -46,10 +46,6 @@ class Broken(InnsynError):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error) if isinstance(error, Broken) else f"a step failed, {place_of(error)}")
-
-
-class Recorded(Unavailable):
-    """What came is in the ledger; the next step waits for something that is away. `resume` goes on with it as well."""
 
 
 class RightsService:
@@ -101,7 +97,8 @@ class RightsService:
         """Record a request and announce it on `rights.requests`; `beside` names the person's other open requests.
 
         `anchors` are the days that start retention clocks, as far as the case handler knows them. What the person
-        gave and wrote is sealed under the request's own key. Raises InputError, InvalidIdentifier.
+        gave and wrote is sealed under the request's own key. Raises InputError, InvalidIdentifier; Recorded where it is
+        in the ledger, but index or Kafka went away then.
         """
         if type not in TYPES:
             raise InputError(f"{type!r} is no request that is served; use one of {', '.join(TYPES)}")
@@ -113,8 +110,11 @@ class RightsService:
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)
             if self._file.receive(request_id, type, channel, received_at, sealed, known):
-                made = self._step(request_id, self._about_if_known)
-                self._sending.announce(made)
+                try:
+                    made = self._step(request_id, self._about_if_known)
+                    self._sending.announce(made)
+                except Unavailable as error:
+                    raise Recorded(error, request_id) from error
                 return made
         raise Unavailable("no id for a new request is free; repeat")
 
@@ -273,7 +273,7 @@ class RightsService:
         try:
             return self.advance(request_id)
         except Unavailable as error:
-            raise Recorded(str(error)) from error
+            raise Recorded(error, request_id) from error
 
     def _ending(self, request: RequestState) -> RequestState:
         """If it has ended, let those go on that waited for it. Where that fails, `resume` does it."""
@@ -363,7 +363,9 @@ class RightsService:
         anchors = self._file.anchors(request_id)
         self._file.receive(new_id, request.type, LATE, found_at, sealed, anchors, inherited)
         made = self._step(new_id, self._about)
-        self._sending.announce(made)
+        with suppress(BrokerUnavailable):
+            # Recorded, so `resume` goes on with it.
+            self._sending.announce(made)
         self._file.decide(request, "followed_up", {"follow_up": new_id})
         return made
 

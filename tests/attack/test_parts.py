@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,15 +19,21 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.background import Background, raise_first
+from console.cli import main
+from console.cli.output import quiet_threads
+from console.client import Client, Instance
 from console.health import Health
 from console.limits import files, space_problems
 from console.parts import Part, turned
 from console.taggers import unread_problems
 from schemas.errors import BrokerUnavailable, DeadLetterCeiling, IndexUnavailable, Unavailable
+from schemas.keys import Keyring
+from sinks.memory import MemoryIndex
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
+from streams.kafka.keeper import Keeper
 from streams.tagging.progress import STALLED_SECONDS, Progress, stalled
-from tests.support.api import services
+from tests.support.api import EMAIL, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.product import await_that
 
@@ -279,3 +289,191 @@ def test_too_few_files_are_said(limit: int, used: int, words: str | None) -> Non
     """A limit below what the topics need, and one that is nearly reached."""
     found = files(limit, 840, used)
     assert (not found) if words is None else found[0].startswith(words)
+
+
+class Lost:
+    """A broker that swallows what it is sent, or does not: `away` says which."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.sent: list[str] = []
+
+    def __call__(self, topic: str, message: bytes, key: bytes) -> None:
+        if self.away:
+            raise BrokerUnavailable("Kafka does not answer")
+        self.sent.append(topic)
+
+
+def test_a_request_recorded_while_kafka_is_away_says_that_nobody_shall_ask_again(tmp_path: Path) -> None:
+    """201 with its id and the sentence, where it was 503: whoever asked again made a second request."""
+    send = Lost()
+    keyring, index = Keyring(tmp_path), MemoryIndex()
+    fill(index, keyring)
+    service = rights(index, keyring, send=send)
+    app = create_app(services(tmp_path, rights=service))
+    body = {"type": "access", "identifiers": [{"kind": "email", "value": EMAIL}]}
+    with httpx.Client(
+        transport=InProcess(app), base_url="http://innsyn", headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as client:
+        made = client.post("/v1/requests", json=body)
+        assert made.status_code == 201
+        found = made.json()
+        assert found["notice"].startswith(f"recorded as {found['request_id']}, which goes on by itself")
+        assert "do not ask again" in found["notice"]
+        (known,) = client.get("/v1/requests").json()["items"]
+        assert known["request_id"] == found["request_id"]
+        send.away = False
+        service.resume()
+        assert client.get(f"/v1/requests/{found['request_id']}").json()["state"] == "completed"
+
+
+def test_a_command_that_got_no_answer_says_where_to_look_first() -> None:
+    """A time-out of a request that may be recorded; one that never reached anybody is only not there."""
+
+    def failing(error: Exception) -> str:
+        def respond(_: httpx.Request) -> httpx.Response:
+            raise error
+
+        client = Client(Instance("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
+        with pytest.raises(Unavailable) as raised:
+            client.create_request({})
+        return str(raised.value)
+
+    assert "may be recorded; look at `innsyn requests` before you ask again" in failing(httpx.ReadTimeout(""))
+    assert "may be recorded" in failing(httpx.RemoteProtocolError(""))
+    assert "may be recorded" not in failing(httpx.ConnectError(""))
+
+
+class Kafka:
+    """A broker of the keeper: it ends when the test says so, and comes back unless it cannot."""
+
+    def __init__(self) -> None:
+        self.ended: str | None = None
+        self.fails = 0
+        self.restarted = threading.Event()
+
+    def restart(self, give_up: Callable[[], bool]) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise BrokerUnavailable("Kafka could not start (No space left on device)")
+        self.ended = None
+        self.restarted.set()
+
+
+def kept(
+    kafka: Kafka, answers: Callable[[], object], hung_seconds: float = 60.0
+) -> tuple[Keeper, Background]:
+    """The keeper at work on it."""
+    keeper = Keeper(kafka, answers, pauses=(0.0, 0.01), look_seconds=0.005, hung_seconds=hung_seconds)
+    role = Background("kafka", keeper.run, threading.Event())
+    role.start()
+    return keeper, role
+
+
+def test_a_broker_that_was_killed_is_started_again_also_once_there_is_space() -> None:
+    """Tried again and again with the reason of the last try; well again without a hand."""
+    kafka = Kafka()
+    keeper, role = kept(kafka, list)
+    kafka.fails, kafka.ended = 5, "Kafka was killed by signal 9"
+    await_that(lambda: any("No space left" in line for line in keeper.problems()), "the reason is told")
+    assert kafka.restarted.wait(20)
+    await_that(lambda: not keeper.problems(), "it is well again")
+    role.stop()
+    raise_first([role])
+
+
+def test_a_broker_that_hangs_is_started_again() -> None:
+    """Its process is there, but it does not answer: as long as that may pass by itself it is left alone."""
+    kafka, hangs = Kafka(), threading.Event()
+
+    def answers() -> None:
+        if hangs.is_set() and not kafka.restarted.is_set():
+            raise BrokerUnavailable("no answer")
+
+    _, role = kept(kafka, answers, hung_seconds=0.05)
+    hangs.set()
+    assert kafka.restarted.wait(20)
+    role.stop()
+
+
+def test_a_keeper_ends_although_its_broker_never_comes_back() -> None:
+    """Stopping waits for no pause and no try."""
+    kafka = Kafka()
+    kafka.fails, kafka.ended = 10**9, "Kafka ended with status 1"
+    keeper, role = kept(kafka, list)
+    await_that(lambda: bool(keeper.problems()), "it is noticed")
+    role.stop()
+    assert not role.alive
+
+
+ENDING = """
+import signal, sys, threading, time
+from console.background import until_signal
+from console.ending import Ending
+ending = Ending(lambda: ["tagger", "api"], lambda: print("last", flush=True), seconds=0.3)
+stop = until_signal(ending.arm)
+ending.after(stop)
+threading.Thread(target=threading.Event().wait).start()
+print("up", flush=True)
+stop.wait()
+if sys.argv[1] == "engine":
+    # A library that never gives the interpreter back.
+    import re
+    re.match(r"(a|aa)+$", "a" * 60 + "b")
+"""
+
+
+@pytest.mark.parametrize("hangs", ["thread", "engine"])
+def test_sigterm_ends_the_process_whatever_hangs_in_it(hangs: str) -> None:
+    """A thread that never ends, and a library that holds the interpreter: with a sentence of what was left."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDING, hangs],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    if hangs == "thread":
+        assert out == "last\n"
+        assert err.startswith(
+            "innsyn: ended by force after 0 s, because this had not ended: tagger, api; nothing is lost"
+        )
+
+
+def test_what_ends_a_thread_shows_no_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python prints a traceback with the text of the error, which may quote somebody's identifier."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.delenv("INNSYN_LOG_LEVEL", raising=False)
+    quiet_threads()
+
+    def breaks() -> None:
+        raise ValueError("kari.nordmann@example.no")
+
+    thread = threading.Thread(target=breaks, name="somebody's")
+    thread.start()
+    thread.join()
+    said = capsys.readouterr().err
+    assert said.startswith("innsyn: somebody's ended (ValueError")
+    assert "kari" not in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_is_said_and_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that could not write says why, whatever it was."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert main._ended(full) == 2
+    assert capsys.readouterr().err == (
+        "innsyn: nothing more can be written (No space left on device); free some space, then repeat\n"
+    )

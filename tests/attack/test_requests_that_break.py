@@ -35,9 +35,9 @@ from streams.feeds import refused
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.rights.agents import RightsWorker, _take
-from streams.rights.casefile import CaseFile
+from streams.rights.casefile import CaseFile, Recorded
 from streams.rights.messages import RECEIPTS, REQUESTS, Named
-from streams.rights.service import Recorded, RightsService
+from streams.rights.service import RightsService
 from streams.rights.states import State, fold, summary
 from tests.support.index import Index, memory_index
 from tests.support.office import NOW, Office

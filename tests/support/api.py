@@ -22,6 +22,7 @@ from sinks.clickhouse.requests import RequestEvent
 from sinks.memory import MemoryIndex
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.identity.person import Identities
+from streams.rights.messages import Send
 from streams.rights.service import RightsService
 
 TOKEN = "an-invented-token-for-tests"
@@ -113,7 +114,10 @@ def services(keys: Path, **other: Any) -> Services:
 
 
 def rights(
-    index: MemoryIndex, keyring: Keyring, random: Callable[[int], bytes] = lambda n: b"\x01" * n
+    index: MemoryIndex,
+    keyring: Keyring,
+    random: Callable[[int], bytes] = lambda n: b"\x01" * n,
+    send: Send = lambda *_: None,
 ) -> RightsService:
     """The real workflow on a ledger in memory, with nobody at the other end of Kafka; there is one id, or `random`."""
     catalogue = load_catalogue()
@@ -125,7 +129,7 @@ def rights(
         identities,
         keyring,
         catalogue,
-        lambda *_: None,
+        send,
         lambda: NOW,
         random,
     )
