@@ -134,13 +134,21 @@ class MemoryIndex:
         holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
         return Found(tuple(holdings), len(set().union(*events.values())))
 
-    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
-        wanted = set(keys) - {NOTHING}
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
+        wanted, known = set(keys) - {NOTHING}, set(without)
         with self._lock:
             found = [
                 row
                 for row in self._claims.values()
                 if row[of] in wanted
+                and row["token"] not in known
                 and (of != "server" or row["mark"] in (Mark.OFF, Mark.ON))
                 and (known_at is None or row["learnt_at"] <= _naive(known_at))
             ]

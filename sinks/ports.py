@@ -341,8 +341,17 @@ class IndexReader(Protocol):
 class ClaimReader(Protocol):
     """Reads what was said about identity. Safe from several threads. All raise IndexUnavailable."""
 
-    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
         """Claims whose column `of` is one of the keys; of `server` only OFF and ON marks.
+
+        `without`: not those on these tokens, which the caller has read already.
 
         A table of `KNOWN_CLAIM_SCHEMA`, each claim once, in no order. `known_at`: only those learnt by then.
         Never what is retained for the police alone.

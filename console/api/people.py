@@ -51,17 +51,16 @@ class Asked:
         """The person whom the identifiers mean together. Raises InvalidIdentifier, IndexUnavailable."""
         return self.known.identities.person(self.given(identifiers), self.moment, self.known_at)
 
-    def links(self, item: Given) -> list[Link]:
-        """Every link of the identifier at its moment, behind its port; of all times without one."""
-        links = self.known.identities.links(item, self.known_at)
-        return [link for link in links if _at(link, item)]
+    def each(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, Person]]:
+        """Whom each identifier means alone, with its links at its moment and without spans. Raises as `person`."""
+        givens = self.given(identifiers)
+        people = self.known.identities.each(givens, self.moment, self.known_at)
+        return list(zip(givens, people, strict=True))
 
-    def chain(self, item: Given) -> list[Link]:
-        """The same, and the links of those it leads to at that moment."""
-        links = self.known.identities.chain(item, self.known_at)
-        later = replace(item, port=None)
-        own = {item.token, *(token for token, _ in item.prefixes)}
-        return [link for link in links if _at(link, item if link.token in own else later)]
+    def chains(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, Sequence[Link]]]:
+        """The links of each identifier at its moment, and of those it leads to. Raises as `person`."""
+        givens = self.given(identifiers)
+        return list(zip(givens, self.known.identities.chains(givens, self.known_at), strict=True))
 
 
 def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, list[Span]]:
@@ -73,7 +72,7 @@ def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, 
     """
     if any(item.kind is not IdentifierKind.IP for item in identifiers):
         return _one(identifiers, asked), []
-    parts = [_address(item, asked) for item in asked.given(identifiers)]
+    parts = [_address(item, person) for item, person in asked.each(identifiers)]
     return _together([person for person, _ in parts]), [span for _, unclear in parts for span in unclear]
 
 
@@ -93,15 +92,15 @@ def _one(identifiers: Sequence[Identifier], asked: Asked) -> Person:
     return replace(person, spans=within(person.spans), shared=within(person.shared))
 
 
-def _address(item: Given, asked: Asked) -> tuple[Person, list[Span]]:
+def _address(item: Given, person: Person) -> tuple[Person, list[Span]]:
     until = item.at + _SECOND if item.at else None
     ports = ALL_PORTS if item.port is None else (item.port, item.port)
     span = Span(item.token, item.at, until, *ports)
-    links = asked.links(item)
-    if item.at is not None:
-        person = asked.known.identities.person([item], asked.moment, asked.known_at)
-        resolution, candidates, subjects = person.resolution, person.candidates, person.subjects
-    else:
+    resolution, candidates, subjects, links = (
+        *(person.resolution, person.candidates, person.subjects),
+        person.links,
+    )
+    if item.at is None:
         subjects = frozenset(link.subject for link in links) or frozenset([item.token])
         candidates = len(subjects)
         resolution = "ambiguous" if candidates > 1 else "unique"
@@ -111,16 +110,6 @@ def _address(item: Given, asked: Asked) -> tuple[Person, list[Span]]:
         unknown_port = item.port is None and all(link.ports != ALL_PORTS for link in links)
         unclear = [replace(span, port_from=0, port_to=0) if unknown_port else span]
     return Person(resolution, candidates, subjects, [span], (), links), unclear
-
-
-def _at(link: Link, item: Given) -> bool:
-    if item.port and not link.ports[0] <= item.port <= link.ports[1]:
-        return False
-    if item.at is None:
-        return True
-    # An inferred end may be later than where the link is cut.
-    ends = None if link.until is None else max(link.until, link.end_latest or link.until)
-    return (link.since is None or link.since <= item.at) and (ends is None or item.at < ends)
 
 
 def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> list[Span]:

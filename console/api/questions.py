@@ -86,9 +86,9 @@ def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any
     """
 
     def asked(moment: Asked) -> tuple[Identified, list[tuple[str, Link]]]:
-        given = moment.given(query.identifiers)
-        links = [(_of(link, item), link) for item in given for link in moment.chain(item)]
-        if not links and not any(item.kind is IdentifierKind.IP for item in given):
+        chains = moment.chains(query.identifiers)
+        links = [(_of(link, item), link) for item, chain in chains for link in chain]
+        if not links and not any(item.kind is IdentifierKind.IP for item, _ in chains):
             # Where chains end, such as a customer number: what leads there.
             links = [("", link) for link in moment.person(query.identifiers).links]
         return looked_up(query.identifiers, moment)[0], links

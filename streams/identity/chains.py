@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from sinks.ports import ALL_PORTS, Proof
-from streams.identity.table import UNKNOWN, Ints, Links, joined_links
+from streams.identity.table import UNKNOWN, Ints, Links, each_of, joined_links
 
 DEPTH = 5
 """Links in a chain at most: public address, inside address, user name, customer, the record it was merged into."""
@@ -46,8 +46,7 @@ def chains(links: Links) -> Links:
 
 def _step(going: Links, steps: Links, begin: Ints, count: Ints) -> tuple[Links, Links]:
     """One link further where the subject has one, and what is left of the time where it has none."""
-    of = np.repeat(np.arange(len(going)), count)
-    offset = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+    of, offset = each_of(count)
     step = np.repeat(begin, count) + offset
     since = np.maximum(going.since[of], steps.since[step])
     until = np.minimum(going.until[of], steps.until[step])

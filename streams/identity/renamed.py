@@ -23,8 +23,16 @@ class Renamed:
         self._reader = reader
         self._names = names
 
-    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
-        said = self._reader.claims(with_former(keys, self._names), known_at, of=of)
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
+        keys, without = with_former(keys, self._names), with_former(without, self._names)
+        said = self._reader.claims(keys, known_at, of=of, without=without)
         former = pa.array(list(self._names), pa.binary(TOKEN_BYTES))
         for name in ("token", "subject"):
             if pc.any(pc.is_in(said[name], former)).as_py():

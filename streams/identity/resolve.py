@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.ports import ALL_PORTS
-from streams.identity.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, packed
+from streams.identity.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, each_of, packed
 
 NONE, UNIQUE, AMBIGUOUS = 0, 1, 2
 WHOLE = 128
@@ -57,9 +57,7 @@ def resolve_tokens(
     length = np.concatenate([np.zeros(len(own), np.int64), np.asarray(prefixes["length"])[useful]])[order]
     counts = np.bincount(token, minlength=len(own))
     begin = np.cumsum(counts) - counts
-    names = counts[which]
-    event = np.repeat(np.arange(len(which)), names)
-    offset = np.arange(len(event)) - np.repeat(np.cumsum(names) - names, names)
+    event, offset = each_of(counts[which])
     row = begin[which][event] + offset
     return resolve(ends, event, code[row], length[row], at[event], port[event], len(which))
 
@@ -124,8 +122,8 @@ def _holders(ends: Links, token: Ints, length: Ints, at: Ints, port: Ints) -> tu
     while len(still):
         alive = reach[step] > at[still]
         still, step = still[alive], step[alive]
-        behind = _behind(ends.port_from[step], ends.port_to[step], port[still])
-        covers = behind & (ends.until[step] > at[still])
+        covers = behind(ends.port_from[step], ends.port_to[step], port[still])
+        covers &= ends.until[step] > at[still]
         pairs.append((still[covers], step[covers]))
         step = step - 1
         more = step >= first[still]
@@ -141,17 +139,8 @@ def _furthest(place: Ints, until: Ints, width: int) -> Ints:
     return np.maximum.accumulate(packed(block, until, width)) % width
 
 
-def _behind(low: Ints, high: Ints, port: Ints | int) -> Flags:
+def behind(low: Ints, high: Ints, port: Ints | int) -> Flags:
     """Whether an event from that port may be of the range: port 0 is unknown and may be anybody's."""
     whole = (low == ALL_PORTS[0]) & (high == ALL_PORTS[1])
-    behind: Flags = whole | (port == 0) | ((low <= port) & (port <= high))
-    return behind
-
-
-def candidates(ends: Links, token: int, at: int | None, port: int) -> Flags:
-    """Which of the chains say whose the token was at the moment; at any time for None."""
-    held: Flags = ends.token == token
-    if at is not None:
-        held &= (ends.since <= at) & (at < ends.until)
-    held &= _behind(ends.port_from, ends.port_to, port)
-    return held
+    found: Flags = whole | (port == 0) | ((low <= port) & (port <= high))
+    return found

@@ -27,6 +27,7 @@ from streams.identity.table import (
     Claims,
     Ints,
     Links,
+    each_of,
     first_from,
     no_links,
     per_source,
@@ -72,8 +73,7 @@ def _of_subjects(links: Links, session: Ints, of: Ints, whom: Ints, sessions: in
     times = count[session]
     if (times == 1).all():
         return replace(links, subject=whom[begin])
-    link = np.repeat(np.arange(len(links)), times)
-    offset = np.arange(len(link)) - np.repeat(np.cumsum(times) - times, times)
+    link, offset = each_of(times)
     return replace(links.where(link), subject=whom[begin[link] + offset])
 
 

@@ -198,6 +198,12 @@ def packed(keys: Ints, values: Ints, width: int) -> Ints:
     return keys.astype(np.int64) * width + values
 
 
+def each_of(counts: Ints) -> tuple[Ints, Ints]:
+    """Each position as often as its count says, and beside it 0, 1, 2 ... for every position anew."""
+    of = np.repeat(np.arange(len(counts)), counts)
+    return of, np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
 def dense(*columns: Ints) -> Ints:
     """One number for each distinct combination of the columns."""
     numbers: Ints = columns[0].astype(np.int64)

@@ -79,7 +79,17 @@ class Persons:
             own = kept.subjects or frozenset(span.token for span in kept.spans if span.proof is None)
         else:
             own = frozenset()
-        return [item for item in self._file.identifiers(request.request_id) if self._names(item, own)]
+        named = self._file.identifiers(request.request_id)
+        alone = [item for item in named if item.kind == IdentifierKind.IP and item.at is None]
+        others = [
+            item for item in named if item.kind not in (IdentifierKind.IP, IdentifierKind.CUSTOMER_NUMBER)
+        ]
+        links = self._identities.links([self._given(item) for item in alone])
+        ever = self._identities.ever([self._given(item) for item in others])
+        # What does not name one of `own` and nobody else, whenever it is met.
+        unsafe = {item for item, found in zip(alone, links, strict=True) if found}
+        unsafe |= {item for item, found in zip(others, ever, strict=True) if not found <= own}
+        return [item for item in named if item not in unsafe]
 
     def given(self, request_id: str) -> list[Given]:
         """What the person gave, as the index knows it."""
@@ -92,22 +102,14 @@ class Persons:
     def unclaimed(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
         linked = sorted({span.token for span in spans if span.proof is not None})
-        links = [link for token in linked for link in self._identities.links(Given(IdentifierKind.IP, token))]
-        return unclaimed(spans, links)
+        found = self._identities.links([Given(IdentifierKind.IP, token) for token in linked])
+        return unclaimed(spans, [link for links in found for link in links])
 
     def _inheriting(self, request: RequestState, person: Person) -> Person:
         if not request.inherited or person.resolution == "ambiguous":
             return person
         spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
         return replace(person, spans=list(spans))
-
-    def _names(self, item: Named, own: frozenset[bytes]) -> bool:
-        """Whether the identifier names one of `own` and nobody else, whenever it is met."""
-        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
-            return True
-        if item.kind == IdentifierKind.IP:
-            return item.at is not None or not self._identities.links(self._given(item))
-        return self._identities.ever(self._given(item)) <= own
 
     def _given(self, item: Named) -> Given:
         return given(self._keyring.tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)

@@ -110,8 +110,17 @@ class TableReader:
             for address, prefix, length in prefixes
         ]
 
-    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
         chosen = pc.is_in(self._claims[of], value_set=pa.array(list(keys), pa.binary(16)))
+        known = pc.is_in(self._claims["token"], value_set=pa.array(list(without), pa.binary(16)))
+        chosen = pc.and_not(chosen, known)
         if of == "server":
             resets = pa.array([int(Mark.OFF), int(Mark.ON)], pa.int8())
             chosen = pc.and_(chosen, pc.is_in(self._claims["mark"], value_set=resets))

@@ -39,7 +39,7 @@ def test_placeholders_are_no_addresses() -> None:
     assert isp.who("203.0.113.43", "2026-03-04T09:00:00Z") == isp.user("tor4")
     assert isp.who("203.0.113.44", "2026-03-04T09:00:00Z") == isp.user("une4")
     assert isp.who("203.0.113.42", "2026-03-04T10:10:00Z") == NOBODY
-    assert isp.identities.links(given(isp.tokenizer, IdentifierKind.IP, "0.0.0.0")) == []
+    assert isp.identities.links([given(isp.tokenizer, IdentifierKind.IP, "0.0.0.0")]) == [[]]
     assert isp.counted == {"placeholder_address": 6}
 
 

@@ -84,13 +84,18 @@ class Memory:
         tokens = frozenset(item.token for item in givens)
         return Person("unique", len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ())
 
-    def links(self, given: Given, known_at: datetime | None = None) -> Sequence[Link]:
-        return ()
+    def links(self, givens: Sequence[Given], known_at: datetime | None = None) -> Sequence[Sequence[Link]]:
+        return [()] * len(givens)
 
-    chain = links
+    chains = links
 
-    def ever(self, given: Given) -> frozenset[bytes]:
-        return frozenset()
+    def each(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> Sequence[Person]:
+        return [self.person([item], now) for item in givens]
+
+    def ever(self, givens: Sequence[Given]) -> Sequence[frozenset[bytes]]:
+        return [frozenset()] * len(givens)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return ()

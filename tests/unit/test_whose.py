@@ -35,10 +35,17 @@ class Reader(TableReader):
         self._said = list(said)
         self.asked: list[set[bytes]] = []
 
-    def claims(self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey) -> pa.Table:
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
         if of == "token":
             self.asked.append(set(keys))
-        return super().claims(keys, known_at, of=of)
+        return super().claims(keys, known_at, of=of, without=without)
 
     def learn(self, said: Sequence[Claim]) -> pa.Table:
         """From now on this is said too; the batch of claims that said it."""
@@ -191,11 +198,16 @@ def test_an_index_that_does_not_answer_leaves_nothing_half_remembered() -> None:
         silent = True
 
         def claims(
-            self, keys: Sequence[bytes], known_at: datetime | None = None, *, of: ClaimKey
+            self,
+            keys: Sequence[bytes],
+            known_at: datetime | None = None,
+            *,
+            of: ClaimKey,
+            without: Sequence[bytes] = (),
         ) -> pa.Table:
             if self.silent:
                 raise ConnectionError
-            return super().claims(keys, known_at, of=of)
+            return super().claims(keys, known_at, of=of, without=without)
 
     reader = Silent(KARI)
     whose, _ = counting(reader)

@@ -1,0 +1,147 @@
+"""Reading what was said: everything about some tokens, and what leads to somebody. A few questions, however many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.entries import IdentitySource
+from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
+from streams.identity.chains import DEPTH, chains
+from streams.identity.links import links_of
+from streams.identity.table import FOREVER, Flags, Ints, Links, per_source
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everything said about some tokens, and what it adds up to."""
+
+    claims: pa.Table
+    links: Links
+    ends: Links
+
+
+def upward(
+    reader: ClaimReader,
+    tokens: Iterable[bytes],
+    sources: Mapping[str, IdentitySource],
+    known_at: datetime | None = None,
+    *,
+    at: Ints | None = None,
+    depth: int = DEPTH + 1,
+) -> Known:
+    """Links of the tokens and of those they lead to, and the ends of their chains. Raises IndexUnavailable.
+
+    What it says of a token does not depend on which others are asked about. `at`: only chains are followed that hold
+    at one of these moments, in milliseconds: behind an address thousands may have been in turn. `depth`: links in a
+    chain that are followed, by default one more than it may have: a chain that goes on is too long.
+    """
+    done: set[bytes] = set()
+    frontier = set(tokens)
+    claims = KNOWN_CLAIM_SCHEMA.empty_table()
+    links = links_of(claims, sources)
+    for _ in range(depth):
+        frontier -= done
+        if not frontier:
+            break
+        done |= frontier
+        own, beside = _completed(reader, frontier, done, known_at)
+        claims = _distinct([claims, own, beside])
+        if at is None:
+            frontier = set(pc.unique(own["subject"]).to_pylist()) - {NOTHING}
+        else:
+            links = links_of(claims, sources)
+            held = np.isin(links.token, codes_of(links, frontier)) & _hold(links, at, sources)
+            frontier = set(links.names.take(pa.array(np.unique(links.subject[held]))).to_pylist())
+    if at is None:
+        links = links_of(claims, sources)
+    # Of other tokens only a part of what is said was read.
+    links = links.where(np.isin(links.token, codes_of(links, done)))
+    return Known(claims, links, chains(links))
+
+
+def downward(reader: ClaimReader, subjects: Iterable[bytes], known_at: datetime | None = None) -> set[bytes]:
+    """Tokens that ever led to one of the subjects, through a chain of any length followed. Raises IndexUnavailable."""
+    tokens = set(subjects)
+    frontier = set(tokens)
+    for _ in range(DEPTH):
+        if not frontier:
+            break
+        said = reader.claims(sorted(frontier), known_at, of="subject")
+        # What names the subject need not name the address: other reports of the session do.
+        sessions = said.filter(pc.equal(said["form"], pa.scalar(int(Form.SESSION), pa.int8())))
+        said = pa.concat_tables([said, _keyed(reader, sessions, "group", known_at)])
+        found = set(said["token"].to_pylist()) - {NOTHING} - tokens
+        tokens |= found
+        frontier = found
+    return tokens
+
+
+def codes_of(links: Links, tokens: Iterable[bytes]) -> list[int]:
+    """The numbers of the tokens, of those that have one."""
+    codes = links.codes
+    return [codes[token] for token in tokens if token in codes]
+
+
+def _hold(links: Links, at: Ints, sources: Mapping[str, IdentitySource]) -> Flags:
+    """Which links may hold at one of the moments: as far as clocks may be off, and to their latest end."""
+    margin = int(per_source(list(sources.values()), "skew_seconds").max())
+    at = np.sort(at)
+    latest = np.where(links.latest < FOREVER, links.latest, links.until)
+    until = np.where(links.until < FOREVER, np.maximum(links.until, latest), links.until)
+    first = np.searchsorted(at, links.since - margin, "left")
+    holds: Flags = (first < len(at)) & (at[np.minimum(first, len(at) - 1)] <= until + margin)
+    return holds
+
+
+def _completed(
+    reader: ClaimReader, tokens: Iterable[bytes], done: Iterable[bytes], known_at: datetime | None
+) -> tuple[pa.Table, pa.Table]:
+    """All claims on the tokens and of their sessions and slots; and beside them those on their lines and servers.
+
+    `done`: tokens of which all claims are read now, or were before; those come once.
+    """
+    known = sorted(done)
+    said = reader.claims(sorted(tokens), known_at, of="token")
+    own = pa.concat_tables([said, _keyed(reader, said, "group", known_at, known)]).unify_dictionaries()
+    # Of a line only when its sessions began is asked, of a server only when it was restarted.
+    beside = [_keyed(reader, own, "line", known_at, known), _keyed(reader, own, "server", known_at, known)]
+    return own, pa.concat_tables(beside)
+
+
+def _keyed(
+    reader: ClaimReader,
+    said: pa.Table,
+    column: ClaimKey,
+    known_at: datetime | None,
+    without: Sequence[bytes] = (),
+) -> pa.Table:
+    """The claims under what the claims name in that column."""
+    some = said.filter(pc.not_equal(said["form"], pa.scalar(int(Form.LOGIN), pa.int8())))
+    keys = set(pc.unique(some[column]).to_pylist()) - {NOTHING}
+    if not keys:
+        return KNOWN_CLAIM_SCHEMA.empty_table()
+    return reader.claims(sorted(keys), known_at, of=column, without=without)
+
+
+def _distinct(tables: Sequence[pa.Table]) -> pa.Table:
+    """The tables as one, each claim once."""
+    joined = pa.concat_tables([KNOWN_CLAIM_SCHEMA.empty_table(), *tables]).unify_dictionaries()
+    if sum(table.num_rows > 0 for table in tables) < 2:
+        return joined
+    topics = joined["topic"].combine_chunks()
+    codes = (
+        topics.indices
+        if isinstance(topics, pa.Array)
+        else pa.concat_arrays([c.indices for c in topics.chunks])
+    )
+    columns = [np.asarray(codes), *(np.asarray(joined[name]) for name in ("partition", "offset", "part"))]
+    order = np.lexsort(columns)
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = np.logical_or.reduce([column[order][1:] != column[order][:-1] for column in columns])
+    return joined.take(pa.array(order[fresh]))
