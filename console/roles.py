@@ -114,7 +114,7 @@ def writer_schemas(settings: Settings) -> WriterSchemas:
         password = settings.registry_password.get_secret_value() if settings.registry_password else ""
         auth = (settings.registry_username, password) if settings.registry_username else None
         registry = Registry(settings.registry_url, auth)
-    return WriterSchemas(known_writers(), registry, load_catalogue().identity_sources)
+    return WriterSchemas(known_writers(), registry, load_catalogue())
 
 
 def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHouse) -> DeadLetterDesk:

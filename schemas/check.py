@@ -180,6 +180,10 @@ def _field_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem
             yield Problem(
                 record.file, where, f"port_of {field.port_of} is no field with an ip identifier", mend
             )
+        if field.port_of is not None and (field.type not in ("int", "long") or "." in field.name):
+            yield Problem(
+                record.file, where, "port that is no number", "make it an int at the top of the record"
+            )
         if field.necessity is not None and field.necessity not in NECESSITIES:
             yield from _unknown(record, where, "necessity", field.necessity, NECESSITIES)
         for role in field.about:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import fastavro
 
+from schemas.bounds import largest_body
 from schemas.errors import DecodeError, SchemaError
 from schemas.records import RecordSchema, without_logical_types
 
@@ -22,6 +23,8 @@ SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 CONFLUENT_PREFIX = 5
 SINGLE_OBJECT_PREFIX = 10
 
+# A registry may hold any number of schemas.
+_KEPT = 1_000
 _INT_RANGE = range(-(2**31), 2**31)
 
 
@@ -44,12 +47,12 @@ def confluent_prefix(schema_id: int) -> bytes:
     return CONFLUENT_MAGIC + schema_id.to_bytes(4, "big")
 
 
-@cache
+@lru_cache(_KEPT)
 def _parsed(text: str) -> Any:
     return fastavro.parse_schema(json.loads(text))
 
 
-@cache
+@lru_cache(_KEPT)
 def _raw(text: str) -> Any:
     """The schema without logical types: a time far out of range is then a number to judge, not a crash."""
     return fastavro.parse_schema(without_logical_types(json.loads(text)))
@@ -79,30 +82,42 @@ def decode_body(record: RecordSchema, body: bytes) -> dict[str, Any]:
     Every byte has to be consumed. For a flat record the bytes must also be those the value encodes to, because a
     decoder alone is lenient: a flag of 2, an enum index of -1 or an overlong number would pass as something else.
     """
-    schema = _raw(record.text)
+    value = decode_value(record.text, body)
+    if record.flat and not _canonical(record, _raw(record.text), value, body):
+        raise DecodeError("not_canonical")
+    return value
+
+
+def decode_value(schema: str, body: bytes) -> dict[str, Any]:
+    """What the decoder makes of a body of the schema (JSON text), every byte consumed. Raises DecodeError.
+
+    It may take any memory or time, or end the process, unless the body is within `schemas.bounds.largest_body`.
+    """
     buffer = io.BytesIO(body)
     try:
-        value = fastavro.schemaless_reader(buffer, schema, None)
+        value = fastavro.schemaless_reader(buffer, _raw(schema), None)
     except EOFError as error:
         raise DecodeError("truncated") from error
     except IndexError as error:
         # A number cut short leaves its continuation bit at the end; else an index past the symbols or branches.
         cut = buffer.tell() == len(body) and body[-1] > 0x7F
         raise DecodeError("truncated" if cut else "malformed_body") from error
-    except (ValueError, KeyError, OverflowError, MemoryError, TypeError, RecursionError) as error:
+    except MemoryError as error:
+        raise DecodeError("decode_limit") from error
+    except (ValueError, KeyError, OverflowError, TypeError, RecursionError) as error:
         raise DecodeError("malformed_body") from error
     if buffer.tell() != len(body):
         raise DecodeError("trailing_bytes")
     if not isinstance(value, dict):
         raise DecodeError("malformed_body")
-    if record.flat and not _canonical(record, schema, value, body):
-        raise DecodeError("not_canonical")
     return value
 
 
 def decode(record: RecordSchema, message: bytes) -> dict[str, Any]:
     """A framed event of a known record with logical types as datetimes. Raises DecodeError."""
     _, body = split_frame(message)
+    if len(body) > _largest(record):
+        raise DecodeError("oversized")
     decode_body(record, body)
     try:
         value = fastavro.schemaless_reader(io.BytesIO(body), _parsed(record.text), None)
@@ -110,6 +125,11 @@ def decode(record: RecordSchema, message: bytes) -> dict[str, Any]:
         raise DecodeError("malformed_body", "a value is out of range for its logical type") from error
     assert isinstance(value, dict)
     return value
+
+
+@lru_cache(_KEPT)
+def _largest(record: RecordSchema) -> int:
+    return largest_body(record.json)
 
 
 def _canonical(record: RecordSchema, schema: Any, value: dict[str, Any], body: bytes) -> bool:

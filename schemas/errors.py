@@ -4,6 +4,7 @@
     ├── InputError                    what the caller gave is wrong; repeating it will not help (exit status 2)
     │   ├── CatalogueError            a file under schemas/ breaks a rule: file, key, mend
     │   ├── SchemaError               an Avro schema breaks a rule: file, field, mend
+    │   │   └── SchemaTooLarge        it is larger or deeper than any schema may be
     │   ├── SettingsError             a setting is missing or wrong
     │   ├── InvalidIdentifier         a value cannot be an identifier of that kind (never shows the value)
     │   └── FeedError                 a log file cannot be read or has an unknown format
@@ -51,6 +52,10 @@ class SchemaError(InputError):
     def __init__(self, file: str, where: str, mend: str) -> None:
         super().__init__(f"{file}: {where}: {mend}")
         self.file, self.where, self.mend = file, where, mend
+
+
+class SchemaTooLarge(SchemaError):
+    """An Avro schema is larger, deeper or of more types than `schemas.bounds` allows."""
 
 
 class SettingsError(InputError):

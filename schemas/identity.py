@@ -78,7 +78,10 @@ def _rule(record: RecordSchema, where: str, rule: IdentityRule) -> Iterator[Prob
     if rule.proof:
         yield from _word(record, where, "proof", rule.proof, PROOFS)
     since = record.find(rule.since) if rule.since else None
-    if rule.since and (since is None or (since.type, since.logical_type) != ("long", "timestamp-millis")):
+    timed = (
+        since and (since.type, since.logical_type) == ("long", "timestamp-millis") and "." not in since.name
+    )
+    if rule.since and not timed:
         mend = "name a field that is a long of logical type timestamp-millis"
         yield Problem(record.file, where, f"since {rule.since} is no time", mend)
     if (rule.form == "session" and not rule.mark) or (rule.mark is None) != (not rule.marks):

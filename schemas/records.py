@@ -32,7 +32,8 @@ from schemas.annotations import (
     RecordSchema,
     SubjectReference,
 )
-from schemas.errors import SchemaError
+from schemas.bounds import size_fault, text_fault
+from schemas.errors import SchemaError, SchemaTooLarge
 from schemas.form import first_fault
 from schemas.identity import identity_problems
 from schemas.resolution import PRIMITIVES
@@ -64,14 +65,11 @@ def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
     Errors: SchemaError if it is not an Avro record or an annotation has the wrong shape.
     """
     text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False, indent=2) + "\n"
-    try:
-        parsed = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SchemaError(
-            file, f"line {error.lineno}", f"is not JSON ({error.msg}); mend the syntax"
-        ) from None
+    parsed = _json(text, file)
     if not isinstance(parsed, dict) or parsed.get("type") != "record":
         raise SchemaError(file, "schema", "is not a record; write one Avro record per file")
+    if fault := size_fault(parsed):
+        raise SchemaTooLarge(file, "schema", fault)
     try:
         # Logical types that the package does not know are valid all the same; it would warn of each.
         known = avro.schema.parse(json.dumps(without_logical_types(parsed)))
@@ -96,6 +94,37 @@ def read_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
         fields=tuple(_fields(parsed["fields"], file, known.name, "")),
         flat=all(_is_flat(field["type"]) for field in parsed["fields"]),
     )
+
+
+def _json(text: str, file: str) -> Any:
+    """The JSON value of a schema's text. Errors: SchemaError."""
+    if fault := text_fault(text):
+        raise SchemaTooLarge(file, "schema", fault)
+    try:
+        parsed = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        # A half of a surrogate pair is no character: nothing could keep the name or print it.
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise SchemaError(
+            file, f"line {error.lineno}", f"is not JSON ({error.msg}); mend the syntax"
+        ) from None
+    except UnicodeEncodeError:
+        raise SchemaError(file, "schema", "has half a character (a lone surrogate); take it out") from None
+    except ValueError as error:
+        raise SchemaError(file, "schema", f"is not JSON ({error}); mend it") from None
+    return parsed
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that stands twice one reader takes the first and another the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 def without_logical_types(schema: Any) -> Any:
@@ -139,8 +168,12 @@ def form_problems(record: RecordSchema) -> Iterator[Problem]:
     if time is None:
         mend = "name the field that says when it happened"
         yield Problem(record.file, record.name, f"event_time {said.event_time} is not a field", mend)
-    elif (time.type, time.logical_type, time.nullable) != ("long", "timestamp-millis", False):
-        mend = "make it a long of logical type timestamp-millis, not null"
+    elif (time.type, time.logical_type, time.nullable) != (
+        "long",
+        "timestamp-millis",
+        False,
+    ) or "." in time.name:
+        mend = "make it a long of logical type timestamp-millis at the top of the record, not null"
         yield Problem(record.file, f"{record.name}.{time.name}", "event time is not a timestamp", mend)
 
 

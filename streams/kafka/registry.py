@@ -15,6 +15,8 @@ from schemas.errors import RegistryUnavailable, SchemaError, UnknownSchema
 
 _T = TypeVar("_T", str, int, bool)
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+# Texts are kept, and a registry may hold any number of them.
+_KEPT = 200
 _UNKNOWN = httpx.codes.NOT_FOUND
 _REFUSED = (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY)
 
@@ -60,6 +62,8 @@ class Registry:
                 "unknown_schema", f"id {schema_id} is not in the registry {self._shown}; register it"
             )
         text = self._member(answer, "schema", str)
+        while len(self._schemas) >= _KEPT:
+            del self._schemas[next(iter(self._schemas))]
         self._schemas[schema_id] = text
         return text
 
@@ -107,7 +111,7 @@ class Registry:
     def _member(self, answer: httpx.Response, key: str, kind: type[_T]) -> _T:
         try:
             value = answer.json()[key]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             value = None
         if not isinstance(value, kind):
             raise self._unavailable("answers in another form than a schema registry; mend the URL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
@@ -24,13 +25,19 @@ from sinks.ports import (
 )
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.kafka.deadletters import DeadMessage
+from streams.tagging.apart import apart
 from streams.tagging.columns import Coordinates
-from streams.tagging.decode import ColumnDecoder
+from streams.tagging.decode import Bodies, ColumnDecoder
 from streams.tagging.frames import Framed, split
 from streams.tagging.tag import Observed, Tagged, Tagger
+from streams.tagging.writers import RefusedSchema
+
+log = structlog.get_logger()
 
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
+# Kept of schemas, of which others may register any number.
+_MOST_DECODERS, _MOST_REFUSED = 1_000, 100
 
 _BESIDE_ROWS = {
     "claims": CLAIM_SCHEMA,
@@ -85,6 +92,7 @@ class Preparer:
         self._resolve = resolve
         self._expected = expected
         self._decoders: dict[RecordSchema, ColumnDecoder] = {}
+        self._refused: dict[tuple[str, bytes], str] = {}
 
     def prepare(
         self,
@@ -145,15 +153,14 @@ class Preparer:
         subjects = np.zeros(len(batch.values), np.int64)
         events = np.zeros(len(batch.values), np.bool_)
         for group in frames.groups:
-            where = positions[group.positions]
-            tagged = self._group(batch, group, where)
-            if isinstance(tagged, str):
-                bad |= {int(position): (tagged, group.prefix.hex()) for position in where}
-                continue
-            parts.append(tagged)
-            bad |= {int(where[at]): (reason, group.prefix.hex()) for at, reason in tagged.bad.items()}
-            events[where] = True
-            subjects[where] = tagged.subjects
+            for where, tagged in self._group(batch, group, positions[group.positions]):
+                if isinstance(tagged, str):
+                    bad |= {int(position): (tagged, group.prefix.hex()) for position in where}
+                    continue
+                parts.append(tagged)
+                bad |= {int(where[at]): (reason, group.prefix.hex()) for at, reason in tagged.bad.items()}
+                events[where] = True
+                subjects[where] = tagged.subjects
         events[list(bad)] = False
         dead = [_dead(batch, position, *why, now) for position, why in sorted(bad.items())]
         ranges = _ranges(batch, epochs, events, subjects, set(bad), tombstones)
@@ -169,17 +176,42 @@ class Preparer:
         failures = sum(part.scan_failures for part in parts)
         return Prepared(whole, dead, observed=observed, scan_failures=failures)
 
-    def _group(self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any]) -> Tagged | str:
-        """Tagged rows of one writer schema, or the reason why all of it is dead."""
+    def _group(
+        self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any]
+    ) -> Iterator[tuple[np.ndarray[Any, Any], Tagged | str]]:
+        """Tagged rows of one writer schema, or the reason why there are none, each with the positions it is of."""
         try:
             record = self._resolve(group.prefix, self._expected[batch.topic])
         except DecodeError as error:
-            return error.reason
+            self._note(batch.topic, group.prefix, error)
+            yield where, error.reason
+            return
         decoder = self._decoders.get(record)
         if decoder is None:
+            while len(self._decoders) >= _MOST_DECODERS:
+                del self._decoders[next(iter(self._decoders))]
             decoder = self._decoders[record] = ColumnDecoder(record, self._tagger.wanted(record))
         at = Coordinates(batch.partition[where], batch.offset[where])
-        return self._tagger.tag(record, batch.topic, decoder.decode(group.bodies), at)
+
+        def tagged(bodies: Bodies, at: Coordinates) -> Tagged:
+            return self._tagger.tag(record, batch.topic, decoder.decode(bodies), at)
+
+        for chosen, made in apart(tagged, group.bodies, at, batch.topic):
+            yield where[chosen], made
+
+    def _note(self, topic: str, prefix: bytes, error: DecodeError) -> None:
+        """Say once which rule a schema breaks."""
+        if isinstance(error, RefusedSchema) and (topic, prefix) not in self._refused:
+            while len(self._refused) >= _MOST_REFUSED:
+                del self._refused[next(iter(self._refused))]
+            self._refused[topic, prefix] = error.rule
+            log.error("schema.refused", topic=topic, schema=prefix.hex(), rule=error.rule)
+
+    def refused(self) -> list[str]:
+        """A line for each schema whose messages were set aside: topic and the rule that the schema breaks."""
+        return [
+            f"messages on {topic} are set aside: {rule}" for (topic, _), rule in list(self._refused.items())
+        ]
 
 
 def _owned(batch: TopicBatch, epochs: Mapping[Partition, int]) -> TopicBatch:

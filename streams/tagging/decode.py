@@ -6,7 +6,8 @@ record moves over the buffer field by field, one vector operation for the whole 
 record. A record that is cut, too long or not in its one canonical form fails alone.
 
 What counts as valid is defined by `schemas.codec.decode_body`, one record at a time. Both roads accept and reject the
-same bytes; records with arrays, maps or wider unions always take the slow one.
+same bytes; records with arrays, maps or wider unions always take the slow one. Of those, a body that is not surely
+read within bounds (`schemas.bounds.largest_body`) is decoded by a child process.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.bounds import largest_body
 from schemas.codec import decode_body
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
+from streams.tagging.child import at
+from streams.tagging.isolated import ISOLATED
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -81,6 +85,7 @@ class ColumnDecoder:
         self._fields = _wire_fields(record) if record.flat else None
         types = {item.name: item.type for item in record.fields}
         self._types = {name: _ARROW.get(types[name], pa.int64()) for name in self._wanted}
+        self._largest = largest_body(record.json)
 
     @property
     def columnar(self) -> bool:
@@ -101,20 +106,31 @@ class ColumnDecoder:
         return Decoded(rows, columns, bad)
 
     def decode_one_by_one(self, bodies: Bodies) -> Decoded:
-        """The same answer by way of `decode_body`: the definition, and the road of records that are not flat."""
+        """The same answer by way of `decode_body`: the definition, and the road of records that are not flat.
+
+        One body at a time, and of each only what is wanted is kept: the whole batch as objects would not fit.
+        """
         rows: list[int] = []
-        values: list[dict[str, Any]] = []
+        values: dict[str, list[Any]] = {name: [] for name in self._wanted}
         bad: dict[int, str] = {}
         for row in range(len(bodies)):
             try:
-                values.append(decode_body(self._record, bodies[row]))
-                rows.append(row)
+                found = self._one(bodies[row])
             except DecodeError as error:
                 bad[row] = error.reason
-        columns = {
-            name: pa.array([_at(value, name) for value in values], kind) for name, kind in self._types.items()
-        }
+                continue
+            rows.append(row)
+            for name, value in zip(self._wanted, found, strict=True):
+                values[name].append(value)
+        columns = {name: pa.array(values[name], kind) for name, kind in self._types.items()}
         return Decoded(np.array(rows, np.int64), columns, bad)
+
+    def _one(self, body: bytes) -> list[Any]:
+        """The values wanted of one body. Raises DecodeError."""
+        if len(body) > self._largest:
+            return ISOLATED.values(self._record.text, self._wanted, body)
+        value = decode_body(self._record, body)
+        return [at(value, name) for name in self._wanted]
 
 
 def _reason(record: RecordSchema, body: bytes) -> str:
@@ -124,13 +140,6 @@ def _reason(record: RecordSchema, body: bytes) -> str:
         return error.reason
     # Unreachable while both roads agree (a property test holds them together); never a silent acceptance.
     return "not_canonical"
-
-
-def _at(value: Any, path: str) -> Any:
-    """The value at a dotted path through nested records; None where one of them is null."""
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,65 @@
-"""Which schema wrote a message: from `schemas/` by fingerprint, or from the registry by id."""
+"""Which schema wrote a message: from `schemas/` by fingerprint, or from the registry by id.
+
+What a registry holds is written by others: it is used only if it passes what `innsyn schema check` asks of a file. Of a
+committed version, which passed once, it is asked whether the catalogue still knows its words. The messages of any other
+are parked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.annotations import Problem
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.check import check_record
 from schemas.codec import CONFLUENT_MAGIC
-from schemas.errors import DecodeError, SchemaError, UnknownSchema
+from schemas.errors import DecodeError, SchemaError, SchemaTooLarge, UnknownSchema
 from schemas.records import RecordSchema, parse_record
-from schemas.versions import names_of
+from schemas.versions import names_of, same_contract
+
+BROKEN = "schema_refused"
+"""A rule is broken that is not about a word of the catalogue."""
+_KEPT = 1_000
+# Words of the catalogue that a reason may name: reasons are labels of metrics, so there is an end to them.
+_NOUNS = (
+    "system",
+    "subject type",
+    "purpose",
+    "origin",
+    "operation",
+    "retention rule",
+    "recipient",
+    "source of identity",
+    "legal basis",
+    "category",
+    "identifier kind",
+    "identifier role",
+    "role",
+)
 
 
 class SchemaSource(Protocol):
     """A registry. Raises UnknownSchema, RegistryUnavailable."""
 
     def schema(self, schema_id: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A schema that breaks a rule: the reason of its dead letters, and the rule in words for a person."""
+
+    reason: str
+    rule: str
+
+
+class RefusedSchema(DecodeError):
+    """The schema of a message breaks a rule, so that it tags nothing until schema or catalogue are mended."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.reason, refused.rule)
+        self.rule = refused.rule
 
 
 class WriterSchemas:
@@ -24,57 +69,95 @@ class WriterSchemas:
         self,
         records: Iterable[RecordSchema],
         registry: SchemaSource | None = None,
-        sources: Container[str] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         """`records`: all that may have been written, older versions before newer ones. An event is tagged by what the
         version that wrote it says; of versions with one fingerprint, which differ in annotations alone, the newest.
-        `sources`: the identity sources there are; None: any.
+        `catalogue`: whose words they may use; default: the one that ships.
         """
         known = list(records)
         self._by_fingerprint = {record.fingerprint: record for record in known}
+        self._committed = known
         self._names = names_of({record.name: record for record in known})
         self._registry = registry
-        self._sources = sources
-        self._by_id: dict[bytes, RecordSchema] = {}
+        self._catalogue = catalogue or load_catalogue()
+        self._judged: dict[bytes, RecordSchema | Refused] = {}
 
     def resolve(self, prefix: bytes, expected: str) -> RecordSchema:
-        """The record that the prefix names. Raises UnknownSchema (may be known later), RegistryUnavailable, or
-        DecodeError: unexpected_record if it is not `expected`, unannotated_schema if it says nothing of privacy.
+        """The record that the prefix names. Raises UnknownSchema (may be known later), RegistryUnavailable,
+        RefusedSchema, or DecodeError: unexpected_record if it is not `expected`.
         """
-        record = self._confluent(prefix) if prefix[:1] == CONFLUENT_MAGIC else self._single_object(prefix)
-        if record.name not in self._names.get(expected, (expected,)):
-            raise DecodeError("unexpected_record", f"{record.name} instead of {expected}")
-        return record
+        found = self._judged.get(prefix)
+        if found is None:
+            found = self._judge(prefix)
+            while len(self._judged) >= _KEPT:
+                del self._judged[next(iter(self._judged))]
+            self._judged[prefix] = found
+        if isinstance(found, Refused):
+            raise RefusedSchema(found)
+        if found.name not in self._names.get(expected, (expected,)):
+            raise DecodeError("unexpected_record", f"{found.name} instead of {expected}")
+        return found
 
     def may_learn(self, prefix: bytes) -> bool:
         """Whether an unknown prefix could become known without a restart: only the registry learns."""
         return prefix[:1] == CONFLUENT_MAGIC and self._registry is not None
 
-    def _single_object(self, prefix: bytes) -> RecordSchema:
+    def _judge(self, prefix: bytes) -> RecordSchema | Refused:
+        if prefix[:1] == CONFLUENT_MAGIC:
+            return judged(self._text(prefix), registered(prefix), self._catalogue, self._committed)
         record = self._by_fingerprint.get(prefix[2:])
         if record is None:
             raise UnknownSchema(
                 "unknown_schema", f"fingerprint {prefix[2:].hex()} is of no version in schemas/avro"
             )
-        return record
+        return _checked(record, self._catalogue, committed=True)
 
-    def _confluent(self, prefix: bytes) -> RecordSchema:
-        if (known := self._by_id.get(prefix)) is not None:
-            return known
-        schema_id = int.from_bytes(prefix[1:], "big")
+    def _text(self, prefix: bytes) -> str:
         if self._registry is None:
             raise UnknownSchema(
-                "unknown_schema", f"id {schema_id}, but no registry is set (INNSYN_REGISTRY_URL)"
+                "unknown_schema", f"{registered(prefix)}, but no registry is set (INNSYN_REGISTRY_URL)"
             )
-        try:
-            record = parse_record(self._registry.schema(schema_id), f"registry id {schema_id}")
-        except SchemaError as error:
-            raise DecodeError("unannotated_schema", str(error)) from error
-        for rule in record.annotation.identity:
-            if self._sources is not None and rule.source and rule.source not in self._sources:
-                # Its claims could not be read: nobody would know this source's clock and habits.
-                raise DecodeError(
-                    "unknown_source", f"registry id {schema_id} names an unknown identity source"
-                )
-        self._by_id[prefix] = record
-        return record
+        return self._registry.schema(int.from_bytes(prefix[1:], "big"))
+
+
+def registered(prefix: bytes) -> str:
+    """What a schema of the registry is called in place of a file's name."""
+    return f"registry id {int.from_bytes(prefix[1:], 'big')}"
+
+
+def judged(
+    text: str, file: str, catalogue: Catalogue, committed: Iterable[RecordSchema] = ()
+) -> RecordSchema | Refused:
+    """The record that a schema describes, or which rule it breaks.
+
+    `committed`: a schema that is one of these passed the rules of its day; newer rules do not end what it wrote.
+    """
+    try:
+        record = parse_record(text, file)
+    except SchemaTooLarge as error:
+        return Refused("schema_too_large", _shown(str(error)))
+    except SchemaError as error:
+        return Refused("unannotated_schema", _shown(str(error)))
+    return _checked(record, catalogue, committed=any(same_contract(record, known) for known in committed))
+
+
+def _checked(record: RecordSchema, catalogue: Catalogue, *, committed: bool) -> RecordSchema | Refused:
+    for problem in check_record(record, catalogue):
+        reason = _reason(problem)
+        # A word that the catalogue has no longer is one that no answer could explain, whenever it was written.
+        if reason != BROKEN or not committed:
+            return Refused(reason, _shown(str(problem)))
+    return record
+
+
+def _reason(problem: Problem) -> str:
+    for noun in _NOUNS:
+        if problem.what.startswith(f"unknown {noun} "):
+            return f"unknown_{noun.replace(' ', '_')}"
+    return BROKEN
+
+
+def _shown(rule: str) -> str:
+    """Words of the schema are whatever somebody wrote: nothing of them may steer a terminal or fill a log."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in rule)[:400]

@@ -209,6 +209,7 @@ def _chat(role: str = "counterparty", **erasure: Any) -> RecordSchema:
                 "name": name,
                 "type": ["null", "string"],
                 "default": None,
+                "confluent:tags": ["C-12"],
                 "innsyn": {"category": "C-12", **said},
             }
         )
