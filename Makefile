@@ -9,7 +9,7 @@ LOCK := requirements/build.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench lock clean
+.PHONY: help demo up test check bench sbom lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,11 +43,24 @@ $(READY): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: ## Resolve the requirements anew (needs uv)
+sbom: ## What innsyn is made of, as CycloneDX: dist/sbom-python.cdx.json, and the jars of the broker of `innsyn up`
+	@command -v mvn >/dev/null || { echo "mvn is missing: install Maven" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@mkdir -p dist
+	"$(PYTHON)" -m venv dist/sbom
+	dist/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
+	dist/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom-python.cdx.json
+	mvn -q -B -f streams/kafka/local/pom.xml org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DoutputFormat=json -DoutputDirectory=$(CURDIR)/dist -DoutputName=sbom-kafka.cdx
+
+lock: ## Resolve the requirements and the checksums of the jars anew (needs uv and Maven)
 	@command -v uv >/dev/null || { echo "uv is missing: install it (pip install uv)" >&2; exit 1; }
 	uv pip compile pyproject.toml $(LOCKING) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt $(LOCKING) -o requirements/dev.txt
 	uv pip compile requirements/build.in -c requirements/dev.txt $(LOCKING) -o requirements/build.txt
+	uv pip compile requirements/sbom.in -c requirements/dev.txt $(LOCKING) -o requirements/sbom.txt
+	rm -rf dist/jars
+	mvn -q -B -f streams/kafka/local/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/jars
+	cd dist/jars && sha256sum *.jar > ../../streams/kafka/local/jars.sha256
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -100,6 +100,26 @@ def test_nothing_starts_before_what_it_needs() -> None:
         assert {"kafka", "clickhouse", "migrate"} <= SERVICES[role]["depends_on"].keys()
 
 
+def test_the_content_of_every_image_from_outside_can_be_pinned() -> None:
+    """Behind the tag stands a field for the digest; a tag alone may be moved to another content."""
+    outside = [
+        service["image"] for service in SERVICES.values() if not service["image"].startswith("innsyn:")
+    ]
+    bases = [words[0] for words in instructions("FROM")]
+    assert len(outside) == 3
+    assert [image for image in outside if not re.search(r":[\d.]+\$\{[A-Z]+_DIGEST:-\}$", image)] == []
+    assert [base for base in bases if not re.search(r":[\w.-]+\$\{PYTHON_DIGEST\}$", base)] == []
+    for role in ROLES.values():
+        assert role["build"]["args"] == {"PYTHON_DIGEST": "${PYTHON_DIGEST:-}"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_takes_all_the_memory_or_processes_of_the_host(name: str) -> None:
+    """Each has a limit of its own."""
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+    assert SERVICES[name]["pids_limit"] > 0
+
+
 def test_no_secret_stands_in_the_file() -> None:
     """A password or token comes from outside and has no default."""
     secrets = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,11 @@ from schemas.errors import BrokerUnavailable
 from streams.kafka.local import java
 from streams.kafka.local.properties import HOST, free_port, server_properties
 from streams.kafka.localbroker import LocalBroker
+
+COPIES_ONE_JAR = (
+    'for a in "$@"; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done; '
+    f'mkdir -p "$d" && : >"$d/kafka_2.13-{java.KAFKA_VERSION}.jar"'
+)
 
 
 def program(folder: Path, name: str, script: str) -> Path:
@@ -90,10 +97,57 @@ def test_without_maven_the_error_says_to_install_it(bare: Path) -> None:
         java.resolve_jars()
 
 
-def test_jars_in_the_cache_need_no_maven(bare: Path) -> None:
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checksums name one jar, which is empty."""
+    file = tmp_path / "jars.sha256"
+    name = f"kafka_2.13-{java.KAFKA_VERSION}.jar"
+    file.write_text(f"{hashlib.sha256(b'').hexdigest()}  {name}\n")
+    monkeypatch.setattr(java, "CHECKSUMS", file)
+    return Path(name)
+
+
+def test_jars_in_the_cache_need_no_maven(bare: Path, locked: Path) -> None:
     """Once resolved, the jars are used as they are."""
     java.jar_folder().mkdir(parents=True)
+    (java.jar_folder() / locked).touch()
     assert java.resolve_jars() == java.jar_folder()
+
+
+def changed(folder: Path, jar: Path) -> None:
+    (folder / jar).write_bytes(b"another")
+
+
+def removed(folder: Path, jar: Path) -> None:
+    (folder / jar).unlink()
+
+
+def added(folder: Path, _: Path) -> None:
+    (folder / "more.jar").touch()
+
+
+@pytest.mark.parametrize("attack", [changed, removed, added])
+def test_a_cache_with_other_jars_is_not_run(
+    attack: Callable[[Path, Path], None], bare: Path, locked: Path
+) -> None:
+    """Another content, one that is gone, one more: the sentence names the jar and the folder to remove."""
+    folder = java.jar_folder()
+    folder.mkdir(parents=True)
+    (folder / locked).touch()
+    attack(folder, locked)
+    with pytest.raises(BrokerUnavailable, match=r"is damaged \(.*jar .*\): remove the folder"):
+        java.resolve_jars()
+
+
+def test_what_maven_fetches_is_held_against_the_checksums(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A jar of the right name with another content, as from a mirror that was broken into, is thrown away."""
+    monkeypatch.setenv("PATH", os.pathsep.join((str(bare), "/usr/bin", "/bin")))
+    program(bare, "mvn", COPIES_ONE_JAR)
+    with pytest.raises(BrokerUnavailable, match="Maven fetched other jars than those of"):
+        java.resolve_jars()
+    assert list(java.jar_folder().parent.iterdir()) == []
 
 
 def test_a_maven_that_fails_leaves_no_half_filled_cache(bare: Path) -> None:
@@ -111,14 +165,12 @@ def test_a_maven_that_fetches_nothing_is_not_believed(bare: Path) -> None:
         java.resolve_jars()
 
 
-def test_jars_arrive_under_their_name_at_once(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jars_arrive_under_their_name_at_once(
+    bare: Path, locked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What Maven copied stands in the cache folder, and the scratch folder is gone."""
     monkeypatch.setenv("PATH", os.pathsep.join((str(bare), "/usr/bin", "/bin")))
-    script = (
-        'for a in "$@"; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done; '
-        f'mkdir -p "$d" && : >"$d/kafka_2.13-{java.KAFKA_VERSION}.jar"'
-    )
-    program(bare, "mvn", script)
+    program(bare, "mvn", COPIES_ONE_JAR)
     folder = java.resolve_jars()
     assert [jar.name for jar in folder.iterdir()] == [f"kafka_2.13-{java.KAFKA_VERSION}.jar"]
     assert list(folder.parent.iterdir()) == [folder]
@@ -177,10 +229,11 @@ def test_a_port_somebody_listens_on_is_not_free() -> None:
     assert free_port(port) == port
 
 
-def test_a_home_with_a_comma_is_refused(bare: Path) -> None:
+def test_a_home_with_a_comma_is_refused(bare: Path, locked: Path) -> None:
     """Kafka would read such a path as two folders."""
     program(bare, "java", """echo 'openjdk version "17.0.1" 2021-10-19' >&2""")
     java.jar_folder().mkdir(parents=True)
+    (java.jar_folder() / locked).touch()
     with pytest.raises(BrokerUnavailable, match="comma"):
         LocalBroker(bare / "a,b").start()
 

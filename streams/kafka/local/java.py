@@ -15,6 +15,8 @@ from schemas.errors import BrokerUnavailable
 KAFKA_VERSION = "4.4.0"
 MIN_JAVA = 17
 RESOURCES = Path(__file__).parent
+CHECKSUMS = RESOURCES / "jars.sha256"
+"""SHA-256 and name of every jar, as sha256sum writes them; `make lock` makes it anew."""
 
 
 def find_java() -> Path:
@@ -40,19 +42,23 @@ def java_major(version_output: str) -> int | None:
 
 
 def jar_folder() -> Path:
-    """Where the jars of exactly this pom belong, whether or not they are there yet."""
+    """Where the jars of exactly this pom and these checksums belong, whether or not they are there yet."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    digest = hashlib.sha256((RESOURCES / "pom.xml").read_bytes()).hexdigest()[:8]
+    named = (RESOURCES / "pom.xml").read_bytes() + CHECKSUMS.read_bytes()
+    digest = hashlib.sha256(named).hexdigest()[:8]
     return cache / "innsyn" / f"kafka-{KAFKA_VERSION}-{digest}"
 
 
 def resolve_jars() -> Path:
     """The folder with Kafka's jars, fetched with Maven if it is not there yet. Raises BrokerUnavailable.
 
+    They are those of the checksums, also where they lay there before: raises otherwise.
     Two processes may do this at once: each fills a folder of its own, the first rename wins.
     """
     target = jar_folder()
     if target.is_dir():
+        if wrong := unlike(target):
+            raise BrokerUnavailable(f"{target} is damaged ({wrong}): remove the folder, it is fetched anew")
         return target
     maven = shutil.which("mvn")
     if maven is None:
@@ -70,12 +76,33 @@ def resolve_jars() -> Path:
             raise BrokerUnavailable(
                 f"Maven could not fetch Kafka {KAFKA_VERSION} (network, proxy or settings.xml?): {cause}"
             )
+        if wrong := unlike(jars):
+            raise BrokerUnavailable(
+                f"Maven fetched other jars than those of {CHECKSUMS.name} ({wrong}): see where it fetches from, and do "
+                "not run them"
+            )
         try:
             jars.rename(target)
         except OSError:
             if not target.is_dir():
                 raise
     return target
+
+
+def unlike(jars: Path) -> str | None:
+    """The first jar that is missing, not named or has another content than the checksums say; None: there is none."""
+    lines = CHECKSUMS.read_text("utf-8").splitlines()
+    known = {name: digest for digest, name in map(str.split, lines)}
+    found = {path.name: path for path in jars.iterdir()}
+    for name in sorted(known.keys() | found.keys()):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in known:
+            return f"{name} is not named there"
+        with found[name].open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != known[name]:
+                return f"{name} has another content"
+    return None
 
 
 def first_error(output: str) -> str:
