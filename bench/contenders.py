@@ -77,7 +77,7 @@ class PerRecord:
         self._index = _index(home)
         self._writer = ClickHouseWriter(self._index)
         self._record = load_records()["WebVisit"]
-        tokenizer = Keyring(home / "keys").tokenizer()
+        tokenizer = Keyring(home / "keys").made().tokenizer()
         self._tokens = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
         self._tags = {
             reference.field: tag_set(
@@ -208,7 +208,7 @@ def whose(bootstrap: str, events: int) -> dict[str, Any]:
 def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        index, keyring, records = _index(home), Keyring(home / "keys"), load_records()
+        index, keyring, records = _index(home), Keyring(home / "keys").made(), load_records()
         identities = None
         if whose:
             claims = holders(keyring.tokenizer())

@@ -127,7 +127,7 @@ def measure(world: World, index: ClickHouse, repeat: int) -> dict[str, Any]:
     """Seconds of each question, the median of the runs; of the plain look-up median and 95th percentile."""
     catalogue = load_catalogue()
     identities = Identities(ClickHouseClaims(index), catalogue.identity_sources)
-    known = Reading(index, ClickHouseReader(index), identities, world.tokenizer, catalogue)
+    known = Reading(index, ClickHouseReader(index), identities, lambda: world.tokenizer, catalogue)
     chance = np.random.default_rng(3)
     found: dict[str, Any] = {}
 

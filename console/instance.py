@@ -24,10 +24,9 @@ from console.roles import (
 )
 from console.running import RUN_FILE
 from console.serving import ApiServer
-from console.session import Reading, open_index, reading
+from console.session import Reading, open_index, reading, token_keys
 from console.tokens import api_token
 from console.watching import watch_role, watched
-from schemas.keys import Keyring
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
@@ -64,7 +63,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         index = open_index(settings)
         stack.callback(index.close)
         migrate(index, now())
-        Keyring(settings.keys_folder).tokenizer()
+        token_keys(index, settings).prove(make=True)
         opened = reading(index, settings)
         send = stack.enter_context(sender(connection))
         service = rights_service(settings, index, send)

@@ -16,10 +16,9 @@ from console.api.services import Services
 from console.deadletters import DeadLetterDesk
 from console.health import Health
 from console.replay import Replays
-from console.session import Reading, identities
+from console.session import Reading, identities, keyring, token_keys
 from schemas.catalogue import load_catalogue
 from schemas.errors import SettingsError
-from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import Topic, load_topics
@@ -80,17 +79,18 @@ def tagger(
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
     records, catalogue = load_records(), load_catalogue()
-    keyring = Keyring(settings.keys_folder, realms=settings.own_realms)
     dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
     return TagWorker(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
-        tagger=Tagger(keyring.tokenizer(), catalogue.version, Scanner(load_recognisers())),
+        tagger=Tagger(token_keys(index, settings).prove(), catalogue.version, Scanner(load_recognisers())),
         schemas=writer_schemas(settings),
         index=ClickHouseWriter(index),
         identities=identities(index, catalogue),
-        dead_letters=DeadLetters(EventProducer(connection), keyring, records["DeadLetter"], dead),
+        dead_letters=DeadLetters(
+            EventProducer(connection), keyring(settings, create=True), records["DeadLetter"], dead
+        ),
         metrics=metrics,
         clock=now,
         worker=settings.tag_worker or socket.gethostname(),
@@ -120,10 +120,10 @@ def writer_schemas(settings: Settings) -> WriterSchemas:
 def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHouse) -> DeadLetterDesk:
     """Retries tag as the tagger would now: by the schemas that are known by then."""
     topics = tagged_topics()
-    keyring = Keyring(settings.keys_folder, create=False, realms=settings.own_realms)
+    keys = token_keys(index, settings)
 
     def preparer() -> Preparer:
-        tagger = Tagger(keyring.tokenizer(), load_catalogue().version, Scanner(load_recognisers()))
+        tagger = Tagger(keys.tokenizer(), load_catalogue().version, Scanner(load_recognisers()))
         resolve = writer_schemas(settings).resolve
         return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
 
@@ -132,7 +132,7 @@ def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHou
         {name: topic.dead_letter for name, topic in topics.items() if topic.dead_letter},
         preparer=preparer,
         index=ClickHouseWriter(index),
-        keyring=keyring,
+        keyring=keyring(settings),
         record=load_records()["DeadLetter"],
         clock=now,
     )
@@ -146,10 +146,11 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         ClickHouseReader(index),
         ClickHouseEraser(index),
         identities(index, catalogue),
-        Keyring(settings.keys_folder, realms=settings.own_realms),
+        keyring(settings, create=True),
         catalogue,
         send,
         now,
+        tokenizer=token_keys(index, settings).tokenizer,
         changed=lambda: index.query(_LEARNT),
     )
 
@@ -164,7 +165,7 @@ def rights_worker(
     """The agents around the service; what they cannot read is set aside where the DPO sees it."""
     dead = {name: topic.dead_letter for name, topic in load_topics().items() if topic.dead_letter}
     letters = DeadLetters(
-        EventProducer(connection), Keyring(settings.keys_folder), load_records()["DeadLetter"], dead
+        EventProducer(connection), keyring(settings, create=True), load_records()["DeadLetter"], dead
     )
     return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now), waits)
 
@@ -197,7 +198,7 @@ def api(
         Services(
             reader=reading.reader,
             identities=reading.identities,
-            tokenizer=reading.tokenizer,
+            tokens=reading.tokens,
             catalogue=reading.catalogue,
             rights=rights,
             metrics=metrics,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from console.keys import TokenKeys, alive
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.errors import IndexUnavailable, InnsynError
 from schemas.keys import Keyring
@@ -18,6 +20,7 @@ from schemas.tokens import Tokenizer
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.deadletters import Chosen, Coordinates, DeadLetterIndex
+from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.reader import ClickHouseReader
 from streams.identity.person import Identities
@@ -30,8 +33,13 @@ class Reading:
     index: ClickHouse
     reader: ClickHouseReader
     identities: Identities
-    tokenizer: Tokenizer
+    tokens: Callable[[], Tokenizer]
     catalogue: Catalogue
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of the keys that the index knows now. Raises KeyUnavailable, IndexUnavailable."""
+        return self.tokens()
 
     def dead_letters(
         self,
@@ -44,13 +52,15 @@ class Reading:
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""
-        return index_problems(self.index)
+        return index_problems(self.index, self.tokens)
 
 
-def index_problems(index: ClickHouse) -> Sequence[str]:
+def index_problems(index: ClickHouse, tokens: Callable[[], object]) -> Sequence[str]:
     """Why the index cannot answer now, one line each; empty: it can."""
     try:
         waiting = pending(index)
+        if not waiting:
+            tokens()
     except InnsynError as error:
         return [str(error)]
     return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
@@ -78,10 +88,41 @@ def embedded_folder(settings: Settings) -> Path | None:
 
 
 def reading(index: ClickHouse, settings: Settings) -> Reading:
-    """What answers questions on an index that is open already. Raises KeyUnavailable: a key made now finds nothing."""
-    tokenizer = Keyring(settings.keys_folder, create=False, realms=settings.own_realms).tokenizer()
+    """What answers questions on an index that is open already."""
     catalogue = load_catalogue()
-    return Reading(index, ClickHouseReader(index), identities(index, catalogue), tokenizer, catalogue)
+    keys = token_keys(index, settings)
+    return Reading(index, ClickHouseReader(index), identities(index, catalogue), keys.tokenizer, catalogue)
+
+
+def refuse_pending(index: ClickHouse) -> None:
+    """Raises IndexUnavailable if the index is not in its current shape."""
+    if waiting := pending(index):
+        raise IndexUnavailable(f"{len(waiting)} migrations are pending; run `innsyn migrate` first")
+
+
+def token_keys(index: ClickHouse, settings: Settings) -> TokenKeys:
+    """The token keys that the index knows, out of the key folder."""
+    return TokenKeys(keyring(settings), ClickHouseKeys(index), lambda: datetime.now(UTC))
+
+
+def known_keys(index: ClickHouse) -> list[str]:
+    """Ids of the token keys that an index knows, whatever its shape. Raises IndexUnavailable."""
+    tables = {
+        str(row[0])
+        for row in index.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase()"
+            " AND name IN ('token_keys', 'tag_sets')"
+        )
+    }
+    register = ClickHouseKeys(index)
+    known = alive(register.entries()) if "token_keys" in tables else ()
+    used = register.used() if "tag_sets" in tables else set()
+    return sorted({item.key_id for item in known} | (used if not known else set()))
+
+
+def keyring(settings: Settings, *, create: bool = False) -> Keyring:
+    """The keys of this installation. `create`: sealing keys are made where they are missing."""
+    return Keyring(settings.keys_folder, create=create, realms=settings.own_realms)
 
 
 def identities(index: ClickHouse, catalogue: Catalogue) -> Identities:
@@ -114,8 +155,11 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
         raise IndexUnavailable(
             f"nothing is running and there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME"
         )
+    keyring(settings).held()
     index = open_index(settings)
     try:
+        refuse_pending(index)
+        token_keys(index, settings).prove()
         yield reading(index, settings)
     finally:
         index.close()

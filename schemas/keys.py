@@ -1,34 +1,57 @@
-"""The keyring: the token key and the sealing keys, in files outside the index, readable by their owner alone.
+"""The keyring: the token keys and the sealing keys, in files outside the index, readable by their owner alone.
 
 Sealing is AES-256-GCM (NIST SP 800-38D) with a fresh random 96-bit nonce for each message; a sealed value is
 `nonce || ciphertext || tag`. Each sealing key has a name, so that what it sealed can be erased by destroying it.
+
+A token key is made by `make` alone, never because one is missing: under a new one nothing is found that is there.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection
+import stat
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from schemas.errors import KeyUnavailable
+from schemas.errors import InvalidIdentifier, KeyUnavailable
 from schemas.tokens import Tokenizer
 
 _NONCE = 12
 _KEY = 32
+_LARGEST = 64 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}")
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_FIRST = "token.json"
+_CHECKED = b"innsyn token key check"
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """A token key as the index knows it. `check`: `check_value` of the key, by which another of that id is told."""
+
+    key_id: str
+    check: str
+
+
+def check_value(key: bytes) -> str:
+    """What shows that two keys are the same and nothing else of them: HMAC-SHA256 of a constant, 32 hex digits."""
+    return hmac.digest(key, _CHECKED, "sha256").hex()[:32]
 
 
 class Keyring:
-    """Keys of one installation. Keys are made on first use when `create` is set, else a missing one is an error.
+    """Keys of one installation. A sealing key is made on first use when `create` is set, else it is an error.
 
-    `realms`: the operator's own, for the tokens of user names.
+    `realms`: the operator's own, for the tokens of user names. Every method may raise KeyUnavailable, also for files
+    and folders that others than their owner can read.
     """
 
     def __init__(
@@ -47,25 +70,60 @@ class Keyring:
     def __repr__(self) -> str:
         return f"Keyring({str(self._folder)!r})"
 
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the key in force. Raises KeyUnavailable."""
-        path = self._folder / "token.json"
-        if not path.exists():
-            if not self._create:
-                raise KeyUnavailable(
-                    f"no token key in {self._folder}; run `innsyn keys create` or set INNSYN_KEYS_DIR"
-                )
-            self._make_folders()
-            _write_once(
-                path, json.dumps({"id": self._random(4).hex(), "key": self._random(32).hex()}).encode()
-            )
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def made(self) -> Keyring:
+        """The same, its first token key made unless there is one."""
+        self.make()
+        return self
+
+    def required(self) -> Keyring:
+        """The same, if it holds a token key."""
+        if not self._token_keys():
+            raise self._none(())
+        return self
+
+    def make(self) -> bool:
+        """Make the first token key, unless there is one. Whether this call made it."""
+        if self._token_keys():
+            return False
+        self._make_folders()
+        return _write_once(self._folder / _FIRST, self._fresh())
+
+    def token_files(self) -> list[Path]:
+        """The files of the token keys, the first one first; none where there is no folder."""
         try:
-            stored = json.loads(path.read_bytes())
-            return Tokenizer(bytes.fromhex(stored["key"]), str(stored["id"]), self._realms)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            files = [path for path in self._folder.iterdir() if _is_token_file(path.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
             raise KeyUnavailable(
-                f"{path} is not a readable token key; restore it from your key backup"
+                f"{self._folder} cannot be read ({error.strerror}); check its owner"
             ) from error
+        return sorted(files, key=lambda path: (path.name != _FIRST, path.name))
+
+    def held(self) -> dict[str, KnownKey]:
+        """The token keys in the folder, by id."""
+        return {key_id: KnownKey(key_id, check_value(key)) for key_id, key in self._token_keys().items()}
+
+    def tokenizer(self, known: Sequence[KnownKey] = ()) -> Tokenizer:
+        """The tokenizer of the key in force, the last of those the index knows; the folder's only one if none is given.
+
+        Every one that is known has to be here, and to be the same key.
+        """
+        keys = self._token_keys()
+        if not keys:
+            raise self._none(known)
+        if not known and len(keys) > 1:
+            raise KeyUnavailable(
+                f"{self._folder} holds {len(keys)} token keys and no index says which is in force; leave one there"
+            )
+        for item in known:
+            self._prove(item, keys)
+        wanted = [item.key_id for item in known] or list(keys)
+        return Tokenizer(keys[wanted[-1]], wanted[-1], self._realms)
 
     def seal(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt under the named key, bound to `aad` (the coordinates it belongs to)."""
@@ -81,21 +139,67 @@ class Keyring:
                 f"the value sealed under {name} does not open: altered, or another key"
             ) from error
 
+    def sealing_keys(self) -> list[str]:
+        """Names of the sealing keys there are."""
+        with suppress(FileNotFoundError):
+            return sorted(
+                path.name for path in (self._folder / "seal").iterdir() if _NAME.fullmatch(path.name)
+            )
+        return []
+
     def destroy(self, name: str) -> None:
         """Make everything sealed under the name unreadable. Safe to repeat."""
-        path = self._path(name)
-        with suppress(FileNotFoundError):
-            # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
-            with path.open("r+b") as file:
-                file.write(self._random(32))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
+        _destroy(self._path(name), self._random)
+
+    def _none(self, known: Sequence[KnownKey]) -> KeyUnavailable:
+        if not known:
+            return KeyUnavailable(
+                f"no token key in {self._folder}; run `innsyn keys create`, or set INNSYN_KEYS_DIR to where the keys"
+                " are"
+            )
+        return KeyUnavailable(
+            f"the index was made with token key {known[-1].key_id}, and there is none in {self._folder}; restore the"
+            " folder from your key backup or copy it from the host that has it, or set INNSYN_KEYS_DIR to where it is"
+        )
+
+    def _prove(self, item: KnownKey, keys: dict[str, bytes]) -> None:
+        if item.key_id not in keys:
+            raise KeyUnavailable(
+                f"the index was made with token key {item.key_id}, and {self._folder} holds {', '.join(keys)};"
+                " restore that key from your key backup or copy it from the host that has it, or set INNSYN_KEYS_DIR to"
+                " where it is"
+            )
+        if check_value(keys[item.key_id]) != item.check:
+            raise KeyUnavailable(
+                f"the token key {item.key_id} in {self._folder} is not the one that the index was made with, only its"
+                " id is the same; restore the folder from your key backup"
+            )
+
+    def _token_keys(self) -> dict[str, bytes]:
+        keys: dict[str, bytes] = {}
+        for path in self.token_files():
+            _refuse_open(self._folder)
+            try:
+                stored = json.loads(_read(path))
+                key_id, key = str(stored["id"]), bytes.fromhex(stored["key"])
+                Tokenizer(key, key_id)
+            except (ValueError, KeyError, TypeError, InvalidIdentifier) as error:
+                raise _unreadable(path) from error
+            if not _KEY_ID.fullmatch(key_id) or key_id in keys:
+                raise _unreadable(path)
+            keys[key_id] = key
+        return keys
+
+    def _fresh(self) -> bytes:
+        return json.dumps({"id": self._random(4).hex(), "key": self._random(_KEY).hex()}).encode()
 
     def _make_folders(self) -> None:
-        # One by one: `parents=True` would give the folder of the keys the default mode.
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self._folder / "seal").mkdir(exist_ok=True, mode=0o700)
+        # One by one: `parents=True` would give the folders above the default mode; and whatever the umask.
+        for folder in (*reversed(self._folder.parents), self._folder, self._folder / "seal"):
+            if not folder.exists():
+                with suppress(FileExistsError):
+                    folder.mkdir(mode=0o700)
+                    folder.chmod(0o700)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -105,32 +209,106 @@ class Keyring:
     def _key(self, name: str, *, create: bool) -> bytes:
         path = self._path(name)
         if create and not path.exists():
+            if not self._folder.is_dir():
+                raise KeyUnavailable(
+                    f"the key folder {self._folder} is gone; restore it from your key backup, or set INNSYN_KEYS_DIR"
+                )
             self._make_folders()
             _write_once(path, self._random(_KEY))
-        try:
-            key = path.read_bytes()
-        except FileNotFoundError as error:
-            raise KeyUnavailable(
-                f"key {name} is not in the keyring: destroyed, or never made here"
-            ) from error
-        except OSError as error:
-            raise KeyUnavailable(f"{path} cannot be read ({error.strerror}); check its owner") from error
+        if not path.exists():
+            raise KeyUnavailable(f"key {name} is not in the keyring: destroyed, or never made here")
+        _refuse_open(self._folder)
+        _refuse_open(path.parent)
+        key = _read(path)
         if len(key) != _KEY:
             raise KeyUnavailable(f"{path} is not a key of {_KEY} bytes; restore it from your key backup")
         return key
 
 
-def _write_once(path: Path, content: bytes) -> None:
-    """Create the file whole and private, or leave the one another process just made."""
+def _is_token_file(name: str) -> bool:
+    return name == _FIRST or (name.startswith("token-") and name.endswith(".json"))
+
+
+def _unreadable(path: Path) -> KeyUnavailable:
+    return KeyUnavailable(f"{path} is not a readable token key; restore it from your key backup")
+
+
+def fault(path: Path, found: os.stat_result) -> str | None:
+    """Why a key file or folder is not its owner's alone, and what to run; None: it is."""
+    mode = stat.S_IMODE(found.st_mode)
+    if stat.S_ISLNK(found.st_mode):
+        return f"{path} is a symbolic link; put the key file itself there"
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to another user (uid {found.st_uid}); run chown {os.geteuid()} {path}"
+    if mode & 0o077:
+        wanted = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        return f"{path} can be read by others (mode {mode:o}); run chmod {wanted} {path}"
+    return None
+
+
+def _refuse_open(folder: Path) -> None:
+    try:
+        # A folder may be a link; what it leads to is looked at.
+        found = folder.stat()
+    except OSError as error:
+        raise KeyUnavailable(f"{folder} cannot be read ({error.strerror}); check its owner") from error
+    if (wrong := fault(folder, found)) is not None:
+        raise KeyUnavailable(wrong)
+
+
+def _read(path: Path) -> bytes:
+    """The whole of a file that is its owner's alone: looked at and read as one, whatever the name leads to later."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if path.is_symlink():
+            raise KeyUnavailable(str(fault(path, path.lstat()))) from None
+        raise KeyUnavailable(f"{path} cannot be read ({error.strerror}); check its owner") from error
+    try:
+        found = os.fstat(descriptor)
+        if (wrong := fault(path, found)) is not None:
+            raise KeyUnavailable(wrong)
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyUnavailable(f"{path} is not a file; restore it from your key backup")
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _destroy(path: Path, random: Callable[[int], bytes]) -> None:
+    with suppress(FileNotFoundError):
+        # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
+        with path.open("r+b") as file:
+            file.write(random(max(_KEY, path.stat().st_size)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync(path.parent)
+
+
+def _write_once(path: Path, content: bytes) -> bool:
+    """Create the file whole and private, or leave the one another process just made. Whether this call made it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     try:
         os.link(temporary, path)
     except FileExistsError:
-        pass
+        return False
     finally:
         temporary.unlink()
+    # The name too: a key that is used has to be there after a power cut.
+    _sync(path.parent)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

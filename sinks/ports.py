@@ -296,6 +296,36 @@ class RecordsGone:
     stayed_for: frozenset[Role] = frozenset()
 
 
+@dataclass(frozen=True)
+class KeyEntry:
+    """What happened to a token key: `in_force` (from then on new rows are made with it) or `retired`.
+
+    `check`: `schemas.keys.check_value` of the key.
+    """
+
+    sequence: int
+    kind: str
+    key_id: str
+    check: str
+    at: datetime
+
+
+class KeyRegister(Protocol):
+    """Which token keys made what is in the index. Kept in the index itself. All raise IndexUnavailable."""
+
+    def entries(self) -> Sequence[KeyEntry]:
+        """What happened, in order."""
+
+    def append(self, entry: KeyEntry) -> bool:
+        """Store it. False, and nothing changes, when another has that sequence number: the first one stands."""
+
+    def used(self) -> set[str]:
+        """Ids of the keys under which there ever were rows."""
+
+    def empty(self) -> bool:
+        """Whether nothing was ever written to the index but this register."""
+
+
 class Ledger(Protocol):
     """Which offsets are in the index, and who owns a partition. Kept in the index itself."""
 

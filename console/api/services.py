@@ -71,7 +71,7 @@ class Services:
 
     reader: IndexReader
     identities: Resolver
-    tokenizer: Tokenizer
+    tokens: Callable[[], Tokenizer]
     catalogue: Catalogue
     rights: Rights
     metrics: CollectorRegistry
@@ -81,3 +81,8 @@ class Services:
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     replays: Replays | None = None
     desk: DeadLetterDesk | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of the keys that the index knows now. Raises KeyUnavailable, IndexUnavailable."""
+        return self.tokens()

@@ -23,11 +23,12 @@ from console.parts import Part
 from console.private import openness
 from console.roles import tagged_topics
 from console.running import RUN_FILE, broker
-from console.session import embedded_folder, open_index
+from console.session import embedded_folder, known_keys, open_index, token_keys
 from console.taggers import read_by_nobody
 from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
+from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import pending
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
@@ -226,6 +227,8 @@ def _index(settings: Settings) -> Iterator[Check]:
     try:
         waiting = [migration.name for migration in pending(index)]
         yield Check("index", "ok", repr(index))
+        if not waiting:
+            yield from _guarded("keys", lambda: _known_keys(settings, index))
     finally:
         index.close()
     if not waiting:
@@ -240,6 +243,15 @@ def _part(part: Part) -> Check:
     if part.well:
         return Check(f"{part.name} (running)", "ok", since)
     return Check(f"{part.name} (running)", "wrong", f"{since}: {'; '.join(part.problems)}")
+
+
+def _known_keys(settings: Settings, index: ClickHouse) -> Iterator[Check]:
+    """Whether the index was made with the keys that are here."""
+    if known := known_keys(index):
+        token_keys(index, settings).tokenizer()
+        yield Check(
+            "keys", "ok", f"the index was made with {', '.join(known)}, proven to be the key in the folder"
+        )
 
 
 def _masked(value: Any) -> Any:

@@ -177,7 +177,7 @@ def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> Aside | N
     topic = feed.topic
     if topic.dead_letter is None:
         return None
-    keyring = Keyring(settings.keys_folder)
+    keyring = Keyring(settings.keys_folder).required()
     letters = DeadLetters(producer, keyring, load_records()["DeadLetter"], {topic.name: topic.dead_letter})
     return Aside(letters, lambda: datetime.now(UTC))
 

@@ -15,7 +15,7 @@ from console.cli.output import configure_logging
 from console.ending import Ending
 from console.roles import now, refused_followed, rights_service, rights_worker
 from console.running import broker
-from console.session import open_index
+from console.session import open_index, refuse_pending, token_keys
 from console.start import begin
 from schemas.errors import Unavailable, place_of
 from schemas.settings import load_settings
@@ -60,6 +60,8 @@ def rights() -> None:
     try:
         # Asked first: whoever starts it without a broker is told, later a broker that is away is waited for.
         reach(connection)
+        refuse_pending(index)
+        token_keys(index, settings).prove()
         with sender(connection) as send:
             service = rights_service(settings, index, send)
             roles: list[Background] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry
 
 from console.background import Background, raise_first, until_signal
@@ -10,10 +12,11 @@ from console.ending import Ending
 from console.roles import api, dead_letter_desk, rights_service
 from console.running import broker
 from console.serving import ApiServer
-from console.session import open_index, reading
+from console.session import open_index, reading, token_keys
 from console.start import begin
 from console.tokens import api_token
 from console.watching import watched
+from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
 from streams.kafka.sender import sender
 
@@ -35,6 +38,9 @@ def serve() -> None:
             service = rights_service(settings, index, send)
             desk = dead_letter_desk(settings, connection, index)
             opened = reading(index, settings)
+            with suppress(IndexUnavailable):
+                # An index that is not there yet says its keys with the first question.
+                token_keys(index, settings).prove()
             metrics = CollectorRegistry()
             health = watched(settings, connection, opened.problems, metrics)
             app = api(opened, service, metrics, api_token(settings), desk=desk, health=health)

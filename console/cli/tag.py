@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,12 +16,11 @@ from console.client import Client, connect
 from console.ending import Ending
 from console.roles import tagged_topics, tagger
 from console.running import broker
-from console.session import embedded_folder, index_problems, open_index
+from console.session import embedded_folder, index_problems, open_index, refuse_pending, token_keys
 from console.start import begin
 from console.watching import watch_role, watched
-from schemas.errors import IndexUnavailable, InputError, Unavailable
+from schemas.errors import InputError, Unavailable
 from schemas.settings import load_settings
-from sinks.clickhouse.migrate import pending
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
 from streams.tagging.progress import Progress
@@ -60,8 +60,7 @@ def tag(
     require(connection, tagged_topics().values())
     index = open_index(settings)
     try:
-        if waiting := pending(index):
-            raise IndexUnavailable(f"{len(waiting)} migrations are pending; run `innsyn migrate` first")
+        refuse_pending(index)
         metrics, progress = TagMetrics(registry), Progress()
 
         def worker() -> TagWorker:
@@ -84,7 +83,12 @@ def tag(
         role = Background(
             "tagger", lambda stop: (waiting_workers.pop() if waiting_workers else worker()).run(stop), stop
         )
-        health = watched(settings, connection, lambda: index_problems(index), registry)
+        health = watched(
+            settings,
+            connection,
+            partial(index_problems, index, token_keys(index, settings).tokenizer),
+            registry,
+        )
         watch_role(health, role, progress.problems)
         running.append(role)
         role.start()

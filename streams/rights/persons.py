@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind, parse_kind
+from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
 from sinks.ports import Span
 from streams.identity.model import Given, Person
 from streams.identity.person import given
@@ -20,10 +19,10 @@ from streams.rights.whose import Resolver, unclaimed
 class Persons:
     """Every method may raise KeyUnavailable and IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, identities: Resolver, keyring: Keyring) -> None:
+    def __init__(self, file: CaseFile, identities: Resolver, tokenizer: Callable[[], Tokenizer]) -> None:
         self._file = file
         self._identities = identities
-        self._keyring = keyring
+        self._tokenizer = tokenizer
 
     def of(self, request: RequestState) -> Person:
         """Whom the identifiers meant when the request was received, as far as it is known now.
@@ -112,4 +111,4 @@ class Persons:
         return replace(person, spans=list(spans))
 
     def _given(self, item: Named) -> Given:
-        return given(self._keyring.tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)
+        return given(self._tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)

@@ -20,7 +20,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import BrokerUnavailable, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
-from schemas.tokens import IdentifierKind
+from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import IndexEraser, IndexReader
 from streams.rights.acts import Acts
 from streams.rights.answer import access_report
@@ -67,14 +67,17 @@ class RightsService:
         send: Send,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes] = secrets.token_bytes,
+        tokenizer: Callable[[], Tokenizer] | None = None,
         changed: Callable[[], object] = object,
     ) -> None:
-        """`changed()` gives something that stays equal as long as the index has learnt nothing; the default never."""
+        """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
+
+        `changed()` gives something that stays equal as long as the index has learnt nothing; the default never."""
         self._file = CaseFile(ledger, keyring, clock)
         self._reader = reader
         self._catalogue = catalogue
         self._random = random
-        self._persons = Persons(self._file, identities, keyring)
+        self._persons = Persons(self._file, identities, tokenizer or keyring.tokenizer)
         self._late = Recheck(self._file, self._persons, reader, catalogue, changed)
         self._sending = Sending(self._file, self._persons, send)
         self._erasing = Erasing(

@@ -307,7 +307,7 @@ class Lost:
 def test_a_request_recorded_while_kafka_is_away_says_that_nobody_shall_ask_again(tmp_path: Path) -> None:
     """201 with its id and the sentence, where it was 503: whoever asked again made a second request."""
     send = Lost()
-    keyring, index = Keyring(tmp_path), MemoryIndex()
+    keyring, index = Keyring(tmp_path).made(), MemoryIndex()
     fill(index, keyring)
     service = rights(index, keyring, send=send)
     app = create_app(services(tmp_path, rights=service))

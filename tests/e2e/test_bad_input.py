@@ -148,7 +148,7 @@ def test_an_index_that_another_process_has_open(home: Path) -> None:
     """The embedded engine takes one process: said before it is opened, in one line and not in the engine's words."""
     (home / "index").mkdir(parents=True)
     (home / "index" / "status").write_text("PID: 1\n")
-    Keyring(home / "keys").tokenizer()
+    Keyring(home / "keys").made().tokenizer()
     with subprocess.Popen(
         [sys.executable, "-c", LOCKER, str(home / "index" / "status")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -162,7 +162,7 @@ def test_an_index_that_another_process_has_open(home: Path) -> None:
 
 def test_an_index_without_its_token_key(home: Path) -> None:
     """A new key would find nothing and say so in good faith: the missing one is named instead."""
-    (home / "index").mkdir(parents=True)
+    innsyn(home, "migrate")
     assert_refused(innsyn(home, "lookup", *PERSON), "no token key in", "innsyn keys create")
     assert not (home / "keys").exists()
 
@@ -170,8 +170,9 @@ def test_an_index_without_its_token_key(home: Path) -> None:
 def test_a_token_key_that_is_damaged(home: Path) -> None:
     """Not replaced: every row of the index rests on it."""
     (home / "index").mkdir(parents=True)
-    (home / "keys").mkdir()
+    (home / "keys").mkdir(mode=0o700)
     (home / "keys" / "token.json").write_text('{"id": "0000')
+    (home / "keys" / "token.json").chmod(0o600)
     assert_refused(innsyn(home, "lookup", *PERSON), "not a readable token key", "backup")
     assert (home / "keys" / "token.json").read_text() == '{"id": "0000'
 
@@ -227,7 +228,7 @@ def test_a_person_named_wrongly(home: Path, given: str) -> None:
 
 def test_a_port_that_is_in_use(home: Path, taken: int, closed: Mapping[str, str]) -> None:
     """Named with the setting that chooses another."""
-    Keyring(home / "keys").tokenizer()
+    Keyring(home / "keys").made().tokenizer()
     done = innsyn(home, "serve", settings={**closed, "INNSYN_API_PORT": str(taken)})
     assert_refused(done, f"port {taken}", "INNSYN_API_PORT")
 

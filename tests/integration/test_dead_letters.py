@@ -80,7 +80,7 @@ class Case:
 @pytest.fixture
 def case(broker: Broker, tmp_path: Path) -> Iterator[Case]:
     with registry_stub() as (url, _), Registry(url) as registry:
-        made = Case(broker.source(), MemoryIndex(), Keyring(tmp_path / "keys"), registry)
+        made = Case(broker.source(), MemoryIndex(), Keyring(tmp_path / "keys").made(), registry)
         late, known = confluent(1), single_object()
         messages = [late(visit(n, LATE)) if n % 2 else known(visit(n, KNOWN)) for n in range(20)]
         made.source.send(spread([*messages, known(visit(20, KNOWN))[:-1]]))

@@ -54,7 +54,9 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
     connection = Connection(kafka_bootstrap)
     with EventProducer(connection) as producer:
         topics = {feed.topic.name: dead, "web.visits": dead}
-        letters = DeadLetters(producer, Keyring(tmp_path / "keys"), load_records()["DeadLetter"], topics)
+        letters = DeadLetters(
+            producer, Keyring(tmp_path / "keys").made(), load_records()["DeadLetter"], topics
+        )
         letters.send([DeadMessage(DeadRow("web.visits", 0, 7, "truncated", "c301", 1, now), b"x")])
         file = tmp_path / "detail"
         file.write_text("".join(map(session, range(30, 131))))

@@ -248,7 +248,7 @@ def _ask(settings: Settings, instance: Instance, person: Customer) -> None:
 @contextmanager
 def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator[None]:
     """The reference erasure job of every system that takes commands."""
-    keyring = Keyring(settings.keys_folder)
+    keyring = Keyring(settings.keys_folder).made()
     names = [name.removeprefix("deletion.") for name in load_topics() if name.startswith("deletion.")]
     with ExitStack() as stack:
         for name in names:

@@ -129,7 +129,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
         index = ClickHouse(f"chdb://{tmp_path / 'index'}")
         stack.callback(index.close)
         migrate(index, datetime.now(UTC))
-        keyring = Keyring(tmp_path / "keys")
+        keyring = Keyring(tmp_path / "keys").made()
         stores = {name: SqliteStore(tmp_path / f"{name}.sqlite") for name in ("billing", "web")}
         for store in stores.values():
             stack.callback(store.close)

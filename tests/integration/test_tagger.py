@@ -85,7 +85,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
 
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    return Keyring(tmp_path_factory.mktemp("keys"))
+    return Keyring(tmp_path_factory.mktemp("keys")).made()
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "keys")
+    return Keyring(tmp_path / "keys").made()
 
 
 class CountingRegistry(Registry):

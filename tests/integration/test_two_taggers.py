@@ -65,7 +65,7 @@ def source(kafka_bootstrap: str) -> Source:
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "keys")
+    return Keyring(tmp_path / "keys").made()
 
 
 class Member:

@@ -93,7 +93,7 @@ def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
 
 def services(keys: Path, **other: Any) -> Services:
     """Services with the person in them; any of them can be another one."""
-    keyring = Keyring(keys)
+    keyring = Keyring(keys).made()
     index = MemoryIndex()
     fill(index, keyring)
     metrics = CollectorRegistry()
@@ -101,7 +101,7 @@ def services(keys: Path, **other: Any) -> Services:
     given: dict[str, Any] = {
         "reader": index,
         "identities": Identities(index, load_catalogue().identity_sources),
-        "tokenizer": keyring.tokenizer(),
+        "tokens": keyring.tokenizer,
         "catalogue": load_catalogue(),
         "rights": rights(index, keyring),
         "metrics": metrics,

@@ -124,7 +124,7 @@ def live(given: dict[str, Any], fatal: int) -> None:
     home, topic = Path(given["home"]), str(given["topic"])
     step = Steps(fatal)
     index = SteppingIndex(f"chdb://{home / 'index'}", step)
-    records, keyring = load_records(), Keyring(home / "keys")
+    records, keyring = load_records(), Keyring(home / "keys").made()
     stop = threading.Event()
     ends = {(topic, int(number)): int(end) for number, end in given["ends"].items()}
     connection = Connection(given["bootstrap"])
@@ -154,7 +154,7 @@ def answer(given: dict[str, Any]) -> None:
     """Write what the index says now to answer.json."""
     home = Path(given["home"])
     index = ClickHouse(f"chdb://{home / 'index'}")
-    tokenizer = Keyring(home / "keys").tokenizer()
+    tokenizer = Keyring(home / "keys").made().tokenizer()
     reader = ClickHouseReader(index)
     counts = {
         address: reader.find([Span(tokenizer.token(IdentifierKind.IP, address))]).total_events

@@ -38,7 +38,7 @@ class Desk:
     """`tell` it events, `ask` it about people."""
 
     def __init__(self, folder: Path) -> None:
-        self.keyring = Keyring(folder)
+        self.keyring = Keyring(folder).made()
         self.index = MemoryIndex()
         self.rights = rights(self.index, self.keyring)
         self._next: Counter[str] = Counter()

@@ -53,7 +53,7 @@ class Office:
     ) -> None:
         self.index = index
         self._scanner = scanner
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
         self.catalogue = load_catalogue()
         self.systems = {topic.name: topic.system for topic in load_topics().values() if topic.tagged}

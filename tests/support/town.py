@@ -44,7 +44,7 @@ class Town:
 
     def __init__(self, keys: Path) -> None:
         self.folder = keys
-        self.keyring = Keyring(keys)
+        self.keyring = Keyring(keys).made()
         self.index = MemoryIndex()
         self.identities = Identities(self.index, load_catalogue().identity_sources)
         self._offsets: dict[str, int] = {}

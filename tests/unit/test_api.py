@@ -161,7 +161,7 @@ def test_a_request_says_what_else_is_open_for_the_person(build: Build, tmp_path:
     """By whom it is about: the answer to the second names the first, and so does the request when it is shown."""
     numbers = iter(range(9))
     client = build(
-        rights=rights(MemoryIndex(), Keyring(tmp_path), lambda n: next(numbers).to_bytes(n, "big"))
+        rights=rights(MemoryIndex(), Keyring(tmp_path).made(), lambda n: next(numbers).to_bytes(n, "big"))
     )
     first = client.post("/v1/requests", json=person(type="erasure")).json()
     assert "also_open" not in first

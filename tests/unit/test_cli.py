@@ -85,7 +85,7 @@ def instance(home: Path) -> Iterator[str]:
 @pytest.fixture
 def prompt_instance(home: Path) -> Iterator[MemoryIndex]:
     """As `instance`, with systems that erase at once."""
-    keyring, index = Keyring(home / "keys"), MemoryIndex()
+    keyring, index = Keyring(home / "keys").made(), MemoryIndex()
     fill(index, keyring)
     given = replace(services(home / "keys"), reader=index, rights=Prompt(rights(index, keyring)))
     with running(home, given):
@@ -367,7 +367,7 @@ def test_what_a_person_does_to_a_request_has_a_command(instance: str) -> None:
 
 def test_the_list_shows_what_was_refused_before_what_is_waited_for(home: Path) -> None:
     """A system that holds records back is what a person has to act on; the silent one only has to answer."""
-    keyring, index = Keyring(home / "keys"), MemoryIndex()
+    keyring, index = Keyring(home / "keys").made(), MemoryIndex()
     fill(index, keyring)
     service = rights(index, keyring)
     with running(home, replace(services(home / "keys"), reader=index, rights=service)):
@@ -416,7 +416,7 @@ def test_doctor_masks_secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_doctor_sees_keys_that_others_can_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys with open permissions are wrong, with the command that mends them."""
-    Keyring(home / "keys").tokenizer()
+    Keyring(home / "keys").made().tokenizer()
     (home / "keys").chmod(0o755)
     checks = json.loads(run("doctor", "--json")[1])["checks"]
     assert [check["detail"] for check in checks if check["name"] == "keys"] == [
@@ -442,7 +442,7 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from tests.support.api import fill
 settings = load_settings()
 index = open_index(settings)
-fill(ClickHouseWriter(index), Keyring(settings.keys_folder))
+fill(ClickHouseWriter(index), Keyring(settings.keys_folder).made())
 index.close()
 """
 
@@ -477,7 +477,7 @@ def test_an_index_that_nobody_has_open_is_read_directly(home: Path) -> None:
 @pytest.mark.parametrize("command", [["lookup", *PERSON], ["migrate"]])
 def test_an_index_that_another_process_has_open_is_left_alone(home: Path, command: list[str]) -> None:
     """The engine takes one process per folder: the second is told so in one line, and does not try."""
-    Keyring(home / "keys").tokenizer()
+    Keyring(home / "keys").made().tokenizer()
     (home / "index").mkdir()
     with (home / "index" / "status").open("w") as status:
         fcntl.flock(status, fcntl.LOCK_EX)

@@ -93,11 +93,11 @@ def test_nothing_starts_before_what_it_needs() -> None:
     """Servers are awaited healthy, the migration is awaited done; every service named exists."""
     for name, service in SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():
-            wanted = "service_completed_successfully" if needed == "migrate" else "service_healthy"
+            wanted = "service_completed_successfully" if needed in ("migrate", "keys") else "service_healthy"
             assert how == {"condition": wanted}, (name, needed)
-            assert needed == "migrate" or "healthcheck" in SERVICES[needed]
+            assert needed in ("migrate", "keys") or "healthcheck" in SERVICES[needed]
     for role in ("tag", "rights", "serve"):
-        assert {"kafka", "clickhouse", "migrate"} <= SERVICES[role]["depends_on"].keys()
+        assert {"kafka", "clickhouse", "migrate", "keys"} <= SERVICES[role]["depends_on"].keys()
 
 
 def test_the_content_of_every_image_from_outside_can_be_pinned() -> None:
@@ -172,7 +172,7 @@ def test_taggers_can_be_scaled() -> None:
 def test_every_role_is_a_command_of_innsyn() -> None:
     """The first word of each command line is one the command line knows."""
     assert {role["command"][0] for role in ROLES.values()} - set(COMMANDS) == set()
-    assert {"migrate", "tag", "rights", "serve"} == {role["command"][0] for role in ROLES.values()}
+    assert {"migrate", "keys", "tag", "rights", "serve"} == {role["command"][0] for role in ROLES.values()}
 
 
 def test_the_image_copies_what_is_there() -> None:

@@ -192,7 +192,7 @@ def test_what_cannot_be_read_has_a_reason(line: str, reason: str) -> None:
 def holder(folder: Path, lines: list[str], at: datetime, port: int) -> set[str]:
     """The inside addresses that a public address and port lead to."""
     found = [(CGNAT, event) for number, line in enumerate(lines) for event in _read(number, line)]
-    index, keyring = in_memory(), Keyring(folder)
+    index, keyring = in_memory(), Keyring(folder).made()
     tokenizer = keyring.tokenizer()
     fed = Fed(events=defaultdict(list, {"cgnat.log.gz": found}))
     assert fill(fed, index, tokenizer, "assignments first") == 0

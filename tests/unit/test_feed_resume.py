@@ -79,7 +79,7 @@ class Place:
     def __init__(self, folder: Path, feed: Feed, data: bytes) -> None:
         self.folder, self.feed = folder, feed
         self.topic, self.dead = MemoryTopic(), MemoryTopic()
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = Keyring(folder / "keys").made()
         self.file = folder / "source"
         self.file.write_bytes(data)
 

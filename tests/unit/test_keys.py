@@ -19,7 +19,7 @@ CREATORS = 8
 
 def test_every_key_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Key files have mode 0600, the folder that holds them 0700, and nothing half-written stays behind."""
-    ring = Keyring(tmp_path / "keys")
+    ring = Keyring(tmp_path / "keys").made()
     ring.tokenizer()
     ring.seal("dead-letters", SECRET, PLACE)
     files = sorted(path for path in (tmp_path / "keys").rglob("*") if path.is_file())
@@ -30,8 +30,8 @@ def test_every_key_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_the_token_key_lasts(tmp_path: Path) -> None:
     """A second keyring on the folder gives the same tokens and key id; another folder does not."""
-    first, again = Keyring(tmp_path / "a").tokenizer(), Keyring(tmp_path / "a").tokenizer()
-    other = Keyring(tmp_path / "b").tokenizer()
+    first, again = Keyring(tmp_path / "a").made().tokenizer(), Keyring(tmp_path / "a").tokenizer()
+    other = Keyring(tmp_path / "b").made().tokenizer()
     assert (again.key_id, again.token(IdentifierKind.USERNAME, "kari")) == (
         first.key_id,
         first.token(IdentifierKind.USERNAME, "kari"),
@@ -98,7 +98,7 @@ def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
         def create(number: int, folder: Path = folder, start: Barrier = start) -> tuple[str, bytes, bytes]:
             ring = Keyring(folder)
             start.wait(10)
-            tokenizer = ring.tokenizer()
+            tokenizer = ring.made().tokenizer()
             token = tokenizer.token(IdentifierKind.USERNAME, "kari")
             return tokenizer.key_id, token, ring.seal("r1", str(number).encode(), PLACE)
 
@@ -110,12 +110,13 @@ def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
         assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
 
 
-def test_without_create_a_missing_key_is_an_error_and_stays_missing(tmp_path: Path) -> None:
-    """A role that must not invent keys says what to do and writes nothing."""
-    ring = Keyring(tmp_path / "keys", create=False)
+@pytest.mark.parametrize("create", [False, True])
+def test_a_missing_token_key_is_an_error_and_stays_missing(tmp_path: Path, create: bool) -> None:
+    """Nothing that asks for a key makes one: it says what to do and writes nothing."""
+    ring = Keyring(tmp_path / "keys", create=create)
     with pytest.raises(KeyUnavailable, match="INNSYN_KEYS_DIR"):
         ring.tokenizer()
-    with pytest.raises(KeyUnavailable, match="never made here"):
+    with pytest.raises(KeyUnavailable, match=r"never made here|is gone"):
         ring.seal("r1", SECRET, PLACE)
     assert not (tmp_path / "keys").exists()
 
@@ -124,8 +125,9 @@ def test_without_create_a_missing_key_is_an_error_and_stays_missing(tmp_path: Pa
 def test_a_broken_token_key_is_never_replaced(tmp_path: Path, content: bytes) -> None:
     """A new key would orphan every token there is: the file stays as it is, the error names it."""
     (tmp_path / "token.json").write_bytes(content)
+    (tmp_path / "token.json").chmod(0o600)
     with pytest.raises(KeyUnavailable, match=r"token\.json is not a readable token key"):
-        Keyring(tmp_path).tokenizer()
+        Keyring(tmp_path).made()
     assert (tmp_path / "token.json").read_bytes() == content
 
 
@@ -146,6 +148,6 @@ def test_key_names_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
 def test_randomness_is_an_argument(tmp_path: Path) -> None:
     """Keys and nonces come from the given source, and the keyring shows its folder alone."""
     ring = Keyring(tmp_path, random=lambda count: bytes(range(count)))
-    assert ring.tokenizer().key_id == "00010203"
+    assert ring.made().tokenizer().key_id == "00010203"
     assert ring.seal("r1", SECRET, PLACE)[:12] == bytes(range(12))
     assert repr(ring) == f"Keyring({str(tmp_path)!r})"

@@ -30,7 +30,7 @@ class _Job:
     """A job of billing over a store with one invoice of Kari, and what it answered."""
 
     def __init__(self, folder: Path) -> None:
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = Keyring(folder / "keys").made()
         self.store = SqliteStore(folder / "billing.sqlite")
         self.store.put("Invoice", {"invoice_number": "F-1", "customer_number": "K-100200", "name": "Kari"})
         clock = iter(NOW + timedelta(seconds=second) for second in range(50))

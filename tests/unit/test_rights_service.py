@@ -137,7 +137,7 @@ def memory() -> Memory:
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "keys")
+    return Keyring(tmp_path / "keys").made()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.index, self.ledger = MemoryIndex(), Rivalled()
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = Keyring(folder / "keys").made()
         fill(self.index, self.keyring)
         self.sent: Counter[str] = Counter()
         self.one, self.other = self._service(), self._service()
