@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from console.background import Background, stop_all
-from console.cli.rights import follow
+from console.cli.rights import follow, tidy
 from console.roles import (
     api,
     dead_letter_desk,
@@ -90,7 +91,14 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
             worker = (
                 agents.pop() if agents else rights_worker(settings, connection, index, service, rights_waits)
             )
-            follow(worker, service, settings.late_check_seconds, stop, rights_waits)
+            follow(
+                worker,
+                service,
+                settings.late_check_seconds,
+                stop,
+                rights_waits,
+                partial(tidy, service, settings),
+            )
 
         ended = threading.Event()
         kept = (Background("kafka", keeper.run, ended),) if keeper else ()
@@ -108,6 +116,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         for role in roles:
             role.start()
             watch_role(health, role, of_roles.get(role.name))
+        health.watch("sealing keys", service.key_problems, every=60.0)
         stack.callback(again.stop)
         health.start()
         yield Instance(index, opened, service, metrics, server.address, roles, ended)

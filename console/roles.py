@@ -6,7 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -152,6 +152,7 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         now,
         tokenizer=token_keys(index, settings).tokenizer,
         changed=lambda: index.query(_LEARNT),
+        keys_kept=timedelta(days=settings.request_key_days),
     )
 
 

@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         60.0, gt=0, description="How often answered requests are compared with what came to light since."
     )
 
+    request_key_days: int = Field(
+        90,
+        ge=0,
+        le=3_650,
+        description="Days after a request's end for which what the person gave and wrote can be read; then its key "
+        "is destroyed.",
+    )
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)
     api_token: SecretStr | None = Field(

@@ -385,6 +385,7 @@ class RequestSummary(Created):
     notes: list[dict[str, Any]]
     late_findings: list[dict[str, Any]]
     follow_up: str | None
+    key_destroyed_at: datetime | None
 
 
 class Page(_Answer):

@@ -172,6 +172,9 @@ def show(
         out.print(
             f"  {note['what']} {note['system'] or ''} on {day(note['at'])}: {why}".replace("  on", " on")
         )
+    if request["key_destroyed_at"]:
+        destroyed = day(request["key_destroyed_at"])
+        out.print(f"  what the person gave and wrote cannot be read since {destroyed}: its key was destroyed")
     for problem in request["problems"]:
         out.print(f"  [red]{escape(problem)}[/red]")
     if request["waiting_for"]:

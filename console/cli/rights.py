@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -15,16 +16,20 @@ from console.cli.output import configure_logging
 from console.ending import Ending
 from console.roles import now, refused_followed, rights_service, rights_worker
 from console.running import broker
-from console.session import open_index, refuse_pending, token_keys
+from console.session import keyring, open_index, refuse_pending, token_keys
 from console.start import begin
-from schemas.errors import Unavailable, place_of
-from schemas.settings import load_settings
+from schemas.errors import KeyUnavailable, Unavailable, place_of
+from schemas.settings import Settings, load_settings
+from schemas.topics import load_topics
+from streams.kafka.deadletters import expired_keys
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
+from streams.rights.service import RightsService
 from streams.rights.states import RequestState
 from streams.waits import Waits
 
 _LOOK_SECONDS = 1.0
+_TIDY_SECONDS = 3_600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -71,7 +76,9 @@ def rights() -> None:
 
             def carry_out(stop: threading.Event) -> None:
                 worker = rights_worker(settings, connection, index, service)
-                follow(worker, service, settings.late_check_seconds, stop)
+                follow(
+                    worker, service, settings.late_check_seconds, stop, tidy=partial(tidy, service, settings)
+                )
 
             roles.append(Background("rights", carry_out, ended))
             roles.append(Background("refused", refused_followed(connection, index), ended))
@@ -87,16 +94,22 @@ def rights() -> None:
 
 
 def follow(
-    worker: Worker, service: Service, late_seconds: float, stop: threading.Event, waits: Waits | None = None
+    worker: Worker,
+    service: Service,
+    late_seconds: float,
+    stop: threading.Event,
+    waits: Waits | None = None,
+    tidy: Callable[[], object] = object,
 ) -> None:
     """Run the agents until `stop`; raise what ended them, if they end by themselves.
 
     Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
-    has to wait.
+    has to wait. Now and every hour `tidy`.
     """
     waits = waits or Waits()
     worker.start()
     due = time.monotonic() + late_seconds
+    tidy_due = time.monotonic()
     try:
         while not stop.wait(min(_LOOK_SECONDS, late_seconds)):
             if worker.error is not None:
@@ -104,6 +117,9 @@ def follow(
             if time.monotonic() >= due:
                 _recheck(service, waits)
                 due = time.monotonic() + late_seconds
+            if time.monotonic() >= tidy_due:
+                _tidied(tidy)
+                tidy_due = time.monotonic() + _TIDY_SECONDS
     finally:
         worker.stop()
         waits.rest()
@@ -119,3 +135,24 @@ def _recheck(service: Service, waits: Waits) -> None:
         _log.warning("looking for late findings waits", error=str(error))
     except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
         _log.error("looking for late findings failed", fault=place_of(error))
+
+
+def _tidied(tidy: Callable[[], object]) -> None:
+    try:
+        tidy()
+    except (Unavailable, KeyUnavailable) as error:
+        _log.warning("destroying keys waits", error=str(error))
+    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
+        _log.error("destroying keys failed", fault=place_of(error))
+
+
+def tidy(service: RightsService, settings: Settings) -> None:
+    """Destroy the keys of what nobody needs any more: of ended requests, and of months without dead letters."""
+    topics = load_topics()
+    for request_id in service.destroy_keys(now()):
+        _log.info("key destroyed", request=request_id)
+    ring = keyring(settings)
+    kept = max(topics[topic.dead_letter].retention for topic in topics.values() if topic.dead_letter)
+    for name in expired_keys(ring.sealing_keys(), kept, now()):
+        ring.destroy(name)
+        _log.info("key destroyed", key=name)

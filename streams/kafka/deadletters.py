@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas.codec import encode
 from schemas.keys import Keyring
@@ -16,6 +17,7 @@ from streams.kafka.producer import EventProducer
 LARGEST_SEALED = 1024 * 1024
 # What sealing adds: nonce and tag.
 SEAL_BYTES = 28
+_KEY_NAME = re.compile(r"dead-letters-\d{4}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,14 @@ class SetAside:
         row = DeadRow(topic, partition, offset, reason, "", len(payload), now)
         self._letters.send([DeadMessage(row, payload)])
         self._index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), now)
+
+
+def expired_keys(names: Iterable[str], kept: timedelta, now: datetime) -> list[str]:
+    """Which of the keys are of months whose last letter the topic holds no more; `kept`: the topic's retention."""
+    # The month before, as the topic drops whole segments; names sort as months do.
+    first = (now - kept).astimezone(UTC).replace(day=1)
+    oldest = key_name(first - timedelta(days=1))
+    return [name for name in names if _KEY_NAME.fullmatch(name) and name < oldest]
 
 
 def key_name(seen_at: datetime) -> str:

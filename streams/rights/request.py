@@ -89,6 +89,7 @@ class RequestState:
     broke: bool = False
     unread: tuple[str, ...] = ()
     unchecked: str | None = None
+    key_destroyed_at: datetime | None = None
     length: int = field(default=0, compare=False)
 
     @property

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -31,6 +31,7 @@ from streams.rights.messages import Identifiers, Ledger, Send, canonical_identif
 from streams.rights.overlap import open_of, subjects_of
 from streams.rights.persons import Persons
 from streams.rights.reopen import LATE, Recheck
+from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.states import RequestState, State, due_at
 from streams.rights.times import days_make_sense, local_day
@@ -69,10 +70,13 @@ class RightsService:
         random: Callable[[int], bytes] = secrets.token_bytes,
         tokenizer: Callable[[], Tokenizer] | None = None,
         changed: Callable[[], object] = object,
+        keys_kept: timedelta = timedelta(days=90),
     ) -> None:
         """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
 
-        `changed()` gives something that stays equal as long as the index has learnt nothing; the default never."""
+        `changed()` gives something that stays equal as long as the index has learnt nothing; the default never.
+        `keys_kept`: how long after its end what was given with a request can be read.
+        """
         self._file = CaseFile(ledger, keyring, clock)
         self._reader = reader
         self._catalogue = catalogue
@@ -84,6 +88,7 @@ class RightsService:
             self._file, self._persons, reader, eraser, catalogue, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
+        self._destroying = Destroying(self._file, keyring, keys_kept)
         self._tried: set[str] = set()
         self._lock = threading.RLock()
 
@@ -220,6 +225,19 @@ class RightsService:
         self._late.done(mark)
         return [request for request in opened if request is not None]
 
+    def destroy_keys(self, now: datetime) -> list[str]:
+        """Destroy the keys of requests that have ended long enough ago: nobody reads any more what the person gave.
+
+        Late findings are looked for by the tokens of then; a follow-up needs the person's identifiers anew. Returns the
+        ids of those requests.
+        """
+        with self._lock:
+            return self._destroying.run(now)
+
+    def key_problems(self) -> Sequence[str]:
+        """Keys of requests that are missing, as of the last `destroy_keys`."""
+        return self._destroying.problems()
+
     def follow_up(self, request_id: str) -> RequestState:
         """Deal with late findings: a new request of the same person and type, received when they were found.
 
@@ -347,6 +365,11 @@ class RightsService:
             return self.get(request.follow_up)
         if request.state is not State.REOPENED:
             raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
+        if request.key_destroyed_at is not None:
+            raise InputError(
+                f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
+                " their identifiers, make a new request and close this one"
+            )
         if self._persons.others(request):
             raise InputError(
                 f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"

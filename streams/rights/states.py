@@ -63,6 +63,8 @@ def _with(request: RequestState | None, event: RequestEvent) -> RequestState | N
         return request or _received(event)
     if request is None:
         return None
+    if event.kind == "key_destroyed":
+        return replace(request, key_destroyed_at=event.occurred_at)
     request = _ended(request, event) if request.ended else _after(request, event)
     # What is wrong in an event may show only where it is told to people.
     _ = request.problems, request.waiting_for, request.movable
@@ -92,6 +94,7 @@ def summary(request: RequestState) -> dict[str, Any]:
         "due_at": request.due.isoformat(),
         "completed_at": iso_or_none(request.completed_at),
         "ended_at": iso_or_none(request.ended_at or request.completed_at),
+        "key_destroyed_at": iso_or_none(request.key_destroyed_at),
         "resolution": request.resolution,
         "unlinked": list(request.identity.unlinked) if request.identity else [],
         "waiting_for": list(request.waiting_for),

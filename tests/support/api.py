@@ -59,8 +59,8 @@ class Ledger:
         return self.stored
 
 
-def fill(index: IndexWriter, keyring: Keyring) -> None:
-    """Write EVENTS of the person with EMAIL."""
+def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
+    """Write EVENTS of the person with EMAIL, from offset `first` on."""
     tokenizer = keyring.tokenizer()
     version = load_catalogue().version
     token = tokenizer.token(IdentifierKind.EMAIL, EMAIL)
@@ -76,10 +76,10 @@ def fill(index: IndexWriter, keyring: Keyring) -> None:
                 "offset": offset,
                 "role": ROLE_CODES[Role.OWNER],
                 "tag_set": tags.id,
-                "event_time": datetime(2026, 5, 1, offset, tzinfo=UTC).replace(tzinfo=None),
+                "event_time": datetime(2026, 5, 1, offset - first, tzinfo=UTC).replace(tzinfo=None),
                 "port": 0,
             }
-            for offset in range(count)
+            for offset in range(first, first + count)
         ]
         index.write(LineageBatch(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), tag_sets=[tags]), NOW)
 
