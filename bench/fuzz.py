@@ -22,7 +22,7 @@ from typing import Any
 
 import structlog
 
-from streams.tagging import decode
+from streams.tagging import isolated
 from streams.tagging.isolated import Isolated
 from tests.support.poison import Count, Maker, tried
 
@@ -87,7 +87,7 @@ def supervise(seed: int, seconds: float) -> int:
 def work(seed: int, seconds: float, place: Path) -> dict[str, Any]:
     """Try schema after schema; the seed of each is in the file before it is tried."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    decode.ISOLATED = Isolated(memory=48 * 1024 * 1024, processor_seconds=0.3)
+    isolated.ISOLATED = Isolated(memory=48 * 1024 * 1024, processor_seconds=0.3)
     count, faults = Count(), []
     start = _most_memory()
     end = time.monotonic() + seconds
@@ -101,7 +101,7 @@ def work(seed: int, seconds: float, place: Path) -> dict[str, Any]:
             except Exception:  # noqa: BLE001 - that is what is looked for
                 faults.append(f"seed {seed}: {traceback.format_exc(limit=-3)}")
             seed += 1
-    decode.ISOLATED.close()
+    isolated.ISOLATED.close()
     return {"count": asdict(count), "faults": faults[:20], "grown": _most_memory() - start}
 
 

@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["schemas", "streams.tagging"]):
     from schemas.bounds import largest_body
     from schemas.catalogue import load_catalogue
     from schemas.records import RecordSchema, load_records, parse_record
-    from streams.tagging import decode
+    from streams.tagging import isolated
     from streams.tagging.decode import Bodies, ColumnDecoder
     from streams.tagging.isolated import Isolated
     from streams.tagging.writers import judged
@@ -65,7 +65,7 @@ def one(data: bytes) -> None:
 
 
 def main() -> None:
-    decode.ISOLATED = Isolated(memory=48 * 1024 * 1024, processor_seconds=0.3)
+    isolated.ISOLATED = Isolated(memory=48 * 1024 * 1024, processor_seconds=0.3)
     atheris.Setup(sys.argv, one, enable_python_coverage=True)
     atheris.Fuzz()
 

@@ -126,6 +126,13 @@ class Client:
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise self._unavailable(f"does not say whether it is ready ({type(error).__name__})") from None
 
+    def notices(self) -> list[str]:
+        """GET /readyz: what somebody should mend, though all parts work; empty if it does not say."""
+        try:
+            return [str(line) for line in self._http.get("/readyz", timeout=5.0).json()["notices"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return []
+
     def query(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/lineage/query, all pages put together."""
         answer = self._call("POST", "/v1/lineage/query", body)

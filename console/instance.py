@@ -37,6 +37,8 @@ from streams.kafka.sender import sender
 from streams.metrics import TagMetrics
 from streams.rights.service import RightsService
 from streams.tagging.progress import Progress
+from streams.tagging.refusals import Refusals
+from streams.tagging.worker import TagWorker
 from streams.waits import Waits
 
 
@@ -74,18 +76,20 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         desk = dead_letter_desk(settings, connection, index)
         health = watched(settings, connection, opened.problems, registry)
         stack.callback(health.stop)
-        app = api(opened, service, registry, api_token(settings), again, desk, health)
+        refusals = Refusals()
+        app = api(opened, service, registry, api_token(settings), again, desk, health, refusals.lines)
         server = ApiServer(app, settings.api_host, settings.api_port)
         progress, rights_waits = Progress(), Waits()
+
+        def new_tagger() -> TagWorker:
+            return tagger(settings, connection, index, metrics, progress=progress, refusals=refusals)
+
         # The first of each is made here, so that what cannot be ends the start.
-        workers = [tagger(settings, connection, index, metrics, progress=progress)]
+        workers = [new_tagger()]
         agents = [rights_worker(settings, connection, index, service, rights_waits)]
 
         def tag(stop: threading.Event) -> None:
-            worker = (
-                workers.pop() if workers else tagger(settings, connection, index, metrics, progress=progress)
-            )
-            worker.run(stop)
+            (workers.pop() if workers else new_tagger()).run(stop)
 
         def carry_out(stop: threading.Event) -> None:
             worker = (

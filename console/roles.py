@@ -40,6 +40,7 @@ from streams.rights.messages import Send
 from streams.rights.service import RightsService
 from streams.tagging.batch import Preparer
 from streams.tagging.progress import Progress
+from streams.tagging.refusals import Refusals
 from streams.tagging.retry import Retrier
 from streams.tagging.scan import Scanner, load_recognisers
 from streams.tagging.tag import Tagger
@@ -72,6 +73,7 @@ def tagger(
     topics: Sequence[str] = (),
     replay: bool = False,
     progress: Progress | None = None,
+    refusals: Refusals | None = None,
 ) -> TagWorker:
     """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers."""
     known = tagged_topics()
@@ -97,6 +99,7 @@ def tagger(
         member=None if replay else settings.tag_worker,
         replay=replay,
         progress=progress,
+        refusals=refusals,
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,
@@ -109,12 +112,16 @@ def tagger(
 
 def writer_schemas(settings: Settings) -> WriterSchemas:
     """Every committed version, and the registry's where one is set."""
-    registry = None
-    if settings.registry_url:
-        password = settings.registry_password.get_secret_value() if settings.registry_password else ""
-        auth = (settings.registry_username, password) if settings.registry_username else None
-        registry = Registry(settings.registry_url, auth)
-    return WriterSchemas(known_writers(), registry, load_catalogue())
+    return WriterSchemas(known_writers(), schema_registry(settings), load_catalogue())
+
+
+def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | None:
+    """The one that is set."""
+    if settings.registry_url is None:
+        return None
+    password = settings.registry_password.get_secret_value() if settings.registry_password else ""
+    auth = (settings.registry_username, password) if settings.registry_username else None
+    return Registry(settings.registry_url, auth, timeout)
 
 
 def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHouse) -> DeadLetterDesk:
@@ -193,8 +200,9 @@ def api(
     replays: Replays | None = None,
     desk: DeadLetterDesk | None = None,
     health: Health | None = None,
+    notices: Callable[[], Sequence[str]] = tuple,
 ) -> Any:
-    """The HTTP API over an open index."""
+    """The HTTP API over an open index. `notices`: see `Services`."""
     return create_app(
         Services(
             reader=reading.reader,
@@ -207,6 +215,7 @@ def api(
             token=token,
             dead_letters=reading.dead_letters,
             health=health or Health(now),
+            notices=notices,
             replays=replays,
             desk=desk,
         )

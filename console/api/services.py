@@ -66,6 +66,7 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 class Services:
     """`dead_letters` are those of `console.session.Reading`; `clock` gives an aware time.
 
+    `notices`: what somebody should mend, but does not keep a part from working.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -79,6 +80,7 @@ class Services:
     health: Health
     token: str = field(repr=False)
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
+    notices: Callable[[], Sequence[str]] = tuple
     replays: Replays | None = None
     desk: DeadLetterDesk | None = None
 

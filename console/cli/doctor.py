@@ -21,13 +21,15 @@ from console.client import TOKEN_FILE, connect
 from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
 from console.private import openness
-from console.roles import tagged_topics
+from console.roles import schema_registry, tagged_topics
 from console.running import RUN_FILE, broker
 from console.session import embedded_folder, known_keys, open_index, token_keys
 from console.taggers import read_by_nobody
+from schemas.catalogue import load_catalogue
 from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
+from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import pending
 from streams.kafka.connection import Connection
@@ -35,6 +37,8 @@ from streams.kafka.groups import unread
 from streams.kafka.local.java import find_java, jar_folder
 from streams.kafka.registry import Registry
 from streams.kafka.topics import drift
+from streams.tagging.refusals import set_aside
+from streams.tagging.writers import Refused, judged
 
 State = Literal["ok", "wrong", "off"]
 _MARKS = {"ok": "[green]✓[/green]", "wrong": "[red]✗[/red]", "off": "[dim]–[/dim]"}
@@ -199,15 +203,31 @@ def _taggers(settings: Settings, connection: Connection) -> Iterator[Check]:
 
 
 def _registry(settings: Settings) -> Iterator[Check]:
-    if settings.registry_url is None:
+    registry = schema_registry(settings, timeout=5.0)
+    if registry is None:
         yield Check("registry", "off", "INNSYN_REGISTRY_URL is not set: schemas/ only")
         return
-    password = settings.registry_password.get_secret_value() if settings.registry_password else ""
-    login = (settings.registry_username, password) if settings.registry_username else None
-    # An empty registry answers as well.
-    with Registry(settings.registry_url, login, timeout=5.0) as registry, contextlib.suppress(UnknownSchema):
-        registry.schema(1)
-    yield Check("registry", "ok", _masked(settings.registry_url))
+    with registry:
+        # An empty registry answers as well.
+        with contextlib.suppress(UnknownSchema):
+            registry.schema(1)
+        yield Check("registry", "ok", _masked(settings.registry_url))
+        yield from _registered(registry)
+
+
+def _registered(registry: Registry) -> Iterator[Check]:
+    """Every version of the tagged topics' subjects, held against the rules before its first message comes."""
+    committed, catalogue = known_writers(), load_catalogue()
+    count, broken = 0, 0
+    for topic in tagged_topics().values():
+        for schema_id, text in registry.versions(topic.subject):
+            found = judged(text, f"registry id {schema_id}", catalogue, committed)
+            count += 1
+            if isinstance(found, Refused):
+                broken += 1
+                yield Check("schemas", "wrong", set_aside(topic.name, found.rule))
+    if not broken:
+        yield Check("schemas", "ok", f"{count} registered for tagged topics keep the rules")
 
 
 def _index(settings: Settings) -> Iterator[Check]:
@@ -217,6 +237,7 @@ def _index(settings: Settings) -> Iterator[Check]:
         with client:
             yield Check("api", "ok", client.address)
             yield from (_part(part) for part in client.parts())
+            yield from (Check("schemas (running)", "wrong", line) for line in client.notices())
         # An embedded index is open in that process, and in one only.
         if folder is not None:
             return

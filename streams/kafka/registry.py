@@ -6,6 +6,7 @@ are plain HTTP, and httpx is a dependency already.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -66,6 +67,21 @@ class Registry:
             del self._schemas[next(iter(self._schemas))]
         self._schemas[schema_id] = text
         return text
+
+    def versions(self, subject: str) -> Iterator[tuple[int, str]]:
+        """Id and Avro schema (JSON text) of every version of a subject, oldest first; none for a subject that is not
+        there. Errors: RegistryUnavailable."""
+        answer = self._call("GET", f"/subjects/{subject}/versions")
+        if answer.status_code == _UNKNOWN:
+            return
+        try:
+            numbers = [int(number) for number in answer.json()]
+        except (ValueError, TypeError, RecursionError):
+            raise self._unavailable("answers in another form than a schema registry; mend the URL") from None
+        for number in numbers:
+            version = self._call("GET", f"/subjects/{subject}/versions/{number}")
+            if version.status_code != _UNKNOWN:
+                yield self._member(version, "id", int), self._member(version, "schema", str)
 
     def register(self, subject: str, record: RecordSchema) -> int:
         """Put a record under a subject (`<topic>-value`) and return its id, the same if it was there already.

@@ -29,6 +29,7 @@ from streams.tagging.apart import apart
 from streams.tagging.columns import Coordinates
 from streams.tagging.decode import Bodies, ColumnDecoder
 from streams.tagging.frames import Framed, split
+from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Observed, Tagged, Tagger
 from streams.tagging.writers import RefusedSchema
 
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
 # Kept of schemas, of which others may register any number.
-_MOST_DECODERS, _MOST_REFUSED = 1_000, 100
+_MOST_DECODERS = 1_000
 
 _BESIDE_ROWS = {
     "claims": CLAIM_SCHEMA,
@@ -87,12 +88,18 @@ class Prepared:
 class Preparer:
     """Turns topic batches into writes. `expected` maps each topic to the name of its record."""
 
-    def __init__(self, tagger: Tagger, resolve: Resolve, expected: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        tagger: Tagger,
+        resolve: Resolve,
+        expected: Mapping[str, str],
+        refusals: Refusals | None = None,
+    ) -> None:
         self._tagger = tagger
         self._resolve = resolve
         self._expected = expected
         self._decoders: dict[RecordSchema, ColumnDecoder] = {}
-        self._refused: dict[tuple[str, bytes], str] = {}
+        self._refusals = refusals or Refusals()
 
     def prepare(
         self,
@@ -201,17 +208,8 @@ class Preparer:
 
     def _note(self, topic: str, prefix: bytes, error: DecodeError) -> None:
         """Say once which rule a schema breaks."""
-        if isinstance(error, RefusedSchema) and (topic, prefix) not in self._refused:
-            while len(self._refused) >= _MOST_REFUSED:
-                del self._refused[next(iter(self._refused))]
-            self._refused[topic, prefix] = error.rule
+        if isinstance(error, RefusedSchema) and self._refusals.note(topic, prefix.hex(), error.rule):
             log.error("schema.refused", topic=topic, schema=prefix.hex(), rule=error.rule)
-
-    def refused(self) -> list[str]:
-        """A line for each schema whose messages were set aside: topic and the rule that the schema breaks."""
-        return [
-            f"messages on {topic} are set aside: {rule}" for (topic, _), rule in list(self._refused.items())
-        ]
 
 
 def _owned(batch: TopicBatch, epochs: Mapping[Partition, int]) -> TopicBatch:

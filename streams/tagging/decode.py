@@ -24,8 +24,8 @@ from schemas.bounds import largest_body
 from schemas.codec import decode_body
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
+from streams.tagging import isolated
 from streams.tagging.child import at
-from streams.tagging.isolated import ISOLATED
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -128,7 +128,7 @@ class ColumnDecoder:
     def _one(self, body: bytes) -> list[Any]:
         """The values wanted of one body. Raises DecodeError."""
         if len(body) > self._largest:
-            return ISOLATED.values(self._record.text, self._wanted, body)
+            return isolated.ISOLATED.values(self._record.text, self._wanted, body)
         value = decode_body(self._record, body)
         return [at(value, name) for name in self._wanted]
 

@@ -40,6 +40,7 @@ from streams.kafka.deadletters import DeadLetters
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.progress import Progress
+from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Tagger
 from streams.tagging.whose import Whose
 from streams.tagging.writers import WriterSchemas
@@ -92,12 +93,14 @@ class TagWorker:
         member: str | None = None,
         replay: bool = False,
         progress: Progress | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
         `identities`: count whose the events are; None: do not ask.
         `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
-        leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on.
+        leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on,
+        `refusals` which schemas break a rule.
         """
         self._progress = progress or Progress()
         self._replay = replay
@@ -109,7 +112,7 @@ class TagWorker:
         self._worker = worker
         self._whose = Whose(identities) if identities else None
         self._schemas = schemas
-        self._preparer = Preparer(tagger, self._resolve, topics)
+        self._preparer = Preparer(tagger, self._resolve, topics, refusals)
         self._epochs: dict[Partition, int] = {}
         self._window: deque[tuple[int, int]] = deque()
         self._held: list[TopicBatch] = []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -20,40 +17,32 @@ from schemas.bounds import DEEPEST, LARGEST_TEXT, MOST_TYPES, largest_body
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, single_object_prefix
 from schemas.errors import DecodeError
-from schemas.records import load_records
-from schemas.versions import known_writers
-from streams.kafka.consumer import TopicBatch
-from streams.tagging import decode
-from streams.tagging.batch import LARGEST_EVENT, Prepared, Preparer
-from streams.tagging.decode import Bodies
+from streams.tagging import isolated
+from streams.tagging.batch import LARGEST_EVENT
+from streams.tagging.decode import Bodies, ColumnDecoder
 from streams.tagging.isolated import GIVEN_UP, Isolated
 from streams.tagging.tag import Tagger
 from streams.tagging.writers import RefusedSchema, WriterSchemas
-from tests.support.claims import TOKENIZER
-from tests.support.records import body_of, varint
+from tests.support.records import varint
+from tests.support.registered import (
+    BODY,
+    GOOD,
+    PLAIN,
+    TECHNICAL,
+    VISIT,
+    WRITERS,
+    Registered,
+    adding,
+    field_saying,
+    of_record,
+    prepared,
+    preparer,
+    saying,
+    with_field,
+    with_fields,
+)
 
-VISIT = load_records()["WebVisit"]
-TOPIC = "web.visits"
-VALUE = {
-    "occurred_at": 1_770_000_000_000,
-    "client_address": "203.0.113.4",
-    "client_port": None,
-    "method": "GET",
-    "status": 200,
-    "page": "/",
-    "referrer": None,
-    "browser": None,
-    "operating_system": None,
-    "location": None,
-    "cookie_id": None,
-    "cookie_consent": "none",
-}
-BODY = body_of(VISIT, VALUE)
-TECHNICAL = {"category": "none"}
 RULES = load_catalogue().retention_rules
-WRITERS = known_writers()
-TAGGER = Tagger(TOKENIZER, "v1")
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,64 +50,9 @@ def small_child() -> Iterator[Isolated]:
     """A child whose limits are reached soon."""
     with pytest.MonkeyPatch.context() as patch:
         child = Isolated(memory=48 * 1024 * 1024, processor_seconds=0.5)
-        patch.setattr(decode, "ISOLATED", child)
+        patch.setattr(isolated, "ISOLATED", child)
         yield child
         child.close()
-
-
-class Registered:
-    """A registry with one schema under every id."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.asked = 0
-
-    def schema(self, schema_id: int) -> str:
-        self.asked += 1
-        return self.text
-
-
-def with_field(avro_type: Any, name: str = "more", **said: Any) -> str:
-    """Web visits with one more field."""
-    schema = copy.deepcopy(VISIT.json)
-    schema["fields"].append({"name": name, "type": avro_type, "innsyn": said or TECHNICAL})
-    return json.dumps(schema)
-
-
-def with_fields(fields: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(VISIT.json | {"fields": [*VISIT.json["fields"], *fields]})
-
-
-def saying(**said: Any) -> str:
-    """Web visits whose record says something else of itself."""
-    return json.dumps(VISIT.json | {"innsyn": VISIT.json["innsyn"] | said})
-
-
-def field_saying(name: str, **said: Any) -> str:
-    schema = copy.deepcopy(VISIT.json)
-    for field in schema["fields"]:
-        if field["name"] == name:
-            field["innsyn"] |= said
-    return json.dumps(schema)
-
-
-def of_record(field: Mapping[str, Any], **said: Any) -> dict[str, Any]:
-    return {"type": "record", "name": "Inner", "fields": [{"innsyn": TECHNICAL} | dict(field)]} | said
-
-
-def preparer(registry: Registered) -> Preparer:
-    return Preparer(TAGGER, WriterSchemas(WRITERS, registry).resolve, {TOPIC: "WebVisit"})
-
-
-def prepared(by: Preparer, messages: Sequence[bytes]) -> Prepared:
-    count = len(messages)
-    batch = TopicBatch(
-        TOPIC, list(messages), np.zeros(count, np.int32), np.arange(count), 1, sum(map(len, messages))
-    )
-    return by.prepare([batch], [], {(TOPIC, 0): 1}, NOW)
-
-
-GOOD = single_object_prefix(VISIT) + BODY
 
 
 def beside_good(text: str, body: bytes) -> tuple[list[int], list[str]]:
@@ -185,14 +119,6 @@ def doubled(levels: int) -> list[dict[str, Any]]:
         record = {"type": "record", "name": f"R{level}", "fields": inner}
         made.append({"name": f"g{level}", "type": record})
     return [{"innsyn": TECHNICAL} | item for item in made]
-
-
-PLAIN = json.dumps(VISIT.json)
-
-
-def adding(value: str, key: str = "x") -> str:
-    """Web visits with one more property, as JSON text."""
-    return f'{PLAIN[:-1]}, "{key}": {value}}}'
 
 
 SCHEMAS = {
@@ -277,25 +203,6 @@ SCHEMAS = {
 def test_a_schema_that_breaks_a_rule_parks_its_messages(case: str) -> None:
     text, reason = SCHEMAS[case]
     assert beside_good(text, BODY) == ([0, 2], [reason])
-
-
-def test_a_refused_schema_is_asked_for_once_and_its_rule_is_said_once() -> None:
-    registry = Registered(saying(system="shadow"))
-    by = preparer(registry)
-    with capture_logs() as said:
-        for _ in range(3):
-            prepared(by, [confluent_prefix(7) + BODY] * 3)
-    assert registry.asked == 1
-    rule = "registry id 7: WebVisit: unknown system shadow; use an id of the catalogue's system list"
-    assert [(line["topic"], line["rule"]) for line in said] == [(TOPIC, rule)]
-    assert by.refused() == [f"messages on {TOPIC} are set aside: {rule}"]
-
-
-def test_words_of_a_schema_steer_no_terminal() -> None:
-    by = preparer(Registered(saying(system="\x1b[2J\n[/b]innsyn: all is well")))
-    prepared(by, [confluent_prefix(7) + BODY])
-    (line,) = by.refused()
-    assert line.isprintable()
 
 
 def test_a_message_that_fails_as_nobody_foresaw_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,8 +323,8 @@ def test_a_flat_body_is_read_without_a_child(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError
 
     monkeypatch.setattr(Isolated, "values", never)
-    monkeypatch.setattr(decode.ColumnDecoder, "_one", never)
-    decoder = decode.ColumnDecoder(VISIT, ["page"])
+    monkeypatch.setattr(ColumnDecoder, "_one", never)
+    decoder = ColumnDecoder(VISIT, ["page"])
     assert decoder.decode(Bodies.of([BODY] * 3)).columns["page"].to_pylist() == ["/"] * 3
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from schemas.bounds import size_fault, text_fault
 from schemas.errors import SchemaError
 from schemas.records import read_record
-from streams.tagging import decode
+from streams.tagging import isolated
 from streams.tagging.isolated import Isolated
 from tests.support.poison import Count, Maker, tried
 
 FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -27,7 +27,7 @@ def small_child() -> Iterator[None]:
     """A child whose limits are reached soon."""
     with pytest.MonkeyPatch.context() as patch:
         child = Isolated(memory=24 * 1024 * 1024, processor_seconds=0.2)
-        patch.setattr(decode, "ISOLATED", child)
+        patch.setattr(isolated, "ISOLATED", child)
         yield
         child.close()
 

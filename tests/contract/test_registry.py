@@ -115,3 +115,18 @@ def test_credentials_are_sent() -> None:
             client.register("a-value", load_records()["WebVisit"])
         with Registry(url, ("user", "word")) as client:
             assert client.register("a-value", load_records()["WebVisit"]) == 1
+
+
+def test_every_version_of_a_subject_is_told(registry: Registry, subject: str) -> None:
+    """With its id, the oldest first; a subject that is not there has none."""
+    assert list(registry.versions(subject)) == []
+    record = load_records()["WebVisit"]
+    note = {"name": "note", "type": "string", "default": "", "innsyn": {"category": "none"}}
+    later = parse_record({**record.json, "fields": [*record.json["fields"], note]}, record.file)
+    ids = [registry.register(subject, item) for item in (record, later)]
+    told = list(registry.versions(subject))
+    assert [schema_id for schema_id, _ in told] == ids
+    assert [parse_record(text, "told").fingerprint for _, text in told] == [
+        record.fingerprint,
+        later.fingerprint,
+    ]

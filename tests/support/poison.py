@@ -9,29 +9,23 @@ import copy
 import json
 import random
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
-from schemas.codec import confluent_prefix, single_object_prefix
+from schemas.bounds import largest_body
+from schemas.codec import confluent_prefix
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema, load_records
 from schemas.resolution import Type, read_type
-from schemas.versions import known_writers
-from streams.kafka.consumer import TopicBatch
-from streams.tagging import decode
+from streams.tagging import isolated
 from streams.tagging.apart import FAILED
-from streams.tagging.batch import Prepared, Preparer
+from streams.tagging.batch import Preparer
 from streams.tagging.decode import Bodies, ColumnDecoder, Decoded
-from streams.tagging.tag import Tagger
 from streams.tagging.writers import WriterSchemas
-from tests.support.claims import TOKENIZER
-from tests.support.records import body_of, varint
+from tests.support.records import varint
+from tests.support.registered import GOOD, TAGGER, TOPIC, WRITERS, Registered, prepared
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 _LOGICAL = (
     {"type": "int", "logicalType": "date"},
@@ -78,9 +72,6 @@ _TEXTS = {
     "fodselsnummer": ("",),
 }
 _SEEDS = ("WebVisit", "AddressAssignment", "ChatMessage", "Invoice", "Login")
-TOPIC = "web.visits"
-TAGGER = Tagger(TOKENIZER, "v1")
-WRITERS = known_writers()
 
 
 @dataclass
@@ -258,17 +249,7 @@ class Maker:
             case "bytes":
                 return self._sized(rng.randbytes(rng.randrange(12)))
             case "string":
-                usual = (
-                    "203.0.113.4",
-                    "2001:db8::1",
-                    "700104",
-                    "kari@example.no",
-                    "1",
-                    "",
-                    "blåbær",
-                    "😀" * 9,
-                )
-                return self._sized(rng.choice(usual).encode())
+                return self._sized(self._text(name).encode())
             case "fixed":
                 return rng.randbytes(min(item.size, 2**20))
             case "enum":
@@ -319,40 +300,13 @@ def _kind(branch: Any) -> Any:
     return branch
 
 
-@dataclass
-class _Registered:
-    text: str
-
-    def schema(self, schema_id: int) -> str:
-        return self.text
-
-
-GOOD: Mapping[str, bytes] = {
-    "WebVisit": single_object_prefix(load_records()["WebVisit"])
-    + body_of(
-        load_records()["WebVisit"],
-        {
-            **dict.fromkeys(
-                ("client_port", "referrer", "browser", "operating_system", "location", "cookie_id")
-            ),
-            "occurred_at": 1_770_000_000_000,
-            "client_address": "203.0.113.4",
-            "method": "GET",
-            "status": 200,
-            "page": "/",
-            "cookie_consent": "none",
-        },
-    )
-}
-
-
 def tried(made: Made, count: Count) -> None:
     """Tag the bodies between messages that are well. AssertionError where one of them is lost, counted twice, or costs
     another one; where something failed that nobody foresaw; or where two roads of the decoder do not agree."""
-    schemas = WriterSchemas(WRITERS, _Registered(made.text))
+    schemas = WriterSchemas(WRITERS, Registered(made.text))
     preparer = Preparer(TAGGER, schemas.resolve, {TOPIC: made.record})
     prefix = confluent_prefix(7)
-    good = [GOOD[made.record]] if made.record in GOOD else []
+    good = [GOOD] if made.record == "WebVisit" else []
     messages = [*good, *(prefix + body for body in made.bodies), *good]
     done = prepared(preparer, messages)
     count.schemas += 1
@@ -378,14 +332,6 @@ def tried(made: Made, count: Count) -> None:
         _agree(record, made.bodies, count)
 
 
-def prepared(by: Preparer, messages: Sequence[bytes]) -> Prepared:
-    """All messages as one batch of partition 0."""
-    number = len(messages)
-    sizes = sum(map(len, messages))
-    batch = TopicBatch(TOPIC, list(messages), np.zeros(number, np.int32), np.arange(number), 1, sizes)
-    return by.prepare([batch], [], {(TOPIC, 0): 1}, NOW)
-
-
 def _agree(record: RecordSchema, bodies: Sequence[bytes], count: Count) -> None:
     decoder = ColumnDecoder(record, TAGGER.wanted(record))
     joined = Bodies.of(bodies)
@@ -393,10 +339,10 @@ def _agree(record: RecordSchema, bodies: Sequence[bytes], count: Count) -> None:
         _same(decoder.decode(joined), decoder.decode_one_by_one(joined))
         count.compared += len(bodies)
     # A few of those that need no child, by the child.
-    elif decode.largest_body(record.json) and count.schemas % 10 == 0:
+    elif largest_body(record.json) and count.schemas % 10 == 0:
         for body in bodies[:3]:
-            assert _verdict(lambda body=body: decoder._one(body)) == _verdict(  # type: ignore[misc]
-                lambda body=body: decode.ISOLATED.values(record.text, decoder._wanted, body)
+            assert _verdict(lambda body=body: decoder._one(body)) == _verdict(
+                lambda body=body: isolated.ISOLATED.values(record.text, decoder._wanted, body)
             ), "this process and the child do not agree"
             count.compared += 1
             count.in_child += 1

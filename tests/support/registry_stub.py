@@ -62,6 +62,14 @@ class Store:
             return 404, {"error_code": 40401, "message": "Subject not found"}
         return 200, list(range(1, len(self.subjects[subject]) + 1))
 
+    def version(self, subject: str, number: int) -> Answer:
+        """GET /subjects/{subject}/versions/{number}."""
+        versions = self.subjects.get(subject, [])
+        if not 0 < number <= len(versions):
+            return 404, {"error_code": 40402, "message": "Version not found"}
+        schema_id = versions[number - 1]
+        return 200, {"subject": subject, "version": number, "id": schema_id, "schema": self.text(schema_id)}
+
     def by_id(self, schema_id: int) -> Answer:
         """GET /schemas/ids/{id}."""
         text = self.text(schema_id)
@@ -88,6 +96,8 @@ def _route(store: Store, method: str, path: str, body: dict[str, Any]) -> Answer
     if found := re.fullmatch(r"/subjects/([^/]+)/versions", path):
         subject = found[1]
         return store.register(subject, body["schema"]) if method == "POST" else store.versions(subject)
+    if method == "GET" and (found := re.fullmatch(r"/subjects/([^/]+)/versions/(\d+)", path)):
+        return store.version(found[1], int(found[2]))
     if method == "POST" and (found := re.fullmatch(r"/compatibility/subjects/([^/]+)/versions/latest", path)):
         return store.compatible(found[1], body["schema"])
     return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
