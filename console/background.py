@@ -10,7 +10,7 @@ from itertools import chain, repeat
 
 import structlog
 
-from schemas.errors import Unavailable
+from schemas.errors import InnsynError, Unavailable
 
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 _LONGEST_PAUSE = 30.0
@@ -75,6 +75,10 @@ class Background:
                 begun = time.monotonic()
                 try:
                     self._run(self._stop)
+                    if not self._stop.is_set():
+                        raise InnsynError(
+                            f"{self.name} ended without being asked to: a bug in innsyn; report this"
+                        )
                     return
                 except Unavailable as error:
                     if self._stop.is_set():

@@ -42,11 +42,9 @@ class ApiServer:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`."""
-        thread = threading.Thread(target=self._end_with, args=(stop,), daemon=True)
-        thread.start()
+        threading.Thread(target=self._end_with, args=(stop,), daemon=True).start()
         with closing(self._socket):
             self._server.run(sockets=[self._socket])
-        stop.set()
 
     def problems(self) -> Sequence[str]:
         """What keeps it from serving whoever comes."""

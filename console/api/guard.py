@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import traceback
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from console.api.problems import problem
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0
 # Sent where a body may still come that nobody reads: the connection ends with the answer.
-_CLOSE = {"Connection": "close"}
+_CLOSE: Mapping[str, str] = {"Connection": "close"}
+# What somebody with the token may send in vain, so that the answer is seen.
+_DRAINED = 16 * BODY_LIMIT
 _PROTECTED = ("/v1", "/metrics")
 
 log = structlog.get_logger(__name__)
@@ -34,10 +37,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         announced = _announced(scope)
-        close = _CLOSE if announced else {}
-        # Before the body is read: who may not ask shall not make us read. What is open to all takes none.
+        # Before the body is read: who may not ask shall not make us read. What is open to all takes none. A small body
+        # may be on its way already, and whoever is cut off while sending does not see the answer.
+        close = {} if announced is not None and announced <= BODY_LIMIT else _CLOSE
         if not _is_protected(scope["path"]):
-            await self._answer(scope, b"", receive, _closing(send) if announced else send)
+            await self._answer(scope, b"", receive, _closing(send) if close else send)
             return
         if not self._may(scope):
             refusal = problem(
@@ -49,7 +53,7 @@ class Guard:
             return
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(receive) if announced <= BODY_LIMIT else None
+                body = None if announced is not None and announced > BODY_LIMIT else await _body(receive)
         except TimeoutError:
             late = problem(
                 HTTPStatus.REQUEST_TIMEOUT,
@@ -64,7 +68,7 @@ class Guard:
             too_large = problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"a body has at most {BODY_LIMIT} bytes; send less",
-                headers=_CLOSE,
+                headers={} if announced is not None and announced <= _DRAINED else _CLOSE,
             )
             await too_large(scope, receive, send)
             return
@@ -105,13 +109,13 @@ class _Gone(Exception):
     """The client left before its body was whole: nobody is there to be answered."""
 
 
-def _announced(scope: Scope) -> int:
-    """Bytes of the body as its head says, 1 for one that comes in pieces. The server refused what is no number."""
+def _announced(scope: Scope) -> int | None:
+    """Bytes of the body as its head says, None for one that comes in pieces. The server refused what is no number."""
     headers = dict(scope["headers"])
     if b"transfer-encoding" in headers:
-        return 1
+        return None
     length: bytes = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() else 1
+    return int(length) if length.isdigit() else None
 
 
 def _closing(send: Send) -> Send:

@@ -10,14 +10,16 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from console.background import Background, raise_first, running_still, stop_all, until_signal
 from console.cli.output import configure_logging
 from console.ending import Ending
 from console.roles import now, refused_followed, rights_service, rights_worker
 from console.running import broker
-from console.session import keyring, open_index, refuse_pending, token_keys
+from console.session import index_problems, keyring, open_index, refuse_pending, token_keys
 from console.start import begin
+from console.watching import watch_role, watched
 from schemas.errors import KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
@@ -70,23 +72,34 @@ def rights() -> None:
         with sender(connection) as send:
             service = rights_service(settings, index, send)
             roles: list[Background] = []
+            waits = Waits()
             ending = Ending(lambda: running_still(roles))
             ended = until_signal(ending.arm)
             ending.after(ended)
 
             def carry_out(stop: threading.Event) -> None:
-                worker = rights_worker(settings, connection, index, service)
+                worker = rights_worker(settings, connection, index, service, waits)
                 follow(
-                    worker, service, settings.late_check_seconds, stop, tidy=partial(tidy, service, settings)
+                    worker,
+                    service,
+                    settings.late_check_seconds,
+                    stop,
+                    waits,
+                    tidy=partial(tidy, service, settings),
                 )
 
             roles.append(Background("rights", carry_out, ended))
             roles.append(Background("refused", refused_followed(connection, index), ended))
+            health = watched(settings, connection, lambda: index_problems(index), CollectorRegistry())
+            watch_role(health, roles[0], waits.said)
+            watch_role(health, roles[1])
             try:
                 for role in roles:
                     role.start()
+                health.start()
                 ended.wait()
             finally:
+                health.stop()
                 stop_all(roles)
             raise_first(roles)
     finally:

@@ -35,6 +35,15 @@ ERASE_SETTINGS: Mapping[str, Any] = {
     "alter_sync": 2,
     "optimize_throw_if_noop": 1,
 }
+# What whoever runs it can do something about; the rest is told by its number.
+_WORDS = {
+    159: "it took too long",
+    241: "it would take more memory than allowed",
+    242: "the table is read-only: the index has lost its ZooKeeper or Keeper",
+    243: "no space is left on its disk",
+    252: "too many parts wait to be merged",
+    516: "the login is refused",
+}
 
 
 class ClickHouse:
@@ -153,7 +162,7 @@ class ClickHouse:
 def _why(error: Exception) -> str:
     code = getattr(error, "code", None)
     if code:
-        return f"error {code} of ClickHouse"
+        return _WORDS.get(code, f"error {code} of ClickHouse")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return "no answer" if isinstance(error, OperationalError | OSError) else "an error without a code"

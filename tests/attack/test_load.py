@@ -25,7 +25,7 @@ from console.connections import ConnectionLimits
 from console.limits import raise_file_limit
 from console.serving import ApiServer
 from tests.support.api import EMAIL, TOKEN, TOTAL, services
-from tests.support.product import await_that
+from tests.support.product import COMMAND, await_that, environment
 
 HEAD = b"Host: innsyn\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
 ROOT = Path(__file__).parents[2]
@@ -204,29 +204,45 @@ def test_who_does_not_take_an_answer_is_cut_off(serve: Serve) -> None:
         await_that(lambda: len(server.connections) == 0, "it is cut off")
 
 
-@pytest.mark.parametrize(
-    "announced",
-    [b"Content-Length: 900000000000\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 10\r\n"],
-)
-@pytest.mark.parametrize(
-    ("head", "status"), [(b"Host: innsyn\r\n", 401), (HEAD + b"Expect: 100-continue\r\n", None)]
-)
-def test_a_body_is_read_only_from_who_may_send_one(
-    serve: Serve, head: bytes, status: int | None, announced: bytes
-) -> None:
-    """Without the token the answer comes before the body, and the connection ends with it: nobody goes on sending.
+ENDLESS = (b"Content-Length: 900000000000\r\n", b"Transfer-Encoding: chunked\r\n")
 
-    With it, one that is too large is refused by its head, and 100 Continue is said only to one that will be read.
-    """
+
+@pytest.mark.parametrize("announced", [*ENDLESS, b"Content-Length: 10\r\nConnection: close\r\n"])
+def test_a_body_is_not_read_from_who_may_not_send_one(serve: Serve, announced: bytes) -> None:
+    """Without the token the answer comes before the body, and with a large one the connection ends: nobody reads on."""
     server = serve()
     with closing(connection(server.address)) as one:
-        one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\n" + head + announced + b"\r\n")
-        if status == 401:
-            assert answer(one)[0] == 401
-        elif b"9000" in announced:
-            assert answer(one)[0] == 413
-        else:
-            assert one.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\nHost: innsyn\r\n" + announced + b"\r\n")
+        assert answer(one)[0] == 401
+
+
+def test_who_has_the_wrong_token_is_told_so_also_when_its_body_comes_later(serve: Serve) -> None:
+    """As HTTP libraries send: head and body in two pieces. A reset in between would hide the answer."""
+    server = serve()
+    with closing(connection(server.address)) as one:
+        head = b"POST /v1/lineage/query HTTP/1.1\r\nHost: innsyn\r\nContent-Length: %d\r\n\r\n" % len(
+            QUESTION
+        )
+        one.sendall(head)
+        received = one.recv(65_536)
+        one.sendall(QUESTION)
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: innsyn\r\nConnection: close\r\n\r\n")
+        while data := one.recv(65_536):
+            received += data
+        assert received.startswith(b"HTTP/1.1 401 ")
+        assert b"HTTP/1.1 200 OK" in received
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_head(serve: Serve) -> None:
+    """With the token as well; 100 Continue is said only to one that will be read."""
+    server = serve()
+    sent = b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\n"
+    with closing(connection(server.address)) as one:
+        one.sendall(sent + ENDLESS[0] + b"\r\n")
+        assert answer(one)[0] == 413
+    with closing(connection(server.address)) as one:
+        one.sendall(sent + b"Content-Length: 10\r\n\r\n")
+        assert one.recv(65_536).startswith(b"HTTP/1.1 100 ")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/nowhere"])
@@ -286,6 +302,46 @@ def test_what_is_no_request_ends_its_connection_alone(serve: Serve, sent: bytes)
             one.sendall(sent)
         assert answer(one)[0] in (400, 0)
     assert asked(server.address)[0] == 200
+
+
+def test_health_is_told_while_every_thread_answers_a_question(serve: Serve, tmp_path: Path) -> None:
+    """45 questions that hang in the index: alive, ready and metrics come from memory, within a tenth of a second."""
+    release, asking = threading.Event(), threading.Semaphore(0)
+    known = services(tmp_path)
+
+    class Hangs:
+        """An index that answers nobody until the test lets it."""
+
+        def __getattr__(self, name: str) -> Any:
+            asking.release()
+            release.wait(60)
+            return getattr(known.reader, name)
+
+    server = serve(create_app(services(tmp_path, reader=Hangs())))
+    with ExitStack() as attack:
+        for _ in range(45):
+            attack.enter_context(closing(one := connection(server.address)))
+            length = b"Content-Length: %d\r\nContent-Type: application/json\r\n\r\n" % len(QUESTION)
+            one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + length + QUESTION)
+        attack.callback(release.set)
+        assert asking.acquire(timeout=20)
+        times = []
+        for path in ("/healthz", "/readyz", "/metrics") * 5:
+            begun = time.perf_counter()
+            assert asked(server.address, path)[0] == 200
+            times.append(time.perf_counter() - begun)
+        assert statistics.median(times) < 0.1, times
+
+
+def test_a_role_refuses_to_start_with_hardly_any_files(tmp_path: Path) -> None:
+    """Before anything is opened, with what to raise; not a broken index later."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", str(COMMAND), "serve"],
+        env=environment(tmp_path / "home"), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("innsyn: 64 open files are allowed, ")
+    assert "raise the hard limit" in done.stderr
 
 
 SMALL = """

@@ -26,7 +26,7 @@ from console.health import Health
 from console.limits import files, space_problems
 from console.parts import Part, turned
 from console.taggers import unread_problems
-from schemas.errors import BrokerUnavailable, DeadLetterCeiling, IndexUnavailable, Unavailable
+from schemas.errors import BrokerUnavailable, DeadLetterCeiling, IndexUnavailable, InnsynError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from streams.kafka.connection import Connection
@@ -235,6 +235,16 @@ def test_what_is_final_ends_a_role_and_wakes_who_waits(error: Exception) -> None
     role.start()
     assert wake.wait(20)
     with pytest.raises(type(error)):
+        raise_first([role])
+
+
+def test_a_role_that_ends_without_a_word_is_a_fault(tmp_path: Path) -> None:
+    """It was to run until it is asked to end: an instance without it would look whole."""
+    wake = threading.Event()
+    role = Background("rights", lambda _: None, wake)
+    role.start()
+    assert wake.wait(20)
+    with pytest.raises(InnsynError, match="rights ended without being asked to"):
         raise_first([role])
 
 
