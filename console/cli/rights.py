@@ -32,6 +32,7 @@ from streams.waits import Waits
 
 _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 3_600.0
+_LATE_PATIENCE = 600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -139,6 +140,7 @@ def follow(
 
 
 def _recheck(service: Service, waits: Waits) -> None:
+    waits.begin("late", "looking for what answers lack has been under way", _LATE_PATIENCE)
     try:
         for request in service.recheck(now()):
             _log.info("request opened again", request=request.request_id, found=request.late_findings[-1])
@@ -148,6 +150,8 @@ def _recheck(service: Service, waits: Waits) -> None:
         _log.warning("looking for late findings waits", error=str(error))
     except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
         _log.error("looking for late findings failed", fault=place_of(error))
+    finally:
+        waits.end("late")
 
 
 def _tidied(tidy: Callable[[], object]) -> None:

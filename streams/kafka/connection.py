@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas.errors import BrokerUnavailable, SettingsError
 
 _T = TypeVar("_T")
+# The one name of librdkafka's with an underscore of its own.
+_OWN_NAMES = frozenset({"log_level"})
+_log = structlog.get_logger(__name__)
+
+
+class _InOurWords(logging.Handler):
+    """What librdkafka would write to standard error: that it did, not its text."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.error("kafka.client", severity=record.levelname.lower())
+
+
+def _libraries_log() -> logging.Logger:
+    logger = logging.getLogger("librdkafka")
+    if not logger.handlers:
+        logger.addHandler(_InOurWords())
+        logger.propagate = False
+    return logger
 
 
 @dataclass(frozen=True)
@@ -27,11 +47,11 @@ class Connection:
             "client.id": "innsyn",
             # Only what is critical: errors reach us as events, and a log line could name what it should not.
             "log_level": 2,
+            "logger": _libraries_log(),
             **self.options,
         }
-        # The one name of librdkafka's with an underscore of its own.
         return base | {
-            name if name == "log_level" else name.replace("_", "."): value for name, value in more.items()
+            name if name in _OWN_NAMES else name.replace("_", "."): value for name, value in more.items()
         }
 
     def made(self, make: Callable[[dict[str, Any]], _T], options: Mapping[str, object]) -> _T:

@@ -68,4 +68,4 @@ def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[st
 def _admin(connection: Connection) -> AdminClient:
     """A new one each time: one that is kept waits longer and longer before it looks for a broker that was away."""
     options = connection.client(log_level=0)
-    return connection.made(AdminClient, {name: str(value) for name, value in options.items()})
+    return connection.made(AdminClient, options)

@@ -91,7 +91,7 @@ def drift(connection: Connection, topics: Iterable[Topic]) -> list[str]:
 def _admin(connection: Connection) -> AdminClient:
     # Silent: what fails here is raised, librdkafka would also write it to standard error.
     options = connection.client(log_level=0, socket_timeout_ms=int(_TIMEOUT * 1000))
-    return connection.made(AdminClient, {name: str(value) for name, value in options.items()})
+    return connection.made(AdminClient, options)
 
 
 def _config(topic: Topic, dead_letters: bool) -> dict[str, str]:

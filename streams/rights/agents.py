@@ -38,6 +38,7 @@ _PATIENCE = len(_RETRY_SECONDS) - 1
 _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
 _LEAVE_SECONDS = 30.0
+_STEP_PATIENCE = 300.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKEN = "step_failed"
 _UNKNOWN = {REQUESTS: "request_cannot_be", RECEIPTS: "unknown_request"}
@@ -270,6 +271,7 @@ async def _persistently(
     """
     attempt = 0
     while True:
+        waits.begin("step", "a step of a rights request has been under way", _STEP_PATIENCE)
         try:
             await asyncio.get_running_loop().run_in_executor(steps, step)
             waits.wait("step", None)
@@ -283,10 +285,13 @@ async def _persistently(
                 _log.warning("rights step is left for later", error=why)
                 return
             _log.warning("rights step waits", error=why, seconds=pause)
+            waits.end("step")
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), pause)
             if ending.is_set():
                 raise asyncio.CancelledError from None
+        finally:
+            waits.end("step")
 
 
 def _tls(options: Mapping[str, str]) -> ssl.SSLContext:

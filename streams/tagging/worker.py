@@ -194,11 +194,11 @@ class TagWorker:
     def _store(self, prepared: Prepared) -> Mapping[Partition, int]:
         """Steps 3 to 5, in the writer's thread. Repeats what did not reach the index; gives the offsets to commit."""
         started = time.perf_counter()
-        self._progress.begin()
+        self._progress.store()
         try:
             stored = self._repeat(prepared)
         finally:
-            self._progress.end()
+            self._progress.stored()
         self._metrics.write_seconds.observe(time.perf_counter() - started)
         self._count(stored)
         self._ask_whose(stored)

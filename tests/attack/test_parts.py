@@ -15,12 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.background import Background, raise_first
 from console.cli import main
 from console.cli.output import quiet_threads
+from console.cli.rights import _recheck
 from console.client import Client, Instance
 from console.health import Health
 from console.limits import files, space_problems
@@ -31,8 +33,12 @@ from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
+from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.keeper import Keeper
-from streams.tagging.progress import STALLED_SECONDS, Progress, stalled
+from streams.kafka.producer import EventProducer
+from streams.rights.request import RequestState
+from streams.tagging.progress import STALLED_SECONDS, Progress
+from streams.waits import Waits
 from tests.support.api import EMAIL, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.product import await_that
@@ -166,24 +172,42 @@ def test_metric_and_log_say_what_turned_once(clock: Clock) -> None:
     assert registry.get_sample_value("innsyn_part_well", {"part": "broker"}) == 1
 
 
-@pytest.mark.parametrize(
-    ("turned_at", "begun", "waiting", "words"),
-    [
-        (0.0, None, [], None),
-        (None, None, [], None),
-        (-STALLED_SECONDS - 1, None, [], "has taken nothing up for 61 s"),
-        (-STALLED_SECONDS - 1, -STALLED_SECONDS - 1, [], "on its way into the index for 61 s"),
-        (0.0, -STALLED_SECONDS + 1, [], None),
-        (0.0, None, ["the index is away"], "answers lack what comes meanwhile: the index is away"),
-    ],
-)
-def test_a_tagger_that_does_not_get_on_is_a_problem(
-    turned_at: float | None, begun: float | None, waiting: list[str], words: str | None
-) -> None:
-    """A loop that does not turn, a write that does not end, something that is waited for."""
-    found = stalled(0.0, turned_at, begun, waiting)
-    assert (len(found), words or "") == (bool(words), words or "")
-    assert not words or words in found[0]
+def test_a_tagger_that_does_not_get_on_is_a_problem(clock: Clock) -> None:
+    """A loop that does not turn, a write that does not end: told once they take too long, over once they go on."""
+    progress = Progress(clock)
+    assert progress.problems() == []
+    progress.turn()
+    progress.store()
+    clock.seconds = STALLED_SECONDS
+    assert progress.problems() == []
+    clock.seconds += 1
+    assert [line.partition(": ")[2] for line in progress.problems()] == [
+        "the tagger has taken nothing up for 61 s",
+        "a batch has been on its way into the index for 61 s",
+    ]
+    progress.turn()
+    progress.stored()
+    assert progress.problems() == []
+    clock.seconds += STALLED_SECONDS + 1
+    progress.rest()
+    assert progress.problems() == []
+
+
+def test_a_look_for_late_findings_that_never_ends_is_a_problem(clock: Clock) -> None:
+    """It runs on the thread that would say so: whoever watches sees it from outside."""
+    waits, seen = Waits(clock), list[str]()
+
+    class Hangs:
+        """A service whose look takes an hour."""
+
+        def recheck(self, now: datetime) -> Sequence[RequestState]:
+            clock.seconds += 3_600
+            seen.extend(waits.said())
+            return ()
+
+    _recheck(Hangs(), waits)
+    assert seen == ["looking for what answers lack has been under way for 3600 s"]
+    assert waits.said() == []
 
 
 def test_what_two_threads_of_a_tagger_wait_for_does_not_clear_each_other() -> None:
@@ -487,3 +511,13 @@ def test_a_full_disk_is_said_and_is_no_bug(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == (
         "innsyn: nothing more can be written (No space left on device); free some space, then repeat\n"
     )
+
+
+def test_a_producer_that_kafka_refuses_for_good_is_made_anew() -> None:
+    """librdkafka's fatal errors end one producer for ever; what is sent after one was told arrives."""
+    with InProcessBroker() as broker, EventProducer(broker.connection, linger_ms=0) as producer:
+        producer._failed = KafkaError(KafkaError._FATAL, "out of order", fatal=True)
+        with pytest.raises(BrokerUnavailable):
+            producer.send("web.visits", b"lost")
+        producer.send("web.visits", b"kept")
+        producer.flush()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import BrokerUnavailable, InputError
+from streams.rights.casefile import Recorded
 from streams.rights.states import RequestState, State, summary
 from tests.support.index import memory_index
 from tests.support.office import Office, systems_told
@@ -191,7 +192,7 @@ def test_a_crash_while_closing_is_taken_up(office: Office, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(office.index.eraser, "forget", away)
-        with pytest.raises(BrokerUnavailable):
+        with pytest.raises(Recorded):
             office.service.close(request_id, "no answer from the web")
     assert office.service.get(request_id).state is State.FORGETTING
     with pytest.raises(InputError, match="forgetting"):
