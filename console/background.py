@@ -10,7 +10,7 @@ from itertools import chain, repeat
 
 import structlog
 
-from schemas.errors import InnsynError, Unavailable
+from schemas.errors import InnsynError, Unavailable, place_of
 
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 _LONGEST_PAUSE = 30.0
@@ -93,6 +93,11 @@ class Background:
                     self._ended = self._ended[0], time.monotonic()
         except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the roles
             self.error = error
+            _log.error(
+                "role.ended",
+                role=self.name,
+                error=str(error) if isinstance(error, InnsynError) else place_of(error),
+            )
         finally:
             self._wake.set()
 

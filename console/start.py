@@ -18,7 +18,6 @@ def begin(settings: Settings) -> None:
     only_ours()
     if raise_file_limit() < _FEWEST_FILES:
         raise SettingsError(file_problems()[0])
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if count := close_to_others(settings.home, settings.keys_folder):
         _log.warning(
             "home.closed", files=count, meaning="others could read these files of INNSYN_HOME until now"

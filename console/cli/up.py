@@ -16,7 +16,7 @@ from console.ending import Ending
 from console.instance import announced, running
 from console.session import refuse_if_open
 from console.start import begin
-from schemas.errors import IndexUnavailable, SettingsError
+from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
 from schemas.settings import load_settings
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
@@ -51,6 +51,7 @@ def up(
                 f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
             )
     refuse_if_open(settings)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     begin(settings)
     out = screen(stderr=True)
     roles: list[Background] = []
@@ -63,10 +64,16 @@ def up(
         if settings.kafka_bootstrap:
             connection = Connection(settings.kafka_bootstrap, settings.kafka_options())
         else:
+            stack.callback(broker.stop)
             with out.status("starting Apache Kafka"):
-                stack.callback(broker.stop)
-                broker.start(stop.is_set)
-            connection = Connection(broker.bootstrap)
+                try:
+                    broker.start(stop.is_set)
+                except BrokerUnavailable:
+                    if stop.is_set():
+                        return
+                    raise
+            mend = f"it is started again by itself when it ended; its log is {broker.log_file}"
+            connection = Connection(broker.bootstrap, mend=mend)
             keeper = Keeper(broker, partial(reach, connection))
         create_topics(connection, load_topics().values(), settings.kafka_replication_factor)
         instance = stack.enter_context(running(settings, connection, keeper))

@@ -35,10 +35,16 @@ def _libraries_log() -> logging.Logger:
 
 @dataclass(frozen=True)
 class Connection:
-    """Address and security options, in librdkafka's names. The options hold the password: not shown."""
+    """Address and security options, in librdkafka's names. The options hold the password: not shown.
+
+    `mend`: what to do where it does not answer, said with each error.
+    """
 
     bootstrap: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    mend: str = field(
+        default="start it with `innsyn up` or set INNSYN_KAFKA_BOOTSTRAP", repr=False, compare=False
+    )
 
     def client(self, **more: object) -> dict[str, object]:
         """Configuration of one client: ours, with `more` (underscores for dots) on top."""
@@ -67,7 +73,4 @@ class Connection:
     def unavailable(self, doing: str, error: KafkaError | None = None) -> BrokerUnavailable:
         """The one-line error for a broker that does not do what was asked."""
         why = f" ({error.name()})" if error else ""
-        return BrokerUnavailable(
-            f"Kafka at {self.bootstrap} does not answer while {doing}{why}; start it with `innsyn up` or set "
-            "INNSYN_KAFKA_BOOTSTRAP"
-        )
+        return BrokerUnavailable(f"Kafka at {self.bootstrap} does not answer while {doing}{why}; {self.mend}")

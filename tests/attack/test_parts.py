@@ -441,43 +441,62 @@ def test_a_keeper_ends_although_its_broker_never_comes_back() -> None:
 
 
 ENDING = """
-import signal, sys, threading, time
+import re, signal, sys, threading
 from console.background import until_signal
 from console.ending import Ending
+
+def engine():
+    # A library that never gives the interpreter back.
+    re.match(r"(a|aa)+$", "a" * 60 + "b")
+
 ending = Ending(lambda: ["tagger", "api"], lambda: print("last", flush=True), seconds=0.3)
 stop = until_signal(ending.arm)
 ending.after(stop)
 threading.Thread(target=threading.Event().wait).start()
 print("up", flush=True)
+if sys.argv[1] == "before":
+    threading.Timer(0.05, engine).start()
 stop.wait()
-if sys.argv[1] == "engine":
-    # A library that never gives the interpreter back.
-    import re
-    re.match(r"(a|aa)+$", "a" * 60 + "b")
+if sys.argv[1] == "after":
+    engine()
 """
 
 
-@pytest.mark.parametrize("hangs", ["thread", "engine"])
-def test_sigterm_ends_the_process_whatever_hangs_in_it(hangs: str) -> None:
-    """A thread that never ends, and a library that holds the interpreter: with a sentence of what was left."""
+@pytest.mark.parametrize(
+    ("engine", "status"),
+    [("never", 1), ("after", 1), ("before", -signal.SIGKILL)],
+    ids=["a thread never ends", "a library holds the interpreter", "it held it before the signal came"],
+)
+def test_sigterm_ends_the_process_whatever_hangs_in_it(engine: str, status: int) -> None:
+    """With a sentence of what was left, as far as anything of ours still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-c", ENDING, hangs],
+        [sys.executable, "-c", ENDING, engine],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     with process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "up\n"
+            if engine == "before":
+                await_that(lambda: _holds(process.pid), "the library is at it")
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=20)
         finally:
             process.kill()
-    assert process.returncode == 1
-    if hangs == "thread":
+    assert process.returncode == status
+    if engine == "never":
         assert out == "last\n"
         assert err.startswith(
-            "innsyn: ended by force after 0 s, because this had not ended: tagger, api; nothing is lost"
+            "innsyn: ended by force after 0 s, because this had not ended: tagger, api; nothing"
         )
+
+
+def _holds(pid: int) -> bool:
+    """Whether a process has been busy for more than a moment since it said that it was up."""
+    shown = subprocess.run(
+        ["ps", "-o", "cputimes=", "-p", str(pid)], capture_output=True, text=True, check=True
+    )
+    return float(shown.stdout) >= 1
 
 
 def test_what_ends_a_thread_shows_no_value(
