@@ -77,10 +77,12 @@ class Ending:
     def _force(self) -> None:
         threading.Event().wait(self._seconds)
         try:
-            sys.stderr.write(f"innsyn: {forced(self._seconds, self._left())}\n")
-            sys.stderr.flush()
+            left = self._left()
             if self._last is not None:
                 self._last()
+            # Last: nobody may be reading.
+            sys.stderr.write(f"innsyn: {forced(self._seconds, left)}\n")
+            sys.stderr.flush()
         finally:
             os._exit(1)
 
