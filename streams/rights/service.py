@@ -117,7 +117,7 @@ class RightsService:
         for _ in range(TRIES):
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)
-            if self._file.receive(request_id, type, channel, received_at, sealed, known):
+            if self._received(request_id, type, channel, received_at, sealed, known):
                 try:
                     made = self._step(request_id, self._about_if_known)
                     self._sending.announce(made)
@@ -125,6 +125,21 @@ class RightsService:
                     raise Recorded(error, request_id) from error
                 return made
         raise Unavailable("no id for a new request is free; repeat")
+
+    def _received(self, request_id: str, *given: Any) -> bool:
+        """Record it; False if the id is taken. An index that failed may have written it all the same: looked for."""
+        try:
+            return self._file.receive(request_id, *given)
+        except Unavailable as error:
+            try:
+                there = self._file.length(request_id) > 0
+            except Unavailable:
+                raise Unavailable(
+                    f"{error}; it may be recorded as {request_id}: look at `innsyn requests` before you ask again"
+                ) from error
+            if there:
+                return True
+            raise
 
     def get(self, request_id: str) -> RequestState:
         """The request as it stands. Raises InputError for an unknown id."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,7 +40,7 @@ from streams.kafka.producer import EventProducer
 from streams.rights.request import RequestState
 from streams.tagging.progress import STALLED_SECONDS, Progress
 from streams.waits import Waits
-from tests.support.api import EMAIL, TOKEN, fill, rights, services
+from tests.support.api import EMAIL, TOKEN, Ledger, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.product import await_that
 
@@ -359,6 +360,55 @@ def test_a_request_recorded_while_kafka_is_away_says_that_nobody_shall_ask_again
         send.away = False
         service.resume()
         assert client.get(f"/v1/requests/{found['request_id']}").json()["state"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("written", "readable", "words"),
+    [
+        (True, True, None),
+        (
+            True,
+            False,
+            "may be recorded as r-0101010101010101: look at `innsyn requests` before you ask again",
+        ),
+        (False, True, "the index is away"),
+    ],
+)
+def test_an_index_that_fails_while_a_request_is_recorded_leaves_nobody_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool, readable: bool, words: str | None
+) -> None:
+    """The write was done but its answer lost; the same, and nobody can look; it was not done."""
+    keyring, index = Keyring(tmp_path), MemoryIndex()
+    append, events = Ledger.append, Ledger.events
+    failing = threading.Event()
+
+    def loses(self: Ledger, *event: Any) -> bool:
+        if event[2] != "received":
+            return append(self, *event)
+        if written:
+            append(self, *event)
+        if not readable:
+            failing.set()
+        raise IndexUnavailable("the index is away")
+
+    def reads(self: Ledger, request_id: str) -> Any:
+        if failing.is_set():
+            raise IndexUnavailable("the index is away")
+        return events(self, request_id)
+
+    monkeypatch.setattr(Ledger, "append", loses)
+    monkeypatch.setattr(Ledger, "events", reads)
+    service = rights(index, keyring)
+
+    def create() -> RequestState:
+        return service.create("access", [("email", EMAIL)], reason=None, channel="api", received_at=NOW)
+
+    if words is None:
+        assert create().state.value == "received"
+        return
+    with pytest.raises(Unavailable) as raised:
+        create()
+    assert words in str(raised.value)
 
 
 def test_a_command_that_got_no_answer_says_where_to_look_first() -> None:
