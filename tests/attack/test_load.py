@@ -24,8 +24,11 @@ from console.api.guard import BODY_LIMIT
 from console.connections import ConnectionLimits
 from console.limits import raise_file_limit
 from console.serving import ApiServer
+from console.start import begin
+from schemas.errors import SettingsError
+from schemas.settings import Settings
 from tests.support.api import EMAIL, TOKEN, TOTAL, services
-from tests.support.product import COMMAND, await_that, environment
+from tests.support.product import await_that
 
 HEAD = b"Host: innsyn\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
 ROOT = Path(__file__).parents[2]
@@ -333,15 +336,15 @@ def test_health_is_told_while_every_thread_answers_a_question(serve: Serve, tmp_
         assert statistics.median(times) < 0.1, times
 
 
-def test_a_role_refuses_to_start_with_hardly_any_files(tmp_path: Path) -> None:
+def test_a_role_refuses_to_start_with_hardly_any_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before anything is opened, with what to raise; not a broken index later."""
-    done = subprocess.run(
-        ["/bin/sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", str(COMMAND), "serve"],
-        env=environment(tmp_path / "home"), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith("innsyn: 64 open files are allowed, ")
-    assert "raise the hard limit" in done.stderr
+    monkeypatch.setattr("console.start.raise_file_limit", lambda: 64)
+    monkeypatch.setattr("console.limits.resource.getrlimit", lambda _: (64, 64))
+    monkeypatch.setattr("console.start.only_ours", lambda: None)
+    with pytest.raises(SettingsError, match="64 open files are allowed, .* raise the hard limit"):
+        begin(Settings(home=tmp_path))
 
 
 SMALL = """
