@@ -91,7 +91,10 @@ def rights() -> None:
 
             roles.append(Background("rights", carry_out, ended))
             roles.append(Background("refused", refused_followed(connection, index), ended))
-            health = watched(settings, connection, lambda: index_problems(index), CollectorRegistry())
+            tokens = token_keys(index, settings).tokenizer
+            health = watched(
+                settings, connection, partial(index_problems, index, tokens), CollectorRegistry()
+            )
             watch_role(health, roles[0], waits.said)
             watch_role(health, roles[1])
             try:

@@ -343,7 +343,7 @@ def test_a_role_refuses_to_start_with_hardly_any_files(
     monkeypatch.setattr("console.start.raise_file_limit", lambda: 64)
     monkeypatch.setattr("console.limits.resource.getrlimit", lambda _: (64, 64))
     monkeypatch.setattr("console.start.only_ours", lambda: None)
-    with pytest.raises(SettingsError, match="64 open files are allowed, .* raise the hard limit"):
+    with pytest.raises(SettingsError, match=r"64 open files are allowed, .* raise the hard limit"):
         begin(Settings(home=tmp_path))
 
 
