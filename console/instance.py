@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from console.background import Background, stop_all
 from console.cli.rights import follow, tidy
+from console.rekeying import rekeyed
 from console.roles import (
     api,
     dead_letter_desk,
@@ -110,6 +111,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
             *kept,
             Background("tagger", tag, ended),
             Background("rights", carry_out, ended),
+            Background("keys", rekeyed(settings, connection, index), ended),
             Background("refused", refused_followed(connection, index), ended),
             Background("api", server.run, ended),
         )

@@ -11,7 +11,7 @@ from schemas.keys import Keyring, KnownKey
 from schemas.tokens import Tokenizer
 from sinks.ports import KeyEntry, KeyRegister
 
-IN_FORCE, RETIRED = "in_force", "retired"
+IN_FORCE, RETIRED, KEPT = "in_force", "retired", "kept"
 
 
 def alive(entries: Sequence[KeyEntry]) -> tuple[KnownKey, ...]:
@@ -19,13 +19,16 @@ def alive(entries: Sequence[KeyEntry]) -> tuple[KnownKey, ...]:
     known: dict[str, KnownKey] = {}
     for entry in entries:
         known.pop(entry.key_id, None)
+        key = KnownKey(entry.key_id, entry.check)
         if entry.kind == IN_FORCE:
-            known[entry.key_id] = KnownKey(entry.key_id, entry.check)
+            known[entry.key_id] = key
+        elif entry.kind == KEPT:
+            known = {entry.key_id: key, **known}
     return tuple(known.values())
 
 
 class TokenKeys:
-    """Gives the tokenizer that the index is asked and written with. Safe from several threads.
+    """Gives the tokenizers that the index is asked and written with. Safe from several threads.
 
     The index says which keys that are: an answer under another key would be "nothing", and nobody would notice.
     """
@@ -36,9 +39,19 @@ class TokenKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._proven: tuple[tuple[KnownKey, ...], Tokenizer] | None = None
+        self._rotated = True
+
+    def rotated(self) -> bool:
+        """Whether the index ever had another key, as of the last look; True before the first."""
+        return self._rotated
+
+    def tagging(self) -> Tokenizer:
+        """The tokenizer that new rows are made with, as `prove`: of the key in force, with those of the older ones."""
+        self.prove()
+        return self._keyring.tagging(alive(self._register.entries()))
 
     def prove(self, *, make: bool = False) -> Tokenizer:
-        """The tokenizer of the key in force, whose key is recorded in an index that knows none yet.
+        """The tokenizer that the index is asked with; its key is recorded in an index that knows none yet.
 
         `make`: make the key if there is none and the index is empty. Raises KeyUnavailable, with the mend, where the
         index knows a key that is not in the folder; IndexUnavailable.
@@ -49,7 +62,9 @@ class TokenKeys:
 
     def tokenizer(self) -> Tokenizer:
         """As `prove`, of an index that knows its key. The keys are looked at again when the index knows others."""
-        known = alive(self._register.entries())
+        entries = self._register.entries()
+        known = alive(entries)
+        self._rotated = len(entries) > 1
         with self._lock:
             if self._proven is not None and known and self._proven[0] == known:
                 return self._proven[1]

@@ -26,10 +26,12 @@ from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.deadletters import DeadLetterIndex
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.refused import follow_refused
+from streams.identity.rekeyed import RekeyedEraser, RekeyedReader, Same
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
@@ -39,6 +41,7 @@ from streams.rights.agents import RightsWorker
 from streams.rights.messages import Send
 from streams.rights.service import RightsService
 from streams.tagging.batch import Preparer
+from streams.tagging.pairs import NoDeadLetters, PairsOnly
 from streams.tagging.progress import Progress
 from streams.tagging.refusals import Refusals
 from streams.tagging.retry import Retrier
@@ -74,25 +77,38 @@ def tagger(
     replay: bool = False,
     progress: Progress | None = None,
     refusals: Refusals | None = None,
+    pairs_only: bool = False,
 ) -> TagWorker:
-    """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers."""
+    """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers.
+
+    `pairs_only`: it only writes which tokens of several keys are the same identifier's.
+    """
     known = tagged_topics()
     if unknown := [name for name in topics if name not in known]:
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
     records, catalogue = load_records(), load_catalogue()
+    keys = token_keys(index, settings)
+    tokenizer = keys.tagging()
+    # What a tagger asks for are tokens of its own key.
+    same = Same(ClickHousePairs(index), keys.rotated, newest=True)
     dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
+    letters = (
+        NoDeadLetters()
+        if pairs_only
+        else DeadLetters(
+            EventProducer(connection), keyring(settings, create=True), records["DeadLetter"], dead
+        )
+    )
     return TagWorker(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
-        tagger=Tagger(token_keys(index, settings).prove(), catalogue.version, Scanner(load_recognisers())),
+        tagger=Tagger(tokenizer, catalogue.version, Scanner(load_recognisers())),
         schemas=writer_schemas(settings),
-        index=ClickHouseWriter(index),
-        identities=identities(index, catalogue),
-        dead_letters=DeadLetters(
-            EventProducer(connection), keyring(settings, create=True), records["DeadLetter"], dead
-        ),
+        index=PairsOnly(ClickHouseWriter(index)) if pairs_only else ClickHouseWriter(index),
+        identities=None if pairs_only else identities(index, catalogue, same),
+        dead_letters=letters,
         metrics=metrics,
         clock=now,
         worker=settings.tag_worker or socket.gethostname(),
@@ -130,7 +146,7 @@ def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHou
     keys = token_keys(index, settings)
 
     def preparer() -> Preparer:
-        tagger = Tagger(keys.tokenizer(), load_catalogue().version, Scanner(load_recognisers()))
+        tagger = Tagger(keys.tagging(), load_catalogue().version, Scanner(load_recognisers()))
         resolve = writer_schemas(settings).resolve
         return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
 
@@ -148,16 +164,18 @@ def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHou
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
     catalogue = load_catalogue()
+    keys = token_keys(index, settings)
+    same = Same(ClickHousePairs(index), keys.rotated)
     return RightsService(
         RequestLedger(index),
-        ClickHouseReader(index),
-        ClickHouseEraser(index),
-        identities(index, catalogue),
+        RekeyedReader(ClickHouseReader(index), same),
+        RekeyedEraser(ClickHouseEraser(index), same),
+        identities(index, catalogue, same),
         keyring(settings, create=True),
         catalogue,
         send,
         now,
-        tokenizer=token_keys(index, settings).tokenizer,
+        tokenizer=keys.tokenizer,
         changed=lambda: index.query(_LEARNT),
         keys_kept=timedelta(days=settings.request_key_days),
     )

@@ -22,8 +22,11 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.deadletters import Chosen, Coordinates, DeadLetterIndex
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import pending
+from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.ports import IndexReader
 from streams.identity.person import Identities
+from streams.identity.rekeyed import RekeyedClaims, RekeyedReader, Same
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Reading:
     """All that a question needs."""
 
     index: ClickHouse
-    reader: ClickHouseReader
+    reader: IndexReader
     identities: Identities
     tokens: Callable[[], Tokenizer]
     catalogue: Catalogue
@@ -91,7 +94,9 @@ def reading(index: ClickHouse, settings: Settings) -> Reading:
     """What answers questions on an index that is open already."""
     catalogue = load_catalogue()
     keys = token_keys(index, settings)
-    return Reading(index, ClickHouseReader(index), identities(index, catalogue), keys.tokenizer, catalogue)
+    same = Same(ClickHousePairs(index), keys.rotated)
+    reader = RekeyedReader(ClickHouseReader(index), same)
+    return Reading(index, reader, identities(index, catalogue, same), keys.tokenizer, catalogue)
 
 
 def refuse_pending(index: ClickHouse) -> None:
@@ -125,9 +130,9 @@ def keyring(settings: Settings, *, create: bool = False) -> Keyring:
     return Keyring(settings.keys_folder, create=create, realms=settings.own_realms)
 
 
-def identities(index: ClickHouse, catalogue: Catalogue) -> Identities:
-    """Whose identifiers were, from the claims in the index."""
-    return Identities(ClickHouseClaims(index), catalogue.identity_sources)
+def identities(index: ClickHouse, catalogue: Catalogue, same: Same) -> Identities:
+    """Whose identifiers were, from the claims in the index, whichever keys these were made with."""
+    return Identities(RekeyedClaims(ClickHouseClaims(index), same), catalogue.identity_sources)
 
 
 def refuse_if_open(settings: Settings) -> None:

@@ -109,10 +109,17 @@ class Keyring:
         return {key_id: KnownKey(key_id, check_value(key)) for key_id, key in self._token_keys().items()}
 
     def tokenizer(self, known: Sequence[KnownKey] = ()) -> Tokenizer:
-        """The tokenizer of the key in force, the last of those the index knows; the folder's only one if none is given.
-
-        Every one that is known has to be here, and to be the same key.
+        """The tokenizer of the oldest key that the index knows, by which it is asked; none given: of the folder's only
+        one. Every key that is known has to be here, and to be the same key.
         """
+        return self._tokenizers(known)[0]
+
+    def tagging(self, known: Sequence[KnownKey] = ()) -> Tokenizer:
+        """The tokenizer of the key in force, the last one: new rows are made with it. Else as `tokenizer`."""
+        *older, newest = self._tokenizers(known)
+        return Tokenizer(self._token_keys()[newest.key_id], newest.key_id, self._realms, older)
+
+    def _tokenizers(self, known: Sequence[KnownKey]) -> list[Tokenizer]:
         keys = self._token_keys()
         if not keys:
             raise self._none(known)
@@ -123,7 +130,26 @@ class Keyring:
         for item in known:
             self._prove(item, keys)
         wanted = [item.key_id for item in known] or list(keys)
-        return Tokenizer(keys[wanted[-1]], wanted[-1], self._realms)
+        return [Tokenizer(keys[key_id], key_id, self._realms) for key_id in wanted]
+
+    def add(self) -> KnownKey:
+        """Make another token key, beside those there are. Nothing is made with it before an index knows it."""
+        self._make_folders()
+        while True:
+            fresh = self._fresh()
+            stored = json.loads(fresh)
+            if stored["id"] not in self._token_keys():
+                break
+        _write_once(self._folder / f"token-{stored['id']}.json", fresh)
+        return self.held()[stored["id"]]
+
+    def destroy_token_key(self, key_id: str) -> bool:
+        """Make every token of that key unreadable for ever. Whether it was here. Safe to repeat."""
+        for path in self.token_files():
+            if json.loads(_read(path))["id"] == key_id:
+                _destroy(path, self._random)
+                return True
+        return False
 
     def seal(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt under the named key, bound to `aad` (the coordinates it belongs to)."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from schemas.annotations import RecordAnnotation
@@ -88,3 +89,15 @@ def tag_set(
         retention=tuple(said.retention),
         detected=detected,
     )
+
+
+def same_but_for_key(tag_sets: Iterable[TagSet], order: Mapping[str, int]) -> dict[int, int]:
+    """Of tag sets that differ by the key alone, the ids that go by another's: that of the oldest key, by `order`."""
+    groups: defaultdict[int, list[TagSet]] = defaultdict(list)
+    for tags in tag_sets:
+        groups[replace(tags, key_id="").id].append(tags)
+    names: dict[int, int] = {}
+    for group in groups.values():
+        first, *others = sorted(group, key=lambda tags: (order.get(tags.key_id, 0), tags.key_id))
+        names |= {tags.id: first.id for tags in others}
+    return names

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from functools import partial
@@ -43,6 +44,7 @@ __all__ = [
     "RenamedCache",
     "Role",
     "TokenCache",
+    "TokenPairs",
     "Tokenizer",
     "canonical",
     "delegated_tokens",
@@ -79,18 +81,51 @@ _KEY_FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
+class TokenPairs:
+    """Which tokens of an older key and of the key in force are the same identifier's. Safe from several threads."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[bytes, bytes, str]] = deque()
+
+    def add(self, older: bytes, newer: bytes, key_id: str) -> None:
+        """`key_id`: of the older key."""
+        self._seen.append((older, newer, key_id))
+
+    def take(self) -> list[tuple[bytes, bytes, str]]:
+        """All that were added since the last call."""
+        return [self._seen.popleft() for _ in range(len(self._seen))]
+
+
 class Tokenizer:
     """Tokens under one key. `key_id` names the key in what is stored; the key itself never leaves this object.
 
-    `realms`: the operator's own, taken off user names (`schemas.user_names`).
+    `realms`: the operator's own, taken off user names (`schemas.user_names`). `older`: tokenizers of keys under which
+    there still are rows; with `pairs`, the tokens under these are noted beside each token that is made.
     """
 
-    def __init__(self, key: bytes, key_id: str, realms: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        key_id: str,
+        realms: Collection[str] = (),
+        older: Sequence[Tokenizer] = (),
+        pairs: TokenPairs | None = None,
+    ) -> None:
         if len(key) < 32:
             raise InvalidIdentifier("a token key has at least 32 bytes")
         self._key = key
         self._realms = realms
         self.key_id = key_id
+        self.older = tuple(older)
+        self._pairs = pairs if older else None
+
+    def pairing(self, pairs: TokenPairs) -> Tokenizer:
+        """The same, with the tokens under the older keys noted in `pairs`."""
+        return Tokenizer(self._key, self.key_id, self._realms, self.older, pairs)
+
+    def alone(self) -> Tokenizer:
+        """The same, noting nothing."""
+        return Tokenizer(self._key, self.key_id, self._realms)
 
     def __repr__(self) -> str:
         return f"Tokenizer(key_id={self.key_id!r})"
@@ -101,6 +136,21 @@ class Tokenizer:
 
     def tokens_of(self, kind: IdentifierKind, form: str | None = None) -> Callable[[str], bytes]:
         """The function from a value to its token, for those who have many values. See `token`."""
+        made = self._tokens_of(kind, form)
+        if self._pairs is None:
+            return made
+        add = self._pairs.add
+        older = [(item._tokens_of(kind, form), item.key_id) for item in self.older]
+
+        def noted(value: str) -> bytes:
+            token = made(value)
+            for before, key_id in older:
+                add(before(value), token, key_id)
+            return token
+
+        return noted
+
+    def _tokens_of(self, kind: IdentifierKind, form: str | None) -> Callable[[str], bytes]:
         read, key, domain = canonical_in(kind, form), self._key, kind.encode() + b"\0"
         if kind is IdentifierKind.USERNAME and (realms := self._realms):
             return lambda value: self._hash(kind, read(without_realm(value, realms)))
@@ -123,9 +173,13 @@ class Tokenizer:
             raise InvalidIdentifier(f"the value given for {domain} is empty; leave it out or give one")
         try:
             # No identifier kind has a colon in its name, so no key ever meets an identifier's token.
-            return self._hash(f"key:{domain}", text)
+            token = self._hash(f"key:{domain}", text)
         except UnicodeEncodeError:
             raise InvalidIdentifier(f"the value given for {domain} is no text; give it as UTF-8") from None
+        if self._pairs is not None:
+            for item in self.older:
+                self._pairs.add(item.key(domain, value), token, item.key_id)
+        return token
 
     def _hash(self, domain: str, text: str) -> bytes:
         return hmac.digest(self._key, domain.encode() + b"\0" + text.encode(), "sha256")[:TOKEN_BYTES]

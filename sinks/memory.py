@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.errors import Fenced
-from schemas.tags import TagSet
+from schemas.tags import TagSet, same_but_for_key
 from schemas.tokens import Role
 from sinks.ports import (
     KNOWN_CLAIM_SCHEMA,
     NO_LIMITS,
     NOTHING,
     NOTHING_GONE,
+    PAIR_SCHEMA,
     PREFIX_SCHEMA,
     ROLE_CODES,
     ClaimKey,
@@ -27,6 +28,7 @@ from sinks.ports import (
     Forgotten,
     Found,
     Holding,
+    KeyEntry,
     LineageBatch,
     Mark,
     OffsetRange,
@@ -62,6 +64,8 @@ class MemoryIndex:
         self._prefixes: set[tuple[bytes, int, bytes]] = set()
         self._written: list[tuple[datetime, OffsetRange]] = []
         self._tag_sets: dict[int, TagSet] = {}
+        self._pairs: dict[tuple[bytes, bytes, str], None] = {}
+        self._register: list[KeyEntry] = []
         self._epochs: dict[Partition, int] = {}
         self._lock = threading.Lock()
 
@@ -77,6 +81,7 @@ class MemoryIndex:
                         f" (epoch {item.epoch} is old); what was read of it is dropped here and written there"
                     )
             self._tag_sets |= {tags.id: tags for tags in batch.tag_sets}
+            self._pairs |= dict.fromkeys(zip(*batch.pairs.to_pydict().values(), strict=True))
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
                 self._rows[key] = _Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
@@ -112,15 +117,18 @@ class MemoryIndex:
     ) -> Found:
         with self._lock:
             positions = self._positions(known_at)
+            limits = replace(limits, tag_sets=self._alike(limits.tag_sets))
+            names = self._names()
             events: defaultdict[int, set[Event]] = defaultdict(set)
             times: defaultdict[int, list[datetime]] = defaultdict(list)
             proofs: defaultdict[int, set[Proof]] = defaultdict(set)
             for key, row, matched in self._under(spans):
                 known = known_at is None or key[3] < positions.get(key[1:3], 0)
                 if known and _within(row.event_time, limits) and limits.admits(self._tag_sets[row.tag_set]):
-                    events[row.tag_set].add(key[1:4])
-                    times[row.tag_set].append(row.event_time)
-                    proofs[row.tag_set] |= matched
+                    named = names.get(row.tag_set, row.tag_set)
+                    events[named].add(key[1:4])
+                    times[named].append(row.event_time)
+                    proofs[named] |= matched
             holdings = [
                 Holding(
                     self._tag_sets[item],
@@ -163,11 +171,14 @@ class MemoryIndex:
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         with self._lock:
             mine = {key: row for key, row, _ in self._under(spans)}
+            names = self._names()
             roles, tag_sets = defaultdict[Event, set[Role]](set), defaultdict[Event, set[int]](set)
             for key, row in mine.items():
                 roles[key[1:4]].add(_ROLES[key[4]])
-                tag_sets[key[1:4]].add(row.tag_set)
+                tag_sets[key[1:4]].add(names.get(row.tag_set, row.tag_set))
             identified = {row[of] for row in self._claims.values() for of in ("token", "subject")}
+            pairs = [pair for older, newer, _ in self._pairs for pair in ((older, newer), (newer, older))]
+            identified |= {one for one, other in pairs if other in identified}
             others, known = defaultdict[Event, set[Role]](set), defaultdict[Event, set[Role]](set)
             for key in self._rows.keys() - mine.keys():
                 role = _ROLES[key[4]]
@@ -193,6 +204,7 @@ class MemoryIndex:
         removed: set[RowKey] = set()
         narrowed_rows = 0
         with self._lock:
+            kept, gone = self._of_every_key(kept, gone)
             tokens = {span.token for span in spans}
             mine = {key: row for key, row, _ in self._under(spans)}
             ended = self._ended(mine, kept, gone) | self._beside(mine, kept, tokens)
@@ -215,6 +227,56 @@ class MemoryIndex:
             unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self._rows}
             self._prefixes = {item for item in self._prefixes if item[2] not in unseen}
         return Forgotten(len(removed), narrowed_rows, len(ended))
+
+    def pairs(self, tokens: Sequence[bytes]) -> pa.Table:
+        wanted = set(tokens)
+        with self._lock:
+            found = [item for item in self._pairs if wanted.intersection(item[:2])]
+        return pa.Table.from_pylist(
+            [dict(zip(PAIR_SCHEMA.names, item, strict=True)) for item in found], PAIR_SCHEMA
+        )
+
+    def entries(self) -> Sequence[KeyEntry]:
+        with self._lock:
+            return list(self._register)
+
+    def append(self, entry: KeyEntry) -> bool:
+        with self._lock:
+            if any(item.sequence == entry.sequence for item in self._register):
+                return False
+            self._register.append(entry)
+            return True
+
+    def used(self) -> set[str]:
+        with self._lock:
+            return {tags.key_id for tags in self._tag_sets.values()}
+
+    def empty(self) -> bool:
+        with self._lock:
+            return not (self._tag_sets or self._claims or self.retained or self.ranges or self.dead)
+
+    def _names(self) -> dict[int, int]:
+        order: dict[str, int] = {}
+        for entry in self._register:
+            order.setdefault(entry.key_id, entry.sequence + 1)
+        return same_but_for_key(self._tag_sets.values(), order)
+
+    def _alike(self, tag_sets: Sequence[int]) -> list[int]:
+        names = self._names()
+        wanted = {names.get(item, item) for item in tag_sets}
+        return sorted(wanted | {item for item, name in names.items() if name in wanted})
+
+    def _of_every_key(
+        self, kept: Mapping[int, TagSet | None], gone: Mapping[int, RecordsGone]
+    ) -> tuple[Mapping[int, TagSet | None], Mapping[int, RecordsGone]]:
+        wider = {
+            other: narrowed and replace(narrowed, key_id=self._tag_sets[other].key_id)
+            for tag_set, narrowed in kept.items()
+            for other in self._alike([tag_set])
+            if other not in kept
+        }
+        ended = {other: records for tag_set, records in gone.items() for other in self._alike([tag_set])}
+        return {**wider, **kept}, {**ended, **gone}
 
     def _ended(
         self,

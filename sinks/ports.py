@@ -129,6 +129,11 @@ PREFIX_SCHEMA = pa.schema(
 )
 """Which IPv6 prefix tokens an observed address lies under: a keyed hash does not show it."""
 
+PAIR_SCHEMA = pa.schema(
+    [("older", pa.binary(TOKEN_BYTES)), ("newer", pa.binary(TOKEN_BYTES)), ("key_id", pa.string())]
+)
+"""Tokens under two keys that are the same identifier's; `key_id`: of the older one, empty once it is retired."""
+
 FINDING_SCHEMA = pa.schema(
     [
         ("topic", pa.dictionary(pa.int32(), pa.string())),
@@ -187,6 +192,7 @@ class LineageBatch:
 
     `claims` and `retained` are tables of `CLAIM_SCHEMA`: the second one rests on data kept for the police alone
     (ekomloven § 3-13) and goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
+    `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
     """
 
     rows: pa.Table
@@ -197,6 +203,8 @@ class LineageBatch:
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()
     ranges: Sequence[OffsetRange] = ()
+    pairs: pa.Table = field(default_factory=PAIR_SCHEMA.empty_table)
+    key_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -298,7 +306,8 @@ class RecordsGone:
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """What happened to a token key: `in_force` (from then on new rows are made with it) or `retired`.
+    """What happened to a token key: `in_force` (from then on new rows are made with it), `retired`, or `kept`
+    (not retired after all).
 
     `check`: `schemas.keys.check_value` of the key.
     """
@@ -366,6 +375,13 @@ class IndexReader(Protocol):
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
+
+
+class PairReader(Protocol):
+    """Which tokens of several keys are the same identifier's. Safe from several threads."""
+
+    def pairs(self, tokens: Sequence[bytes]) -> pa.Table:
+        """`PAIR_SCHEMA`: the pairs that one of the tokens is in. Raises IndexUnavailable."""
 
 
 class ClaimReader(Protocol):

@@ -21,9 +21,10 @@ from console.client import TOKEN_FILE, connect
 from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
 from console.private import openness
-from console.roles import schema_registry, tagged_topics
+from console.roles import now, schema_registry, tagged_topics
+from console.rotation import Rotation
 from console.running import RUN_FILE, broker
-from console.session import embedded_folder, known_keys, open_index, token_keys
+from console.session import embedded_folder, keyring, known_keys, open_index, token_keys
 from console.taggers import read_by_nobody
 from schemas.catalogue import load_catalogue
 from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
@@ -270,6 +271,15 @@ def _known_keys(settings: Settings, index: ClickHouse) -> Iterator[Check]:
     """Whether the index was made with the keys that are here."""
     if known := known_keys(index):
         token_keys(index, settings).tokenizer()
+        states = Rotation(keyring(settings), index, now).states()
+        for state in states[:-1]:
+            rows = f"{state.resting.rows:,} rows and {state.resting.claims:,} claims"
+            yield Check(
+                "keys",
+                "off",
+                f"{state.key_id} is an older key on which {rows} rest; `innsyn keys rekey` moves them, `innsyn keys"
+                f" retire {state.key_id}` ends it",
+            )
         yield Check(
             "keys", "ok", f"the index was made with {', '.join(known)}, proven to be the key in the folder"
         )

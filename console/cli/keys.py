@@ -1,21 +1,26 @@
-"""`innsyn keys`: make the token key, show which keys there are. Ids and file places only, never a key."""
+"""`innsyn keys`: make, show, rotate and retire token keys. Ids, counts and file places only, never a key."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from console.background import until_signal
 from console.cli.output import Json, print_json, screen
-from console.session import embedded_folder, keyring, known_keys, open_index
-from schemas.errors import KeyUnavailable
+from console.rotation import KeyState, Rotation
+from console.session import embedded_folder, keyring, known_keys, open_index, refuse_pending
+from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
+from sinks.clickhouse.client import ClickHouse
 
-app = typer.Typer(help="Make and show the keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: innsyn keys create")
@@ -38,18 +43,156 @@ def create(as_json: Json = False) -> None:
         screen().print(f"token key {key_id} {verb}: {escape(str(file))}", soft_wrap=True)
 
 
+@app.command(
+    short_help="Bring a new token key into force, beside the old one.",
+    epilog="Example: innsyn keys rotate --prepare",
+)
+def rotate(
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare", help="Only make the key, to be copied to every host before it comes into force."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a new token key into force: taggers that start from now on use it, questions ask under all keys.
+
+    Every host needs the new key's file: make it with --prepare, copy the folder, then rotate. Taggers that run go on
+    with the old key until they are started again; answers are the same meanwhile.
+    """
+    with _rotation() as rotation:
+        key = rotation.prepare() if prepare else rotation.rotate()
+    if as_json:
+        print_json({"key_id": key.key_id, "in_force": not prepare})
+        return
+    folder = load_settings().keys_folder
+    screen().print(
+        f"token key {key.key_id} is in {escape(str(folder))}; copy the folder to every host and to your key backup, "
+        + (
+            "then run `innsyn keys rotate`"
+            if prepare
+            else "start the taggers again, then run `innsyn keys rekey` (`innsyn up` does it by itself)"
+        ),
+        soft_wrap=True,
+    )
+
+
+@app.command(
+    short_help="Move what was made with older token keys to the one in force.",
+    epilog="Example: innsyn keys rekey",
+)
+def rekey(
+    topics: Annotated[
+        bool, typer.Option(help="Read the topics again first, for the tokens of what they hold.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Move what was made with older token keys to the one in force, as far as its identifiers were seen since.
+
+    Nothing is tagged anew: what was erased stays erased. Safe to repeat and to stop.
+    """
+    # Not at the top: it takes what a tagger takes.
+    from console.rekeying import rekey as move
+    from console.running import broker
+
+    settings = load_settings()
+    with _index() as index:
+        connection = broker(settings) if topics else None
+        moved = move(settings, connection, index, until_signal())
+        left = [_shown(state) for state in Rotation(keyring(settings), index, _now).states()]
+    if as_json:
+        print_json({"moved": moved, "keys": left})
+    else:
+        screen().print(f"moved {moved:,} rows, claims and prefixes")
+        _print_states(left)
+
+
+@app.command(
+    short_help="Destroy an older token key on which nothing rests.",
+    epilog="Example: innsyn keys retire 0a1b2c3d",
+)
+def retire(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `innsyn keys show` names it.")],
+    as_json: Json = False,
+) -> None:
+    """Destroy an older token key on which nothing rests any more; its copies on other hosts and in backups are yours.
+
+    Exit status 2: something rests on it still, and what.
+    """
+    with _rotation() as rotation:
+        here = rotation.retire(key_id)
+    if as_json:
+        print_json({"key_id": key_id, "file_destroyed": here})
+    else:
+        done = "its file here is destroyed" if here else "there was no file of it here"
+        screen().print(f"token key {escape(key_id)} is retired; {done}; destroy its copies too")
+
+
 @app.command(short_help="Show which keys there are, and where.", epilog="Example: innsyn keys show --json")
 def show(as_json: Json = False) -> None:
-    """Show the token key's id, where the keys lie, and how many sealing keys there are."""
-    shown = describe(load_settings().keys_folder)
+    """Show the token keys, what rests on each, where the keys lie, and how many sealing keys there are."""
+    settings = load_settings()
+    shown = describe(settings.keys_folder)
+    states: list[dict[str, Any]] | None = None
+    # What rests on a key is told where the index can be read: not while another process has the embedded one.
+    with suppress(IndexUnavailable), _rotation() as rotation:
+        states = [_shown(state) for state in rotation.states()]
     if as_json:
-        print_json(shown)
+        print_json({**shown, "keys": states})
         return
     out = screen()
     out.print(f"token key    {shown['key_id']}  {escape(shown['file'])}", soft_wrap=True)
+    _print_states(states or [])
     out.print(f"sealing keys {shown['sealing_keys']}  {escape(shown['sealing_folder'])}", soft_wrap=True)
     for line in shown["problems"]:
         out.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _index() -> Iterator[ClickHouse]:
+    """The index, if there is one in its current shape. Raises IndexUnavailable."""
+    settings = load_settings()
+    folder = embedded_folder(settings)
+    if folder is not None and not folder.is_dir():
+        raise IndexUnavailable(f"there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME")
+    index = open_index(settings)
+    try:
+        refuse_pending(index)
+        yield index
+    finally:
+        index.close()
+
+
+@contextmanager
+def _rotation() -> Iterator[Rotation]:
+    with _index() as index:
+        yield Rotation(keyring(load_settings()), index, _now)
+
+
+def _shown(state: KeyState) -> dict[str, Any]:
+    return {
+        "key_id": state.key_id,
+        "in_force": state.in_force,
+        "since": state.since.isoformat(),
+        "rows": state.resting.rows,
+        "claims": state.resting.claims + state.resting.retained,
+        "prefixes": state.resting.prefixes,
+        "newest": state.resting.newest and state.resting.newest.isoformat(),
+    }
+
+
+def _print_states(states: Sequence[Mapping[str, Any]]) -> None:
+    for state in states:
+        screen().print(
+            f"  {state['key_id']} {'in force' if state['in_force'] else 'older'} since {state['since'][:10]}:"
+            f" {state['rows']:,} rows, {state['claims']:,} claims, {state['prefixes']:,} prefixes",
+            soft_wrap=True,
+        )
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -53,18 +53,30 @@ def _offsets(rows: pa.Table) -> dict[tuple[str, int], np.ndarray]:
     return {(topic, partition): np.array(offsets, np.int64) for topic, partition, offsets in places}
 
 
-def others(parts: Sequence[Piece], rows: str, parameters: Parameters) -> str:
-    """SQL for `sinks.ports.Others`: tag set, roles, others, known, events. `rows`: as `matching` takes them."""
-    mine = f"SELECT {EVENT}, token, role, tag_set FROM ({matching(parts, rows, parameters)})"
+def others(
+    parts: Sequence[Piece],
+    rows: str,
+    parameters: Parameters,
+    tag_set: str = "tag_set",
+    *,
+    several_keys: bool = False,
+) -> str:
+    """SQL for `sinks.ports.Others`: tag set, roles, others, known, events. `rows`: as `matching` takes them; `tag_set`:
+    by what the tag set of a row goes; `several_keys`: a claim may be of the token under another key."""
+    mine = f"SELECT {EVENT}, token, role, {tag_set} AS named FROM ({matching(parts, rows, parameters)})"
     named = (
         f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}))"
     )
+    claimed = f"SELECT key FROM identity_claims WHERE key IN (SELECT token FROM ({named}))"
+    if several_keys:
+        pairs = f"FROM token_pairs WHERE token IN (SELECT token FROM ({named}))"
+        keys = f"SELECT key FROM identity_claims WHERE key IN (SELECT other {pairs})"
+        claimed += f" UNION ALL SELECT token {pairs} AND other IN ({keys})"
     per_event = (
         f"SELECT {EVENT}, any(person.tag_sets) AS theirs, any(person.roles) AS stands,"
         " arraySort(groupUniqArray(other.role)) AS others,"
-        " arraySort(groupUniqArrayIf(other.role, other.token IN"
-        f" (SELECT key FROM identity_claims WHERE key IN (SELECT token FROM ({named}))))) AS known"
-        f" FROM (SELECT {EVENT}, groupUniqArray(tag_set) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
+        f" arraySort(groupUniqArrayIf(other.role, other.token IN ({claimed}))) AS known"
+        f" FROM (SELECT {EVENT}, groupUniqArray(named) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
         f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY {EVENT}) AS person"
         f" INNER JOIN ({named}) AS other USING ({EVENT})"
         " WHERE NOT has(person.own, (other.role, other.token))"

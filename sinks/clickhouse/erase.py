@@ -9,7 +9,7 @@ from dataclasses import replace
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.reader import rows_of
+from sinks.clickhouse.reader import ClickHouseReader, rows_of
 from sinks.clickhouse.spans import Piece, conditions, matching, pieces, token_conditions
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -22,6 +22,7 @@ class ClickHouseEraser:
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
         self._writer = ClickHouseWriter(index)
+        self._reader = ClickHouseReader(index)
 
     def forget(
         self,
@@ -29,6 +30,7 @@ class ClickHouseEraser:
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
     ) -> Forgotten:
+        kept, gone = self._of_every_key(kept, gone)
         # The proofs are of no matter here, and without them more spans join to one piece.
         parts = pieces(replace(span, proof=None) for span in spans)
         tokens = sorted({span.token for span in spans})
@@ -53,6 +55,21 @@ class ClickHouseEraser:
         narrowed_rows = self._narrow(parts, tokens, narrower) if narrower else 0
         self._remove_prefixes(sorted({*tokens, *theirs}))
         return Forgotten(removed, narrowed_rows, ended)
+
+    def _of_every_key(
+        self, kept: Mapping[int, TagSet | None], gone: Mapping[int, RecordsGone]
+    ) -> tuple[dict[int, TagSet | None], dict[int, RecordsGone]]:
+        """The same for tag sets that are the same but for the key that made the tokens."""
+        known = self._reader.tag_sets()
+        wider = dict(kept)
+        for tag_set, narrowed in kept.items():
+            for other in self._reader.alike([tag_set]):
+                if other not in kept:
+                    wider[other] = narrowed and replace(narrowed, key_id=known[other].key_id)
+        ended = {
+            other: records for tag_set, records in gone.items() for other in self._reader.alike([tag_set])
+        }
+        return wider, ended | dict(gone)
 
     def _end(
         self,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from schemas.tags import TagSet
+from schemas.tags import TagSet, same_but_for_key
 from sinks.clickhouse.by_event import others, to_others
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
@@ -23,6 +23,8 @@ class ClickHouseReader:
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
         self._tag_sets: Mapping[int, TagSet] = {}
+        # What goes by the id of another tag set; None while all rows are of one key.
+        self._names: Mapping[int, int] | None = None
         self._lock = threading.Lock()
 
     def find(
@@ -31,36 +33,68 @@ class ClickHouseReader:
         parts = pieces(spans)
         chosen = None
         if limits.categories or limits.purposes or limits.systems or limits.tag_sets:
-            chosen = [tags.id for tags in self.tag_sets().values() if limits.admits(tags)]
+            known = self.tag_sets().values()
+            limits = replace(limits, tag_sets=self.alike(limits.tag_sets))
+            chosen = [tags.id for tags in known if limits.admits(tags)]
         if not parts or chosen == []:
             return Found()
+        names = self._names
+        found, total = self._find(parts, limits, known_at, chosen, names)
+        self.tag_sets(needed=[int(row[0]) for row in found])
+        if names != self._names:
+            # There are tag sets of another key now that are the same but for it: events of both count once.
+            found, total = self._find(parts, limits, known_at, chosen, self._names)
+        known_sets = self.tag_sets(needed=[int(row[0]) for row in found])
+        holdings = [
+            Holding(known_sets[int(row[0])], int(row[1]), row[2], row[3], to_proofs(row[5])) for row in found
+        ]
+        holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
+        return Found(tuple(holdings), total)
+
+    def _find(
+        self,
+        parts: Sequence[Piece],
+        limits: Filter,
+        known_at: datetime | None,
+        chosen: Sequence[int] | None,
+        names: Mapping[int, int] | None,
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """Rows for each tag set, by its name, and the number of events in all."""
         parameters: Parameters = {}
         where = _within(limits, parameters)
         if chosen is not None:
             where += " AND tag_set IN {tag_sets:Array(UInt64)}"
             parameters["tag_sets"] = chosen
+        tag_set = _named(names, parameters)
         rows = self._index.query(
             # An event counts once, whichever of its rows matched; the empty grouping set is the total over all.
-            "SELECT tag_set, uniqExact(topic, partition, offset), min(event_time), max(event_time), grouping(tag_set),"
-            f" {_found(parts, where, known_at, parameters)} GROUP BY GROUPING SETS ((tag_set), ())",
+            f"SELECT {tag_set} AS named, uniqExact(topic, partition, offset), min(event_time), max(event_time),"
+            " grouping(named),"
+            f" {_found(parts, where, known_at, parameters)} GROUP BY GROUPING SETS ((named), ())",
             parameters,
         )
-        total = sum(int(row[1]) for row in rows if row[4] == 1)
-        found = [row for row in rows if row[4] == 0]
-        known = self.tag_sets(needed=[int(row[0]) for row in found])
-        holdings = [
-            Holding(known[int(row[0])], int(row[1]), row[2], row[3], to_proofs(row[5])) for row in found
-        ]
-        holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
-        return Found(tuple(holdings), total)
+        return [row for row in rows if row[4] == 0], sum(int(row[1]) for row in rows if row[4] == 1)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         parts = pieces(replace(span, proof=None) for span in spans)
         if not parts:
             return ()
+        names = self._names
+        found = self._others(parts, names)
+        self.tag_sets(needed=[item.tag_set for item in found])
+        return found if names == self._names else self._others(parts, self._names)
+
+    def _others(self, parts: Sequence[Piece], names: Mapping[int, int] | None) -> list[Others]:
         parameters: Parameters = {}
         rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
-        return [to_others(row) for row in self._index.query(others(parts, rows, parameters), parameters)]
+        sql = others(parts, rows, parameters, _named(names, parameters), several_keys=names is not None)
+        return [to_others(row) for row in self._index.query(sql, parameters)]
+
+    def alike(self, tag_sets: Iterable[int]) -> list[int]:
+        """The tag sets, and those that are the same but for the key that made the tokens. Of what is known."""
+        names = self._names or {}
+        wanted = {names.get(item, item) for item in tag_sets}
+        return sorted(wanted | {item for item, name in names.items() if name in wanted})
 
     def tag_sets(self, needed: Sequence[int] | None = None) -> Mapping[int, TagSet]:
         """All tag sets by id. With `needed`: the cached ones, if they hold every id asked for."""
@@ -72,7 +106,24 @@ class ClickHouseReader:
                 )
                 rows = self._index.query(f"SELECT {columns} FROM tag_sets FINAL")
                 self._tag_sets = {int(row[0]): _tag_set(row) for row in rows}
+                self._names = self._named_alike()
             return self._tag_sets
+
+    def _named_alike(self) -> dict[int, int] | None:
+        """Of tag sets that are the same but for their key, those that go by the id of another: the oldest key's."""
+        if len({tags.key_id for tags in self._tag_sets.values()}) < 2:
+            return None
+        rows = self._index.query("SELECT key_id FROM token_keys GROUP BY key_id ORDER BY min(sequence)")
+        order = {str(row[0]): place for place, row in enumerate(rows, 1)}
+        return same_but_for_key(self._tag_sets.values(), order)
+
+
+def _named(names: Mapping[int, int] | None, parameters: Parameters) -> str:
+    """SQL for the tag set of a row, of those that are the same but for their key always the same one."""
+    if not names:
+        return "tag_set"
+    parameters |= {"alike": list(names), "names": list(names.values())}
+    return "transform(tag_set, {alike:Array(UInt64)}, {names:Array(UInt64)}, tag_set)"
 
 
 def rows_of(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:

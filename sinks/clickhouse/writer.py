@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from schemas.errors import Fenced
+from schemas.errors import Fenced, KeyUnavailable
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import rows_by_event
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.pairs import both_ends
 from sinks.ports import DeadRow, LineageBatch, OffsetRange
 
 Partition = tuple[str, int]
@@ -49,8 +50,10 @@ class ClickHouseWriter:
 
     def write(self, batch: LineageBatch, now: datetime) -> None:
         self._check_epochs(batch.ranges)
-        # 1. tag sets first, so that no row ever points nowhere
+        self._check_key(batch.key_id)
+        # 1. tag sets first, so that no row ever points nowhere, nor lies under a token that nobody asks for
         self.write_tag_sets(batch.tag_sets)
+        self._insert("token_pairs", both_ends(batch.pairs, batch.key_id))
         # 2. rows, and what goes with them only after them: an erasure takes it away where it finds no rows
         self._insert("lineage", batch.rows)
         self._insert("lineage_by_event", rows_by_event(batch))
@@ -58,8 +61,8 @@ class ClickHouseWriter:
             learnt = pa.repeat(
                 pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms")), claims.num_rows
             )
-            self._insert(table, keyed(claims.append_column("learnt_at", learnt)))
-        self._insert("address_prefixes", batch.prefixes)
+            self._insert(table, _made_with(keyed(claims.append_column("learnt_at", learnt)), batch.key_id))
+        self._insert("address_prefixes", _made_with(batch.prefixes, batch.key_id))
         self._insert("findings", batch.findings)
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
         # 3. the ledger last: what it covers is in the index
@@ -103,6 +106,16 @@ class ClickHouseWriter:
         found = {(str(topic), int(partition)): int(epoch) for topic, partition, epoch in rows}
         return {item: found[item] for item in partitions if item in found}
 
+    def _check_key(self, key_id: str) -> None:
+        rows = self._index.query(
+            "SELECT argMax(kind, sequence) FROM token_keys WHERE key_id = {key:String}", {"key": key_id}
+        )
+        if rows and rows[0][0] == "retired":
+            raise KeyUnavailable(
+                f"token key {key_id}, with which this tagger began, was retired; start it again to use the one in"
+                " force"
+            )
+
     def _check_epochs(self, ranges: Sequence[OffsetRange]) -> None:
         newest = self.epochs([(item.topic, item.partition) for item in ranges])
         for item in ranges:
@@ -111,6 +124,11 @@ class ClickHouseWriter:
                     f"{item.topic}/{item.partition} was taken over by another worker (epoch {item.epoch} is old); "
                     "what was read of it is dropped here and written there"
                 )
+
+
+def _made_with(rows: pa.Table, key_id: str) -> pa.Table:
+    """With the column that says which key made the tokens."""
+    return rows.append_column("key_id", pa.repeat(pa.scalar(key_id), rows.num_rows))
 
 
 def _topics(partitions: Sequence[Partition]) -> list[str]:

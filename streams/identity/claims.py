@@ -25,11 +25,20 @@ from schemas.annotations import IdentityRule
 from schemas.catalogue import load_catalogue
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
-from schemas.tokens import FORMER_KINDS, KeyCache, PrefixCache, RenamedCache, TokenCache, Tokenizer
+from schemas.tokens import (
+    FORMER_KINDS,
+    KeyCache,
+    PrefixCache,
+    RenamedCache,
+    TokenCache,
+    Tokenizer,
+    TokenPairs,
+)
 from schemas.user_names import names_nobody, realm_form
 from sinks.ports import Form, Mark, Proof
 from streams.identity import assignment
-from streams.identity.chunks import UNKNOWN_TIME, Chunks, stacked
+from streams.identity.chunks import UNKNOWN_TIME, Chunks
+from streams.identity.groups import Groups
 from streams.tagging.columns import (
     EARLIEST,
     LATEST,
@@ -40,7 +49,6 @@ from streams.tagging.columns import (
     first_present,
     numbers,
     token_column,
-    token_table,
 )
 from streams.tagging.decode import Flags, Ints
 
@@ -49,7 +57,7 @@ _MARKS = {"open": Mark.OPEN, "seen": Mark.SEEN, "close": Mark.CLOSE}
 _PROOFS = {proof.name.lower(): proof for proof in Proof}
 # Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
 _RENAMED = 128
-_DOMAINS = ("session", "line", "server", "client", "slot")
+_DOMAINS = ("session", "line", "server", "client")
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,16 @@ class Reading:
 class ClaimMaker:
     """Makes claims under one key."""
 
-    def __init__(self, tokenizer: Tokenizer, addresses: TokenCache, prefixes: PrefixCache) -> None:
-        """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        addresses: TokenCache,
+        prefixes: PrefixCache,
+        pairs: TokenPairs | None = None,
+    ) -> None:
+        """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
+        tokens under older keys of what is made of tokens."""
+        self._groups = Groups(tokenizer, pairs)
         self._addresses = addresses
         self._observed = prefixes
         self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
@@ -159,11 +175,11 @@ class ClaimMaker:
         said: dict[str, Any] = {}
         match rule.form:
             case "state":
-                said["group"] = self._group("slot", label, subject)
+                said["group"] = self._groups.tokens("slot", label, reading, rule, subject)
             case "merge":
-                said["group"] = self._group("slot", label, tokens)
+                said["group"] = self._groups.tokens("slot", label, reading, rule, tokens)
             case "session":
-                said["group"] = self._group("session", label, first.at(rows), subject)
+                said["group"] = self._groups.tokens("session", label, reading, rule, first.at(rows), subject)
         if rule.since:
             # Nobody's events are older than that, and a register may well be.
             since = np.maximum(numbers(reading.columns[rule.since], UNKNOWN_TIME), EARLIEST)
@@ -190,12 +206,6 @@ class ClaimMaker:
         if cache is None or not len(column.distinct):
             return np.zeros(len(column.index), np.bool_)
         return column.present & np.array(cache.tokens(column.distinct), np.bool_)[column.index]
-
-    def _group(self, domain: str, label: str, *tokens: TokenTable) -> TokenTable:
-        encoded = stacked(*tokens).dictionary_encode()
-        distinct = [label + value.hex() for value in encoded.dictionary.to_pylist()]
-        table = token_table(self._keys[domain].tokens(distinct))
-        return table[numbers(encoded.indices, 0)]
 
 
 def _without(column: TokenColumn, placeholder: Callable[[str], bool]) -> TokenColumn:

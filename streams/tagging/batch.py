@@ -138,6 +138,8 @@ class Preparer:
             tag_sets=[tags for item in done for tags in item.batch.tag_sets],
             dead=[letter.row for item in done for letter in item.dead],
             ranges=[*ranges, *(given for item in done for given in item.batch.ranges)],
+            pairs=self._tagger.take_pairs(),
+            key_id=self._tagger.key_id,
         )
         return Prepared(
             whole,

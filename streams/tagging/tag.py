@@ -24,8 +24,9 @@ from schemas.tokens import (
     Role,
     TokenCache,
     Tokenizer,
+    TokenPairs,
 )
-from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
+from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PAIR_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
 from streams.identity.claims import ClaimMaker, Reading
 from streams.tagging.columns import (
     EARLIEST,
@@ -89,18 +90,31 @@ class Tagged:
 
 
 class Tagger:
-    """Tags under one key and one catalogue version. Without a scanner free texts are not looked into."""
+    """Tags under one key, `key_id`, and one catalogue version. Without a scanner free texts are not looked into."""
 
     def __init__(self, tokenizer: Tokenizer, catalogue_version: str, scanner: Scanner | None = None) -> None:
         self._scanner = scanner
-        self._key_id = tokenizer.key_id
+        self.key_id = tokenizer.key_id
+        self._pairs = TokenPairs()
+        tokenizer = tokenizer.pairing(self._pairs)
         self._catalogue_version = catalogue_version
         self._caches = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
         self._forms = {
             (kind, form): TokenCache(tokenizer, kind, form=form) for kind in FORMS for form in FORMS[kind]
         }
         self._prefixes = PrefixCache(tokenizer)
-        self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes)
+        self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes, self._pairs)
+
+    def take_pairs(self) -> pa.Table:
+        """`sinks.ports.PAIR_SCHEMA`: the tokens under older keys of what was tagged since the last call."""
+        pairs = self._pairs.take()
+        if not pairs:
+            return PAIR_SCHEMA.empty_table()
+        columns = zip(*dict.fromkeys(pairs), strict=True)
+        return pa.table(
+            [pa.array(column, kind) for column, kind in zip(columns, PAIR_SCHEMA.types, strict=True)],
+            PAIR_SCHEMA,
+        )
 
     def wanted(self, record: RecordSchema) -> list[str]:
         """Names of the fields that tagging needs of a record."""
@@ -187,7 +201,7 @@ class Tagger:
             topic,
             role,
             catalogue_version=self._catalogue_version,
-            key_id=self._key_id,
+            key_id=self.key_id,
             variant=variant,
             detected=detected,
         )

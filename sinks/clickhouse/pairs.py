@@ -1,0 +1,66 @@
+"""Which tokens of two keys are the same identifier's. Contract: `sinks.ports.PairReader`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.ports import PAIR_SCHEMA
+
+_AT_ONCE = 1_000
+
+
+class ClickHousePairs:
+    """A `PairReader` on ClickHouse."""
+
+    def __init__(self, index: ClickHouse) -> None:
+        self._index = index
+
+    def pairs(self, tokens: Sequence[bytes]) -> pa.Table:
+        if not tokens:
+            return PAIR_SCHEMA.empty_table()
+        parameters: Parameters = {}
+        found = self._index.query_arrow(
+            "SELECT if(is_new, other, token) AS older, if(is_new, token, other) AS newer, toString(key_id) AS key_id"
+            f" FROM token_pairs WHERE token IN {tokens_in(parameters, 'token', sorted(set(tokens)))}",
+            parameters,
+        )
+        columns = [
+            found[name].cast(kind) for name, kind in zip(PAIR_SCHEMA.names, PAIR_SCHEMA.types, strict=True)
+        ]
+        return pa.table(columns, PAIR_SCHEMA)
+
+    def retire(self, key_id: str, kept: Sequence[bytes]) -> None:
+        """Forget the pairs of an older key; those of the tokens given stay, as of no key. Safe to repeat."""
+        for start in range(0, len(kept), _AT_ONCE):
+            parameters: Parameters = {"key": key_id}
+            tokens = tokens_in(parameters, "token", kept[start : start + _AT_ONCE])
+            self._index.command(
+                "INSERT INTO token_pairs SELECT token, other, is_new, '' AS key_id, new_key_id FROM token_pairs"
+                f" WHERE token_pairs.key_id = {{key:String}} AND (token IN {tokens} OR other IN {tokens})",
+                parameters,
+            )
+        on_cluster = f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
+        self._index.command(
+            f"DELETE FROM token_pairs {on_cluster} WHERE key_id = {{key:String}}", {"key": key_id}, erase=True
+        )
+
+
+def both_ends(pairs: pa.Table, newer: str) -> pa.Table:
+    """Rows of `token_pairs` for a table of `PAIR_SCHEMA`, whose newer tokens are of the key named."""
+    ends = [
+        pa.table(
+            {
+                "token": pairs[name],
+                "other": pairs[other],
+                "is_new": pa.repeat(pa.scalar(name == "newer"), pairs.num_rows),
+                "key_id": pairs["key_id"],
+                "new_key_id": pa.repeat(pa.scalar(newer), pairs.num_rows),
+            }
+        )
+        for name, other in (("older", "newer"), ("newer", "older"))
+    ]
+    return pa.concat_tables(ends)

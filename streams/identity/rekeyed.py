@@ -1,0 +1,206 @@
+"""An index whose rows were made under several token keys, read as if all were of one.
+
+Nobody can turn a token back, so a tagger notes, for each identifier it sees under the key in force, the token that the
+identifier has under the older ones. What is asked, and everything that answers say of tokens, is in tokens of the
+oldest key there is: every identifier that was ever seen under a newer one has its pair, and what has no pair was never
+seen under another key. So nothing is missed and nothing joined that is not the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from schemas.tags import TagSet
+from schemas.tokens import TOKEN_BYTES
+from sinks.ports import (
+    NO_LIMITS,
+    NOTHING,
+    NOTHING_GONE,
+    ClaimKey,
+    ClaimReader,
+    Filter,
+    Forgotten,
+    Found,
+    IndexEraser,
+    IndexReader,
+    Others,
+    PairReader,
+    RecordsGone,
+    Span,
+)
+
+_TOKENS = ("token", "subject", "group", "line", "server")
+_MOST_KEPT = 500_000
+Rotated = Callable[[], bool]
+"""Whether the index ever had another key: if not, no pairs are asked for."""
+
+
+class Same:
+    """The tokens of each identifier under all keys; `newest`: named by that of the newest key, not of the oldest."""
+
+    def __init__(
+        self, pairs: PairReader, rotated: Rotated, *, newest: bool = False, kept_seconds: float = 1.0
+    ) -> None:
+        """`kept_seconds`: one question asks for the same tokens many times, so what was read is kept that long."""
+        self._pairs = pairs
+        self._rotated = rotated
+        self._newest = newest
+        self._kept = kept_seconds
+        self._until = 0.0
+        self._groups: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
+        self._lock = threading.Lock()
+
+    def names(self, tokens: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        """For each token the one that names its identifier; empty while the index has had one key only.
+
+        Raises IndexUnavailable.
+        """
+        if not self._rotated():
+            return {}
+        groups = self._read(set(tokens))
+        return {token: groups[token][0] for token in tokens}
+
+    def every(self, tokens: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
+        """For each of the tokens all of the same identifier, itself among them."""
+        if not self._rotated():
+            return {token: frozenset([token]) for token in tokens}
+        groups = self._read(set(tokens))
+        return {token: groups[token][1] for token in tokens}
+
+    def _read(self, tokens: set[bytes]) -> Mapping[bytes, tuple[bytes, frozenset[bytes]]]:
+        """The name and the tokens of the identifier of each token."""
+        with self._lock:
+            if time.monotonic() > self._until or len(self._groups) > _MOST_KEPT:
+                self._groups = {}
+                self._until = time.monotonic() + self._kept
+            groups = self._groups
+        missing = tokens - groups.keys()
+        if missing:
+            fresh = {token: (token, frozenset([token])) for token in missing}
+            fresh |= self._grouped(missing)
+            # Another thread may have begun a new one meanwhile: this answer goes on with its own.
+            groups |= fresh
+        return groups
+
+    def _grouped(self, tokens: set[bytes]) -> Mapping[bytes, tuple[bytes, frozenset[bytes]]]:
+        seen: set[bytes] = set()
+        frontier = set(tokens)
+        above: dict[bytes, set[bytes]] = {}
+        last: set[bytes] = set()
+        while frontier:
+            found = self._pairs.pairs(sorted(frontier))
+            seen |= frontier
+            frontier = set()
+            for older, newer, key_id in zip(*found.to_pydict().values(), strict=True):
+                # The oldest has nothing above it; one of a retired key names nobody any more.
+                low, high = (newer, older) if not self._newest else (older, newer)
+                above.setdefault(low, set()).add(high)
+                above.setdefault(high, set())
+                if not key_id:
+                    last.add(older)
+                frontier |= {older, newer} - seen
+        return _named(above, last)
+
+    def spans(self, spans: Sequence[Span]) -> list[Span]:
+        """The spans under each token of their identifiers."""
+        if not self._rotated():
+            return list(spans)
+        every = self.every({span.token for span in spans})
+        return [
+            replace(span, token=token) if token != span.token else span
+            for span in spans
+            for token in sorted(every[span.token])
+        ]
+
+
+def _named(
+    above: Mapping[bytes, set[bytes]], last: set[bytes]
+) -> dict[bytes, tuple[bytes, frozenset[bytes]]]:
+    """Groups of tokens that pairs join, each by the one at its top: of several the first that is not in `last`."""
+    groups: dict[bytes, set[bytes]] = {}
+    for token, others in above.items():
+        joined = {token, *others}.union(*(groups.get(member, set()) for member in (token, *others)))
+        groups |= dict.fromkeys(joined, joined)
+    named: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
+    for token, group in groups.items():
+        if token not in named:
+            alive = group - last or group
+            tops = [item for item in alive if not above.get(item, set()) & alive]
+            named |= dict.fromkeys(group, (min(tops or alive), frozenset(group)))
+    return named
+
+
+class RekeyedClaims:
+    """A `ClaimReader` that names every identifier by one token."""
+
+    def __init__(self, reader: ClaimReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
+        keys, without = self._every(keys), self._every(without)
+        return self._named(self._reader.claims(keys, known_at, of=of, without=without), _TOKENS)
+
+    def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
+        return self._named(self._reader.prefixes(self._every(tokens)), ("prefix", "token"))
+
+    def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
+        return self._named(self._reader.addresses(self._every(prefixes)), ("prefix", "token"))
+
+    def _every(self, tokens: Sequence[bytes]) -> list[bytes]:
+        return sorted(set().union(*self._same.every(tokens).values()))
+
+    def _named(self, said: pa.Table, columns: Sequence[str]) -> pa.Table:
+        texts = {name: said[name].to_pylist() for name in columns}
+        names = self._same.names(set().union(*texts.values()) - {NOTHING}) if said.num_rows else {}
+        if all(token == name for token, name in names.items()):
+            return said
+        for name, tokens in texts.items():
+            renamed = pa.array([names.get(token, token) for token in tokens], pa.binary(TOKEN_BYTES))
+            said = said.set_column(said.schema.get_field_index(name), name, renamed)
+        return said
+
+
+class RekeyedReader:
+    """An `IndexReader` that looks under the tokens of all keys."""
+
+    def __init__(self, reader: IndexReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
+        return self._reader.find(self._same.spans(spans), limits, known_at)
+
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        return self._reader.others(self._same.spans(spans))
+
+
+class RekeyedEraser:
+    """An `IndexEraser` that forgets under the tokens of all keys."""
+
+    def __init__(self, eraser: IndexEraser, same: Same) -> None:
+        self._eraser = eraser
+        self._same = same
+
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
+        return self._eraser.forget(self._same.spans(spans), kept, gone)

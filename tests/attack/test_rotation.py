@@ -1,0 +1,163 @@
+"""The token key is changed while events come in: no answer changes, at no moment, and the old key can go in the end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.keys import TokenKeys
+from console.rotation import Rotation
+from schemas.errors import InputError, KeyUnavailable
+from schemas.keys import Keyring
+from schemas.tokens import IdentifierKind
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.keys import ClickHouseKeys
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.memory import MemoryIndex
+from sinks.ports import Span
+from tests.support.index import Index, sql_index
+from tests.support.rotation import EVENTS, NOW, WORLD, Rotated
+
+THIRD = len(EVENTS.order) // 3
+
+
+def in_memory(folder: Path) -> Rotated:
+    index = MemoryIndex()
+    return Rotated(Index(index, index, index, index), index, index, folder)
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The answers of an index with one key."""
+    company = in_memory(tmp_path_factory.mktemp("one"))
+    company.tag(EVENTS.order, company.taggers[0])
+    return company.every()
+
+
+def mixed(company: Rotated, seed: int = 1) -> None:
+    """A third of the events, a rotation, a third by taggers of either key in turns, and a third by the new one."""
+    chance = random.Random(seed)
+    company.tag(EVENTS.order[:THIRD], company.taggers[0])
+    company.rotate()
+    for start in range(THIRD, 2 * THIRD, 100):
+        places = EVENTS.order[start : min(start + 100, 2 * THIRD)]
+        company.tag(places, chance.choice(company.taggers))
+    company.tag(EVENTS.order[2 * THIRD :], company.taggers[1])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_answers_are_the_same(tmp_path: Path, wanted: Any, seed: int) -> None:
+    """Of every customer: resolution, links, events by tag set, others named in them; taggers of both keys write."""
+    company = in_memory(tmp_path)
+    mixed(company, seed)
+    assert len(company.key_ids) == 2
+    assert company.every() == wanted
+
+
+def test_three_keys_at_once(tmp_path: Path, wanted: Any) -> None:
+    """A second rotation before the first is over; taggers of all three keys write, in any order."""
+    company, chance = in_memory(tmp_path), random.Random(3)
+    for start in range(0, len(EVENTS.order), 60):
+        if start in (60, 180):
+            company.rotate()
+        company.tag(EVENTS.order[start : start + 60], chance.choice(company.taggers))
+    assert len(company.key_ids) == 3
+    assert company.every() == wanted
+
+
+def test_events_tagged_under_both_keys_count_once(tmp_path: Path, wanted: Any) -> None:
+    """As after a replay by a tagger of the new key: every row is there twice, every event in every answer once."""
+    company = in_memory(tmp_path)
+    company.tag(EVENTS.order, company.taggers[0])
+    company.rotate()
+    company.tag(EVENTS.order, company.taggers[1])
+    assert company.every() == wanted
+
+
+def test_without_the_new_key_nothing_is_answered(tmp_path: Path) -> None:
+    """A host that lacks the new key's file is refused, and does not answer with what the old key finds."""
+    company = in_memory(tmp_path)
+    company.tag(EVENTS.order[:THIRD], company.taggers[0])
+    shutil.copytree(tmp_path / "keys", tmp_path / "other" / "keys")
+    other = TokenKeys(Keyring(tmp_path / "other" / "keys"), company.register, lambda: NOW)
+    assert other.prove().key_id == company.key_ids[0]
+    company.rotate()
+    with pytest.raises(
+        KeyUnavailable, match=f"token key {company.key_ids[1]}.* copy it from the host that has it"
+    ):
+        other.tokenizer()
+
+
+def test_erasure_after_rotation_takes_rows_of_both_keys(tmp_path: Path) -> None:
+    """Of the person is left what an index of one key leaves, under the old tokens and the new; so of everybody else."""
+    left = []
+    for name in ("one", "two"):
+        company = in_memory(tmp_path / name)
+        company.tag(EVENTS.order, company.taggers[0]) if name == "one" else mixed(company)
+        person, *others = WORLD.customers
+        found = company.person(person.identifiers())
+        kept = {item.tags.id: None for item in company.reader.find(found.spans).holdings}
+        assert company.eraser.forget(found.spans, kept).rows_removed
+        assert company.reader.find(found.spans).total_events == 0
+        newest = company.keys.tagging()
+        spans = [
+            Span(tokenizer.token(IdentifierKind(kind), value))
+            for kind, value in person.identifiers()
+            for tokenizer in (newest, *newest.older)
+        ]
+        answers = [company.answer(other.identifiers()) for other in others]
+        left.append((company.index.reader.find(spans).total_events, answers))
+    assert left[0] == left[1]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    made = ClickHouse(f"chdb://{tmp_path_factory.mktemp('index')}")
+    migrate(made, NOW)
+    yield made
+    made.close()
+
+
+def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted: Any) -> None:
+    """Before, during and after: every answer the same, until the old key is destroyed; and then too."""
+    company = Rotated(sql_index(database), ClickHouseKeys(database), ClickHousePairs(database), tmp_path)
+    rotation = Rotation(company.keyring, database, lambda: NOW)
+    stop = threading.Event()
+    mixed(company)
+    # Each round asks about a few: the engine takes its time.
+    number = WORLD.customers[1].number
+    assert company.answers(number) == wanted[number]
+    old, new = company.key_ids
+    before, in_force = rotation.states()
+    assert (before.key_id, in_force.key_id, in_force.in_force) == (old, new, True)
+    # What was seen under both keys moves by itself; the rest is named when somebody would destroy the key.
+    assert rotation.move(stop)
+    left, _ = rotation.states()
+    assert 0 < left.resting.rows < before.resting.rows
+    with pytest.raises(InputError, match=f"still rest {left.resting.rows:,} rows"):
+        rotation.retire(old)
+    # Events that topics still hold are read again, for their pairs alone.
+    company.tag(EVENTS.order, company.tagger(), pairs_only=True)
+    assert rotation.move(stop)
+    assert rotation.move(stop) == 0
+    assert rotation.states()[0].resting.nothing
+    assert company.answers(number) == wanted[number]
+    # Destroyed: answers go on, a tagger that still runs with it is refused, and the key in force stays.
+    frozen = company.person(WORLD.customers[0].identifiers())
+    with pytest.raises(InputError, match="the key in force"):
+        rotation.retire(new)
+    assert rotation.retire(old)
+    assert company.key_ids == [new]
+    assert list(company.keyring.held()) == [new]
+    assert company.answers(number) == wanted[number]
+    with pytest.raises(KeyUnavailable, match="was retired; start it again"):
+        company.tag(EVENTS.order[:10], company.taggers[0])
+    assert not rotation.retire(old)
+    assert company.person(WORLD.customers[0].identifiers()).subjects != frozen.subjects
