@@ -18,6 +18,7 @@ from console.roles import (
     api,
     dead_letter_desk,
     now,
+    question_limits,
     refused_followed,
     replays,
     rights_service,
@@ -77,8 +78,9 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         desk = dead_letter_desk(settings, connection, index)
         health = watched(settings, connection, opened.problems, registry)
         stack.callback(health.stop)
-        refusals = Refusals()
-        app = api(opened, service, registry, api_token(settings), again, desk, health, refusals.lines)
+        refusals, limits = Refusals(), question_limits(settings)
+        token = api_token(settings)
+        app = api(opened, service, registry, token, again, desk, health, refusals.lines, limits)
         server = ApiServer(app, settings.api_host, settings.api_port)
         progress, rights_waits = Progress(), Waits()
 

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
+from console.api.pool import DEFAULT_LIMITS, QuestionLimits
 from console.api.services import Services
 from console.deadletters import DeadLetterDesk
 from console.health import Health
@@ -210,6 +211,10 @@ def replays(settings: Settings, connection: Connection, index: ClickHouse) -> Re
     return Replays(make, now)
 
 
+def question_limits(settings: Settings) -> QuestionLimits:
+    return QuestionLimits(settings.question_seconds, settings.question_workers, settings.question_queue)
+
+
 def api(
     reading: Reading,
     rights: RightsService,
@@ -219,6 +224,7 @@ def api(
     desk: DeadLetterDesk | None = None,
     health: Health | None = None,
     notices: Callable[[], Sequence[str]] = tuple,
+    limits: QuestionLimits = DEFAULT_LIMITS,
 ) -> Any:
     """The HTTP API over an open index. `notices`: see `Services`."""
     return create_app(
@@ -234,6 +240,7 @@ def api(
             dead_letters=reading.dead_letters,
             health=health or Health(now),
             notices=notices,
+            limits=limits,
             replays=replays,
             desk=desk,
         )

@@ -14,6 +14,9 @@
     │   └── RegistryUnavailable
     ├── DecodeError                   one message cannot be turned into an event: reason code, coordinates outside
     │   └── UnknownSchema             its schema id resolves nowhere (yet); retried, then parked
+    ├── QuestionTooLong               a question about a person took longer than it may; ask for less
+    ├── QuestionAbandoned             who asked has left
+    ├── QuestionsBusy                 as many questions are asked as can be; repeat
     ├── Fenced                        this worker lost the partition; what it holds must not be written
     ├── DeadLetterCeiling             too many dead letters in a row or in proportion; the worker stops
     └── KeyUnavailable                a key is missing or was destroyed
@@ -96,6 +99,18 @@ class DecodeError(InnsynError):
 
 class UnknownSchema(DecodeError):
     """The schema id in the framing is known neither to `schemas/` nor to the registry."""
+
+
+class QuestionTooLong(InnsynError):
+    """A question took longer than it may, and was ended. Asking for less helps, repeating it does not."""
+
+
+class QuestionAbandoned(InnsynError):
+    """Nobody waits for the answer of a question any more."""
+
+
+class QuestionsBusy(InnsynError):
+    """So many questions are being answered and wait that no other is taken; repeating it later helps."""
 
 
 class Fenced(InnsynError):

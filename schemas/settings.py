@@ -116,6 +116,14 @@ class Settings(BaseSettings):
         "is destroyed.",
     )
 
+    question_seconds: float = Field(
+        30.0, gt=0, description="How long a question about a person may take before it is ended."
+    )
+    question_workers: int = Field(
+        2, ge=1, le=64, description="Questions about people that are answered at the same time."
+    )
+    question_queue: int = Field(16, ge=0, description="Questions that may wait for that; others are refused.")
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)
     api_token: SecretStr | None = Field(

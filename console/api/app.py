@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from console.api import deadletters, health, lineage, problems, replays, requests, rules
 from console.api.guard import Guard
+from console.api.pool import Questions
 from console.api.services import Services
 from schemas.errors import SettingsError
 
@@ -25,6 +26,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
+    app.state.questions = Questions(services.limits)
     for module in (lineage, requests, rules, deadletters, replays):
         app.include_router(module.router(services), prefix="/v1", responses=problems.RESPONSES)
     app.include_router(health.router(services))

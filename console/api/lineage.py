@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from console.api import questions
 from console.api.models import (
@@ -17,6 +19,8 @@ from console.api.models import (
     LineageAnswer,
     LineageQuery,
 )
+from console.api.pool import Questions
+from console.api.problems import QUESTION_RESPONSES
 from console.api.services import Services
 
 log = structlog.get_logger(__name__)
@@ -25,27 +29,65 @@ log = structlog.get_logger(__name__)
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["lineage"])
 
-    @routes.post("/lineage/query", response_model=LineageAnswer, response_model_exclude_unset=True)
-    def query(body: LineageQuery) -> dict[str, Any]:
+    @routes.post(
+        "/lineage/query",
+        response_model=LineageAnswer,
+        response_model_exclude_unset=True,
+        responses=QUESTION_RESPONSES,
+    )
+    async def query(body: LineageQuery, request: Request) -> Response:
         """What is held under the identifiers, per system and tags, now or as known at a moment that has passed."""
         audit("lineage.query", body.identifiers)
-        found = questions.lineage(body, services, services.clock())
-        items, cursor = questions.page(found["items"], body.limit, body.cursor)
-        return {**found, "items": items, "next_cursor": cursor}
 
-    @routes.post("/access", response_model=AccessReport, response_model_exclude_unset=True)
-    def access(body: AccessQuery) -> dict[str, Any]:
+        def answer() -> dict[str, Any]:
+            found = questions.lineage(body, services, services.clock())
+            items, cursor = questions.page(found["items"], body.limit, body.cursor)
+            return {**found, "items": items, "next_cursor": cursor}
+
+        return await asked(request, LineageAnswer, answer)
+
+    @routes.post(
+        "/access",
+        response_model=AccessReport,
+        response_model_exclude_unset=True,
+        responses=QUESTION_RESPONSES,
+    )
+    async def access(body: AccessQuery, request: Request) -> Response:
         """The access answer (GDPR Art. 15(1)): what, where, why, until when, from and to whom."""
         audit("access", body.identifiers)
-        return questions.access(body, services, services.clock())
+        return await asked(request, AccessReport, lambda: questions.access(body, services, services.clock()))
 
-    @routes.post("/identity", response_model=IdentityAnswer, response_model_exclude_unset=True)
-    def identity(body: IdentityQuery) -> dict[str, Any]:
+    @routes.post(
+        "/identity",
+        response_model=IdentityAnswer,
+        response_model_exclude_unset=True,
+        responses=QUESTION_RESPONSES,
+    )
+    async def identity(body: IdentityQuery, request: Request) -> Response:
         """Who it was: whom an identifier belonged to, at a moment and behind a port, and what says so. No values."""
         audit("identity", body.identifiers)
-        return questions.identity(body, services, services.clock())
+        return await asked(
+            request, IdentityAnswer, lambda: questions.identity(body, services, services.clock())
+        )
 
     return routes
+
+
+async def asked(
+    request: Request, shape: type[BaseModel], answer: Callable[[], dict[str, Any]], *, whole: bool = False
+) -> Response:
+    """The answer of a question about a person, worked out and written by the threads for such questions.
+
+    `whole`: with fields that it does not name. Raises what `answer` raises; QuestionsBusy, QuestionTooLong.
+    """
+
+    def written() -> Response:
+        # Here too, not on the event loop: an answer may be long.
+        body = shape.model_validate(answer()).model_dump_json(exclude_unset=not whole, by_alias=True)
+        return Response(body, media_type="application/json")
+
+    pool: Questions = request.app.state.questions
+    return await pool.ask(request, written)
 
 
 def audit(what: str, identifiers: Identifiers) -> None:

@@ -12,8 +12,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from console.api import models
-from schemas.errors import InnsynError, InputError, KeyUnavailable, Unavailable
+from schemas.errors import (
+    InnsynError,
+    InputError,
+    KeyUnavailable,
+    QuestionAbandoned,
+    QuestionsBusy,
+    QuestionTooLong,
+    Unavailable,
+)
 
+_RETRY_SECONDS = 5
 MEDIA_TYPE = "application/problem+json"
 # Words that may be named: a field that is not known may be a value in the wrong place.
 _FIELDS = frozenset(
@@ -43,7 +52,9 @@ def status_of(error: InnsynError) -> int:
     """HTTP status of one of our errors."""
     if isinstance(error, InputError):
         return HTTPStatus.UNPROCESSABLE_ENTITY
-    if isinstance(error, Unavailable | KeyUnavailable):
+    if isinstance(error, QuestionTooLong):
+        return HTTPStatus.GATEWAY_TIMEOUT
+    if isinstance(error, Unavailable | KeyUnavailable | QuestionsBusy | QuestionAbandoned):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -57,7 +68,9 @@ def install(app: FastAPI) -> None:
 
 async def _ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InnsynError)
-    return problem(status_of(error), str(error))
+    # In seconds, as RFC 9110 (10.2.3) has it.
+    headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, QuestionsBusy) else None
+    return problem(status_of(error), str(error), headers=headers)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -94,3 +107,15 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status in (401, 408, 413, 422, 503)
 }
 """For the OpenAPI description: what every route may answer besides."""
+
+QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
+    503: {
+        "model": models.Problem,
+        "description": "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds.",
+    },
+    504: {
+        "model": models.Problem,
+        "description": "The question took longer than it may and was ended: narrow it, see `detail`.",
+    },
+}
+"""The same of a question about a person."""

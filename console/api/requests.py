@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from console.api import models, questions
-from console.api.lineage import audit, log
+from console.api.lineage import asked, audit, log
 from console.api.models import (
     Accepted,
     Cancelled,
@@ -20,6 +20,7 @@ from console.api.models import (
     RequestPage,
     RequestSummary,
 )
+from console.api.problems import QUESTION_RESPONSES
 from console.api.services import Services
 from schemas.errors import InputError
 from schemas.ids import is_id
@@ -55,11 +56,13 @@ def router(services: Services) -> APIRouter:
             }
         return _created(made)
 
-    @routes.post("/plan", response_model=ErasurePlan)
-    def plan(body: Person) -> dict[str, Any]:
+    @routes.post("/plan", response_model=ErasurePlan, responses=QUESTION_RESPONSES)
+    async def plan(body: Person, request: Request) -> Response:
         """What an erasure would do now: erase, hold (rule, citation, date) or wait. Nothing is stored or sent."""
         audit("request.plan", body.identifiers)
-        return questions.plan(body, services, services.clock())
+        return await asked(
+            request, ErasurePlan, lambda: questions.plan(body, services, services.clock()), whole=True
+        )
 
     @routes.get("", response_model=RequestPage)
     def listed(

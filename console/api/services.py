@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from console.api.pool import DEFAULT_LIMITS, QuestionLimits
 from console.deadletters import DeadLetterDesk
 from console.health import Health
 from console.replay import Replays
@@ -67,6 +68,7 @@ class Services:
     """`dead_letters` are those of `console.session.Reading`; `clock` gives an aware time.
 
     `notices`: what somebody should mend, but does not keep a part from working.
+    `limits`: of questions about people.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -81,6 +83,7 @@ class Services:
     token: str = field(repr=False)
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     notices: Callable[[], Sequence[str]] = tuple
+    limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None
     desk: DeadLetterDesk | None = None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from schemas.errors import IndexUnavailable
+from schemas.patience import current
 
 # Said with every insert, because defaults differ between versions and editions: written when the call returns, each
 # row once in the rollups, no cap on years per block, and no deduplication of blocks (it would also drop a legitimate
@@ -44,6 +47,9 @@ _WORDS = {
     252: "too many parts wait to be merged",
     516: "the login is refused",
 }
+
+
+_TIMEOUT_EXCEEDED = 159
 
 
 class ClickHouse:
@@ -77,17 +83,18 @@ class ClickHouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a SELECT; values bound on the server as `{name:Type}`. Times are aware, in UTC."""
-        with self._errors("reading"):
+        with self._errors("reading"), self._question(sql) as (text, limits):
             result = self._client().query(
-                sql, parameters=dict(parameters or {}), settings=dict(READ_SETTINGS), tz_mode="aware"
+                text, parameters=dict(parameters or {}), settings={**READ_SETTINGS, **limits}, tz_mode="aware"
             )
             return [tuple(row) for row in result.result_rows]
 
     def query_arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """As `query`, as an Arrow table: for many rows. LowCardinality columns are dictionaries."""
         settings = {**READ_SETTINGS, "output_format_arrow_low_cardinality_as_dictionary": 1}
-        with self._errors("reading"):
-            return self._client().query_arrow(sql, dict(parameters or {}), settings, use_strings=True)
+        with self._errors("reading"), self._question(sql) as (text, limits):
+            settings |= limits
+            return self._client().query_arrow(text, dict(parameters or {}), settings, use_strings=True)
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, erase: bool = False) -> None:
         """Run a statement that answers nothing."""
@@ -147,6 +154,34 @@ class ClickHouse:
             password=password,
             autogenerate_session_id=False,
         )
+
+    @contextmanager
+    def _question(self, sql: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The statement and its settings, bounded by the patience of who asks: ended when that is, or when they leave.
+
+        Raises QuestionTooLong, QuestionAbandoned.
+        """
+        patience = current()
+        if patience is None:
+            yield sql, {}
+            return
+        # The embedded engine takes no name for a statement: it is found by a comment in it.
+        mark = uuid.uuid4().hex
+        limits = {"max_execution_time": round(patience.seconds(), 3)}
+        try:
+            with patience.running(partial(self._kill, mark)):
+                yield f"{sql} /* {mark} */", limits
+        except ClickHouseError as error:
+            if getattr(error, "code", None) == _TIMEOUT_EXCEEDED:
+                raise patience.too_long() from error
+            patience.seconds()
+            raise
+
+    def _kill(self, mark: str) -> None:
+        with suppress(IndexUnavailable), self._errors("cancelling"):
+            self._client().command(
+                f"KILL QUERY WHERE query LIKE '%/* {mark} */%' AND query NOT LIKE 'KILL%' ASYNC"
+            )
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:

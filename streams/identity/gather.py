@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
+from schemas.patience import check
 from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
 from streams.identity.chains import DEPTH, chains
 from streams.identity.links import links_of
@@ -46,6 +47,7 @@ def upward(
     claims = KNOWN_CLAIM_SCHEMA.empty_table()
     links = links_of(claims, sources)
     for _ in range(depth):
+        check()
         frontier -= done
         if not frontier:
             break

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.entries import IdentitySource
+from schemas.patience import check
 from sinks.ports import Proof
 from streams.identity.gather import codes_of
 from streams.identity.model import Given, Link
@@ -21,6 +22,7 @@ def shown(
     claims: pa.Table, links: Links, chosen: Flags | Ints, sources: Mapping[str, IdentitySource]
 ) -> list[Link]:
     """The chosen links, oldest first. `claims`: the table that they were made of."""
+    check()
     names = list(sources)
     links = links.where(chosen)
     links = links.where(np.lexsort((links.until, links.since)))

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from schemas.patience import check
 from sinks.ports import ALL_PORTS, Proof, Span
 from streams.identity.resolve import WHOLE
 from streams.identity.table import BEGINNING, FOREVER, Flags, Ints, Links, each_of
@@ -73,6 +74,7 @@ def spans_of(tokens: Sequence[bytes], pieces: Pieces) -> tuple[list[Span], list[
     if not len(pieces):
         return [], []
     pieces = _longest(pieces)
+    check()
     return _spans(tokens, *_together(*_swept(pieces, *_ranges(pieces))))
 
 
