@@ -13,9 +13,12 @@ from typing import Any
 
 from schemas.annotations import RecordSchema
 from schemas.errors import SchemaError
+from schemas.files import read_regular
 from schemas.records import AVRO_FOLDER, parse_record, read_record
 
 FOLDER = "versions"
+# Of a schema's text no more than 512 KiB is read (`schemas.bounds`), whose sentence says so; this ends what has no end.
+LARGEST_FILE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _numbered(file: Path) -> Iterator[tuple[Path, int]]:
 def read_text(path: Path) -> str:
     """The text of a schema file. Errors: SchemaError."""
     try:
-        return path.read_text("utf-8")
+        return read_regular(path, LARGEST_FILE).decode("utf-8")
     except OSError as error:
         raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ short (still being written, or copied) holds what can be read of it, up to its l
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
@@ -16,15 +17,16 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from schemas.errors import FeedError
+from schemas.files import open_regular
 from streams.feeds.reasons import CUT_SHORT, UTF_16, WINDOWS_1252
+from streams.feeds.unchanged import BlockDigests
 
 BROKEN = (OSError, EOFError, zlib.error)
 _BLOCK = 256 * 1024
@@ -39,6 +41,9 @@ _LONGEST_MARK = 6
 _NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d\xc2\xc3]|\xe2[\x80-\xbf]")
 _WIDE_START = 64
 LONGEST_LINE = 1024 * 1024
+
+
+Place = tuple[int, int]
 
 
 class Encoding(StrEnum):
@@ -68,13 +73,16 @@ class Extent(BaseModel):
 class Survey:
     """All of a file, read once. `marks` are the digests at the lengths that were asked for, as far as it goes.
 
-    `cut_short`: the gzip data breaks off after `extent`.
+    `cut_short`: the gzip data breaks off after `extent`. `blocks`: see `streams.feeds.unchanged`. `place`: device and
+    inode, which a file that takes the name later does not have.
     """
 
     extent: Extent
     marks: Mapping[int, str]
     encoding: Encoding
     cut_short: bool
+    blocks: Sequence[bytes] = field(default=(), repr=False)
+    place: Place | None = field(default=None, compare=False)
 
     @property
     def remarks(self) -> Set[str]:
@@ -167,15 +175,26 @@ class Utf8(io.RawIOBase):
         return len(part)
 
 
-def open_file(name: str) -> io.FileIO:
-    """A regular file. Raises FeedError."""
+def open_file(name: str, place: Place | None = None) -> io.FileIO:
+    """A regular file; with `place`, the one that was there. Raises FeedError."""
     try:
-        # Opening a pipe would wait for its other end.
-        if Path(name).is_fifo():
-            raise FeedError(f"{name}: is a pipe, which cannot be read twice; give it as standard input: -")
-        return Path(name).open("rb", buffering=0)
+        file = open_regular(name)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise FeedError(f"{name}: {error.strerror}, which cannot be read twice; pipe it in: -") from None
         raise unreadable(name, error) from None
+    if place is not None and _place(file) != place:
+        file.close()
+        raise FeedError(
+            f"{name}: is another file than the one that was looked at (rotated?); run the same command again, also for "
+            "the one that was renamed"
+        )
+    return file
+
+
+def _place(file: io.FileIO) -> Place:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino
 
 
 def unreadable(where: str, error: BaseException) -> FeedError:
@@ -214,7 +233,7 @@ def survey(name: str, lengths: Iterable[int] = ()) -> Survey:
 def _survey(name: str, lengths: Sequence[int], limit: int | None) -> tuple[Survey, int]:
     """And where the last whole line ends."""
     marks: dict[int, str] = {}
-    text = _Text()
+    text, blocks = _Text(), BlockDigests()
     line_end = 0
     with open_file(name) as raw:
         content = Content(name, raw, limit)
@@ -231,7 +250,11 @@ def _survey(name: str, lengths: Sequence[int], limit: int | None) -> tuple[Surve
             if (last := block.rfind(_LINE_FEED)) >= 0:
                 line_end = position + last + 1
             text.add(block)
-        return Survey(content.extent, marks, text.encoding(), content.cut_short), line_end
+            blocks.add(block)
+        found = Survey(
+            content.extent, marks, text.encoding(), content.cut_short, blocks.end(), place=_place(raw)
+        )
+        return found, line_end
 
 
 class _Text:

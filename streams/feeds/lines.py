@@ -10,9 +10,21 @@ from types import TracebackType
 from typing import Self
 
 from schemas.errors import FeedError
-from streams.feeds.content import LONGEST_LINE, Content, Encoding, Extent, Utf8, remarks, wide
+from streams.feeds.content import (
+    LONGEST_LINE,
+    Content,
+    Encoding,
+    Extent,
+    Survey,
+    Utf8,
+    changed,
+    remarks,
+    wide,
+)
+from streams.feeds.unchanged import Unchanged
 
 _HEAD_LINES = 1_000
+_MOST_PIECES = 64
 _HEAD_CHARACTERS = 1024 * 1024
 _LINE_FEED = ord("\n")
 _MARK = "\ufeff"
@@ -36,7 +48,9 @@ class Lines:
         limit: int | None = None,
         *,
         escaped: bool = False,
+        survey: Survey | None = None,
     ) -> None:
+        """At most `limit` bytes of it. `survey`: what it was when it was looked at, and has to be still."""
         self._name = name
         self._escaped = escaped
         self.number = 0
@@ -44,8 +58,13 @@ class Lines:
         self.broken: set[int] = set()
         self._content = Content(name, raw, limit)
         # Kept, for a reader that is let go closes what it reads.
-        self._stream = stream = io.BufferedReader(self._content, LONGEST_LINE)
-        self._encoding = encoding = wide(stream.peek(1)) or encoding
+        self._stream = stream = io.BufferedReader(self._checked(survey, limit), LONGEST_LINE)
+        try:
+            start = stream.peek(1)
+        except FeedError:
+            self._content.close()
+            raise
+        self._encoding = encoding = wide(start) or encoding
         if encoding in (Encoding.UTF_16_LE, Encoding.UTF_16_BE):
             utf_8 = io.BufferedReader(Utf8(stream, encoding), LONGEST_LINE)
             self._numbered = self._read(utf_8.readline, Encoding.UTF_8)
@@ -95,6 +114,13 @@ class Lines:
         self._numbered = chain(first, self._numbered)
         return first
 
+    def _checked(self, survey: Survey | None, limit: int | None) -> io.RawIOBase:
+        if survey is None:
+            return self._content
+        size = survey.extent.bytes
+        wanted = size if limit is None else limit
+        return Unchanged(self._content.next, survey.blocks, size, wanted, lambda: changed(self._name))
+
     def _read(self, readline: Callable[[int], bytes], encoding: Encoding) -> Iterator[Line]:
         number = 0
         try:
@@ -103,7 +129,7 @@ class Lines:
                 if raw[-1] != _LINE_FEED:
                     self.cut = True
                     if len(raw) == LONGEST_LINE:
-                        self.cut = not _skip_rest(readline)
+                        self.cut = not self._skip_rest(readline)
                         yield number, None
                         continue
                 if not raw[0]:
@@ -122,9 +148,13 @@ class Lines:
                 f"{self._name}: after line {number}: begins as UTF-16 and is not; save it as UTF-8"
             ) from None
 
-
-def _skip_rest(readline: Callable[[int], bytes]) -> bool:
-    """Whether the line ends before the source does."""
-    while (more := readline(LONGEST_LINE)) and not more.endswith(b"\n"):
-        pass
-    return bool(more)
+    def _skip_rest(self, readline: Callable[[int], bytes]) -> bool:
+        """Whether the line ends before the source does. Raises FeedError for one that goes on and on."""
+        for _ in range(_MOST_PIECES):
+            if not (more := readline(LONGEST_LINE)):
+                return False
+            if more[-1] == _LINE_FEED:
+                return True
+        raise FeedError(
+            f"{self._name}: line {self.number} has more than {_MOST_PIECES} MiB; this is no log of lines"
+        )

@@ -21,7 +21,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -29,6 +28,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.errors import DecodeError, FeedError
+from schemas.files import read_regular
 from streams.feeds import times
 from streams.feeds.assignment import Kind
 from streams.feeds.blocks import Block, Blocks
@@ -160,9 +160,7 @@ def _check_format(form: str) -> None:
 def load_pattern(name: str) -> tuple[NatPattern, bytes]:
     """The pattern file and its bytes. Raises FeedError, which says what is wrong in one line."""
     try:
-        data = Path(name).read_bytes()
-        if len(data) > _MOST_BYTES:
-            raise FeedError(f"{name}: too large for a pattern file")
+        data = read_regular(name, _MOST_BYTES)
         described = _yaml(data)
         if not isinstance(described, dict):
             raise FeedError(
@@ -170,7 +168,7 @@ def load_pattern(name: str) -> tuple[NatPattern, bytes]:
             )
         return NatPattern.model_validate(described), data
     except OSError as error:
-        raise FeedError(f"{name}: cannot be read ({error.strerror}); mend the path") from None
+        raise FeedError(f"{name}: cannot be read ({error.strerror}); mend the file or its path") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)
         where = f" line {place.line + 1}" if place else ""

@@ -36,7 +36,8 @@ class Source:
             return self.waiting
         limit = (extent or self.survey.extent).bytes
         encoding = Encoding(self.survey.encoding)
-        return Lines(self.name, open_file(self.name), encoding, limit, escaped=self.escaped)
+        raw = open_file(self.name, self.survey.place)
+        return Lines(self.name, raw, encoding, limit, escaped=self.escaped, survey=self.survey)
 
 
 def check_source(name: str, feed: Feed, stdin: io.BufferedIOBase, lengths: Iterable[int] = ()) -> Source:
@@ -53,7 +54,7 @@ def check_source(name: str, feed: Feed, stdin: io.BufferedIOBase, lengths: Itera
         digest = hashlib.sha256(f"{feed.scope}\0{first}".encode()).hexdigest()[:16]
         return Source(name, None, 0, feed.escaped, f"{feed.format}:stdin-{digest}", lines)
     found = survey(name, lengths)
-    with open_file(name) as raw:
+    with open_file(name, found.place) as raw:
         size = raw.seek(0, io.SEEK_END)
     source = Source(name, found, size, feed.escaped)
     with source.open() as lines:

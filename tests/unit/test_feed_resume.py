@@ -255,9 +255,10 @@ def test_many_letters_are_sent_some_at_a_time(tmp_path: Path) -> None:
 
 
 def test_without_a_place_for_letters_records_are_only_counted(tmp_path: Path) -> None:
-    """Nothing is sealed, no key is made."""
+    """Nothing is sealed, no key for it is made."""
     place = Place(tmp_path, find_feed("radius-detail"), RADIUS_TEXT.encode())
     source = check_source(str(place.file), place.feed, io.BytesIO())
     report = ingest(source, place.feed, place.topic.producer(), place.topic, tmp_path / "ingest")
     assert sum(skip.count for skip in report.skipped.values()) == 2
-    assert not (tmp_path / "keys").exists()
+    assert not place.dead.messages
+    assert not list((tmp_path / "keys" / "seal").iterdir())
