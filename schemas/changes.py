@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -167,13 +166,22 @@ def privacy_changes(record: RecordSchema, old: RecordSchema) -> Iterator[tuple[s
 def _renamed(record: RecordSchema, old: RecordSchema) -> Mapping[str, str]:
     """Old (dotted) names and what they are called now; without those of fields that are gone."""
     by_name = {item.name: item for item in record.fields}
-    names: dict[str, str] = {}
+    # Under each record of today, what its fields are and were called: a path of old names is followed step by step.
+    inside: dict[tuple[str, str], list[str]] = {}
     for item in record.fields:
-        parts = item.name.split(".")
-        each = [(part, *by_name[".".join(parts[: depth + 1])].aliases) for depth, part in enumerate(parts)]
-        names |= {".".join(path): item.name for path in itertools.product(*each)}
-    names |= {name: name for name in by_name}
-    return {item.name: names[item.name] for item in old.fields if item.name in names}
+        above, _, own = item.name.rpartition(".")
+        for called in dict.fromkeys([own, *item.aliases]):
+            inside.setdefault((above, called), []).append(item.name)
+    names: dict[str, str] = {}
+    for old_field in old.fields:
+        found = [""]
+        for part in old_field.name.split("."):
+            found = [path for above in found for path in inside.get((above, part), ())]
+        if old_field.name in by_name:
+            names[old_field.name] = old_field.name
+        elif found:
+            names[old_field.name] = found[-1]
+    return names
 
 
 def _translated(said: RecordAnnotation, names: Mapping[str, str]) -> RecordAnnotation:

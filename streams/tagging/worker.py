@@ -213,6 +213,9 @@ class TagWorker:
             # Only a figure is lost: what was observed is in the index, and answers ask anew.
             log.warning("resolve.skipped", error=str(error))
             return
+        except Exception as error:  # noqa: BLE001 - no event may end the tagger for the sake of a figure
+            log.error("resolve.failed", error=type(error).__name__)
+            return
         for (topic, resolution), count in found.items():
             self._metrics.resolved.labels(topic, resolution).inc(count)
 

@@ -7,20 +7,23 @@ are parked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
+from schemas.changes import unexplained_changes
 from schemas.check import check_record
 from schemas.codec import CONFLUENT_MAGIC
 from schemas.errors import DecodeError, SchemaError, SchemaTooLarge, UnknownSchema
 from schemas.records import RecordSchema, parse_record
-from schemas.versions import names_of, same_contract
+from schemas.versions import Committed, names_of, same_contract
 
 BROKEN = "schema_refused"
 """A rule is broken that is not about a word of the catalogue."""
+SAYS_LESS = "unexplained_privacy_change"
+"""The schema says less of people, or something else, than the committed one of its record, and gives no reason."""
 _KEPT = 1_000
 # Words of the catalogue that a reason may name: reasons are labels of metrics, so there is an end to them.
 _NOUNS = (
@@ -139,7 +142,20 @@ def judged(
         return Refused("schema_too_large", _shown(str(error)))
     except SchemaError as error:
         return Refused("unannotated_schema", _shown(str(error)))
-    return _checked(record, catalogue, committed=any(same_contract(record, known) for known in committed))
+    known = [*committed]
+    own = any(same_contract(record, item) for item in known)
+    found = _checked(record, catalogue, committed=own)
+    return found if own or isinstance(found, Refused) else _beside(found, known)
+
+
+def _beside(record: RecordSchema, known: Sequence[RecordSchema]) -> RecordSchema | Refused:
+    """Beside the newest that is committed of the same record: one that says less of people hides them from answers,
+    whether or not by mistake."""
+    names = names_of({item.name: item for item in known})
+    same = [Committed(item.file, item) for item in known if record.name in names[item.name]]
+    for problem in unexplained_changes(record, same[-1:]):
+        return Refused(SAYS_LESS, _shown(str(problem)))
+    return record
 
 
 def _checked(record: RecordSchema, catalogue: Catalogue, *, committed: bool) -> RecordSchema | Refused:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -121,6 +121,13 @@ def doubled(levels: int) -> list[dict[str, Any]]:
     return [{"innsyn": TECHNICAL} | item for item in made]
 
 
+def hushed(field: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The field as a technical one, if it is the one of that name."""
+    if field["name"] != name:
+        return field
+    return {**field, "confluent:tags": [], "innsyn": TECHNICAL}
+
+
 SCHEMAS = {
     "JSON nested 100,000 deep": (adding("[" * 100_000 + "]" * 100_000), "schema_too_large"),
     "objects nested 10,000 deep": (
@@ -185,6 +192,15 @@ SCHEMAS = {
     "an unknown retention rule": (saying(retention=["T99"]), "unknown_retention_rule"),
     "an unknown purpose": (saying(purposes=["P-SPY"], legal_basis={"P-SPY": "f"}), "unknown_purpose"),
     "an unknown operation": (saying(operation="vanish"), "unknown_operation"),
+    "an address that is nobody's any more": (
+        field_saying("client_address", identifier=None),
+        "schema_refused",
+    ),
+    "a field whose people are taken out of it": (
+        json.dumps(VISIT.json | {"fields": [hushed(field, "location") for field in VISIT.json["fields"]]}),
+        "unexplained_privacy_change",
+    ),
+    "another system, without a reason": (saying(system="billing"), "unexplained_privacy_change"),
     "an event time inside another record": (
         json.dumps(
             json.loads(
@@ -350,3 +366,8 @@ def test_a_committed_version_is_not_judged_by_newer_rules() -> None:
     assert caught.value.reason == "unknown_retention_rule"
     # Mended: the same message is tagged by whoever asks with the catalogue of then.
     assert WriterSchemas(WRITERS).resolve(single_object_prefix(VISIT), "WebVisit").name == "WebVisit"
+
+
+def test_a_schema_that_says_why_it_says_less_is_used() -> None:
+    text = saying(system="billing", privacy_change="billing runs the web server now")
+    assert beside_good(text, BODY) == ([0, 1, 2], [])
