@@ -10,12 +10,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
-from sinks.clickhouse.by_event import COLUMNS, EVENT, place_conditions
+from sinks.clickhouse.by_event import COLUMNS, EVENT, Event, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
@@ -60,6 +62,7 @@ _TABLES = (
     _Table("retained_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("address_prefixes", PREFIX_SCHEMA, ("prefix", "token"), "prefix, length, token"),
 )
+_ROW = f"token, {_PLACE}, toInt8(role)"
 _ENUMS = {"form", "mark", "proof", "role"}
 
 
@@ -124,7 +127,7 @@ class Rekeyer:
             parameters = dict(wanted)
             chosen = f"token IN {tokens_in(parameters, 'token', sorted(names))}"
             where = f"lineage FINAL PREWHERE {chosen} WHERE tag_set IN {{sets:Array(UInt64)}}"
-            rows, marks = self._read(ROW_SCHEMA, where, parameters, f"token, {_PLACE}, toInt8(role)")
+            rows, marks = self._read(ROW_SCHEMA, where, parameters, _ROW)
             beside, _ = self._read(
                 pa.schema([ROW_SCHEMA.field(name) for name in COLUMNS]),
                 f"lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM {where}) AND {chosen}",
@@ -136,11 +139,17 @@ class Rekeyer:
             fresh = fresh.set_column(fresh.schema.get_field_index("tag_set"), "tag_set", tag_sets)
             self._insert("lineage", fresh)
             self._insert("lineage_by_event", _renamed(beside, ("token",), names))
-            # The rows go last: each token of an event in the other table has to be known for somebody's.
-            places = zip(*(beside[name].to_pylist() for name in (*_PLACE.split(", "), "token")), strict=True)
-            for condition, listed in place_conditions(((t, p, o), token) for t, p, o, token in places):
+            # What was erased or narrowed since it was read goes again under the new token: the erasure did not see it.
+            now, still = self._read(ROW_SCHEMA, where, parameters, _ROW)
+            gone = _changed(rows, marks, now, still, "tag_set")
+            for condition, listed in place_conditions(_places(fresh.filter(gone))):
                 self._delete("lineage_by_event", condition, listed)
-            self._forget("lineage", f"token, {_PLACE}, toInt8(role)", rows["token"], marks)
+            self._undo("lineage", ROW_SCHEMA, _ROW, fresh.filter(gone))
+            rows, marks = rows.filter(pc.invert(gone)), marks.filter(pc.invert(gone))
+            # The rows go last: each token of an event in the other table has to be known for somebody's.
+            for condition, listed in place_conditions(set(_places(beside)) & set(_places(rows))):
+                self._delete("lineage_by_event", condition, listed)
+            self._forget("lineage", _ROW, rows["token"], marks)
             moved += rows.num_rows
         self._clear("lineage", "lineage_by_event")
         return moved
@@ -168,6 +177,10 @@ class Rekeyer:
             self._insert(
                 table.name, fresh.append_column("key_id", pa.repeat(pa.scalar(self._newer), rows.num_rows))
             )
+            now, still = self._read(table.schema, source, parameters, table.identity)
+            gone = _changed(rows, marks, now, still, first)
+            self._undo(table.name, table.schema, table.identity, fresh.filter(gone))
+            rows, marks = rows.filter(pc.invert(gone)), marks.filter(pc.invert(gone))
             self._forget(table.name, table.identity, rows[first], marks)
             moved += rows.num_rows
         self._clear(table.name)
@@ -234,6 +247,18 @@ class Rekeyer:
                 parameters,
             )
 
+    def _undo(self, table: str, schema: pa.Schema, identity: str, fresh: pa.Table) -> None:
+        """Take rows away that were written a moment ago."""
+        if not fresh.num_rows:
+            return
+        names = [name.removeprefix("toInt8(").removesuffix(")") for name in identity.split(", ")]
+        wanted = set(_keys(fresh, names))
+        parameters: Parameters = {}
+        tokens = tokens_in(parameters, "token", sorted(set(fresh[names[0]].to_pylist())))
+        rows, marks = self._read(schema, f"{table} WHERE `{names[0]}` IN {tokens}", parameters, identity)
+        chosen = pa.array([key in wanted for key in _keys(rows, names)], pa.bool_())
+        self._forget(table, identity, rows[names[0]].filter(chosen), marks.filter(chosen))
+
     def _delete(self, table: str, where: str, parameters: Mapping[str, object]) -> None:
         self._index.command(f"DELETE FROM {table} {self._on_cluster} WHERE {where}", parameters, erase=True)
 
@@ -252,3 +277,20 @@ def _renamed(rows: pa.Table, columns: Sequence[str], names: Mapping[bytes, bytes
         tokens = pa.array([names[token] for token in rows[name].to_pylist()], pa.binary(TOKEN_BYTES))
         rows = rows.set_column(rows.schema.get_field_index(name), name, tokens)
     return rows
+
+
+def _changed(
+    rows: pa.Table, marks: pa.ChunkedArray, now: pa.Table, still: pa.ChunkedArray, column: str
+) -> pa.Array:
+    """Which of the rows are there no more, or have another value in the column."""
+    there = set(zip(still.to_pylist(), now[column].to_pylist(), strict=True))
+    before = zip(marks.to_pylist(), rows[column].to_pylist(), strict=True)
+    return pa.array([item not in there for item in before], pa.bool_())
+
+
+def _keys(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
+
+
+def _places(rows: pa.Table) -> list[tuple[Event, bytes]]:
+    return [((t, p, o), token) for t, p, o, token in _keys(rows, (*_PLACE.split(", "), "token"))]

@@ -117,11 +117,12 @@ class Rotated:
         """What is answered about every customer."""
         return {customer.number: self.answers(customer.number) for customer in WORLD.customers}
 
-    def answers(self, number: str) -> list[Any]:
-        """What is answered about a customer, by one identifier or another and by all together."""
+    def answers(self, number: str, *, alone: bool = True) -> list[Any]:
+        """What is answered about a customer, by one identifier or another, if `alone`, and by all together."""
         numbers = [customer.number for customer in WORLD.customers]
         identifiers = WORLD.customers[numbers.index(number)].identifiers()
-        asked = [[identifiers[numbers.index(number) % len(identifiers)]], identifiers]
+        asked = [[identifiers[numbers.index(number) % len(identifiers)]]] if alone else []
+        asked.append(list(identifiers))
         return [self.answer(some) for some in asked]
 
     def answer(self, identifiers: Sequence[tuple[str, str]]) -> Any:
