@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.errors import InvalidIdentifier, KeyUnavailable
+from schemas.systemkeys import SystemKeyring
 from schemas.tokens import Tokenizer
 
 _NONCE = 12
@@ -69,6 +70,11 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"Keyring({str(self._folder)!r})"
+
+    @property
+    def systems(self) -> SystemKeyring:
+        """The keys that innsyn shares with systems of record."""
+        return SystemKeyring(self._folder, create=self._create)
 
     @property
     def folder(self) -> Path:

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from console.api.models import AccessQuery, LineageQuery
 from console.api.questions import access as access_answer
@@ -24,7 +24,7 @@ from console.api.questions import lineage
 from console.background import raise_first
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
-from console.cli.output import configure_logging, screen, table
+from console.cli.output import configure_logging, marked, screen, table
 from console.company import Company, contract_end, leaver, query, systems
 from console.instance import Instance, running
 from console.roles import now
@@ -82,7 +82,9 @@ def demo(
         person = leaver(company)
         _act(out, 2, "One of them, no longer a customer, asks: what do you hold about me?")
         out.print(
-            "[dim]asked by the customer number alone: what else was theirs, and when, the events tell[/dim]"
+            marked(
+                "[dim]asked by the customer number alone: what else was theirs, and when, the events tell[/dim]"
+            )
         )
         _ask(out, instance, company, person)
         _act(out, 3, "…and then: delete it")
@@ -99,12 +101,12 @@ def demo(
         ("check an event schema as an upstream team", "innsyn schema check my_event.avsc"),
         ("read the rules it went by", "schemas/catalogue/retention.yaml"),
     ):
-        out.print(f"  {what:<45} [cyan]{command}[/cyan]")
+        out.print(marked("  {} [cyan]{}[/cyan]", f"{what:<45}", command))
 
 
 def _act(out: Console, number: int, title: str) -> None:
     out.print()
-    out.rule(f"[bold]{number}. {title}", align="left")
+    out.rule(marked("[bold]{}. {}[/bold]", number, title), align="left")
 
 
 def _flow(out: Console, company: Company, instance: Instance, connection: Connection) -> None:
@@ -144,8 +146,11 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
         # There the last table stays without the end of its line.
         out.print()
     out.print(
-        f"[bold]{sent.total():,} events[/bold] sent and tagged in {seconds:.1f} s on the in-process broker; the index"
-        f" holds [bold]{_index_bytes(instance) / 1e6:.1f} MB[/bold] of tokens and tags, and not one raw value."
+        marked(
+            "[bold]{} events[/bold] sent and tagged in {} s on the in-process broker; the index holds"
+            " [bold]{} MB[/bold] of tokens and tags, and not one raw value.",
+            *(f"{sent.total():,}", f"{seconds:.1f}", f"{_index_bytes(instance) / 1e6:.1f}"),
+        )
     )
 
 
@@ -164,7 +169,7 @@ def _counters(sent: Counter[str], instance: Instance) -> Table:
     for topic in sorted(sent):
         done = consumed.get(topic, 0)
         bar = "█" * round(20 * done / max(sent[topic], 1))
-        rows.add_row(topic, f"{sent[topic]:,}", f"{done:,}", f"[green]{bar:<20}[/green]")
+        rows.add_row(topic, f"{sent[topic]:,}", f"{done:,}", Text(f"{bar:<20}", "green"))
     return rows
 
 
@@ -186,18 +191,25 @@ def _ask(out: Console, instance: Instance, company: Company, person: Customer) -
         )
     )
     found = report["total_events"]
-    verdict = "[green]✓[/green]" if sure <= found <= sure + maybe else "[red]✗[/red]"
     out.print(
-        f"[bold]{found:,} events[/bold] found, {report['ambiguous_events']:,} more are shared with others;"
-        f" the simulator knows {sure:,} to be this person's, and {maybe:,} that may show as theirs {verdict}"
+        marked(
+            "[bold]{} events[/bold] found, {} more are shared with others; the simulator knows {} to be this person's,"
+            " and {} that may show as theirs {}",
+            *(f"{number:,}" for number in (found, report["ambiguous_events"], sure, maybe)),
+            _verdict(sure <= found <= sure + maybe),
+        )
     )
 
 
 @contextmanager
 def _jobs(company: Company, connection: Connection, settings: Settings) -> Iterator[None]:
     """The reference erasure job of every system, each in a thread."""
-    keyring = Keyring(settings.keys_folder)
-    jobs = [ErasureJob(name, connection, keyring, store) for name, store in company.stores.items()]
+    keys = Keyring(settings.keys_folder).systems
+    jobs = []
+    for name, store in company.stores.items():
+        keys.of(name)
+        # All that the job of a system is given.
+        jobs.append(ErasureJob(keys.path(name), connection, store))
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="job") as threads:
         running_jobs = [threads.submit(job.run) for job in jobs]
         try:
@@ -218,8 +230,11 @@ def _erase(out: Console, instance: Instance, company: Company, person: Customer)
     anchors = RetentionAnchors(contract_end=contract_end(person))
     used = company.addresses[person.number]
     out.print(
-        f"[dim]the systems know no links, so they are told the {len(used):,} addresses, each with its second, that the"
-        " company's own log gives for this person[/dim]"
+        marked(
+            "[dim]the systems know no links, so they are told the {} addresses, each with its second, that the"
+            " company's own log gives for this person[/dim]",
+            f"{len(used):,}",
+        )
     )
     named: list[tuple[str, str] | Named] = [*person.identifiers(), *used]
     request_id = instance.rights.create(
@@ -233,29 +248,31 @@ def _erase(out: Console, instance: Instance, company: Company, person: Customer)
         while request.state is not State.COMPLETED and (request.waiting_for or request.movable):
             raise_first(instance.roles)
             request = latest()
-            status.update(f"waiting for {', '.join(request.waiting_for) or 'the index'}")
+            status.update(marked("waiting for {}", ", ".join(request.waiting_for) or "the index"))
             for command in request.commands.values():
                 if command.state == "done" and command.system not in seen:
                     seen.add(command.system)
-                    out.print(f"  [green]✓[/green] {command.system:<18} erased {command.erased:,} records")
+                    told = f"{command.system:<18} erased {command.erased:,} records"
+                    out.print(marked("  {} {}", _verdict(True), told))
             time.sleep(_LOOK)
     if any(command.doubtful for command in request.commands.values()):
         _accept(out, instance, request)
         _await(lambda: latest().ended, "the index to forget")
         request = latest()
-    out.print(f"request {request.request_id} [bold]{request.state.value}[/bold], due by law on {request.due}")
+    ended = request.request_id, request.state.value, request.due
+    out.print(marked("request {} [bold]{}[/bold], due by law on {}", *ended))
     return request
 
 
 def _accept(out: Console, instance: Instance, request: RequestState) -> None:
     """What a case handler does about answers that are not enough: looks there, and says why it is."""
     for problem in request.problems:
-        out.print(f"  [yellow]look after this[/yellow]: {escape(problem)}")
+        out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
     out.print("  a case handler looks there by hand and accepts the answer, with a reason that is kept:")
     for command in request.commands.values():
         if command.doubtful:
             instance.rights.accept(request.request_id, command.system, "looked at by hand")
-            out.print(f"  [green]✓[/green] {command.system:<18} accepted")
+            out.print(marked("  {} {}", _verdict(True), f"{command.system:<18} accepted"))
 
 
 def _prove(
@@ -279,14 +296,18 @@ def _prove(
         rows.add_row(system, category, counted, until, f"{rule} {rules[rule].authority}")
     out.print(rows)
     found = [item for item in left["items"] if not item["held_only"]]
-    out.print(f"  {'[green]✓[/green]' if not found else '[red]✗[/red]'} nothing is found beyond what is held")
+    out.print(marked("  {} nothing is found beyond what is held", _verdict(not found)))
     kept = {name: store.count(person.identifiers()) for name, store in company.stores.items()}
     where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
     out.print(
         f"  records under this person's own identifiers left in the systems themselves: {where or 'none'}"
     )
     for problem in request.problems:
-        out.print(f"  [yellow]look after this[/yellow]: {problem}")
+        out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
+
+
+def _verdict(well: bool) -> Text:
+    return marked("[green]✓[/green]") if well else marked("[red]✗[/red]")
 
 
 def _await(true: Callable[[], bool], what: str) -> None:

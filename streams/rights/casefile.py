@@ -13,9 +13,10 @@ from typing import Any
 from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
+from schemas.systemkeys import SystemKeys
 from sinks.clickhouse.requests import RequestEvent
 from sinks.ports import Span
-from streams.rights.messages import Identifiers, Ledger, Named, identifiers_from_json, identifiers_json
+from streams.rights.messages import Ledger, Named, identifiers_from_json, identifiers_json
 from streams.rights.request import Note, RequestState
 from streams.rights.states import fold
 from streams.rights.times import iso, whole_milliseconds
@@ -91,10 +92,9 @@ class CaseFile:
         sealed = self._keyring.seal(f"request-{request_id}", text.encode(), f"{request_id}/note".encode())
         return base64.b64encode(sealed).decode()
 
-    def seal_for(self, system: str, command_id: str, identifiers: Identifiers) -> bytes:
-        """The identifiers, readable by that system."""
-        told = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
-        return self._keyring.seal(f"system-{system}", told, command_id.encode())
+    def system_keys(self, system: str) -> SystemKeys:
+        """What commands of that system are sealed under, and its receipts authentic under."""
+        return self._keyring.systems.of(system)
 
     def receive(
         self,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.rights.reasons import told
+
 RECORDS_PER_EVENT = 10
 """How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
 REFUSALS = ("partial", "withheld", "failed")
@@ -138,7 +140,7 @@ class CommandState:
         if self.review_date:
             parts.append(f"review on {self.review_date}")
         if self.reason:
-            parts.append(f"({self.reason})")
+            parts.append(f"({told(self.reason)})")
         return " ".join(parts)
 
     def _doubt(self) -> str | None:

@@ -7,17 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 from schemas.catalogue import Catalogue
-from schemas.errors import InputError
+from schemas.errors import InputError, KeyUnavailable
 from sinks.ports import IndexEraser, IndexReader
 from streams.identity.model import Person
 from streams.rights.casefile import CaseFile
+from streams.rights.command import CommandState
 from streams.rights.messages import receipt_content
 from streams.rights.outcomes import records_gone
 from streams.rights.overlap import before_it
 from streams.rights.persons import Persons
 from streams.rights.plan import Plan, plan_from_json
 from streams.rights.planning import Planner, left_over, outgrown
-from streams.rights.receipts import aside, fault, repeats
+from streams.rights.receipts import aside, fault, repeats, unproven
 from streams.rights.reopen import Recheck
 from streams.rights.request import RequestState
 from streams.rights.sending import Sending
@@ -80,7 +81,7 @@ class Erasing:
     def receive(self, request: RequestState, receipt: Mapping[str, Any]) -> RequestState:
         """Take the answer of a system, or set it aside."""
         command = request.commands.get(receipt["command_id"])
-        why = fault(receipt, command, self._catalogue, self._file.now())
+        why = self._unproven(receipt, command) or fault(receipt, command, self._catalogue, self._file.now())
         if why is not None or command is None:
             return self._file.note(request.request_id, "aside", aside(receipt, why or "", self._catalogue))
         if repeats(receipt, command):
@@ -90,6 +91,14 @@ class Erasing:
         if receipt["state"] == "done" and receipt["erased"] > (command.planned or 0):
             content["known"] = self._planner.known(request, command.system)
         return self._file.decide(request, "receipt", content)
+
+    def _unproven(self, receipt: Mapping[str, Any], command: CommandState | None) -> str | None:
+        if command is None or receipt["system"] != command.system:
+            return None
+        try:
+            return unproven(receipt, self._file.system_keys(command.system))
+        except KeyUnavailable:
+            return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
 
     def finish(self, request: RequestState) -> RequestState:
         """Let the index forget, look whether it did, and end: completed, or closed where a person chose that.

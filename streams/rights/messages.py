@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -13,15 +14,17 @@ from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import DecodeError, InputError
 from schemas.ids import malformed
 from schemas.records import RecordSchema
+from schemas.systemkeys import SystemKey
 from schemas.tokens import canonical, parse_kind
 from schemas.versions import known_writers
 from sinks.clickhouse.requests import RequestEvent
+from streams.rights.authentic import command_bytes, receipt_bytes
 from streams.rights.orders import Order
 from streams.rights.plan import CommandPlan
+from streams.rights.reasons import REASONS, UNLISTED
 from streams.rights.times import iso, read
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
-_LONGEST_REASON = 300
 
 
 class Named(NamedTuple):
@@ -101,14 +104,22 @@ def request_message(
 
 
 def command_message(
-    request_id: str, told: CommandPlan, sealed: bytes, attempt: int, issued_at: datetime
+    request_id: str,
+    told: CommandPlan,
+    identifiers: Identifiers,
+    key: SystemKey,
+    attempt: int,
+    issued_at: datetime,
 ) -> dict[str, Any]:
-    """Value of an ErasureCommand. Its id is the same for every attempt."""
-    return {
+    """Value of an ErasureCommand. Its id is the same for every attempt.
+
+    The identifiers are sealed under the system's key together with all else that it says.
+    """
+    said = {
         "command_id": command_id(request_id, told.system),
         "request_id": request_id,
         "system": told.system,
-        "sealed_identifiers": sealed,
+        "key_id": key.id,
         # Without a field they would mean all fields of the categories.
         "categories": list(told.categories) if told.fields else [],
         "fields": list(told.fields),
@@ -117,6 +128,19 @@ def command_message(
         "attempt": attempt,
         "issued_at": issued_at,
     }
+    named = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
+    return {**said, "sealed_identifiers": key.seal(named, command_bytes(said))}
+
+
+def opened(command: Mapping[str, Any], key: SystemKey) -> list[Named]:
+    """The identifiers of a decoded ErasureCommand, if nothing of it was altered. Raises KeyUnavailable."""
+    return identifiers_from_json(json.loads(key.open(command["sealed_identifiers"], command_bytes(command))))
+
+
+def receipt_message(said: Mapping[str, Any], key: SystemKey) -> dict[str, Any]:
+    """Value of an ErasureReceipt: all that is `said`, under the authenticator of the system's key."""
+    whole = {**said, "key_id": key.id}
+    return {**whole, "authenticator": key.authenticator(receipt_bytes(whole))}
 
 
 def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
@@ -156,7 +180,8 @@ def receipt_content(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: value[name] for name in ("command_id", "state", "erased", "held", "ground")},
         "review_date": review_date.isoformat() if review_date else None,
-        "reason": reason[:_LONGEST_REASON] if reason else None,
+        "reason": (reason if reason in REASONS else UNLISTED) if reason else None,
+        "attempt": value.get("attempt", 0),
         "reported_at": iso(value["reported_at"]),
         "outcomes": [dict(item) for item in value.get("outcomes", ())],
     }

@@ -1,6 +1,7 @@
 """Whether what a system of record answers can be: an answer that cannot is set aside and shown. Pure.
 
-Kafka does not say who wrote a receipt, and a job may be wrong. What is judged here is only what nobody could mean;
+Kafka does not say who wrote a receipt: its authenticator does. And a job may be wrong, or answer to something old. What
+is judged here is only what nobody could mean;
 whether an answer is enough is `streams.rights.command`'s to say.
 """
 
@@ -11,9 +12,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from schemas.catalogue import Catalogue
+from schemas.systemkeys import SystemKeys
 from schemas.tokens import Role
+from streams.rights.authentic import AUTHENTICATOR, MOST, receipt_bytes
 from streams.rights.command import CommandState
 from streams.rights.messages import receipt_content
+from streams.rights.reasons import NOT_OURS, told
 from streams.rights.times import local_day
 
 CLOCKS_APART = timedelta(minutes=5)
@@ -23,14 +27,33 @@ LONGEST_HOLD = timedelta(days=30 * 366)
 _SAID = ("state", "erased", "held", "ground", "review_date", "reason", "outcomes")
 
 
+def unproven(receipt: Mapping[str, Any], keys: SystemKeys) -> str | None:
+    """Why it is not proven that the job which has these keys wrote the receipt as it is, None if it is."""
+    authenticator = receipt.get(AUTHENTICATOR)
+    if not authenticator:
+        return (
+            "carries no authenticator; its job needs this version and the key (`innsyn keys system export`)"
+        )
+    key = keys.find(receipt["key_id"])
+    if key is None:
+        return (
+            "was made under a key that is not in force (`innsyn keys system export` gives its team the file)"
+        )
+    if not key.proves(authenticator, receipt_bytes(receipt)):
+        return "has not the authenticator of what it says; see who may write to rights.receipts"
+    return None
+
+
 def fault(
     receipt: Mapping[str, Any], command: CommandState | None, catalogue: Catalogue, now: datetime
 ) -> str | None:
-    """Why a decoded ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it."""
+    """Why a proven ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it."""
     if command is None:
         return "names no command of this request"
     if receipt["system"] != command.system:
         return "names another system than its command"
+    if receipt["reason"] in NOT_OURS:
+        return f"says that {told(receipt['reason'])}; see who may write to deletion.{command.system}"
     return _number_fault(receipt) or _date_fault(receipt, now) or _place_fault(receipt, command, catalogue)
 
 
@@ -52,6 +75,8 @@ def aside(receipt: Mapping[str, Any], why: str, catalogue: Catalogue) -> dict[st
 def _number_fault(receipt: Mapping[str, Any]) -> str | None:
     if receipt["erased"] < 0 or receipt["held"] < 0:
         return "counts below zero"
+    if max(receipt["erased"], receipt["held"]) > MOST:
+        return "counts more than there can be"
     if receipt["state"] == "done" and receipt["held"]:
         return "says done and that records are held back"
     outcomes = receipt.get("outcomes", ())
@@ -82,10 +107,11 @@ def _place_fault(receipt: Mapping[str, Any], command: CommandState, catalogue: C
     ground = receipt["ground"]
     if ground is not None and ground not in catalogue.retention_rules:
         return "names a ground that the catalogue lacks"
-    if command.state == "unsent" and not command.attempt:
-        return "answers a command that was not sent"
     if repeats(receipt, command):
         return None
+    # A later one is authentic, so it was sent: whoever sent it has not come to write that down.
+    if receipt.get("attempt", 0) < command.attempt + (command.state == "unsent"):
+        return "answers an earlier attempt; that of the last one is waited for"
     if command.sent_at and receipt["reported_at"] < datetime.fromisoformat(command.sent_at) - CLOCKS_APART:
         return "was reported before this attempt was sent; its answer is waited for"
     return "contradicts the answer that settled its command" if command.settled else None

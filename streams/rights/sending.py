@@ -34,8 +34,8 @@ class Sending:
         if told is None:
             return request
         attempt = command.attempt + 1
-        sealed = self._file.seal_for(command.system, command_id, self._persons.told(request))
-        value = command_message(request.request_id, told, sealed, attempt, self._file.now())
+        key, identifiers = self._file.system_keys(command.system).current, self._persons.told(request)
+        value = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
         message = encode(self._records["ErasureCommand"], value)
         self._send(f"{DELETION}{command.system}", message, request.request_id.encode())
         return self._file.note(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from schemas.errors import InvalidIdentifier, Unavailable
+from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Role, canonical
 from streams.rights.columns import columns, columns_to_erase, record_named
@@ -30,9 +30,19 @@ _BUSY_SECONDS = 10
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _holds (record TEXT, row INTEGER, ground TEXT, review_date TEXT, PRIMARY KEY (record, row));
 CREATE TABLE IF NOT EXISTS _outcomes (id TEXT PRIMARY KEY, outcome TEXT);
+CREATE TABLE IF NOT EXISTS _attempts (errand TEXT PRIMARY KEY, newest INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS _cleared
     (errand TEXT, record TEXT, row INTEGER, done TEXT, PRIMARY KEY (errand, record, row));
 """
+# From before attempts were remembered: those that ended with an outcome.
+_EARLIER_ATTEMPTS = (
+    "INSERT OR IGNORE INTO _attempts SELECT substr(id, 1, instr(id, '#') - 1),"
+    " max(CAST(substr(id, instr(id, '#') + 1) AS INTEGER)) FROM _outcomes WHERE instr(id, '#') GROUP BY 1"
+)
+_COME = (
+    "INSERT INTO _attempts VALUES (?, ?) ON CONFLICT DO UPDATE SET newest = max(newest, excluded.newest)"
+    " RETURNING newest"
+)
 _CLEAR = (
     "INSERT INTO _cleared VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET done = excluded.done WHERE excluded.done = 'deleted'"
@@ -42,6 +52,10 @@ _COUNT_CLEARED = (
     "SELECT record, iif(done = 'deleted', 'deleted', 'redacted'), count(*) FROM _cleared WHERE errand = ?"
     " GROUP BY 1, 2 ORDER BY 1, 2"
 )
+
+
+class Superseded(InputError):
+    """A later attempt at the same errand came before."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class SqliteStore:
         with self._transaction() as connection:
             for statement in filter(str.strip, _TABLES.split(";")):
                 connection.execute(statement)
+            connection.execute(_EARLIER_ATTEMPTS)
 
     def close(self) -> None:
         """Close the file. Safe to repeat."""
@@ -132,15 +147,19 @@ class SqliteStore:
         only mentioned, the other end, the agent) just what is about that role goes. `orders` say what holds instead
         for their records. All of it or nothing, also over a crash. `once` names the errand and, behind #, which
         attempt at it: the second time its first outcome is returned and nothing is erased. Of an errand every record
-        counts that has nothing left of what was to go, once in all its attempts. Raises InputError for a field this
-        store does not know.
+        counts that has nothing left of what was to go, once in all its attempts. Raises Superseded where a later
+        attempt came before, whatever became of it; InputError for a field this store does not know.
         """
+        errand = once.partition("#")[0] if once is not None else None
+        with self._transaction() as connection:
+            # Remembered by itself, since an attempt that fails has come as well.
+            _come(connection, once)
         chosen = columns_to_erase(self._records, categories, fields, orders)
         with self._transaction() as connection:
+            _come(connection, once)
             earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
                 return _ERASED.validate_json(earlier[0])
-            errand = once.partition("#")[0] if once is not None else None
             outcome = replace(self._erase(connection, identifiers, chosen, errand), at=now)
             if once is not None:
                 stored = _ERASED.dump_json(outcome).decode()
@@ -293,6 +312,16 @@ class SqliteStore:
                 raise Unavailable(
                     f"the store {self._path.name} failed ({code}); free the file and repeat"
                 ) from error
+
+
+def _come(connection: sqlite3.Connection, once: str | None) -> None:
+    """Remember that the attempt has come. Raises Superseded where a later one has."""
+    errand, _, attempt = (once or "").partition("#")
+    if not attempt:
+        return
+    (newest,) = connection.execute(_COME, (errand, int(attempt))).fetchone()
+    if newest > int(attempt):
+        raise Superseded("a later attempt at the command came before; it is that one which counts")
 
 
 def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:

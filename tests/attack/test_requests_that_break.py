@@ -443,6 +443,9 @@ def receipt(request_id: str) -> dict[str, Any]:
         "ground": None,
         "review_date": None,
         "reason": None,
+        "attempt": 1,
+        "key_id": "",
+        "authenticator": b"",
         "reported_at": NOW,
     }
 

@@ -248,13 +248,13 @@ def _ask(settings: Settings, instance: Instance, person: Customer) -> None:
 @contextmanager
 def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator[None]:
     """The reference erasure job of every system that takes commands."""
-    keyring = Keyring(settings.keys_folder).made()
+    keys = Keyring(settings.keys_folder).systems
     names = [name.removeprefix("deletion.") for name in load_topics() if name.startswith("deletion.")]
     with ExitStack() as stack:
         for name in names:
             store = SqliteStore(outside / f"{name}.sqlite")
             stack.callback(store.close)
-            job = ErasureJob(name, connection, keyring, store)
+            job = ErasureJob(keys.path(keys.of(name).system), connection, store)
             stack.callback(job.stop)
             job.start()
         yield

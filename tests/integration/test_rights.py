@@ -85,8 +85,11 @@ class Company:
         worker.start()
         return worker
 
+    def key_file(self, system: str) -> Path:
+        return self.keyring.systems.path(self.keyring.systems.of(system).system)
+
     def job(self, system: str) -> ErasureJob:
-        job = ErasureJob(system, self.connection, self.keyring, self.stores[system])
+        job = ErasureJob(self.key_file(system), self.connection, self.stores[system])
         self.stack.callback(job.stop)
         job.start()
         return job
@@ -258,7 +261,7 @@ def test_a_job_that_dies_half_way_is_restarted(company: Company, tmp_path: Path)
     request_id = company.ask("erasure")
     dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite")
     with closing(dying), pytest.raises(_ProcessGone):
-        ErasureJob("billing", company.connection, company.keyring, dying).run()
+        ErasureJob(company.key_file("billing"), company.connection, dying).run()
     waiting = company.until(request_id, lambda state: "web" not in state.waiting_for)
     assert waiting.state is State.WAITING
     assert waiting.waiting_for == ("billing",)

@@ -68,10 +68,7 @@ class Office:
         self.written: list[LineageBatch] = []
         self.now = NOW
         self._offsets: dict[str, int] = {}
-        self._jobs = {
-            system: ErasureJob(system, Connection("unused"), self.keyring, store, lambda: self.now)
-            for system, store in self.stores.items()
-        }
+        self._jobs = {system: self._job(system, store) for system, store in self.stores.items()}
         self.ledger = Ledger()
         self.service = RightsService(
             self.ledger,
@@ -83,6 +80,10 @@ class Office:
             self._send,
             lambda: self.now,
         )
+
+    def _job(self, system: str, store: SqliteStore) -> ErasureJob:
+        key_file = self.keyring.systems.path(self.keyring.systems.of(system).system)
+        return ErasureJob(key_file, Connection("unused"), store, lambda: self.now)
 
     def put(self, topic: str, *values: Mapping[str, Any]) -> None:
         """Events of a topic: into the system of record, and tagged into the index. Fields left out are empty."""

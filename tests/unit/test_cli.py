@@ -28,6 +28,7 @@ from streams.rights.service import RightsService
 from streams.rights.states import RequestState
 from tests.support.api import EMAIL, NOW, TOTAL, fill, rights, services
 from tests.support.instance import running
+from tests.support.receipts import hear
 
 PERSON = ["--id", f"email={EMAIL}"]
 
@@ -71,7 +72,7 @@ class Prompt:
                 "ground": None,
                 "review_date": None,
             }
-            self._service.on_receipt({**receipt, **counts, "reason": None, "reported_at": NOW})
+            hear(self._service, {**receipt, **counts, "reason": None, "reported_at": NOW})
         return self._service.get(request_id)
 
 
@@ -376,7 +377,7 @@ def test_the_list_shows_what_was_refused_before_what_is_waited_for(home: Path) -
         service.advance(request_id)
         names = {"request_id": request_id, "command_id": f"{request_id}/web", "system": "web"}
         counts = {"state": "withheld", "erased": 0, "held": 3, "ground": "T18", "review_date": None}
-        service.on_receipt({**names, **counts, "reason": None, "reported_at": NOW})
+        hear(service, {**names, **counts, "reason": None, "reported_at": NOW})
         shown = " ".join(run("requests")[1].split())
         assert 0 < shown.index("withheld") < shown.index("waits for")
 

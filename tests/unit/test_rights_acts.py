@@ -15,6 +15,7 @@ from streams.rights.casefile import Recorded
 from streams.rights.states import RequestState, State, summary
 from tests.support.index import memory_index
 from tests.support.office import Office, systems_told
+from tests.support.receipts import hear
 from tests.unit.test_rights_receipts import receipt
 from tests.unit.test_rights_short import GONE, LAST_WEEK, visit
 
@@ -38,7 +39,7 @@ def asked(office: Office) -> RequestState:
 
 def say(office: Office, request_id: str, system: str, state: str, **more: Any) -> RequestState:
     names = {"command_id": f"{request_id}/{system}", "request_id": request_id, "system": system}
-    taken = office.service.on_receipt(receipt(state, **{**names, "reported_at": office.now, **more}))
+    taken = hear(office.service, receipt(state, **{**names, "reported_at": office.now, **more}))
     assert taken is not None
     return taken
 

@@ -18,6 +18,7 @@ from streams.rights.request import RequestState
 from streams.rights.states import State, fold, summary
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.receipts import hear
 from tests.unit.test_rights_short import COOKIE, GONE, LAST_WEEK, LOGIN, NUMBER, USERNAME, answer, visit
 
 
@@ -95,7 +96,7 @@ def test_a_plan_that_nobody_counted_is_counted_before_the_end(office: Office) ->
     assert request.waiting_for == ("crm",)
     crm = {"command_id": f"{request_id}/crm", "system": "crm", "state": "done", "erased": 1, "held": 0}
     rest = {"ground": None, "review_date": None, "reason": None, "reported_at": NOW}
-    taken = office.service.on_receipt({"request_id": request_id, **crm, **rest})
+    taken = hear(office.service, {"request_id": request_id, **crm, **rest})
     assert taken is not None
     assert taken.state is State.ATTENTION
     assert "web: planned 4, reported 0 erased: 4 of them are" in "".join(taken.problems)
@@ -118,7 +119,7 @@ def test_a_plan_that_nobody_counted_is_no_leave_to_erase_others(office: Office) 
     for system in [item.system for item in request.commands.values()]:
         said = {"command_id": f"{request_id}/{system}", "request_id": request_id, "system": system, "held": 0}
         rest = {"ground": None, "review_date": None, "reason": None, "reported_at": NOW}
-        office.service.on_receipt({**said, **rest, "state": "done", "erased": 2**62})
+        hear(office.service, {**said, **rest, "state": "done", "erased": 2**50})
     request = office.service.get(request_id)
     assert request.state is State.ATTENTION
     assert "see that no other person's are gone" in "".join(request.problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError
 from schemas.records import load_records
 from sinks.ports import Span
 from streams.identity.person import Identities
-from streams.rights.messages import Identifiers, Named
+from streams.rights.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.service import RightsService
 from streams.rights.states import RequestState, State, summary
 from tests.support.api import Ledger
+from tests.support.receipts import hear
 from tests.support.town import KARI, MOVED, OLA, SHARED, Town, moment, town
 
 KARI_BY_NUMBER = [("customer_number", KARI)]
@@ -64,7 +64,7 @@ class Office:
         for command in self.service.advance(request_id).commands.values():
             names = {"request_id": request_id, "command_id": command.command_id, "system": command.system}
             counts = {"state": "done", "erased": 2, "held": 0, "ground": None, "review_date": None}
-            self.service.on_receipt({**names, **counts, "reason": None, "reported_at": self.now})
+            hear(self.service, {**names, **counts, "reason": None, "reported_at": self.now})
         return self.service.get(request_id)
 
     def events(self, *customers: str) -> int:
@@ -266,11 +266,7 @@ def told(office: Office, identifiers: Identifiers) -> list[list[Any]]:
     topic, message = next(item for item in office.sent if item[0].startswith("deletion."))
     command = decode(load_records()["ErasureCommand"], message)
     system = topic.removeprefix("deletion.")
-    aad = command["command_id"].encode()
-    opened: list[list[Any]] = json.loads(
-        office.town.keyring.open(f"system-{system}", command["sealed_identifiers"], aad)
-    )
-    return opened
+    return identifiers_json(opened(command, office.town.keyring.systems.of(system).current))
 
 
 def test_no_system_is_told_to_erase_by_an_address_that_others_had(office: Office) -> None:

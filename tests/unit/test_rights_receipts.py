@@ -23,6 +23,7 @@ from streams.rights.receipts import fault
 from streams.rights.states import State, summary
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.receipts import hear, proven
 from tests.unit.test_rights_short import GONE, visit
 
 CATALOGUE = load_catalogue()
@@ -32,7 +33,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 def receipt(state: str = "done", **more: Any) -> dict[str, Any]:
     names = {"command_id": "r-1/web", "request_id": "r-1", "system": "web", "state": state}
     counts = {"erased": 0, "held": 0, "outcomes": [], "ground": None, "review_date": None, "reason": None}
-    return {**names, **counts, "reported_at": NOW, **more}
+    return {**names, **counts, "attempt": 1, "reported_at": NOW, **more}
 
 
 def outcome(**more: Any) -> dict[str, Any]:
@@ -61,7 +62,12 @@ def sent(state: str = "sent", **more: Any) -> CommandState:
         (receipt(reported_at=NOW + 6 * MINUTE), sent(), "at a time to come"),
         (receipt(reported_at=NOW - 6 * MINUTE), sent(), "before this attempt was sent"),
         (receipt(reported_at=datetime(1970, 1, 1, tzinfo=UTC)), sent(), "before this attempt was sent"),
-        (receipt(), CommandState("r-1/web", "web"), "a command that was not sent"),
+        (receipt(attempt=0), CommandState("r-1/web", "web"), "an earlier attempt"),
+        (receipt(attempt=0), sent(), "an earlier attempt"),
+        (receipt(attempt=-1), sent(), "an earlier attempt"),
+        (receipt(attempt=1), CommandState("r-1/web", "web", attempt=1), "an earlier attempt"),
+        (receipt("failed", reason="not_authentic"), sent(), "not from innsyn"),
+        (receipt(erased=2**53), sent(), "more than there can be"),
         (receipt("failed"), sent("done"), "contradicts"),
         (receipt(erased=1, outcomes=[outcome(deleted=-1)]), sent(), "below zero"),
         (receipt(erased=1, outcomes=[outcome(deleted=1), outcome(redacted=1)]), sent(), "more records than"),
@@ -83,6 +89,8 @@ def test_what_nobody_can_mean_is_a_fault(
     ("answer", "command"),
     [
         (receipt(), sent()),
+        (receipt(), CommandState("r-1/web", "web")),
+        (receipt(attempt=2), sent()),
         (receipt(), sent("accepted")),
         (receipt(), sent("failed")),
         (receipt("accepted"), sent("done")),
@@ -130,14 +138,14 @@ def test_what_is_set_aside_is_shown_and_the_right_answer_still_counts(office: Of
     ]
     for _ in range(2):
         for more in wrong:
-            office.service.on_receipt(of(request_id, **more))
+            hear(office.service, of(request_id, **more))
     request = office.service.get(request_id)
     assert (request.state, request.waiting_for) == (State.COMMANDED, ("web",))
     assert len(request.set_aside) == len(wrong)
     assert len([line for line in request.problems if line.endswith("set aside")]) == len(wrong)
     assert summary(request)["set_aside"][0] == {"system": "web", "state": "done", "why": "counts below zero"}
     assert "Kari" not in repr(request.problems)
-    office.service.on_receipt(of(request_id))
+    hear(office.service, of(request_id))
     request = office.service.get(request_id)
     assert (request.state, len(request.set_aside), office.events(*COOKIE)) == (
         State.COMPLETED,
@@ -149,10 +157,10 @@ def test_what_is_set_aside_is_shown_and_the_right_answer_still_counts(office: Of
 def test_an_answer_against_the_one_that_ended_a_request_is_shown(office: Office) -> None:
     """It changes nothing of what was done, and whoever looks at the request sees that there is a doubt."""
     request_id = office.erase(COOKIE, anchors=GONE).request_id
-    office.service.on_receipt(of(request_id))
-    office.service.on_receipt(of(request_id))
+    hear(office.service, of(request_id))
+    hear(office.service, of(request_id))
     assert office.service.get(request_id).problems == ()
-    office.service.on_receipt(of(request_id, state="failed", erased=0))
+    hear(office.service, of(request_id, state="failed", erased=0))
     request = office.service.get(request_id)
     assert request.state is State.COMPLETED
     assert request.problems == (
@@ -176,7 +184,7 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
     def keep(*given: Any) -> None:
         aside.append(given[:4])
 
-    unknown = encode(records["ErasureReceipt"], receipt(request_id="r-nobody"))
+    unknown = encode(records["ErasureReceipt"], proven(receipt(request_id="r-nobody"), office.keyring))
     _take(records["ErasureReceipt"], unknown, Message(RECEIPTS), office.service.on_receipt, keep)
     made = office.service.create("access", [COOKIE], reason=None, channel="test", received_at=NOW)
     late = {
@@ -193,18 +201,25 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
     assert [item.request_id for item in office.service.requests()] == [made.request_id]
 
 
-def test_jobs_that_have_not_upgraded_are_understood(office: Office) -> None:
-    """A receipt in any version of its record that was ever committed, and in today's, completes the request."""
+def test_a_receipt_of_every_version_is_read(office: Office) -> None:
+    """In any version of its record that was ever committed: what proves itself completes, what cannot is shown."""
     path = AVRO_FOLDER / "erasure_receipt.avsc"
     versions = [item.record for item in versions_of(path)]
     assert len({record.fingerprint for record in versions}) > 1
+    states = []
     for record in versions:
         request_id = office.erase(COOKIE, anchors=GONE).request_id
-        value = {name: item for name, item in of(request_id).items() if record.find(name) is not None}
+        said = {name: item for name, item in of(request_id).items() if record.find(name) is not None}
+        value = proven(said, office.keyring) if record.find("authenticator") else said
         message = encode(record, value)
         _take(load_records()["ErasureReceipt"], message, Message(RECEIPTS), office.service.on_receipt, fail)
-        assert office.service.get(request_id).state is State.COMPLETED
+        request = office.service.get(request_id)
+        states.append(request.state)
+        if request.state is not State.COMPLETED:
+            assert "carries no authenticator" in "".join(request.problems)
+            hear(office.service, of(request_id))
         office.put("web.visits", visit(1), visit(2))
+    assert states == [State.COMMANDED] * 3 + [State.COMPLETED] * (len(versions) - 3)
 
 
 def fail(*_: Any) -> None:

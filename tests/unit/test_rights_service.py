@@ -32,8 +32,10 @@ from sinks.ports import (
 )
 from streams.identity.model import Given, Link, Person
 from streams.rights.casefile import Recorded
+from streams.rights.messages import opened
 from streams.rights.service import RightsService
 from streams.rights.states import RequestState, State, summary
+from tests.support.receipts import hear
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()
@@ -162,7 +164,7 @@ def receipt(request_id: str, system: str, state: str, at: datetime = NOW, **more
 
 def end(service: RightsService, request_id: str) -> RequestState:
     for system in ("billing", "web"):
-        service.on_receipt(receipt(request_id, system, "done"))
+        hear(service, receipt(request_id, system, "done"))
     return service.get(request_id)
 
 
@@ -189,7 +191,7 @@ def test_what_only_a_link_makes_the_persons_stays_visible(service: RightsService
     assert request is not None
     assert request.by_link == ("web",)
     assert summary(request)["by_link"] == ["web"]
-    service.on_receipt(receipt(request_id, "web", "done", erased=1))
+    hear(service, receipt(request_id, "web", "done", erased=1))
     (line,) = service.get(request_id).problems
     assert line.startswith("web: planned 2, reported 1 erased")
     assert end(service, request_id).state is State.COMPLETED
@@ -205,11 +207,13 @@ def test_nothing_personal_is_written(service: RightsService, memory: Memory, key
         assert value not in written
     command = decode(RECORDS["ErasureCommand"], memory.sent[1][1])
     assert command["fields"] == ["Invoice.name", "Invoice.email", "Invoice.phone"]
-    aad = f"{request_id}/billing".encode()
-    opened = json.loads(keyring.open("system-billing", command["sealed_identifiers"], aad))
-    assert opened == [["customer_number", "k-100200"], ["email", "kari.nordlie@example.no"]]
+    told = opened(command, keyring.systems.of("billing").current)
+    assert told == [
+        ("customer_number", "k-100200", None, None),
+        ("email", "kari.nordlie@example.no", None, None),
+    ]
     with pytest.raises(KeyUnavailable):
-        keyring.open("system-web", command["sealed_identifiers"], aad)
+        opened(command, keyring.systems.of("web").current)
 
 
 def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> None:
@@ -219,7 +223,7 @@ def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> N
     for _ in range(2):
         service.on_request(announced)
         service.plan(request_id)
-        service.on_receipt(receipt(request_id, "web", "accepted"))
+        hear(service, receipt(request_id, "web", "accepted"))
     assert len(memory.sent) == 3
     once = len(memory.log[request_id])
     assert [event.kind for event in memory.log[request_id]].count("receipt") == 1
@@ -255,22 +259,22 @@ def test_a_refusal_is_kept_and_shown(service: RightsService, memory: Memory, sta
     """The index forgets nothing; sent again and done, the request completes."""
     request_id = ask(service)
     service.advance(request_id)
-    refusal = receipt(request_id, "web", state, held=1, reason="locked", review_date=date(2027, 1, 1))
-    service.on_receipt(receipt(request_id, "billing", "done"))
-    service.on_receipt(refusal)
+    refusal = receipt(request_id, "web", state, held=1, reason="legal_hold", review_date=date(2027, 1, 1))
+    hear(service, receipt(request_id, "billing", "done"))
+    hear(service, refusal)
     # "accepted" delivered late hides nothing.
-    service.on_receipt(receipt(request_id, "web", "accepted"))
+    hear(service, receipt(request_id, "web", "accepted"))
     assert service.get(request_id).state is State.ATTENTION
     (line,) = service.get(request_id).problems
     assert line.startswith(
-        f"web: {state} 1 records held review on 2027-01-01 (locked); `innsyn requests resend "
+        f"web: {state} 1 records held review on 2027-01-01 (the law or a dispute holds it); `innsyn requests resend "
     )
     assert len(memory.holdings) == 2
     service.resend(request_id)
     assert decode(RECORDS["ErasureCommand"], memory.sent[-1][1])["attempt"] == 2
-    service.on_receipt(refusal)
+    hear(service, refusal, attempt=1)
     assert service.get(request_id).state is State.WAITING
-    service.on_receipt(receipt(request_id, "web", "done", NOW + timedelta(seconds=1)))
+    hear(service, receipt(request_id, "web", "done", NOW + timedelta(seconds=1)))
     assert service.get(request_id).state is State.COMPLETED
 
 
@@ -279,9 +283,9 @@ def test_receipts_nobody_waits_for_change_nothing(service: RightsService, memory
     request_id = ask(service)
     service.advance(request_id)
     before = service.get(request_id)
-    assert service.on_receipt(receipt("r-unknown", "web", "done")) is None
-    service.on_receipt(receipt(request_id, "crm", "done"))
-    service.on_receipt({**receipt(request_id, "web", "done"), "system": "billing"})
+    assert hear(service, receipt("r-unknown", "web", "done")) is None
+    hear(service, receipt(request_id, "crm", "done"))
+    hear(service, {**receipt(request_id, "web", "done"), "system": "billing"})
     after = service.get(request_id)
     assert len(after.problems) == 2
     assert replace(after, set_aside=()) == before

@@ -30,6 +30,7 @@ from streams.rights.plan import CommandPlan, Part, Plan
 from streams.rights.states import CommandState, RequestState, State, summary
 from tests.support.index import memory_index, running, sql_index
 from tests.support.office import NOW, Office
+from tests.support.receipts import hear
 
 SENT = datetime(2026, 6, 1, 9, tzinfo=UTC)
 LONG_OVER = RetentionAnchors(contract_end=date(2026, 1, 1), invoice_settled=date(2026, 1, 1))
@@ -156,7 +157,7 @@ def test_a_system_that_deletes_what_it_should_redact_is_believed(office: Office)
         "reported_at": NOW,
         "outcomes": [{"record": "TrafficRecord", "deleted": 1, "redacted": 0, "stayed_for": []}],
     }
-    ended = office.service.on_receipt(done)
+    ended = hear(office.service, done)
     assert ended is not None
     assert ended.state is State.COMPLETED
     assert ended.forgotten == {"rows_removed": 1, "rows_narrowed": 0, "rows_ended": 1}

@@ -26,6 +26,7 @@ from streams.rights.casefile import CaseFile, Overtaken
 from streams.rights.service import RightsService
 from streams.rights.states import State
 from tests.support.api import EMAIL, EVENTS, Ledger, fill
+from tests.support.receipts import hear
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SYSTEMS = {"web": 3, "billing": 1, "provisioning": 1}
@@ -105,8 +106,8 @@ def test_a_plan_that_another_process_made_first_is_the_plan(office: Office) -> N
 def test_a_receipt_is_kept_whoever_writes_at_that_moment(office: Office) -> None:
     """Two receipts at once: the second finds its number taken and takes the next."""
     office.one.plan(office.request_id)
-    office.ledger.rivals = [lambda: office.other.on_receipt(office.receipt("billing", "done"))]
-    office.one.on_receipt(office.receipt("web", "failed"))
+    office.ledger.rivals = [lambda: hear(office.other, office.receipt("billing", "done"))]
+    hear(office.one, office.receipt("web", "failed"))
     commands = {item.system: item.state for item in office.one.get(office.request_id).commands.values()}
     assert commands == {"billing": "done", "web": "failed", "provisioning": "sent"}
 
@@ -119,7 +120,7 @@ def test_what_was_decided_on_an_older_state_is_not_written(office: Office) -> No
     with pytest.raises(Overtaken):
         file.decide(read, "attention", {"reason": "none"})
     read = file.get(office.request_id)
-    office.ledger.rivals = [lambda: office.other.on_receipt(office.receipt("web", "accepted"))]
+    office.ledger.rivals = [lambda: hear(office.other, office.receipt("web", "accepted"))]
     with pytest.raises(Overtaken):
         file.decide(read, "attention", {"reason": "none"})
     assert "attention" not in office.kinds()
@@ -163,7 +164,7 @@ def test_whatever_two_processes_do_at_once_adds_up(
             elif what == "resume":
                 service.resume()
             else:
-                service.on_receipt(office.receipt(system, what))
+                hear(service, office.receipt(system, what))
                 # Anything else may be out of date when its turn comes.
                 if what == "done":
                     said.append(step)
@@ -175,7 +176,7 @@ def test_whatever_two_processes_do_at_once_adds_up(
             act(office.one if first else office.other, step)
         office.ledger.rivals = []
         for system in SYSTEMS:
-            office.one.on_receipt(office.receipt(system, "done"))
+            hear(office.one, office.receipt(system, "done"))
         request = office.one.get(office.request_id)
         assert request.state is State.COMPLETED
         kinds = office.kinds()

@@ -13,6 +13,7 @@ import pytest
 from streams.rights.states import State, summary
 from tests.support.index import memory_index
 from tests.support.office import Office, systems_told
+from tests.support.receipts import hear
 
 KARI = ("customer_number", "k-100200")
 LAST_WEEK = datetime(2026, 11, 15, 9, tzinfo=UTC)
@@ -82,7 +83,7 @@ def test_the_police_s_copy_past_its_time_is_compared_and_not_counted_aloud(offic
     ]
     said = {"command_id": f"{request.request_id}/aaa", "request_id": request.request_id, "system": "aaa"}
     counts = {"state": "done", "erased": 0, "held": 0, "ground": None, "review_date": None, "reason": None}
-    taken = office.service.on_receipt({**said, **counts, "reported_at": office.now})
+    taken = hear(office.service, {**said, **counts, "reported_at": office.now})
     assert taken is not None
     assert taken.state is State.ATTENTION
     (problem,) = taken.problems
