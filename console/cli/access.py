@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
@@ -26,6 +27,8 @@ from console.cli.output import (
     at_moment,
     day,
     identifiers,
+    joined,
+    marked,
     print_json,
     screen,
     table,
@@ -66,15 +69,17 @@ def access(
         out.print(line)
 
 
-def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | str]:
+def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | Text | str]:
     """What the terminal shows of an access report: a headline and a table for each system."""
     if not report["entries"]:
         if report["resolution"] != "ambiguous":
             yield "Nothing is held about this person."
         return
-    yield (
-        f"\n[bold]{report['total_events']:,} events[/bold] about this person on {report['as_of']}"
-        f" [dim](catalogue {report['catalogue_version']}; letters: GDPR Art. 6(1))[/dim]\n"
+    yield marked(
+        "\n[bold]{} events[/bold] about this person on {} [dim](catalogue {}; letters: GDPR Art. 6(1))[/dim]\n",
+        f"{report['total_events']:,}",
+        report["as_of"],
+        report["catalogue_version"],
     )
     for system, entries in groupby(report["entries"], key=lambda entry: entry["system"]["id"]):
         yield _system(system, list(entries), lang)
@@ -83,7 +88,7 @@ def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | str]:
 def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Table:
     rows = table(
         "what", "why", "keep until", "from → to", "events", "seen", right=["events"],
-        title=f"{entries[0]['system']['name'][lang]} [dim]({system})[/dim]",
+        title=marked("{} [dim]({})[/dim]", entries[0]["system"]["name"][lang], system),
     )  # fmt: skip
     # The same widths in every system's table: what holds numbers and dates is fixed, the rest shares what is left,
     # however narrow the terminal is.
@@ -91,33 +96,40 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
     for column, width in zip(rows.columns, (0, 0, 11, 0, 8, 10), strict=True):
         column.width, column.ratio = width or None, None if width else 1
     # One row for the categories of which all the rest is the same, with their purposes below each other.
-    alike: dict[tuple[str, ...], list[str]] = {}
+    alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []
     for _, group in groupby(
         entries, key=lambda entry: (entry["category"]["id"], entry["locked"], entry["detected"])
     ):
         of_category = list(group)
         category = of_category[0]["category"]
-        told = f"{category['name'][lang]} [dim]{category['id']}[/dim]"
+        told = marked("{} [dim]{}[/dim]", category["name"][lang], category["id"])
         if of_category[0]["detected"]:
-            told += f" [dim]{_IN_TEXTS[lang]}[/dim]"
-        alike.setdefault(_rest(of_category, lang), []).append(told)
-    for rest, categories in alike.items():
-        rows.add_row("\n".join(categories), *rest)
+            told = marked("{} [dim]{}[/dim]", told, _IN_TEXTS[lang])
+        rest = _rest(of_category, lang)
+        same = next((told for other, told in alike if other == rest), None)
+        if same is None:
+            alike.append((rest, [told]))
+        else:
+            same.append(told)
+    for rest, categories in alike:
+        rows.add_row(joined(categories), *rest)
         rows.add_section()
     return rows
 
 
-def _rest(entries: Sequence[Mapping[str, Any]], lang: str) -> tuple[str, ...]:
+def _rest(entries: Sequence[Mapping[str, Any]], lang: str) -> tuple[Text | str, ...]:
     """All columns but the first, for one category. Its purposes differ, its events and rule do not."""
     first = entries[0]
     parties = dict.fromkeys(_parties(entry, lang) for entry in entries)
     locked = first["locked"]
     seen = "locked" if locked else f"{day(first['first_seen'])}\n{day(first['last_seen'])}"
     events = "–" if locked else f"{max(entry['events'] for entry in entries):,}"
-    kept = dict.fromkeys(_until(entry["retention"]) for entry in entries)
+    kept: list[Text] = []
+    for until in (_until(entry["retention"]) for entry in entries):
+        kept += [] if until in kept else [until]
     return (
         "\n".join(_why(entry, lang) for entry in entries),
-        "\n".join(kept),
+        joined(kept),
         "\n".join(parties),
         events,
         seen,
@@ -129,12 +141,12 @@ def _why(entry: Mapping[str, Any], lang: str) -> str:
     return f"{entry['purpose']['name'][lang]} ({letters})"
 
 
-def _until(retention: Mapping[str, Any]) -> str:
+def _until(retention: Mapping[str, Any]) -> Text:
     if retention["rule"] is None:
-        return "[red]no rule[/red]"
+        return marked("[red]no rule[/red]")
     until = retention["until"] or after(retention["period"], retention["clock"])
-    shown = f"[red]{until} overdue[/red]" if retention["overdue"] else until
-    return f"{shown}\n[dim]{retention['rule']}[/dim]"
+    until = marked("[red]{} overdue[/red]", until) if retention["overdue"] else until
+    return marked("{}\n[dim]{}[/dim]", until, retention["rule"])
 
 
 def _parties(entry: Mapping[str, Any], lang: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from console.cli.output import print_json, screen, table
 from schemas.catalogue import load_catalogue
 
 app = typer.Typer(help="Check the catalogue: categories, purposes, recipients, systems, retention rules.")
@@ -34,13 +32,10 @@ def check(
     catalogue = load_catalogue(folder)
     counts = catalogue.counts()
     if as_json:
-        typer.echo(json.dumps({"version": catalogue.version, "files": counts}, ensure_ascii=False))
+        print_json({"version": catalogue.version, "files": counts}, indent=None)
         return
-    table = Table(title=f"catalogue {catalogue.version}")
-    table.add_column("file")
-    table.add_column("section")
-    table.add_column("entries", justify="right")
+    rows = table("file", "section", "entries", right=["entries"], title=f"catalogue {catalogue.version}")
     for file, sections in counts.items():
         for section, number in sections.items():
-            table.add_row(file, section, str(number))
-    Console().print(table)
+            rows.add_row(file, section, str(number))
+    screen().print(rows)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from console.cli.output import Json, moment, print_json, screen, table
+from console.cli.output import Json, moment, print_json, say, screen, table
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
@@ -57,12 +56,12 @@ def listed(
         what = f"{last['kind']} by {last['by']} {last['at'][:16]}" if last else "–"
         why = f": {last['why'] or last['outcome']}" if last else ""
         rows.add_row(
-            escape(f"{item['topic']}/{item['partition']}/{item['offset']}"),
+            f"{item['topic']}/{item['partition']}/{item['offset']}",
             item["reason"],
             item["seen_at"][:16],
             item["state"],
             str(item["retries"]),
-            escape(what + why),
+            what + why,
         )
     screen().print(rows if found else "There are no such letters.")
 
@@ -140,11 +139,11 @@ def _show(done: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    typer.echo(f"{done['letters']:,} letter{'' if done['letters'] == 1 else 's'}")
+    say(f"{done['letters']:,} letter{'' if done['letters'] == 1 else 's'}")
     for outcome, count in sorted(done["outcomes"].items()):
         text = (
             outcome if outcome in ("tagged", "dropped") else f"still dead, {_MEANING.get(outcome, outcome)}"
         )
-        typer.echo(f"  {count:,} {text}")
+        say(f"  {count:,} {text}")
     if done["more"]:
-        typer.echo("  there are more; run it again")
+        say("  there are more; run it again")

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import typer
 from pydantic import SecretStr
-from rich.markup import escape
+from rich.text import Text
 
 from console.cli.keys import describe
-from console.cli.output import Json, print_json, screen, table
+from console.cli.output import Json, marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
@@ -42,7 +42,7 @@ from streams.tagging.refusals import set_aside
 from streams.tagging.writers import Refused, judged
 
 State = Literal["ok", "wrong", "off"]
-_MARKS = {"ok": "[green]✓[/green]", "wrong": "[red]✗[/red]", "off": "[dim]–[/dim]"}
+_MARKS = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "off": ("–", "dim")}
 
 
 @dataclass(frozen=True)
@@ -299,12 +299,12 @@ def _show(settings: list[dict[str, Any]], checks: list[Check], home: Path) -> No
     out = screen()
     rows = table("setting", "value", "from", title="Settings in force")
     for item in settings:
-        value = "[dim]unset[/dim]" if item["value"] is None else escape(str(item["value"]))
-        rows.add_row(item["name"], value, "set" if item["set"] else "[dim]default[/dim]")
+        value = marked("[dim]unset[/dim]") if item["value"] is None else str(item["value"])
+        rows.add_row(item["name"], value, "set" if item["set"] else marked("[dim]default[/dim]"))
     out.print(rows)
     config = os.environ.get("INNSYN_CONFIG")
-    out.print(f" [dim]file: {escape(config or str(home / 'innsyn.toml'))}[/dim]\n")
+    out.print(marked(" [dim]file: {}[/dim]\n", config or home / "innsyn.toml"))
     rows = table("", "check", "", title="Checks")
     for check in checks:
-        rows.add_row(_MARKS[check.state], check.name, escape(check.detail))
+        rows.add_row(Text(*_MARKS[check.state]), check.name, check.detail)
     out.print(rows)

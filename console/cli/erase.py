@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
@@ -23,8 +24,11 @@ from console.cli.output import (
     anchors,
     at_moment,
     identifiers,
+    joined,
+    marked,
     print_json,
     reads_stdin,
+    say,
     screen,
     table,
 )
@@ -82,14 +86,12 @@ def erase(
         if not as_json:
             say_open(made.get("also_open") or [])
         if made.get("notice"):
-            typer.echo(f"innsyn: {made['notice']}", err=True)
+            say(f"innsyn: {made['notice']}", err=True)
         request = _follow(client, made["request_id"], wait)
     if as_json:
         print_json(request)
     else:
-        screen().print(
-            f"request [bold]{request['request_id']}[/bold] {request['state']}, due {request['due_at']}"
-        )
+        screen().print(headline(request))
         if request["state"] == "completed":
             _show_end(request)
     if wait and request["state"] != "completed":
@@ -97,56 +99,69 @@ def erase(
         late = [*request["problems"], *([f"waits for {waits}"] if waits else [])]
         where = f"see `innsyn requests show {request['request_id']}`"
         what = "; ".join(late) or "waits for the rights worker"
-        typer.echo(f"innsyn: not completed in {wait:g} s: {what}; {where}", err=True)
+        say(f"innsyn: not completed in {wait:g} s: {what}; {where}", err=True)
         raise typer.Exit(1)
+
+
+def headline(request: Mapping[str, Any]) -> Text:
+    """A request in one line: id, state, until when."""
+    return marked(
+        "request [bold]{}[/bold] {}, due {}", request["request_id"], request["state"], request["due_at"]
+    )
 
 
 def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Table:
     """What becomes of each category in each system; categories with the same fate share a row."""
     rows = table("system", "what", "decision", "why", "events", right=["events"])
-    alike: dict[tuple[str, ...], list[str]] = {}
+    alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []
     for part in parts:
-        where = f"{part['system']}\n[dim]{part['topic']}[/dim]"
+        where = marked("{}\n[dim]{}[/dim]", part["system"], part["topic"])
         why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
         category = catalogue.categories.get(part["category"])
-        what = f"{category.name.en if category else ''} [dim]{part['category']}[/dim]{_which(part)}"
+        named = category.name.en if category else ""
+        what = marked("{} [dim]{}[/dim]{}", named, part["category"], _which(part))
         # A request of an earlier version does not say.
-        what += " [dim]in texts[/dim]" if part.get("detected") else ""
+        what = marked("{} [dim]in texts[/dim]", what) if part.get("detected") else what
         events = "locked" if part["events"] is None else f"{part['events']:,}"
-        alike.setdefault((where, _decision(part, catalogue), why, events), []).append(what)
-    for (where, decision, why, events), categories in alike.items():
-        rows.add_row(where, "\n".join(categories), decision, why, events)
+        fate = (where, _decision(part, catalogue), why, events)
+        same = next((told for other, told in alike if other == fate), None)
+        if same is None:
+            alike.append((fate, [what]))
+        else:
+            same.append(what)
+    for (first, *rest), categories in alike:
+        rows.add_row(first, joined(categories), *rest)
         rows.add_section()
     return rows
 
 
-def _which(part: Mapping[str, Any]) -> str:
+def _which(part: Mapping[str, Any]) -> Text | str:
     """The events of the record that are meant, where it is not all of them."""
     where = part.get("where")
     if not where:
         return ""
     values = [*where["values"], *(["empty"] if where["or_empty"] else [])]
-    return f"\n[dim]where {where['field']} is {' or '.join(values)}[/dim]"
+    return marked("\n[dim]where {} is {}[/dim]", where["field"], " or ".join(values))
 
 
-def _left(part: Mapping[str, Any]) -> str:
+def _left(part: Mapping[str, Any]) -> Text | str:
     """What stays of the records although the person goes from them."""
     if part.get("means") != "redact" and not part.get("stays"):
         return ""
     stays = part.get("stays")
     if not stays:
-        return "\n[dim]the rest of the record stays[/dim]"
-    return f"\n[dim]redacted, not deleted, in {stays:,} that concern others[/dim]"
+        return marked("\n[dim]the rest of the record stays[/dim]")
+    return marked("\n[dim]redacted, not deleted, in {} that concern others[/dim]", f"{stays:,}")
 
 
-def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> str:
+def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> Text:
     if part["action"] == "erase_now":
-        return f"[green]erase now[/green]{_left(part)}"
+        return marked("[green]erase now[/green]{}", _left(part))
     rule = catalogue.retention_rules.get(part["rule"])
     until = part["until"] or (after(rule.period, rule.clock) if rule else "a rule ends it")
     if part["action"] == "expires":
-        return f"expires by itself\n{until}"
-    return f"[yellow]hold until[/yellow]\n{until}"
+        return marked("expires by itself\n{}", until)
+    return marked("[yellow]hold until[/yellow]\n{}", until)
 
 
 def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -164,22 +179,25 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         return
     out.print(plan_table(plan["parts"], load_catalogue()))
     systems = ", ".join(command["system"] for command in plan["commands"])
-    out.print(f" [bold]{plan['total_events']:,} events[/bold]; told to erase: {systems or 'nobody'}")
+    events = f"{plan['total_events']:,}"
+    out.print(marked(" [bold]{} events[/bold]; told to erase: {}", events, systems or "nobody"))
     if plan["by_link"]:
         out.print(
-            f" [yellow]{', '.join(plan['by_link'])}[/yellow]: some events there are this person's by link only, which"
-            " the identifiers given do not name; the request will wait until somebody has seen to them"
+            marked(
+                " [yellow]{}[/yellow]: some events there are this person's by link only, which the identifiers given"
+                " do not name; the request will wait until somebody has seen to them",
+                ", ".join(plan["by_link"]),
+            )
         )
     for copy in plan["copies"]:
-        out.print(
-            f" [dim]the copy on Kafka's {copy['topic']} expires by {copy['until'] or 'an unknown day'}[/dim]"
-        )
+        end = copy["until"] or "an unknown day"
+        out.print(marked(" [dim]the copy on Kafka's {} expires by {}[/dim]", copy["topic"], end))
 
 
 def say_open(others: Sequence[Mapping[str, Any]]) -> None:
     for other in others:
         waits = "; this one waits for it" if other["type"] == "erasure" else ""
-        typer.echo(
+        say(
             f"innsyn: request {other['request_id']} ({other['type']}, {other['state']}) of this person is open{waits}",
             err=True,
         )
@@ -203,18 +221,23 @@ def _show_end(request: Mapping[str, Any]) -> None:
     if request["held"]:
         out.print(plan_table(request["held"], load_catalogue()))
     for problem in request["problems"]:
-        out.print(f"  [yellow]look after this[/yellow]: {problem}")
+        out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
 
 
 def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:
     """The request when it is completed, or as it stands when the time is over."""
     deadline = time.monotonic() + wait
     shown = screen(stderr=True)
-    with shown.status(f"{request_id} received") if shown.is_terminal and wait else nullcontext() as status:
+    with (
+        shown.status(marked("{} received", request_id))
+        if shown.is_terminal and wait
+        else nullcontext() as status
+    ):
         while True:
             request = client.request(request_id)
             if request["state"] in _ENDS or time.monotonic() >= deadline:
                 return request
             if status is not None:
-                status.update(f"{request_id} {request['state']}: {', '.join(request['waiting_for'])}")
+                waits = ", ".join(request["waiting_for"])
+                status.update(marked("{} {}: {}", request_id, request["state"], waits))
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))

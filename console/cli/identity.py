@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
@@ -19,6 +20,8 @@ from console.cli.output import (
     as_known,
     at_moment,
     identifiers,
+    joined,
+    marked,
     print_json,
     screen,
     table,
@@ -47,53 +50,58 @@ def identity(
     out = screen()
     out.print(_headline(answer))
     for problem in answer["problems"]:
-        out.print(f"  [red]{problem}[/red]")
+        out.print(marked("  [red]{}[/red]", problem))
     if answer["links"]:
         out.print(_links(answer))
         if answer["links_total"] > len(answer["links"]):
-            out.print(f" [dim]the newest {len(answer['links'])} of {answer['links_total']:,} links[/dim]")
+            number, total = len(answer["links"]), f"{answer['links_total']:,}"
+            out.print(marked(" [dim]the newest {} of {} links[/dim]", number, total))
     parts = [{"proofs": [link["proof"]]} for link in answer["links"]]
     for line in about_identity({**answer, "ambiguous_events": 0}, parts, people):
         out.print(line)
 
 
-def _headline(answer: Mapping[str, Any]) -> str:
+def _headline(answer: Mapping[str, Any]) -> Text:
     if answer["resolution"] == "none":
-        return "[bold]none[/bold]: no link says whose that was."
+        return marked("[bold]none[/bold]: no link says whose that was.")
     if answer["resolution"] == "ambiguous":
-        return f"[bold yellow]ambiguous[/bold yellow]: {answer['candidates']} candidates"
-    return f"[bold green]unique[/bold green]: leads to [bold]{', '.join(answer['subjects'])}[/bold]"
+        return marked("[bold yellow]ambiguous[/bold yellow]: {} candidates", answer["candidates"])
+    return marked("[bold green]unique[/bold green]: leads to [bold]{}[/bold]", ", ".join(answer["subjects"]))
 
 
 def _links(answer: Mapping[str, Any]) -> Table:
     rows = table("identifier", "belonged to", "from, until", "end", "proves, said by")
     for link in answer["links"]:
         ports = link.get("ports")
-        evidence = link["evidence"]
+        evidence, name = link["evidence"], link["kind"] or link["token"]
         rows.add_row(
-            (link["kind"] or link["token"]) + (f"\n[dim]ports {ports[0]}-{ports[1]}[/dim]" if ports else ""),
+            marked("{}\n[dim]ports {}-{}[/dim]", name, *ports) if ports else name,
             link["subject"],
-            _since(link) + f"\n{_second(link['until'])}",
+            joined([_since(link), _second(link["until"])]),
             _end(link),
-            f"{link['proof']} ({link['source']})"
-            f"\n[dim]{evidence['topic']} {evidence['partition']}/{evidence['offset']}[/dim]",
+            marked(
+                "{} ({})\n[dim]{} {}/{}[/dim]",
+                *(link["proof"], link["source"]),
+                *(evidence["topic"], evidence["partition"], evidence["offset"]),
+            ),
         )
         rows.add_section()
     return rows
 
 
-def _since(link: Mapping[str, Any]) -> str:
+def _since(link: Mapping[str, Any]) -> Text | str:
     since = _second(link["since"])
     if link["begin"] != "inferred":
         return since
     other = link["begin_earliest"] if link["begin_earliest"] != link["since"] else link["begin_latest"]
-    return f"{since}\n[dim]began inferred:\n{_second(other)}[/dim]"
+    return marked("{}\n[dim]began inferred:\n{}[/dim]", since, _second(other))
 
 
-def _end(link: Mapping[str, Any]) -> str:
+def _end(link: Mapping[str, Any]) -> Text | str:
     if link["end"] != "inferred":
         return str(link["end"])
-    return f"inferred\n[dim]{_second(link['end_earliest'])}\n{_second(link['end_latest'])}[/dim]"
+    earliest, latest = _second(link["end_earliest"]), _second(link["end_latest"])
+    return marked("inferred\n[dim]{}\n{}[/dim]", earliest, latest)
 
 
 def _second(moment: str | None) -> str:

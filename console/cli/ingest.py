@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from console.cli.output import screen
+from console.cli.output import print_json, screen, shown
 from console.running import broker
 from schemas.keys import Keyring
 from schemas.records import load_records
@@ -113,7 +111,7 @@ def ingest(
     reports = _send_all(settings, feed, sources, again)
     seconds = time.monotonic() - started
     if as_json:
-        typer.echo(json.dumps(_as_json(feed, reports, seconds), ensure_ascii=False))
+        print_json(_as_json(feed, reports, seconds), indent=None)
     else:
         _show(feed, reports, seconds)
     if not all(report.complete for report in reports):
@@ -127,13 +125,13 @@ def _show(feed: Feed, reports: list[Report], seconds: float) -> None:
         console.print(_reasons(reports))
     for report in reports:
         for remark in report.remarks:
-            console.print(f"{report.name}: {EXPLANATIONS[remark]}", highlight=False, markup=False)
+            console.print(f"{report.name}: {EXPLANATIONS[remark]}")
 
 
 def _checked(settings: Settings, feed: Feed, files: list[str], stdin: io.BufferedIOBase) -> list[Source]:
     known = checkpoints.load_all(_folder(settings), feed.scope)
     lengths = checkpoints.lengths(known.values())
-    with Console(stderr=True).status("Reading the files through ..."):
+    with screen(stderr=True).status("Reading the files through ..."):
         return [check_source(name, feed, stdin, lengths) for name in dict.fromkeys(files)]
 
 
@@ -143,17 +141,22 @@ def _folder(settings: Settings) -> Path:
 
 def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool) -> list[Report]:
     connection = broker(settings)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     reports = []
     with (
         Tail(connection, feed.topic.name) as tail,
         EventProducer(connection) as producer,
-        Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars,
+        Progress(*columns, TimeRemainingColumn(), console=screen(stderr=True)) as bars,
     ):
         aside = _aside(settings, feed, producer)
         for source in sources:
             label = "standard input" if source.name == STDIN else source.name
-            bar = bars.add_task(label, total=source.size or None)
+            bar = bars.add_task(shown(label), total=source.size or None)
 
             def show(position: int, bar: Any = bar) -> None:
                 bars.update(bar, completed=position)

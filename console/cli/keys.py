@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from console.background import until_signal
-from console.cli.output import Json, print_json, screen
+from console.cli import systemkeys
+from console.cli.output import Json, marked, print_json, screen
 from console.rotation import KeyState, Rotation
 from console.session import embedded_folder, keyring, known_keys, open_index, refuse_pending
 from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
+from schemas.systemkeys import FOLDER
 from sinks.clickhouse.client import ClickHouse
 
 app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_help=True)
+app.add_typer(systemkeys.app, name="system")
 
 
-@app.command(epilog="Example: innsyn keys create")
+@app.command(short_help="Make the keys that are not there yet.", epilog="Example: innsyn keys create")
 def create(as_json: Json = False) -> None:
-    """Make the token key, unless there is one. Without it nothing in the index can be found: back it up.
+    """Make the token key, unless there is one, and those of the systems. Without it nothing in the index can be found:
+    back it up.
 
     Refused where the index was made with another key: that one has to be restored.
     """
@@ -35,12 +38,13 @@ def create(as_json: Json = False) -> None:
     if not ring.held():
         _refuse_known(settings)
         made = ring.make()
+    systemkeys.make_all(ring.folder)
     key_id, file = next(iter(ring.held())), ring.token_files()[0]
     if as_json:
         print_json({"key_id": key_id, "file": str(file), "made": made})
     else:
         verb = "made" if made else "was there already"
-        screen().print(f"token key {key_id} {verb}: {escape(str(file))}", soft_wrap=True)
+        screen().print(f"token key {key_id} {verb}: {file}", soft_wrap=True)
 
 
 @app.command(
@@ -68,7 +72,7 @@ def rotate(
         return
     folder = load_settings().keys_folder
     screen().print(
-        f"token key {key.key_id} is in {escape(str(folder))}; copy the folder to every host and to your key backup, "
+        f"token key {key.key_id} is in {folder}; copy the folder to every host and to your key backup, "
         + (
             "then run `innsyn keys rotate`"
             if prepare
@@ -126,7 +130,7 @@ def retire(
         print_json({"key_id": key_id, "file_destroyed": here})
     else:
         done = "its file here is destroyed" if here else "there was no file of it here"
-        screen().print(f"token key {escape(key_id)} is retired; {done}; destroy its copies too")
+        screen().print(f"token key {key_id} is retired; {done}; destroy its copies too")
 
 
 @app.command(short_help="Show which keys there are, and where.", epilog="Example: innsyn keys show --json")
@@ -142,11 +146,12 @@ def show(as_json: Json = False) -> None:
         print_json({**shown, "keys": states})
         return
     out = screen()
-    out.print(f"token key    {shown['key_id']}  {escape(shown['file'])}", soft_wrap=True)
+    out.print(f"token key    {shown['key_id']}  {shown['file']}", soft_wrap=True)
     _print_states(states or [])
-    out.print(f"sealing keys {shown['sealing_keys']}  {escape(shown['sealing_folder'])}", soft_wrap=True)
+    out.print(f"sealing keys {shown['sealing_keys']}  {shown['sealing_folder']}", soft_wrap=True)
+    out.print(f"system keys  {shown['system_keys']}  {shown['systems_folder']}", soft_wrap=True)
     for line in shown["problems"]:
-        out.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
+        out.print(marked("[red]{}[/red]", line), soft_wrap=True)
 
 
 def _now() -> datetime:
@@ -199,8 +204,9 @@ def describe(folder: Path) -> dict[str, Any]:
     """Ids and places of the keys in a folder, and what is wrong with their permissions. Raises KeyUnavailable."""
     ring = Keyring(folder, create=False)
     tokens, sealing = ring.token_files(), [folder / "seal" / name for name in ring.sealing_keys()]
+    systems = [ring.systems.path(system) for system in ring.systems.systems()]
     problems = []
-    for path in (folder, folder / "seal", *tokens, *sealing):
+    for path in (folder, folder / "seal", folder / FOLDER, *tokens, *sealing, *systems):
         with suppress(FileNotFoundError):
             problems.append(fault(path, path.stat() if path.name == folder.name else path.lstat()))
     found = [line for line in problems if line is not None]
@@ -210,6 +216,8 @@ def describe(folder: Path) -> dict[str, Any]:
         "file": str(tokens[0] if tokens else ring.required()),
         "sealing_keys": len(sealing),
         "sealing_folder": str(folder / "seal"),
+        "system_keys": len(systems),
+        "systems_folder": str(folder / FOLDER),
         "problems": found,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
@@ -21,6 +22,8 @@ from console.cli.output import (
     at_moment,
     day,
     identifiers,
+    joined,
+    marked,
     moment,
     print_json,
     screen,
@@ -83,7 +86,7 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
     for item in answer["items"]:
         purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
         rows.add_row(
-            f"{item['system']}\n[dim]{item['topic']}[/dim]",
+            marked("{}\n[dim]{}[/dim]", item["system"], item["topic"]),
             _categories(item),
             "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),
             _until(item),
@@ -93,20 +96,22 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
         rows.add_section()
     out.print(rows)
     held = f"{answer['total_events']:,} events in {len({item['system'] for item in answer['items']})} systems"
-    out.print(f" [bold]{held}[/bold] under the {', '.join(kinds)} given ({answer['resolution']})\n")
+    out.print(
+        marked(" [bold]{}[/bold] under the {} given ({})\n", held, ", ".join(kinds), answer["resolution"])
+    )
     _legend(answer, catalogue)
 
 
-def _categories(item: Mapping[str, Any]) -> str:
+def _categories(item: Mapping[str, Any]) -> Text:
     own = [name for name in item["categories"] if name not in item["detected"]]
-    return " ".join(own) + "".join(f"\n{name} [dim]in texts[/dim]" for name in item["detected"])
+    return joined([" ".join(own), *(marked("{} [dim]in texts[/dim]", name) for name in item["detected"])])
 
 
-def _until(item: Mapping[str, Any]) -> str:
+def _until(item: Mapping[str, Any]) -> Text:
     until = item["delete_after"] or ("locked" if item["locked"] else "not started")
     if item.get("overdue"):
-        until = f"[red]{until} overdue[/red]"
-    return f"{until}\n[dim]{item['retention_rule'] or 'no rule'}[/dim]"
+        until = marked("[red]{} overdue[/red]", until)
+    return marked("{}\n[dim]{}[/dim]", until, item["retention_rule"] or "no rule")
 
 
 def _legend(answer: Mapping[str, Any], catalogue: Catalogue) -> None:
@@ -120,5 +125,5 @@ def _legend(answer: Mapping[str, Any], catalogue: Catalogue) -> None:
     ):
         for key in sorted({key for item in answer["items"] for key in item[part]}):
             entry = entries.get(key)
-            named.append(f"[dim]{key} {entry.name.en if entry else 'of an older catalogue'}[/dim]")
+            named.append(marked("[dim]{} {}[/dim]", key, entry.name.en if entry else "of an older catalogue"))
     screen().print(Columns(named, padding=(0, 3), column_first=True))

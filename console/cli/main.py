@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from console.cli.output import configure_logging, quiet_libraries, quiet_threads
+from console.cli.output import configure_logging, quiet_libraries, quiet_threads, shown
 from console.private import only_ours
 from schemas.errors import InnsynError
 
@@ -218,7 +218,7 @@ def _status(call: Callable[[], Any]) -> int:
 
 
 def _say(message: str) -> int:
-    sys.stderr.write(f"innsyn: {' '.join(message.split())}\n")
+    sys.stderr.write(f"innsyn: {shown(' '.join(message.split()))}\n")
     return 2
 
 

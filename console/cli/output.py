@@ -21,8 +21,12 @@ from schemas.tokens import IdentifierKind, canonical
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 WIDTH = 100
+# Controls (C0, DEL, C1), marks and overrides of direction, separators of lines, halves of characters.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(f"[\x00-\x1f]|{_OBEYED.pattern}")
 
 Ids = Annotated[
     list[str],
@@ -54,6 +58,11 @@ KnownAt = Annotated[
 ]
 Changes = Annotated[bool, typer.Option("--changes", help="Also say what changed since --known-at.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def identifiers(given: Sequence[str]) -> list[dict[str, str]]:
@@ -144,19 +153,70 @@ def moment(text: str | None, option: str) -> str | None:
     return parsed.isoformat()
 
 
-def print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+def print_json(data: Any, *, indent: int | None = 2) -> None:
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    # JSON escapes what is below 0x20; a terminal obeys more than that.
+    typer.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def shown(text: object) -> str:
+    """The text on one line, as a terminal prints and never obeys it: `\\x1b` instead of the character.
+
+    That is control characters, what turns the direction of writing, and halves of characters that cannot be written.
+    """
+    return _CONTROLS.sub(_escaped, str(text))
+
+
+def say(line: object, *, err: bool = False) -> None:
+    """One line without a look of its own; what stands in it may come from anywhere."""
+    typer.echo(shown(line), err=err)
+
+
+def marked(template: str, *values: object) -> Text:
+    """Our own look around values that are never read as markup: `marked("[bold]{}[/bold] of {}", a, b)`.
+
+    A value may be a Text, which keeps its look.
+    """
+    from rich.text import Text
+
+    made = Text()
+    rest = Text.from_markup(template, emoji=False)
+    for value in values:
+        before, rest = rest.divide([rest.plain.index("{}")])
+        made.append_text(before)
+        filled = value.copy() if isinstance(value, Text) else Text(shown(value))
+        for span in rest[0].spans:
+            filled.stylize_before(span.style)
+        made.append_text(filled)
+        rest = rest[2:]
+    return made.append_text(rest)
+
+
+def joined(parts: Iterable[str | Text], between: str = "\n") -> Text:
+    """The parts in one, each with its look."""
+    from rich.text import Text
+
+    return Text(between).join(part if isinstance(part, Text) else Text(shown(part)) for part in parts)
 
 
 def screen(*, stderr: bool = False) -> Console:
-    """Where tables go: as wide as the terminal, 100 columns where there is none."""
+    """Where tables go: as wide as the terminal, 100 columns where there is none.
+
+    It prints texts as they are: markup is what `marked` makes.
+    """
     from rich.console import Console
 
+    class Screen(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            # Line breaks are ours here: values went through `marked` or stand in a cell.
+            return super().render_str("\n".join(map(shown, text.split("\n"))), **{**how, "markup": False})
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else WIDTH, highlight=False)
+    width = None if stream.isatty() else WIDTH
+    return Screen(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
+def table(*columns: str, right: Sequence[str] = (), title: str | Text | None = None) -> Table:
     """An empty table in the one style of innsyn. `right`: columns of numbers."""
     from rich import box
     from rich.table import Table
@@ -177,32 +237,36 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
 
 def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
+) -> Iterator[str | Text]:
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
     from streams.rights.hints import disagreement, needs_more, timeless, unproven
 
     if answer["disagree"]:
         kinds = disagreement(answer["disagree"])
-        yield (
-            f"[yellow]ambiguous[/yellow]: {kinds}. Ask about each person apart; `innsyn identity` with one of the"
-            " identifiers shows whose it was when."
+        yield marked(
+            "[yellow]ambiguous[/yellow]: {}. Ask about each person apart; `innsyn identity` with one of the"
+            " identifiers shows whose it was when.",
+            kinds,
         )
     elif answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
         hint = needs_more(
             [item["kind"] for item in people], timeless((item["kind"], item.get("at")) for item in people)
         )
-        yield f"[yellow]ambiguous[/yellow]: {hint}."
+        yield marked("[yellow]ambiguous[/yellow]: {}.", hint)
     if answer["ambiguous_events"]:
         number = answer["ambiguous_events"]
-        yield (
-            f"[yellow]{number:,} event{'' if number == 1 else 's'}[/yellow] may be this person's or somebody else's,"
-            " so in nobody's count."
+        yield marked(
+            "[yellow]{} event{}[/yellow] may be this person's or somebody else's, so in nobody's count.",
+            f"{number:,}",
+            "" if number == 1 else "s",
         )
     if answer["unlinked"] and parts:
-        yield f"[dim]{unproven(answer['unlinked'])}[/dim]"
+        yield marked("[dim]{}[/dim]", unproven(answer["unlinked"]))
     proofs = {proof for part in parts for proof in part.get("proofs", ())}
     if proofs & {"subscriber", "line_owner"}:
-        yield "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
+        yield marked(
+            "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
+        )
     changed = answer.get("changed_since")
     if changed:
         events = ""

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from console.cli.erase import plan_table, say_open
-from console.cli.output import Json, day, print_json, screen, table
+from console.cli.erase import headline, plan_table, say_open
+from console.cli.output import Json, day, marked, print_json, screen, table
 from console.client import require
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
@@ -61,7 +60,7 @@ def list_requests(as_json: Json = False) -> None:
             item["state"],
             day(item["received_at"]),
             item["due_at"],
-            escape("; ".join(needs(item)) or "–"),
+            "; ".join(needs(item)) or "–",
         )
     screen().print(rows if found else "There are no requests.")
 
@@ -126,9 +125,9 @@ def _done(request: Mapping[str, Any], as_json: bool) -> None:
         print_json(request)
         return
     out = screen()
-    out.print(f"request [bold]{request['request_id']}[/bold] {request['state']}, due {request['due_at']}")
+    out.print(headline(request))
     for line in needs(request):
-        out.print(f"  {escape(line)}")
+        out.print(f"  {line}")
 
 
 def _follow_up(request_id: str, as_json: bool) -> None:
@@ -137,10 +136,7 @@ def _follow_up(request_id: str, as_json: bool) -> None:
     if as_json:
         print_json(made)
     else:
-        screen().print(
-            f"request [bold]{made['request_id']}[/bold] {made['state']}, due {made['due_at']};"
-            f" it follows {escape(request_id)} up"
-        )
+        screen().print(marked("{}; it follows {} up", headline(made), request_id))
         say_open(made.get("also_open") or [])
 
 
@@ -159,16 +155,15 @@ def show(
         print_json(request)
         return
     out = screen()
-    out.print(
-        f"\n[bold]{request['request_id']}[/bold] {request['type']}, [bold]{request['state']}[/bold];"
-        f" received {day(request['received_at'])} by {request['channel']}, due {request['due_at']}"
-    )
+    names = request["request_id"], request["type"], request["state"]
+    came = day(request["received_at"]), request["channel"], request["due_at"]
+    out.print(marked("\n[bold]{}[/bold] {}, [bold]{}[/bold]; received {} by {}, due {}", *names, *came))
     if request["follow_up"]:
-        out.print(f"  what came to light later is dealt with by [bold]{request['follow_up']}[/bold]")
+        out.print(marked("  what came to light later is dealt with by [bold]{}[/bold]", request["follow_up"]))
     for other in request["also_open"]:
         out.print(f"  {other['request_id']} ({other['type']}) of this person was open when it was made")
     for note in request["notes"]:
-        why = escape(note["reason"] or "no reason kept")
+        why = note["reason"] or "no reason kept"
         out.print(
             f"  {note['what']} {note['system'] or ''} on {day(note['at'])}: {why}".replace("  on", " on")
         )
@@ -176,11 +171,11 @@ def show(
         destroyed = day(request["key_destroyed_at"])
         out.print(f"  what the person gave and wrote cannot be read since {destroyed}: its key was destroyed")
     for problem in request["problems"]:
-        out.print(f"  [red]{escape(problem)}[/red]")
+        out.print(marked("  [red]{}[/red]", problem))
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
     if request["unlinked"]:
-        out.print(f"  [yellow]{unproven(request['unlinked'])}[/yellow]")
+        out.print(marked("  [yellow]{}[/yellow]", unproven(request["unlinked"])))
     if request["commands"]:
         numbers = ("attempt", "planned", "erased", "held")
         rows = table("system", "state", *numbers, right=numbers)

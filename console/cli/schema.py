@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
+from console.cli.output import print_json, say
 from console.committed import altered, history, in_git
 from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
@@ -86,9 +86,9 @@ def commit(files: Files = None, as_json: Json = False) -> None:
         raise typer.Exit(2 if unreadable else 1)
     written = [str(kept) for path in paths for kept in keep(path, in_git(path))]
     if as_json:
-        typer.echo(json.dumps({"files": len(paths), "written": written}, ensure_ascii=False))
+        print_json({"files": len(paths), "written": written}, indent=None)
     for line in [] if as_json else written or ["every schema is its newest version already"]:
-        typer.echo(line)
+        say(line)
 
 
 @app.command(
@@ -115,12 +115,12 @@ def register(
             except SchemaError as error:
                 refused.append(str(error))
     if as_json:
-        typer.echo(json.dumps({"subjects": ids, "refused": refused}, ensure_ascii=False))
+        print_json({"subjects": ids, "refused": refused}, indent=None)
     else:
         for subject, schema_id in ids.items():
-            typer.echo(f"{subject} {schema_id}")
+            say(f"{subject} {schema_id}")
     for line in refused:
-        typer.echo(line, err=True)
+        say(line, err=True)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -184,13 +184,13 @@ def _show(
     paths: Sequence[Path], problems: Sequence[Problem], unreadable: Sequence[str], as_json: bool
 ) -> None:
     for line in unreadable:
-        typer.echo(line, err=True)
+        say(line, err=True)
     if as_json:
         found = [dataclasses.asdict(problem) for problem in problems]
         answer = {"files": len(paths), "problems": found, "unreadable": unreadable}
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer, indent=None)
         return
     for problem in problems:
-        typer.echo(str(problem), err=True)
+        say(str(problem), err=True)
     if not problems and not unreadable:
-        typer.echo(f"{len(paths)} {'record' if len(paths) == 1 else 'records'} checked, nothing wrong")
+        say(f"{len(paths)} {'record' if len(paths) == 1 else 'records'} checked, nothing wrong")

@@ -100,7 +100,12 @@ def _opened(out: str) -> Iterator[TextIO]:
 
 def _watched(plan: Plan, items: Iterator[SimEvent]) -> Iterator[SimEvent]:
     """The same events, with a bar on standard error that follows the simulated time."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=screen(stderr=True)) as progress:
         bar = progress.add_task("0 events", total=(plan.end - plan.start).total_seconds())
         count = 0

@@ -11,7 +11,7 @@ import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
 from console.background import Background, raise_first, running_still, until_signal
-from console.cli.output import configure_logging, screen
+from console.cli.output import configure_logging, marked, say, screen
 from console.client import Client, connect
 from console.ending import Ending
 from console.roles import tagged_topics, tagger
@@ -110,7 +110,9 @@ def _there(client: Client, topics: Sequence[str], replay: bool) -> int:
         )
     found = client.replay(topics)
     out = screen(stderr=True)
-    with out.status(f"{found['replay_id']} in the innsyn at {client.address}; ctrl-C leaves it running"):
+    with out.status(
+        marked("{} in the innsyn at {}; ctrl-C leaves it running", found["replay_id"], client.address)
+    ):
         while found["state"] == "running":
             time.sleep(_LOOK_SECONDS)
             found = client.replayed(found["replay_id"])
@@ -118,5 +120,5 @@ def _there(client: Client, topics: Sequence[str], replay: bool) -> int:
         raise Unavailable(f"{found['replay_id']} {found['state']}: {found['error'] or 'innsyn was stopped'}")
     what = ", ".join(topics) or "every tagged topic"
     counts = f"{found['events']:,} events, {found['rows']:,} rows, {found['dead_letters']:,} dead letters"
-    typer.echo(f"replayed {what}: {counts}")
+    say(f"replayed {what}: {counts}")
     return 0

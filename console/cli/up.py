@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from console.background import Background, raise_first, running_still, until_signal
-from console.cli.output import configure_logging, screen
+from console.cli.output import configure_logging, marked, screen
 from console.client import connect
 from console.ending import Ending
 from console.instance import announced, running
@@ -79,12 +79,14 @@ def up(
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
-        out.print(f"[bold]innsyn is up[/bold]   broker [cyan]{connection.bootstrap}[/cyan]")
+        out.print(marked("[bold]innsyn is up[/bold]   broker [cyan]{}[/cyan]", connection.bootstrap))
+        where = instance.address, settings.home / "token"
+        out.print(marked("                API    [cyan]{}[/cyan], token in {}", *where))
         out.print(
-            f"                API    [cyan]{instance.address}[/cyan], token in {settings.home / 'token'}"
-        )
-        out.print(
-            "                try    [cyan]innsyn simulate --customers 100[/cyan], then [cyan]innsyn doctor[/cyan]"
+            marked(
+                "                try    [cyan]innsyn simulate --customers 100[/cyan],"
+                " then [cyan]innsyn doctor[/cyan]"
+            )
         )
         out.print("                ctrl-C stops all of it, the data stays")
         while not stop.wait(0.2) and not instance.ended.is_set():

@@ -54,6 +54,12 @@ def command(name: str) -> Any:
     return _load(name)
 
 
+def commands_below(found: Any) -> list[Any]:
+    """A command and all those below it."""
+    below = getattr(found, "commands", {}).values()
+    return [found, *(item for part in below for item in commands_below(part))]
+
+
 def wrong(words: list[str]) -> str:
     """What of such a call does not exist; empty: all of it does."""
     if not words or words[0].startswith(("-", "…", "...", "<")):
@@ -61,11 +67,10 @@ def wrong(words: list[str]) -> str:
     if words[0] not in COMMANDS:
         return f"there is no command {words[0]}"
     found, rest = command(words[0]), words[1:]
-    below = getattr(found, "commands", {})
-    if below and rest and re.fullmatch(WORD, rest[0]):
+    while (below := getattr(found, "commands", {})) and rest and re.fullmatch(WORD, rest[0]):
         if rest[0] not in below:
-            return f"there is no command {' '.join(words[:2])}"
-        found = below[rest[0]]
+            return f"there is no command {' '.join(words[: len(words) - len(rest) + 1])}"
+        found, rest = below[rest[0]], rest[1:]
     known = {option for item in found.params for option in item.opts} | {"--help"}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
     return f"{words[0]} has no option {unknown[0]}" if unknown else ""
@@ -93,7 +98,7 @@ def test_commands_and_options_of_the_readme_exist() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_and_options_of_help_texts_exist(name: str) -> None:
     """So is every example of a help text."""
-    texts = [command(name), *getattr(command(name), "commands", {}).values()]
+    texts = commands_below(command(name))
     shown = "\n".join(f"```\n{line}\n```" for item in texts for line in _examples(item))
     assert calls(shown)
     assert not [problem for words in calls(shown) if (problem := wrong(words))]
@@ -156,18 +161,19 @@ def test_records_categories_and_rules_explain_themselves() -> None:
 def test_commands_are_the_ones_there_are() -> None:
     """Every module of a command is in the table, and every option of every command has a help text."""
     modules = {entry.target.partition(":")[0].rpartition(".")[2] for entry in COMMANDS.values()}
-    helpers = {"__init__", "main", "ask", "output"}
+    helpers = {"__init__", "main", "ask", "output", "systemkeys"}
     assert {file.stem for file in (ROOT / "console" / "cli").glob("*.py")} == modules | helpers
     for name in COMMANDS:
-        for item in [command(name), *getattr(command(name), "commands", {}).values()]:
+        for item in commands_below(command(name)):
             assert not [option.name for option in item.params if not getattr(option, "help", "x")]
 
 
 def test_lists_of_commands_are_whole() -> None:
     """What a command does fits its line in the list of 80 columns: nothing ends in dots."""
     for name in COMMANDS:
-        for below, item in getattr(command(name), "commands", {}).items():
-            assert not item.get_short_help_str(60).endswith("..."), f"{name} {below} needs a short_help"
+        for item in commands_below(command(name))[1:]:
+            short = item.get_short_help_str(60)
+            assert not short.endswith("..."), f"{name} {item.name} needs a short_help"
 
 
 def test_every_topic_has_an_owner_that_somebody_reads() -> None:
