@@ -130,7 +130,12 @@ class SystemKeyring:
         """The keys in force; the first is made where there is none and this keyring may make keys."""
         path = self.path(system)
         if self._create and not path.exists():
-            self._make_folder()
+            if not self._folder.parent.is_dir():
+                raise KeyUnavailable(
+                    f"the key folder {self._folder.parent} is not there; restore it from your key backup, run"
+                    " `innsyn keys create`, or set INNSYN_KEYS_DIR"
+                )
+            self._folder.mkdir(exist_ok=True, mode=0o700)
             _write(path, _text(system, [_new()]), once=True)
         return read_system_keys(path)
 
@@ -151,11 +156,6 @@ class SystemKeyring:
         known = list(read_system_keys(path).keys)
         _write(path, _text(system, change(known)), once=False)
         return read_system_keys(path)
-
-    def _make_folder(self) -> None:
-        # One by one: `parents=True` would give the folder of the keys the default mode.
-        self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder.mkdir(exist_ok=True, mode=0o700)
 
 
 def _new() -> SystemKey:

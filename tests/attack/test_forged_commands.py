@@ -40,7 +40,7 @@ class Billing:
     """The job of billing with one invoice of Kari, which the law holds but for the address of mail."""
 
     def __init__(self, folder: Path) -> None:
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = Keyring(folder / "keys").made()
         self.folder = folder
         self.keys = self.keyring.systems.of("billing")
         self.store = SqliteStore(folder / "billing.sqlite")

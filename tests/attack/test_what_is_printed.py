@@ -105,7 +105,7 @@ def test_a_log_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.fixture
 def poisoned(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """A running innsyn with a request; whoever asks it gets `value` in every text that is not a known word."""
-    keyring, index = Keyring(home / "keys"), MemoryIndex()
+    keyring, index = Keyring(home / "keys").made(), MemoryIndex()
     fill(index, keyring)
     service = rights(index, keyring)
     words = {

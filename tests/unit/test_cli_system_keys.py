@@ -39,6 +39,8 @@ def test_a_team_gets_its_file_and_no_more(home: Path, tmp_path: Path) -> None:
     target = tmp_path / "billing.json"
     target.write_text("an older one")
     target.chmod(0o644)
+    assert run("keys", "system", "export", "billing", "--to", str(target))[0] == 2
+    assert run("keys", "create")[0] == 0
     assert run("keys", "system", "export", "billing", "--to", str(target))[:2] == (0, "")
     assert (target.stat().st_mode & 0o777) == 0o600
     assert [key.id for key in read_system_keys(target).keys] == keys(home)
@@ -51,6 +53,7 @@ def test_a_team_gets_its_file_and_no_more(home: Path, tmp_path: Path) -> None:
 
 def test_a_key_is_rotated_and_the_old_one_retired(home: Path) -> None:
     """Until then both are in force, and the old one comes first."""
+    assert run("keys", "create")[0] == 0
     (old,) = keys(home)
     status, out, _ = run("keys", "system", "rotate", "billing")
     assert status == 0
