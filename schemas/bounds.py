@@ -14,11 +14,11 @@ from typing import Any
 
 from schemas.resolution import Type, read_type
 
-LARGEST_TEXT = 512 * 1024
+LARGEST_TEXT = 256 * 1024
 """Characters of a schema."""
 DEEPEST = 64
 """Levels of nesting, of the JSON text and of the types that it means."""
-MOST_TYPES = 5_000
+MOST_TYPES = 2_000
 """Fields, branches and symbols; a named type counts wherever it stands."""
 LARGEST_FIXED = 1024 * 1024
 LONGEST_WORD = 256

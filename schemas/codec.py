@@ -24,7 +24,7 @@ CONFLUENT_PREFIX = 5
 SINGLE_OBJECT_PREFIX = 10
 
 # A registry may hold any number of schemas.
-_KEPT = 1_000
+_KEPT = 100
 _INT_RANGE = range(-(2**31), 2**31)
 
 

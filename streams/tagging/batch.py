@@ -38,7 +38,7 @@ log = structlog.get_logger()
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
 # Kept of schemas, of which others may register any number.
-_MOST_DECODERS = 1_000
+_MOST_DECODERS = 200
 
 _BESIDE_ROWS = {
     "claims": CLAIM_SCHEMA,

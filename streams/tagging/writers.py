@@ -24,7 +24,7 @@ BROKEN = "schema_refused"
 """A rule is broken that is not about a word of the catalogue."""
 SAYS_LESS = "unexplained_privacy_change"
 """The schema says less of people, or something else, than the committed one of its record, and gives no reason."""
-_KEPT = 1_000
+_KEPT = 200
 # Words of the catalogue that a reason may name: reasons are labels of metrics, so there is an end to them.
 _NOUNS = (
     "system",
