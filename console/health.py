@@ -58,6 +58,7 @@ class Health:
         self._said: dict[str, tuple[str, ...]] = {}
         self._stop = threading.Event()
         self._started = False
+        self._threads: list[threading.Thread] = []
         self._gauge = (
             Gauge("innsyn_part_well", "1: well, 0: /readyz says what is wrong.", ["part"], registry=metrics)
             if metrics is not None
@@ -84,9 +85,12 @@ class Health:
             watch.looked.wait(max(0.0, until - time.monotonic()))
         threading.Thread(target=self._tell_changes, name="health", daemon=True).start()
 
-    def stop(self) -> None:
-        """Ask the looks to end. Does not wait: one of them may hang."""
+    def stop(self, wait: float = 2.0) -> None:
+        """Ask the looks to end, so that what they look at may be closed. Waits no longer for one that hangs."""
         self._stop.set()
+        until = time.monotonic() + wait
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def parts(self) -> list[Part]:
         """Every part as it is known now. Never waits."""
@@ -123,9 +127,9 @@ class Health:
             self._said[part.name] = part.problems
 
     def _begin(self, watch: _Watch) -> None:
-        threading.Thread(
-            target=self._look_on, args=(watch,), name=f"health-{watch.part.name}", daemon=True
-        ).start()
+        name = f"health-{watch.part.name}"
+        self._threads.append(threading.Thread(target=self._look_on, args=(watch,), name=name, daemon=True))
+        self._threads[-1].start()
 
     def _look_on(self, watch: _Watch) -> None:
         while not self._stop.is_set():

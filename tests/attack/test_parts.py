@@ -69,7 +69,7 @@ def clock() -> Clock:
 def health(clock: Clock) -> Iterator[Health]:
     made = Health(clock.day, CollectorRegistry(), monotonic=clock)
     yield made
-    made.stop()
+    made.stop(wait=0)
 
 
 def ready(tmp_path: Path, health: Health) -> tuple[int, list[dict[str, object]]]:
