@@ -39,11 +39,11 @@ class TokenKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._proven: tuple[tuple[KnownKey, ...], Tokenizer] | None = None
-        self._rotated = True
+        self._changes = 1
 
-    def rotated(self) -> bool:
-        """Whether the index ever had another key, as of the last look; True before the first."""
-        return self._rotated
+    def rotated(self) -> int:
+        """How often the keys of the index changed since the first one, as of the last look; 1 before any look."""
+        return self._changes
 
     def tagging(self) -> Tokenizer:
         """The tokenizer that new rows are made with, as `prove`: of the key in force, with those of the older ones."""
@@ -64,7 +64,7 @@ class TokenKeys:
         """As `prove`, of an index that knows its key. The keys are looked at again when the index knows others."""
         entries = self._register.entries()
         known = alive(entries)
-        self._rotated = len(entries) > 1
+        self._changes = max(len(entries) - 1, 0)
         with self._lock:
             if self._proven is not None and known and self._proven[0] == known:
                 return self._proven[1]

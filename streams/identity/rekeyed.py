@@ -37,8 +37,8 @@ from sinks.ports import (
 
 _TOKENS = ("token", "subject", "group", "line", "server")
 _MOST_KEPT = 500_000
-Rotated = Callable[[], bool]
-"""Whether the index ever had another key: if not, no pairs are asked for."""
+Rotated = Callable[[], int]
+"""How often the keys of the index changed since the first one: if never, no pairs are asked for."""
 
 
 class Same:
@@ -53,6 +53,7 @@ class Same:
         self._newest = newest
         self._kept = kept_seconds
         self._until = 0.0
+        self._changes = 0
         self._groups: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
         self._lock = threading.Lock()
 
@@ -76,8 +77,10 @@ class Same:
     def _read(self, tokens: set[bytes]) -> Mapping[bytes, tuple[bytes, frozenset[bytes]]]:
         """The name and the tokens of the identifier of each token."""
         with self._lock:
-            if time.monotonic() > self._until or len(self._groups) > _MOST_KEPT:
-                self._groups = {}
+            changes = self._rotated()
+            if time.monotonic() > self._until or changes != self._changes or len(self._groups) > _MOST_KEPT:
+                # By which token an identifier goes is another matter once a key was retired.
+                self._groups, self._changes = {}, changes
                 self._until = time.monotonic() + self._kept
             groups = self._groups
         missing = tokens - groups.keys()

@@ -22,6 +22,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.memory import MemoryIndex
+from sinks.ports import KeyRegister
 from tests.support.api import fill
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -37,18 +39,23 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
 
 
 @pytest.fixture
-def index(database: ClickHouse) -> ClickHouse:
-    """The index, empty."""
+def stored(database: ClickHouse) -> ClickHouse:
+    """A real index, empty."""
     for table in ("token_keys", "tag_sets", "lineage", "request_events"):
         database.command(f"TRUNCATE TABLE {table}")
     return database
 
 
-def keys(folder: Path, index: ClickHouse) -> TokenKeys:
-    return TokenKeys(Keyring(folder), ClickHouseKeys(index), lambda: NOW)
+@pytest.fixture
+def index() -> MemoryIndex:
+    return MemoryIndex()
 
 
-def refused(folder: Path, index: ClickHouse) -> str:
+def keys(folder: Path, index: KeyRegister) -> TokenKeys:
+    return TokenKeys(Keyring(folder), index, lambda: NOW)
+
+
+def refused(folder: Path, index: KeyRegister) -> str:
     """The sentence with which everything that asks is refused, the start that may make keys as well."""
     before = sorted(folder.rglob("*")) if folder.exists() else None
     said = set()
@@ -67,14 +74,14 @@ def refused(folder: Path, index: ClickHouse) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, index: ClickHouse) -> Path:
+def folder(tmp_path: Path, index: MemoryIndex) -> Path:
     """The keys of an index that has rows."""
     keys(tmp_path / "keys", index).prove(make=True)
-    fill(ClickHouseWriter(index), Keyring(tmp_path / "keys"))
+    fill(index, Keyring(tmp_path / "keys"))
     return tmp_path / "keys"
 
 
-def test_the_key_folder_is_gone(folder: Path, index: ClickHouse) -> None:
+def test_the_key_folder_is_gone(folder: Path, index: MemoryIndex) -> None:
     """No new key: the one that the index was made with is named, and where to get it; making one is not suggested."""
     key_id = Keyring(folder).tokenizer().key_id
     shutil.rmtree(folder)
@@ -86,14 +93,14 @@ def test_the_key_folder_is_gone(folder: Path, index: ClickHouse) -> None:
     assert not folder.exists()
 
 
-def test_the_key_folder_is_empty(folder: Path, index: ClickHouse) -> None:
+def test_the_key_folder_is_empty(folder: Path, index: MemoryIndex) -> None:
     """As after a volume that was not mounted."""
     shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
     assert "backup" in refused(folder, index)
 
 
-def test_another_key(folder: Path, tmp_path: Path, index: ClickHouse) -> None:
+def test_another_key(folder: Path, tmp_path: Path, index: MemoryIndex) -> None:
     """Both keys are named: the one that is wanted and the one that is there."""
     other = Keyring(tmp_path / "other").made().tokenizer().key_id
     said = refused(tmp_path / "other", index)
@@ -101,51 +108,52 @@ def test_another_key(folder: Path, tmp_path: Path, index: ClickHouse) -> None:
     assert f"holds {other}" in said
 
 
-def test_the_same_id_on_another_key(folder: Path, index: ClickHouse) -> None:
+def test_the_same_id_on_another_key(folder: Path, index: MemoryIndex) -> None:
     """An id proves nothing: the key itself is held against what the index keeps of it."""
     stored = json.loads((folder / "token.json").read_text())
     (folder / "token.json").write_text(json.dumps({**stored, "key": "ab" * 32}))
     assert "not the one that the index was made with" in refused(folder, index)
 
 
-def test_an_index_from_before_it_kept_its_keys(folder: Path, tmp_path: Path, index: ClickHouse) -> None:
+def test_an_index_from_before_it_kept_its_keys(tmp_path: Path, stored: ClickHouse) -> None:
     """Its tag sets name the key: another one is refused, the right one is recorded and from then on proven."""
-    index.command("TRUNCATE TABLE token_keys")
+    register = ClickHouseKeys(stored)
+    fill(ClickHouseWriter(stored), Keyring(tmp_path / "keys").made())
     Keyring(tmp_path / "other").made()
-    assert "the index was made with token key" in refused(tmp_path / "other", index)
-    assert "the index was made with token key" in refused(tmp_path / "none", index)
-    tokenizer = keys(folder, index).prove()
-    assert [key.key_id for key in alive(ClickHouseKeys(index).entries())] == [tokenizer.key_id]
+    assert "the index was made with token key" in refused(tmp_path / "other", register)
+    assert "the index was made with token key" in refused(tmp_path / "none", register)
+    tokenizer = keys(tmp_path / "keys", register).prove()
+    assert [key.key_id for key in alive(register.entries())] == [tokenizer.key_id]
 
 
-def test_requests_without_rows_and_without_keys(tmp_path: Path, index: ClickHouse) -> None:
+def test_requests_without_rows_and_without_keys(tmp_path: Path, stored: ClickHouse) -> None:
     """An index that holds anything at all is not a fresh one."""
-    index.insert_rows(
+    stored.insert_rows(
         "request_events",
         ("request_id", "sequence", "kind", "occurred_at", "content", "entry"),
         [("r-1", 0, "received", NOW, "{}", "e")],
     )
     for make in (True, False):
         with pytest.raises(KeyUnavailable, match="not empty"):
-            keys(tmp_path / "keys", index).prove(make=make)
+            keys(tmp_path / "keys", ClickHouseKeys(stored)).prove(make=make)
     assert not (tmp_path / "keys").exists()
 
 
-def test_a_role_on_an_empty_index_makes_nothing(tmp_path: Path, index: ClickHouse) -> None:
+def test_a_role_on_an_empty_index_makes_nothing(tmp_path: Path, index: MemoryIndex) -> None:
     """Only `keys create` and the first start of `up` make a key."""
     with pytest.raises(KeyUnavailable, match="innsyn keys create"):
         keys(tmp_path / "keys", index).prove()
     assert not (tmp_path / "keys").exists()
-    assert ClickHouseKeys(index).entries() == []
+    assert index.entries() == []
 
 
-def test_two_hosts_at_once(tmp_path: Path, index: ClickHouse) -> None:
+def test_two_hosts_at_once(tmp_path: Path, stored: ClickHouse) -> None:
     """Hosts with empty folders of their own that start together: one key is recorded, all others are refused."""
     hosts = 4
     start = Barrier(hosts)
 
     def begin(number: int) -> str:
-        host = keys(tmp_path / f"host{number}", index)
+        host = keys(tmp_path / f"host{number}", ClickHouseKeys(stored))
         start.wait(10)
         try:
             return host.prove(make=True).key_id
@@ -154,14 +162,14 @@ def test_two_hosts_at_once(tmp_path: Path, index: ClickHouse) -> None:
 
     with ThreadPoolExecutor(hosts) as pool:
         said = list(pool.map(begin, range(hosts)))
-    recorded = alive(ClickHouseKeys(index).entries())
+    recorded = alive(ClickHouseKeys(stored).entries())
     assert len(recorded) == 1
     assert said.count(recorded[0].key_id) == 1
     losers = [line for line in said if line != recorded[0].key_id]
     assert all(recorded[0].key_id in line and "copy it from the host that has it" in line for line in losers)
 
 
-def test_taken_away_while_it_runs(folder: Path, index: ClickHouse) -> None:
+def test_taken_away_while_it_runs(folder: Path, index: MemoryIndex) -> None:
     """What runs goes on under the key it proved, and sealing makes no new folder."""
     running = keys(folder, index)
     token = running.tokenizer().token(IdentifierKind.USERNAME, "kari")
@@ -204,7 +212,7 @@ def test_any_umask(tmp_path: Path, mask: int) -> None:
     assert ring.tokenizer().key_id
 
 
-def test_a_symbolic_link(folder: Path, tmp_path: Path, index: ClickHouse) -> None:
+def test_a_symbolic_link(folder: Path, tmp_path: Path, index: MemoryIndex) -> None:
     """A key file that is a link to somewhere is refused, whatever it leads to; nothing is read through it."""
     elsewhere = tmp_path / "elsewhere.json"
     (folder / "token.json").rename(elsewhere)
@@ -214,7 +222,7 @@ def test_a_symbolic_link(folder: Path, tmp_path: Path, index: ClickHouse) -> Non
         assert "symbolic link" in refused(folder, index)
 
 
-def test_a_pipe_or_a_folder_in_its_place(folder: Path, index: ClickHouse) -> None:
+def test_a_pipe_or_a_folder_in_its_place(folder: Path, index: MemoryIndex) -> None:
     """Neither waited for nor read."""
     (folder / "token.json").unlink()
     os.mkfifo(folder / "token.json", 0o600)
@@ -224,7 +232,7 @@ def test_a_pipe_or_a_folder_in_its_place(folder: Path, index: ClickHouse) -> Non
     assert "not a file" in refused(folder, index)
 
 
-def test_half_written(folder: Path, index: ClickHouse) -> None:
+def test_half_written(folder: Path, index: MemoryIndex) -> None:
     """A file that was cut short is never taken for none, nor replaced."""
     whole = (folder / "token.json").read_bytes()
     for length in (0, 1, 20, 60):
@@ -233,7 +241,7 @@ def test_half_written(folder: Path, index: ClickHouse) -> None:
         assert (folder / "token.json").read_bytes() == whole[:length]
 
 
-def test_a_file_that_is_no_key(folder: Path, index: ClickHouse) -> None:
+def test_a_file_that_is_no_key(folder: Path, index: MemoryIndex) -> None:
     """A short key, an id that would be read as markup: not a key."""
     key = "ab" * 32
     for content in (
@@ -247,7 +255,7 @@ def test_a_file_that_is_no_key(folder: Path, index: ClickHouse) -> None:
         assert "not a readable token key" in refused(folder, index)
 
 
-def test_two_keys_and_nobody_says_which(tmp_path: Path, index: ClickHouse) -> None:
+def test_two_keys_and_nobody_says_which(tmp_path: Path, index: MemoryIndex) -> None:
     """A second file in the folder of an index that knows none of them: no guess."""
     Keyring(tmp_path / "keys").made()
     Keyring(tmp_path / "other").made()
