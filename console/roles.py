@@ -24,15 +24,18 @@ from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
+from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.deadletters import DeadLetterIndex
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.refused import follow_refused
-from streams.identity.rekeyed import RekeyedEraser, RekeyedReader, Same
+from streams.identity.person import Identities
+from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
@@ -41,6 +44,7 @@ from streams.metrics import TagMetrics
 from streams.rights.agents import RightsWorker
 from streams.rights.messages import Send
 from streams.rights.service import RightsService
+from streams.rights.touched import NotingClaims, NotingReader
 from streams.tagging.batch import Preparer
 from streams.tagging.pairs import NoDeadLetters, PairsOnly
 from streams.tagging.progress import Progress
@@ -169,9 +173,9 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
     same = Same(ClickHousePairs(index), keys.rotated)
     return RightsService(
         RequestLedger(index),
-        RekeyedReader(ClickHouseReader(index), same),
+        RekeyedReader(NotingReader(ClickHouseReader(index)), same),
         RekeyedEraser(ClickHouseEraser(index), same),
-        identities(index, catalogue, same),
+        Identities(RekeyedClaims(NotingClaims(ClickHouseClaims(index)), same), catalogue.identity_sources),
         keyring(settings, create=True),
         catalogue,
         send,
@@ -179,6 +183,7 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         tokenizer=keys.tokenizer,
         changed=lambda: index.query(_LEARNT),
         keys_kept=timedelta(days=settings.request_key_days),
+        marks=ClickHouseMarks(index),
     )
 
 

@@ -31,6 +31,7 @@ from sinks.ports import (
     KeyEntry,
     LineageBatch,
     Mark,
+    MarkKey,
     OffsetRange,
     Others,
     Proof,
@@ -192,6 +193,21 @@ class MemoryIndex:
                 for tag_set in tag_sets[event]
             )
         return [Others(*pattern, events) for pattern, events in counts.items()]
+
+    def marks(self, keys: Mapping[str, Sequence[bytes]]) -> Mapping[MarkKey, int]:
+        """Contract: `sinks.ports.IndexMarks`."""
+        under: defaultdict[MarkKey, set[object]] = defaultdict(set)
+        with self._lock:
+            for place, claim in self._claims.items():
+                for name in ("token", "subject", "group", "line", "server"):
+                    under["claim", claim[name]].add((place, claim["learnt_at"]))
+            for key, row in self._rows.items():
+                under["row", key[0]].add((key, row))
+            for item in self._prefixes:
+                under["prefix", item[0]].add(item)
+                under["address", item[2]].add(item)
+        wanted = {(kind, key) for kind, some in keys.items() for key in some}
+        return {key: hash(frozenset(found)) for key, found in under.items() if key in wanted}
 
     def forget(
         self,

@@ -410,6 +410,20 @@ class ClaimReader(Protocol):
         """`PREFIX_SCHEMA`: the observed addresses under the prefix tokens given."""
 
 
+MarkKey = tuple[str, bytes]
+"""Kind and key: `claim`, a key of claims; `row`, the token of rows; `prefix` or `address`, of address prefixes."""
+
+
+class IndexMarks(Protocol):
+    """Tells whether anything changed. Safe from several threads."""
+
+    def marks(self, keys: Mapping[str, Sequence[bytes]]) -> Mapping[MarkKey, int]:
+        """For each key of each kind a number that is another one after anything under it came, went or changed.
+
+        Absent: 0, nothing is under it. Raises IndexUnavailable.
+        """
+
+
 @dataclass(frozen=True)
 class Forgotten:
     """How many rows the index removed, how many it narrowed to what is still held, and how many of others ended.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
 from sinks.ports import Span
 from streams.identity.model import Given, Person
@@ -31,6 +33,12 @@ class Persons:
         """
         person = self._identities.person(self.given(request.request_id), request.received_at)
         return self._inheriting(request, person)
+
+    def key_id(self) -> str:
+        """Which key makes the tokens that are asked for; "" where there is none."""
+        with suppress(KeyUnavailable):
+            return self._tokenizer().key_id
+        return ""
 
     def still(self, request: RequestState) -> Person:
         """The person whom the request was carried out for, by the links of now.

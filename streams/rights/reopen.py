@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from streams.rights.casefile import CaseFile
 from streams.rights.late import LateFinding, late_finding
 from streams.rights.persons import Persons
 from streams.rights.request import RequestState
+from streams.rights.touched import Touched, noting
 
 LATE = "late_finding"
 
@@ -27,12 +28,15 @@ class Recheck:
         reader: IndexReader,
         catalogue: Catalogue,
         changed: Callable[[], object],
+        touched: Touched | None = None,
     ) -> None:
+        """`touched` None: every answer is looked at whenever anything was learnt."""
         self._file = file
         self._persons = persons
         self._reader = reader
         self._catalogue = catalogue
         self._changed = changed
+        self._touched = touched
         self._answers = 0
         self._seen: object = None
 
@@ -49,9 +53,15 @@ class Recheck:
         if mark == self._seen:
             return []
         requests = self._file.every()
-        return [
+        answered = [
             item for item in requests if item.carried_out and item.identity is not None and not item.follow_up
         ]
+        return self._touched.of(answered, self._persons.key_id()) if self._touched is not None else answered
+
+    def unreadable(self, requests: Sequence[str]) -> None:
+        """What was given with these requests cannot be read any more: they are looked at by what was known of then."""
+        if self._touched is not None:
+            self._touched.forget(requests)
 
     def done(self, mark: object) -> None:
         """Every due request was looked at."""
@@ -62,7 +72,10 @@ class Recheck:
 
         Raises Overtaken.
         """
-        finding = self._finding(request, now)
+        with noting() as noted:
+            finding = self._finding(request, now)
+        if self._touched is not None:
+            self._touched.looked(request, noted)
         content = finding.json(now) if finding else None
         last = request.late_findings[-1] if request.late_findings else {}
         if content is None or {**content, "found_at": None} == {**last, "found_at": None}:

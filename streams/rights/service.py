@@ -21,7 +21,7 @@ from schemas.errors import BrokerUnavailable, InnsynError, InputError, Unavailab
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.ports import IndexEraser, IndexReader
+from sinks.ports import IndexEraser, IndexMarks, IndexReader
 from streams.rights.acts import Acts
 from streams.rights.answer import access_report
 from streams.rights.asking import attributed
@@ -35,6 +35,7 @@ from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.states import RequestState, State, due_at
 from streams.rights.times import days_make_sense, local_day
+from streams.rights.touched import Touched
 from streams.rights.whose import Resolver, frozen
 
 TYPES = ("access", "erasure")
@@ -71,18 +72,22 @@ class RightsService:
         tokenizer: Callable[[], Tokenizer] | None = None,
         changed: Callable[[], object] = object,
         keys_kept: timedelta = timedelta(days=90),
+        marks: IndexMarks | None = None,
     ) -> None:
         """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
 
         `changed()` gives something that stays equal as long as the index has learnt nothing; the default never.
-        `keys_kept`: how long after its end what was given with a request can be read.
+        `marks` tells whether what an answer rested on has changed, where `reader` and that of `identities` are those of
+        `touched`; without it every answer is looked at again. `keys_kept`: how long after its end what was given with
+        a request can be read.
         """
         self._file = CaseFile(ledger, keyring, clock)
         self._reader = reader
         self._catalogue = catalogue
         self._random = random
         self._persons = Persons(self._file, identities, tokenizer or keyring.tokenizer)
-        self._late = Recheck(self._file, self._persons, reader, catalogue, changed)
+        touched = Touched(marks) if marks is not None else None
+        self._late = Recheck(self._file, self._persons, reader, catalogue, changed, touched)
         self._sending = Sending(self._file, self._persons, send)
         self._erasing = Erasing(
             self._file, self._persons, reader, eraser, catalogue, self._sending, self._late
@@ -247,7 +252,9 @@ class RightsService:
         ids of those requests.
         """
         with self._lock:
-            return self._destroying.run(now)
+            destroyed = self._destroying.run(now)
+            self._late.unreadable(destroyed)
+            return destroyed
 
     def key_problems(self) -> Sequence[str]:
         """Keys of requests that are missing, as of the last `destroy_keys`."""
