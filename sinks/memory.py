@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -208,6 +208,28 @@ class MemoryIndex:
                 under["address", item[2]].add(item)
         wanted = {(kind, key) for kind, some in keys.items() for key in some}
         return {key: hash(frozenset(found)) for key, found in under.items() if key in wanted}
+
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        with self._lock:
+            positions = self._positions(known_at)
+            mine = {key: row for key, row, _ in self._under(spans)}
+            beside = self._beside(mine, kept, {span.token for span in spans})
+            ended = self._ended(mine, kept, gone) | beside
+
+            def count(keys: Iterable[RowKey]) -> int:
+                return sum(known_at is None or key[3] < positions.get(key[1:3], 0) for key in keys)
+
+            decided = {key: kept.get(row.tag_set, self._tag_sets[row.tag_set]) for key, row in mine.items()}
+            narrowed = [key for key, tags in decided.items() if tags and tags.id != mine[key].tag_set]
+            return Forgotten(
+                count(key for key, tags in decided.items() if tags is None), count(narrowed), count(ended)
+            )
 
     def forget(
         self,

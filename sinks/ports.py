@@ -435,12 +435,32 @@ class Forgotten:
     rows_narrowed: int = 0
     rows_ended: int = 0
 
+    def without(self, other: Forgotten) -> Forgotten:
+        """Less what the other counts, and nothing below zero."""
+        return Forgotten(
+            max(self.rows_removed - other.rows_removed, 0),
+            max(self.rows_narrowed - other.rows_narrowed, 0),
+            max(self.rows_ended - other.rows_ended, 0),
+        )
+
 
 NOTHING_GONE: Mapping[int, RecordsGone] = {}
 
 
 class IndexEraser(Protocol):
     """Makes the index forget."""
+
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        """What `forget` would do now; `known_at`: of that, what was in the index at that moment, by the ledger.
+
+        Changes nothing. Raises IndexUnavailable.
+        """
 
     def forget(
         self,

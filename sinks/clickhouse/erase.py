@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.reader import ClickHouseReader, rows_of
+from sinks.clickhouse.reader import ClickHouseReader, known, rows_of
 from sinks.clickhouse.spans import Piece, conditions, matching, pieces, token_conditions
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -24,6 +25,25 @@ class ClickHouseEraser:
         self._writer = ClickHouseWriter(index)
         self._reader = ClickHouseReader(index)
 
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        kept, gone = self._of_every_key(kept, gone)
+        parts, tokens = _pieces(spans)
+        removing, narrower = _decided(kept)
+        if not parts or not (removing or narrower):
+            return Forgotten()
+        places = self._places(parts, tokens, removing, gone) if removing else set()
+        return Forgotten(
+            self._count(parts, tokens, removing, known_at) if removing else 0,
+            self._count(parts, tokens, list(narrower), known_at) if narrower else 0,
+            self._rows_at(places, known_at),
+        )
+
     def forget(
         self,
         spans: Sequence[Span],
@@ -31,15 +51,8 @@ class ClickHouseEraser:
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
     ) -> Forgotten:
         kept, gone = self._of_every_key(kept, gone)
-        # The proofs are of no matter here, and without them more spans join to one piece.
-        parts = pieces(replace(span, proof=None) for span in spans)
-        tokens = sorted({span.token for span in spans})
-        removing = [tag_set for tag_set, narrowed in kept.items() if narrowed is None]
-        narrower = {
-            tag_set: narrowed
-            for tag_set, narrowed in kept.items()
-            if narrowed is not None and narrowed.id != tag_set
-        }
+        parts, tokens = _pieces(spans)
+        removing, narrower = _decided(kept)
         if not parts or not (removing or narrower):
             return Forgotten()
         ended, theirs = 0, set[bytes]()
@@ -80,6 +93,21 @@ class ClickHouseEraser:
     ) -> tuple[int, set[bytes]]:
         """Take away the rows of others in events whose record is gone, and those `_beside` the person's. How many, and
         under which tokens they were."""
+        places = self._places(parts, tokens, removing, gone)
+        ended = self._rows_at(places)
+        for table in ("lineage", "lineage_by_event"):
+            # Taken out of the parts together with the person's own, which come after: parts are written anew once.
+            self._hide(table, place_conditions(places))
+        return ended, {token for _, token in places}
+
+    def _places(
+        self,
+        parts: Sequence[Piece],
+        tokens: Sequence[bytes],
+        removing: Sequence[int],
+        gone: Mapping[int, RecordsGone],
+    ) -> set[tuple[Event, bytes]]:
+        """Event and token of the rows that go besides the person's own."""
         alike: defaultdict[RecordsGone, list[int]] = defaultdict(list)
         for tag_set in removing:
             if tag_set in gone:
@@ -90,17 +118,16 @@ class ClickHouseEraser:
             for place in self._others_of(parts, tokens, records, tag_sets)
         }
         places.update(self._beside(parts, tokens, removing))
+        return places
+
+    def _rows_at(self, places: Collection[tuple[Event, bytes]], known_at: datetime | None = None) -> int:
         # Each event and token apart, as the rows are read by token and the events of each are few.
         ended = 0
         for where, parameters in place_conditions(places):
-            rows = self._index.query(
-                f"SELECT uniqExact(token, {EVENT}, role) FROM lineage WHERE {where}", parameters
-            )
-            ended += int(rows[0][0])
-        for table in ("lineage", "lineage_by_event"):
-            # Taken out of the parts together with the person's own, which come after: parts are written anew once.
-            self._hide(table, place_conditions(places))
-        return ended, {token for _, token in places}
+            rows = known(f"lineage WHERE {where}", known_at, parameters)
+            counted = self._index.query(f"SELECT uniqExact(token, {EVENT}, role) FROM {rows}", parameters)
+            ended += int(counted[0][0])
+        return ended
 
     def _others_of(
         self, parts: Sequence[Piece], tokens: Sequence[bytes], records: RecordsGone, tag_sets: Sequence[int]
@@ -282,11 +309,34 @@ class ClickHouseEraser:
         )
         self._delete("address_prefixes", token_conditions([bytes(token) for (token,) in rows]))
 
-    def _count(self, parts: Sequence[Piece], tokens: Sequence[bytes], tag_sets: Sequence[int]) -> int:
+    def _count(
+        self,
+        parts: Sequence[Piece],
+        tokens: Sequence[bytes],
+        tag_sets: Sequence[int],
+        known_at: datetime | None = None,
+    ) -> int:
         parameters: Parameters = {"counted": list(tag_sets)}
         rows = rows_of(tokens, "tag_set IN {counted:Array(UInt64)}", parameters)
+        rows = known(rows, known_at, parameters)
         counted = self._index.query(f"SELECT count() FROM ({matching(parts, rows, parameters)})", parameters)
         return int(counted[0][0])
 
     def _on_cluster(self) -> str:
         return f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
+
+
+def _pieces(spans: Sequence[Span]) -> tuple[list[Piece], list[bytes]]:
+    # The proofs are of no matter here, and without them more spans join to one piece.
+    return pieces(replace(span, proof=None) for span in spans), sorted({span.token for span in spans})
+
+
+def _decided(kept: Mapping[int, TagSet | None]) -> tuple[list[int], dict[int, TagSet]]:
+    """The tag sets whose rows go, and those whose rows take a narrower one."""
+    removing = [tag_set for tag_set, narrowed in kept.items() if narrowed is None]
+    narrower = {
+        tag_set: narrowed
+        for tag_set, narrowed in kept.items()
+        if narrowed is not None and narrowed.id != tag_set
+    }
+    return removing, narrower

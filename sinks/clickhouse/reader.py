@@ -140,10 +140,16 @@ def _found(parts: Sequence[Piece], where: str, known_at: datetime | None, parame
     rows = rows_of(sorted({part.token for part in parts}), where, parameters)
     if known_at is None and all(part.whole and not part.proofs for part in parts):
         return f"[0] FROM {rows}"
-    if known_at is not None:
-        rows = f"(SELECT * FROM {rows}) AS l {_KNOWN}"
-        parameters["known_at"] = at_or_before(known_at)
+    rows = known(rows, known_at, parameters)
     return f"groupUniqArrayArray(matched) FROM ({matching(parts, rows, parameters)})"
+
+
+def known(rows: str, known_at: datetime | None, parameters: Parameters) -> str:
+    """SQL for those of the rows of lineage that were in the index at a moment, all for None."""
+    if known_at is None:
+        return rows
+    parameters["known_at"] = at_or_before(known_at)
+    return f"(SELECT * FROM {rows}) AS l {_KNOWN}"
 
 
 # The moment of the ledger, not of the rows: what a range covers was in the index when the range was written.

@@ -66,6 +66,10 @@ class Acts:
     def cancel(self, request: RequestState, reason: str | None) -> RequestState:
         _refuse_ended(request)
         _refuse_forgetting(request)
+        if request.runs or request.forgotten is not None:
+            raise InputError(
+                f"the index has forgotten some of {request.request_id} already; close it with a reason instead"
+            )
         sealed = self._file.seal_note(request.request_id, reason) if reason else None
         return self._file.decide(request, "cancelled", {"sealed": sealed})
 

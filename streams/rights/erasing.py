@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError, KeyUnavailable
-from sinks.ports import IndexEraser, IndexReader
+from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
 from streams.identity.model import Person
 from streams.rights.casefile import CaseFile
 from streams.rights.command import CommandState
@@ -17,7 +17,7 @@ from streams.rights.outcomes import records_gone
 from streams.rights.overlap import before_it
 from streams.rights.persons import Persons
 from streams.rights.plan import Plan, plan_from_json
-from streams.rights.planning import Planner, left_over, outgrown
+from streams.rights.planning import Planner, grown, left_over, outgrown
 from streams.rights.receipts import aside, fault, repeats, unproven
 from streams.rights.reopen import Recheck
 from streams.rights.request import RequestState
@@ -109,41 +109,69 @@ class Erasing:
         done = (request.settled or request.closing) and not request.unread
         if not done or request.plan is None or request.identity is None or request.ended:
             return request
-        plan = plan_from_json(request.plan)
         if any(item.planned is None for item in request.commands.values()):
             # Planned before anybody counted: what was answered since is held against what is there now.
+            plan = plan_from_json(request.plan)
             counts = self._planner.counts(request, plan, self._given(request)[0])
             request = self._file.decide(request, "counted", {"commands": counts})
-            if not (request.settled or request.closing):
-                return request
+        if not request.closing:
+            request = self._grown(request)
+        return self._forget(request) if request.settled or request.closing else request
+
+    def _grown(self, request: RequestState) -> RequestState:
+        """Planned anew, if the index holds what no system was told of: before it forgets, or since an earlier run."""
+        assert request.identity is not None
+        plan, found = plan_from_json(request.plan or {}), self._reader.find(request.identity.spans)
+        over, interrupted = request.forgotten_as_planned, request.interrupted_at
+        if interrupted is not None:
+            # The run before may have removed some: more than planned would not show in what is there.
+            came = grown(self._reader.find(request.identity.spans, known_at=interrupted), found)
+        else:
+            # After it was forgotten, whatever is there came since.
+            came = bool(left_over(plan, found)) if over else outgrown(plan, found)
+        if not came:
+            return request
+        return self._replanned(request, found, forgotten=over and interrupted is None)
+
+    def _replanned(self, request: RequestState, found: Found, *, forgotten: bool) -> RequestState:
+        given, now = self._given(request), self._file.now()
+        again = self._planner.again(request, found, *given, now, forgotten=forgotten)
+        return self._file.decide(request, "replanned", {**again, "at": iso(now)})
+
+    def _forget(self, request: RequestState) -> RequestState:
+        """What goes is counted and recorded before, so that the number stays true whatever ends the process then."""
+        assert request.identity is not None
         # Not looked up anew: the links to the person may be gone by now, and what was planned may not shrink.
-        spans = request.identity.spans if request.identity else ()
-        found, over = self._reader.find(spans), request.forgotten_as_planned
-        # After it was forgotten, whatever is there came since and no system was told of it.
-        if not request.closing and (left_over(plan, found) if over else outgrown(plan, found)):
-            given, now = self._given(request), self._file.now()
-            again = self._planner.again(request, found, *given, now, forgotten=over)
-            request = self._file.decide(request, "replanned", {**again, "at": iso(self._file.now())})
-            if not request.settled:
-                return request
-            plan = plan_from_json(request.plan or {})
-        run = request.length
-        request = self._file.decide(request, "forgetting", {"run": run})
-        kept = _kept(request, plan)
-        gone = {key: item for key, item in records_gone(plan, request.commands).items() if key in kept}
-        forgotten = self._eraser.forget(spans, kept, gone)
-        request = self._file.note(request.request_id, "forgotten", {"run": run, "counts": asdict(forgotten)})
+        spans, plan = request.identity.spans, plan_from_json(request.plan or {})
+        kept, run, now = _kept(request, plan), request.length, self._file.now()
+        gone = records_gone(plan, request.commands)
+        going = self._eraser.going(spans, kept, gone)
+        if request.counted_at is not None:
+            # The run before counted what it did not come to remove.
+            going = going.without(self._eraser.going(spans, kept, gone, request.counted_at))
+        intent = {
+            "run": run,
+            "going": asdict(going),
+            "as_of": iso(now),
+            "tag_sets": [str(key) for key in kept],
+        }
+        request = self._file.decide(request, "forgetting", intent)
+        self._eraser.forget(spans, kept, gone)
+        meant = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
+        # What came meanwhile was not among what was to go.
+        left = self._eraser.going(spans, meant, gone, now)
+        found = self._reader.find(spans)
+        topics = left_over(plan, found)
+        if left != Forgotten() and not request.closing:
+            # Not through: the next run counts on from here.
+            where = f" ({', '.join(topics)})" if topics else ""
+            reason = f"the index still finds events that nothing holds{where}"
+            return self._file.decide(request, "attention", {"reason": reason, "run": run})
+        request = self._file.note(request.request_id, "forgotten", {"run": run, "left": asdict(left)})
         if request.closing:
             return self._file.decide(request, "closed", {})
-        found = self._reader.find(spans)
-        if left := left_over(plan, found):
-            if outgrown(plan, found):
-                again = self._planner.again(
-                    request, found, *self._given(request), self._file.now(), forgotten=True
-                )
-                return self._file.decide(request, "replanned", {**again, "at": iso(self._file.now())})
-            reason = f"the index still finds events that nothing holds ({', '.join(left)})"
-            return self._file.decide(request, "attention", {"reason": reason, "run": run})
+        if topics:
+            return self._replanned(request, found, forgotten=True)
         held = [part for part in (request.plan or {})["parts"] if part["action"] != "erase_now"]
         self._late.answered()
         return self._file.decide(request, "completed", {"held": held})

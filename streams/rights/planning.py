@@ -75,7 +75,7 @@ class Planner:
         """Content of `replanned`: the same person at the same places, by what the index holds there now.
 
         A system is told again where there is more to erase than it was told, or than was counted then; anything is
-        more where the index has `forgotten` what was planned.
+        more where the index has `forgotten` what was planned. Of a run that was interrupted, what it left is counted.
         """
         assert request.identity is not None
         spans = request.identity.spans
@@ -86,10 +86,13 @@ class Planner:
         commands = []
         for item in plan.commands:
             counted = self._counted(request, plan, item, spans, named)
-            known = request.commands.get(counted["command_id"])
-            counted_then = known.total if known and not forgotten else 0
-            more = sum(counted["records"].values()) > counted_then
-            least = _least(counted, known or nobody, forgotten)
+            known = request.commands.get(counted["command_id"], nobody)
+            then = {} if forgotten else {**known.records, EVERY: known.total}
+            if request.interrupted_at is not None:
+                left = self._counted(request, plan, item, spans, named, request.interrupted_at)["records"]
+                then = {**left, EVERY: sum(left.values())}
+            more = sum(counted["records"].values()) > then.get(EVERY, 0)
+            least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append({**counted, "least": least, "again": tell})
         return {"plan": plan_json(plan), "commands": commands}
@@ -131,6 +134,7 @@ class Planner:
         command: CommandPlan,
         spans: Sequence[Span],
         named: Sequence[Span],
+        known_at: datetime | None = None,
     ) -> dict[str, Any]:
         """The command with how many events there are to erase, each once, and how many only links lead to."""
         parts = [part for part in plan.parts if part.system == command.system]
@@ -140,20 +144,22 @@ class Planner:
                 by_record.setdefault(part.record, set()).add(part.tag_set)
         # What is only described is not counted aloud.
         going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
-        planned = self._events(spans, going)
+        planned = self._events(spans, going, known_at)
         return {
             "command_id": command_id(request.request_id, command.system),
             "system": command.system,
             "planned": planned,
-            "by_link": max(planned - self._events(named, going), 0),
+            "by_link": max(planned - self._events(named, going, known_at), 0),
             "described": any(part.locked for part in parts),
-            "records": {name: self._events(spans, sorted(ids)) for name, ids in sorted(by_record.items())},
+            "records": {
+                name: self._events(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
+            },
         }
 
-    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int]) -> int:
+    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> int:
         if not spans or not tag_sets:
             return 0
-        return self._reader.find(spans, Filter(tag_sets=tag_sets)).total_events
+        return self._reader.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
 
 
 def outgrown(plan: Plan, found: Found) -> bool:
@@ -169,10 +175,15 @@ def outgrown(plan: Plan, found: Found) -> bool:
     return any(item.events > counted[item.tags.id] for item in found.holdings if item.tags.id not in bare)
 
 
-def _least(counted: Mapping[str, Any], known: CommandState, forgotten: bool) -> dict[str, int]:
+def grown(then: Found, found: Found) -> bool:
+    """Whether there are events of a kind that there were not."""
+    known = {item.tags.id: item.events for item in then.holdings}
+    return any(item.events > known.get(item.tags.id, 0) for item in found.holdings)
+
+
+def _least(counted: Mapping[str, Any], known: CommandState, then: Mapping[str, int]) -> dict[str, int]:
     """Of how many records the next answer has to tell at least: those told of before, and what came on top since."""
     now = {**counted["records"], EVERY: sum(counted["records"].values())}
-    then = {} if forgotten else {**known.records, EVERY: known.total}
     told = {**told_of(known), EVERY: known.erased}
     return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 

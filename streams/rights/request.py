@@ -48,9 +48,10 @@ class RequestState:
     to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
-    `forgotten_as_planned`: the index did forget by the plan as it is now. `set_aside`: answers that cannot be.
-    `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so `received_at` is
-    when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
+    `forgotten_as_planned`: the index did forget by the plan as it is now. `runs`: of forgetting, that began and of
+    which nobody said that they are through; `going` is what no run before them counted. `set_aside`: answers that
+    cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so
+    `received_at` is when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
     ledger that cannot be read, one line each: what they say is not known, so nothing is done but close or cancel.
     `unchecked`: why nobody can tell whether anything came to light later. `length`: how many events of the ledger it
     was read from; what is decided on it is written as the next one.
@@ -84,6 +85,7 @@ class RequestState:
     notes: tuple[Note, ...] = ()
     closing: bool = False
     forgotten_as_planned: bool = False
+    runs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     ended_at: datetime | None = None
     undated: bool = False
     broke: bool = False
@@ -155,6 +157,21 @@ class RequestState:
             f"it goes no further until a version of innsyn reads it; `innsyn requests close {self.request_id}"
             " --reason ...` ends it, and a new request does it anew"
         )
+
+    @property
+    def interrupted_at(self) -> datetime | None:
+        """When the last run of forgetting began that nobody said was through, unless it was planned anew since."""
+        return None if not self.runs or self.runs[-1].get("replanned") else self.counted_at
+
+    @property
+    def counted_at(self) -> datetime | None:
+        """When it was last counted what goes, of runs that nobody said were through; they may go on elsewhere."""
+        return datetime.fromisoformat(self.runs[-1]["as_of"]) if self.runs else None
+
+    @property
+    def forgetting(self) -> frozenset[int]:
+        """The tag sets that runs which are not through are about."""
+        return frozenset(int(tag_set) for run in self.runs for tag_set in run["tag_sets"])
 
     @property
     def settled(self) -> bool:

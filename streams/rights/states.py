@@ -166,13 +166,11 @@ def _after(request: RequestState, event: RequestEvent) -> RequestState:
         case "closing":
             return replace(_noted(request, event), state=State.FORGETTING, closing=True, problem=None)
         case "forgetting" if request.settled or request.closing:
-            return replace(request, state=State.FORGETTING, problem=None)
+            # Versions before did not count beforehand.
+            runs = (*request.runs, content) if "going" in content else request.runs
+            return replace(request, state=State.FORGETTING, problem=None, runs=runs)
         case "forgotten":
-            # A repeated run finds less to remove: the counts add up to what the whole request removed.
-            earlier = request.forgotten or {}
-            counts = {name: int(count) + earlier.get(name, 0) for name, count in content["counts"].items()}
-            over = request.forgotten_as_planned or any(content["counts"].values())
-            return replace(request, forgotten=counts, forgotten_as_planned=over)
+            return _forgotten(request, content)
         case "attention":
             resolution = content.get("resolution", request.resolution)
             broke = content.get("broke", False)
@@ -230,6 +228,27 @@ def _planned(request: RequestState, event: RequestEvent) -> RequestState:
     )
 
 
+def _forgotten(request: RequestState, content: Mapping[str, Any]) -> RequestState:
+    """What is gone is what the runs since the last such event were to remove, without what is left of it.
+
+    Runs that were interrupted count too. Where two processes forget at once the first that is through says it of both.
+    """
+    if "counts" in content:
+        removed = content["counts"]
+    elif not request.runs:
+        return request
+    else:
+        names = content["left"]
+        removed = {
+            name: max(sum(run["going"][name] for run in request.runs) - left, 0)
+            for name, left in names.items()
+        }
+    earlier = request.forgotten or {}
+    counts = {name: int(count) + earlier.get(name, 0) for name, count in removed.items()}
+    over = request.forgotten_as_planned or any(removed.values())
+    return replace(request, forgotten=counts, forgotten_as_planned=over, runs=())
+
+
 def _replanned(request: RequestState, content: Mapping[str, Any]) -> RequestState:
     """What a system is told anew is to be sent; what it need not be told stays as it was answered."""
     commands = dict(request.commands)
@@ -237,8 +256,9 @@ def _replanned(request: RequestState, content: Mapping[str, Any]) -> RequestStat
         earlier = commands.get(item["command_id"], CommandState(item["command_id"], item["system"]))
         anew = CommandState(earlier.command_id, earlier.system, attempt=earlier.attempt)
         commands[earlier.command_id] = _told(anew if item["again"] else earlier, item)
-    plan = content["plan"]
-    return _stands(replace(request, plan=plan, commands=commands, problem=None, forgotten_as_planned=False))
+    runs = tuple({**run, "replanned": True} for run in request.runs)
+    request = replace(request, plan=content["plan"], commands=commands, runs=runs)
+    return _stands(replace(request, problem=None, forgotten_as_planned=False))
 
 
 def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:

@@ -12,7 +12,7 @@ from schemas.tokens import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
-from sinks.ports import ROLE_CODES, ClaimKey, Forgotten, Found, LineageBatch, Span
+from sinks.ports import ROLE_CODES, ClaimKey, Forgotten, Found, LineageBatch, RecordsGone, Span
 from tests.support.index import (
     Claim,
     Index,
@@ -243,3 +243,28 @@ def raw_rows(database: ClickHouse) -> list[tuple[int, int]]:
         {"t": token(1).hex()},
     )
     return [(int(offset), int(tag_set)) for offset, tag_set in rows]
+
+
+def test_what_forgetting_will_do_is_counted_before(index: Index) -> None:
+    """The same numbers as it then says, nothing changed by counting, and nothing left to count afterwards."""
+    index.write(ROWS)
+    beside = [Row(1, 7, WEB, at=50), Row(3, 7, WEB, at=50)]
+    index.write(beside)
+    spans = [Span(token(1)), Span(token(3), until=moment(10))]
+    decision = {WEB.id: None, BILL.id: HELD}
+    counted = index.eraser.going(spans, decision)
+    assert counted == Forgotten(3, 1, 1)
+    assert index.eraser.going(spans, decision) == counted == index.eraser.forget(spans, decision)
+    assert index.eraser.going(spans, decision) == Forgotten()
+    assert index.eraser.going([], decision) == index.eraser.going(spans, {}) == Forgotten()
+
+
+def test_what_came_since_a_moment_is_counted_apart(index: Index) -> None:
+    """Read for the first time after it, not read again; narrowed rows and those of others too."""
+    gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
+    index.write([Row(1, 0, WEB), Row(1, 1, BILL), Row(4, 0, WEB, role=ROLE_CODES[Role.AGENT])], now=moment(0))
+    index.write([Row(1, 1, WEB), Row(4, 1, WEB, role=ROLE_CODES[Role.AGENT])], now=moment(1000))
+    index.write([Row(1, 0, WEB)], now=moment(1000))
+    decision = {WEB.id: None, BILL.id: HELD}
+    assert index.eraser.going(PERSON, decision, gone, moment(500)) == Forgotten(1, 1, 1)
+    assert index.eraser.going(PERSON, decision, gone) == Forgotten(2, 1, 2)

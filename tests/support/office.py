@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,10 @@ from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from streams.tagging.writers import WriterSchemas
 from tests.support.api import Ledger
-from tests.support.index import Index
+
+if TYPE_CHECKING:
+    # Brings the engine, which a process that forks must not have.
+    from tests.support.index import Index
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

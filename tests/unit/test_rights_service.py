@@ -103,22 +103,33 @@ class Memory:
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return ()
 
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        decided = [(item, kept.get(item.tags.id, item.tags)) for item in self.holdings]
+        narrowed = sum(tags is not None and tags.id != item.tags.id for item, tags in decided)
+        return Forgotten(sum(tags is None for _, tags in decided), narrowed)
+
     def forget(
         self,
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
     ) -> Forgotten:
+        done = self.going(spans, kept)
         if self.stubborn:
             return Forgotten()
-        before = len(self.holdings)
         narrowed = [
             Holding(tags, item.events, item.first_seen, item.last_seen)
             for item in self.holdings
             if (tags := kept.get(item.tags.id, item.tags)) is not None
         ]
         self.holdings = narrowed
-        return Forgotten(before - len(narrowed), len(narrowed))
+        return done
 
     def send(self, topic: str, message: bytes, key: bytes) -> None:
         if self.away:
