@@ -313,11 +313,21 @@ class LineageItem(_Answer):
     locked: bool
 
 
+class UnjudgedHolding(_Answer):
+    """What is held and the catalogue of today cannot judge, and `why`; it is in no count."""
+
+    system: str
+    topic: str
+    record: str
+    why: str
+
+
 class LineageAnswer(Identified):
     """`total_events` counts each event once; it and `resolution` are of the whole answer, whatever the page."""
 
     total_events: int
     items: list[LineageItem]
+    unjudged: list[UnjudgedHolding] = []
     next_cursor: str | None = None
 
 
@@ -328,6 +338,7 @@ class AccessReport(Identified):
     catalogue_version: str
     total_events: int
     entries: list[dict[str, Any]]
+    unjudged: list[UnjudgedHolding] = []
 
 
 class ErasurePlan(Identified):
@@ -342,6 +353,7 @@ class ErasurePlan(Identified):
     parts: list[dict[str, Any]]
     copies: list[dict[str, Any]]
     commands: list[dict[str, Any]]
+    unjudged: list[UnjudgedHolding] = []
     by_link: list[str]
 
 

@@ -74,6 +74,8 @@ def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
     # How the index would narrow its own rows is nobody else's business.
     del made["kept"]
     made["parts"] = shown(made["parts"])
+    for item in made["unjudged"]:
+        del item["tag_set"]
     made["by_link"] = by_link(found, [command["system"] for command in made["commands"]])
     total = disclosed_events(found, known.catalogue)
     return {**made, "total_events": total, **whose.shown(bool(found.holdings))}

@@ -72,7 +72,7 @@ def access(
 def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | Text | str]:
     """What the terminal shows of an access report: a headline and a table for each system."""
     if not report["entries"]:
-        if report["resolution"] != "ambiguous":
+        if report["resolution"] != "ambiguous" and not report["unjudged"]:
             yield "Nothing is held about this person."
         return
     yield marked(

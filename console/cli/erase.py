@@ -174,7 +174,7 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
     for line in about_identity(plan, proven, people):
         out.print(line)
     if not plan["parts"]:
-        if plan["resolution"] != "ambiguous":
+        if plan["resolution"] != "ambiguous" and not plan["unjudged"]:
             out.print("Nothing is held about this person.")
         return
     out.print(plan_table(plan["parts"], load_catalogue()))

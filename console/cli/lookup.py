@@ -77,7 +77,7 @@ def lookup(
 def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> None:
     out = screen()
     if not answer["items"]:
-        if answer["resolution"] != "ambiguous":
+        if answer["resolution"] != "ambiguous" and not answer["unjudged"]:
             out.print(f"Nothing is held under the {', '.join(kinds)} given.")
         return
     rows = table("system", "categories", "purposes, → to", "keep until", "events", "seen", right=["events"])

@@ -14,6 +14,7 @@ from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from sinks.ports import Found, Holding
 from streams.rights.times import iso
+from streams.rights.unjudged import judged, rule_fault
 from streams.rights.whose import STANDS_FOR_ITSELF, Whose
 
 NOBODY_TOLD = RetentionAnchors()
@@ -35,8 +36,9 @@ def answer(
     event of the item may be kept, None while that clock has not started; `overdue` says that it has passed on
     the day `as_of`. What is `locked` is described, not disclosed: no count, no times. `proofs`: what the links prove by
     which the item is the person's; empty for the identifiers themselves.
-    Raises InputError when an event names a retention rule that the catalogue lacks.
+    `unjudged`: what names a retention rule that the catalogue lacks, with why; it is in no item and no count.
     """
+    everything, (found, unjudged) = found, judged(found, catalogue)
     groups: dict[str, list[Holding]] = {}
     for holding in found.holdings:
         groups.setdefault(repr((_shown(holding.tags, catalogue), sorted(holding.tags.retention))), []).append(
@@ -44,7 +46,8 @@ def answer(
         )
     items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
     total = disclosed_events(found, catalogue)
-    return {"total_events": total, **whose.shown(bool(found.holdings)), "items": items}
+    said = whose.shown(bool(everything.holdings))
+    return {"total_events": total, **said, "items": items, "unjudged": [item.shown() for item in unjudged]}
 
 
 def access_report(
@@ -61,8 +64,9 @@ def access_report(
     Counts are of events and overlap: an event that carries three categories counts under each. The retention
     rule is the one that keeps the newest event of that category; `retention.until` is None while its clock has
     not started, `retention.rule` None where no rule of the catalogue speaks of the category. `locked`, `proofs` and the
-    identity are as in `answer`. Raises InputError when an event names a retention rule that the catalogue lacks.
+    identity are as in `answer`, and so is what cannot be judged.
     """
+    everything, (found, unjudged) = found, judged(found, catalogue)
     groups: dict[_Key, list[Holding]] = {}
     for holding in found.holdings:
         tags, locked = holding.tags, only_described(holding.tags, catalogue)
@@ -77,8 +81,9 @@ def access_report(
         "as_of": as_of.isoformat(),
         "catalogue_version": catalogue.version,
         "total_events": total,
-        **whose.shown(bool(found.holdings)),
+        **whose.shown(bool(everything.holdings)),
         "entries": entries,
+        "unjudged": [item.shown() for item in unjudged],
     }
 
 
@@ -93,7 +98,8 @@ def only_described(tags: TagSet, catalogue: Catalogue) -> bool:
 
 
 def disclosed_events(found: Found, catalogue: Catalogue) -> int:
-    """How many events there are, without those that are only described. Raises InputError as `rules_of`."""
+    """How many events there are, without those that are only described and those that cannot be judged."""
+    found, _ = judged(found, catalogue)
     described = sum(item.events for item in found.holdings if only_described(item.tags, catalogue))
     return max(found.total_events - described, 0)
 
@@ -103,12 +109,8 @@ def rules_of(tags: TagSet, catalogue: Catalogue) -> list[RetentionRule]:
 
     A hold that vanished from the catalogue must not turn into permission to erase, so it is not skipped.
     """
-    missing = [rule for rule in tags.retention if rule not in catalogue.retention_rules]
-    if missing:
-        raise InputError(
-            f"events of {tags.topic} name the retention rule {missing[0]}, which the catalogue lacks; "
-            "put it back into retention.yaml, inactive if it no longer applies"
-        )
+    if why := rule_fault(tags, catalogue):
+        raise InputError(f"{tags.topic} cannot be judged: it {why}")
     return [catalogue.retention_rules[rule] for rule in tags.retention]
 
 

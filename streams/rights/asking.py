@@ -20,7 +20,7 @@ def attributed(
 ) -> tuple[Found, Whose]:
     """What is the person's alone, and the identity it rests on, with the number of events shared with others.
 
-    Raises IndexUnavailable; InputError when an event names a retention rule that the catalogue lacks.
+    Raises IndexUnavailable.
     """
     found = reader.find(person.spans, limits, known_at) if person.spans else Found()
     shared = 0

@@ -17,7 +17,7 @@ from streams.rights.outcomes import records_gone
 from streams.rights.overlap import before_it
 from streams.rights.persons import Persons
 from streams.rights.plan import Plan, plan_from_json
-from streams.rights.planning import Planner, grown, left_over, outgrown
+from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.receipts import aside, fault, repeats, unproven
 from streams.rights.reopen import Recheck
 from streams.rights.request import RequestState
@@ -129,6 +129,13 @@ class Erasing:
         else:
             # After it was forgotten, whatever is there came since.
             came = bool(left_over(plan, found)) if over else outgrown(plan, found)
+        # The catalogue may have been mended since.
+        open_now = {item.tag_set for item in unjudged(found, self._catalogue)}
+        came = came or any(
+            item.tags.id not in open_now
+            for item in found.holdings
+            if item.tags.id in {known.tag_set for known in plan.unjudged}
+        )
         if not came:
             return request
         return self._replanned(request, found, forgotten=over and interrupted is None)
@@ -172,6 +179,10 @@ class Erasing:
             return self._file.decide(request, "closed", {})
         if topics:
             return self._replanned(request, found, forgotten=True)
+        if open_now := unjudged(found, self._catalogue):
+            lines = dict.fromkeys(item.line for item in open_now)
+            reason = f"the rest is erased, but {'; '.join(lines)}"
+            return self._file.decide(request, "attention", {"reason": reason, "run": run})
         held = [part for part in (request.plan or {})["parts"] if part["action"] != "erase_now"]
         self._late.answered()
         return self._file.decide(request, "completed", {"held": held})

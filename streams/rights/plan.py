@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import PlainSerializer, TypeAdapter
+from pydantic import TypeAdapter
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
@@ -27,10 +27,9 @@ from streams.rights.orders import (
     make_order,
     staying_events,
 )
+from streams.rights.unjudged import TagSetId, Unjudged, judged_for_erasure
 
 Action = Literal["erase_now", "hold_until", "expires"]
-# As text in JSON: numbers of 64 bits do not survive every reader of it.
-TagSetId = Annotated[int, PlainSerializer(str, return_type=str, when_used="json")]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,10 @@ class CommandPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held."""
+    """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
+
+    `unjudged`: what nobody can decide on; it is in no part, no command and stays in the index.
+    """
 
     as_of: date
     catalogue_version: str
@@ -100,6 +102,7 @@ class Plan:
     copies: tuple[Copy, ...]
     commands: tuple[CommandPlan, ...]
     kept: Mapping[TagSetId, TagSet | None]
+    unjudged: tuple[Unjudged, ...] = ()
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -122,11 +125,13 @@ def make_plan(
     One decision per (system, record, category), over all its events: a command reaches fields, so what one rule
     holds of a field it holds for all its events. Only events that a variant of the record sets apart are decided on
     their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
-    operation needed (§ 3-11). `others`: which of the events name somebody else. Raises InputError when events name a
-    retention rule that the catalogue lacks, or a record that has no schema.
+    operation needed (§ 3-11). `others`: which of the events name somebody else. What the catalogue cannot judge does
+    not stand in the way of the rest: it is `unjudged`.
     """
     topics = load_topics() if topics is None else topics
     records = load_records() if records is None else records
+    names = sorted({holding.tags.topic for holding in found.holdings})
+    found, unjudged = judged_for_erasure(found, catalogue, records)
     held: dict[tuple[str, str], list[Holding]] = {}
     for holding in found.holdings:
         held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
@@ -138,7 +143,6 @@ def make_plan(
         for group in groups(records.get(record), holdings):
             decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
             parts += [replace(part, where=group.where) for part in decided]
-    names = sorted({holding.tags.topic for holding in found.holdings})
     orders = _orders(parts, catalogue, records, others)
     return Plan(
         as_of=as_of,
@@ -147,6 +151,7 @@ def make_plan(
         copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
         commands=tuple(_commands(orders, records)),
         kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
+        unjudged=tuple(unjudged),
     )
 
 

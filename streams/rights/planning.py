@@ -11,6 +11,7 @@ from typing import Any
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
+from schemas.records import load_records
 from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found, IndexReader, Span
 from streams.identity.model import Given, Person
@@ -20,6 +21,7 @@ from streams.rights.messages import command_id
 from streams.rights.plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
 from streams.rights.request import RequestState
 from streams.rights.times import local_day
+from streams.rights.unjudged import Unjudged, judged_for_erasure
 from streams.rights.whose import before, by_link, frozen
 
 _SECOND = timedelta(seconds=1)
@@ -172,6 +174,7 @@ def outgrown(plan: Plan, found: Found) -> bool:
             # An interrupted run may have narrowed some of them already.
             counted[kept.id] += events
     bare = {tag_set for tag_set in plan.kept if tag_set not in counted}
+    bare |= {item.tag_set for item in plan.unjudged}
     return any(item.events > counted[item.tags.id] for item in found.holdings if item.tags.id not in bare)
 
 
@@ -188,9 +191,15 @@ def _least(counted: Mapping[str, Any], known: CommandState, then: Mapping[str, i
     return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 
 
+def unjudged(found: Found, catalogue: Catalogue) -> list[Unjudged]:
+    """What of this nobody can decide on by the catalogue of today."""
+    return judged_for_erasure(found, catalogue, load_records())[1]
+
+
 def left_over(plan: Plan, found: Found) -> list[str]:
     """Topics of events that the plan erases or narrows and that are still there as they were."""
     kept = {tags.id for tags in plan.kept.values() if tags is not None}
+    kept |= {item.tag_set for item in plan.unjudged}
     return sorted({item.tags.topic for item in found.holdings if item.tags.id not in kept})
 
 

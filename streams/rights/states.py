@@ -102,6 +102,10 @@ def summary(request: RequestState) -> dict[str, Any]:
         "commands": [_shown(item) for item in request.commands.values()],
         "parts": shown(plan.get("parts", [])),
         "copies": plan.get("copies", []),
+        "unjudged": [
+            {name: item[name] for name in ("system", "topic", "record", "why")}
+            for item in plan.get("unjudged", [])
+        ],
         "held": shown(request.held),
         "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
         "report": request.report,

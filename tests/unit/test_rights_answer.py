@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-import pytest
-
 from schemas.catalogue import load_catalogue
-from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.ports import Found, Holding
@@ -36,6 +33,7 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
         "ambiguous_events": 0,
         "identity": [],
         "identity_total": 0,
+        "unjudged": [],
         "items": [
             {
                 "system": "billing",
@@ -79,8 +77,15 @@ def test_versions_that_show_the_same_are_one_item() -> None:
 
 def test_nothing_found_is_none() -> None:
     """Not an empty success: the resolution says that nobody is known by these identifiers."""
-    empty = {"resolution": "none", "candidates": 0, "total_events": 0, "ambiguous_events": 0, "items": []}
-    empty |= {"disagree": [], "unlinked": []}
+    empty = {
+        "resolution": "none",
+        "candidates": 0,
+        "total_events": 0,
+        "ambiguous_events": 0,
+        "items": [],
+        "unjudged": [],
+    }
+    empty |= {"disagree": [], "unlinked": [], "unjudged": []}
     assert answer(Found(), CATALOGUE, TODAY) == {**empty, "identity": [], "identity_total": 0}
 
 
@@ -120,8 +125,10 @@ def test_the_report_has_one_entry_per_system_category_and_purpose() -> None:
     assert entries["web", "C-21", "P-WEB"]["retention"]["overdue"]
 
 
-def test_a_rule_the_catalogue_lacks_is_an_error() -> None:
-    """Not silently left out of what is said to the person."""
+def test_a_rule_the_catalogue_lacks_is_said() -> None:
+    """Not silently left out of what is said to the person, nor counted: it may be kept for the police."""
     strange = replace(tags("WebVisit", "web.visits"), retention=("T99",))
-    with pytest.raises(InputError, match="T99"):
-        answer(Found([Holding(strange, 1, MARCH, MARCH)], 1), CATALOGUE, TODAY)
+    said = answer(Found([Holding(strange, 1, MARCH, MARCH)], 1), CATALOGUE, TODAY)
+    (item,) = said["unjudged"]
+    assert (said["items"], said["total_events"], said["resolution"]) == ([], 0, "unique")
+    assert "T99" in item["why"]
