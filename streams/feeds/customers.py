@@ -61,7 +61,8 @@ class CustomersReader(RememberingReader):
             return False
         customer, user = event["customer_number"].casefold(), event["username"].casefold()
         since = event["updated_at"] if event["valid_from"] is None else event["valid_from"]
-        until = times.day_or_time(contract_end) if contract_end else FOREVER
+        until = times.end(contract_end)
+        until = FOREVER if until is None else until
         return any(
             [
                 _contradicts(self._customers, user, (customer, since, until)),
@@ -82,7 +83,8 @@ def _details(row: Mapping[str, str]) -> dict[str, Any]:
         raise DecodeError("missing_value")
     demand_letters(row["customer_number"])
     start = times.day_or_time(row["contract_start"]) if row["contract_start"] else None
-    if row["contract_end"] and times.day_or_time(row["contract_end"]) < (start or -FOREVER):
+    end = times.end(row["contract_end"])
+    if end is not None and end < (start or -FOREVER):
         raise DecodeError(END_BEFORE_START)
     updated = times.day_or_time(row["updated_at"]) if row.get("updated_at") else start
     if updated is None:

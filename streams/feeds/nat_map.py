@@ -95,7 +95,7 @@ class NatMapReader(RememberingReader):
 
 def _version(row: dict[str, str]) -> _Version:
     since = times.day_or_time(row["valid_from"])
-    until = times.day_or_time(row["valid_to"]) if row["valid_to"] else None
+    until = times.end(row["valid_to"])
     if until is not None and until <= since:
         raise DecodeError(END_BEFORE_START)
     outside = _network(row["outside_network"])

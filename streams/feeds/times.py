@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
+from schemas.days import is_open_moment
 from schemas.errors import DecodeError
 
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -33,6 +34,7 @@ _SPELLED = re.compile(
 _CTIME = re.compile(rf"[A-Z][a-z]{{2}} ([A-Z][a-z]{{2}}) +(\d{{1,2}}) {_CLOCK} (\d{{4}})", re.ASCII)
 _ISO = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)[T ]{_CLOCK} ?(\S+)", re.ASCII)
 _LOCAL = re.compile(rf"([A-Z][a-z]{{2}}) +(\d{{1,2}})(?: (\d{{4}}))? {_CLOCK}(?: (\d{{4}}))?", re.ASCII)
+_DOTTED = re.compile(r"\d\d\.\d\d\.\d{4}", re.ASCII)
 _EPOCH = re.compile(r"\d{1,11}", re.ASCII)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946_684_800
@@ -137,6 +139,17 @@ def day_or_time(text: str) -> int:
         return int(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise DecodeError("bad_time") from None
+
+
+def end(text: str) -> int | None:
+    """As `day_or_time`, of the end of a period; None for what stands for "no end": nothing, 9999-12-31, 31.12.9999."""
+    if not text:
+        return None
+    with suppress(ValueError):
+        dotted = "-".join(reversed(text.split("."))) if _DOTTED.fullmatch(text) else text
+        if is_open_moment(datetime.fromisoformat(dotted)):
+            return None
+    return day_or_time(text)
 
 
 def _day(year: int, month: int, day: int) -> int:

@@ -200,6 +200,15 @@ class RekeyedEraser:
         self._eraser = eraser
         self._same = same
 
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        return self._eraser.going(self._same.spans(spans), kept, gone, known_at)
+
     def forget(
         self,
         spans: Sequence[Span],
