@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from schemas.errors import InputError
 from sinks.clickhouse.deadletters import TAGGED, Chosen, Coordinates, Done
+from streams.tagging.batch import ENDED_PROCESS
 
 MOST = 10_000
 _START = ("", -1, -1)
@@ -75,6 +76,9 @@ class DeadLetterDesk:
         if not chosen.at:
             chosen = replace(chosen, state="open")
         found = self._letters.find(_START, MOST + 1, chosen)
+        if verb == "retried" and not chosen.at and chosen.reason is None:
+            # It ended the tagger, and may end whoever tries it: for somebody who means it.
+            found = [item for item in found if item["reason"] != ENDED_PROCESS]
         there = {(item["topic"], item["partition"], item["offset"]): item["state"] for item in found}
         for place in chosen.at:
             name = "/".join(map(str, place))

@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 
 from console.background import Background, stop_all
 from console.cli.rights import follow, tidy
+from console.clock import go_on_after, now
 from console.rekeying import rekeyed
 from console.roles import (
     api,
     dead_letter_desk,
-    now,
     question_limits,
     refused_followed,
     replays,
@@ -33,6 +33,7 @@ from console.watching import watch_role, watched
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.connection import Connection
 from streams.kafka.keeper import Keeper
 from streams.kafka.sender import sender
@@ -68,6 +69,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         index = open_index(settings)
         stack.callback(index.close)
         migrate(index, now())
+        go_on_after(index)
         token_keys(index, settings).prove(make=True)
         opened = reading(index, settings)
         send = stack.enter_context(sender(connection))
@@ -76,7 +78,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         metrics = TagMetrics(registry)
         again = replays(settings, connection, index)
         desk = dead_letter_desk(settings, connection, index)
-        health = watched(settings, connection, opened.problems, registry)
+        health = watched(settings, connection, opened.problems, ClickHouseWriter(index), registry)
         stack.callback(health.stop)
         refusals, limits = Refusals(), question_limits(settings)
         token = api_token(settings)

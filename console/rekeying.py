@@ -8,8 +8,9 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry
 
+from console.clock import now
 from console.keys import alive
-from console.roles import now, tagger
+from console.roles import tagger
 from console.rotation import Rotation
 from console.session import keyring
 from schemas.settings import Settings

@@ -6,7 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from console.api.app import create_app
 from console.api.pool import DEFAULT_LIMITS, QuestionLimits
 from console.api.services import Services
+from console.clock import now
 from console.deadletters import DeadLetterDesk
 from console.health import Health
 from console.replay import Replays
@@ -61,10 +62,6 @@ from streams.waits import Waits
 _LEARNT = (
     "SELECT count(), sum(rows), max(written_at), (SELECT count() FROM dead_letter_events) FROM ingest_ledger"
 )
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def tagged_topics() -> Mapping[str, Topic]:
@@ -121,6 +118,7 @@ def tagger(
         replay=replay,
         progress=progress,
         refusals=refusals,
+        journals=settings.home / "journals",
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,

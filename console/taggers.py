@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from schemas.errors import BrokerUnavailable
+from schemas.errors import BrokerUnavailable, Unavailable
+from streams.kafka.consumer import Partition
+from streams.metrics import UnreadMetrics
+from streams.tagging.behind import Stuck, Waiting
 
 _MOST_NAMED = 3
 
@@ -27,3 +30,25 @@ def unread_problems(ask: Callable[[], Sequence[str] | None], group: str) -> Sequ
         # The broker is a part of its own.
         return ()
     return (read_by_nobody(left, group),) if left else ()
+
+
+class UnreadMessages:
+    """What waits in the topics, whoever reads them or does not; which `metrics` show. Not for several threads.
+
+    `behind()`: see `streams.tagging.behind.Behind`.
+    """
+
+    def __init__(self, behind: Callable[[], Mapping[Partition, Waiting]], metrics: UnreadMetrics) -> None:
+        self._behind = behind
+        self._metrics = metrics
+        self._stuck = Stuck()
+
+    def problems(self) -> Sequence[str]:
+        """One line, or none."""
+        try:
+            waiting = self._behind()
+        except Unavailable:
+            # Broker and index are parts of their own.
+            return ()
+        self._metrics.show({where: item.messages for where, item in waiting.items()})
+        return self._stuck.problems(waiting)

@@ -7,22 +7,30 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry
 
 from console.background import Background
+from console.clock import CLOCK, now
 from console.health import Health
 from console.limits import file_problems, space_problems
-from console.roles import now, tagged_topics
+from console.roles import tagged_topics
 from console.session import embedded_folder
-from console.taggers import unread_problems
+from console.taggers import UnreadMessages, unread_problems
 from schemas.settings import Settings
+from sinks.ports import Ledger
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach, unread
+from streams.metrics import UnreadMetrics
+from streams.tagging.behind import Behind
 
 
 def watched(
-    settings: Settings, connection: Connection, index: Callable[[], Sequence[str]], metrics: CollectorRegistry
+    settings: Settings,
+    connection: Connection,
+    index: Callable[[], Sequence[str]],
+    ledger: Ledger,
+    metrics: CollectorRegistry,
 ) -> Health:
     """Broker, index, readers of the topics, space and files; add roles with `watch_role`, then `start` it.
 
-    `index()`: why the index cannot answer, such as `console.session.Reading.problems`.
+    `index()`: why the index cannot answer, such as `console.session.Reading.problems`. `ledger`: of its own.
     """
     health = Health(now, metrics)
     folders = [settings.home, *filter(None, [embedded_folder(settings)])]
@@ -30,6 +38,9 @@ def watched(
     health.watch("broker", lambda: reach(connection))
     health.watch("index", index)
     health.watch("topics", lambda: unread_problems(lambda: unread(connection, group, tagged_topics()), group))
+    messages = UnreadMessages(Behind(connection, ledger, tagged_topics()), UnreadMetrics(metrics))
+    health.watch("messages", messages.problems)
+    health.watch("clock", CLOCK.problems)
     health.watch("disk", lambda: space_problems(folders, settings.disk_reserve_mb))
     health.watch("files", file_problems)
     return health

@@ -14,6 +14,7 @@ import pyarrow as pa
 from schemas.errors import Fenced
 from schemas.tags import TagSet, same_but_for_key
 from schemas.tokens import Role
+from sinks.histories import History
 from sinks.ports import (
     KNOWN_CLAIM_SCHEMA,
     NO_LIMITS,
@@ -68,6 +69,7 @@ class MemoryIndex:
         self._pairs: dict[tuple[bytes, bytes, str], None] = {}
         self._register: list[KeyEntry] = []
         self._epochs: dict[Partition, int] = {}
+        self._histories: dict[Partition, History] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -112,6 +114,14 @@ class MemoryIndex:
         with self._lock:
             found = self._positions(None)
             return {item: found[item] for item in partitions if item in found}
+
+    def histories(self, partitions: Sequence[Partition]) -> Mapping[Partition, History]:
+        with self._lock:
+            return {item: self._histories[item] for item in partitions if item in self._histories}
+
+    def note_histories(self, histories: Sequence[History], now: datetime) -> None:
+        with self._lock:
+            self._histories |= {(item.topic, item.partition): item for item in histories}
 
     def find(
         self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None

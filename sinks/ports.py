@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES, Role
+from sinks.histories import History
 
 ROLE_CODES = {Role.OWNER: 1, Role.COUNTERPARTY: 2, Role.AGENT: 3, Role.MENTIONED: 4, Role.JOINT_OWNER: 5}
 
@@ -27,7 +28,10 @@ ROW_SCHEMA = pa.schema(
         ("port", pa.uint16()),
     ]
 )
-"""Columns of a lineage row. Its identity is (token, topic, partition, offset, role)."""
+"""Columns of a lineage row. Its identity is (token, topic, partition, offset, role).
+
+Partitions here and in all that follows: as the index numbers them, see `sinks.histories`.
+"""
 
 ClaimKey = Literal["token", "subject", "group", "line", "server"]
 
@@ -348,6 +352,12 @@ class Ledger(Protocol):
 
     def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """Next offset to read of each partition that was ever written; absent: never."""
+
+    def histories(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], History]:
+        """The newest history of each partition, by Kafka's number; absent: none was noted."""
+
+    def note_histories(self, histories: Sequence[History], now: datetime) -> None:
+        """Keep them. Safe to repeat; of one that is noted again the later topic id stands."""
 
 
 class IndexWriter(Ledger, Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -53,6 +54,12 @@ class TagMetrics:
             ["topic"],
             registry=registry,
         )
+        self.made_anew = Counter(
+            "innsyn_partitions_made_anew",
+            "Partitions of topics that were deleted and made anew: read from their beginning.",
+            ["topic"],
+            registry=registry,
+        )
         self.fenced = Counter(
             "innsyn_batches_fenced", "Writes refused: partition taken over.", registry=registry
         )
@@ -90,3 +97,19 @@ class TagMetrics:
             self.dead.labels(row.topic, row.reason).inc()
         if oldest_ms > 0:
             self.visible_seconds.observe(max(0.0, now.timestamp() - oldest_ms / 1000))
+
+
+class UnreadMetrics:
+    """What waits in the topics, by the ledger: it shows also what nobody reads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._unread = Gauge(
+            "innsyn_unread_messages",
+            "Offsets of a partition that are not in the index yet, whoever reads it or does not.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+
+    def show(self, unread: Mapping[tuple[str, int], int]) -> None:
+        for (topic, partition), messages in unread.items():
+            self._unread.labels(topic, str(partition)).set(messages)

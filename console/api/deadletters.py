@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from console.api import questions
 from console.api.lineage import log
-from console.api.models import DropLetters, LetterChoice, LettersDone, Page, RetryLetters
+from console.api.models import AnyMoment, DropLetters, LetterChoice, LettersDone, Page, RetryLetters
 from console.api.services import Services
 from console.deadletters import DeadLetterDesk
 from schemas.errors import Unavailable
@@ -30,8 +29,8 @@ def router(services: Services) -> APIRouter:
         topic: Name = None,
         reason: Name = None,
         state: Literal["open", "tagged", "dropped"] | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
+        since: AnyMoment | None = None,
+        until: AnyMoment | None = None,
     ) -> dict[str, Any]:
         """Where each lies, why it was no event, and what was done about it by whom. Their payloads stay sealed."""
         name, partition, offset = questions.read_cursor(cursor, ("", -1, -1))

@@ -5,17 +5,27 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
 from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
+from schemas.moments import leap_second
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
 
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Text], Field(max_length=100)]
+AnyMoment = Annotated[AwareDatetime, BeforeValidator(leap_second)]
 Moment = Annotated[
-    AwareDatetime,
+    AnyMoment,
     Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
 ]
 _BOUND = f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}, or 9999-12-31 for none"
@@ -37,7 +47,7 @@ def _end(moment: datetime) -> datetime | None:
 
 ClockDay = Annotated[date, AfterValidator(_clock_day)]
 """Placeholders for "no end" as well: see `RetentionAnchors`."""
-End = Annotated[AwareDatetime, AfterValidator(_end)]
+End = Annotated[AnyMoment, AfterValidator(_end)]
 """The end of a period; None for a placeholder that means none."""
 Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
 

@@ -25,9 +25,9 @@ from console.background import raise_first
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.output import configure_logging, marked, screen, table
+from console.clock import now
 from console.company import Company, contract_end, leaver, query, systems
 from console.instance import Instance, running
-from console.roles import now
 from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
 from schemas.keys import Keyring

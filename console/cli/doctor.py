@@ -18,10 +18,11 @@ from rich.text import Text
 from console.cli.keys import describe
 from console.cli.output import Json, marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
+from console.clock import now
 from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
 from console.private import openness
-from console.roles import now, schema_registry, tagged_topics
+from console.roles import schema_registry, tagged_topics
 from console.rotation import Rotation
 from console.running import RUN_FILE, broker
 from console.session import embedded_folder, keyring, known_keys, open_index, token_keys
@@ -42,6 +43,10 @@ from streams.tagging.refusals import set_aside
 from streams.tagging.writers import Refused, judged
 
 State = Literal["ok", "wrong", "off"]
+_MADE_ANEW = (
+    "SELECT topic, max(history) AS times, max(noted_at) FROM topic_histories"
+    " GROUP BY topic HAVING times > 0 ORDER BY topic"
+)
 _MARKS = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "off": ("–", "dim")}
 
 
@@ -251,8 +256,16 @@ def _index(settings: Settings) -> Iterator[Check]:
         yield Check("index", "ok", repr(index))
         if not waiting:
             yield from _guarded("keys", lambda: _known_keys(settings, index))
+        anew = [] if waiting else index.query(_MADE_ANEW)
     finally:
         index.close()
+    for topic, times, at in anew:
+        yield Check(
+            "histories",
+            "ok",
+            f"{topic} was deleted and made anew {times} times, last known on {at:%Y-%m-%d %H:%M} UTC: it is read from"
+            " its beginning, beside what the index has; what was deleted unread is in no answer",
+        )
     if not waiting:
         yield Check("migrations", "ok", "none pending")
     else:

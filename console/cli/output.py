@@ -10,12 +10,13 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from schemas.errors import InputError, InvalidIdentifier, place_of
+from schemas.moments import from_iso
 from schemas.tokens import IdentifierKind, canonical
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def moment(text: str | None, option: str) -> str | None:
     if text is None:
         return None
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
+        parsed = from_iso(text)
+    except (ValueError, OverflowError):
         parsed = None
     if parsed is None or parsed.tzinfo is None:
         raise InputError(f"{option} takes a time with zone in ISO 8601, such as 2026-03-01T12:00:00Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,15 +15,17 @@ from prometheus_client import CollectorRegistry
 
 from console.background import Background, raise_first, running_still, stop_all, until_signal
 from console.cli.output import configure_logging
+from console.clock import go_on_after, now
 from console.ending import Ending
-from console.roles import now, refused_followed, rights_service, rights_worker
+from console.roles import refused_followed, rights_service, rights_worker
 from console.running import broker
 from console.session import index_problems, keyring, open_index, refuse_pending, token_keys
 from console.start import begin
 from console.watching import watch_role, watched
-from schemas.errors import KeyUnavailable, Unavailable, place_of
+from schemas.errors import IndexUnavailable, KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
+from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.deadletters import expired_keys
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
@@ -68,6 +71,9 @@ def rights() -> None:
     try:
         # Asked first: whoever starts it without a broker is told, later a broker that is away is waited for.
         reach(connection)
+        with contextlib.suppress(IndexUnavailable):
+            # An index that is away is waited for.
+            go_on_after(index)
         refuse_pending(index)
         token_keys(index, settings).prove()
         with sender(connection) as send:
@@ -93,7 +99,11 @@ def rights() -> None:
             roles.append(Background("refused", refused_followed(connection, index), ended))
             tokens = token_keys(index, settings).tokenizer
             health = watched(
-                settings, connection, partial(index_problems, index, tokens), CollectorRegistry()
+                settings,
+                connection,
+                partial(index_problems, index, tokens),
+                ClickHouseWriter(index),
+                CollectorRegistry(),
             )
             watch_role(health, roles[0], waits.said)
             watch_role(health, roles[1])

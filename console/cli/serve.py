@@ -18,6 +18,7 @@ from console.tokens import api_token
 from console.watching import watched
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
+from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.sender import sender
 
 
@@ -42,7 +43,7 @@ def serve() -> None:
                 # An index that is not there yet says its keys with the first question.
                 token_keys(index, settings).prove()
             metrics = CollectorRegistry()
-            health = watched(settings, connection, opened.problems, metrics)
+            health = watched(settings, connection, opened.problems, ClickHouseWriter(index), metrics)
             token, limits = api_token(settings), question_limits(settings)
             app = api(opened, service, metrics, token, desk=desk, health=health, limits=limits)
             server = ApiServer(app, settings.api_host, settings.api_port)

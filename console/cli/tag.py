@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from console.background import Background, raise_first, running_still, until_signal
 from console.cli.output import configure_logging, marked, say, screen
 from console.client import Client, connect
+from console.clock import go_on_after
 from console.ending import Ending
 from console.roles import tagged_topics, tagger
 from console.running import broker
@@ -21,6 +22,7 @@ from console.start import begin
 from console.watching import watch_role, watched
 from schemas.errors import InputError, Unavailable
 from schemas.settings import load_settings
+from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
 from streams.tagging.progress import Progress
@@ -61,6 +63,7 @@ def tag(
     index = open_index(settings)
     try:
         refuse_pending(index)
+        go_on_after(index)
         metrics, progress = TagMetrics(registry), Progress()
 
         def worker() -> TagWorker:
@@ -87,6 +90,7 @@ def tag(
             settings,
             connection,
             partial(index_problems, index, token_keys(index, settings).tokenizer),
+            ClickHouseWriter(index),
             registry,
         )
         watch_role(health, role, progress.problems)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -143,7 +145,9 @@ class ClickHouse:
     def _connect(self) -> Client:
         if self.embedded:
             Path(self._parts.path).mkdir(parents=True, exist_ok=True, mode=0o700)
-            return clickhouse_connect.get_client(dsn=self._url)
+            client = clickhouse_connect.get_client(dsn=self._url)
+            _die_of_faults()
+            return client
         user, password = self._login
         return clickhouse_connect.get_client(
             host=self._parts.hostname,
@@ -192,6 +196,15 @@ class ClickHouse:
             raise IndexUnavailable(
                 f"the index ({self!r}) failed while {doing} ({_why(error)}); see `innsyn doctor`"
             ) from error
+
+
+def _die_of_faults() -> None:
+    """Have a fault in any library end the process. The engine's own handlers hang it for ever instead, without a word
+    and deaf to SIGTERM, so that nobody starts it again."""
+    libc = ctypes.CDLL(None)
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT):
+        # Not by Python's module: it lets the main thread alone do this, and the engine is opened by any.
+        libc.signal(int(number), ctypes.c_void_p(int(signal.SIG_DFL)))
 
 
 def _why(error: Exception) -> str:

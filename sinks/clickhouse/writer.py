@@ -14,6 +14,7 @@ from sinks.clickhouse.by_event import rows_by_event
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.pairs import both_ends
+from sinks.histories import History
 from sinks.ports import DeadRow, LineageBatch, OffsetRange
 
 Partition = tuple[str, int]
@@ -96,6 +97,23 @@ class ClickHouseWriter:
         )
         found = {(str(topic), int(partition)): int(offset) for topic, partition, offset in rows}
         return {item: found[item] for item in partitions if item in found}
+
+    def histories(self, partitions: Sequence[Partition]) -> Mapping[Partition, History]:
+        rows = self._index.query(
+            "SELECT topic, partition, max(history), argMax(topic_id, (history, noted_at)) FROM topic_histories"
+            " WHERE topic IN {topics:Array(String)} GROUP BY topic, partition",
+            {"topics": _topics(partitions)},
+        )
+        found = [History(str(topic), int(number), int(last), str(name)) for topic, number, last, name in rows]
+        wanted = set(partitions)
+        return {
+            (item.topic, item.partition): item for item in found if (item.topic, item.partition) in wanted
+        }
+
+    def note_histories(self, histories: Sequence[History], now: datetime) -> None:
+        columns = ("topic", "partition", "history", "topic_id", "noted_at")
+        rows = [(item.topic, item.partition, item.number, item.topic_id, now) for item in histories]
+        self._index.insert_rows("topic_histories", columns, rows)
 
     def epochs(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         rows = self._index.query(

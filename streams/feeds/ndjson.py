@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import Any
 
 import fastavro
@@ -14,6 +14,7 @@ from fastavro.validation import validate
 
 from schemas.annotations import RecordSchema
 from schemas.errors import DecodeError
+from schemas.moments import from_iso
 
 _Convert = Callable[[Any], Any]
 
@@ -104,7 +105,7 @@ def _time(value: Any) -> Any:
     if not isinstance(value, str):
         raise DecodeError("bad_time")
     try:
-        time = datetime.fromisoformat(value)
+        time = from_iso(value)
         if time.tzinfo is None:
             raise DecodeError("bad_time")
         return time.astimezone(UTC)

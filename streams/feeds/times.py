@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from schemas.days import is_open_moment
 from schemas.errors import DecodeError
+from schemas.moments import from_iso
 
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
@@ -108,11 +109,22 @@ def formatted(text: str, form: str, zone: tzinfo) -> int:
     try:
         moment = datetime.strptime(text, form)  # noqa: DTZ007 - the zone is looked at below
     except ValueError:
-        raise DecodeError("bad_time") from None
+        moment = _leap_second(text, form)
     counted = int(moment.replace(tzinfo=UTC).timestamp())
     if moment.tzinfo is None:
         return _in_zone(counted, zone)
     return _checked(int(moment.timestamp()))
+
+
+def _leap_second(text: str, form: str) -> datetime:
+    """A time that is written with second 60: the one after it."""
+    before = re.sub(r"(?<=(?:14|29|44|59):)60", "59", text)
+    try:
+        if before == text:
+            raise ValueError(text)
+        return datetime.strptime(before, form) + timedelta(seconds=1)  # noqa: DTZ007 - the caller looks at the zone
+    except ValueError:
+        raise DecodeError("bad_time") from None
 
 
 def _in_zone(seconds: int, zone: tzinfo) -> int:
@@ -133,7 +145,7 @@ def day_or_time(text: str) -> int:
         if len(text) == 10 and text[4] == text[7] == "-":
             moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
         else:
-            moment = datetime.fromisoformat(text)
+            moment = from_iso(text)
         if moment.tzinfo is None or len(text) < 10:
             raise DecodeError("bad_time")
         return int(moment.timestamp() * 1000)

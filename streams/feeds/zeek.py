@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.errors import DecodeError
+from schemas.moments import from_iso
 from streams.feeds.fields import address, milliseconds, port
 from streams.feeds.reader import BLANK, NO_DATA, OTHER, Read
 from streams.feeds.record import Numbered, Record
@@ -182,7 +183,7 @@ def _time(text: str) -> int:
     if "T" not in text:
         return milliseconds(text, "bad_time")
     try:
-        moment = datetime.fromisoformat(text)
+        moment = from_iso(text)
         if moment.tzinfo is None:
             raise ValueError("no zone")
         return (moment - _EPOCH) // _MILLISECOND

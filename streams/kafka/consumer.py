@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from operator import methodcaller
 
 import numpy as np
@@ -13,6 +14,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
+from sinks.histories import in_kafka
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
 
@@ -29,9 +31,22 @@ FETCH = {
 }
 # librdkafka hands over at most this many at once; between calls rebalances are served.
 _CHUNK = 16_384
-# How long a group is given to come to rest before it is asked who has what, and how often that is tried.
+# New partitions and topics are looked for this often; librdkafka's own 5 minutes are long for somebody who waits.
+_REFRESH_MS = 15_000
+# How long a group is given to come to rest before it is asked who has what; how often that is asked while all is read,
+# and while joining anew does not help.
 _LOOK_SECONDS = 2.0
-_MOST_JOINS = 15
+_CALM_SECONDS = 15.0
+_LONGEST_SECONDS = 300.0
+# A partition that is new, or whose leader changes, is a matter of moments.
+_MOVING = frozenset(
+    [
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    ]
+)
+_MOVING_SECONDS = 10.0
 # Called for every message: half the time of a comprehension that spells the call out.
 _ERROR, _TOPIC, _VALUE = methodcaller("error"), methodcaller("topic"), methodcaller("value")
 _PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
@@ -39,7 +54,10 @@ _PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
 
 @dataclass(frozen=True)
 class TopicBatch:
-    """Messages of one topic in the order read. `values` holds None for a tombstone."""
+    """Messages of one topic in the order read. `values` holds None for a tombstone.
+
+    `partition`: as the index numbers it, see `sinks.histories`.
+    """
 
     topic: str
     values: Sequence[bytes | None]
@@ -62,11 +80,23 @@ class Gap:
     next: int
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where to go on: the number of the partition in the index, and the next offset, None for the beginning."""
+
+    stored: int
+    offset: int | None = None
+
+
+Start = Callable[[Mapping[Partition, int]], Mapping[Partition, Place]]
+
+
 class SourceConsumer:
     """One member of the taggers' group. Not for several threads; both callbacks run inside `poll`.
 
-    start(partitions) -> next offset of each that the index has seen (absent: begin at the beginning).
-    gone(partitions): they belong to somebody else, or soon will; finish what is in flight.
+    start(ends): these partitions, by Kafka's numbers, are ours and end there -> where to go on in each.
+    gone(partitions): they belong to somebody else, or soon will; finish what is in flight. Here and everywhere else
+    partitions have their numbers in the index.
     """
 
     def __init__(
@@ -75,7 +105,7 @@ class SourceConsumer:
         group: str,
         topics: Sequence[str],
         *,
-        start: Callable[[Sequence[Partition]], Mapping[Partition, int]],
+        start: Start,
         gone: Callable[[Sequence[Partition]], None],
         member: str | None = None,
     ) -> None:
@@ -89,6 +119,12 @@ class SourceConsumer:
         # Where each partition began or last reported its end. Its position is unknown before the first message, and
         # stays behind the end when the last offsets are markers of a transaction.
         self._reached: dict[Partition, int] = {}
+        self._begun: dict[Partition, int] = {}
+        # The number in the index of each partition that is or was ours, by Kafka's; and topics where they differ.
+        self._stored: dict[Partition, int] = {}
+        self._renumbered: set[str] = set()
+        # Where a new history of them began while messages of the old one may have been under way.
+        self._restarts: dict[Partition, int] = {}
         static = {"group_instance_id": member} if member else {}
         self._consumer = connection.made(
             Consumer,
@@ -103,15 +139,18 @@ class SourceConsumer:
                 partition_assignment_strategy="cooperative-sticky",
                 isolation_level="read_committed",
                 check_crcs=True,
+                topic_metadata_refresh_interval_ms=_REFRESH_MS,
             )
             | FETCH,
         )
         self._group = group
         self._topics = list(topics)
-        # A member with a name of its own that comes back gets the assignment it had, whatever it subscribes to now
-        # (KIP-345): whether it has all is asked once the group stands still.
-        self._ask_at = time.monotonic() + _LOOK_SECONDS if member else None
-        self._joins = _MOST_JOINS
+        # A member with a name of its own that comes back gets the assignment it had, whatever it subscribes to and
+        # however many partitions there are by now (KIP-345): whether all is read is asked once the group stands still.
+        self._pause = _LOOK_SECONDS if member else _CALM_SECONDS
+        self._ask_at = time.monotonic() + self._pause
+        self._asked: Future[list[str] | None] | None = None
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="group-look")
         self._subscribe()
 
     def _subscribe(self) -> None:
@@ -119,40 +158,86 @@ class SourceConsumer:
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
 
-    def _join_anew(self) -> None:
-        """Leave and come back if topics of ours are read by nobody: that makes the group share out anew."""
-        self._ask_at = time.monotonic() + _LOOK_SECONDS
+    def _look_after_group(self) -> None:
+        """Leave and come back if something of ours is read by nobody: that makes the group share out anew."""
+        if self._asked is None:
+            if time.monotonic() >= self._ask_at:
+                self._asked = self._asking.submit(unread, self._connection, self._group, self._topics)
+            return
+        if not self._asked.done():
+            return
+        asked, self._asked = self._asked, None
+        left: list[str] | None = None
         try:
-            left = unread(self._connection, self._group, self._topics)
+            left = asked.result()
         except Unavailable as error:
             _log.warning("group.untold", error=str(error))
-            return
-        self._joins -= 1
-        if left == [] or not self._joins:
-            self._ask_at = None
-        if not left:
-            return
-        _log.info("group.joined_anew", unread=left)
-        self._consumer.unsubscribe()
-        self._subscribe()
+        if left:
+            _log.info("group.joined_anew", unread=left)
+            self._consumer.unsubscribe()
+            self._subscribe()
+            self._pause = min(2 * self._pause, _LONGEST_SECONDS)
+        elif left is not None:
+            self._pause = _CALM_SECONDS
+        self._ask_at = time.monotonic() + self._pause
 
     def poll(self, most: int, seconds: float) -> list[TopicBatch]:
         """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.
 
         Raises BrokerUnavailable, what `start` raised, and InputError where the ledger is ahead of the topic.
         """
-        if self._ask_at is not None and time.monotonic() >= self._ask_at:
-            self._join_anew()
+        self._look_after_group()
         try:
             messages = self._consumer.consume(min(most, _CHUNK), timeout=seconds)
         except KafkaException as error:
             raise self._connection.unavailable("reading", error.args[0]) from error
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        if any(map(_ERROR, messages)):
-            messages = [message for message in messages if not self._is_error(message)]
-        return _by_topic(messages)
+        self._raise_failure()
+        if self._restarts:
+            messages = self._restarted(messages)
+        if not any(map(_ERROR, messages)):
+            return [self._placed(batch) for batch in _by_topic(messages)]
+        # Numbered before an error is looked into, which may begin another history.
+        read = [
+            self._placed(batch)
+            for batch in _by_topic([message for message in messages if message.error() is None])
+        ]
+        for message in messages:
+            self._look_into(message)
+        return read
+
+    def take_anew(self, partitions: Collection[Partition]) -> None:
+        """Of these that are ours, begin again where `start` says: their topic is another one by now.
+
+        Raises as `poll` does.
+        """
+        mine = {(item.topic, item.partition) for item in self._consumer.assignment()}
+        found = [
+            where
+            for where, stored in self._stored.items()
+            if (where[0], stored) in partitions and where in mine
+        ]
+        if not found:
+            return
+        self._revoked(self._consumer, [TopicPartition(*where) for where in found])
+        self._assigned(self._consumer, [TopicPartition(*where) for where in found])
+        self._raise_failure()
+
+    def read(self) -> dict[Partition, tuple[int, int]]:
+        """For each partition of ours: from where on and up to where there is nothing that was not handed out.
+
+        Beyond the last message handed out where the offsets behind it are no messages but markers of transactions.
+        """
+        found = {}
+        for item in self._consumer.position(self._consumer.assignment()):
+            where = item.topic, item.partition
+            begun = self._begun.get(where, 0)
+            end = max(item.offset, self._reached.get(where, 0), begun)
+            found[item.topic, self._stored[where]] = begun, end
+        return found
+
+    @property
+    def has_gaps(self) -> bool:
+        return bool(self._gaps)
 
     def take_gaps(self) -> list[Gap]:
         """Gaps met since the last call."""
@@ -161,7 +246,14 @@ class SourceConsumer:
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> None:
         """Tell Kafka how far the index is: for lag tools only, the ledger is what counts. Does not wait."""
-        offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in next_offsets.items()]
+        offsets = [
+            TopicPartition(topic, in_kafka(stored), offset)
+            for (topic, stored), offset in next_offsets.items()
+            # Of a topic that was made anew meanwhile it would be an offset of another log.
+            if self._stored.get((topic, in_kafka(stored))) == stored
+        ]
+        if not offsets:
+            return
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
@@ -197,44 +289,87 @@ class SourceConsumer:
     def close(self) -> None:
         """Leave the group; `gone` is called for what is still held."""
         self._consumer.close()
+        self._asking.shutdown(wait=False, cancel_futures=True)
+
+    def _placed(self, batch: TopicBatch) -> TopicBatch:
+        """The batch with the numbers that its partitions have in the index."""
+        if batch.topic not in self._renumbered:
+            return batch
+        numbers = np.unique(batch.partition)
+        stored = np.array([self._stored[batch.topic, int(number)] for number in numbers], np.int32)
+        return replace(batch, partition=stored[np.searchsorted(numbers, batch.partition)])
+
+    def _restarted(self, messages: Sequence[Message]) -> list[Message]:
+        """Without those of partitions whose history began meanwhile: their offsets may be of either log. Those begin
+        again."""
+        restarts, self._restarts = self._restarts, {}
+        items = [
+            TopicPartition(*where, offset)
+            for where, offset in restarts.items()
+            if any((message.topic(), message.partition()) == where for message in messages)
+        ]
+        self._consumer.incremental_unassign([TopicPartition(item.topic, item.partition) for item in items])
+        self._consumer.incremental_assign(items)
+        return [message for message in messages if (message.topic(), message.partition()) not in restarts]
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # An exception inside a callback would be lost in librdkafka: kept, and raised by `poll`.
         try:
-            at = self._start([(item.topic, item.partition) for item in partitions])
+            bounds = {(item.topic, item.partition): self._bounds(item) for item in partitions}
+            places = self._start({where: high for where, (_, high) in bounds.items()})
             for item in partitions:
                 where = item.topic, item.partition
-                item.offset = self._checked(item, at.get(where))
+                place = places[where]
+                before = self._stored.get(where, place.stored)
+                self._stored[where] = place.stored
+                if place.stored != item.partition:
+                    self._renumbered.add(item.topic)
+                low, _ = bounds[where]
+                item.offset = low if low > 0 else OFFSET_BEGINNING
+                if place.offset is not None:
+                    item.offset = max(low, place.offset)
+                    if place.offset < low:
+                        self._gaps.append(Gap(item.topic, place.stored, place.offset, low))
                 self._reached[where] = item.offset
+                self._begun[where] = max(low, place.offset or 0)
+                if before != place.stored:
+                    self._restarts[where] = item.offset
             consumer.incremental_assign(partitions)
         except (KafkaException, Unavailable, InputError) as error:
             self._failure = error if not isinstance(error, KafkaException) else self._translated(error)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._gone([(item.topic, item.partition) for item in partitions])
+        self._gone(
+            [
+                (item.topic, self._stored.get((item.topic, item.partition), item.partition))
+                for item in partitions
+            ]
+        )
         consumer.incremental_unassign(partitions)
 
-    def _checked(self, item: TopicPartition, known: int | None) -> int:
-        low, high = self._consumer.get_watermark_offsets(item, timeout=10)
-        if known is None:
-            return low if low > 0 else OFFSET_BEGINNING
-        if known > high:
-            raise InputError(
-                f"{item.topic}/{item.partition} ends at {high}, but the index has seen {known}: the topic was made "
-                "anew or cut; use a new INNSYN_HOME (or database) for it, or restore the topic"
-            )
-        if known < low:
-            self._gaps.append(Gap(item.topic, item.partition, known, low))
-            return low
-        return known
+    def _bounds(self, item: TopicPartition) -> tuple[int, int]:
+        """The oldest offset there is, and the one the next message will get."""
+        deadline = time.monotonic() + _MOVING_SECONDS
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(item, timeout=10)
+            except KafkaException as error:
+                if error.args[0].code() not in _MOVING or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def _translated(self, error: KafkaException) -> BrokerUnavailable:
         return self._connection.unavailable("joining the group", error.args[0])
 
-    def _is_error(self, message: Message) -> bool:
+    def _look_into(self, message: Message) -> None:
         error = message.error()
         if error is None:
-            return False
+            return
         topic, partition = message.topic(), message.partition()
         if topic is not None and partition is not None and error.code() == KafkaError._PARTITION_EOF:
             self._reached[topic, partition] = message.offset() or 0
@@ -246,19 +381,25 @@ class SourceConsumer:
             KafkaError._AUTHENTICATION,
         ):
             raise self._connection.unavailable("reading", error)
-        return True
 
     def _skip_removed(self, topic: str, partition: int) -> None:
-        """Kafka's retention overtook us: note what is lost and go on with the oldest there is."""
+        """Kafka's retention overtook us: note what is lost and go on with the oldest there is. Or the log ends before
+        our offset, being another one: begin where `start` says."""
         item = TopicPartition(topic, partition)
         (position,) = self._consumer.position([item])
         at = max(position.offset, self._reached.get((topic, partition), position.offset))
-        low, _ = self._consumer.get_watermark_offsets(item, timeout=10)
-        if 0 <= at < low:
-            self._gaps.append(Gap(topic, partition, at, low))
         # Fetching has ended with the error, so there is nothing to seek in: taken up anew.
-        self._consumer.incremental_unassign([item])
-        self._consumer.incremental_assign([TopicPartition(topic, partition, low)])
+        try:
+            low, high = self._bounds(item)
+            if at > high:
+                self.take_anew([(topic, self._stored[topic, partition])])
+                return
+            if 0 <= at < low:
+                self._gaps.append(Gap(topic, self._stored[topic, partition], at, low))
+            self._consumer.incremental_unassign([item])
+            self._consumer.incremental_assign([TopicPartition(topic, partition, low)])
+        except KafkaException as error:
+            raise self._connection.unavailable("reading", error.args[0]) from error
 
 
 def _by_topic(messages: Sequence[Message]) -> list[TopicBatch]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupState, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.kafka.connection import Connection
 
@@ -63,6 +64,46 @@ def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[st
     }
     wanted = [(name, number) for name in topics if name in there for number in there[name].partitions]
     return sorted({name for name, number in wanted if (name, number) not in taken})
+
+
+def bounds(connection: Connection, topics: Iterable[str]) -> Mapping[tuple[str, int], tuple[int, int]]:
+    """Of each partition that is there: the oldest offset, and the one that a reader of what is committed waits for.
+
+    Raises BrokerUnavailable.
+    """
+    admin = _admin(connection)
+    try:
+        there = admin.list_topics(timeout=_TIMEOUT).topics
+        wanted = [
+            TopicPartition(name, number)
+            for name in topics
+            if name in there
+            for number in there[name].partitions
+        ]
+        low, high = (
+            admin.list_offsets(
+                dict.fromkeys(wanted, spec),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=_TIMEOUT,
+            )
+            for spec in (_spec("earliest"), _spec("latest"))
+        )
+        return {
+            (item.topic, item.partition): tuple(
+                found[item].result(_TIMEOUT + 1).offset for found in (low, high)
+            )
+            for item in wanted
+        }
+    except TimeoutError:
+        raise connection.unavailable("asking for the ends of topics") from None
+    except KafkaException as error:
+        raise connection.unavailable("asking for the ends of topics", error.args[0]) from None
+
+
+def _spec(which: str) -> OffsetSpec:
+    # The methods carry no types.
+    spec: OffsetSpec = getattr(OffsetSpec, which)()
+    return spec
 
 
 def _admin(connection: Connection) -> AdminClient:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -60,7 +60,8 @@ def late_finding(
     index = _Index(reader, catalogue, Filter(until=until))
     frozen = request.identity.spans
     if request.type == "erasure":
-        return index.still_there(frozen, present)
+        assert request.planned_at is not None
+        return index.still_there(frozen, present, request.planned_at)
     return index.not_answered(frozen, present, request.completed_at)
 
 
@@ -71,12 +72,21 @@ class _Index:
     limits: Filter
     tags: dict[int, TagSet] = field(default_factory=dict)
 
-    def still_there(self, frozen: Sequence[Span], present: Sequence[Span]) -> LateFinding | None:
-        """Of an erased person. Erasing takes the links as well, so the spans of then count beside those of now."""
-        found = self.count(_union(frozen, present))
+    def still_there(
+        self, frozen: Sequence[Span], present: Sequence[Span], planned_at: datetime
+    ) -> LateFinding | None:
+        """Of an erased person. Erasing takes the links as well, so the spans of then count beside those of now.
+
+        An event that was here when it was planned and is dated later was to be erased as well.
+        """
+        found, known = self.count(_union(frozen, present)), self.count(frozen)
+        ahead = replace(self, limits=Filter(since=planned_at))
+        # The plan cut the spans at its own moment.
+        frozen = [replace(span, until=None) if span.until == planned_at else span for span in frozen]
+        found += ahead.count(_union(frozen, present), planned_at)
+        known += ahead.count(frozen, planned_at)
         if not found[EVERY]:
             return None
-        known = self.count(frozen)
         return self.finding(found, Counter(), "events" if known[EVERY] >= found[EVERY] else "links")
 
     def not_answered(

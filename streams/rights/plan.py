@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
-from schemas.policy import Decision, RetentionAnchors, decide_erasure
+from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
 from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
@@ -133,7 +133,14 @@ def make_plan(
     names = sorted({holding.tags.topic for holding in found.holdings})
     found, unjudged = judged_for_erasure(found, catalogue, records)
     held: dict[tuple[str, str], list[Holding]] = {}
+    # What is here has happened, however it is dated: a clock that starts in 2099 would hold it till after that.
+    today = datetime.combine(as_of, time.max, NORWAY)
     for holding in found.holdings:
+        holding = replace(
+            holding,
+            first_seen=min(holding.first_seen, today),
+            last_seen=min(holding.last_seen, today),
+        )
         held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
     parts: list[Part] = []
     for (system, record), holdings in sorted(held.items()):

@@ -25,6 +25,8 @@ from streams.rights.unjudged import Unjudged, judged_for_erasure
 from streams.rights.whose import before, by_link, frozen
 
 _SECOND = timedelta(seconds=1)
+_NEAR = timedelta(hours=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Planner:
@@ -45,8 +47,11 @@ class Planner:
         """Content of `planned`. `told`: the identifiers that systems are sent.
 
         The plan speaks of what happened before it: a later event is not erased by these commands, so it stays found.
+        What the index holds by now has happened, however it is dated.
         """
+        ahead = self._dated_ahead(person.spans, now)
         person = replace(person, spans=before(person.spans, now), shared=before(person.shared, now))
+        person = replace(person, spans=[*person.spans, *ahead])
         found, whose = attributed(person, self._reader, self._catalogue)
         plan = self._made(found, person.spans, anchors, now)
         named = named_by(person.spans, told)
@@ -63,6 +68,18 @@ class Planner:
             "by_link": by_link(found, [command.system for command in plan.commands]),
             "remarks": remarks,
         }
+
+    def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
+        """The parts of the spans in which events lie that are here and dated later than now."""
+        found: list[Span] = []
+        # Apart, so that one event of the far future does not take all that is still to come.
+        for since, until in ((now, now + _NEAR), (now + _NEAR, None)):
+            holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings if spans else ()
+            first = max(since, min((item.first_seen for item in holdings), default=since))
+            last = max((item.last_seen for item in holdings), default=since - _MILLISECOND)
+            cut = before(spans, last + _MILLISECOND)
+            found += [item for span in cut if (item := _from(span, first)) is not None]
+        return found
 
     def again(
         self,
@@ -162,6 +179,12 @@ class Planner:
         if not spans or not tag_sets:
             return 0
         return self._reader.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
+
+
+def _from(span: Span, since: datetime) -> Span | None:
+    """The part of the span from a moment on, if any."""
+    begin = max(span.since or since, since)
+    return replace(span, since=begin) if span.until is None or begin < span.until else None
 
 
 def outgrown(plan: Plan, found: Found) -> bool:

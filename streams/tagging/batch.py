@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from sinks.ports import (
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.kafka.deadletters import DeadMessage
 from streams.tagging.apart import apart
-from streams.tagging.columns import Coordinates
+from streams.tagging.columns import AHEAD, Coordinates
 from streams.tagging.decode import Bodies, ColumnDecoder
 from streams.tagging.frames import Framed, split
 from streams.tagging.refusals import Refusals
@@ -35,6 +35,8 @@ from streams.tagging.writers import RefusedSchema
 
 log = structlog.get_logger()
 
+ENDED_PROCESS = "ended_process"
+"""Reason of a dead letter that a tagger ended over, twice."""
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
 # Kept of schemas, of which others may register any number.
@@ -107,9 +109,13 @@ class Preparer:
         gaps: Sequence[Gap],
         epochs: Mapping[Partition, int],
         now: datetime,
+        aside: Set[tuple[str, int, int]] = frozenset(),
+        begin: Callable[[TopicBatch], None] = lambda _: None,
     ) -> Prepared:
         """Everything of the batches whose partition is in `epochs`; the rest is somebody else's now.
 
+        `aside`: messages by topic, partition and offset that are dead letters without a look at them.
+        `begin` is told of each topic before its messages are looked at.
         `resolve` may wait, and raises Unavailable to give the whole batch up.
         """
         done: list[Prepared] = []
@@ -128,7 +134,8 @@ class Preparer:
         for batch in (_owned(item, epochs) for item in batches):
             if not batch.values:
                 continue
-            done.append(self._topic(batch, epochs, now))
+            begin(batch)
+            done.append(self._topic(batch, epochs, now, aside))
         oldest = min((item.oldest_ms for item in batches if item.oldest_ms > 0), default=-1)
         whole = LineageBatch(
             **{
@@ -152,8 +159,14 @@ class Preparer:
             sum(item.scan_failures for item in done),
         )
 
-    def _topic(self, batch: TopicBatch, epochs: Mapping[Partition, int], now: datetime) -> Prepared:
-        bad: dict[int, tuple[str, str]] = {}
+    def _topic(
+        self,
+        batch: TopicBatch,
+        epochs: Mapping[Partition, int],
+        now: datetime,
+        aside: Set[tuple[str, int, int]],
+    ) -> Prepared:
+        bad = dict.fromkeys(_positions(batch, aside), (ENDED_PROCESS, ""))
         messages, positions, tombstones = _readable(batch, bad)
         frames = split(messages)
         for at, reason in frames.bad.items():
@@ -162,7 +175,7 @@ class Preparer:
         subjects = np.zeros(len(batch.values), np.int64)
         events = np.zeros(len(batch.values), np.bool_)
         for group in frames.groups:
-            for where, tagged in self._group(batch, group, positions[group.positions]):
+            for where, tagged in self._group(batch, group, positions[group.positions], now):
                 if isinstance(tagged, str):
                     bad |= {int(position): (tagged, group.prefix.hex()) for position in where}
                     continue
@@ -186,7 +199,7 @@ class Preparer:
         return Prepared(whole, dead, observed=observed, scan_failures=failures)
 
     def _group(
-        self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any]
+        self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any], now: datetime
     ) -> Iterator[tuple[np.ndarray[Any, Any], Tagged | str]]:
         """Tagged rows of one writer schema, or the reason why there are none, each with the positions it is of."""
         try:
@@ -201,9 +214,10 @@ class Preparer:
                 del self._decoders[next(iter(self._decoders))]
             decoder = self._decoders[record] = ColumnDecoder(record, self._tagger.wanted(record))
         at = Coordinates(batch.partition[where], batch.offset[where])
+        latest = int(now.timestamp() * 1000) + AHEAD
 
         def tagged(bodies: Bodies, at: Coordinates) -> Tagged:
-            return self._tagger.tag(record, batch.topic, decoder.decode(bodies), at)
+            return self._tagger.tag(record, batch.topic, decoder.decode(bodies), at, latest)
 
         for chosen, made in apart(tagged, group.bodies, at, batch.topic):
             yield where[chosen], made
@@ -230,12 +244,14 @@ def _readable(
 ) -> tuple[list[bytes], np.ndarray[Any, np.dtype[np.int64]], int]:
     """Messages with a plausible size, their positions, and how many tombstones there were."""
     messages = [value for value in batch.values if value is not None]
-    if len(messages) == len(batch.values) and max(map(len, messages)) <= LARGEST_EVENT:
+    if not bad and len(messages) == len(batch.values) and max(map(len, messages)) <= LARGEST_EVENT:
         return messages, np.arange(len(messages)), 0
     messages.clear()
     positions: list[int] = []
     tombstones = 0
     for position, value in enumerate(batch.values):
+        if position in bad:
+            continue
         if value is None:
             tombstones += 1
         elif len(value) > LARGEST_EVENT:
@@ -244,6 +260,15 @@ def _readable(
             messages.append(value)
             positions.append(position)
     return messages, np.array(positions, np.int64), tombstones
+
+
+def _positions(batch: TopicBatch, places: Set[tuple[str, int, int]]) -> list[int]:
+    """Where in the batch messages lie that are among the places."""
+    found: list[int] = []
+    for topic, partition, offset in places:
+        if topic == batch.topic:
+            found += np.flatnonzero((batch.partition == partition) & (batch.offset == offset)).tolist()
+    return found
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -15,6 +15,10 @@ from streams.tagging.decode import Flags, Ints
 
 # 1990-01-01 to 2100-01-01 UTC in milliseconds: a time outside is an upstream fault, not an event of ours.
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
+AHEAD = 3_600_000
+"""Milliseconds that an event may be dated ahead of our clock, as Kafka lets messages by default
+(`message.timestamp.after.max.ms`, KIP-937): clocks differ by seconds, and an hour off gives events to somebody else.
+"""
 
 TokenTable = npt.NDArray[np.uint8]
 """n × 16 bytes."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sinks.histories import History
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.kafka.deadletters import DeadLetters, DeadMessage
 
@@ -41,3 +42,9 @@ class PairsOnly:
 
     def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         return self.index.positions(partitions)
+
+    def histories(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], History]:
+        return self.index.histories(partitions)
+
+    def note_histories(self, histories: Sequence[History], now: datetime) -> None:
+        self.index.note_histories(histories, now)

@@ -124,8 +124,13 @@ class Tagger:
         texts = text_fields(record) if self._scanner else []
         return [record.event_time, *identifiers, *ports, *of_identity, *texts]
 
-    def tag(self, record: RecordSchema, topic: str, decoded: Decoded, at: Coordinates) -> Tagged:
-        """Rows and claims of the decoded events. One whose identifier, time or report cannot be is bad as a whole."""
+    def tag(
+        self, record: RecordSchema, topic: str, decoded: Decoded, at: Coordinates, latest: int = LATEST
+    ) -> Tagged:
+        """Rows and claims of the decoded events. One whose identifier, time or report cannot be is bad as a whole.
+
+        `latest`: milliseconds from which on an event has not happened yet.
+        """
         times = decoded.columns[record.event_time].to_numpy(zero_copy_only=False)
         tokens = {
             item.field: token_column(decoded.columns[item.field], self._cache(item).tokens)
@@ -134,7 +139,7 @@ class Tagger:
         reading = None
         if record.annotation.identity:
             reading = self._claims.read(record, decoded.columns, tokens, times)
-        good, reasons = _judged(times, tokens, reading)
+        good, reasons = _judged(times, tokens, reading, latest)
         bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
 
         where = Coordinates(at.partition[decoded.rows], at.offset[decoded.rows])
@@ -220,13 +225,17 @@ class Tagger:
 
 
 def _judged(
-    times: Ints, tokens: Mapping[str, TokenColumn], reading: Reading | None
+    times: Ints, tokens: Mapping[str, TokenColumn], reading: Reading | None, latest: int
 ) -> tuple[Flags, dict[int, str]]:
     """The rows that can be, and for each of the others the first reason why not."""
     invalid = np.zeros(len(times), np.bool_)
     for found in tokens.values():
         invalid |= found.invalid
-    faults = [("time_out_of_range", (times < EARLIEST) | (times >= LATEST)), ("invalid_identifier", invalid)]
+    faults = [
+        ("time_out_of_range", (times < EARLIEST) | (times >= LATEST)),
+        ("future_time", times >= latest),
+        ("invalid_identifier", invalid),
+    ]
     if reading is not None:
         faults += reading.faults
     good = np.ones(len(times), np.bool_)

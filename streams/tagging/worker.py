@@ -26,19 +26,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, repeat
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
-from schemas.errors import DeadLetterCeiling, Fenced, Unavailable, UnknownSchema
+from schemas.errors import DeadLetterCeiling, Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
-from sinks.ports import IndexWriter
+from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
 from streams.identity.person import Identities
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
+from streams.kafka.consumer import Partition, Place, SourceConsumer, TopicBatch
 from streams.kafka.deadletters import DeadLetters
+from streams.kafka.topicids import TopicIds
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
+from streams.tagging.careful import Careful, Stopped
+from streams.tagging.logs import Logs
 from streams.tagging.progress import Progress
 from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Tagger
@@ -54,10 +58,6 @@ _LARGEST_BATCH = 256 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _CEILING_WINDOW = 10_000
 _COLLECT_EVERY = 50
-
-
-class _Stopped(Exception):
-    """The worker was asked to stop while it waited."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,19 @@ class TagWorker:
         replay: bool = False,
         progress: Progress | None = None,
         refusals: Refusals | None = None,
+        journals: Path | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
         `identities`: count whose the events are; None: do not ask.
         `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
         leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on,
-        `refusals` which schemas break a rule.
+        `refusals` which schemas break a rule. `journals`: the folder where this host's taggers note what they work on;
+        None: nothing is noted, and an offset that ends the process does so after every start.
         """
         self._progress = progress or Progress()
+        self._journals = None if replay else journals
+        self._careful: Careful | None = None
         self._replay = replay
         self._limits = limits or TagLimits()
         self._index = index
@@ -114,6 +118,9 @@ class TagWorker:
         self._schemas = schemas
         self._preparer = Preparer(tagger, self._resolve, topics, refusals)
         self._epochs: dict[Partition, int] = {}
+        self._logs = Logs(TopicIds(connection), index, clock)
+        self._next: dict[Partition, int] = {}
+        self._renewed: set[Partition] = set()
         self._window: deque[tuple[int, int]] = deque()
         self._held: list[TopicBatch] = []
         self._in_flight: Future[Mapping[Partition, int]] | None = None
@@ -134,6 +141,23 @@ class TagWorker:
         collecting = gc.isenabled()
         # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
         gc.disable()
+        if self._journals:
+            self._careful = Careful(self._preparer, self._journals, self._clock, self._progress.turn)
+        clean = False
+        try:
+            self._run(stop, until_end)
+            clean = True
+        except InnsynError:
+            # Said, with what to do; no offset ends a process by it.
+            clean = True
+            raise
+        finally:
+            if self._careful is not None:
+                self._careful.close(clean=clean)
+            if collecting:
+                gc.enable()
+
+    def _run(self, stop: threading.Event, until_end: bool) -> None:
         consumer = self._open()
         try:
             batches = 0
@@ -152,8 +176,6 @@ class TagWorker:
             consumer.close()
             self._writer.shutdown(wait=True)
             self._progress.rest()
-            if collecting:
-                gc.enable()
 
     def _step(self, consumer: SourceConsumer) -> bool:
         """One turn: take, decode, hand over. False when there was nothing to take."""
@@ -174,35 +196,74 @@ class TagWorker:
         gaps = consumer.take_gaps()
         if not count and not gaps:
             self._settle(consumer)
+            self._look_around(consumer)
             return False
         # 2. decode and tag
         started = time.perf_counter()
         self._schema_deadline = time.monotonic() + self._limits.unknown_schema_seconds
         try:
-            prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
-        except _Stopped:
+            if self._careful is not None:
+                prepared = self._careful.prepare(taken, gaps, self._epochs)
+            else:
+                prepared = self._preparer.prepare(taken, gaps, self._epochs, self._clock())
+        except Stopped:
             return False
         self._metrics.decode_seconds.observe(time.perf_counter() - started)
         for topic, behind in consumer.lag().items():
             self._metrics.lag.labels(topic).set(behind)
         self._check_ceiling(prepared)
         self._settle(consumer)
+        if self._renewed:
+            # What was read meanwhile may be the new topic's, at offsets of the old one.
+            prepared = prepared.without(self._renewed)
         if prepared.batch.ranges:
             self._in_flight = self._writer.submit(self._store, prepared)
+        self._take_anew(consumer)
         return True
+
+    def _take_anew(self, consumer: SourceConsumer) -> None:
+        if self._renewed:
+            renewed, self._renewed = self._renewed, set()
+            consumer.take_anew(renewed)
+
+    def _look_around(self, consumer: SourceConsumer) -> None:
+        """While nothing comes: whether the topics are still the same, and what the ledger lacks though all was read."""
+        # What came while the last write was waited for is no less to be written than what comes next.
+        if not self._logs.due or self._held or consumer.has_gaps:
+            return
+        # Markers of transactions are no messages, but without them the ledger would lag behind the end for ever.
+        passed = [
+            OffsetRange(*where, first, end - 1, self._epochs[where])
+            for where, (begun, end) in (consumer.read() if not self._replay else {}).items()
+            if where in self._epochs and end > (first := max(begun, self._next[where]))
+        ]
+        nothing = Prepared(LineageBatch(ROW_SCHEMA.empty_table(), ranges=passed))
+        self._in_flight = self._writer.submit(self._store, nothing)
+        self._settle(consumer)
+        self._take_anew(consumer)
 
     def _store(self, prepared: Prepared) -> Mapping[Partition, int]:
         """Steps 3 to 5, in the writer's thread. Repeats what did not reach the index; gives the offsets to commit."""
         started = time.perf_counter()
         self._progress.store()
         try:
-            stored = self._repeat(prepared)
+            stored = self._same_topics(prepared)
+            if not stored.batch.ranges:
+                return {}
+            stored = self._repeat(stored)
         finally:
             self._progress.stored()
         self._metrics.write_seconds.observe(time.perf_counter() - started)
         self._count(stored)
         self._ask_whose(stored)
         return stored.next_offsets
+
+    def _same_topics(self, prepared: Prepared) -> Prepared:
+        """Without what may have been read of a topic that is another one by now."""
+        topics = {item.topic for item in prepared.batch.ranges}
+        other = self._persist(partial(self._logs.others, topics))
+        self._renewed |= set(other)
+        return prepared.without(other) if other else prepared
 
     def _ask_whose(self, stored: Prepared) -> None:
         if self._whose is None:
@@ -266,7 +327,11 @@ class TagWorker:
             if done:
                 self._in_flight = None
                 # 6. commit: here, since a consumer is not for two threads (while it closes, the second would hang).
-                consumer.commit(future.result())
+                stored = future.result()
+                self._next |= stored
+                if self._careful is not None:
+                    self._careful.passed(self._next)
+                consumer.commit(stored)
             elif not paused:
                 consumer.pause()
                 paused = True
@@ -276,21 +341,31 @@ class TagWorker:
         if paused:
             consumer.resume()
 
-    def _claim(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Newly ours: fence whoever had them, then go on where the ledger ends."""
+    def _claim(self, ends: Mapping[Partition, int]) -> Mapping[Partition, Place]:
+        """Newly ours: fence whoever had them, then go on where the ledger ends, or begin where the log is another."""
         self._finish_write()
+        histories, anew = self._persist(partial(self._logs.take, ends))
+        for history in anew:
+            self._metrics.made_anew.labels(history.topic).inc()
+        stored = {where: (where[0], history.stored) for where, history in histories.items()}
         if self._replay:
-            self._epochs |= dict.fromkeys(partitions, 0)
-            return {}
-        self._epochs |= self._persist(lambda: self._index.claim(partitions, self._worker, self._clock()))
-        log.info("partitions.claimed", worker=self._worker, count=len(partitions))
-        return self._persist(lambda: self._index.positions(partitions))
+            self._epochs |= dict.fromkeys(stored.values(), 0)
+            return {where: Place(number) for where, (_, number) in stored.items()}
+        mine = sorted(stored.values())
+        self._epochs |= self._persist(lambda: self._index.claim(mine, self._worker, self._clock()))
+        log.info("partitions.claimed", worker=self._worker, count=len(mine))
+        at = self._persist(lambda: self._index.positions(mine))
+        self._next |= {item: at.get(item, 0) for item in mine}
+        if self._careful is not None:
+            self._careful.passed(at)
+        return {where: Place(item[1], at.get(item)) for where, item in stored.items()}
 
     def _release(self, partitions: Sequence[Partition]) -> None:
         """No longer ours: what is being written still counts (the ledger will say so), nothing more is begun."""
         self._finish_write()
         for partition in partitions:
             self._epochs.pop(partition, None)
+        self._logs.leave(partitions)
 
     def _finish_write(self) -> None:
         if self._in_flight is not None:
@@ -311,7 +386,7 @@ class TagWorker:
                     raise
                 # Stopped while waiting: nothing of the batch is written, so that the next run waits again.
                 if self._stop.is_set():
-                    raise _Stopped from error
+                    raise Stopped from error
                 log.warning("schema.waiting", schema=prefix.hex(), error=str(error))
                 self._progress.turn()
                 if not isinstance(error, UnknownSchema):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from schemas.errors import Fenced
+from schemas.tokens import Role
+from sinks.histories import History
 from sinks.ports import Filter, Found, Holding, LineageBatch, OffsetRange, Span
 from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token
 
@@ -188,3 +191,32 @@ def test_readers_see_whole_answers_while_rows_are_written(index: Index) -> None:
         thread.join(timeout=60)
     assert failures == []
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_newest_history_of_a_partition_is_kept(index: Index) -> None:
+    """Of one that is noted again, as when its id becomes known, the later id stands; repeating changes nothing."""
+    writer, wanted = index.writer, [("web.visits", 0), ("web.visits", 1), ("support.chats", 0)]
+    assert writer.histories(wanted) == {}
+    writer.note_histories([History("web.visits", 0), History("web.visits", 1, 0, "one")], NOW)
+    writer.note_histories([History("web.visits", 0, 0, "one")], NOW + timedelta(seconds=1))
+    anew = [History("web.visits", 1, 1, "two")]
+    for _ in range(2):
+        writer.note_histories(anew, NOW + timedelta(seconds=2))
+    assert writer.histories(wanted) == {wanted[0]: History("web.visits", 0, 0, "one"), wanted[1]: anew[0]}
+    writer.note_histories([], NOW)
+
+
+def test_the_same_offset_of_a_topic_made_anew_is_another_event(index: Index) -> None:
+    """It stands in a history of its own: both are found, their ledgers go on apart, and forgetting takes either."""
+    old, new = Row(1, 7, WEB, at=1_000), Row(1, 7, WEB, at=5_000, partition=History("t", 0, 1).stored)
+    other = Row(2, 7, WEB, at=5_000, partition=new.partition, role=2)
+    index.write([old])
+    index.write([new, other])
+    assert ask(index, 1).total_events == 2
+    partitions = [("web.visits", 0), ("web.visits", new.partition)]
+    assert set(index.writer.positions(partitions)) == set(partitions)
+    (beside,) = index.reader.others([Span(token(1))])
+    assert (beside.events, beside.others) == (1, frozenset({Role.COUNTERPARTY}))
+    span = Span(token(1), since=moment(4_000))
+    assert index.eraser.forget([span], {WEB.id: None}).rows_removed == 1
+    assert (ask(index, 1).total_events, ask(index, 2).total_events) == (1, 1)

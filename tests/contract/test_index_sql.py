@@ -224,3 +224,15 @@ def _compare(memory: MemoryIndex, index: Index, spans: Sequence[Span], limits: F
 
 def _rows(found: pa.Table) -> list[str]:
     return sorted(str(row) for row in found.to_pylist())
+
+
+def test_views_show_the_partition_of_kafka_and_the_history(database: ClickHouse) -> None:
+    """Partition 100,003 is partition 3 after the topic was made anew once; an event of each counts."""
+    index = sql_index(database)
+    index.write([Row(1, 5, WEB, partition=3), Row(1, 5, WEB, partition=100_003)])
+    shown = database.query("SELECT partition, history, offset FROM v_lineage ORDER BY history")
+    assert shown == [(3, 0, 5), (3, 1, 5)]
+    assert database.query("SELECT events FROM v_subject_summary") == [(2,)]
+    assert database.query("SELECT sum(events) FROM v_daily") == [(2,)]
+    for view in ("v_findings", "v_identity_claims"):
+        assert database.query(f"SELECT partition, history FROM {view}") == []

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streams.kafka.consumer import Partition, SourceConsumer
+from streams.kafka.consumer import Partition, Place, SourceConsumer
 from streams.kafka.groups import unread
 from tests.support.tagging import Broker, in_process_broker, real_broker, until
 
@@ -28,9 +28,9 @@ class Member:
             self.read += found.values
         return self.got == {(topic, number) for topic in topics for number in range(2)}
 
-    def _start(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        self.got |= set(partitions)
-        return {}
+    def _start(self, ends: Mapping[Partition, int]) -> Mapping[Partition, Place]:
+        self.got |= ends.keys()
+        return {where: Place(where[1]) for where in ends}
 
     def _gone(self, partitions: Sequence[Partition]) -> None:
         self.got -= set(partitions)
@@ -43,7 +43,7 @@ def test_a_member_that_comes_back_with_more_topics_gets_them(kafka_bootstrap: st
     first, second = broker.source(), broker.source()
     group = f"group-{uuid.uuid4().hex[:8]}"
     both = [first.name, second.name]
-    assert unread(broker.connection, group, both) == sorted(both)
+    until(lambda: unread(broker.connection, group, both) == sorted(both), "both topics are known, and unread")
 
     before = Member(broker, group, [first.name])
     until(lambda: before.has(first.name), "the first topic is assigned")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -148,6 +149,8 @@ class Source:
         metrics: TagMetrics | None = None,
         records: Mapping[str, RecordSchema] | None = None,
         made: type[TagWorker] = TagWorker,
+        member: str | None = None,
+        journals: Path | None = None,
     ) -> TagWorker:
         """A tagger of this topic. A group of its own unless one is named, as the index says where to go on."""
         known = records or load_records()
@@ -168,6 +171,8 @@ class Source:
             clock=utc_now,
             worker="tests",
             replay=replay,
+            member=member,
+            journals=journals,
             limits=limits or TagLimits(batch_events=500, batch_seconds=0.1),
         )
 

@@ -1,0 +1,211 @@
+"""An offset that ends the process, again and again: the third start sets it aside, and everything else is tagged."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.deadletters import DeadLetterDesk
+from schemas.keys import Keyring
+from schemas.tokens import IdentifierKind
+from sinks.clickhouse.deadletters import Chosen, Coordinates, Done
+from sinks.memory import MemoryIndex
+from sinks.ports import Span
+from streams.kafka.consumer import TopicBatch
+from streams.tagging.batch import ENDED_PROCESS, Preparer
+from streams.tagging.journal import Journal, Suspects, suspects_of
+from tests.support.index import NOW
+from tests.support.tagging import in_process_broker, single_object, to_the_end, visit
+
+POISON = 41
+COUNT = 120
+
+
+def crash(*starts: str, home: Path) -> list[dict[str, Any]]:
+    """What each start of the tagger in a process of its own came to: how it ended, what it logged and tagged."""
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.support.fatal_offset", str(home), str(COUNT), str(POISON), *starts],
+        capture_output=True,
+        timeout=120,
+        check=True,
+        text=True,
+    )
+    return [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
+
+
+def test_an_offset_that_ended_the_process_twice_is_set_aside_on_the_third_start(tmp_path: Path) -> None:
+    """The first death leaves its batch under suspicion, the second one its offset; the third start says so.
+
+    A fault in a library ends the process too: the embedded engine used to catch it and hang.
+    """
+    first, second, third, fourth = crash("segfault", "exit", "segfault", "segfault", home=tmp_path)
+    assert (first["status"], second["status"], third["status"]) == (-signal.SIGSEGV, 9, 0)
+    assert "tagger.ended_before" in second["log"]
+    assert "offset.set_aside" in third["log"]
+    assert f"offset={POISON // 2}" in third["log"]
+    assert third["dead"] == [[POISON % 2, POISON // 2, ENDED_PROCESS]]
+    assert third["events"] == COUNT - 1
+    assert (fourth["status"], fourth["dead"]) == (0, [])
+    assert "set_aside" not in fourth["log"]
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
+def test_a_tagger_that_is_killed_loses_nothing_and_sets_nothing_aside(tmp_path: Path) -> None:
+    """Somebody's kill -9 in the middle of a batch that is fine: the next start reads it with care, and all of it."""
+    first, second = crash("killed", "well", home=tmp_path)
+    assert (first["status"], second["status"]) == (-signal.SIGKILL, 0)
+    assert (second["events"], second["dead"]) == (COUNT, [])
+
+
+def test_a_fault_that_python_catches_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that fails is read one message at a time at once; what fails alone is a dead letter."""
+    keyring, index = Keyring(tmp_path / "keys").made(), MemoryIndex()
+    usual = Preparer._group
+
+    def fails(self: Preparer, batch: TopicBatch, group: Any, where: Any, now: Any) -> Any:
+        if ((batch.partition[where] == 1) & (batch.offset[where] == 7)).any():
+            raise RecursionError
+        return usual(self, batch, group, where, now)
+
+    monkeypatch.setattr(Preparer, "_group", fails)
+    frame = single_object()
+    with in_process_broker() as broker:
+        source = broker.source()
+        source.send((number % 2, frame(visit(number, "192.0.2.7"))) for number in range(40))
+        to_the_end(source.worker(index, keyring, journals=tmp_path / "journals"))
+    assert [(*place[1:], row.reason) for place, row in index.dead.items()] == [(1, 7, ENDED_PROCESS)]
+    token = keyring.tokenizer().token(IdentifierKind.IP, "192.0.2.7")
+    assert index.find([Span(token)]).total_events == 39
+
+
+def batch(first: int, count: int, partition: int = 0) -> Suspects:
+    return Suspects("t", partition, first, first + count - 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40))
+def test_what_is_noted_of_a_batch_is_its_messages(steps: list[tuple[int, int]]) -> None:
+    """The first and the last offset of each partition, however they lie among each other."""
+    at = dict.fromkeys(range(6), 0)
+    messages = []
+    for number, gap in steps:
+        at[number] += 1 + gap
+        messages.append((number + 100_000, at[number]))
+    partition, offset = (np.array(column) for column in zip(*messages, strict=True))
+    noted = suspects_of("t", partition.astype(np.int32), offset.astype(np.int64))
+    for item in noted:
+        mine = [place for number, place in messages if number == item.partition]
+        assert (item.topic, item.first, item.last) == ("t", mine[0], mine[-1])
+    assert [item.partition for item in noted] == sorted({number for number, _ in messages})
+    assert np.logical_or.reduce([item.among("t", partition, offset) for item in noted]).all()
+    assert not noted[0].among("u", partition, offset).any()
+
+
+def test_a_journal_is_kept_until_the_ledger_has_passed(tmp_path: Path) -> None:
+    """Over starts that do not get the partition, too: it may be somebody else's for a while."""
+    journal = Journal(tmp_path)
+    journal.begin([batch(10, 5), batch(90, 5, partition=3)])
+    journal.close(clean=False)
+    for _ in range(2):
+        journal = Journal(tmp_path)
+        assert journal.suspects == (batch(10, 5), batch(90, 5, partition=3))
+        journal.passed({("t", 0): 15, ("t", 3): 90})
+        journal.begin([])
+        journal.alone(("t", 3, 91))
+        journal.passed({("t", 3): 90})
+        journal.close(clean=True)
+        journal = Journal(tmp_path)
+        assert journal.suspects == (batch(90, 5, partition=3),)
+        assert journal.fatal == frozenset()
+        journal.suspects = (batch(10, 5), *journal.suspects)
+        journal.close(clean=True)
+    journal = Journal(tmp_path)
+    journal.passed({("t", 0): 15, ("t", 3): 95})
+    journal.close(clean=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_taggers_of_one_host_keep_their_journals_apart(tmp_path: Path) -> None:
+    """And the next start takes what both left, whichever it is."""
+    one, two = Journal(tmp_path), Journal(tmp_path)
+    one.alone(("t", 0, 5))
+    two.begin([batch(0, 3, partition=1)])
+    one.close(clean=False)
+    two.close(clean=False)
+    both = Journal(tmp_path)
+    assert both.fatal == {("t", 0, 5)}
+    assert both.suspects == (batch(0, 3, partition=1),)
+    both.close(clean=False)
+    again = Journal(tmp_path)
+    assert (again.fatal, again.suspects) == (both.fatal, both.suspects)
+    again.close(clean=False)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        b"\n",
+        b"no note",
+        b'{"batch": 3}\n',
+        b'{"batch": [["t", [0], 1, 2]]}\n',
+        b'{"alone": ["t"]}\n',
+        b"[]\n",
+        b"\xff\n",
+    ],
+)
+def test_a_journal_that_is_none_stops_no_start(tmp_path: Path, note: bytes) -> None:
+    """It only makes the way to a fatal offset longer."""
+    (tmp_path / "tagger-0.journal").write_bytes(note)
+    journal = Journal(tmp_path)
+    assert (journal.suspects, journal.fatal) == ((), frozenset())
+    journal.close(clean=True)
+
+
+def test_a_shorter_note_after_a_longer_one_is_read_whole(tmp_path: Path) -> None:
+    """What is left of the longer one is no part of it."""
+    journal = Journal(tmp_path)
+    journal.begin([batch(0, 3, partition=number) for number in range(40)])
+    journal.alone(("t", 0, 5))
+    journal.close(clean=False)
+    assert Journal(tmp_path).fatal == {("t", 0, 5)}
+    assert (os.stat(tmp_path / "tagger-0.journal").st_mode & 0o777) == 0o600
+
+
+def test_a_retry_of_everything_leaves_alone_what_ended_the_tagger() -> None:
+    """It may end whoever tries it again: for somebody who names it, or its reason."""
+    tried: list[list[Coordinates]] = []
+
+    class Letters:
+        def find(self, after: Coordinates, limit: int, chosen: Chosen = Chosen()) -> list[dict[str, Any]]:  # noqa: B008
+            reasons = ["truncated", ENDED_PROCESS]
+            return [
+                {"topic": "t", "partition": 0, "offset": number, "reason": reason, "state": "open"}
+                for number, reason in enumerate(reasons)
+                if chosen.reason in (None, reason) and (not chosen.at or ("t", 0, number) in chosen.at)
+            ]
+
+        def note(self, done: Sequence[Done], now: datetime) -> None:
+            tried.append([item.where for item in done])
+
+    class Retry:
+        def retry(self, places: Sequence[Coordinates]) -> dict[Coordinates, str]:
+            return dict.fromkeys(places, "tagged")
+
+    desk = DeadLetterDesk(Letters(), Retry(), lambda: NOW)
+    for chosen in (Chosen(), Chosen(reason=ENDED_PROCESS), Chosen(at=[("t", 0, 1)])):
+        desk.retry(chosen, "dpo")
+    assert tried == [[("t", 0, 0)], [("t", 0, 1)], [("t", 0, 1)]]
+    desk.drop(Chosen(topic="t"), "dpo", "no event")
+    assert tried[-1] == [("t", 0, 0), ("t", 0, 1)]
