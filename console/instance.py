@@ -18,7 +18,9 @@ from console.rekeying import rekeyed
 from console.roles import (
     api,
     dead_letter_desk,
+    doors,
     question_limits,
+    recorder,
     refused_followed,
     replays,
     rights_service,
@@ -80,9 +82,16 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         desk = dead_letter_desk(settings, connection, index)
         health = watched(settings, connection, opened.problems, ClickHouseWriter(index), registry)
         stack.callback(health.stop)
-        refusals, limits = Refusals(), question_limits(settings)
-        token = api_token(settings)
-        app = api(opened, service, registry, token, again, desk, health, refusals.lines, limits)
+        refusals = Refusals()
+        audit = recorder(index, registry)
+        stack.callback(audit.stop)
+        health.watch("audit", audit.problems, every=1.0)
+        app = api(
+            *(opened, service, registry, api_token(settings), again, desk, health, refusals.lines),
+            limits=question_limits(settings),
+            recorder=audit,
+            doors=doors(settings, registry),
+        )
         server = ApiServer(app, settings.api_host, settings.api_port)
         progress, rights_waits = Progress(), Waits()
 

@@ -16,7 +16,9 @@ from console.api.pool import DEFAULT_LIMITS, QuestionLimits
 from console.api.services import Services
 from console.clock import now
 from console.deadletters import DeadLetterDesk
+from console.doors import Doors
 from console.health import Health
+from console.recorder import Recorder
 from console.replay import Replays
 from console.session import Reading, identities, keyring, token_keys
 from schemas.catalogue import load_catalogue
@@ -25,6 +27,7 @@ from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
+from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.deadletters import DeadLetterIndex
@@ -218,6 +221,16 @@ def question_limits(settings: Settings) -> QuestionLimits:
     return QuestionLimits(settings.question_seconds, settings.question_workers, settings.question_queue)
 
 
+def recorder(index: ClickHouse, metrics: CollectorRegistry) -> Recorder:
+    """What keeps the record of questions in the index. The caller stops it."""
+    return Recorder(ClickHouseAudit(index), metrics)
+
+
+def doors(settings: Settings, metrics: CollectorRegistry) -> Doors:
+    """How often may be knocked at the API."""
+    return Doors(metrics, settings.lookups_per_second, settings.lookups_burst)
+
+
 def api(
     reading: Reading,
     rights: RightsService,
@@ -228,6 +241,9 @@ def api(
     health: Health | None = None,
     notices: Callable[[], Sequence[str]] = tuple,
     limits: QuestionLimits = DEFAULT_LIMITS,
+    *,
+    recorder: Recorder,
+    doors: Doors,
 ) -> Any:
     """The HTTP API over an open index. `notices`: see `Services`."""
     return create_app(
@@ -244,6 +260,8 @@ def api(
             health=health or Health(now),
             notices=notices,
             limits=limits,
+            recorder=recorder,
+            doors=doors,
             replays=replays,
             desk=desk,
         )

@@ -17,6 +17,7 @@
     ├── QuestionTooLong               a question about a person took longer than it may; ask for less
     ├── QuestionAbandoned             who asked has left
     ├── QuestionsBusy                 as many questions are asked as can be; repeat
+    ├── TooOften                      more questions were asked than may be in that time; wait
     ├── Fenced                        this worker lost the partition; what it holds must not be written
     ├── DeadLetterCeiling             too many dead letters in a row or in proportion; the worker stops
     └── KeyUnavailable                a key is missing or was destroyed
@@ -111,6 +112,14 @@ class QuestionAbandoned(InnsynError):
 
 class QuestionsBusy(InnsynError):
     """So many questions are being answered and wait that no other is taken; repeating it later helps."""
+
+
+class TooOften(InnsynError):
+    """More was asked than may be in that time. `seconds`: until it may be asked again."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Fenced(InnsynError):

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="Questions about people that are answered at the same time."
     )
     question_queue: int = Field(16, ge=0, description="Questions that may wait for that; others are refused.")
+    lookups_per_second: float = Field(
+        20.0, gt=0, description="Identifiers that one token may ask about in the long run, per second."
+    )
+    lookups_burst: int = Field(
+        200, ge=100, description="Identifiers that it may ask about at once; a question has up to 100."
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from console.api import deadletters, health, lineage, problems, replays, requests, rules
+from console.api import audit, deadletters, health, lineage, problems, replays, requests, rules
 from console.api.guard import Guard
 from console.api.pool import Questions
+from console.api.recording import Recorded, declared_purpose
 from console.api.services import Services
 from schemas.errors import SettingsError
 
@@ -27,8 +28,21 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.state.questions = Questions(services.limits)
-    for module in (lineage, requests, rules, deadletters, replays):
-        app.include_router(module.router(services), prefix="/v1", responses=problems.RESPONSES)
+    for module in (lineage, requests, rules, deadletters, replays, audit):
+        app.include_router(
+            module.router(services),
+            prefix="/v1",
+            responses=problems.RESPONSES,
+            dependencies=[Depends(declared_purpose)],
+        )
     app.include_router(health.router(services))
-    app.add_middleware(Guard, token=services.token)
+    # The last one stands outside.
+    app.add_middleware(Recorded, recorder=services.recorder, doors=services.doors, clock=services.clock)
+    app.add_middleware(
+        Guard,
+        token=services.token,
+        doors=services.doors,
+        recorder=services.recorder,
+        clock=services.clock,
+    )
     return app

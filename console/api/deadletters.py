@@ -6,11 +6,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from console.api import questions
 from console.api.lineage import log
 from console.api.models import AnyMoment, DropLetters, LetterChoice, LettersDone, Page, RetryLetters
+from console.api.recording import note_of
 from console.api.services import Services
 from console.deadletters import DeadLetterDesk
 from schemas.errors import Unavailable
@@ -24,6 +25,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("", response_model=Page)
     def listed(
+        request: Request,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
         cursor: Annotated[str | None, Query(max_length=800)] = None,
         topic: Name = None,
@@ -40,19 +42,26 @@ def router(services: Services) -> APIRouter:
         items = list(services.dead_letters((name, partition, offset), limit + 1, *more))
         last = items[limit - 1] if len(items) > limit else None
         after = questions.write_cursor(last["topic"], last["partition"], last["offset"]) if last else None
+        note_of(request.state).size = len(items[:limit])
         return {"items": items[:limit], "next_cursor": after}
 
     @routes.post("/retry", response_model=LettersDone)
-    def retry(body: RetryLetters) -> dict[str, Any]:
+    def retry(body: RetryLetters, request: Request) -> dict[str, Any]:
         """Try open letters again, all or those chosen; one that is an event now is tagged where it lay."""
+        note = note_of(request.state)
+        note.changes = True
         done = _desk(services).retry(_chosen(body), body.by)
+        note.size = done.letters
         log.info("audit", action="deadletters.retry", by=body.by, letters=done.letters)
         return asdict(done)
 
     @routes.post("/drop", response_model=LettersDone)
-    def drop(body: DropLetters) -> dict[str, Any]:
+    def drop(body: DropLetters, request: Request) -> dict[str, Any]:
         """Give open letters up. The reason is kept with each."""
+        note = note_of(request.state)
+        note.changes = True
         done = _desk(services).drop(_chosen(body), body.by, body.why)
+        note.size = done.letters
         log.info("audit", action="deadletters.drop", by=body.by, letters=done.letters)
         return asdict(done)
 

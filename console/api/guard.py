@@ -1,18 +1,23 @@
-"""Round every request: a bearer token, a limit on its body and the time for it, and no traceback on the way out."""
+"""Round every request: a bearer token that is not guessed, limits on its body, and no traceback on the way out."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.api.problems import problem
+from console.doors import Doors, caller_name
+from console.recorder import Recorder
+from sinks.audit import AuditEntry
 
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0
@@ -26,11 +31,21 @@ log = structlog.get_logger(__name__)
 
 
 class Guard:
-    """ASGI middleware. `token` is what `Authorization: Bearer` must hold on /v1 and /metrics."""
+    """ASGI middleware. `token` is what `Authorization: Bearer` must hold on /v1 and /metrics.
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    The client is who opened the connection: no header says otherwise, since anybody can write one. `state` of a request
+    has its `caller` (name of the credential) and `client`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, token: str, doors: Doors, recorder: Recorder, clock: Callable[[], datetime]
+    ) -> None:
         self._app = app
         self._token = token.encode()
+        self._caller = caller_name(token)
+        self._doors = doors
+        self._recorder = recorder
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,14 +58,11 @@ class Guard:
         if not _is_protected(scope["path"]):
             await self._answer(scope, b"", receive, _closing(send) if close else send)
             return
-        if not self._may(scope):
-            refusal = problem(
-                HTTPStatus.UNAUTHORIZED,
-                "a bearer token is needed: send the one in INNSYN_API_TOKEN or <home>/token",
-                headers={"WWW-Authenticate": 'Bearer realm="innsyn"', **close},
-            )
+        client = scope["client"][0] if scope.get("client") else ""
+        if (refusal := self._refusal(scope, client, close)) is not None:
             await refusal(scope, receive, send)
             return
+        scope.setdefault("state", {}).update(caller=self._caller, client=client)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = None if announced is not None and announced > BODY_LIMIT else await _body(receive)
@@ -95,8 +107,29 @@ class Guard:
                 failed = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in innsyn; its log says where")
                 await failed(scope, receive, send)
 
-    def _may(self, scope: Scope) -> bool:
+    def _refusal(self, scope: Scope, client: str, close: Mapping[str, str]) -> Response | None:
+        """What to answer instead of asking who it is, or because it is nobody; None: it is who may."""
+        if seconds := self._doors.closed(client):
+            return problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"too many wrong tokens came from this address; wait {seconds} s",
+                headers={"Retry-After": str(seconds), **close},
+            )
         given = dict(scope["headers"]).get(b"authorization", b"")
+        if self._may(given):
+            return None
+        if self._doors.refused(client, given=bool(given)):
+            # Not waited for: whoever guesses shall not make the index slow.
+            self._recorder.put(
+                AuditEntry(self._clock(), "log-in", client=client, status=HTTPStatus.UNAUTHORIZED)
+            )
+        return problem(
+            HTTPStatus.UNAUTHORIZED,
+            "a bearer token is needed: send the one in INNSYN_API_TOKEN or <home>/token",
+            headers={"WWW-Authenticate": 'Bearer realm="innsyn"', **close},
+        )
+
+    def _may(self, given: bytes) -> bool:
         scheme, _, token = given.partition(b" ")
         return bool(scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token))
 

@@ -21,6 +21,7 @@ from console.api.models import (
 )
 from console.api.pool import Questions
 from console.api.problems import QUESTION_RESPONSES
+from console.api.recording import Note, note_of
 from console.api.services import Services
 
 log = structlog.get_logger(__name__)
@@ -37,10 +38,10 @@ def router(services: Services) -> APIRouter:
     )
     async def query(body: LineageQuery, request: Request) -> Response:
         """What is held under the identifiers, per system and tags, now or as known at a moment that has passed."""
-        audit("lineage.query", body.identifiers)
+        note = asked_about("lineage.query", request, body.identifiers)
 
         def answer() -> dict[str, Any]:
-            found = questions.lineage(body, services, services.clock())
+            found = note.answered(questions.lineage(body, note.of(services), services.clock()))
             items, cursor = questions.page(found["items"], body.limit, body.cursor)
             return {**found, "items": items, "next_cursor": cursor}
 
@@ -54,8 +55,12 @@ def router(services: Services) -> APIRouter:
     )
     async def access(body: AccessQuery, request: Request) -> Response:
         """The access answer (GDPR Art. 15(1)): what, where, why, until when, from and to whom."""
-        audit("access", body.identifiers)
-        return await asked(request, AccessReport, lambda: questions.access(body, services, services.clock()))
+        note = asked_about("access", request, body.identifiers)
+        return await asked(
+            request,
+            AccessReport,
+            lambda: note.answered(questions.access(body, note.of(services), services.clock())),
+        )
 
     @routes.post(
         "/identity",
@@ -65,9 +70,11 @@ def router(services: Services) -> APIRouter:
     )
     async def identity(body: IdentityQuery, request: Request) -> Response:
         """Who it was: whom an identifier belonged to, at a moment and behind a port, and what says so. No values."""
-        audit("identity", body.identifiers)
+        note = asked_about("identity", request, body.identifiers)
         return await asked(
-            request, IdentityAnswer, lambda: questions.identity(body, services, services.clock())
+            request,
+            IdentityAnswer,
+            lambda: note.answered(questions.identity(body, note.of(services), services.clock())),
         )
 
     return routes
@@ -90,7 +97,13 @@ async def asked(
     return await pool.ask(request, written)
 
 
-def audit(what: str, identifiers: Identifiers) -> None:
-    """One line for a read of a person's data: kinds and how many, never a value or a token."""
+def asked_about(what: str, request: Request, identifiers: Identifiers) -> Note:
+    """The note of a question about a person, and a log line: kinds and how many, never a value or a token.
+
+    Raises TooOften.
+    """
     kinds = sorted({item.kind.value for item in identifiers})
     log.info("audit", action=what, tokens=len(identifiers), kinds=kinds)
+    note = note_of(request.state)
+    note.asks(identifiers)
+    return note

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from schemas.asked_for import AskedFor
 from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
 from schemas.moments import leap_second
 from schemas.policy import RetentionAnchors
@@ -414,6 +415,33 @@ class Page(_Answer):
     """Part of a list. `next_cursor` None: it was the last."""
 
     items: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
+class AuditItem(BaseModel):
+    """One question, or a log-in that was refused. `subjects`: whom the answer was about, the first 12 hex digits of
+    each token; the first hundred of `subjects_total`. `size`: events that it counts; of a list its items."""
+
+    at: datetime
+    action: str
+    caller: str
+    client: str
+    kinds: list[IdentifierKind]
+    identifiers: int
+    subjects: list[str]
+    subjects_total: int
+    request_id: str | None
+    purpose: AskedFor | None
+    resolution: Resolution | None
+    size: int
+    status: int
+    milliseconds: int
+
+
+class AuditPage(BaseModel):
+    """Newest first. `next_cursor` None: it was the last."""
+
+    items: list[AuditItem]
     next_cursor: str | None = None
 
 

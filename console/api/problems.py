@@ -19,6 +19,7 @@ from schemas.errors import (
     QuestionAbandoned,
     QuestionsBusy,
     QuestionTooLong,
+    TooOften,
     Unavailable,
 )
 
@@ -31,7 +32,19 @@ _FIELDS = frozenset(
     if isinstance(model, type) and issubclass(model, models.Body)
     for key, field in model.model_fields.items()
     for name in (key, field.alias or key)
-) | {"body", "query", "limit", "cursor", "path"}
+) | {
+    "body",
+    "query",
+    "limit",
+    "cursor",
+    "path",
+    "header",
+    "Innsyn-Purpose",
+    "subject",
+    "action",
+    "request_id",
+    "state",
+}
 
 
 def problem(
@@ -52,6 +65,8 @@ def status_of(error: InnsynError) -> int:
     """HTTP status of one of our errors."""
     if isinstance(error, InputError):
         return HTTPStatus.UNPROCESSABLE_ENTITY
+    if isinstance(error, TooOften):
+        return HTTPStatus.TOO_MANY_REQUESTS
     if isinstance(error, QuestionTooLong):
         return HTTPStatus.GATEWAY_TIMEOUT
     if isinstance(error, Unavailable | KeyUnavailable | QuestionsBusy | QuestionAbandoned):
@@ -69,7 +84,14 @@ def install(app: FastAPI) -> None:
 async def _ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InnsynError)
     # In seconds, as RFC 9110 (10.2.3) has it.
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, QuestionsBusy) else None
+    seconds = (
+        error.seconds
+        if isinstance(error, TooOften)
+        else _RETRY_SECONDS
+        if isinstance(error, QuestionsBusy)
+        else None
+    )
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
     return problem(status_of(error), str(error), headers=headers)
 
 
@@ -104,7 +126,7 @@ def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "description": HTTPStatus(status).phrase}
-    for status in (401, 408, 413, 422, 503)
+    for status in (401, 408, 413, 422, 429, 503)
 }
 """For the OpenAPI description: what every route may answer besides."""
 

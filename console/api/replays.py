@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from console.api.lineage import log
 from console.api.models import NewReplay, ReplayState
+from console.api.recording import note_of
 from console.api.services import Services
 from console.replay import Replay, Replays
 from schemas.errors import Unavailable
@@ -18,8 +19,9 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/replays", tags=["replays"])
 
     @routes.post("", status_code=202, response_model=ReplayState)
-    def start(body: NewReplay) -> dict[str, Any]:
+    def start(body: NewReplay, request: Request) -> dict[str, Any]:
         """Read topics from their oldest message to the end of now. No row changes that is right already."""
+        note_of(request.state).changes = True
         made = _replays(services).start(body.topics)
         log.info("audit", action="replay", topics=body.topics or ["all"])
         return _shown(made)

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from console.api.pool import DEFAULT_LIMITS, QuestionLimits
 from console.deadletters import DeadLetterDesk
+from console.doors import Doors
 from console.health import Health
+from console.recorder import Recorder
 from console.replay import Replays
 from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
@@ -69,6 +71,7 @@ class Services:
 
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
+    `recorder`: of questions about people; `doors`: how often may be knocked.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -81,6 +84,8 @@ class Services:
     clock: Callable[[], datetime]
     health: Health
     token: str = field(repr=False)
+    recorder: Recorder
+    doors: Doors
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

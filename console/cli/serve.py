@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging
 from console.ending import Ending
-from console.roles import api, dead_letter_desk, question_limits, rights_service
+from console.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
 from console.running import broker
 from console.serving import ApiServer
 from console.session import open_index, reading, token_keys
@@ -44,8 +44,16 @@ def serve() -> None:
                 token_keys(index, settings).prove()
             metrics = CollectorRegistry()
             health = watched(settings, connection, opened.problems, ClickHouseWriter(index), metrics)
-            token, limits = api_token(settings), question_limits(settings)
-            app = api(opened, service, metrics, token, desk=desk, health=health, limits=limits)
+            audit, knocks = recorder(index, metrics), doors(settings, metrics)
+            app = api(
+                *(opened, service, metrics, api_token(settings)),
+                desk=desk,
+                health=health,
+                limits=question_limits(settings),
+                recorder=audit,
+                doors=knocks,
+            )
+            health.watch("audit", audit.problems, every=1.0)
             server = ApiServer(app, settings.api_host, settings.api_port)
             health.watch("api", server.problems, every=1.0)
             health.start()
@@ -58,6 +66,7 @@ def serve() -> None:
                 stop.wait()
                 role.stop()
             finally:
+                audit.stop()
                 health.stop()
             raise_first([role])
     finally:

@@ -12,12 +12,15 @@ import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter
 
 from console.api.services import Services
+from console.doors import Doors
 from console.health import Health
+from console.recorder import Recorder
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import IdentifierKind, Role
+from sinks.audit import MemoryAudit
 from sinks.clickhouse.requests import RequestEvent
 from sinks.memory import MemoryIndex
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
@@ -108,6 +111,8 @@ def services(keys: Path, **other: Any) -> Services:
         "clock": lambda: NOW,
         "health": Health(lambda: NOW),
         "token": TOKEN,
+        "recorder": Recorder(MemoryAudit()),
+        "doors": Doors(),
         "dead_letters": letters,
     }
     return Services(**given | other)

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 class InProcess(httpx.BaseTransport):
     """Each request runs in an event loop of its own; errors of the application become status 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    def __init__(self, app: ASGIApp, address: str = "127.0.0.1") -> None:
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 123))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return asyncio.run(self._answer(request))

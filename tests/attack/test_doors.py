@@ -1,0 +1,410 @@
+"""At the door: guessing the token, trying numbers by the thousand, and asking without leaving a record."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
+
+from console.api.app import create_app
+from console.api.services import Services
+from console.doors import GUESSES, Doors, caller_name, neighbourhood
+from console.recorder import Recorder
+from schemas.catalogue import load_catalogue
+from schemas.errors import IndexUnavailable
+from schemas.keys import Keyring
+from sinks.audit import AuditEntry, Looked, MemoryAudit
+from sinks.memory import MemoryIndex
+from tests.support.api import EMAIL, NOW, TOKEN, TOTAL, services
+from tests.support.asgi import InProcess
+from tests.support.product import await_that
+
+SOMEBODY = {"identifiers": [{"kind": "email", "value": EMAIL}]}
+NOBODY = {"identifiers": [{"kind": "email", "value": "nobody.at.all@example.no"}]}
+QUESTIONS = ("/v1/lineage/query", "/v1/access", "/v1/identity", "/v1/requests/plan")
+
+
+class Full(MemoryAudit):
+    """A record that cannot be written while `broken`."""
+
+    broken = True
+
+    def write(self, entries: Sequence[AuditEntry]) -> None:
+        if self.broken:
+            raise IndexUnavailable("the index failed while writing audit_log (error 243 of ClickHouse)")
+        super().write(entries)
+
+
+class Broken(MemoryIndex):
+    """An index with a bug."""
+
+    def find(self, *_: object, **__: object) -> Any:
+        raise ZeroDivisionError(EMAIL)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., Services]:
+    ticks = itertools.count()
+    return lambda **other: services(
+        tmp_path, **{"clock": lambda: NOW + timedelta(milliseconds=next(ticks)), **other}
+    )
+
+
+def client(of: Services, address: str = "192.0.2.10", token: str = TOKEN, **headers: str) -> httpx.Client:
+    """A client at that address."""
+    return httpx.Client(
+        transport=InProcess(create_app(of), address),
+        base_url="http://innsyn",
+        headers={"Authorization": f"Bearer {token}", **headers},
+    )
+
+
+def entries(of: Services, **looked: Any) -> list[AuditEntry]:
+    """What is on record, oldest first."""
+    return [*reversed(of.recorder.log.find(Looked(**looked), 10_000))]
+
+
+def counted(of: Services, name: str) -> float:
+    lines = generate_latest(of.metrics).decode().splitlines()
+    (value,) = [line.rpartition(" ")[2] for line in lines if line.startswith(name)]
+    return float(value)
+
+
+# The token.
+
+
+def test_a_token_is_not_guessed_from_one_address(made: Callable[..., Services]) -> None:
+    """After ten wrong ones none is looked at for a while, not even the right one: 429, and when to come again."""
+    metrics = CollectorRegistry()
+    of = made(metrics=metrics, doors=Doors(metrics))
+    app = create_app(of)
+    statuses = []
+    with httpx.Client(transport=InProcess(app, "192.0.2.10"), base_url="http://innsyn") as guesser:
+        for number in range(500):
+            guess = guesser.get("/v1/topics", headers={"Authorization": f"Bearer guess-number-{number:016}"})
+            statuses.append(guess.status_code)
+        assert statuses == [401] * GUESSES + [429] * (500 - GUESSES)
+        right = guesser.get("/v1/topics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert right.status_code == 429
+    assert 1 <= int(right.headers["Retry-After"]) <= 60
+    assert right.headers["Content-Type"] == "application/problem+json"
+    assert counted(of, 'innsyn_logins_refused_total{reason="wrong"}') == GUESSES
+    assert counted(of, 'innsyn_logins_refused_total{reason="limited"}') == 491
+    await_that(lambda: len(entries(of)) == GUESSES, "each guess that was looked at is on record")
+    assert {(item.action, item.client, item.caller, item.status) for item in entries(of)} == {
+        ("log-in", "192.0.2.10", "", 401)
+    }
+    with httpx.Client(transport=InProcess(app, "192.0.2.11"), base_url="http://innsyn") as other:
+        assert other.get("/v1/topics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert other.get("/healthz").status_code == 200
+
+
+def test_who_has_a_whole_ipv6_network_has_no_more_guesses(made: Callable[..., Services]) -> None:
+    """All addresses of a /64 are one; an IPv4 address written as IPv6 is that address."""
+    of = made()
+    app = create_app(of)
+    statuses = []
+    for number in range(3 * GUESSES):
+        address = f"2001:db8:7:7::{number:x}"
+        with httpx.Client(transport=InProcess(app, address), base_url="http://innsyn") as guesser:
+            statuses.append(
+                guesser.get("/metrics", headers={"Authorization": "Bearer wrong-wrong-wrong"}).status_code
+            )
+    assert statuses == [401] * GUESSES + [429] * (2 * GUESSES)
+    assert neighbourhood("::ffff:192.0.2.1") == "192.0.2.1"
+    assert neighbourhood("no address") == "no address"
+
+
+def test_a_header_gives_nobody_another_address(made: Callable[..., Services]) -> None:
+    """X-Forwarded-For and its like are anybody's to write."""
+    of = made()
+    app = create_app(of)
+    with httpx.Client(transport=InProcess(app, "192.0.2.10"), base_url="http://innsyn") as guesser:
+        for number in range(GUESSES):
+            guesser.get(
+                "/v1/topics",
+                headers={
+                    "Authorization": "Bearer wrong-wrong-wrong",
+                    "X-Forwarded-For": f"198.51.100.{number}",
+                    "Forwarded": f"for=198.51.100.{number}",
+                    "X-Real-IP": f"198.51.100.{number}",
+                },
+            )
+        assert guesser.get("/v1/topics").status_code == 429
+
+
+def test_no_token_is_no_guess(made: Callable[..., Services]) -> None:
+    """A monitor that comes without one is told 401 each time, and keeps nobody behind its address out."""
+    with client(made()) as one:
+        for _ in range(3 * GUESSES):
+            assert one.get("/v1/topics", headers={"Authorization": ""}).status_code == 401
+        assert one.get("/v1/topics").status_code == 200
+
+
+def test_a_flood_of_guesses_from_everywhere_does_not_fill_the_record(made: Callable[..., Services]) -> None:
+    """All are counted, a hundred or so recorded."""
+    doors = Doors()
+    recorded = sum(
+        doors.refused(f"10.{number >> 8 & 255}.{number & 255}.1", given=True) for number in range(20_000)
+    )
+    assert 100 <= recorded <= 200
+
+
+def test_the_name_of_a_credential_does_not_give_it_away() -> None:
+    """The same for the same token, another for another, and no plain digest of it."""
+    assert caller_name(TOKEN) == caller_name(TOKEN) != caller_name(TOKEN + "x")
+    assert TOKEN[:4] not in caller_name(TOKEN)
+    assert len(caller_name(TOKEN)) == len("token ") + 8
+
+
+# Trying numbers.
+
+
+def test_phone_numbers_are_not_tried_by_the_thousand(made: Callable[..., Services]) -> None:
+    """One at a time or a hundred in a question: what counts is the identifiers."""
+    metrics = CollectorRegistry()
+    of = made(metrics=metrics, doors=Doors(metrics, lookups=1.0, burst=200))
+    numbers = [{"kind": "phone", "value": f"+47400{number:05}"} for number in range(3_000)]
+    with client(of) as one:
+        statuses = [
+            one.post("/v1/identity", json={"identifiers": numbers[start : start + 100]}).status_code
+            for start in range(0, 3_000, 100)
+        ]
+        single = one.post("/v1/access", json={"identifiers": numbers[:1]})
+    assert statuses.count(200) == 2
+    assert set(statuses[2:]) == {429}
+    assert single.status_code in (200, 429)  # One a second comes back.
+    refused = [item for item in entries(of) if item.status == 429]
+    assert len(refused) >= 28
+    assert all((item.identifiers, item.kinds) == (100, ("phone",)) for item in refused[:28])
+    assert counted(of, "innsyn_questions_limited_total") == len(refused)
+
+
+@pytest.mark.parametrize("path", [*QUESTIONS, "/v1/requests"])
+def test_every_way_to_ask_counts(made: Callable[..., Services], path: str) -> None:
+    """429 with the seconds to wait, in the words of the setting; what names nobody is not limited."""
+    of = made(doors=Doors(lookups=0.01, burst=100))
+    body = SOMEBODY | ({"type": "access"} if path == "/v1/requests" else {})
+    with client(of) as one:
+        assert one.post("/v1/identity", json={"identifiers": NOBODY["identifiers"] * 100}).status_code == 200
+        answer = one.post(path, json=body)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (429, "application/problem+json")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "INNSYN_LOOKUPS_PER_SECOND" in answer.json()["detail"]
+        assert one.get("/v1/requests").json()["items"] == []
+        assert one.get("/v1/catalogue").status_code == 200
+
+
+# The record.
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
+def test_a_question_leaves_who_what_whom_and_how_much(
+    made: Callable[..., Services], tmp_path: Path, path: str
+) -> None:
+    """Caller, address, kinds, the token of whom it was about, purpose, resolution, size; no value, no bearer token."""
+    of = made()
+    with client(of, **{"Innsyn-Purpose": "customer_service"}) as one:
+        assert one.post(path, json=SOMEBODY).status_code == 200
+    (found,) = entries(of)
+    subject = Keyring(tmp_path).tokenizer().token("email", EMAIL)  # type: ignore[arg-type]
+    assert (found.caller, found.client, found.action) == (caller_name(TOKEN), "192.0.2.10", f"POST {path}")
+    assert (found.kinds, found.identifiers, found.purpose) == (("email",), 1, "customer_service")
+    assert (found.status, found.key_id) == (200, of.tokenizer.key_id if found.subjects else "")
+    if path == "/v1/identity":
+        assert (found.resolution, found.subjects, found.size) == ("none", (), 0)
+    else:
+        assert (found.resolution, found.subjects, found.size) == ("unique", (subject,), TOTAL)
+    assert EMAIL not in repr(found)
+    assert TOKEN not in repr(found)
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
+def test_a_question_about_nobody_is_recorded_too(made: Callable[..., Services], path: str) -> None:
+    """Of whom nothing is held: resolution none, no subject; the attempt stays."""
+    of = made()
+    with client(of) as one:
+        assert one.post(path, json=NOBODY).json()["resolution"] == "none"
+    (found,) = entries(of)
+    assert (found.resolution, found.subjects, found.kinds, found.status) == ("none", (), ("email",), 200)
+
+
+def test_an_error_hides_no_question(made: Callable[..., Services]) -> None:
+    """What is refused or fails is on record with its status; of what stood in a path or a method nothing is kept."""
+    index = Broken()
+    of = made(reader=index, identities=_identities(index))
+    with client(of) as one:
+        assert one.post("/v1/access", json=SOMEBODY).status_code == 500
+        assert one.post("/v1/access", json={"identifiers": []}).status_code == 422
+        assert one.post("/v1/access", content=b"{").status_code == 422
+        assert one.get(f"/v1/access/{EMAIL}").status_code == 404
+        assert one.request("KARI", "/v1/access").status_code == 405
+        assert one.get("/v1/requests/kari-nordmann").status_code == 404
+    found = [(item.action, item.kinds, item.status, item.request_id) for item in entries(of)]
+    assert found == [
+        ("POST /v1/access", ("email",), 500, ""),
+        ("POST /v1/access", (), 422, ""),
+        ("POST /v1/access", (), 422, ""),
+        ("GET unknown", (), 404, ""),
+        ("OTHER /v1/access", (), 405, ""),
+        ("GET /v1/requests/{request_id}", (), 404, ""),
+    ]
+
+
+def test_a_client_that_leaves_early_is_recorded(made: Callable[..., Services]) -> None:
+    """Its connection is gone before the answer, and its question is given up: it was asked all the same."""
+    of = made()
+    app = create_app(of)
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/access", "raw_path": b"/v1/access", "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {TOKEN}".encode()), (b"content-type", b"application/json")],
+        "client": ("192.0.2.10", 1), "server": ("innsyn", 80), "scheme": "http", "http_version": "1.1",
+        "root_path": "", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    body = b'{"identifiers": [{"kind": "email", "value": "%b"}]}' % EMAIL.encode()
+    said = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return said.pop() if said else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise ConnectionResetError
+
+    async def asked() -> None:
+        await app(scope, receive, send)
+
+    with suppress(ConnectionResetError):
+        asyncio.run(asked())
+    await_that(lambda: len(entries(of)) == 1, "the question is on record")
+    assert entries(of)[0].kinds == ("email",)
+
+
+def test_no_answer_leaves_without_its_record(made: Callable[..., Services]) -> None:
+    """Where the record cannot be written a question is refused, health says so, and it goes on by itself."""
+    log = Full()
+    of = made(recorder=Recorder(log, again=0.01))
+    with client(of) as one:
+        first = one.post("/v1/access", json=SOMEBODY)
+        assert first.status_code == 503
+        assert "entries" not in first.json()
+        assert "not answered" in first.json()["detail"]
+        second = one.post("/v1/lineage/query", json=SOMEBODY)
+        assert second.status_code == 503
+        assert "error 243 of ClickHouse" in second.json()["detail"]
+        assert one.get("/v1/topics").status_code == 200
+        (line,) = of.recorder.problems()
+        assert "1 questions wait for their record" in line
+        log.broken = False
+        await_that(lambda: not of.recorder.problems(), "the record is written again")
+        assert one.post("/v1/access", json=SOMEBODY).status_code == 200
+    # The first was worked out and kept from who asked; the second was not even looked at.
+    assert [(item.action, item.status) for item in entries(of)] == [("POST /v1/access", 200)] * 2
+
+
+def test_what_was_done_and_not_recorded_says_so(made: Callable[..., Services]) -> None:
+    """A request that is made while the record fails is there, and its answer does not say that it is not."""
+    of = made(recorder=Recorder(Full(), again=0.01))
+    with client(of) as one:
+        answer = one.post("/v1/requests", json=SOMEBODY | {"type": "access"})
+    assert answer.status_code == 503
+    assert "may be done" in answer.json()["detail"]
+    assert len(of.rights.requests()) == 1
+
+
+def test_an_index_that_hangs_is_waited_for_so_long(made: Callable[..., Services]) -> None:
+    """Then the question is refused, and so are those after it; what was lost behind the bound is counted."""
+    release = threading.Event()
+
+    class Hanging(MemoryAudit):
+        def write(self, entries: Sequence[AuditEntry]) -> None:
+            release.wait(20)
+            super().write(entries)
+
+    recorder = Recorder(Hanging(), most=3, seconds=0.05)
+    of = made(recorder=recorder)
+    with client(of) as one:
+        assert one.post("/v1/access", json=SOMEBODY).status_code == 503
+        await_that(lambda: bool(recorder.problems()), "the record is not well")
+        assert "has taken no entry for" in one.post("/v1/access", json=SOMEBODY).json()["detail"]
+        for _ in range(5):
+            recorder.put(AuditEntry(of.clock(), "log-in"))
+        assert any("3 entries of the audit record were lost" in line for line in recorder.problems())
+    release.set()
+    await_that(lambda: len(entries(of)) == 3, "what waited is written")
+
+
+def test_a_purpose_is_one_of_a_list(made: Callable[..., Services]) -> None:
+    """Texts, line ends, markup and names as a purpose are refused in words of ours, and stand nowhere afterwards."""
+    of = made()
+    attacks = (
+        "kari nordmann wants it", "billing\r\nX-Injected: 1", '"}\n{"event":"audit"', "[/b]x", "billing" * 2_000,
+        "BILLING", "billing ", "",
+    )  # fmt: skip
+    with client(of) as one, capture_logs() as logs:
+        for attack in attacks:
+            raw = [(b"Innsyn-Purpose", attack.encode())]
+            answer = one.post("/v1/access", json=SOMEBODY, headers=[*one.headers.raw, *raw])
+            assert answer.status_code == 422, attack
+            assert "Innsyn-Purpose: Input should be" in answer.json()["detail"]
+            assert "X-Injected" not in answer.headers
+            assert not attack or attack not in answer.text
+    assert len(entries(of)) == len(attacks)
+    assert {item.purpose for item in entries(of)} == {""}
+    assert "nordmann" not in repr(logs)
+
+
+def test_reading_the_record_is_recorded_and_pages_hold_each_entry_once(made: Callable[..., Services]) -> None:
+    """GET /v1/audit, newest first; who reads it stands in it."""
+    of = made()
+    with client(of) as one:
+        for _ in range(5):
+            one.post("/v1/access", json=SOMEBODY)
+        seen: list[dict[str, Any]] = []
+        cursor = None
+        while True:
+            parameters = {"limit": "2", "action": "POST /v1/access"} | ({"cursor": cursor} if cursor else {})
+            page = one.get("/v1/audit", params=parameters).json()
+            seen += page["items"]
+            if not (cursor := page["next_cursor"]):
+                break
+        assert len(seen) == 5
+        (subject,) = seen[0]["subjects"]
+        assert len(one.get("/v1/audit", params={"subject": subject}).json()["items"]) == 5
+        assert one.get("/v1/audit", params={"subject": "0" * 12}).json()["items"] == []
+        assert one.get("/v1/audit", params={"subject": EMAIL}).status_code == 422
+        newest = one.get("/v1/audit", params={"limit": "1"}).json()["items"][0]
+    assert (newest["action"], newest["caller"]) == ("GET /v1/audit", caller_name(TOKEN))
+    assert EMAIL not in repr(seen)
+
+
+def test_what_is_done_to_a_request_names_it(made: Callable[..., Services]) -> None:
+    """Made, read, cancelled: each with its id and the tokens of whom it is about."""
+    of = made()
+    with client(of) as one:
+        made_id = one.post("/v1/requests", json=SOMEBODY | {"type": "access"}).json()["request_id"]
+        one.get(f"/v1/requests/{made_id}")
+        one.post(f"/v1/requests/{made_id}/cancel", json={"reason": "kari took it back"})
+        one.get("/v1/requests")
+    found = [(item.action, item.request_id, bool(item.subjects)) for item in entries(of)]
+    assert found == [
+        ("POST /v1/requests", made_id, True),
+        ("GET /v1/requests/{request_id}", made_id, True),
+        ("POST /v1/requests/{request_id}/cancel", made_id, True),
+        ("GET /v1/requests", "", False),
+    ]
+
+
+def _identities(index: MemoryIndex) -> Any:
+    from streams.identity.person import Identities
+
+    return Identities(index, load_catalogue().identity_sources)
