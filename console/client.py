@@ -18,6 +18,7 @@ from schemas.ids import is_id
 from schemas.settings import Settings
 
 TOKEN_FILE = "token"
+PURPOSE_HEADER = "Innsyn-Purpose"
 SERVICE = "innsyn"
 
 
@@ -49,21 +50,24 @@ def find_instance(settings: Settings) -> Instance | None:
     return Instance(address, token.strip())
 
 
-def connect(settings: Settings) -> Client | None:
-    """A client of the running instance, None if none answers. The caller closes it."""
+def connect(settings: Settings, purpose: str | None = None) -> Client | None:
+    """A client of the running instance, None if none answers. The caller closes it.
+
+    `purpose`: what it asks for, of `schemas.asked_for`.
+    """
     instance = find_instance(settings)
     if instance is None:
         return None
-    client = Client(instance)
+    client = Client(instance, purpose=purpose)
     if client.alive():
         return client
     client.close()
     return None
 
 
-def require(settings: Settings) -> Client:
+def require(settings: Settings, purpose: str | None = None) -> Client:
     """As `connect`. Raises Unavailable if nothing answers."""
-    client = connect(settings)
+    client = connect(settings, purpose)
     if client is None:
         raise Unavailable(
             f"no innsyn is running for {settings.home}; start it with `innsyn up` or set INNSYN_HOME"
@@ -78,9 +82,18 @@ class Client:
     """
 
     def __init__(
-        self, instance: Instance, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
+        self,
+        instance: Instance,
+        *,
+        timeout: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+        purpose: str | None = None,
     ) -> None:
         self._instance = instance
+        self._headers = {
+            "Authorization": f"Bearer {instance.token}",
+            **({PURPOSE_HEADER: purpose} if purpose else {}),
+        }
         # No proxy of the environment: it would see identifiers.
         self._http = httpx.Client(
             base_url=instance.address, timeout=timeout, transport=transport, trust_env=False
@@ -189,6 +202,19 @@ class Client:
             cursor = page.get("next_cursor")
         return found
 
+    def audit(self, filters: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+        """GET /v1/audit: the newest entries, at most `limit`."""
+        found: list[dict[str, Any]] = []
+        cursor = None
+        while len(found) < limit:
+            asked = {**filters, "limit": str(min(1000, limit - len(found)))}
+            page = self._call("GET", "/v1/audit", params={**asked, **({"cursor": cursor} if cursor else {})})
+            found += page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                break
+        return found
+
     def retry_letters(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/deadletters/retry. Takes as long as reading the dead-letter topic does."""
         return self._call("POST", "/v1/deadletters/retry", body)
@@ -229,9 +255,8 @@ class Client:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._instance.token}"}
         try:
-            answer = self._http.request(method, path, json=body, params=params, headers=headers)
+            answer = self._http.request(method, path, json=body, params=params, headers=self._headers)
             content = answer.json()
         except httpx.HTTPError as error:
             reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
@@ -255,6 +280,8 @@ class Client:
             raise SettingsError(
                 f"innsyn at {self._instance.address} refuses the token; set INNSYN_API_TOKEN to its token"
             )
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and detail:
+            raise Unavailable(str(detail))
         if answer.is_client_error and detail:
             raise InputError(str(detail))
         raise Unavailable(str(detail)) if detail else self._unavailable(f"fails (HTTP {answer.status_code})")

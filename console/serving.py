@@ -33,6 +33,8 @@ class ApiServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            # The default believes them from this machine: who asks could name any address, and escape its limits.
+            proxy_headers=False,
             # Taken at once, before any of them is looked at.
             backlog=min(_TAKEN_AT_ONCE, self.connections.limits.waiting),
             timeout_keep_alive=self.connections.limits.idle_seconds,

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console.api.models import Identifier
 from console.api.people import Known
 from console.api.problems import problem
+from console.client import PURPOSE_HEADER
 from console.doors import Doors
 from console.recorder import Recorder
 from schemas.asked_for import AskedFor, asked_for
@@ -28,7 +29,6 @@ from sinks.ports import IndexReader
 from streams.identity.model import Given, Link, Person
 from streams.rights.whose import Resolver
 
-PURPOSE_HEADER = "Innsyn-Purpose"
 _OF_NOBODY = frozenset({"/v1/catalogue", "/v1/topics", "/v1/systems"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 

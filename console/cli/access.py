@@ -14,6 +14,7 @@ from rich.text import Text
 from console.cli.ask import ask
 from console.cli.output import (
     At,
+    Because,
     Changes,
     Clocks,
     Ids,
@@ -50,6 +51,7 @@ def access(
     known_at: KnownAt = None,
     changes: Changes = False,
     language: Annotated[Language, typer.Option("--lang", help="Language of the names.")] = Language.EN,
+    because: Because = None,
     as_json: Json = False,
 ) -> None:
     """Print the access answer: what is held, where, why, until when, from whom and who received it.
@@ -58,7 +60,7 @@ def access(
     """
     people = at_moment(identifiers(ids), at, port, addresses=True)
     known = as_known(known_at, changes, as_json)
-    report = ask("access", {**known, "identifiers": people, "anchors": anchors(clocks)})
+    report = ask("access", {**known, "identifiers": people, "anchors": anchors(clocks)}, because)
     if as_json:
         print_json(report)
         return

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from console.cli.output import user_name
 from console.client import connect
+from schemas.asked_for import AskedFor
 from schemas.errors import InputError, Unavailable
 from schemas.settings import Settings, load_settings
 
 Question = Literal["query", "access", "plan", "identity"]
 
 
-def ask(question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer's JSON, the same from both. `body` is what the API takes.
+def ask(question: Question, body: Mapping[str, Any], because: AskedFor | None = None) -> dict[str, Any]:
+    """The answer's JSON, the same from both. `body` is what the API takes. Either way the question is on record.
 
     Raises InputError, Unavailable (also: nothing runs and there is nothing to open).
     """
     settings = load_settings()
-    client = connect(settings)
+    client = connect(settings, because)
     if client is None:
-        return _directly(settings, question, body)
+        return _directly(settings, question, body, because)
     with client:
         asked = {
             "query": client.query,
@@ -32,13 +35,17 @@ def ask(question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
         return asked[question](body)
 
 
-def _directly(settings: Settings, question: Question, body: Mapping[str, Any]) -> dict[str, Any]:
+def _directly(
+    settings: Settings, question: Question, body: Mapping[str, Any], because: AskedFor | None
+) -> dict[str, Any]:
     # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
     from pydantic import ValidationError
 
     from console.api import questions
     from console.api.models import AccessQuery, IdentityQuery, LineageQuery, Person
+    from console.api.recording import Note
     from console.session import embedded_folder, open_reading
+    from sinks.clickhouse.audit import ClickHouseAudit
 
     folder = embedded_folder(settings)
     if folder is None:
@@ -58,5 +65,16 @@ def _directly(settings: Settings, question: Question, body: Mapping[str, Any]) -
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; mend it") from None
+    begun = time.monotonic()
+    note = Note(datetime.now(UTC), caller=f"user {user_name()}", purpose=because or "")
+    note.asks(query.identifiers)
     with open_reading(settings) as opened:
-        return answer(query, opened, datetime.now(UTC))
+        status = 500
+        try:
+            found = note.answered(answer(query, note.of(opened), note.at))
+            status = 200
+        finally:
+            # Before anybody sees it, as the API does.
+            action = f"command {question}"
+            ClickHouseAudit(opened.index).write([note.entry(action, status, time.monotonic() - begun)])
+        return found

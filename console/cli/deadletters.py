@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from console.cli.output import Json, moment, print_json, say, screen, table
+from console.cli.output import Json, moment, print_json, say, screen, table, user_name
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
@@ -79,7 +78,7 @@ def retry(
 
     Exit status 1: some are still no events.
     """
-    body = _filters(topic, reason, since, until) | _named(at) | {"by": _who()}
+    body = _filters(topic, reason, since, until) | _named(at) | {"by": user_name()}
     with require(load_settings()) as client:
         done = client.retry_letters(body)
     _show(done, as_json)
@@ -99,7 +98,7 @@ def drop(
     as_json: Json = False,
 ) -> None:
     """Give the open letters chosen up. They stay in the list as dropped, with who, when and why."""
-    body = _filters(topic, reason, since, until) | _named(at) | {"by": _who(), "why": why}
+    body = _filters(topic, reason, since, until) | _named(at) | {"by": user_name(), "why": why}
     with require(load_settings()) as client:
         _show(client.drop_letters(body), as_json)
 
@@ -119,13 +118,6 @@ def _named(at: list[str] | None) -> dict[str, Any]:
             raise InputError("--at takes TOPIC/PARTITION/OFFSET, as `innsyn deadletters list` shows it")
         letters.append({"topic": topic, "partition": int(rest), "offset": int(offset)})
     return {"letters": letters} if letters else {}
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()[:64]
-    except (KeyError, OSError):
-        return "command line"
 
 
 _MEANING = {

@@ -15,6 +15,7 @@ from rich.text import Text
 from console.cli.ask import ask
 from console.cli.output import (
     At,
+    Because,
     Clocks,
     Ids,
     Json,
@@ -56,6 +57,7 @@ def erase(
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Follow the request for so long.")
     ] = 0,
+    because: Because = None,
     as_json: Json = False,
 ) -> None:
     """Erase a person from every system, except what the law or a contract holds.
@@ -73,9 +75,9 @@ def erase(
     people = at_moment(identifiers(ids), at, port, addresses=True)
     person = {"identifiers": people, "anchors": anchors(clocks)}
     if dry_run:
-        _show_plan(ask("plan", person), people, as_json)
+        _show_plan(ask("plan", person, because), people, as_json)
         return
-    with require(load_settings()) as client:
+    with require(load_settings(), because) as client:
         if not yes:
             plan = client.plan(person)
             _show_plan(plan, people, as_json=False)

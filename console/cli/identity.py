@@ -11,6 +11,7 @@ from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
+    Because,
     Changes,
     Ids,
     Json,
@@ -34,6 +35,7 @@ def identity(
     port: Port = None,
     known_at: KnownAt = None,
     changes: Changes = False,
+    because: Because = None,
     as_json: Json = False,
 ) -> None:
     """Show whom an identifier belonged to, and what says so: no values, people as the first digits of their tokens.
@@ -43,7 +45,7 @@ def identity(
     Example: innsyn identity --id ip=192.0.2.7 --at 2026-03-01T12:00:00Z --port 40000
     """
     people = at_moment(identifiers(ids), at, port)
-    answer = ask("identity", {**as_known(known_at, changes, as_json), "identifiers": people})
+    answer = ask("identity", {**as_known(known_at, changes, as_json), "identifiers": people}, because)
     if as_json:
         print_json(answer)
         return

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.output import (
+    Because,
     Changes,
     Clocks,
     Ids,
@@ -46,6 +47,7 @@ def lookup(
     clocks: Clocks = None,
     known_at: KnownAt = None,
     changes: Changes = False,
+    because: Because = None,
     as_json: Json = False,
 ) -> None:
     """Show what is held about a person, per system.
@@ -65,7 +67,7 @@ def lookup(
         "systems": system or [],
         "anchors": anchors(clocks),
     }
-    answer = ask("query", body)
+    answer = ask("query", body, because)
     if as_json:
         print_json(answer)
     else:

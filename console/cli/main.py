@@ -86,6 +86,9 @@ COMMANDS = {
         "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"
     ),
     "keys": Entry("console.cli.keys:app", "Make and show the keys", "innsyn keys show"),
+    "audit": Entry(
+        "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
+    ),
     "migrate": Entry(
         "console.cli.migrate:migrate", "Bring index and topics to their shape", "innsyn migrate --dry-run"
     ),

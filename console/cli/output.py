@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schemas.asked_for import AskedFor
 from schemas.errors import InputError, InvalidIdentifier, place_of
 from schemas.moments import from_iso
 from schemas.tokens import IdentifierKind, canonical
@@ -58,6 +60,10 @@ KnownAt = Annotated[
     typer.Option("--known-at", metavar="TIME", help="Answer as the index would have at that moment."),
 ]
 Changes = Annotated[bool, typer.Option("--changes", help="Also say what changed since --known-at.")]
+Because = Annotated[
+    AskedFor | None,
+    typer.Option("--because", help="What it is asked for; stands in the audit record."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -152,6 +158,14 @@ def moment(text: str | None, option: str) -> str | None:
     if parsed is None or parsed.tzinfo is None:
         raise InputError(f"{option} takes a time with zone in ISO 8601, such as 2026-03-01T12:00:00Z")
     return parsed.isoformat()
+
+
+def user_name() -> str:
+    """Who runs this command, as the system knows them."""
+    try:
+        return getpass.getuser()[:64]
+    except (KeyError, OSError):
+        return "command line"
 
 
 def print_json(data: Any, *, indent: int | None = 2) -> None:

@@ -18,15 +18,24 @@ from structlog.testing import capture_logs
 
 from console.api.app import create_app
 from console.api.services import Services
+from console.cli.ask import ask
+from console.cli.main import app as command_line
 from console.doors import GUESSES, Doors, caller_name, neighbourhood
 from console.recorder import Recorder
+from console.serving import ApiServer
+from console.session import open_index, token_keys
+from schemas.asked_for import AskedFor
 from schemas.catalogue import load_catalogue
-from schemas.errors import IndexUnavailable
+from schemas.errors import IndexUnavailable, InputError
 from schemas.keys import Keyring
+from schemas.settings import load_settings
 from sinks.audit import AuditEntry, Looked, MemoryAudit
+from sinks.clickhouse.audit import ClickHouseAudit
+from sinks.clickhouse.migrate import migrate
 from sinks.memory import MemoryIndex
 from tests.support.api import EMAIL, NOW, TOKEN, TOTAL, services
 from tests.support.asgi import InProcess
+from tests.support.instance import running
 from tests.support.product import await_that
 
 SOMEBODY = {"identifiers": [{"kind": "email", "value": EMAIL}]}
@@ -141,6 +150,24 @@ def test_a_header_gives_nobody_another_address(made: Callable[..., Services]) ->
                 },
             )
         assert guesser.get("/v1/topics").status_code == 429
+
+
+def test_not_even_on_this_machine(made: Callable[..., Services], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server as it runs: from loopback, which servers like to trust, and with the variable that says so."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    of = made()
+    server = ApiServer(create_app(of), "127.0.0.1", 0)
+    stop = threading.Event()
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        with httpx.Client(base_url=server.address, trust_env=False) as one:
+            headers = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "198.51.100.1"}
+            assert one.post("/v1/access", json=SOMEBODY, headers=headers).status_code == 200
+    finally:
+        stop.set()
+        thread.join(20)
+    assert [item.client for item in entries(of)] == ["127.0.0.1"]
 
 
 def test_no_token_is_no_guess(made: Callable[..., Services]) -> None:
@@ -408,3 +435,50 @@ def _identities(index: MemoryIndex) -> Any:
     from streams.identity.person import Identities
 
     return Identities(index, load_catalogue().identity_sources)
+
+
+def test_a_command_on_an_index_that_nobody_has_open_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the API there is no way either: who ran it, what, about nobody; before the answer is printed."""
+    monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "home"))
+    settings = load_settings()
+    index = open_index(settings)
+    migrate(index, NOW)
+    token_keys(index, settings).prove(make=True)
+    index.close()
+    answer = ask("access", NOBODY, AskedFor.CUSTOMER_SERVICE)
+    assert answer["resolution"] == "none"
+    with pytest.raises(InputError):
+        ask("query", NOBODY | {"systems": ["none-such"]})
+    index = open_index(settings)
+    try:
+        found = [*reversed(ClickHouseAudit(index).find(Looked(), 10))]
+    finally:
+        index.close()
+    assert [(item.action, item.kinds, item.purpose, item.resolution, item.status) for item in found] == [
+        ("command access", ("email",), "customer_service", "none", 200),
+        ("command query", ("email",), "", "", 500),
+    ]
+    assert {item.caller.partition(" ")[0] for item in found} == {"user"}
+
+
+def test_the_command_line_shows_the_record(
+    made: Callable[..., Services],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`innsyn audit` shows who asked what about whom; what an entry holds is never read as markup."""
+    of = made()
+    odd = AuditEntry(NOW, "GET unknown", caller="[/b]x", client="2001:db8::7", status=404)
+    of.recorder.put(odd).result(10)
+    with running(tmp_path / "home", of):
+        monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "home"))
+        ask("access", SOMEBODY, AskedFor.BILLING)
+        with pytest.raises(SystemExit) as ended:
+            command_line(["audit", "--limit", "10"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    for text in ("[/b]x", "2001:db8::7", "POST /v1/access", "email", "billing", "127.0.0.1", "404"):
+        assert text in shown, text
