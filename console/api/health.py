@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from console.api.problems import TOKEN_RESPONSES
 from console.api.services import Services
 
 SERVICE = "innsyn"
@@ -21,7 +22,7 @@ def router(services: Services) -> APIRouter:
         """The process answers."""
         return {"status": "ok", "service": SERVICE}
 
-    @routes.get("/readyz")
+    @routes.get("/readyz", responses={503: {"description": "Something is not well; the body says what."}})
     async def ready() -> JSONResponse:
         """Every part is well; 503 with the reasons if not. `parts`: each with since when it is as it is. `notices`:
         what somebody should mend though all parts work, such as a schema that breaks a rule."""
@@ -38,7 +39,11 @@ def router(services: Services) -> APIRouter:
         }
         return JSONResponse(found, 503 if problems else 200)
 
-    @routes.get("/metrics", response_class=Response)
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}, **TOKEN_RESPONSES},
+    )
     async def metrics() -> Response:
         """Prometheus text format."""
         return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -106,6 +106,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status == HTTPStatus.BAD_REQUEST:
+        # The framework's, for bytes that are no text; other bodies that are no JSON come as `_invalid`.
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "body: is not JSON in UTF-8",
+            [{"field": "body", "what": "is not JSON"}],
+        )
     # Ours, or the framework's, which is the bare phrase: neither holds anything that was sent.
     detail = status.description if error.detail == status.phrase else error.detail
     return problem(status, detail, headers=error.headers)
@@ -124,20 +131,48 @@ def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:
             yield {"field": ".".join(parts), "what": str(item["msg"])}
 
 
+def _answer(status: int, description: str | None = None) -> dict[str, Any]:
+    return {"model": models.Problem, "description": description or HTTPStatus(status).phrase}
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Problem, "description": HTTPStatus(status).phrase}
-    for status in (401, 408, 413, 422, 429, 503)
+    status: _answer(status) for status in (401, 408, 413, 422, 429, 503)
 }
 """For the OpenAPI description: what every route may answer besides."""
 
+TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (401, 429)}
+"""The same of a route that has no body and asks nothing of the index."""
+
+REQUEST_RESPONSES: dict[int | str, dict[str, Any]] = {404: _answer(404, "There is no request of that id.")}
+"""The same of a rights request."""
+
 QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
-    503: {
-        "model": models.Problem,
-        "description": "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds.",
-    },
-    504: {
-        "model": models.Problem,
-        "description": "The question took longer than it may and was ended: narrow it, see `detail`.",
-    },
+    503: _answer(
+        503, "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds."
+    ),
+    504: _answer(504, "The question took longer than it may and was ended: narrow it, see `detail`."),
 }
 """The same of a question about a person."""
+
+
+def describe(app: FastAPI) -> None:
+    """Let the OpenAPI description say the media type of problems, which the framework takes to be plain JSON."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for methods in plain()["paths"].values():
+                for operation in methods.values():
+                    _name_media_type(operation["responses"].values())
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _name_media_type(answers: Iterable[dict[str, Any]]) -> None:
+    for answer in answers:
+        content = answer.get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("$ref", "").endswith("/Problem"):
+            answer["content"] = {MEDIA_TYPE: content["application/json"]}

@@ -20,7 +20,7 @@ from console.api.models import (
     RequestPage,
     RequestSummary,
 )
-from console.api.problems import QUESTION_RESPONSES
+from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
 from console.api.recording import note_of
 from console.api.services import Services
 from schemas.errors import InputError
@@ -82,13 +82,17 @@ def router(services: Services) -> APIRouter:
         note_of(request.state).size = len(items)
         return {"items": [summary(item) for item in items], "next_cursor": after}
 
-    @routes.get("/{request_id}", response_model=RequestSummary)
+    @routes.get("/{request_id}", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def shown(request_id: str, request: Request) -> dict[str, Any]:
         """One request with its plan, its commands, what was held, and what came to light after its answer."""
         return summary(_known(services, request_id, request))
 
     @routes.post(
-        "/{request_id}/follow-up", status_code=201, response_model=Created, response_model_exclude_none=True
+        "/{request_id}/follow-up",
+        status_code=201,
+        response_model=Created,
+        response_model_exclude_none=True,
+        responses=REQUEST_RESPONSES,
     )
     def follow_up(request_id: str, request: Request) -> dict[str, Any]:
         """Deal with what came to light after the answer: a new request of the same person and type."""
@@ -102,25 +106,25 @@ def router(services: Services) -> APIRouter:
 def _add_acts(routes: APIRouter, services: Services) -> None:
     """What a person does with a request that does not go on by itself."""
 
-    @routes.post("/{request_id}/resend", response_model=RequestSummary)
+    @routes.post("/{request_id}/resend", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def resend(request: Request, request_id: str) -> dict[str, Any]:
         """Tell every system again that has not done all it was told; or try again what stopped the request."""
         _act(services, request_id, "resend", request)
         return summary(services.rights.resend(request_id))
 
-    @routes.post("/{request_id}/accept", response_model=RequestSummary)
+    @routes.post("/{request_id}/accept", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def accept(request: Request, request_id: str, body: Accepted) -> dict[str, Any]:
         """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
         _act(services, request_id, "accept", request)
         return summary(services.rights.accept(request_id, body.system, body.reason))
 
-    @routes.post("/{request_id}/close", response_model=RequestSummary)
+    @routes.post("/{request_id}/close", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def close(request: Request, request_id: str, body: Closed) -> dict[str, Any]:
         """End a request although not all was done: the index forgets only what systems did in full."""
         _act(services, request_id, "close", request)
         return summary(services.rights.close(request_id, body.reason))
 
-    @routes.post("/{request_id}/cancel", response_model=RequestSummary)
+    @routes.post("/{request_id}/cancel", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def cancel(request: Request, request_id: str, body: Cancelled | None = None) -> dict[str, Any]:
         """Take a request back: nothing more is sent, the index forgets nothing; what was told stays told."""
         _act(services, request_id, "cancel", request)
