@@ -190,17 +190,18 @@ class Client:
         """POST /v1/requests/{id}/follow-up."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
 
-    def dead_letters(self, filters: Mapping[str, str]) -> list[dict[str, Any]]:
-        """GET /v1/deadletters, all pages."""
+    def dead_letters(self, filters: Mapping[str, str], most: int) -> tuple[list[dict[str, Any]], bool]:
+        """GET /v1/deadletters, page by page until there are `most`; and whether there are more."""
         found: list[dict[str, Any]] = []
         cursor: str | None = ""
-        while cursor is not None:
+        while cursor is not None and len(found) < most:
+            asked = {**filters, "limit": str(min(1_000, most - len(found)))}
             page = self._call(
-                "GET", "/v1/deadletters", params={**filters, **({"cursor": cursor} if cursor else {})}
+                "GET", "/v1/deadletters", params={**asked, **({"cursor": cursor} if cursor else {})}
             )
             found += page["items"]
             cursor = page.get("next_cursor")
-        return found
+        return found, cursor is not None
 
     def audit(self, filters: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
         """GET /v1/audit: the newest entries, at most `limit`."""

@@ -27,6 +27,7 @@ class _Watch:
     every: float
     patience: float
     part: Part
+    notice: bool = False
     asking: tuple[float, datetime] | None = None
     looked: threading.Event = field(default_factory=threading.Event)
 
@@ -52,7 +53,7 @@ class Health:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._monotonic = monotonic
         self._watches: dict[str, _Watch] = {}
         self._said: dict[str, tuple[str, ...]] = {}
@@ -65,13 +66,16 @@ class Health:
             else None
         )
 
-    def watch(self, name: str, look: Look, *, every: float = 10.0, patience: float = 30.0) -> None:
+    def watch(
+        self, name: str, look: Look, *, every: float = 10.0, patience: float = 30.0, notice: bool = False
+    ) -> None:
         """Look at a part every so many seconds (each second while it is not well).
 
         `look()` gives a sentence for each thing that is wrong now; it may block and may raise InnsynError, which is
         one more sentence. It has `patience` seconds before that it does not answer is the problem.
+        `notice`: what it says is told beside the parts, and turns nothing away.
         """
-        self._watches[name] = _Watch(look, every, patience, Part(name, self._clock()))
+        self._watches[name] = _Watch(look, every, patience, Part(name, self.clock()), notice)
         if self._started:
             self._begin(self._watches[name])
 
@@ -94,8 +98,15 @@ class Health:
 
     def parts(self) -> list[Part]:
         """Every part as it is known now. Never waits."""
+        return self._seen(notice=False)
+
+    def notices(self) -> list[str]:
+        """What somebody should mend though every part works. Never waits."""
+        return [line for part in self._seen(notice=True) for line in part.problems]
+
+    def _seen(self, *, notice: bool) -> list[Part]:
         now = self._monotonic()
-        return [watch.seen(now) for watch in list(self._watches.values())]
+        return [watch.seen(now) for watch in list(self._watches.values()) if watch.notice == notice]
 
     def problems(self) -> list[str]:
         """Every sentence, in the order of the parts; empty: all is well."""
@@ -104,14 +115,14 @@ class Health:
     def look(self, name: str) -> None:
         """Look at one part now, on this thread."""
         watch = self._watches[name]
-        watch.asking = self._monotonic(), self._clock()
+        watch.asking = self._monotonic(), self.clock()
         try:
             problems = watch.look()
         except InnsynError as error:
             problems = [str(error)]
         except Exception as error:  # noqa: BLE001 - its text may hold a value
             problems = [f"looking at {name} failed ({type(error).__name__}): a bug in innsyn; report this"]
-        watch.part = turned(watch.part, problems, self._clock())
+        watch.part = turned(watch.part, problems, self.clock())
         watch.asking = None
         watch.looked.set()
 
@@ -134,7 +145,9 @@ class Health:
     def _look_on(self, watch: _Watch) -> None:
         while not self._stop.is_set():
             self.look(watch.part.name)
-            self._stop.wait(watch.every if watch.part.well else min(_AGAIN_SECONDS, watch.every))
+            self._stop.wait(
+                watch.every if watch.part.well or watch.notice else min(_AGAIN_SECONDS, watch.every)
+            )
 
     def _tell_changes(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from console.background import Background, stop_all
 from console.cli.rights import follow, tidy
 from console.clock import go_on_after, now
+from console.floods import watch_floods
 from console.rekeying import rekeyed
 from console.roles import (
     api,
@@ -82,6 +83,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         desk = dead_letter_desk(settings, connection, index)
         health = watched(settings, connection, opened.problems, ClickHouseWriter(index), registry)
         stack.callback(health.stop)
+        watch_floods(health, settings, index, registry)
         refusals = Refusals()
         audit = recorder(index, registry)
         stack.callback(audit.stop)

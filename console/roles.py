@@ -125,8 +125,6 @@ def tagger(
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,
-            dead_letter_ratio=settings.dead_letter_ratio,
-            dead_letter_floor=settings.dead_letter_floor,
             unknown_schema_seconds=settings.unknown_schema_wait_seconds,
         ),
     )

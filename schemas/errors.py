@@ -19,7 +19,6 @@
     ├── QuestionsBusy                 as many questions are asked as can be; repeat
     ├── TooOften                      more questions were asked than may be in that time; wait
     ├── Fenced                        this worker lost the partition; what it holds must not be written
-    ├── DeadLetterCeiling             too many dead letters in a row or in proportion; the worker stops
     └── KeyUnavailable                a key is missing or was destroyed
 
 No message of these errors contains a personal value: coordinates, names of fields and reasons only.
@@ -124,10 +123,6 @@ class TooOften(InnsynError):
 
 class Fenced(InnsynError):
     """A newer owner of the partition wrote its epoch to the ledger; this worker must drop what it holds."""
-
-
-class DeadLetterCeiling(InnsynError):
-    """More messages were unreadable than the ceiling allows: more likely a bad deploy than bad events."""
 
 
 class KeyUnavailable(InnsynError):

@@ -159,8 +159,17 @@ class Keyring:
 
     def seal(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt under the named key, bound to `aad` (the coordinates it belongs to)."""
-        nonce = self._random(_NONCE)
-        return nonce + AESGCM(self._key(name, create=self._create)).encrypt(nonce, plaintext, aad)
+        return self.sealer(name)(plaintext, aad)
+
+    def sealer(self, name: str) -> Callable[[bytes, bytes], bytes]:
+        """`seal` under the named key, read once: for many at a time, not for keeping."""
+        cipher = AESGCM(self._key(name, create=self._create))
+
+        def seal(plaintext: bytes, aad: bytes) -> bytes:
+            nonce = self._random(_NONCE)
+            return nonce + cipher.encrypt(nonce, plaintext, aad)
+
+        return seal
 
     def open(self, name: str, sealed: bytes, aad: bytes) -> bytes:
         """Decrypt. Raises KeyUnavailable when the key was destroyed or the value or `aad` is not the sealed one."""

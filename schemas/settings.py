@@ -82,10 +82,10 @@ class Settings(BaseSettings):
         0.5,
         gt=0,
         le=1,
-        description="Share of unreadable messages, over the last 10,000 events, at which a tagger stops.",
+        description="Share of unreadable messages, over the last 10,000 of a topic, beyond which it is told.",
     )
     dead_letter_floor: int = Field(
-        1_000, ge=1, description="Unreadable messages within those that are always tolerated."
+        1_000, ge=1, description="Unreadable messages within those that are never told."
     )
     unknown_schema_wait_seconds: float = Field(
         30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -93,8 +94,8 @@ class TagMetrics:
                 counter.labels(source["values"]).inc(source["counts"])
         for kind in pc.value_counts(batch.findings["kind"].cast(pa.string())).to_pylist():
             self.findings.labels(kind["values"]).inc(kind["counts"])
-        for row in batch.dead:
-            self.dead.labels(row.topic, row.reason).inc()
+        for (topic, reason), count in Counts((row.topic, row.reason) for row in batch.dead).items():
+            self.dead.labels(topic, reason).inc(count)
         if oldest_ms > 0:
             self.visible_seconds.observe(max(0.0, now.timestamp() - oldest_ms / 1000))
 

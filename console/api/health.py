@@ -25,13 +25,13 @@ def router(services: Services) -> APIRouter:
     @routes.get("/readyz", responses={503: {"description": "Something is not well; the body says what."}})
     async def ready() -> JSONResponse:
         """Every part is well; 503 with the reasons if not. `parts`: each with since when it is as it is. `notices`:
-        what somebody should mend though all parts work, such as a schema that breaks a rule."""
+        what somebody should mend though all parts work, such as a topic that bad messages pour into."""
         parts = services.health.parts()
         problems = [line for part in parts for line in part.problems]
         found = {
             "status": "not ready" if problems else "ready",
             "problems": problems,
-            "notices": list(services.notices()),
+            "notices": [*services.health.notices(), *services.notices()],
             "parts": [
                 {"part": part.name, "since": part.since.isoformat(), "problems": list(part.problems)}
                 for part in parts

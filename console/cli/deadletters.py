@@ -36,6 +36,7 @@ def listed(
     since: Since = None,
     until: Until = None,
     state: Annotated[str, typer.Option(help=f"One of {', '.join(STATES)}.")] = "open",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show at most so many.")] = 1_000,
     as_json: Json = False,
 ) -> None:
     """List dead letters by topic, partition and offset, with what was done about them."""
@@ -43,9 +44,9 @@ def listed(
         raise InputError(f"--state takes one of {', '.join(STATES)}")
     asked = _filters(topic, reason, since, until) | ({} if state == "all" else {"state": state})
     with require(load_settings()) as client:
-        found = client.dead_letters(asked)
+        found, more = client.dead_letters(asked, limit)
     if as_json:
-        print_json({"items": found})
+        print_json({"items": found, "more": more})
         return
     rows = table("letter", "reason", "seen", "state", "tries", "last done", right=("tries",))
     # It is copied into --at.
@@ -63,6 +64,10 @@ def listed(
             what + why,
         )
     screen().print(rows if found else "There are no such letters.")
+    if more:
+        say(
+            f"There are more than these {len(found):,}; choose by --topic, --reason or time, or raise --limit."
+        )
 
 
 @app.command(epilog="Example: innsyn deadletters retry --reason unknown_schema")

@@ -19,6 +19,7 @@ from console.cli.keys import describe
 from console.cli.output import Json, marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.clock import now
+from console.floods import flooded, sentence
 from console.limits import file_problems, raise_file_limit, space_problems
 from console.parts import Part
 from console.private import openness
@@ -33,6 +34,7 @@ from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
 from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.deadletters import DeadLetterIndex
 from sinks.clickhouse.migrate import pending
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
@@ -243,7 +245,7 @@ def _index(settings: Settings) -> Iterator[Check]:
         with client:
             yield Check("api", "ok", client.address)
             yield from (_part(part) for part in client.parts())
-            yield from (Check("schemas (running)", "wrong", line) for line in client.notices())
+            yield from (Check("messages (running)", "wrong", line) for line in client.notices())
         # An embedded index is open in that process, and in one only.
         if folder is not None:
             return
@@ -257,8 +259,13 @@ def _index(settings: Settings) -> Iterator[Check]:
         if not waiting:
             yield from _guarded("keys", lambda: _known_keys(settings, index))
         anew = [] if waiting else index.query(_MADE_ANEW)
+        ratio, floor = settings.dead_letter_ratio, settings.dead_letter_floor
+        # One that runs has told already.
+        told = bool(waiting) or client is not None
+        floods = () if told else flooded(DeadLetterIndex(index), now(), ratio, floor)
     finally:
         index.close()
+    yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)
     for topic, times, at in anew:
         yield Check(
             "histories",

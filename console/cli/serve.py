@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging
 from console.ending import Ending
+from console.floods import watch_floods
 from console.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
 from console.running import broker
 from console.serving import ApiServer
@@ -44,6 +45,7 @@ def serve() -> None:
                 token_keys(index, settings).prove()
             metrics = CollectorRegistry()
             health = watched(settings, connection, opened.problems, ClickHouseWriter(index), metrics)
+            watch_floods(health, settings, index, metrics)
             audit, knocks = recorder(index, metrics), doors(settings, metrics)
             app = api(
                 *(opened, service, metrics, api_token(settings)),

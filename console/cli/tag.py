@@ -15,6 +15,7 @@ from console.cli.output import configure_logging, marked, say, screen
 from console.client import Client, connect
 from console.clock import go_on_after
 from console.ending import Ending
+from console.floods import watch_floods
 from console.roles import tagged_topics, tagger
 from console.running import broker
 from console.session import embedded_folder, index_problems, open_index, refuse_pending, token_keys
@@ -94,6 +95,7 @@ def tag(
             registry,
         )
         watch_role(health, role, progress.problems)
+        watch_floods(health, settings, index, registry)
         running.append(role)
         role.start()
         health.start()

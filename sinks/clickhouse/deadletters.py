@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sinks.clickhouse.client import ClickHouse
@@ -41,6 +41,29 @@ LEFT JOIN (
 WHERE (d.topic, d.partition, d.offset) > ({topic:String}, {partition:Int32}, {offset:Int64})
 """
 
+# The newest messages of a topic, until they are so many; whole ranges, so mostly some more.
+_FLOODED = """
+SELECT topic, sum(messages) AS read, sum(dead) AS bad, minIf(written_at, dead > 0) AS first
+FROM (
+    SELECT topic, dead, written_at, events + dead + tombstones AS messages,
+        sum(messages) OVER (
+            PARTITION BY topic ORDER BY written_at DESC, partition DESC, first_offset DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS so_far
+    FROM ingest_ledger FINAL
+    WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND topic IN (
+        SELECT topic FROM ingest_ledger
+        WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND dead > 0
+        GROUP BY topic HAVING sum(dead) > {floor:UInt64}
+    )
+)
+WHERE so_far - messages < {newest:UInt64}
+GROUP BY topic HAVING bad > {floor:UInt64} AND bad > {ratio:Float64} * read
+ORDER BY topic
+"""
+# A letter is seen when its batch is read; the ledger has it when that is written, which may wait for the index.
+_WRITTEN_LATER = timedelta(minutes=15)
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -52,6 +75,17 @@ class Chosen:
     until: datetime | None = None
     state: State | None = None
     at: Sequence[Coordinates] = ()
+
+
+@dataclass(frozen=True)
+class Flooded:
+    """A topic of whose newest messages too many are unreadable. `first`: a letter of those, nothing done about it."""
+
+    topic: str
+    read: int
+    bad: int
+    first: Coordinates
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +129,18 @@ class DeadLetterIndex:
             values["places"] = ["/".join(map(str, coordinates)) for coordinates in chosen.at]
         ordered = " ORDER BY d.topic, d.partition, d.offset LIMIT {limit:UInt32}"
         return [_letter(row) for row in self._index.query(_LIST + where + ordered, values)]
+
+    def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
+        """Topics of whose `newest` messages, as far as they were taken in after `since`, more than `floor` and more
+        than that share are dead letters, unless something was done about every one of them."""
+        values = {"since": millis(since), "newest": newest, "floor": floor, "ratio": ratio}
+        found = []
+        for topic, read, bad, first in self._index.query(_FLOODED, values):
+            of_these = Chosen(topic=topic, since=first - _WRITTEN_LATER, state="open")
+            for letter in self.find(("", -1, -1), 1, of_these):
+                place = (letter["topic"], letter["partition"], letter["offset"])
+                found.append(Flooded(topic, int(read), int(bad), place, letter["reason"]))
+        return found
 
     def note(self, done: Sequence[Done], now: datetime) -> None:
         """Keep what was done. Not to be repeated: each call is a thing done."""

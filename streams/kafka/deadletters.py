@@ -60,18 +60,23 @@ class DeadLetters:
         Safe to repeat: the key is the coordinates, and readers keep one letter for each.
         """
         sent = 0
+        # Whoever writes bad messages in bulk would have the key's file read for each of them.
+        month, seal = "", None
         for message in messages:
             row = message.row
             place = f"{row.topic}/{row.partition}/{row.offset}"
             coordinates = (place if message.feed is None else f"{place}/{message.feed}").encode()
             payload = message.payload if len(message.payload) <= LARGEST_SEALED else b""
+            if seal is None or month != key_name(row.seen_at):
+                month = key_name(row.seen_at)
+                seal = self._keyring.sealer(month)
             value = {
                 "topic": row.topic,
                 "partition": row.partition,
                 "offset": row.offset,
                 "reason": row.reason,
                 "schema_key": row.schema_key or None,
-                "sealed_payload": self._keyring.seal(key_name(row.seen_at), payload, coordinates),
+                "sealed_payload": seal(payload, coordinates),
                 "first_seen_at": row.seen_at,
                 "feed": message.feed,
                 "line": message.line,

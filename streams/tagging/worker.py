@@ -18,7 +18,6 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -31,7 +30,7 @@ from typing import TypeVar
 
 import structlog
 
-from schemas.errors import DeadLetterCeiling, Fenced, InnsynError, Unavailable, UnknownSchema
+from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
 from streams.identity.person import Identities
@@ -56,7 +55,6 @@ _IDLE_SECONDS = 0.05
 # Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
 _LARGEST_BATCH = 256 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-_CEILING_WINDOW = 10_000
 _COLLECT_EVERY = 50
 
 
@@ -66,8 +64,6 @@ class TagLimits:
 
     batch_events: int = 65_536
     batch_seconds: float = 0.5
-    dead_letter_ratio: float = 0.5
-    dead_letter_floor: int = 1_000
     unknown_schema_seconds: float = 30.0
     index_retry_seconds: float = 300.0
 
@@ -121,7 +117,6 @@ class TagWorker:
         self._logs = Logs(TopicIds(connection), index, clock)
         self._next: dict[Partition, int] = {}
         self._renewed: set[Partition] = set()
-        self._window: deque[tuple[int, int]] = deque()
         self._held: list[TopicBatch] = []
         self._in_flight: Future[Mapping[Partition, int]] | None = None
         self._given_up: set[bytes] = set()
@@ -135,7 +130,7 @@ class TagWorker:
     def run(self, stop: threading.Event, *, until_end: bool = False) -> None:
         """Tag until `stop`; with `until_end`, until everything that is there now is in.
 
-        Raises DeadLetterCeiling, InputError (ledger ahead of a topic), Unavailable.
+        Raises InputError (ledger ahead of a topic), Unavailable.
         """
         self._stop = stop
         collecting = gc.isenabled()
@@ -211,7 +206,11 @@ class TagWorker:
         self._metrics.decode_seconds.observe(time.perf_counter() - started)
         for topic, behind in consumer.lag().items():
             self._metrics.lag.labels(topic).set(behind)
-        self._check_ceiling(prepared)
+        self._hand_over(consumer, prepared)
+        return True
+
+    def _hand_over(self, consumer: SourceConsumer, prepared: Prepared) -> None:
+        """To the writer's thread, once the batch before is in."""
         self._settle(consumer)
         if self._renewed:
             # What was read meanwhile may be the new topic's, at offsets of the old one.
@@ -219,7 +218,6 @@ class TagWorker:
         if prepared.batch.ranges:
             self._in_flight = self._writer.submit(self._store, prepared)
         self._take_anew(consumer)
-        return True
 
     def _take_anew(self, consumer: SourceConsumer) -> None:
         if self._renewed:
@@ -398,20 +396,6 @@ class TagWorker:
             return prefix in self._given_up
         self._given_up.add(prefix)
         return True
-
-    def _check_ceiling(self, prepared: Prepared) -> None:
-        """Stop before anything of the batch is written: mended, the same offsets are read again."""
-        self._window.append((sum(item.events for item in prepared.batch.ranges), len(prepared.dead)))
-        while sum(map(sum, self._window)) - sum(self._window[0]) >= _CEILING_WINDOW:
-            self._window.popleft()
-        good, bad = (sum(column) for column in zip(*self._window, strict=True))
-        if bad > self._limits.dead_letter_floor and bad / (good + bad) > self._limits.dead_letter_ratio:
-            row = prepared.dead[0].row if prepared.dead else None
-            where = f"first here: {row.topic}/{row.partition}/{row.offset}, {row.reason}" if row else ""
-            raise DeadLetterCeiling(
-                f"{bad:,} of the last {good + bad:,} messages are unreadable ({where}); more likely a bad deploy than "
-                "bad events: mend the producer or the schema and start again, or raise INNSYN_DEAD_LETTER_RATIO"
-            )
 
     def _count(self, stored: Prepared) -> None:
         self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())

@@ -29,7 +29,7 @@ from console.health import Health
 from console.limits import files, space_problems
 from console.parts import Part, turned
 from console.taggers import unread_problems
-from schemas.errors import BrokerUnavailable, DeadLetterCeiling, IndexUnavailable, InnsynError, Unavailable
+from schemas.errors import BrokerUnavailable, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from streams.kafka.connection import Connection
@@ -248,7 +248,7 @@ def test_a_role_that_lost_something_is_started_again_by_itself() -> None:
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize("error", [DeadLetterCeiling("too many"), ValueError("a bug")])
+@pytest.mark.parametrize("error", [InputError("the topic is shorter"), ValueError("a bug")])
 def test_what_is_final_ends_a_role_and_wakes_who_waits(error: Exception) -> None:
     """No loop over what repeating does not mend."""
     wake = threading.Event()

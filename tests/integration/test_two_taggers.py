@@ -20,6 +20,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import Span
 from streams.kafka.connection import Connection
+from streams.kafka.consumer import SourceConsumer
 from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared
 from streams.tagging.worker import TagLimits, TagWorker
@@ -221,10 +222,10 @@ class Zombie(TagWorker):
         self.decoded = threading.Event()
         self.go_on = threading.Event()
 
-    def _check_ceiling(self, prepared: Prepared) -> None:
-        super()._check_ceiling(prepared)
+    def _hand_over(self, consumer: SourceConsumer, prepared: Prepared) -> None:
         self.decoded.set()
         assert self.go_on.wait(60)
+        super()._hand_over(consumer, prepared)
 
 
 def test_a_zombie_writes_nothing(

@@ -31,6 +31,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import LineageBatch, Span
 from streams.kafka.connection import Connection
+from streams.kafka.consumer import SourceConsumer
 from streams.kafka.deadletters import DeadLetters, DeadMessage
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
@@ -89,10 +90,10 @@ class SteppingWorker(TagWorker):
         super().__init__(*given, **named)
         self._crash = step
 
-    def _check_ceiling(self, prepared: Prepared) -> None:
+    def _hand_over(self, consumer: SourceConsumer, prepared: Prepared) -> None:
         """Called between decoding and writing."""
         self._crash()
-        super()._check_ceiling(prepared)
+        super()._hand_over(consumer, prepared)
 
     def _count(self, stored: Prepared) -> None:
         """Called between the ledger and the commit."""
