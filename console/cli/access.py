@@ -56,6 +56,8 @@ def access(
 ) -> None:
     """Print the access answer: what is held, where, why, until when, from whom and who received it.
 
+    An e-mail address or number that was the person's until some day is given with a time: --at email=TIME.
+
     Example: innsyn access --id customer_number=10042 --clock contract_end=2026-01-31
     """
     people = at_moment(identifiers(ids), at, port, addresses=True)

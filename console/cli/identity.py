@@ -31,7 +31,9 @@ from console.cli.output import (
 
 def identity(
     ids: Ids,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="At that moment (ISO 8601).")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option(metavar="[KIND=]TIME", help="At that moment (ISO 8601), as in access.")
+    ] = None,
     port: Port = None,
     known_at: KnownAt = None,
     changes: Changes = False,

@@ -36,7 +36,10 @@ from schemas.catalogue import Catalogue, load_catalogue
 def lookup(
     ids: Ids,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only what was seen in that second (ISO 8601).")
+        list[str] | None,
+        typer.Option(
+            metavar="[KIND=]TIME", help="Only what was seen in that second (ISO 8601), as in access."
+        ),
     ] = None,
     port: Port = None,
     since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From that time on.")] = None,

@@ -48,8 +48,12 @@ Clocks = Annotated[
     ),
 ]
 At = Annotated[
-    str | None,
-    typer.Option("--at", metavar="TIME", help="When an address (--id ip=...) was used, ISO 8601."),
+    list[str] | None,
+    typer.Option(
+        "--at",
+        metavar="[KIND=]TIME",
+        help="When the identifiers were the person's (ISO 8601); KIND=TIME: those of that kind alone, repeatable.",
+    ),
 ]
 Port = Annotated[
     int | None,
@@ -99,17 +103,49 @@ def _identifier(text: str) -> dict[str, str]:
 
 
 def at_moment(
-    people: Sequence[dict[str, str]], at: str | None, port: int | None, *, addresses: bool = False
+    people: Sequence[dict[str, str]],
+    at: Sequence[str] | None,
+    port: int | None,
+    *,
+    addresses: bool = False,
 ) -> list[dict[str, Any]]:
-    """The identifiers with the moment and port of their use; only `addresses`: the others mean the person at any time.
+    """The identifiers with the moment and port of their use; `addresses`: the port goes with those alone.
 
-    Raises InputError where there is no address that it could go with.
+    A time goes with every identifier, one of a kind with those of that kind; as many as there are of it go with them in
+    their order. Raises InputError where there is nothing that it could go with.
     """
-    more = {"at": moment(at, "--at"), "port": port}
-    more = {name: value for name, value in more.items() if value is not None}
-    if addresses and more and not any(item["kind"] == "ip" for item in people):
-        raise InputError("--at and --port say when an address was used; give it with --id ip=ADDRESS")
-    return [{**item, **(more if not addresses or item["kind"] == "ip" else {})} for item in people]
+    times = _times(at or ())
+    kinds = [item["kind"] for item in people]
+    for kind, given in times.items():
+        if kind is not None and (kind not in kinds or len(given) not in (1, kinds.count(kind))):
+            raise InputError(
+                f"--at {kind}= is given {len(given)} times for {kinds.count(kind)} --id {kind}=; give it once, or once"
+                " for each, in their order"
+            )
+    if addresses and port is not None and "ip" not in kinds:
+        raise InputError("--port says where an address was used; give it with --id ip=ADDRESS")
+    found = []
+    for number, item in enumerate(people):
+        kind = item["kind"]
+        given = times.get(kind) or times.get(None) or [None]
+        more = {
+            "at": given[kinds[:number].count(kind)] if len(given) > 1 else given[0],
+            "port": port if kind == "ip" or not addresses else None,
+        }
+        found.append({**item, **{name: value for name, value in more.items() if value is not None}})
+    return found
+
+
+def _times(at: Sequence[str]) -> dict[str | None, list[str | None]]:
+    """The moments by kind; None: of every kind that has none of its own."""
+    times: dict[str | None, list[str | None]] = {}
+    for text in at:
+        before, equals, after_it = text.partition("=")
+        kind = before if equals and before in set(IdentifierKind) else None
+        times.setdefault(kind, []).append(moment(after_it if kind else text, "--at"))
+    if len(times.get(None, ())) > 1:
+        raise InputError("--at TIME is given twice; say which identifiers each goes with: --at KIND=TIME")
+    return times
 
 
 def as_known(known_at: str | None, changes: bool, as_json: bool) -> dict[str, Any]:
@@ -264,8 +300,8 @@ def about_identity(
     if answer["disagree"]:
         kinds = disagreement(answer["disagree"])
         yield marked(
-            "[yellow]ambiguous[/yellow]: {}. Ask about each person apart; `innsyn identity` with one of the"
-            " identifiers shows whose it was when.",
+            "[yellow]ambiguous[/yellow]: {}. Ask about each person apart, or give the time at which an"
+            " identifier was theirs (--at KIND=TIME); `innsyn identity` with one of them shows whose it was when.",
             kinds,
         )
     elif answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:

@@ -69,7 +69,7 @@ class Persons:
         if person.disagree:
             return (
                 f"{disagreement(person.disagree)}; make a request by the identifiers of one person alone, each with the"
-                " time (`at`) at which it was theirs if it no longer is, and cancel this one"
+                " time (`at`, or `--at KIND=TIME`) at which it was theirs if it no longer is, and cancel this one"
             )
         kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
         return "; ".join([needs_more(kinds, timeless(times)), *person.problems])

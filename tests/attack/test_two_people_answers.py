@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli.main import app
+from console.cli.output import at_moment
 from schemas.codec import decode, encode
+from schemas.errors import InputError
 from schemas.records import load_records
 from streams.rights.messages import canonical_identifiers
 from streams.rights.service import RightsService
@@ -138,6 +140,81 @@ def test_the_command_line_says_which_kinds_and_what_to_do(home: Desk, command: l
     assert "Nothing is held" not in shown
     one = said(*command, "--id", f"customer_number={KARI}", "--id", f"email={UNHEARD}")
     assert "No link says whose the email given is" in one
+
+
+ID_KARI, ID_MOVED, ID_NEW = (
+    ["--id", f"{name}={value}"]
+    for name, value in (("customer_number", KARI), ("email", MOVED), ("email", NEW))
+)
+THEN, NOW_THEIRS = "2026-02-15T12:00:00Z", "2026-04-15T12:00:00Z"
+ID_TWO = [*ID_KARI, *ID_MOVED]
+QUESTIONS = [["access"], ["erase", "--dry-run"]]
+
+
+def told(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said(*arguments, "--json"))
+    return found
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_what_the_sentence_says_to_give_can_be_given(home: Desk, command: list[str]) -> None:
+    out = said(*command, *ID_TWO)
+    assert "lead to different people" in out
+    assert "--at KIND=TIME" in out
+    found = told(*command, *ID_TWO, "--at", f"email={THEN}")
+    assert (found["resolution"], found["disagree"], found["total_events"]) == ("unique", [], 4)
+    assert told(*command, *ID_TWO, "--at", THEN)["total_events"] == 4
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_a_time_at_which_it_was_anothers_still_disagrees(home: Desk, command: list[str]) -> None:
+    found = told(*command, *ID_TWO, "--at", f"email={NOW_THEIRS}")
+    assert (found["resolution"], found["disagree"]) == ("ambiguous", [["customer_number"], ["email"]])
+
+
+def test_several_of_a_kind_take_their_times_in_order(home: Desk) -> None:
+    times = ["--at", f"email={THEN}", "--at", f"email={NOW_THEIRS}"]
+    found = told("access", *ID_MOVED, *ID_NEW, *times)
+    assert (found["resolution"], found["total_events"]) == ("unique", 4)
+    assert told("access", *ID_NEW, *ID_MOVED, *times)["resolution"] != "unique"
+
+
+def test_one_identifier_alone_is_its_holder_of_then(home: Desk) -> None:
+    """For every command that asks about a person."""
+    for command in (["access"], ["erase", "--dry-run"], ["identity"]):
+        then, now = (told(*command, *ID_MOVED, "--at", at) for at in (THEN, NOW_THEIRS))
+        assert then["resolution"] == now["resolution"] == "unique"
+    subjects = [
+        {link["subject"] for link in told("identity", *ID_MOVED, "--at", at)["links"]}
+        for at in (THEN, NOW_THEIRS)
+    ]
+    assert subjects == [{home.token("customer_number", number).hex()[:12]} for number in (KARI, OLA)]
+
+
+def test_the_request_that_an_erasure_makes_is_of_then(home: Desk) -> None:
+    made = told("erase", *ID_TWO, "--at", f"email={THEN}", "--yes")
+    request = home.rights.advance(made["request_id"])
+    assert request.resolution == "unique"
+    assert request.identity is not None
+    assert request.identity.subjects == {home.token("customer_number", KARI)}
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ([THEN, NOW_THEIRS], "--at KIND=TIME"),
+        ([f"email={THEN}", f"email={NOW_THEIRS}"], "given 2 times for 1 --id email="),
+        ([f"phone={THEN}"], "given 1 times for 0 --id phone="),
+        (["email=yesterday"], "ISO 8601"),
+        ([f"e-mail={THEN}"], "ISO 8601"),
+        (["email=2026-02-15T12:00:00"], "zone"),
+    ],
+)
+def test_a_time_that_goes_with_nothing_is_refused(at: Sequence[str], says: str) -> None:
+    """Left out it would be another question."""
+    people = [{"kind": "customer_number", "value": KARI}, {"kind": "email", "value": MOVED}]
+    with pytest.raises(InputError, match=says):
+        at_moment(people, at, None)
 
 
 def attention(rights: RightsService, request_id: str) -> str:

@@ -115,11 +115,12 @@ class _Terminal:
         return True
 
 
-def test_the_time_goes_with_the_address_only(instance: Town) -> None:
-    """Of a person named otherwise as well, everything is answered; without an address the time is refused."""
-    both = ["--id", f"ip={MOVED}", *PERSON, "--at", ELEVEN]
-    assert answer("access", *both)["total_events"] == 3
-    status, _, err = run("access", *PERSON, "--at", ELEVEN)
+def test_the_time_goes_with_what_it_is_said_of(instance: Town) -> None:
+    """Of a person named otherwise as well, everything is answered; a port takes an address."""
+    for at in (ELEVEN, f"ip={ELEVEN}"):
+        assert answer("access", "--id", f"ip={MOVED}", *PERSON, "--at", at)["total_events"] == 3
+    assert answer("access", *PERSON, "--at", ELEVEN)["total_events"] == 3
+    status, _, err = run("access", *PERSON, "--port", "2500")
     assert (status, err.count("\n")) == (2, 1)
     assert "--id ip=" in err
 
