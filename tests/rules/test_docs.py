@@ -135,6 +135,23 @@ def test_folders_and_files_that_the_readme_names_exist() -> None:
     assert not {path for path in named if not (ROOT / path).exists()}
 
 
+def test_tests_and_settings_that_the_security_page_names_exist() -> None:
+    """Each sentence that names a test, a command, a setting or a target can be looked up."""
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    names = set(re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", page))
+    assert len(names) > 20
+    missing = {
+        name for name in names if not (ROOT / (name if "/" in name else f"tests/attack/{name}")).is_file()
+    }
+    assert not missing
+    assert not [problem for words in calls(page) if (problem := wrong(words))]
+    assert {f"INNSYN_{name.upper()}" for name in Settings.model_fields} >= set(
+        re.findall(r"INNSYN_[A-Z_]+[A-Z]", page)
+    )
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    assert not {name for piece in code(page) for name in re.findall(r"\bmake ([a-z]+)\b", piece)} - targets
+
+
 def test_targets_that_the_readme_names_exist() -> None:
     """`make X` is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
