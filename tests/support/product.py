@@ -70,6 +70,10 @@ def await_that(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
         time.sleep(0.02)
 
 
+# Tests await a condition by asking again and again.
+_IMPATIENT = {"INNSYN_LOOKUPS_PER_SECOND": "1000", "INNSYN_LOOKUPS_BURST": "10000"}
+
+
 class Up:
     """A running `innsyn up`."""
 
@@ -83,7 +87,7 @@ class Up:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=home.parent,
-                env=environment(home, settings),
+                env=environment(home, {**_IMPATIENT, **settings}),
                 start_new_session=True,
             )
         await_that(self._announced, "run.json of this process", 90.0)
