@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from console.background import Background, stop_all
 from console.cli.rights import follow, tidy
-from console.clock import go_on_after, now
+from console.clock import CLOCK, go_on_after, now
 from console.floods import watch_floods
 from console.rekeying import rekeyed
 from console.roles import (
@@ -85,11 +85,15 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         stack.callback(health.stop)
         watch_floods(health, settings, index, registry)
         refusals = Refusals()
+
+        def notices() -> Sequence[str]:
+            return [*refusals.lines(), *CLOCK.problems()]
+
         audit = recorder(index, registry)
         stack.callback(audit.stop)
         health.watch("audit", audit.problems, every=1.0)
         app = api(
-            *(opened, service, registry, api_token(settings), again, desk, health, refusals.lines),
+            *(opened, service, registry, api_token(settings), again, desk, health, notices),
             limits=question_limits(settings),
             recorder=audit,
             doors=doors(settings, registry),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.errors import BrokerUnavailable, Unavailable
@@ -10,6 +11,7 @@ from streams.metrics import UnreadMetrics
 from streams.tagging.behind import Stuck, Waiting
 
 _MOST_NAMED = 3
+_SETTLE_SECONDS = 3.0
 
 
 def read_by_nobody(topics: Sequence[str], group: str) -> str:
@@ -22,10 +24,19 @@ def read_by_nobody(topics: Sequence[str], group: str) -> str:
     )
 
 
-def unread_problems(ask: Callable[[], Sequence[str] | None], group: str) -> Sequence[str]:
-    """One sentence if topics have no reader. `ask()` gives those, None where it cannot be said; raises Unavailable."""
+def unread_problems(
+    ask: Callable[[], Sequence[str] | None], group: str, wait: Callable[[float], object] = time.sleep
+) -> Sequence[str]:
+    """One sentence if topics have no reader. `ask()` gives those, None where it cannot be said; raises Unavailable.
+
+    It is asked twice: while members of the group come and go, some topics have none for a moment.
+    """
     try:
         left = ask()
+        if left:
+            wait(_SETTLE_SECONDS)
+            still = ask() or ()
+            left = [topic for topic in left if topic in still]
     except BrokerUnavailable:
         # The broker is a part of its own.
         return ()

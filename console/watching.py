@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry
 
 from console.background import Background
-from console.clock import CLOCK, now
+from console.clock import now
 from console.health import Health
 from console.limits import file_problems, space_problems
 from console.roles import tagged_topics
@@ -40,7 +40,6 @@ def watched(
     health.watch("topics", lambda: unread_problems(lambda: unread(connection, group, tagged_topics()), group))
     messages = UnreadMessages(Behind(connection, ledger, tagged_topics()), UnreadMetrics(metrics))
     health.watch("messages", messages.problems)
-    health.watch("clock", CLOCK.problems)
     health.watch("disk", lambda: space_problems(folders, settings.disk_reserve_mb))
     health.watch("files", file_problems)
     return health

@@ -245,7 +245,7 @@ def _index(settings: Settings) -> Iterator[Check]:
         with client:
             yield Check("api", "ok", client.address)
             yield from (_part(part) for part in client.parts())
-            yield from (Check("messages (running)", "wrong", line) for line in client.notices())
+            yield from (Check("notice", "wrong", line) for line in client.notices())
         # An embedded index is open in that process, and in one only.
         if folder is not None:
             return

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from console.background import Background, raise_first, until_signal
 from console.cli.output import configure_logging
+from console.clock import CLOCK
 from console.ending import Ending
 from console.floods import watch_floods
 from console.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
@@ -51,6 +52,7 @@ def serve() -> None:
                 *(opened, service, metrics, api_token(settings)),
                 desk=desk,
                 health=health,
+                notices=CLOCK.problems,
                 limits=question_limits(settings),
                 recorder=audit,
                 doors=knocks,

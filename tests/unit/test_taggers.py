@@ -38,7 +38,7 @@ def test_an_instance_with_an_unread_topic_is_not_ready(tmp_path: Path) -> None:
             return answer
 
         health = Health(lambda: NOW)
-        health.watch("topics", lambda: unread_problems(ask, "innsyn-tagger"))
+        health.watch("topics", lambda: unread_problems(ask, "innsyn-tagger", wait=lambda _: None))
         health.look("topics")
         app = create_app(services(tmp_path, health=health))
         with httpx.Client(transport=InProcess(app), base_url="http://innsyn") as client:
@@ -47,6 +47,13 @@ def test_an_instance_with_an_unread_topic_is_not_ready(tmp_path: Path) -> None:
 
     assert ready([]) == ready(None) == ready(BrokerUnavailable("no broker")) == (200, [])
     assert ready(["web.visits"]) == (503, [read_by_nobody(["web.visits"], "innsyn-tagger")])
+
+
+def test_members_that_come_and_go_are_no_problem() -> None:
+    """What has no reader at one moment and has one at the next is read."""
+    answers: list[Sequence[str] | None] = [["a", "b"], ["b", "c"], ["a"], None, ["a"], []]
+    said = [unread_problems(lambda: answers.pop(0), "g", wait=lambda _: None) for _ in range(3)]
+    assert said == [(read_by_nobody(["b"], "g"),), (), ()]
 
 
 @pytest.mark.parametrize(
