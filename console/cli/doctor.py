@@ -29,7 +29,7 @@ from console.running import RUN_FILE, broker
 from console.session import embedded_folder, keyring, known_keys, open_index, token_keys
 from console.taggers import read_by_nobody
 from schemas.catalogue import load_catalogue
-from schemas.errors import BrokerUnavailable, InnsynError, UnknownSchema
+from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
 from schemas.versions import known_writers
@@ -42,7 +42,7 @@ from streams.kafka.local.java import find_java, jar_folder
 from streams.kafka.registry import Registry
 from streams.kafka.topics import drift
 from streams.tagging.refusals import set_aside
-from streams.tagging.writers import Refused, judged
+from streams.tagging.writers import Refused, judged, too_large
 
 State = Literal["ok", "wrong", "off"]
 _MADE_ANEW = (
@@ -217,7 +217,7 @@ def _registry(settings: Settings) -> Iterator[Check]:
         return
     with registry:
         # An empty registry answers as well.
-        with contextlib.suppress(UnknownSchema):
+        with contextlib.suppress(UnknownSchema, SchemaTooLarge):
             registry.schema(1)
         yield Check("registry", "ok", _masked(settings.registry_url))
         yield from _registered(registry)
@@ -228,12 +228,16 @@ def _registered(registry: Registry) -> Iterator[Check]:
     committed, catalogue = known_writers(), load_catalogue()
     count, broken = 0, 0
     for topic in tagged_topics().values():
-        for schema_id, text in registry.versions(topic.subject):
-            found = judged(text, f"registry id {schema_id}", catalogue, committed)
-            count += 1
-            if isinstance(found, Refused):
-                broken += 1
-                yield Check("schemas", "wrong", set_aside(topic.name, found.rule))
+        try:
+            for schema_id, text in registry.versions(topic.subject):
+                found = judged(text, f"registry id {schema_id}", catalogue, committed)
+                count += 1
+                if isinstance(found, Refused):
+                    broken += 1
+                    yield Check("schemas", "wrong", set_aside(topic.name, found.rule))
+        except SchemaTooLarge as error:
+            broken += 1
+            yield Check("schemas", "wrong", set_aside(topic.name, too_large(error).rule))
     if not broken:
         yield Check("schemas", "ok", f"{count} registered for tagged topics keep the rules")
 

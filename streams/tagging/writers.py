@@ -44,7 +44,7 @@ _NOUNS = (
 
 
 class SchemaSource(Protocol):
-    """A registry. Raises UnknownSchema, RegistryUnavailable."""
+    """A registry. Raises UnknownSchema, RegistryUnavailable, SchemaTooLarge."""
 
     def schema(self, schema_id: int) -> str: ...
 
@@ -108,7 +108,11 @@ class WriterSchemas:
 
     def _judge(self, prefix: bytes) -> RecordSchema | Refused:
         if prefix[:1] == CONFLUENT_MAGIC:
-            return judged(self._text(prefix), registered(prefix), self._catalogue, self._committed)
+            try:
+                text = self._text(prefix)
+            except SchemaTooLarge as error:
+                return too_large(error)
+            return judged(text, registered(prefix), self._catalogue, self._committed)
         record = self._by_fingerprint.get(prefix[2:])
         if record is None:
             raise UnknownSchema(
@@ -139,13 +143,18 @@ def judged(
     try:
         record = parse_record(text, file)
     except SchemaTooLarge as error:
-        return Refused("schema_too_large", _shown(str(error)))
+        return too_large(error)
     except SchemaError as error:
         return Refused("unannotated_schema", _shown(str(error)))
     known = [*committed]
     own = any(same_contract(record, item) for item in known)
     found = _checked(record, catalogue, committed=own)
     return found if own or isinstance(found, Refused) else _beside(found, known)
+
+
+def too_large(error: SchemaTooLarge) -> Refused:
+    """Of a schema that is not read any further."""
+    return Refused("schema_too_large", _shown(str(error)))
 
 
 def _beside(record: RecordSchema, known: Sequence[RecordSchema]) -> RecordSchema | Refused:

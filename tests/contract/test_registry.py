@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import threading
+import time
+import tracemalloc
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from schemas.errors import RegistryUnavailable, SchemaError, UnknownSchema
+from console.cli.doctor import _registered
+from schemas.codec import confluent_prefix
+from schemas.errors import RegistryUnavailable, SchemaError, SchemaTooLarge, UnknownSchema
 from schemas.records import RecordSchema, load_records, parse_record, read_record
 from streams.kafka.registry import Registry
+from streams.tagging.writers import RefusedSchema, WriterSchemas
 from tests.support.registry_stub import registry_stub
 
 REAL = os.environ.get("INNSYN_TEST_REGISTRY")
@@ -130,3 +140,110 @@ def test_every_version_of_a_subject_is_told(registry: Registry, subject: str) ->
         record.fingerprint,
         later.fingerprint,
     ]
+
+
+class _Endless(BaseHTTPRequestHandler):
+    """Says that a schema is coming, and never ends it."""
+
+    part = b"x" * 65_536
+    pause = 0.0
+    sent = 0
+    head = (("Content-Type", "application/vnd.schemaregistry.v1+json"),)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in self.head:
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(b'{"schema": "')
+            # Far above the bound: an answer that is read to its end would be ended by this.
+            while type(self).sent < 256 * 1024 * 1024:
+                self.wfile.write(self.part)
+                self.wfile.flush()
+                type(self).sent += len(self.part)
+                time.sleep(self.pause)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+
+@contextmanager
+def endless(**more: Any) -> Iterator[tuple[str, type[_Endless]]]:
+    handler: type[_Endless] = type("Handler", (_Endless,), {"sent": 0, **more})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", handler
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_schema_without_end_is_not_read_and_parks_its_messages() -> None:
+    """Whoever may register a schema would take all memory, or hold all topics: it is refused as one too large."""
+    with endless() as (url, handler), Registry(url) as client:
+        with pytest.raises(SchemaTooLarge, match=r"registry id 7.*256 KiB"):
+            client.schema(7)
+        with pytest.raises(RefusedSchema) as caught:
+            WriterSchemas([], client).resolve(confluent_prefix(7), "WebVisit")
+        assert handler.sent < 32 * 1024 * 1024
+    assert caught.value.reason == "schema_too_large"
+    assert "registry id 7" in caught.value.rule
+
+
+def test_any_other_answer_without_end_is_no_registrys() -> None:
+    with endless() as (url, handler), Registry(url) as client:
+        with pytest.raises(RegistryUnavailable, match="another form"):
+            list(client.versions("web.visits-value"))
+        assert handler.sent < 32 * 1024 * 1024
+
+
+def test_an_answer_that_trickles_is_given_up() -> None:
+    """Each byte came within the time-out."""
+    with (
+        endless(part=b"x", pause=0.02) as (url, _),
+        Registry(url, timeout=0.3) as client,
+        pytest.raises(RegistryUnavailable, match="ReadTimeout"),
+    ):
+        client.schema(7)
+
+
+def test_a_packed_answer_is_not_unpacked() -> None:
+    """A few kB would become any size; we ask for none."""
+    bomb = gzip.compress(b'{"schema": "' + b" " * (64 * 1024 * 1024) + b'"}')
+
+    class Packed(_Endless):
+        def do_GET(self) -> None:
+            assert self.headers["Accept-Encoding"] == "identity"
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(bomb)))
+            self.end_headers()
+            self.wfile.write(bomb)
+
+    with endless(do_GET=Packed.do_GET) as (url, _), Registry(url) as client:
+        tracemalloc.start()
+        with pytest.raises(RegistryUnavailable, match="another form"):
+            client.schema(7)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 16 * 1024 * 1024
+
+
+def test_doctor_names_a_schema_that_is_too_large_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended the look at all topics behind it."""
+
+    def versions(_: Registry, subject: str) -> Iterator[tuple[int, str]]:
+        if subject == "web.visits-value":
+            raise SchemaTooLarge("web.visits-value version 2", "schema", "is larger than 256 KiB; split it")
+        yield 1, load_records()["CustomerDetails"].text
+
+    monkeypatch.setattr(Registry, "versions", versions)
+    with Registry("http://127.0.0.1:1") as client:
+        (wrong,) = [check for check in _registered(client) if check.state == "wrong"]
+    assert "web.visits are set aside" in wrong.detail
+    assert "web.visits-value version 2" in wrong.detail
