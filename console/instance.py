@@ -80,7 +80,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         registry = CollectorRegistry()
         metrics = TagMetrics(registry)
         again = replays(settings, connection, index)
-        desk = dead_letter_desk(settings, connection, index)
+        desk = dead_letter_desk(settings, connection, index, service)
         health = watched(settings, connection, opened.problems, ClickHouseWriter(index), registry)
         stack.callback(health.stop)
         watch_floods(health, settings, index, registry)

@@ -45,8 +45,9 @@ from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
+from streams.rights.again import request_again
 from streams.rights.agents import RightsWorker
-from streams.rights.messages import Send
+from streams.rights.messages import REQUESTS, Send
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingClaims, NotingReader
 from streams.tagging.batch import Preparer
@@ -144,8 +145,10 @@ def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | Non
     return Registry(settings.registry_url, auth, timeout)
 
 
-def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHouse) -> DeadLetterDesk:
-    """Retries tag as the tagger would now: by the schemas that are known by then."""
+def dead_letter_desk(
+    settings: Settings, connection: Connection, index: ClickHouse, rights: RightsService
+) -> DeadLetterDesk:
+    """Retries tag as the tagger would now: by the schemas that are known by then. Requests are taken by `rights`."""
     topics = tagged_topics()
     keys = token_keys(index, settings)
 
@@ -154,14 +157,16 @@ def dead_letter_desk(settings: Settings, connection: Connection, index: ClickHou
         resolve = writer_schemas(settings).resolve
         return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
 
+    read = {**topics, REQUESTS: load_topics()[REQUESTS]}
     retrier = Retrier(
         connection,
-        {name: topic.dead_letter for name, topic in topics.items() if topic.dead_letter},
+        {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
         preparer=preparer,
         index=ClickHouseWriter(index),
         keyring=keyring(settings),
         record=load_records()["DeadLetter"],
         clock=now,
+        takers={REQUESTS: request_again(rights.on_request, load_records()["RightsRequest"])},
     )
     return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
 

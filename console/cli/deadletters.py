@@ -126,6 +126,7 @@ def _named(at: list[str] | None) -> dict[str, Any]:
 
 
 _MEANING = {
+    "unopened": "the key of that request is not in the keyring, or another sealed it: restore it, or drop them",
     "no_key": "the key that sealed them is not in the keyring: destroyed, or never here (INNSYN_KEYS_DIR)",
     "payload_gone": "their payload is on no topic any more, or was too large to be kept",
     "not_tagged": "no tagger reads what they came from; a feed's file is read again with `innsyn ingest`",

@@ -39,7 +39,7 @@ def serve() -> None:
         connection = broker(settings)
         with sender(connection) as send:
             service = rights_service(settings, index, send)
-            desk = dead_letter_desk(settings, connection, index)
+            desk = dead_letter_desk(settings, connection, index, service)
             opened = reading(index, settings)
             with suppress(IndexUnavailable):
                 # An index that is not there yet says its keys with the first question.

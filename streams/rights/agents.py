@@ -25,6 +25,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.topics import missing
+from streams.rights.again import CANNOT_BE
 from streams.rights.casefile import Recorded
 from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
@@ -41,7 +42,7 @@ _LEAVE_SECONDS = 30.0
 _STEP_PATIENCE = 300.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKEN = "step_failed"
-_UNKNOWN = {REQUESTS: "request_cannot_be", RECEIPTS: "unknown_request"}
+_UNKNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: "unknown_request"}
 _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]

@@ -87,6 +87,14 @@ class CaseFile:
         personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
         return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
 
+    def opens(self, request_id: str, sealed: bytes) -> bool:
+        """Whether the request's own key is here, and sealed this for this request."""
+        try:
+            self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
+        except KeyUnavailable:
+            return False
+        return True
+
     def seal_note(self, request_id: str, text: str) -> str:
         """What a person wrote about the request, readable with its own key alone: it may name somebody."""
         sealed = self._keyring.seal(f"request-{request_id}", text.encode(), f"{request_id}/note".encode())

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from schemas.catalogue import Catalogue
-from schemas.errors import BrokerUnavailable, InnsynError, InputError, Unavailable, place_of
+from schemas.errors import BrokerUnavailable, DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind, Tokenizer
@@ -48,6 +48,12 @@ class Broken(InnsynError):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error) if isinstance(error, Broken) else f"a step failed, {place_of(error)}")
+
+
+LARGEST_GIVEN = 256 * 1024
+"""Bytes of what a person gave and wrote, sealed, that are taken from Kafka: a hundred identifiers and a long letter."""
+UNOPENED = "unopened"
+"""Reason of a request whose seal does not open: no key of that request is here, or another sealed it."""
 
 
 class RightsService:
@@ -155,7 +161,11 @@ class RightsService:
         return self._file.every()
 
     def on_request(self, value: Mapping[str, Any]) -> RequestState | None:
-        """A decoded RightsRequest: record it if it is new here, then do what is next. None for one that cannot be."""
+        """A decoded RightsRequest: record it if it is new here, then do what is next. None for one that cannot be.
+
+        Whoever may write to Kafka could fill the list with what nobody can read. Raises DecodeError for that:
+        `request_too_large`, or `unopened`, which may be taken again when its key is back.
+        """
         request_id = value["request_id"]
         if not self._file.length(request_id):
             sealed, received_at = value["sealed_identifiers"], value["received_at"]
@@ -164,6 +174,10 @@ class RightsService:
                 days_make_sense(RetentionAnchors(), received_at, self._file.now())
             except InputError:
                 return None
+            if len(sealed) > LARGEST_GIVEN:
+                raise DecodeError("request_too_large")
+            if not self._file.opens(request_id, sealed):
+                raise DecodeError(UNOPENED)
             self._file.receive(request_id, kind, channel, received_at, sealed, RetentionAnchors())
             self._step(request_id, self._about_if_known)
         return self._advance_recorded(request_id)

@@ -31,7 +31,7 @@ NO_KEY = "no_key"
 GONE = "payload_gone"
 """The letter is no longer on the dead-letter topic, or it was too large to be kept there."""
 NOT_TAGGED = "not_tagged"
-"""No tagger reads what it came from: a record of a feed, which `innsyn ingest` reads again, or a message of rights."""
+"""No tagger reads what it came from: a record of a feed, which `innsyn ingest` reads again, or a receipt."""
 _MOST_LETTERS = 2_000
 _MOST_BYTES = 32 * 1024 * 1024
 
@@ -52,7 +52,10 @@ class Retrier:
         keyring: Keyring,
         record: RecordSchema,
         clock: Callable[[], datetime],
+        takers: Mapping[str, Callable[[bytes], str]] | None = None,
     ) -> None:
+        """`takers`: for a topic that no tagger reads, what tries a payload and gives TAGGED or why it is still none."""
+        self._takers = takers or {}
         self._connection = connection
         self._topics = topics
         self._preparer = preparer
@@ -115,6 +118,10 @@ class Retrier:
     def _tagged(self, preparer: Preparer, held: Mapping[Place, bytes]) -> dict[Place, str]:
         if not held:
             return {}
+        taken = {place: self._takers[place[0]](held[place]) for place in held if place[0] in self._takers}
+        held = {place: payload for place, payload in held.items() if place not in taken}
+        if not held:
+            return taken
         batches = [_batch(topic, held) for topic in sorted({topic for topic, _, _ in held})]
         # The ledger counted these offsets when they were set aside, and their partitions may be another worker's.
         owned = {(topic, partition): 0 for topic, partition, _ in held}
@@ -123,7 +130,7 @@ class Retrier:
         dead = {
             (item.row.topic, item.row.partition, item.row.offset): item.row.reason for item in prepared.dead
         }
-        return {place: dead.get(place, TAGGED) for place in held}
+        return taken | {place: dead.get(place, TAGGED) for place in held}
 
 
 def _batch(topic: str, held: Mapping[Place, bytes]) -> TopicBatch:

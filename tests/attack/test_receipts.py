@@ -24,7 +24,8 @@ from streams.kafka.deadletters import SetAside
 from streams.kafka.follow import follow
 from streams.kafka.topics import create_topics
 from streams.rights.agents import RightsWorker, _take
-from streams.rights.messages import DELETION, RECEIPTS, REQUESTS
+from streams.rights.casefile import CaseFile
+from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Named
 from streams.rights.service import RightsService
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
@@ -101,10 +102,12 @@ def test_a_channel_that_is_no_word_is_a_dead_letter(office: Office) -> None:
     assert office.service.requests() == []
 
 
-@pytest.mark.parametrize("request_id", ["r-1", "R-2026-0001", "case-7.b_2", "r-" + "f" * 60])
+@pytest.mark.parametrize("request_id", ["r-1", "r-2026-0001", "case-7.b_2", "r-" + "f" * 60])
 def test_what_kafka_takes_for_an_id_the_command_line_can_name(office: Office, request_id: str) -> None:
     """One form at every edge: a request that came over Kafka can be closed by hand."""
-    message = encode(RECORDS["RightsRequest"], announced(request_id))
+    file = CaseFile(office.ledger, office.keyring, lambda: NOW)
+    sealed = file.seal(request_id, [Named("customer_number", "10043")], None)
+    message = encode(RECORDS["RightsRequest"], announced(request_id) | {"sealed_identifiers": sealed})
     _take(RECORDS["RightsRequest"], message, Message(REQUESTS), office.service.on_request, _fail)
     assert [item.request_id for item in office.service.requests()] == [request_id]
     asked: list[str] = []
