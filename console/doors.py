@@ -15,6 +15,8 @@ from schemas.errors import TooOften
 # Ten wrong tokens at once, and ten a minute: a person who mistypes is not kept out, a program that guesses is.
 GUESSES = 10
 GUESS_SECONDS = 60.0
+# Characters of a token that no number of guesses finds; one that innsyn makes has 43.
+UNGUESSABLE = 32
 # Refused log-ins that get an entry of their own in the record, from all addresses together; all are counted.
 _RECORDED_AT_ONCE = 100
 _RECORDED_A_SECOND = 1.0

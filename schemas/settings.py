@@ -133,7 +133,8 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8480, ge=0, le=65_535)
     api_token: SecretStr | None = Field(
-        None, description="Bearer token; unset: made at start, kept in <home>/token."
+        None,
+        description="Bearer token, 32 random characters or more; unset: made at start, kept in <home>/token.",
     )
 
     @property

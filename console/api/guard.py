@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.api.problems import problem
-from console.doors import Doors, caller_name
+from console.doors import UNGUESSABLE, Doors, caller_name
 from console.recorder import Recorder
 from sinks.audit import AuditEntry
 
@@ -42,6 +42,8 @@ class Guard:
     ) -> None:
         self._app = app
         self._token = token.encode()
+        # Whoever sends wrong ones from an address that others share (a proxy, this machine) shall not keep them out.
+        self._unguessable = len(self._token) >= UNGUESSABLE
         self._caller = caller_name(token)
         self._doors = doors
         self._recorder = recorder
@@ -109,14 +111,17 @@ class Guard:
 
     def _refusal(self, scope: Scope, client: str, close: Mapping[str, str]) -> Response | None:
         """What to answer instead of asking who it is, or because it is nobody; None: it is who may."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        may = self._may(given)
+        if may and self._unguessable:
+            return None
         if seconds := self._doors.closed(client):
             return problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"too many wrong tokens came from this address; wait {seconds} s",
                 headers={"Retry-After": str(seconds), **close},
             )
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if self._may(given):
+        if may:
             return None
         if self._doors.refused(client, given=bool(given)):
             # Not waited for: whoever guesses shall not make the index slow.

@@ -93,7 +93,7 @@ def counted(of: Services, name: str) -> float:
 
 
 def test_a_token_is_not_guessed_from_one_address(made: Callable[..., Services]) -> None:
-    """After ten wrong ones none is looked at for a while, not even the right one: 429, and when to come again."""
+    """After ten wrong ones none is looked at for a while, not even a right one that is short: 429, and until when."""
     metrics = CollectorRegistry()
     of = made(metrics=metrics, doors=Doors(metrics))
     app = create_app(of)
@@ -116,6 +116,20 @@ def test_a_token_is_not_guessed_from_one_address(made: Callable[..., Services]) 
     with httpx.Client(transport=InProcess(app, "192.0.2.11"), base_url="http://innsyn") as other:
         assert other.get("/v1/topics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert other.get("/healthz").status_code == 200
+
+
+def test_wrong_tokens_keep_nobody_out_who_has_one_that_is_not_guessed(made: Callable[..., Services]) -> None:
+    """Behind a proxy, or on one machine, all have one address: what one of them sends ends the API for nobody."""
+    of = made(token="t" * 43)
+    app = create_app(of)
+    with httpx.Client(transport=InProcess(app, "192.0.2.10"), base_url="http://innsyn") as shared:
+
+        def asked(token: str) -> int:
+            return shared.get("/v1/topics", headers={"Authorization": f"Bearer {token}"}).status_code
+
+        assert [asked("wrong" * 9) for _ in range(GUESSES + 5)] == [401] * GUESSES + [429] * 5
+        assert asked("t" * 43) == 200
+        assert asked("t" * 42) == 429
 
 
 def test_who_has_a_whole_ipv6_network_has_no_more_guesses(made: Callable[..., Services]) -> None:
