@@ -103,6 +103,14 @@ class Preparer:
         self._decoders: dict[RecordSchema, ColumnDecoder] = {}
         self._refusals = refusals or Refusals()
 
+    def anew(self, resolve: Resolve | None = None) -> Preparer:
+        """The same with nothing remembered, to try messages with: nothing of them is kept from what is written."""
+        return Preparer(self._tagger.anew(), resolve or self._resolve, self._expected, self._refusals)
+
+    def resolved(self, prefix: bytes, topic: str) -> RecordSchema:
+        """The writer schema of a message of the topic. Raises as `resolve` does."""
+        return self._resolve(prefix, self._expected[topic])
+
     def prepare(
         self,
         batches: Sequence[TopicBatch],

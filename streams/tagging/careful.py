@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
-from schemas.errors import InnsynError, SettingsError
+from schemas.codec import split_frame
+from schemas.errors import DecodeError, InnsynError, SettingsError
+from schemas.records import RecordSchema
 from sinks.histories import in_kafka
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.journal import Journal, Offset, Suspects, suspects_of
+from streams.tagging.trial import fatal_among
 
+CHUNK = 256
+"""Messages that are read at a time where a process ended over one of them. A batch of few costs as much as one of one:
+a full batch is 256 of them, and what a second death leaves to be tried is few again."""
 _MOST_NAMED = 5
+_MEANING = "a tagger ended twice over this message: it is a dead letter `ended_process`, the rest goes on"
 _log = structlog.get_logger(__name__)
 
 
@@ -34,7 +42,7 @@ class Careful:
         clock: Callable[[], datetime],
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """Says what earlier processes died over. `alive()` is called with each message that is read alone.
+        """Says what earlier processes died over. `alive()` is called with each chunk that is read again.
 
         Raises SettingsError where nothing can be noted.
         """
@@ -53,30 +61,19 @@ class Careful:
         self, taken: Sequence[TopicBatch], gaps: Sequence[Gap], epochs: Mapping[Partition, int]
     ) -> Prepared:
         """The batch, what is fatal set aside. Raises as `Preparer.prepare` does."""
-        if self._journal.suspects:
-            self._one_by_one(taken, epochs)
         try:
-            return self._whole(taken, gaps, epochs)
-        except (InnsynError, Stopped):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a library thinks of
-            _log.warning(
-                "batch.failed", error=type(error).__name__, meaning="it is read one message at a time"
-            )
-        self._journal.suspect([found for item in taken for found in _of(item)])
-        self._one_by_one(taken, epochs)
-        return self._whole(taken, gaps, epochs)
+            return self._prepared(taken, gaps, epochs)
+        finally:
+            # Whoever ends the process from now on ends it over nothing of these.
+            self._journal.rest()
 
-    def _whole(
-        self, taken: Sequence[TopicBatch], gaps: Sequence[Gap], epochs: Mapping[Partition, int]
-    ) -> Prepared:
-        fatal, now = self._journal.fatal, self._clock()
-        prepared = self._preparer.prepare(
-            taken, gaps, epochs, now, fatal, lambda item: self._journal.begin(_of(item))
-        )
-        # Whoever ends the process from now on ends it over nothing of these.
-        self._journal.begin(())
-        return prepared
+    def wait(self) -> None:
+        """Until `resume` nothing is decoded, so that no message is to blame for an end."""
+        self._journal.wait()
+
+    def resume(self) -> None:
+        """See `wait`."""
+        self._journal.resume()
 
     def passed(self, at: Mapping[Partition, int]) -> None:
         """The ledger goes on at these offsets."""
@@ -86,31 +83,121 @@ class Careful:
         """See `Journal.close`."""
         self._journal.close(clean=clean)
 
-    def _one_by_one(self, taken: Sequence[TopicBatch], epochs: Mapping[Partition, int]) -> None:
-        """Find the fatal among the suspects: either this process ends over it, and its note tells, or it fails here."""
-        for item in taken:
-            suspect = np.zeros(len(item.values), np.bool_)
-            for suspects in self._journal.suspects:
-                suspect |= suspects.among(item.topic, item.partition, item.offset)
-            for at in np.flatnonzero(suspect).tolist():
-                place = item.topic, int(item.partition[at]), int(item.offset[at])
-                if place not in self._journal.fatal:
-                    self._alone(item, at, place, epochs)
-
-    def _alone(self, item: TopicBatch, at: int, place: Offset, epochs: Mapping[Partition, int]) -> None:
-        self._alive()
-        self._journal.alone(place)
-        one = slice(at, at + 1)
-        message = replace(
-            item, values=item.values[one], partition=item.partition[one], offset=item.offset[one]
-        )
+    def _prepared(
+        self, taken: Sequence[TopicBatch], gaps: Sequence[Gap], epochs: Mapping[Partition, int]
+    ) -> Prepared:
+        self._sift(taken, epochs)
         try:
-            self._preparer.prepare([message], (), epochs, self._clock())
+            return self._whole(taken, gaps, epochs)
         except (InnsynError, Stopped):
             raise
-        except Exception as error:  # noqa: BLE001 - as above
-            self._journal.died_over(place)
-            _log.warning("offset.set_aside", **_named(place), error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever a library thinks of
+            _log.warning("batch.failed", error=type(error).__name__, meaning="it is read again in parts")
+        self._journal.suspect([found for item in taken for found in _of(item)])
+        self._sift(taken, epochs)
+        return self._whole(taken, gaps, epochs)
+
+    def _whole(
+        self, taken: Sequence[TopicBatch], gaps: Sequence[Gap], epochs: Mapping[Partition, int]
+    ) -> Prepared:
+        return self._preparer.prepare(
+            taken,
+            gaps,
+            epochs,
+            self._clock(),
+            self._journal.fatal,
+            lambda item: self._journal.begin(_of(item)),
+        )
+
+    def _sift(self, taken: Sequence[TopicBatch], epochs: Mapping[Partition, int]) -> None:
+        """Find the fatal among what processes died over: something ends over it here, or the note of this one tells."""
+        if not self._journal.suspects and not self._journal.pinned:
+            return
+        # What is made here is made again with the whole batch: it may take nothing from that.
+        trying = self._preparer.anew()
+        for item in taken:
+            pinned = _among(item, self._journal.pinned)
+            if pinned.any():
+                self._try(trying, _part(item, np.flatnonzero(pinned)), epochs)
+            suspect = np.flatnonzero(_among(item, self._journal.suspects) & ~pinned)
+            for first in range(0, len(suspect), CHUNK):
+                self._again(trying, _part(item, suspect[first : first + CHUNK]), epochs)
+
+    def _try(self, trying: Preparer, item: TopicBatch, epochs: Mapping[Partition, int]) -> None:
+        """Set aside what ends another process; where nothing does, it may be of this one that something dies."""
+        item = _without(item, self._journal.fatal)
+        records = self._records(item)
+        self._journal.rest()
+        places = _places(item)
+        fatal = fatal_among(trying, records, item, epochs, self._clock(), self._alive)
+        for at in fatal:
+            self._journal.died_over(places[at])
+            _log.warning("offset.set_aside", **_named(places[at]), meaning=_MEANING)
+        if not fatal:
+            self._one_by_one(trying, item, epochs)
+
+    def _records(self, item: TopicBatch) -> dict[bytes, RecordSchema]:
+        """The schemas of the messages by their prefix, where there are any."""
+        found: dict[bytes, RecordSchema | None] = {}
+        for place, value in zip(_places(item), item.values, strict=True):
+            try:
+                prefix, _ = split_frame(value or b"")
+                if prefix not in found:
+                    found[prefix] = None
+                    # It may be its schema that is fatal.
+                    self._journal.alone(place)
+                    found[prefix] = self._preparer.resolved(prefix, item.topic)
+            except DecodeError:
+                continue
+        return {prefix: record for prefix, record in found.items() if record is not None}
+
+    def _again(self, trying: Preparer, item: TopicBatch, epochs: Mapping[Partition, int]) -> None:
+        self._alive()
+        self._journal.again(_of(item))
+        try:
+            trying.prepare([item], (), epochs, self._clock(), self._journal.fatal)
+        except (InnsynError, Stopped):
+            raise
+        except Exception:  # noqa: BLE001 - as above
+            self._one_by_one(trying, item, epochs)
+
+    def _one_by_one(self, trying: Preparer, item: TopicBatch, epochs: Mapping[Partition, int]) -> None:
+        """Either this process ends over the fatal one, and its note tells, or it fails here."""
+        for at, place in enumerate(_places(item)):
+            if place in self._journal.fatal:
+                continue
+            self._alive()
+            self._journal.alone(place)
+            try:
+                trying.prepare([_part(item, np.array([at]))], (), epochs, self._clock())
+            except (InnsynError, Stopped):
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                self._journal.died_over(place)
+                _log.warning("offset.set_aside", **_named(place), error=type(error).__name__)
+
+
+def _among(item: TopicBatch, found: Sequence[Suspects]) -> npt.NDArray[np.bool_]:
+    """Which messages lie in one of these."""
+    among = np.zeros(len(item.values), np.bool_)
+    for suspects in found:
+        among |= suspects.among(item.topic, item.partition, item.offset)
+    return among
+
+
+def _part(item: TopicBatch, chosen: npt.NDArray[np.int64]) -> TopicBatch:
+    values = [item.values[at] for at in chosen.tolist()]
+    return replace(item, values=values, partition=item.partition[chosen], offset=item.offset[chosen])
+
+
+def _without(item: TopicBatch, places: Set[Offset]) -> TopicBatch:
+    kept = [at for at, place in enumerate(_places(item)) if place not in places]
+    return _part(item, np.array(kept, np.int64))
+
+
+def _places(item: TopicBatch) -> list[Offset]:
+    pairs = zip(item.partition.tolist(), item.offset.tolist(), strict=True)
+    return [(item.topic, partition, offset) for partition, offset in pairs]
 
 
 def _of(item: TopicBatch) -> list[Suspects]:
@@ -119,21 +206,21 @@ def _of(item: TopicBatch) -> list[Suspects]:
 
 def _tell(journal: Journal) -> None:
     for place in sorted(journal.fatal):
-        _log.warning(
-            "offset.set_aside",
-            **_named(place),
-            meaning="a tagger ended twice over this message: it is a dead letter `ended_process`, the rest goes on",
-        )
-    if journal.suspects:
-        _log.warning(
-            "tagger.ended_before",
-            messages=sum(item.last - item.first + 1 for item in journal.suspects),
-            places=[
-                f"{item.topic}/{in_kafka(item.partition)}/{item.first}-{item.last}"
-                for item in journal.suspects[:_MOST_NAMED]
-            ],
-            meaning="the last tagger ended while it had these: those that are not in the index are read one at a time",
-        )
+        _log.warning("offset.set_aside", **_named(place), meaning=_MEANING)
+    for found, meaning in (
+        (journal.suspects, "those that are not in the index are read again in parts"),
+        (journal.pinned, "taggers ended twice over one of them: they are tried in a process of their own"),
+    ):
+        if found:
+            _log.warning(
+                "tagger.ended_before",
+                messages=sum(item.last - item.first + 1 for item in found),
+                places=[
+                    f"{item.topic}/{in_kafka(item.partition)}/{item.first}-{item.last}"
+                    for item in found[:_MOST_NAMED]
+                ],
+                meaning=f"the last tagger ended while it had these: {meaning}",
+            )
 
 
 def _named(place: Offset) -> dict[str, object]:

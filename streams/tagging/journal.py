@@ -1,9 +1,16 @@
 """What a tagger works on, on disk, so that the next start knows what a process died over.
 
 An offset that ends the process would do so again after every start. So the tagger notes which offsets it decodes before
-it does. A start that finds such a note reads those offsets one at a time and notes each before; the start after that
-finds the one it died over, and sets it aside. Two deaths, whatever the cause: a kernel that kills, a fault in a
-library, somebody's `kill -9`, which may set one message aside that is fine. It is a dead letter, and a retry tags it.
+it does, and what one died over goes through narrower notes:
+
+- `batch`: after a death its offsets are `suspects`. The next start reads them in chunks and notes each before;
+- `chunk`: after a death its offsets are `pinned`: processes ended twice over one of them. The next start tries them in
+  a process of its own (`streams.tagging.trial`), and sets aside what ends that. Where nothing does, it reads them one
+  at a time and notes each before;
+- `alone`: after a death that offset is `fatal`, and set aside.
+
+Whatever the cause: a kernel that kills, a fault in a library. Somebody's `kill -9` costs the next start some seconds;
+only a third one can set a message aside that is fine. It is a dead letter, and a retry tags it.
 
 One write for a batch, without fsync: the note has to outlive a process, not a machine. Each host keeps its own: an
 offset that goes on to another host with its partition may end that one's process twice as well, and no more.
@@ -67,13 +74,19 @@ def suspects_of(
 
 
 class Journal:
-    """The note of one tagger. Not for several threads. `suspects` and `fatal`: what earlier processes died over."""
+    """The note of one tagger. Not for several threads.
+
+    `suspects`, `pinned` and `fatal`: what earlier processes died over, see above.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Take what taggers of this folder left that run no more. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.suspects: tuple[Suspects, ...] = ()
+        self.pinned: tuple[Suspects, ...] = ()
         self.fatal: frozenset[Offset] = frozenset()
+        self._now: dict[str, object] = {}
+        self._waiting = False
         self._file, self._path = -1, folder
         left = []
         for number in range(_MOST_TAGGERS):
@@ -99,9 +112,28 @@ class Journal:
         """These are decoded now. Cheap: for every batch."""
         self._write({"batch": [_plain(item) for item in batch]})
 
+    def again(self, chunk: Iterable[Suspects]) -> None:
+        """These, over which a process may have ended before, are decoded now."""
+        self._write({"chunk": [_plain(item) for item in chunk]})
+
     def alone(self, offset: Offset) -> None:
         """This one is decoded now, and nothing else."""
         self._write({"alone": offset})
+
+    def rest(self) -> None:
+        """Nothing is decoded now: whoever ends the process ends it over none of these."""
+        self._write({})
+
+    def wait(self) -> None:
+        """Nothing is decoded until `resume`. Safe to repeat."""
+        now = self._now
+        self._write({})
+        self._now, self._waiting = now, True
+
+    def resume(self) -> None:
+        """Go on with what was noted before `wait`. Costs nothing where nobody waits."""
+        if self._waiting:
+            self._write(self._now)
 
     def died_over(self, offset: Offset) -> None:
         """It is fatal, also without a death: something else than a process ended over it."""
@@ -115,10 +147,11 @@ class Journal:
 
     def passed(self, at: Mapping[tuple[str, int], int]) -> None:
         """The ledger goes on at these offsets: what lies before them is in the index."""
-        if not self.suspects and not self.fatal:
+        if self._clear:
             return
-        self.suspects = tuple(
-            item for item in self.suspects if at.get((item.topic, item.partition), 0) <= item.last
+        self.suspects, self.pinned = (
+            tuple(item for item in items if at.get((item.topic, item.partition), 0) <= item.last)
+            for items in (self.suspects, self.pinned)
         )
         self.fatal = frozenset(item for item in self.fatal if at.get(item[:2], 0) <= item[2])
         self._write({})
@@ -127,13 +160,23 @@ class Journal:
         """`clean`: nothing of the batch at hand ended this process. What earlier ones left stays noted."""
         if clean:
             self._write({})
-            if not self.suspects and not self.fatal:
+            if self._clear:
                 self._path.unlink(missing_ok=True)
         os.close(self._file)
 
+    @property
+    def _clear(self) -> bool:
+        return not (self.suspects or self.pinned or self.fatal)
+
     def _write(self, now: dict[str, object]) -> None:
-        if self.suspects or self.fatal:
-            now = {**now, "suspects": [_plain(item) for item in self.suspects], "fatal": sorted(self.fatal)}
+        self._now, self._waiting = now, False
+        if not self._clear:
+            now = {
+                **now,
+                "suspects": [_plain(item) for item in self.suspects],
+                "pinned": [_plain(item) for item in self.pinned],
+                "fatal": sorted(self.fatal),
+            }
         # What is left of a longer note before it lies behind the end of the line.
         os.pwrite(self._file, json.dumps(now).encode() + b"\n", 0)
 
@@ -144,7 +187,10 @@ class Journal:
             return
         try:
             found = json.loads(line)
-            suspects = [_suspects(item) for name in ("batch", "suspects") for item in found.get(name, ())]
+            suspects, pinned = (
+                [_suspects(item) for name in names for item in found.get(name, ())]
+                for names in (("batch", "suspects"), ("chunk", "pinned"))
+            )
             fatal = [_offset(item) for item in found.get("fatal", ())]
             if "alone" in found:
                 fatal.append(_offset(found["alone"]))
@@ -153,6 +199,7 @@ class Journal:
             _log.warning("journal.unreadable", file=str(path))
             return
         self.suspects = tuple(dict.fromkeys((*self.suspects, *suspects)))
+        self.pinned = tuple(dict.fromkeys((*self.pinned, *pinned)))
         self.fatal |= set(fatal)
 
 

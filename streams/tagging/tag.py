@@ -93,6 +93,7 @@ class Tagger:
     """Tags under one key, `key_id`, and one catalogue version. Without a scanner free texts are not looked into."""
 
     def __init__(self, tokenizer: Tokenizer, catalogue_version: str, scanner: Scanner | None = None) -> None:
+        self._made_of = tokenizer, catalogue_version, scanner
         self._scanner = scanner
         self.key_id = tokenizer.key_id
         self._pairs = TokenPairs()
@@ -104,6 +105,14 @@ class Tagger:
         }
         self._prefixes = PrefixCache(tokenizer)
         self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes, self._pairs)
+
+    def __reduce__(self) -> tuple[type[Tagger], tuple[Tokenizer, str, Scanner | None]]:
+        """Pickled as what it is made of, key included: a copy has nothing remembered."""
+        return Tagger, self._made_of
+
+    def anew(self) -> Tagger:
+        """The same with nothing remembered."""
+        return Tagger(*self._made_of)
 
     def take_pairs(self) -> pa.Table:
         """`sinks.ports.PAIR_SCHEMA`: the tokens under older keys of what was tagged since the last call."""

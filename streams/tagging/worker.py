@@ -378,14 +378,20 @@ class TagWorker:
             try:
                 found = self._schemas.resolve(prefix, expected)
                 self._progress.wait("registry", None)
+                if self._careful is not None:
+                    self._careful.resume()
                 return found
             except (UnknownSchema, Unavailable) as error:
                 if isinstance(error, UnknownSchema) and self._waited(prefix):
+                    if self._careful is not None:
+                        self._careful.resume()
                     raise
                 # Stopped while waiting: nothing of the batch is written, so that the next run waits again.
                 if self._stop.is_set():
                     raise Stopped from error
                 log.warning("schema.waiting", schema=prefix.hex(), error=str(error))
+                if self._careful is not None:
+                    self._careful.wait()
                 self._progress.turn()
                 if not isinstance(error, UnknownSchema):
                     self._progress.wait("registry", str(error))

@@ -7,49 +7,50 @@ broker is the in-process one and lives in this process, the index is embedded.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from schemas.keys import Keyring
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.batch import Preparer
+from tests.support.fatal_value import FATAL, FatalKeyring, die
 from tests.support.tagging import Broker, Source, in_process_broker, single_object, to_the_end, utc_now, visit
 
 
-def _fatal(how: str, poison: int) -> None:
-    """Have the tagger die in the middle of decoding the message, as a fault in a library would."""
+def _fatal_here(how: str, poison: int) -> None:
+    """Have the tagger die in the middle of decoding the message, and no process that it starts."""
     usual = Preparer._group
 
     def group(self: Preparer, batch: TopicBatch, group: Any, where: Any, now: Any) -> Any:
         here = (batch.partition[where] == poison % 2) & (batch.offset[where] == poison // 2)
         if here.any():
-            if how == "exit":
-                os._exit(9)
-            os.kill(os.getpid(), signal.SIGSEGV if how == "segfault" else signal.SIGKILL)
+            die(how)
         return usual(self, batch, group, where, now)
 
     Preparer._group = group  # type: ignore[method-assign]
 
 
 def life(home: Path, bootstrap: str, topic: str, how: str, poison: int) -> None:
-    """One start, to the end of the topic. What it tagged stands on the last line."""
-    if how != "well":
-        _fatal(how, poison)
+    """One start, to the end of the topic. What it tagged stands on the last line.
+
+    `how`: of `tests.support.fatal_value.die`, "well", or with "here-" before it, over which no other process dies.
+    """
+    keyring = FatalKeyring(home / "keys")
+    keyring.made()
+    if how.startswith("here-"):
+        _fatal_here(how.removeprefix("here-"), poison)
+    else:
+        keyring.how = how
     index = ClickHouse(f"chdb://{home / 'index'}")
     migrate(index, utc_now())
     before = _dead(index)
     source = Source(Broker(Connection(bootstrap), False, lambda name: None), topic, f"{topic}.dead")
-    to_the_end(
-        source.worker(ClickHouseWriter(index), Keyring(home / "keys").made(), journals=home / "journals")
-    )
+    to_the_end(source.worker(ClickHouseWriter(index), keyring, journals=home / "journals"))
     (events,) = index.query("SELECT uniqExact(partition, offset) FROM lineage FINAL")
     _tell({"events": int(events[0]), "dead": [row for row in _dead(index) if row not in before]})
     index.close()
@@ -69,7 +70,8 @@ def main(home: Path, count: int, poison: int, starts: list[str]) -> None:
     frame = single_object()
     with in_process_broker() as broker:
         source = broker.source()
-        source.send((number % 2, frame(visit(number, "192.0.2.7"))) for number in range(count))
+        addresses = ("192.0.2.7" if number != poison else FATAL for number in range(count))
+        source.send((number % 2, frame(visit(number, address))) for number, address in enumerate(addresses))
         for how in starts:
             run = subprocess.run(
                 [
