@@ -18,6 +18,8 @@ from sinks.clickhouse.deadletters import DeadLetterIndex, Flooded
 NEWEST = 10_000
 # What came longer ago is for the list of dead letters.
 _TOLD_FOR = timedelta(days=1)
+# A look at a flooded topic reads its letters: a second or two where there are a million.
+_EVERY_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 
@@ -81,7 +83,7 @@ def watch_floods(health: Health, settings: Settings, index: ClickHouse, metrics:
         ratio=settings.dead_letter_ratio,
         floor=settings.dead_letter_floor,
     )
-    health.watch("dead letters", floods.lines, notice=True)
+    health.watch("dead letters", floods.lines, every=_EVERY_SECONDS, notice=True)
 
 
 def flooded(letters: Letters, now: datetime, ratio: float, floor: int) -> Sequence[Flooded]:

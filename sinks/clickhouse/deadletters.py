@@ -41,20 +41,25 @@ LEFT JOIN (
 WHERE (d.topic, d.partition, d.offset) > ({topic:String}, {partition:Int32}, {offset:Int64})
 """
 
-# The newest messages of a topic, until they are so many; whole ranges, so mostly some more.
+# The newest messages of a topic, until they are so many; whole seconds, so mostly some more. A range that was written
+# twice may count twice: read with FINAL, a day's ledger takes twice as long.
 _FLOODED = """
-SELECT topic, sum(messages) AS read, sum(dead) AS bad, minIf(written_at, dead > 0) AS first
+SELECT topic, sum(messages) AS read, sum(dead) AS bad, minIf(second, dead > 0) AS first
 FROM (
-    SELECT topic, dead, written_at, events + dead + tombstones AS messages,
+    SELECT topic, second, messages, dead,
         sum(messages) OVER (
-            PARTITION BY topic ORDER BY written_at DESC, partition DESC, first_offset DESC
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            PARTITION BY topic ORDER BY second DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS so_far
-    FROM ingest_ledger FINAL
-    WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND topic IN (
-        SELECT topic FROM ingest_ledger
-        WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND dead > 0
-        GROUP BY topic HAVING sum(dead) > {floor:UInt64}
+    FROM (
+        SELECT topic, toStartOfSecond(written_at) AS second,
+            sum(events + ingest_ledger.dead + tombstones) AS messages, sum(ingest_ledger.dead) AS dead
+        FROM ingest_ledger
+        WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND topic IN (
+            SELECT topic FROM ingest_ledger
+            WHERE written_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND dead > 0
+            GROUP BY topic HAVING sum(dead) > {floor:UInt64}
+        )
+        GROUP BY topic, second
     )
 )
 WHERE so_far - messages < {newest:UInt64}
