@@ -17,6 +17,7 @@ from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from sinks.histories import in_kafka
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
+from streams.kafka.unreadable import UNREADABLE, behind_unreadable
 
 Partition = tuple[str, int]
 
@@ -65,6 +66,9 @@ class TopicBatch:
     offset: npt.NDArray[np.int64]
     oldest_ms: int  # Kafka's time of the first message; -1 unknown
     size: int  # bytes of all values
+    unreadable: bool = (
+        False  # Kafka has them, but they cannot be decompressed within bounds: values are empty
+    )
 
     def __repr__(self) -> str:
         return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
@@ -115,6 +119,7 @@ class SourceConsumer:
         self._start = start
         self._gone = gone
         self._gaps: list[Gap] = []
+        self._unreadable: list[TopicBatch] = []
         self._failure: Exception | None = None
         # Where each partition began or last reported its end. Its position is unknown before the first message, and
         # stays behind the end when the last offsets are markers of a transaction.
@@ -203,7 +208,8 @@ class SourceConsumer:
         ]
         for message in messages:
             self._look_into(message)
-        return read
+        unreadable, self._unreadable = self._unreadable, []
+        return [*read, *unreadable]
 
     def take_anew(self, partitions: Collection[Partition]) -> None:
         """Of these that are ours, begin again where `start` says: their topic is another one by now.
@@ -375,6 +381,10 @@ class SourceConsumer:
             self._reached[topic, partition] = message.offset() or 0
         elif topic is not None and partition is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._skip_removed(topic, partition)
+        elif topic is not None and partition is not None and error.code() in UNREADABLE:
+            # Of one unreadable batch several errors may have queued up.
+            if not self._unreadable:
+                self._skip_unreadable(topic, partition, message.offset() or 0)
         elif error.fatal() or error.code() in (
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
             KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -400,6 +410,26 @@ class SourceConsumer:
             self._consumer.incremental_assign([TopicPartition(topic, partition, low)])
         except KafkaException as error:
             raise self._connection.unavailable("reading", error.args[0]) from error
+
+    def _skip_unreadable(self, topic: str, partition: int, first: int) -> None:
+        """A batch that librdkafka cannot read, and would ask for again without end: its first offset is handed out as
+        unreadable, further ones of it are a gap, and reading goes on behind it."""
+        item, stored = TopicPartition(topic, partition), self._stored[topic, partition]
+        (position,) = self._consumer.position([item])
+        first = max(first, position.offset, self._reached.get((topic, partition), 0))
+        behind = behind_unreadable(self._connection, topic, partition, first)
+        _log.error("batch.unreadable", topic=topic, partition=partition, first=first, last=behind - 1)
+        if behind > first:
+            at = np.array([stored], np.int32), np.array([first], np.int64)
+            self._unreadable.append(TopicBatch(topic, [b""], *at, -1, 0, unreadable=True))
+        if behind > first + 1:
+            self._gaps.append(Gap(topic, stored, first + 1, behind))
+        try:
+            self._consumer.incremental_unassign([item])
+            self._consumer.incremental_assign([TopicPartition(topic, partition, behind)])
+        except KafkaException as error:
+            raise self._connection.unavailable("reading", error.args[0]) from error
+        self._reached[topic, partition] = behind
 
 
 def _by_topic(messages: Sequence[Message]) -> list[TopicBatch]:

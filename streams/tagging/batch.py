@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 ENDED_PROCESS = "ended_process"
 """Reason of a dead letter that a tagger ended over, twice."""
+UNREADABLE_BATCH = "unreadable_batch"
+"""Reason of a dead letter whose batch unpacks to more than a reader takes, or cannot be unpacked."""
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
 # Kept of schemas, of which others may register any number.
@@ -175,6 +177,8 @@ class Preparer:
         aside: Set[tuple[str, int, int]],
     ) -> Prepared:
         bad = dict.fromkeys(_positions(batch, aside), (ENDED_PROCESS, ""))
+        if batch.unreadable:
+            bad = dict.fromkeys(range(len(batch.values)), (UNREADABLE_BATCH, ""))
         messages, positions, tombstones = _readable(batch, bad)
         frames = split(messages)
         for at, reason in frames.bad.items():
