@@ -24,6 +24,7 @@ from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable,
 from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
+from streams.kafka.deadletters import LARGEST_SEALED
 from streams.kafka.topics import missing
 from streams.rights.again import CANNOT_BE
 from streams.rights.casefile import Recorded
@@ -231,6 +232,9 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
     """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
+        if len(value) > LARGEST_SEALED:
+            # Kafka's limit is one of what is compressed, and every look at the ledger reads all that is in it.
+            raise DecodeError("oversized")
         known = step(decoded(record, value)) is not None
         reason = None if known else _UNKNOWN[message.topic]
     except DecodeError as error:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 
+from schemas.codec import encode
 from schemas.keys import Keyring
+from schemas.records import load_records
 from sinks.memory import MemoryIndex
 from streams.kafka.unreadable import behind_unreadable
+from streams.rights import agents
 from tests.support.tagging import Running, Source, in_process_broker, single_object, to_the_end, visit
 
 ADDRESS = "192.0.2.7"
@@ -57,3 +65,24 @@ def test_a_batch_that_unpacks_to_more_than_a_reader_takes_is_a_dead_letter(tmp_p
     ranges = [item for item in index.ranges if item.topic == source.name]
     assert sum(item.events for item in ranges) == 20
     assert sum(item.lost for item in ranges) == 2 * (messages - 1)
+
+
+def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
+    """60 MB of nothing, 2 kB on the wire, were recorded, and read again with every list of the requests."""
+    kept: list[tuple[object, ...]] = []
+    place = SimpleNamespace(topic="rights.requests", partition=0, offset=7)
+    record = load_records()["RightsRequest"]
+    value = {
+        "request_id": "r-0123",
+        "type": "access",
+        "sealed_identifiers": bytes(2 << 20),
+        "channel": "web",
+        "reason": None,
+        "received_at": datetime(2026, 3, 1, tzinfo=UTC),
+    }
+
+    def step(_: Mapping[str, Any]) -> object:
+        pytest.fail("it was looked at")
+
+    agents._take(record, encode(record, value), place, step, lambda *given: kept.append(given[:4]))
+    assert kept == [("rights.requests", 0, 7, "oversized")]
