@@ -148,7 +148,8 @@ def refuse_if_open(settings: Settings) -> None:
             fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise IndexUnavailable(
-                f"another process has the index in {folder} open; stop it, or wait until it answers on its API"
+                f"another process has the index in {folder} open; stop it first, if it is `innsyn up` with ctrl-C"
+                " (questions need only wait until its API answers)"
             ) from None
 
 

@@ -26,6 +26,7 @@ from console.cli.output import (
     anchors,
     as_known,
     at_moment,
+    counted,
     day,
     identifiers,
     joined,
@@ -80,8 +81,8 @@ def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | Text 
             yield "Nothing is held about this person."
         return
     yield marked(
-        "\n[bold]{} events[/bold] about this person on {} [dim](catalogue {}; letters: GDPR Art. 6(1))[/dim]\n",
-        f"{report['total_events']:,}",
+        "\n[bold]{}[/bold] about this person on {} [dim](catalogue {}; letters: GDPR Art. 6(1))[/dim]\n",
+        counted(report["total_events"], "event"),
         report["as_of"],
         report["catalogue_version"],
     )
@@ -97,7 +98,7 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
     # The same widths in every system's table: what holds numbers and dates is fixed, the rest shares what is left,
     # however narrow the terminal is.
     rows.expand = True
-    for column, width in zip(rows.columns, (0, 0, 11, 0, 8, 10), strict=True):
+    for column, width in zip(rows.columns, (0, 0, 13, 0, 6, 10), strict=True):
         column.width, column.ratio = width or None, None if width else 1
     # One row for the categories of which all the rest is the same, with their purposes below each other.
     alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.output import Json, marked, moment, print_json, screen, table
+from console.cli.output import Json, joined, marked, moment, print_json, screen, table
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
@@ -52,12 +52,12 @@ def audit(
         return
     rows = table("when", "who, from", "asked", "about", "found", "for", right=("found",))
     for item in found:
-        kinds = "\n" + ", ".join(item["kinds"]) if item["kinds"] else ""
+        kinds = [marked("[dim]{}[/dim]", ", ".join(item["kinds"]))] if item["kinds"] else []
         refused = item["status"] >= 400
         rows.add_row(
             f"{item['at'][:10]}\n{item['at'][11:19]}Z",
             f"{item['caller'] or '–'}\n{item['client'] or 'this machine'}",
-            marked("{}[dim]{}[/dim]", item["action"], kinds),
+            joined([item["action"], *kinds]),
             "\n".join(_about(item)) or "–",
             marked("[red]{}[/red]", item["status"]) if refused else f"{item['size']:,}",
             item["purpose"] or "–",

@@ -24,7 +24,7 @@ from console.api.questions import lineage
 from console.background import raise_first
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
-from console.cli.output import configure_logging, marked, screen, table
+from console.cli.output import configure_logging, counted, marked, screen, table
 from console.clock import now
 from console.company import Company, contract_end, leaver, query, systems
 from console.instance import Instance, running
@@ -252,7 +252,7 @@ def _erase(out: Console, instance: Instance, company: Company, person: Customer)
             for command in request.commands.values():
                 if command.state == "done" and command.system not in seen:
                     seen.add(command.system)
-                    told = f"{command.system:<18} erased {command.erased:,} records"
+                    told = f"{command.system:<18} erased {counted(command.erased, 'record')}"
                     out.print(marked("  {} {}", _verdict(True), told))
             time.sleep(_LOOK)
     if any(command.doubtful for command in request.commands.values()):

@@ -131,6 +131,15 @@ def _maven(settings: Settings) -> Iterator[Check]:
 def _keys(settings: Settings) -> Iterator[Check]:
     folder = settings.keys_folder
     if not (folder / "token.json").exists() and not settings.keys_dir:
+        index = embedded_folder(settings)
+        if index is not None and index.is_dir():
+            yield Check(
+                "keys",
+                "wrong",
+                f"there is an index in {index} and no token key in {folder}: nothing in it can be found without the key"
+                " it was made with; restore the folder from your key backup, or set INNSYN_KEYS_DIR to where it is",
+            )
+            return
         yield Check(
             "keys", "off", f"none in {folder} yet; `innsyn keys create` or the first start makes them"
         )
@@ -139,7 +148,9 @@ def _keys(settings: Settings) -> Iterator[Check]:
     for line in found["problems"]:
         yield Check("keys", "wrong", line)
     if not found["problems"]:
-        yield Check("keys", "ok", f"token key {found['key_id']} and {found['sealing_keys']} more in {folder}")
+        yield Check(
+            "keys", "ok", f"token key {found['key_id']}, {found['sealing_keys']} for sealing, in {folder}"
+        )
 
 
 def _modes(settings: Settings) -> Iterator[Check]:

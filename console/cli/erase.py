@@ -24,6 +24,7 @@ from console.cli.output import (
     after,
     anchors,
     at_moment,
+    counted,
     identifiers,
     joined,
     marked,
@@ -115,6 +116,8 @@ def headline(request: Mapping[str, Any]) -> Text:
 def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Table:
     """What becomes of each category in each system; categories with the same fate share a row."""
     rows = table("system", "what", "decision", "why", "events", right=["events"])
+    # The name of a topic is copied from here: never broken.
+    rows.columns[0].no_wrap = True
     alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []
     for part in parts:
         where = marked("{}\n[dim]{}[/dim]", part["system"], part["topic"])
@@ -211,7 +214,7 @@ def _show_end(request: Mapping[str, Any]) -> None:
         deleted = sum(item["deleted"] for item in command.get("outcomes", ()))
         how = f" ({deleted:,} deleted, {command['erased'] - deleted:,} redacted)" if deleted else ""
         out.print(
-            f"  {command['system']}: {command['erased']:,} records erased{how}, {command['held']:,} held"
+            f"  {command['system']}: {counted(command['erased'], 'record')} erased{how}, {command['held']:,} held"
         )
     forgotten = request["forgotten"] or {}
     ended = forgotten.get("rows_ended", 0)

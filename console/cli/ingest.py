@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from console.cli.output import print_json, screen, shown
+from console.cli.output import print_json, screen, shown, table
 from console.running import broker
 from schemas.keys import Keyring
 from schemas.records import load_records
@@ -218,35 +218,27 @@ def _rate(reports: list[Report], seconds: float) -> int:
 
 
 def _table(feed: Feed, reports: list[Report], seconds: float) -> Table:
-    table = Table(
-        title=f"{feed.format} to {feed.topic.name}",
-        caption=f"{_rate(reports, seconds):,} events/s over {seconds:.1f} s",
-    )
-    table.add_column("file")
-    for name in ("records", "refused", "events", "of these now"):
-        table.add_column(name, justify="right")
-    table.add_column("note")
+    numbers = ("records", "refused", "events", "of these now")
+    rows = table("file", *numbers, "note", right=numbers, title=f"{feed.format} to {feed.topic.name}")
+    rows.caption = f"{_rate(reports, seconds):,} events a second over {seconds:.1f} s"
+    rows.caption_justify = "left"
     for report in reports:
         counts = (report.read, report.refused, report.sent, report.sent_now)
-        table.add_row(report.name, *(f"{count:,}" for count in counts), _note(report))
-    return table
+        rows.add_row(report.name, *(f"{count:,}" for count in counts), _note(report))
+    return rows
 
 
 def _reasons(reports: list[Report]) -> Table:
-    table = Table(title="refused or odd")
     several = len(reports) > 1
-    if several:
-        table.add_column("file")
-    table.add_column("reason", no_wrap=True)
-    table.add_column("records", justify="right")
-    table.add_column("lines")
-    table.add_column("what it means")
+    names = ("reason", "records", "lines", "what it means")
+    rows = table(*(("file", *names) if several else names), right=["records"], title="refused or odd")
+    rows.columns[1 if several else 0].no_wrap = True
     for report in reports:
         for reason, skip in sorted(report.skipped.items()) + sorted(report.noticed.items()):
             lines = ", ".join(map(str, skip.lines)) + (" ..." if skip.count > len(skip.lines) else "")
             told = (reason, f"{skip.count:,}", lines, EXPLANATIONS[reason])
-            table.add_row(*((report.name, *told) if several else told))
-    return table
+            rows.add_row(*((report.name, *told) if several else told))
+    return rows
 
 
 def _note(report: Report) -> str:

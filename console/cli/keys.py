@@ -62,6 +62,7 @@ def rotate(
 ) -> None:
     """Bring a new token key into force: taggers that start from now on use it, questions ask under all keys.
 
+    The embedded index is open in one process alone: stop `innsyn up` first, start it afterwards.
     Every host needs the new key's file: make it with --prepare, copy the folder, then rotate. Taggers that run go on
     with the old key until they are started again; answers are the same meanwhile.
     """
@@ -94,7 +95,7 @@ def rekey(
 ) -> None:
     """Move what was made with older token keys to the one in force, as far as its identifiers were seen since.
 
-    Nothing is tagged anew: what was erased stays erased. Safe to repeat and to stop.
+    Nothing is tagged anew: what was erased stays erased. Safe to repeat and to stop. `innsyn up` does it by itself.
     """
     # Not at the top: it takes what a tagger takes.
     from console.rekeying import rekey as move
@@ -147,6 +148,10 @@ def show(as_json: Json = False) -> None:
         return
     out = screen()
     out.print(f"token key    {shown['key_id']}  {shown['file']}", soft_wrap=True)
+    if states is None:
+        out.print(
+            "  what rests on it: not told, the index cannot be read now; `innsyn up` has to be stopped for that"
+        )
     _print_states(states or [])
     out.print(f"sealing keys {shown['sealing_keys']}  {shown['sealing_folder']}", soft_wrap=True)
     out.print(f"system keys  {shown['system_keys']}  {shown['systems_folder']}", soft_wrap=True)

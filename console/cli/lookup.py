@@ -21,6 +21,7 @@ from console.cli.output import (
     anchors,
     as_known,
     at_moment,
+    counted,
     day,
     identifiers,
     joined,
@@ -100,7 +101,8 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
         )
         rows.add_section()
     out.print(rows)
-    held = f"{answer['total_events']:,} events in {len({item['system'] for item in answer['items']})} systems"
+    systems = len({item["system"] for item in answer["items"]})
+    held = f"{counted(answer['total_events'], 'event')} in {counted(systems, 'system')}"
     out.print(
         marked(" [bold]{}[/bold] under the {} given ({})\n", held, ", ".join(kinds), answer["resolution"])
     )

@@ -286,6 +286,11 @@ def table(*columns: str, right: Sequence[str] = (), title: str | Text | None = N
     return made
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 record`, `1,200 records`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str | Text]:

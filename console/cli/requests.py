@@ -60,15 +60,20 @@ def list_requests(as_json: Json = False) -> None:
             item["state"],
             day(item["received_at"]),
             item["due_at"],
-            "; ".join(needs(item)) or "–",
+            "; ".join(needs(item, shortly=True)) or "–",
         )
     screen().print(rows if found else "There are no requests.")
 
 
-def needs(request: Mapping[str, Any]) -> list[str]:
-    """What a person has to look at, refusals first; then what is only waited for."""
-    waits = ", ".join(request["waiting_for"])
-    return [*request["problems"], *([f"waits for {waits}"] if waits else [])]
+def needs(request: Mapping[str, Any], shortly: bool = False) -> list[str]:
+    """What a person has to look at, refusals first; then what is only waited for.
+
+    Shortly: of several things to look at the first one, and how many more there are.
+    """
+    problems, waits = request["problems"], ", ".join(request["waiting_for"])
+    if shortly and len(problems) > 2:
+        problems = [problems[0], f"{len(problems) - 1} more, see `innsyn requests show`"]
+    return [*problems, *([f"waits for {waits}"] if waits else [])]
 
 
 @app.command(

@@ -13,7 +13,7 @@ from console.cli.output import Json, print_json, say, screen, table
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from schemas.systemkeys import SystemKeyring, SystemKeys, read_system_keys
+from schemas.systemkeys import FOLDER, SystemKeyring, SystemKeys, read_system_keys
 
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="As `innsyn keys system list` has it.")]
 app = typer.Typer(help="The keys of the systems that erase.", no_args_is_help=True)
@@ -30,11 +30,12 @@ def list_keys(as_json: Json = False) -> None:
     if as_json:
         print_json({"items": found})
         return
-    rows = table("system", "commands under", "also accepted", "file")
+    rows = table("system", "commands under", "also accepted")
     for item in found:
         ids = item["key_ids"] or ["made at first need"]
-        rows.add_row(item["system"], ids[0], ", ".join(ids[1:]) or "–", item["file"])
+        rows.add_row(item["system"], ids[0], ", ".join(ids[1:]) or "–")
     screen().print(rows)
+    screen().print(f"in {load_settings().keys_folder / FOLDER}, a file for each system", soft_wrap=True)
 
 
 @app.command(

@@ -415,6 +415,16 @@ def test_doctor_masks_secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert (checks["broker"], checks["registry"], checks["java"]) == ("wrong", "wrong", "off")
 
 
+def test_doctor_does_not_send_for_new_keys_where_an_index_needs_the_old_ones(home: Path) -> None:
+    """A folder of keys that is gone is no first start."""
+    assert "`innsyn keys create` or the first start makes them" in " ".join(run("doctor")[1].split())
+    (home / "index").mkdir()
+    status, out, _ = run("doctor", "--json")
+    found = [check for check in json.loads(out)["checks"] if check["name"] == "keys"]
+    assert (status, found[0]["state"]) == (1, "wrong")
+    assert "restore the folder from your key backup" in found[0]["detail"]
+
+
 def test_doctor_sees_keys_that_others_can_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys with open permissions are wrong, with the command that mends them."""
     Keyring(home / "keys").made().tokenizer()

@@ -27,6 +27,7 @@ def test_every_system_that_is_told_to_erase_gets_a_key(home: Path) -> None:
     assert {"billing", "crm", "web"} <= listed.keys()
     assert "kafka" not in listed
     assert listed["billing"]["key_ids"] == keys(home)
+    assert max(map(len, run("keys", "system", "list")[1].split("in " + str(home))[0].splitlines())) <= 80
     printed = run("keys", "system", "list")[1] + run("keys", "show")[1]
     for path in (home / "keys" / "systems").iterdir():
         assert (path.stat().st_mode & 0o777) == 0o600
