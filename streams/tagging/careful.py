@@ -42,7 +42,8 @@ class Careful:
         clock: Callable[[], datetime],
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """Says what earlier processes died over. `alive()` is called with each chunk that is read again.
+        """Says what earlier processes died over. `alive()` is called with each chunk that is read again; it may
+        raise Stopped.
 
         Raises SettingsError where nothing can be noted.
         """

@@ -32,7 +32,7 @@ from streams.tagging.batch import Preparer
 _log = structlog.get_logger(__name__)
 # A worker takes some milliseconds; one that does not come to an end takes all of it, for each halving.
 _PROCESSOR_SECONDS = 4.0
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 300.0
 _ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OWN_END = (signal.SIGPROF, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 
@@ -59,16 +59,23 @@ def fatal_among(
 ) -> list[int]:
     """Positions of the messages that end a process each by itself, twice. None also where it cannot be tried.
 
-    `records`: the writer schemas by framing prefix. `alive` is called every second.
+    `records`: the writer schemas by framing prefix. `alive` is called every second; what it raises ends the attempt.
     """
     try:
         content = _pickled((preparer.anew(Known(records)), batch, dict(epochs), now))
-        answer = _asked(content, alive)
-        return [int(at) for at in answer.split()]
     # A plug-in that cannot be pickled raises what it likes.
     except Exception as error:  # noqa: BLE001
-        _log.warning("trial.failed", error=type(error).__name__, meaning="messages are read one at a time")
-        return []
+        return _untried(error)
+    try:
+        answer = _asked(content, alive)
+    except (OSError, subprocess.SubprocessError) as error:
+        return _untried(error)
+    return [int(at) for at in answer.split()]
+
+
+def _untried(error: Exception) -> list[int]:
+    _log.warning("trial.failed", error=type(error).__name__, meaning="messages are read one at a time")
+    return []
 
 
 def _pickled(what: object) -> bytes:
@@ -85,7 +92,9 @@ def _pickled(what: object) -> bytes:
 def _asked(content: bytes, alive: Callable[[], None]) -> bytes:
     known = {name: value for name, value in os.environ.items() if not name.startswith("INNSYN_")}
     known["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    process = subprocess.Popen(
+    given: bytes | None = content
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with subprocess.Popen(
         [sys.executable, "-P", "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -93,28 +102,24 @@ def _asked(content: bytes, alive: Callable[[], None]) -> bytes:
         stderr=subprocess.DEVNULL,
         env=known,
         start_new_session=True,
-    )
-    given: bytes | None = content
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    try:
-        while True:
-            alive()
-            try:
-                answer, _ = process.communicate(given, timeout=1)
-            except subprocess.TimeoutExpired:
-                given = None
-                if time.monotonic() > deadline:
-                    raise
-                continue
-            if process.returncode:
-                raise subprocess.CalledProcessError(process.returncode, __name__)
-            return answer
-    finally:
-        if process.poll() is None:
-            # Its worker too: it is alone in its group with it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    ) as process:
+        try:
+            while process.returncode is None:
+                alive()
+                try:
+                    answer, _ = process.communicate(given, timeout=1)
+                except subprocess.TimeoutExpired:
+                    given = None
+                    if time.monotonic() > deadline:
+                        raise
+        finally:
+            if process.poll() is None:
+                # Its worker too: it is alone in its group with it.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, __name__)
+    return answer
 
 
 def main() -> None:

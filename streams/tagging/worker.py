@@ -137,7 +137,7 @@ class TagWorker:
         # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
         gc.disable()
         if self._journals:
-            self._careful = Careful(self._preparer, self._journals, self._clock, self._progress.turn)
+            self._careful = Careful(self._preparer, self._journals, self._clock, self._alive)
         clean = False
         try:
             self._run(stop, until_end)
@@ -396,6 +396,12 @@ class TagWorker:
                 if not isinstance(error, UnknownSchema):
                     self._progress.wait("registry", str(error))
                 self._stop.wait(min(1.0, self._limits.unknown_schema_seconds / 10))
+
+    def _alive(self) -> None:
+        """Of what is read again, which may take a while. Raises Stopped."""
+        if self._stop.is_set():
+            raise Stopped
+        self._progress.turn()
 
     def _waited(self, prefix: bytes) -> bool:
         if self._schemas.may_learn(prefix) and time.monotonic() < self._schema_deadline:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,8 @@ class Plain:
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
         return self.resolve(prefix, expected)
 
-    def careful(self) -> Careful:
-        return Careful(self.preparer, self.home / "journals", utc_now)
+    def careful(self, alive: Callable[[], None] = lambda: None) -> Careful:
+        return Careful(self.preparer, self.home / "journals", utc_now, alive)
 
     def died(self, *, again: bool = False) -> None:
         """Leave the note of a tagger that ended while it had all of it, or read all of it again."""
@@ -235,6 +235,32 @@ def test_what_cannot_be_tried_elsewhere_is_read_one_at_a_time(tmp_path: Path) ->
         assert not careful.prepare(plain.taken, (), plain.epochs).dead
     assert [line["event"] for line in log] == ["trial.failed"]
     assert alone[-8:] == [("t", number % 4, number // 4) for number in range(8)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_tagger_that_is_asked_to_end_reads_nothing_again_and_blames_nothing(
+    tmp_path: Path, again: bool
+) -> None:
+    """Neither in the middle of the chunks nor while another process tries one."""
+    plain = Plain(tmp_path, count=4 * CHUNK)
+    plain.died(again=again)
+    alive = 0
+
+    def stopped() -> None:
+        nonlocal alive
+        alive += 1
+        if alive > 1:
+            raise Stopped
+
+    careful = plain.careful(stopped)
+    with pytest.raises(Stopped):
+        careful.prepare(plain.taken, (), plain.epochs)
+    careful.close(clean=False)
+    journal = Journal(tmp_path / "journals")
+    whole = tuple(suspects_of("t", plain.taken[0].partition, plain.taken[0].offset))
+    assert (journal.suspects, journal.pinned) == (((), whole) if again else (whole, ()))
+    assert not journal.fatal
+    assert alive == 2
 
 
 @given(st.integers(1, 300), st.sets(st.integers(0, 299), max_size=6), st.sets(st.integers(0, 40), max_size=4))
@@ -345,6 +371,22 @@ def test_a_journal_is_kept_until_the_ledger_has_passed(tmp_path: Path) -> None:
         journal.close(clean=True)
     journal = Journal(tmp_path)
     journal.passed({("t", 0): 15, ("t", 3): 95})
+    journal.close(clean=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_pinned_is_kept_until_the_ledger_has_passed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.again([batch(10, 5), batch(90, 5, partition=3)])
+    journal.close(clean=False)
+    for at, left in (({}, 2), ({("t", 0): 14}, 2), ({("t", 0): 15}, 1)):
+        journal = Journal(tmp_path)
+        journal.passed(at)
+        assert len(journal.pinned) == left
+        assert journal.suspects == ()
+        journal.close(clean=True)
+    journal = Journal(tmp_path)
+    journal.passed({("t", 3): 95})
     journal.close(clean=True)
     assert list(tmp_path.iterdir()) == []
 
