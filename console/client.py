@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +14,7 @@ from typing import Any, Self
 import httpx
 
 from console.parts import Part
+from console.proof import CHALLENGE_HEADER, proof
 from console.running import RUN_FILE
 from schemas.errors import InputError, SettingsError, Unavailable
 from schemas.ids import is_id
@@ -118,12 +121,27 @@ class Client:
         self._http.close()
 
     def alive(self) -> bool:
-        """Whether an innsyn answers there. Asked without the token: it could be somebody else by now."""
+        """Whether our innsyn answers there. Asked without the token: it could be somebody else by now.
+
+        Raises SettingsError if it does not prove that it knows the token: nothing may be sent to it, and nothing
+        it says is an answer.
+        """
+        challenge = secrets.token_hex(16)
         try:
-            answer = self._http.get("/healthz", timeout=5.0)
-            return bool(answer.is_success and answer.json().get("service") == SERVICE)
+            answer = self._http.get("/healthz", timeout=5.0, headers={CHALLENGE_HEADER: challenge})
+            said = answer.json() if answer.is_success else {}
+            if said.get("service") != SERVICE:
+                return False
+            proven = str(said.get("proof")).encode()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
             return False
+        if not hmac.compare_digest(proven, proof(self._instance.token, challenge).encode()):
+            raise SettingsError(
+                f"what answers at {self._instance.address} does not know the token of this innsyn, so nothing was asked"
+                " of it: it is another innsyn or another program; set INNSYN_API_TOKEN to its token, INNSYN_HOME to its"
+                " folder, or INNSYN_API_PORT to where ours is"
+            )
+        return True
 
     def parts(self) -> list[Part]:
         """GET /readyz: its parts, and what is wrong with each. Raises Unavailable if it does not say."""

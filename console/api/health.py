@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from console.api.problems import TOKEN_RESPONSES
 from console.api.services import Services
+from console.proof import CHALLENGE_HEADER, proof
 
 SERVICE = "innsyn"
 
@@ -17,10 +18,19 @@ SERVICE = "innsyn"
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
+    # Worked out now: it takes a moment, and nothing waits for health.
+    proof(services.token, "")
+
     @routes.get("/healthz")
-    async def alive() -> dict[str, Any]:
-        """The process answers."""
-        return {"status": "ok", "service": SERVICE}
+    async def alive(
+        challenge: Annotated[
+            str | None,
+            Header(alias=CHALLENGE_HEADER, description="Text to prove on that the token is known."),
+        ] = None,
+    ) -> dict[str, Any]:
+        """The process answers; with `proof`, if it is challenged, that it knows the token it will be sent."""
+        told = {"status": "ok", "service": SERVICE}
+        return told if challenge is None else told | {"proof": proof(services.token, challenge)}
 
     @routes.get("/readyz", responses={503: {"description": "Something is not well; the body says what."}})
     async def ready() -> JSONResponse:

@@ -116,7 +116,9 @@ def test_a_broker_that_is_not_there(
     home: Path, log: str, closed: Mapping[str, str], command: tuple[str, ...]
 ) -> None:
     """Said within seconds, with the address; the index and the checkpoints stay as they were."""
-    (home / "index").mkdir(parents=True)
+    # What others can read is closed with a line of its own.
+    home.mkdir(mode=0o700, parents=True)
+    (home / "index").mkdir(mode=0o700)
     before = files_of(home)
     done = innsyn(home, *(part.format(log=log) for part in command), settings=closed)
     assert_refused(done, closed["INNSYN_KAFKA_BOOTSTRAP"], "does not answer", "INNSYN_KAFKA_BOOTSTRAP")
@@ -241,7 +243,7 @@ def test_a_token_that_the_api_refuses(home: Path, tmp_path: Path) -> None:
             json.dumps({"bootstrap": "127.0.0.1:1", "api": address, "pid": os.getpid()})
         )
         done = innsyn(home, "lookup", *PERSON, settings={"INNSYN_API_TOKEN": "not the right one"})
-        assert_refused(done, "refuses the token", "INNSYN_API_TOKEN")
+        assert_refused(done, "does not know the token", "INNSYN_API_TOKEN")
         assert "not the right one" not in done.err
 
 
