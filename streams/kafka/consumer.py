@@ -119,6 +119,8 @@ class SourceConsumer:
         self._start = start
         self._gone = gone
         self._gaps: list[Gap] = []
+        # Whether we were given partitions that are not there (any more).
+        self._absent = False
         self._unreadable: list[TopicBatch] = []
         self._failure: Exception | None = None
         # Where each partition began or last reported its end. Its position is unknown before the first message, and
@@ -177,7 +179,8 @@ class SourceConsumer:
             left = asked.result()
         except Unavailable as error:
             _log.warning("group.untold", error=str(error))
-        if left:
+        if left or self._absent:
+            self._absent = False
             _log.info("group.joined_anew", unread=left)
             self._consumer.unsubscribe()
             self._subscribe()
@@ -326,7 +329,17 @@ class SourceConsumer:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # An exception inside a callback would be lost in librdkafka: kept, and raised by `poll`.
         try:
-            bounds = {(item.topic, item.partition): self._bounds(item) for item in partitions}
+            bounds = {}
+            for item in partitions:
+                try:
+                    bounds[item.topic, item.partition] = self._bounds(item)
+                except KafkaException as error:
+                    # A topic made anew with fewer: a member with a name of its own is given what it had all the same.
+                    if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                        raise
+                    self._absent = True
+                    _log.warning("partition.absent", topic=item.topic, partition=item.partition)
+            partitions = [item for item in partitions if (item.topic, item.partition) in bounds]
             places = self._start({where: high for where, (_, high) in bounds.items()})
             for item in partitions:
                 where = item.topic, item.partition
@@ -356,7 +369,8 @@ class SourceConsumer:
                 for item in partitions
             ]
         )
-        consumer.incremental_unassign(partitions)
+        mine = {(item.topic, item.partition) for item in consumer.assignment()}
+        consumer.incremental_unassign([item for item in partitions if (item.topic, item.partition) in mine])
 
     def _bounds(self, item: TopicPartition) -> tuple[int, int]:
         """The oldest offset there is, and the one the next message will get."""

@@ -322,3 +322,17 @@ def following(run: Callable[[threading.Event], None]) -> Iterator[None]:
         stop.set()
         thread.join(30)
         assert not thread.is_alive()
+
+
+def test_a_topic_made_anew_with_fewer_partitions_ends_no_tagger(
+    kafka_bootstrap: str, keyring: Keyring, often: None
+) -> None:
+    """A member with a name of its own is given what it had: the partition that is gone ended it after every start."""
+    source, index = real_broker(kafka_bootstrap).source(partitions=4), MemoryIndex()
+    send(source, 40, ADDRESS)
+    with Running(source.worker(index, keyring, group=source.name, member="one")) as tagger:
+        tagger.until(lambda: events(index, keyring, ADDRESS) == 40, "the first topic is read")
+    make_anew(source, partitions=1)
+    source.send((0, single_object()(visit(number, OTHER))) for number in range(30))
+    with Running(source.worker(index, keyring, group=source.name, member="one")) as tagger:
+        tagger.until(lambda: events(index, keyring, OTHER) == 30, "the new topic is read")
