@@ -103,7 +103,8 @@ def main() -> None:
         clock = Path(folder) / "clock"
         move(clock, 0)
         settings = {
-            "INNSYN_DEAD_LETTER_FLOOR": "100000",
+            "INNSYN_LOOKUPS_PER_SECOND": "1000",
+            "INNSYN_LOOKUPS_BURST": "10000",
             "INNSYN_LATE_CHECK_SECONDS": "10",
             "SOAK_CLOCK": str(clock),
         }
