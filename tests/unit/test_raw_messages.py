@@ -39,7 +39,8 @@ def one_line(done: Ended, words: str) -> None:
 def index_taken(home: Path) -> Iterator[None]:
     """Another process that has the embedded index of the home open."""
     code = (
-        "import sys; from sinks.clickhouse.client import ClickHouse\n"
+        "import os, sys; from sinks.clickhouse.client import ClickHouse\n"
+        "os.umask(0o077)\n"
         f"index = ClickHouse('chdb://{home / 'index'}'); index.query('SELECT 1'); print('open', flush=True)\n"
         "sys.stdin.read(); index.close()"
     )
@@ -56,8 +57,9 @@ def index_taken(home: Path) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
+    # What others can read is closed with a line of its own.
     home = tmp_path / "home"
-    home.mkdir()
+    home.mkdir(mode=0o700)
     return home
 
 
