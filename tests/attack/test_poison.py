@@ -229,8 +229,8 @@ def test_a_message_that_fails_as_nobody_foresaw_fails_alone(monkeypatch: pytest.
 
     known = Tagger.tag
 
-    def tag(self: Tagger, record: Any, topic: str, decoded: Any, at: Any) -> Any:
-        found = known(self, record, topic, decoded, at)
+    def tag(self: Tagger, record: Any, topic: str, decoded: Any, at: Any, latest: int) -> Any:
+        found = known(self, record, topic, decoded, at, latest)
         if 3 in at.offset:
             raise Panic("203.0.113.4")
         if 5 in at.offset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -15,7 +14,7 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
-from streams.rights.messages import Identifiers, Named
+from streams.rights.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.request import RequestState
 from streams.rights.service import RightsService
 from streams.rights.states import State
@@ -71,10 +70,8 @@ class Office:
         """What systems were told to erase by, in the last command."""
         topic, message = next(item for item in reversed(self.sent) if item[0].startswith("deletion."))
         command = decode(load_records()["ErasureCommand"], message)
-        system, aad = topic.removeprefix("deletion."), command["command_id"].encode()
-        sealed = self.desk.keyring.open(f"system-{system}", command["sealed_identifiers"], aad)
-        told: list[list[Any]] = json.loads(sealed)
-        return told
+        key = self.desk.keyring.systems.of(topic.removeprefix("deletion.")).current
+        return identifiers_json(opened(command, key))
 
 
 def handed_over(office: Office, at: datetime = MARCH) -> None:
