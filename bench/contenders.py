@@ -246,6 +246,7 @@ def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bo
             metrics=metrics,
             clock=now,
             worker="bench",
+            journals=home / "journals",
             limits=TagLimits(),
             identities=identities,
         )
