@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 
 _TIMEOUT = 5.0
@@ -22,8 +23,14 @@ class TopicIds:
 
     def of(self, topics: Collection[str]) -> Mapping[str, str]:
         """The id of each topic that is there; "" where the broker tells none. Raises BrokerUnavailable."""
-        if not topics:
-            return {}
+        try:
+            return self._ask(topics) if topics else {}
+        except BrokerUnavailable:
+            # A client that met a broker which hung for a while may time out for ever after: the next one is new.
+            self._admin = None
+            raise
+
+    def _ask(self, topics: Collection[str]) -> Mapping[str, str]:
         admin = self._client()
         try:
             if self._told is None:
@@ -48,14 +55,14 @@ class TopicIds:
         return found
 
     def _client(self) -> AdminClient:
-        if self._admin is None:
+        admin = self._admin
+        if admin is None:
             # Silent: what fails here is raised, librdkafka would also write it to standard error.
             # It is kept, so it must not wait ever longer before it looks for a broker that was away.
             options = self._connection.client(log_level=0, reconnect_backoff_max_ms=1_000)
-            self._admin = self._connection.made(
-                AdminClient, {name: str(value) for name, value in options.items()}
-            )
-        return self._admin
+            admin = self._connection.made(AdminClient, {name: str(value) for name, value in options.items()})
+            self._admin = admin
+        return admin
 
     def _has_controller(self, admin: AdminClient) -> bool:
         # librdkafka's in-process broker has none, and a client that asks for ids waits for one.
