@@ -62,10 +62,13 @@ def connect(settings: Settings, purpose: str | None = None) -> Client | None:
     if instance is None:
         return None
     client = Client(instance, purpose=purpose)
-    if client.alive():
-        return client
-    client.close()
-    return None
+    alive = False
+    try:
+        alive = client.alive()
+    finally:
+        if not alive:
+            client.close()
+    return client if alive else None
 
 
 def require(settings: Settings, purpose: str | None = None) -> Client:

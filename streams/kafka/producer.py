@@ -13,6 +13,8 @@ from streams.kafka.connection import Connection
 # A dead letter of the largest message we accept, sealed, still has to fit.
 _LARGEST_MESSAGE = 16 * 1024 * 1024
 
+_GIVEN_UP = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
 
 class EventProducer:
     """One producer. `send` may be called from one thread at a time; `close` (or the context's end) flushes.
@@ -103,7 +105,8 @@ class EventProducer:
         self._failed = None
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None and self._failed is None:
+        # What was given up failed by our own will, and its report may come after the next message was sent.
+        if error is not None and self._failed is None and error.code() not in _GIVEN_UP:
             self._failed = error
 
     def _raise_failure(self) -> None:

@@ -140,7 +140,7 @@ def poisoned(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         "state": "dead",
     }
     tried = {"retries": 1, "history": [{"kind": "retry", "by": "b", "at": "a", "why": None, "outcome": "o"}]}
-    monkeypatch.setattr(Client, "dead_letters", lambda *_: poison([{**places, **tried}]))
+    monkeypatch.setattr(Client, "dead_letters", lambda *_: (poison([{**places, **tried}]), False))
     monkeypatch.setattr(Client, "_call", lambda *given, **named: poison(call(*given, **named)))
     with running(home, replace(services(home / "keys"), reader=index, rights=service)):
         kind, _, who = PERSON[1].partition("=")
