@@ -23,6 +23,7 @@ from console.doors import Doors
 from console.recorder import Recorder
 from schemas.asked_for import AskedFor, asked_for
 from schemas.catalogue import Catalogue
+from schemas.errors import IndexUnavailable
 from schemas.tokens import Tokenizer
 from sinks.audit import AuditEntry
 from sinks.ports import IndexReader
@@ -53,6 +54,8 @@ class Note:
     resolution: str = ""
     size: int = 0
     changes: bool = False
+    known: Known | None = field(default=None, repr=False)
+    tokenizer: Tokenizer | None = field(default=None, repr=False)
 
     def asks(self, identifiers: Sequence[Identifier]) -> None:
         """It is about these. Raises TooOften."""
@@ -63,10 +66,16 @@ class Note:
 
     def of(self, known: Known) -> Known:
         """The same to ask of, where whom it finds is noted."""
+        self.known = known
         return _Noted(known, self)
 
     def answered(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """The answer as it is, its resolution and size noted."""
+        """The answer as it is, its resolution and size noted.
+
+        Raises IndexUnavailable where the key it was asked under was retired meanwhile: under that nothing is found.
+        """
+        if self.key_id and self.known is not None and self.known.tokenizer.key_id != self.key_id:
+            raise IndexUnavailable("the token keys changed while this was answered; ask again")
         self.resolution = str(answer["resolution"])
         self.size = int(answer.get("total_events", answer.get("links_total", 0)))
         return answer
@@ -113,9 +122,11 @@ class _Noted:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        tokenizer = self.known.tokenizer
-        self.note.key_id = tokenizer.key_id
-        return tokenizer
+        """One for all of the question: a key may be retired between two looks."""
+        if self.note.tokenizer is None:
+            self.note.tokenizer = self.known.tokenizer
+            self.note.key_id = self.note.tokenizer.key_id
+        return self.note.tokenizer
 
     @property
     def catalogue(self) -> Catalogue:

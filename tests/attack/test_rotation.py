@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pyarrow as pa
 import pytest
 
+from console.api.app import create_app
 from console.keys import TokenKeys
 from console.rotation import Rotation
 from schemas.errors import IndexUnavailable, InputError, KeyUnavailable
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind
+from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import _FILLED, ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
@@ -24,6 +26,8 @@ from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.memory import MemoryIndex
 from sinks.ports import PAIR_SCHEMA, ROW_SCHEMA, LineageBatch, Span
 from streams.identity.rekeyed import Same
+from tests.support.api import TOKEN, services
+from tests.support.asgi import InProcess
 from tests.support.index import Index, sql_index
 from tests.support.rotation import EVENTS, NOW, WORLD, Rotated
 
@@ -116,6 +120,25 @@ def test_erasure_after_rotation_takes_rows_of_both_keys(tmp_path: Path) -> None:
         answers = [company.answer(other.identifiers()) for other in others]
         left.append((company.index.reader.find(spans).total_events, answers))
     assert left[0] == left[1]
+
+
+@pytest.mark.parametrize("path", ["/v1/lineage/query", "/v1/access", "/v1/identity", "/v1/requests/plan"])
+def test_a_question_whose_key_is_retired_meanwhile_is_not_answered_with_nothing(
+    path: str, tmp_path: Path
+) -> None:
+    """It was asked under a key under which nothing is found any more: that is an error, not an answer."""
+    old, new = Tokenizer(bytes(32), "old"), Tokenizer(bytes(31) + b"1", "new")
+    keys = [old]
+    app = create_app(services(tmp_path, tokens=lambda: keys.pop(0) if len(keys) > 1 else keys[0]))
+    body = {"identifiers": [{"kind": "customer_number", "value": "k-100200"}]}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(transport=InProcess(app), base_url="http://innsyn", headers=headers) as client:
+        assert client.post(path, json=body).status_code == 200
+        keys.append(new)
+        refused = client.post(path, json=body)
+        assert refused.status_code == 503
+        assert "the token keys changed while this was answered; ask again" in refused.text
+        assert client.post(path, json=body).status_code == 200
 
 
 def test_a_retired_key_names_nobody_from_that_moment_on() -> None:
