@@ -21,6 +21,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.errors import InvalidIdentifier, KeyUnavailable
 from schemas.systemkeys import SystemKeyring
@@ -33,6 +35,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}")
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _FIRST = "token.json"
 _CHECKED = b"innsyn token key check"
+_NAMED = b"innsyn-id-v1"
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,14 @@ class Keyring:
             return nonce + cipher.encrypt(nonce, plaintext, aad)
 
         return seal
+
+    def unguessable(self, name: str, content: str) -> str:
+        """16 hex digits that are the same each time and that nobody can work out without the named key.
+
+        Of a key derived from it (HKDF-SHA256), so that nothing sealed with it shows anything of them.
+        """
+        key = HKDF(SHA256(), _KEY, salt=None, info=_NAMED).derive(self._key(name, create=False))
+        return hmac.digest(key, content.encode(), "sha256").hex()[:16]
 
     def open(self, name: str, sealed: bytes, aad: bytes) -> bytes:
         """Decrypt. Raises KeyUnavailable when the key was destroyed or the value or `aad` is not the sealed one."""

@@ -156,7 +156,11 @@ def _recheck(service: Service, waits: Waits) -> None:
     waits.begin("late", "looking for what answers lack has been under way", _LATE_PATIENCE)
     try:
         for request in service.recheck(now()):
-            _log.info("request opened again", request=request.request_id, found=request.late_findings[-1])
+            found = request.late_findings
+            said = (
+                "request opened again" if len(found) == 1 else "more came to light for a request that is open"
+            )
+            _log.info(said, request=request.request_id, found=found[-1])
         waits.wait("late", None)
     except Unavailable as error:
         waits.wait("late", f"looking for what answers lack waits: {error}")

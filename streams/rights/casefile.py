@@ -87,6 +87,18 @@ class CaseFile:
         personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
         return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
 
+    def follow_up_id(self, request_id: str, number: int) -> str:
+        """The id of a follow-up, the same at every try; whoever lacks the request's key cannot work it out.
+
+        `number`: which of them, if those before it were taken.
+        """
+        return f"r-{self._keyring.unguessable(f'request-{request_id}', f'follow-up {number}')}"
+
+    def follows(self, request_id: str) -> str | None:
+        """The request that this one was made to follow up here; None for any other, and for an unknown id."""
+        events = self._ledger.events(request_id)
+        return events[0].content.get("follows") if events else None
+
     def opens(self, request_id: str, sealed: bytes) -> bool:
         """Whether the request's own key is here, and sealed this for this request."""
         try:
@@ -113,10 +125,11 @@ class CaseFile:
         sealed: bytes,
         anchors: RetentionAnchors,
         inherited: Sequence[Span] = (),
+        follows: str | None = None,
     ) -> bool:
         """The first event of a request. False, and nothing changes, if there is a request of that id.
 
-        `inherited`: see `RequestState`.
+        `inherited`: see `RequestState`; `follows`: the request whose late findings this one deals with.
         """
         known = {name: day.isoformat() for name, day in asdict(anchors).items() if day is not None}
         content: dict[str, Any] = {
@@ -128,6 +141,8 @@ class CaseFile:
         }
         if inherited:
             content["inherited"] = spans_json(inherited)
+        if follows is not None:
+            content["follows"] = follows
         return self._ledger.append(request_id, 0, "received", self.now(), content)
 
     def decide(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from schemas.catalogue import Catalogue
@@ -20,6 +20,9 @@ from streams.rights.request import RequestState
 from streams.rights.times import iso
 
 Because = Literal["links", "events", "correction"]
+ON_ITS_WAY = timedelta(seconds=60)
+"""What happens so shortly before an answer, and is in the index so shortly after it, was on its way meanwhile: there is
+always something of a person who is active, after each answer anew. The answer is of a minute before, to that extent."""
 EVERY = 0
 """Stands, among the ids of tag sets, for all events, each counted once."""
 
@@ -105,10 +108,19 @@ class _Index:
             linked.subtract(answered)
             late.subtract(mine)
             late.update(linked)
+        if late[EVERY] > 0:
+            late.subtract(self.on_its_way(present, then))
         if late[EVERY] <= 0 and gone[EVERY] <= 0:
             return None
         because: Because = "links" if linked[EVERY] > 0 else "events"
         return self.finding(late, gone, because if late[EVERY] > 0 else "correction")
+
+    def on_its_way(self, spans: Sequence[Span], then: datetime) -> Counter[int]:
+        """Events that no answer of that moment can have."""
+        lately = replace(self, limits=replace(self.limits, since=then - ON_ITS_WAY))
+        arrived = lately.count(spans, then + ON_ITS_WAY)
+        arrived.subtract(lately.count(spans, then))
+        return arrived
 
     def count(self, spans: Sequence[Span], known_at: datetime | None = None) -> Counter[int]:
         """Events under the spans, by tag set and EVERY one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import KeyUnavailable
@@ -68,7 +69,7 @@ class Recheck:
         self._seen = mark
 
     def look(self, request: RequestState, now: datetime) -> RequestState | None:
-        """Record a finding that differs from the last one of the request; the request then, else None.
+        """Record a finding that says something else than the last one of the request; the request then, else None.
 
         Raises Overtaken.
         """
@@ -77,8 +78,8 @@ class Recheck:
         if self._touched is not None:
             self._touched.looked(request, noted)
         content = finding.json(now) if finding else None
-        last = request.late_findings[-1] if request.late_findings else {}
-        if content is None or {**content, "found_at": None} == {**last, "found_at": None}:
+        last = request.late_findings[-1] if request.late_findings else None
+        if content is None or (last is not None and says_the_same(content, last)):
             return None
         return self._file.decide(request, LATE, content)
 
@@ -95,3 +96,14 @@ class Recheck:
         # Where a link came since, the events are somebody else's, or this person's by `present`.
         theirs = replace(request.identity, spans=self._persons.unclaimed(request.identity.spans))
         return late_finding(replace(request, identity=theirs), present, self._reader, self._catalogue)
+
+
+def says_the_same(finding: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+    """Whether the last finding tells a person all that this one would: of the same, and not yet twice as many.
+
+    While late events keep coming each look counts more of them: each recorded, the ledger would grow without end.
+    Fewer are always said, so that what was found is never less than what is shown.
+    """
+    if any(finding[name] != last[name] for name in ("systems", "categories", "because")):
+        return False
+    return all(last[name] <= finding[name] < max(2 * last[name], 1) for name in ("events", "no_longer"))

@@ -197,6 +197,14 @@ def aside_line(aside: Mapping[str, Any]) -> str:
     return f"{aside['system'] or 'a system that is not known'}: an answer ({aside['state']}) {aside['why']}; set aside"
 
 
+def taken_line(request_id: str) -> str:
+    """A request that had the id which a follow-up was to have, in one line."""
+    return (
+        f"{request_id} has an id that only this installation can make, and was not made here: whoever sent it has keys"
+        f" of this installation; find out who, and `innsyn requests cancel {request_id}` unless it is the person's"
+    )
+
+
 def _by_link(systems: Sequence[str]) -> str:
     return (
         f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
@@ -208,9 +216,11 @@ def _late(request_id: str, finding: Mapping[str, Any]) -> str:
     """What to do about a late finding, in one line."""
     parts = []
     if finding["events"]:
-        parts.append(f"{_events(finding['events'])} came to light after this was answered")
+        parts.append(f"at least {_events(finding['events'])} came to light after this was answered")
     if finding["no_longer"]:
-        parts.append(f"of those answered, {_events(finding['no_longer'])} proved not to be this person's")
+        parts.append(
+            f"of those answered, at least {_events(finding['no_longer'])} proved not to be this person's"
+        )
     where = ", ".join(finding["systems"])
     return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
 

@@ -6,7 +6,6 @@ a step that runs twice sends the same command again (same id) or finds that ther
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -248,10 +247,11 @@ class RightsService:
         return self._ending(self._step(request_id, self._erasing.finish))
 
     def recheck(self, now: datetime) -> list[RequestState]:
-        """Look whether anything came to light that answers given earlier lack; returns the requests it opened again.
+        """Look whether anything came to light that answers given earlier lack; returns the requests with a new finding,
+        the last of their `late_findings`. The first one opens a request again.
 
-        A finding is recorded once; it is recorded again when it has grown or shrunk. Does nothing while the index has
-        learnt nothing since the last look.
+        A finding is recorded once; it is recorded again when it is of something else, has shrunk, or is twice as many.
+        Does nothing while the index has learnt nothing since the last look.
         """
         mark = self._late.mark()
         due = [request.request_id for request in self._late.due(mark)]
@@ -411,24 +411,34 @@ class RightsService:
                 f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
                 f" new request by the customer number, then `innsyn requests close {request_id}`"
             )
-        # Made from the old id: a second try after a crash makes no second request.
-        new_id = f"r-{hashlib.sha256(f'{request_id}/follow-up'.encode()).hexdigest()[:16]}"
         reason = self._file.reason(request_id)
         # Of the person whose they were then, whoever has them when it is followed up.
         named = [
             item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
             for item in self._file.identifiers(request_id)
         ]
-        sealed = self._file.seal(new_id, named, reason)
         found_at = datetime.fromisoformat(request.late_findings[0]["found_at"])
         inherited = request.identity.spans if request.identity and request.type == "erasure" else ()
         anchors = self._file.anchors(request_id)
-        self._file.receive(new_id, request.type, LATE, found_at, sealed, anchors, inherited)
+        taken: list[str] = []
+        for number in range(TRIES):
+            # The same each time: a second try after a crash makes no second request.
+            new_id = self._file.follow_up_id(request_id, number)
+            sealed = self._file.seal(new_id, named, reason)
+            given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
+            self._received(new_id, *given)
+            if self._file.follows(new_id) == request_id:
+                break
+            # Nobody can know the id without our keys: somebody has to look who made that request.
+            _log.error("the id of a follow-up was taken by another request", request=request_id, taken=new_id)
+            taken.append(new_id)
+        else:
+            raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
         made = self._step(new_id, self._about)
         with suppress(BrokerUnavailable):
             # Recorded, so `resume` goes on with it.
             self._sending.announce(made)
-        self._file.decide(request, "followed_up", {"follow_up": new_id})
+        self._file.decide(request, "followed_up", {"follow_up": new_id, "taken": taken})
         return made
 
     def _answer(self, request: RequestState) -> RequestState:

@@ -23,7 +23,7 @@ from sinks.clickhouse.requests import UNREADABLE, RequestEvent
 from streams.rights.command import CommandState
 from streams.rights.deadlines import due_at
 from streams.rights.plan import shown
-from streams.rights.request import Note, RequestState, State
+from streams.rights.request import Note, RequestState, State, taken_line
 from streams.rights.times import iso, iso_or_none, received_can_be_no_day
 from streams.rights.whose import Frozen, spans_from_json
 
@@ -205,6 +205,8 @@ def _ended(request: RequestState, event: RequestEvent) -> RequestState:
     if event.kind == "late_finding":
         return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, content))
     if event.kind == "followed_up":
+        remarks = tuple(taken_line(name) for name in content.get("taken", ()))
+        request = replace(request, remarks=(*request.remarks, *remarks))
         return replace(request, state=State.COMPLETED, follow_up=content["follow_up"])
     if event.kind == "looked":
         return replace(request, unchecked=content["failed"])

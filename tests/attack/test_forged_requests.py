@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -175,3 +176,60 @@ def test_a_payload_that_is_none_stays_a_letter(office: Office) -> None:
     again = request_again(office.service.on_request, RECORD)
     assert again(b"") != TAKEN
     assert again(b"\0" * 40) not in (TAKEN, CANNOT_BE)
+
+
+def reopened(office: Office) -> str:
+    """An answered access request to which something came to light."""
+    made = office.service.create("access", OLA, reason=None, channel="web", received_at=NOW)
+    answered = office.service.advance(made.request_id)
+    finding = {"found_at": NOW.isoformat(), "events": 1, "no_longer": 0, "systems": ["billing"]}
+    office.service._file.decide(answered, "late_finding", {**finding, "categories": [], "because": "events"})
+    return made.request_id
+
+
+def guessed(request_id: str) -> str:
+    """As anybody could work it out who had read the source."""
+    return f"r-{hashlib.sha256(f'{request_id}/follow-up'.encode()).hexdigest()[:16]}"
+
+
+def test_nobody_can_send_a_request_under_the_id_of_a_follow_up(office: Office) -> None:
+    """The id came from that of the request alone: whoever was there first had it, and the follow-up was lost."""
+    old = reopened(office)
+    took(office, request(guessed(old), sealed_by(office.keyring, guessed(old), [("customer_number", "1")])))
+    made = office.service.follow_up(old)
+    assert made.request_id != guessed(old)
+    tokens = [[item.token for item in office.service._persons.given(name)] for name in (made.request_id, old)]
+    assert (made.channel, tokens[0]) == ("late_finding", tokens[1])
+    ids = {office.service._file.follow_up_id(old, 0), office.service._file.follow_up_id(old, 1)}
+    assert len(ids) == 2
+    assert made.request_id in ids
+
+
+def test_a_follow_up_whose_id_is_taken_all_the_same_gets_another_and_says_so(office: Office) -> None:
+    """By somebody who has the keys."""
+    old = reopened(office)
+    taken = office.service._file.follow_up_id(old, 0)
+    assert took(office, request(taken, sealed_by(office.keyring, taken, [("customer_number", "1")]))) == []
+    made = office.service.follow_up(old)
+    assert made.request_id != taken
+    assert (made.channel, office.service.get(taken).channel) == ("late_finding", "web")
+    closed = office.service.get(old)
+    assert (closed.state.value, closed.follow_up) == ("completed", made.request_id)
+    (line,) = closed.problems
+    assert taken in line
+    assert f"innsyn requests cancel {taken}" in line
+
+
+def test_a_follow_up_that_was_interrupted_is_the_same_one_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded, and the process died before the old request named it."""
+    old = reopened(office)
+    with monkeypatch.context() as dies:
+        dies.setattr(office.service, "_about", Mock(side_effect=SystemExit))
+        with pytest.raises(SystemExit):
+            office.service.follow_up(old)
+    assert len(office.service.requests()) == 2
+    made = office.service.follow_up(old)
+    assert [item.request_id for item in office.service.requests()] == [old, made.request_id]
+    assert office.service.get(old).problems == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,56 @@ def test_the_index_tells_under_which_keys_something_came_and_under_no_others(ind
         writer.write(written, NOW)
     assert marks.marks(keys) == after
     assert ClickHouseClaims(index).claims([token(5)], of="token").num_rows == 1
+
+
+def test_late_events_that_keep_coming_are_said_when_they_have_doubled(tmp_path: Path) -> None:
+    """A feed that catches up: each look counted more, and each was logged and kept."""
+    office = Office(town(tmp_path), targeted=True)
+    made = office.ask("access", BY_NUMBER[KARI])
+    said = []
+    for minute in range(1, 41):
+        office.town.invoice(KARI, moment(9, minute), moment(17, minute))
+        said += [item.late_findings[-1]["events"] for item in office.service.recheck(moment(17, minute))]
+    assert said == [1, 2, 4, 8, 16, 32]
+    (line,) = office.service.get(made).problems
+    assert "at least 32 events came to light" in line
+
+
+def test_late_events_of_another_kind_are_said_at_once(tmp_path: Path) -> None:
+    """Five invoices more tell nobody that there are visits too."""
+    office = Office(town(tmp_path), targeted=True)
+    office.ask("access", BY_NUMBER[KARI])
+    for minute in range(5):
+        office.town.invoice(KARI, moment(9, minute), moment(17))
+    assert len(office.service.recheck(moment(17, 10))) == 1
+    office.town.visit(MOVED, moment(10, 15), moment(17, 20))
+    (found,) = office.service.recheck(moment(17, 20))
+    assert [item["systems"] for item in found.late_findings] == [["billing"], ["billing", "web"]]
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_somebody_who_goes_on_is_not_opened_again_after_each_answer(tmp_path: Path, targeted: bool) -> None:
+    """What they do later is no finding, nor what was on its way while the answer was made."""
+    office = Office(town(tmp_path), targeted=targeted)
+    answered = moment(16)
+    office.ask("access", BY_NUMBER[KARI])
+    for second in range(-30, 300, 30):
+        at = answered + timedelta(seconds=second)
+        office.town.invoice(KARI, at, max(at, answered) + timedelta(seconds=5))
+        assert office.service.recheck(at + timedelta(seconds=60)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(timedelta(seconds=90), timedelta(seconds=5)), (timedelta(seconds=5), timedelta(hours=2))],
+)
+def test_what_was_late_and_not_on_its_way_is_found(
+    tmp_path: Path, before: timedelta, after: timedelta
+) -> None:
+    """Older than a minute, or in the index later than a minute."""
+    office = Office(town(tmp_path), targeted=True)
+    office.ask("access", BY_NUMBER[KARI])
+    office.town.invoice(KARI, moment(16) - timedelta(seconds=5), moment(16) + timedelta(seconds=5))
+    office.town.invoice(KARI, moment(16) - before, moment(16) + after)
+    (found,) = office.service.recheck(moment(19))
+    assert [item["events"] for item in found.late_findings] == [1]

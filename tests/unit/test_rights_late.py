@@ -103,7 +103,7 @@ def test_a_late_event_opens_an_answered_access(office: Office) -> None:
     assert (finding["systems"], finding["found_at"]) == (["web"], "2026-05-01T18:00:00Z")
     assert "C-21" in finding["categories"]
     assert opened.problems == (
-        f"1 event came to light after this was answered (web); follow it up with"
+        f"at least 1 event came to light after this was answered (web); follow it up with"
         f" `innsyn requests --follow-up {made.request_id}`",
     )
     shown = summary(opened)
