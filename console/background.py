@@ -10,12 +10,14 @@ from itertools import chain, repeat
 
 import structlog
 
-from schemas.errors import InnsynError, Unavailable, place_of
+from schemas.errors import Crashed, InnsynError, Unavailable, place_of
 
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 _LONGEST_PAUSE = 30.0
 # A role that ran for so long got over what ended it before.
 _SETTLED_SECONDS = 10.0
+# So often in a row it is no passing trouble.
+_OFTEN = 5
 _log = structlog.get_logger(__name__)
 
 
@@ -69,7 +71,7 @@ class Background:
         return () if begun is not None and time.monotonic() - begun > self._settled else (sentence,)
 
     def _main(self) -> None:
-        pauses = chain(self._pauses, repeat(self._pauses[-1]))
+        pauses, starts = chain(self._pauses, repeat(self._pauses[-1])), 0
         try:
             while True:
                 begun = time.monotonic()
@@ -84,10 +86,12 @@ class Background:
                     if self._stop.is_set():
                         return
                     if time.monotonic() - begun > self._settled:
-                        pauses = chain(self._pauses, repeat(self._pauses[-1]))
-                    self._ended = f"{self.name} ended ({error}); it is started again by itself", None
+                        pauses, starts = chain(self._pauses, repeat(self._pauses[-1])), 0
+                    starts += 1
+                    self._ended = _sentence(self.name, error, starts), None
                     pause = next(pauses)
-                    _log.warning("role.again", role=self.name, error=str(error), seconds=pause)
+                    say = _log.error if starts == _OFTEN else _log.warning
+                    say("role.again", role=self.name, error=str(error), seconds=pause, times=starts)
                     if self._stop.wait(pause):
                         return
                     self._ended = self._ended[0], time.monotonic()
@@ -100,6 +104,18 @@ class Background:
             )
         finally:
             self._wake.set()
+
+
+def _sentence(name: str, error: Unavailable, times: int) -> str:
+    """Why a role does not run that ended so many times in a row."""
+    if times < _OFTEN:
+        return f"{name} ended ({error}); it is started again by itself"
+    if isinstance(error, Crashed):
+        return (
+            f"{name} ended {times} times in a row ({error}), a bug in innsyn: report this with its log; it is tried"
+            " again by itself, and the rest goes on without it"
+        )
+    return f"{name} ended {times} times in a row ({error}); it is tried again by itself until what it needs is there"
 
 
 def stop_all(roles: Sequence[Background]) -> None:

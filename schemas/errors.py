@@ -11,7 +11,8 @@
     ├── Unavailable                   something outside is not there (now); repeating may help
     │   ├── BrokerUnavailable
     │   ├── IndexUnavailable
-    │   └── RegistryUnavailable
+    │   ├── RegistryUnavailable
+    │   └── Crashed                   a part failed in a way that nobody foresaw; started anew it may run
     ├── DecodeError                   one message cannot be turned into an event: reason code, coordinates outside
     │   └── UnknownSchema             its schema id resolves nowhere (yet); retried, then parked
     ├── QuestionTooLong               a question about a person took longer than it may; ask for less
@@ -87,6 +88,13 @@ class IndexUnavailable(Unavailable):
 
 class RegistryUnavailable(Unavailable):
     """The schema registry does not answer."""
+
+
+class Crashed(Unavailable):
+    """A part that runs beside others failed in a way that nobody foresaw. Started anew it may run: it keeps nothing."""
+
+    def __init__(self, part: str, error: BaseException | None) -> None:
+        super().__init__(f"{part} crashed ({place_of(error) if error is not None else 'nobody knows why'})")
 
 
 class DecodeError(InnsynError):

@@ -19,8 +19,10 @@ from typing import Any
 
 import faust
 import structlog
+from faust.exceptions import ConsumerNotStarted
+from faust.transport.drivers.aiokafka import KafkaError
 
-from schemas.errors import DecodeError, InnsynError, SettingsError, Unavailable, place_of
+from schemas.errors import Crashed, DecodeError, InnsynError, SettingsError, Unavailable, place_of
 from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
@@ -42,6 +44,7 @@ _SESSION_SECONDS = 9.0
 _LEAVE_SECONDS = 30.0
 _STEP_PATIENCE = 300.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_OF_THE_BROKER = (KafkaError, OSError, TimeoutError, ConsumerNotStarted)
 _BROKEN = "step_failed"
 _UNKNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: "unknown_request"}
 _log = structlog.get_logger(__name__)
@@ -79,12 +82,12 @@ class RightsWorker:
         self._leaving: float | None = None
 
     @property
-    def error(self) -> BaseException | None:
+    def error(self) -> InnsynError | None:
         """What ended the agents, if they ended by themselves, or do not end although they should."""
         if self._running is None or self._stop.is_set():
             return None
         if self._running.done():
-            return self._running.exception() or self._connection.unavailable("running the rights agents")
+            return self._why(self._running.exception(), "running the rights agents")
         if self._leaving is not None and time.monotonic() - self._leaving > _LEAVE_SECONDS:
             return self._connection.unavailable("ending the rights agents")
         return None
@@ -99,11 +102,10 @@ class RightsWorker:
         self._running.add_done_callback(lambda _: self._ready.set())
         thread.shutdown(wait=False)
         if not self._ready.wait(timeout_seconds) or self._running.done():
-            error = self.error
+            running = self._running
+            error = running.exception() if running.done() else None
             self.stop()
-            if isinstance(error, InnsynError):
-                raise error
-            raise self._connection.unavailable("starting the rights agents") from error
+            raise self._why(error, "starting the rights agents") from error
 
     def stop(self) -> None:
         """End after the step in hand and leave the consumer group. Safe to repeat.
@@ -144,7 +146,16 @@ class RightsWorker:
                 self._leaving = time.monotonic()
                 await app.stop()
         if app.crashed:
-            raise self._connection.unavailable("running the rights agents") from app.crash_reason
+            raise self._why(app.crash_reason, "running the rights agents") from app.crash_reason
+
+    def _why(self, error: BaseException | None, doing: str) -> InnsynError:
+        """What ended the agents, in our words; None: they ended without one. Never a foreign error, which would end all
+        roles: agents keep nothing, so that they can be started anew."""
+        if isinstance(error, InnsynError):
+            return error
+        if error is None or isinstance(error, _OF_THE_BROKER):
+            return self._connection.unavailable(doing)
+        return Crashed(APP_ID, error)
 
 
 def rights_app(

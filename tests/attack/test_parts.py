@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, create_autospec
 
 import httpx
 import pytest
@@ -23,13 +25,13 @@ from console.api.app import create_app
 from console.background import Background, raise_first
 from console.cli import main
 from console.cli.output import quiet_threads
-from console.cli.rights import _recheck
+from console.cli.rights import _recheck, follow
 from console.client import Client, Instance
 from console.health import Health
 from console.limits import files, space_problems
 from console.parts import Part, turned
 from console.taggers import unread_problems
-from schemas.errors import BrokerUnavailable, IndexUnavailable, InnsynError, InputError, Unavailable
+from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from streams.kafka.connection import Connection
@@ -37,7 +39,9 @@ from streams.kafka.groups import reach
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.keeper import Keeper
 from streams.kafka.producer import EventProducer
+from streams.rights.agents import RightsWorker
 from streams.rights.request import RequestState
+from streams.rights.service import RightsService
 from streams.tagging.progress import STALLED_SECONDS, Progress
 from streams.waits import Waits
 from tests.support.api import EMAIL, TOKEN, Ledger, fill, rights, services
@@ -246,6 +250,75 @@ def test_a_role_that_lost_something_is_started_again_by_itself() -> None:
     role.stop()
     raise_first([role])
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (IndexUnavailable("away"), "tagger ended 7 times in a row (away); it is tried again by itself until"),
+        (Crashed("agents", None), "tagger ended 7 times in a row (agents crashed (nobody knows why)), a bug"),
+    ],
+)
+def test_a_role_that_ends_over_and_over_says_so_and_is_still_tried(error: Exception, words: str) -> None:
+    """The others go on without it."""
+    wake, calls = threading.Event(), []
+
+    def run(stop: threading.Event) -> None:
+        calls.append(1)
+        if len(calls) < 8:
+            raise error
+        stop.wait(30)
+
+    role = Background("tagger", run, wake, pauses=(0.0,), settled=30)
+    role.start()
+    await_that(lambda: len(calls) == 8, "it is tried the eighth time")
+    (line,) = role.problems()
+    assert line.startswith(words)
+    assert not wake.is_set()
+    role.stop()
+    raise_first([role])
+
+
+class App:
+    """A Faust app that crashes: as it starts, or once it runs."""
+
+    crashed, crash_reason = False, None
+
+    def __init__(self, error: BaseException, *, at_start: bool) -> None:
+        self._error, self._at_start = error, at_start
+
+    async def start(self) -> None:
+        if self._at_start:
+            raise self._error
+
+    async def wait_until_stopped(self) -> None:
+        self.crashed, self.crash_reason = True, self._error
+
+    async def stop(self) -> None: ...
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize(
+    ("error", "type", "words"),
+    [
+        (RuntimeError("12345678901"), Crashed, r"innsyn-rights crashed \(RuntimeError"),
+        (asyncio.CancelledError(), Crashed, r"innsyn-rights crashed \(CancelledError"),
+        (OSError("refused"), BrokerUnavailable, "does not answer while"),
+    ],
+)
+def test_agents_that_crash_are_started_again_and_end_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, type: type[Exception], words: str, at_start: bool
+) -> None:
+    """The library's error ended all of `innsyn up`. It is named in our words, without its text."""
+    app = App(error, at_start=at_start)
+    monkeypatch.setattr("streams.rights.agents.rights_app", lambda *_: app)
+    monkeypatch.setattr("streams.rights.agents.missing", lambda *_: [])
+    service, waits = create_autospec(RightsService, instance=True), Waits()
+    worker = RightsWorker(Connection("127.0.0.1:9"), service, Mock(), waits)
+    with pytest.raises(type, match=words) as raised:
+        follow(worker, service, 600, threading.Event(), waits)
+    assert isinstance(raised.value, Unavailable)
+    assert "12345678901" not in str(raised.value)
 
 
 @pytest.mark.parametrize("error", [InputError("the topic is shorter"), ValueError("a bug")])
