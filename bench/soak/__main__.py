@@ -117,6 +117,8 @@ def main() -> None:
             product.kill()
             # The log is worth more than the folder.
             options.log.write_bytes(product.output.read_bytes())
+            if (engine := clock.with_name("engine.log")).exists():
+                options.log.with_suffix(".engine").write_bytes(engine.read_bytes())
             place.leave()
 
 
@@ -162,7 +164,7 @@ def _strike(
     queue: list[Fault] = []
     while time.monotonic() < until:
         if not queue:
-            queue = faults.all()
+            queue = [fault for fault in faults.all() if options.only in fault.name]
             rng.shuffle(queue)
         time.sleep(rng.uniform(2, 8))
         fault = queue.pop()
@@ -299,6 +301,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0, help="events a second; 0: half of what it takes")
     parser.add_argument("--people", type=int, default=500)
+    parser.add_argument("--only", default="", help="faults with these words in their name alone")
     parser.add_argument("--disk-mb", type=int, default=12_000, help="size of the file system it lives on")
     parser.add_argument("--log", type=Path, default=Path("soak-up.log"), help="where its output is kept")
     return parser.parse_args()

@@ -119,6 +119,7 @@ class SourceConsumer:
         self._start = start
         self._gone = gone
         self._gaps: list[Gap] = []
+        self._paused = False
         # Whether we were given partitions that are not there (any more).
         self._absent = False
         self._unreadable: list[TopicBatch] = []
@@ -182,12 +183,16 @@ class SourceConsumer:
         if left or self._absent:
             self._absent = False
             _log.info("group.joined_anew", unread=left)
-            self._consumer.unsubscribe()
-            self._subscribe()
+            self.rejoin()
             self._pause = min(2 * self._pause, _LONGEST_SECONDS)
         elif left is not None:
             self._pause = _CALM_SECONDS
         self._ask_at = time.monotonic() + self._pause
+
+    def rejoin(self) -> None:
+        """Leave the group and come back."""
+        self._consumer.unsubscribe()
+        self._subscribe()
 
     def poll(self, most: int, seconds: float) -> list[TopicBatch]:
         """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.
@@ -270,9 +275,11 @@ class SourceConsumer:
 
     def pause(self) -> None:
         """Stop fetching; `poll` then only serves the group."""
+        self._paused = True
         self._consumer.pause(self._consumer.assignment())
 
     def resume(self) -> None:
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     def lag(self) -> dict[str, int]:
@@ -359,6 +366,8 @@ class SourceConsumer:
                 if before != place.stored:
                     self._restarts[where] = item.offset
             consumer.incremental_assign(partitions)
+            # librdkafka keeps whether a partition is paused while it is not ours.
+            (consumer.pause if self._paused else consumer.resume)(partitions)
         except (KafkaException, Unavailable, InputError) as error:
             self._failure = error if not isinstance(error, KafkaException) else self._translated(error)
 

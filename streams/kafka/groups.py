@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from confluent_kafka import ConsumerGroupState, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.kafka.connection import Connection
 
 _TIMEOUT = 5.0
-_NOBODY = frozenset({ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
+_STABLE, _NOBODY = "Stable", frozenset({"Empty", "Dead"})
 # The in-process broker does not describe groups; others may not allow it.
 _UNTOLD = frozenset(
     {
@@ -43,25 +46,13 @@ def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[st
     admin = _admin(connection)
     try:
         there = admin.list_topics(timeout=_TIMEOUT).topics
-        described = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT)[group]
-        found = described.result(_TIMEOUT + 1)
-    except TimeoutError:
-        raise connection.unavailable(f"describing the group {group}") from None
+        state, taken = _described(admin, group)
     except KafkaException as error:
-        code = error.args[0].code()
-        if code in _UNTOLD:
+        if error.args[0].code() in _UNTOLD:
             return None
-        if code == KafkaError.GROUP_ID_NOT_FOUND:
-            return sorted(set(topics) & there.keys())
         raise connection.unavailable(f"describing the group {group}", error.args[0]) from None
-    if found.state not in (ConsumerGroupState.STABLE, *_NOBODY):
+    if state not in (_STABLE, *_NOBODY):
         return None
-    taken = {
-        (item.topic, item.partition)
-        for member in found.members
-        if member.assignment is not None
-        for item in member.assignment.topic_partitions
-    }
     wanted = [(name, number) for name in topics if name in there for number in there[name].partitions]
     return sorted({name for name, number in wanted if (name, number) not in taken})
 
@@ -98,6 +89,31 @@ def bounds(connection: Connection, topics: Iterable[str]) -> Mapping[tuple[str, 
         raise connection.unavailable("asking for the ends of topics") from None
     except KafkaException as error:
         raise connection.unavailable("asking for the ends of topics", error.args[0]) from None
+
+
+def _described(admin: AdminClient, group: str) -> tuple[str, set[tuple[str, int]]]:
+    """State of the group, and the partitions that its members have. A group that is not there is dead.
+
+    `describe_consumer_groups` is the newer call, but while a broker hangs librdkafka 2.16 may fail an assertion in it
+    (`eonce->refcnt > 0`), which ends the process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Its type hints say that each field is None.
+        groups: list[Any] = list(admin.list_groups(group, timeout=_TIMEOUT))
+    for found in groups:
+        if found.error:
+            raise KafkaException(found.error)
+        # The broker keeps what a member was assigned without reading it.
+        assigned = [
+            ConsumerProtocolMemberAssignment.decode(member.assignment).assignment
+            for member in found.members
+            if member.assignment
+        ]
+        return found.state, {
+            (name, number) for topics in assigned for name, numbers in topics for number in numbers
+        }
+    return "Dead", set()
 
 
 def _spec(which: str) -> OffsetSpec:

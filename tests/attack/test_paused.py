@@ -1,0 +1,47 @@
+"""Reading is paused while a write takes long; whatever the group does meanwhile, all of it is read afterwards."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from streams.kafka.consumer import Partition, Place, SourceConsumer
+from tests.support.tagging import real_broker, until
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("member", [None, "up"])
+def test_partitions_taken_away_while_paused_are_read_when_they_are_back(
+    kafka_bootstrap: str, member: str | None
+) -> None:
+    """Reading goes on at a moment at which none is ours: librdkafka remembers that each was paused."""
+    broker = real_broker(kafka_bootstrap)
+    source = broker.source()
+    ours: list[set[Partition]] = [set()]
+    read: list[bytes | None] = []
+
+    def start(ends: Mapping[Partition, int]) -> Mapping[Partition, Place]:
+        ours.append(ours[-1] | ends.keys())
+        return {where: Place(where[1]) for where in ends}
+
+    def gone(partitions: Sequence[Partition]) -> None:
+        ours.append(ours[-1] - set(partitions))
+
+    def count() -> int:
+        for batch in consumer.poll(100, 0.05):
+            read.extend(batch.values)
+        return len(read)
+
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    consumer = SourceConsumer(broker.connection, group, [source.name], start=start, gone=gone, member=member)
+    until(lambda: count() == 0 and len(ours[-1]) == 2, "both are assigned")
+    consumer.pause()
+    consumer.rejoin()
+    until(lambda: consumer.poll(1, 0) == [] and not ours[-1], "both are taken away")
+    consumer.resume()
+    source.send([(0, b"first"), (1, b"second")])
+    until(lambda: count() == 2, "both are read")
+    assert set(read) == {b"first", b"second"}
+    consumer.close()
