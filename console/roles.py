@@ -39,7 +39,7 @@ from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.refused import follow_refused
 from streams.identity.person import Identities
-from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same
+from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
@@ -49,7 +49,7 @@ from streams.rights.again import request_again
 from streams.rights.agents import RightsWorker
 from streams.rights.messages import REQUESTS, Send
 from streams.rights.service import RightsService
-from streams.rights.touched import NotingClaims, NotingReader
+from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.tagging.batch import Preparer
 from streams.tagging.pairs import NoDeadLetters, PairsOnly
 from streams.tagging.progress import Progress
@@ -175,11 +175,17 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
     catalogue = load_catalogue()
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
+    reader = ClickHouseReader(index)
+    people = Identities(
+        RekeyedClaims(NotingClaims(ClickHouseClaims(index)), same),
+        catalogue.identity_sources,
+        RekeyedBeside(NotingBeside(reader), same),
+    )
     return RightsService(
         RequestLedger(index),
-        RekeyedReader(NotingReader(ClickHouseReader(index)), same),
+        RekeyedReader(NotingReader(reader), same),
         RekeyedEraser(ClickHouseEraser(index), same),
-        Identities(RekeyedClaims(NotingClaims(ClickHouseClaims(index)), same), catalogue.identity_sources),
+        people,
         keyring(settings, create=True),
         catalogue,
         send,

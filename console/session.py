@@ -26,7 +26,7 @@ from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.ports import IndexReader
 from streams.identity.person import Identities
-from streams.identity.rekeyed import RekeyedClaims, RekeyedReader, Same
+from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def keyring(settings: Settings, *, create: bool = False) -> Keyring:
 
 def identities(index: ClickHouse, catalogue: Catalogue, same: Same) -> Identities:
     """Whose identifiers were, from the claims in the index, whichever keys these were made with."""
-    return Identities(RekeyedClaims(ClickHouseClaims(index), same), catalogue.identity_sources)
+    claims = RekeyedClaims(ClickHouseClaims(index), same)
+    return Identities(claims, catalogue.identity_sources, RekeyedBeside(ClickHouseReader(index), same))
 
 
 def refuse_if_open(settings: Settings) -> None:

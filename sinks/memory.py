@@ -6,7 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from schemas.tags import TagSet, same_but_for_key
 from schemas.tokens import Role
 from sinks.histories import History
 from sinks.ports import (
+    BESIDE_SCHEMA,
     KNOWN_CLAIM_SCHEMA,
     NO_LIMITS,
     NOTHING,
@@ -203,6 +204,25 @@ class MemoryIndex:
                 for tag_set in tag_sets[event]
             )
         return [Others(*pattern, events) for pattern, events in counts.items()]
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        """Contract: `sinks.ports.BesideReader`."""
+        first: dict[tuple[bytes, bytes, date], datetime] = {}
+        with self._lock:
+            positions = self._positions(known_at)
+            mine = defaultdict[tuple[Any, ...], set[bytes]](set)
+            for key, _, _ in self._under(spans):
+                known = known_at is None or key[3] < positions.get(key[1:3], 0)
+                if known and _ROLES[key[4]] is not Role.MENTIONED:
+                    mine[key[1:]].add(key[0])
+            for key, row in self._rows.items():
+                for token in mine.get(key[1:], set()) - {key[0]}:
+                    pair = token, key[0], row.event_time.date()
+                    first[pair] = min(first.get(pair, row.event_time), row.event_time)
+        rows = [(token, other, _naive(at)) for (token, other, _), at in first.items()]
+        return pa.Table.from_pylist(
+            [dict(zip(BESIDE_SCHEMA.names, row, strict=True)) for row in rows], BESIDE_SCHEMA
+        )
 
     def marks(self, keys: Mapping[str, Sequence[bytes]]) -> Mapping[MarkKey, int]:
         """Contract: `sinks.ports.IndexMarks`."""

@@ -133,6 +133,11 @@ PREFIX_SCHEMA = pa.schema(
 )
 """Which IPv6 prefix tokens an observed address lies under: a keyed hash does not show it."""
 
+BESIDE_SCHEMA = pa.schema(
+    [("token", pa.binary(TOKEN_BYTES)), ("other", pa.binary(TOKEN_BYTES)), ("at", pa.timestamp("ms"))]
+)
+"""Tokens that stand in one role of an event: one person, by two identifiers; the first such event of each day (UTC)."""
+
 PAIR_SCHEMA = pa.schema(
     [("older", pa.binary(TOKEN_BYTES)), ("newer", pa.binary(TOKEN_BYTES)), ("key_id", pa.string())]
 )
@@ -385,6 +390,17 @@ class IndexReader(Protocol):
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
+
+
+class BesideReader(Protocol):
+    """Tells by what else an event names the person of some tokens. Safe from several threads."""
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        """`BESIDE_SCHEMA`: `token` of the spans, `other` in the same role of an event under them; in no order.
+
+        Not those that are mentioned, who may be several people. `known_at`: as in `IndexReader.find`. Costs a scan of
+        the offsets in the index where anything is under the spans. Raises IndexUnavailable.
+        """
 
 
 class PairReader(Protocol):

@@ -90,6 +90,31 @@ def others(
     )
 
 
+def beside(parts: Sequence[Piece], rows: str, parameters: Parameters) -> tuple[str, str]:
+    """Two statements. The first: how many rows are under the pieces, and their first and last time in milliseconds.
+
+    The second, with these two as the parameters `first` and `last`: `sinks.ports.BESIDE_SCHEMA`. `rows`: as `matching`
+    takes them.
+    """
+    mine = f"(SELECT * FROM ({matching(parts, rows, parameters)}) WHERE role != 'mentioned')"
+    bounds = f"SELECT count(), min(moment), max(moment) FROM {mine}"
+    # Lineage is sorted by person. The offsets are the one column that is read whole; a year that has none of the
+    # events is left out.
+    others = (
+        f"SELECT {EVENT}, role, token, event_time FROM lineage PREWHERE offset IN (SELECT offset FROM {mine})"
+        " WHERE event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"
+        " AND event_time <= fromUnixTimestamp64Milli({last:Int64}, 'UTC')"
+        f" AND ({EVENT}) IN (SELECT {EVENT} FROM {mine})"
+    )
+    found = (
+        "SELECT hex(m.token), hex(o.token), toUnixTimestamp64Milli(min(o.event_time))"
+        f" FROM ({others}) AS o INNER JOIN (SELECT {EVENT}, role, token FROM {mine}) AS m"
+        " USING (topic, partition, offset, role) WHERE o.token != m.token"
+        " GROUP BY m.token, o.token, toDate(o.event_time)"
+    )
+    return bounds, found
+
+
 def to_others(row: Sequence[Any]) -> Others:
     """From a row of `others`."""
     tag_set, roles, named, known, events = row

@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from schemas.tags import TagSet, same_but_for_key
-from sinks.clickhouse.by_event import others, to_others
+from sinks.clickhouse.by_event import beside, others, to_others
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
-from sinks.ports import NO_LIMITS, Filter, Found, Holding, Others, Span
+from sinks.ports import BESIDE_SCHEMA, NO_LIMITS, Filter, Found, Holding, Others, Span
 
 
 class ClickHouseReader:
@@ -89,6 +91,28 @@ class ClickHouseReader:
         rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
         sql = others(parts, rows, parameters, _named(names, parameters), several_keys=names is not None)
         return [to_others(row) for row in self._index.query(sql, parameters)]
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        """Contract: `sinks.ports.BesideReader`."""
+        parts = pieces(replace(span, proof=None) for span in spans)
+        if not parts:
+            return BESIDE_SCHEMA.empty_table()
+        parameters: Parameters = {}
+        rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
+        if known_at is not None:
+            rows = known(rows, known_at, parameters)
+        bounds, found = beside(parts, rows, parameters)
+        ((count, first, last),) = self._index.query(bounds, parameters)
+        if not count:
+            return BESIDE_SCHEMA.empty_table()
+        said = self._index.query(found, {**parameters, "first": int(first), "last": int(last)})
+        tokens, others, times = zip(*said, strict=True) if said else ((), (), ())
+        columns = [
+            pa.array(map(bytes.fromhex, tokens), BESIDE_SCHEMA.field("token").type),
+            pa.array(map(bytes.fromhex, others), BESIDE_SCHEMA.field("other").type),
+            pa.array(map(int, times), pa.int64()).cast(BESIDE_SCHEMA.field("at").type),
+        ]
+        return pa.Table.from_arrays(columns, schema=BESIDE_SCHEMA)
 
     def alike(self, tag_sets: Iterable[int]) -> list[int]:
         """The tag sets, and those that are the same but for the key that made the tokens. Of what is known."""

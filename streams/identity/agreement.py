@@ -21,12 +21,14 @@ NOWHERE = b""
 class Meaning:
     """Whom an identifier may mean: none, one or several; its own token where no link says whose it is.
 
-    `known`: the one it leads to is somebody of whom more is known than this identifier.
+    `known`: the one it leads to is somebody of whom more is known than this identifier. `named`: of one that leads
+    nowhere, whom the events that it stands in name besides.
     """
 
     kind: IdentifierKind
     subjects: frozenset[bytes] = field(repr=False)
     known: bool = True
+    named: frozenset[bytes] = field(default=frozenset(), repr=False)
 
     @property
     def certain(self) -> bool:
@@ -59,9 +61,12 @@ def agreed(meanings: Sequence[Meaning]) -> Agreement:
     unsettled = [item for item in several if (people or _subjects(alone)).isdisjoint(item.subjects)]
     numbers = [item for item in certain if item.kind is IdentifierKind.FODSELSNUMMER]
     strange = [item for item in numbers if not item.known] if len(_subjects(numbers)) > 1 else []
-    if len(people) > 1 or strange or (people and unsettled):
-        # A person has one national identity number: one that nobody is linked to is not another one's.
+    foreign = _foreign(alone, people)
+    if len(people) > 1 or strange or (people and unsettled) or foreign:
+        # A person has one national identity number at a time: one that nobody is linked to is not another one's. Nor
+        # is a D-number, which may have been theirs before: nothing here says so, and each can be asked about alone.
         groups = _groups([*known, *strange]) + [[item.kind] for item in unsettled]
+        groups += _named_groups(item for item in foreign if item not in strange)
         named = sorted(tuple(sorted(set(group))) for group in groups)
         return Agreement("ambiguous", max(len(groups), _most(unsettled)), disagree=tuple(named))
     nowhere = any(NOWHERE in item.subjects for item in meanings)
@@ -71,6 +76,21 @@ def agreed(meanings: Sequence[Meaning]) -> Agreement:
     if not subjects:
         return Agreement("none", 0)
     return Agreement("unique", 1, subjects, unlinked=tuple(sorted({item.kind for item in alone})))
+
+
+def _foreign(alone: Sequence[Meaning], people: frozenset[bytes]) -> list[Meaning]:
+    """Those that no link leads anywhere from, in events of somebody else than the people, or of several."""
+    if people:
+        return [item for item in alone if not item.named <= people]
+    named = frozenset[bytes]().union(*(item.named for item in alone))
+    return [item for item in alone if item.named] if len(named) > 1 else []
+
+
+def _named_groups(foreign: Iterable[Meaning]) -> list[list[IdentifierKind]]:
+    groups: dict[frozenset[bytes], list[IdentifierKind]] = {}
+    for item in foreign:
+        groups.setdefault(item.named, []).append(item.kind)
+    return list(groups.values())
 
 
 def _subjects(meanings: Iterable[Meaning]) -> frozenset[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +13,16 @@ import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
-from sinks.ports import ALL_PORTS, ClaimReader, Proof, Span
+from sinks.ports import ALL_PORTS, PREFIX_SCHEMA, BesideReader, ClaimReader, Proof, Span
 from streams.identity.agreement import NOWHERE, Agreement, Meaning, agreed
 from streams.identity.gather import Known, codes_of, downward, upward
 from streams.identity.holders import Holders
 from streams.identity.model import Given, Link, Person
-from streams.identity.renamed import Names, Renamed, with_former_spans
+from streams.identity.renamed import Names, Renamed, RenamedBeside, with_former_spans
 from streams.identity.resolve import Resolved, resolve_tokens, within_skew
 from streams.identity.shown import Chains, shown
 from streams.identity.spans import milliseconds, outside, pieces_of, spans_of
-from streams.identity.table import Ints, Links, per_source
+from streams.identity.table import Flags, Ints, Links, per_source
 
 
 def given(
@@ -47,9 +48,17 @@ class Identities:
     Identifiers that are asked about together cost one reading of the index, however many they are.
     """
 
-    def __init__(self, reader: ClaimReader, sources: Mapping[str, IdentitySource]) -> None:
+    def __init__(
+        self,
+        reader: ClaimReader,
+        sources: Mapping[str, IdentitySource],
+        rows: BesideReader | None = None,
+    ) -> None:
+        """`rows`: tells whether an identifier that no link leads anywhere from stands in events of somebody else than
+        those beside it in the question; None: that is not asked."""
         self._reader = reader
         self._sources = sources
+        self._rows = rows
         self._skew = per_source(list(sources.values()), "skew_seconds")
 
     def links(self, givens: Sequence[Given], known_at: datetime | None = None) -> list[Sequence[Link]]:
@@ -97,7 +106,11 @@ class Identities:
         meant = [holders.meant(item, now) for item in givens]
         direct = [item for item, found in zip(givens, meant, strict=True) if found == {item.token}]
         strangers = self._strangers(direct, known_at)
-        found = agreed([_meaning(item, who, strangers) for item, who in zip(givens, meant, strict=True)])
+        beside = [item for item in direct if item.token in strangers] if len(givens) > 1 else []
+        named = self._named_in_events(beside, known_at)
+        found = agreed(
+            [_meaning(item, who, strangers, named) for item, who in zip(givens, meant, strict=True)]
+        )
         spans, shared, links = self._everything(found.subjects, direct, known_at)
         return _person(found, meant, spans, shared, links)
 
@@ -136,7 +149,8 @@ class Identities:
         return [shown(known.claims, known.links, chosen(chains, item), self._sources) for item in givens]
 
     def _renamed(self, names: Names) -> Identities:
-        return Identities(Renamed(self._reader, names), self._sources)
+        rows = self._rows and RenamedBeside(self._rows, names)
+        return Identities(Renamed(self._reader, names), self._sources, rows)
 
     def _strangers(self, direct: Sequence[Given], known_at: datetime | None) -> set[bytes]:
         """Of identifiers that lead nowhere those that nothing leads to either, and that are no customer number."""
@@ -148,6 +162,41 @@ class Identities:
         # A payer may be anybody.
         said = said.filter(pc.not_equal(said["proof"], pa.scalar(int(Proof.PAYER), pa.int8())))
         return others.difference(pc.unique(said["subject"]).to_pylist())
+
+    def _named_in_events(
+        self, alone: Sequence[Given], known_at: datetime | None
+    ) -> Mapping[bytes, frozenset[bytes]]:
+        """Of each identifier, by its token, whom the events that it stands in name by another one, in the same role.
+
+        Where an address was, or whose line it was, says nothing of who used it: a guest writes under a name of theirs.
+        """
+        if self._rows is None or not alone:
+            return {}
+        found = self._rows.beside([_observed(item) for item in alone], known_at)
+        if not found.num_rows:
+            return {}
+        others = pc.unique(found["other"].combine_chunks())
+        ends = within_skew(upward(self._reader, others.to_pylist(), self._sources, known_at).ends, self._skew)
+        ends = ends.where(~np.isin(ends.proof, (Proof.SUBSCRIBER, Proof.LINE_OWNER)))
+        which = np.asarray(pc.index_in(found["other"].combine_chunks(), value_set=others))
+        at = np.asarray(found["at"].combine_chunks().cast(pa.int64()))
+        whose = resolve_tokens(ends, others, PREFIX_SCHEMA.empty_table(), which, at, np.zeros_like(at))
+        # A customer number leads nowhere; others lead to it.
+        said = self._reader.claims(others.to_pylist(), known_at, of="subject")
+        said = said.filter(pc.not_equal(said["proof"], pa.scalar(int(Proof.PAYER), pa.int8())))
+        people = np.asarray(pc.is_in(others, value_set=said["subject"].combine_chunks()))
+        people &= ~np.asarray(pc.is_in(others, value_set=ends.names.take(pa.array(np.unique(ends.token)))))
+        certain = whose.subject >= 0
+        names = ends.names.to_pylist()
+        pairs = set(
+            zip(_some(found["token"], certain), (names[code] for code in whose.subject[certain]), strict=True)
+        )
+        itself = people[which]
+        pairs |= set(zip(_some(found["token"], itself), _some(found["other"], itself), strict=True))
+        named: dict[bytes, set[bytes]] = {}
+        for token, subject in pairs:
+            named.setdefault(token, set()).add(subject)
+        return {token: frozenset(subjects) for token, subjects in named.items()}
 
     def _everything(
         self, subjects: frozenset[bytes], direct: Sequence[Given], known_at: datetime | None
@@ -194,8 +243,29 @@ def _of_today(givens: Iterable[Given]) -> list[Given]:
     return [replace(item, former=()) for item in givens]
 
 
-def _meaning(item: Given, found: set[bytes], strangers: set[bytes]) -> Meaning:
-    return Meaning(item.kind, frozenset(found), strangers.isdisjoint(found))
+def _some(column: pa.ChunkedArray, chosen: Flags) -> list[bytes]:
+    tokens: list[bytes] = column.combine_chunks().filter(pa.array(chosen)).to_pylist()
+    return tokens
+
+
+def _observed(item: Given) -> Span:
+    """Where events of an identifier are meant that leads nowhere: of an address with its time in that second."""
+    if item.kind is not IdentifierKind.IP or item.at is None:
+        return Span(item.token)
+    ports = (item.port, item.port) if item.port else ALL_PORTS
+    return Span(item.token, item.at, item.at + timedelta(seconds=1), *ports)
+
+
+def _meaning(
+    item: Given,
+    found: set[bytes],
+    strangers: set[bytes],
+    named: Mapping[bytes, frozenset[bytes]] = MappingProxyType({}),
+) -> Meaning:
+    known = strangers.isdisjoint(found)
+    return Meaning(
+        item.kind, frozenset(found), known, frozenset() if known else named.get(item.token, frozenset())
+    )
 
 
 def _person(
@@ -226,10 +296,7 @@ def _named(
     for token in sorted(subjects):
         held = others.where(others.token == ends.codes.get(token, -1))
         if token in asked:
-            item = asked[token]
-            assert item.at is not None
-            port = (item.port, item.port) if item.port else ALL_PORTS
-            yield Span(token, item.at, item.at + timedelta(seconds=1), *port)
+            yield _observed(asked[token])
         elif len(held):
             yield from outside(token, held.since, held.until)
         else:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
@@ -22,6 +23,7 @@ from sinks.ports import (
     NO_LIMITS,
     NOTHING,
     NOTHING_GONE,
+    BesideReader,
     ClaimKey,
     ClaimReader,
     Filter,
@@ -191,6 +193,23 @@ class RekeyedReader:
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self._reader.others(self._same.spans(spans))
+
+
+class RekeyedBeside:
+    """A `BesideReader` that looks under the tokens of all keys and names every identifier by one."""
+
+    def __init__(self, reader: BesideReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        found = self._reader.beside(self._same.spans(spans), known_at)
+        texts = {name: found[name].to_pylist() for name in ("token", "other")}
+        names = self._same.names(set().union(*texts.values()))
+        for name, tokens in texts.items():
+            renamed = pa.array([names.get(token, token) for token in tokens], pa.binary(TOKEN_BYTES))
+            found = found.set_column(found.schema.get_field_index(name), name, renamed)
+        return found.filter(pc.not_equal(found["token"], found["other"]))
 
 
 class RekeyedEraser:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import ClaimKey, ClaimReader, Span
+from sinks.ports import BesideReader, ClaimKey, ClaimReader, Span
 
 Names = Mapping[bytes, bytes]
 """The token of today, by the former one."""
@@ -33,19 +33,35 @@ class Renamed:
     ) -> pa.Table:
         keys, without = with_former(keys, self._names), with_former(without, self._names)
         said = self._reader.claims(keys, known_at, of=of, without=without)
-        former = pa.array(list(self._names), pa.binary(TOKEN_BYTES))
-        for name in ("token", "subject"):
-            if pc.any(pc.is_in(said[name], former)).as_py():
-                today = [self._names.get(token, token) for token in said[name].to_pylist()]
-                column = pa.array(today, pa.binary(TOKEN_BYTES))
-                said = said.set_column(said.schema.get_field_index(name), name, column)
-        return said
+        return _of_today(said, ("token", "subject"), self._names)
 
     def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
         return self._reader.prefixes(tokens)
 
     def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
         return self._reader.addresses(prefixes)
+
+
+class RenamedBeside:
+    """A `BesideReader` that does so."""
+
+    def __init__(self, reader: BesideReader, names: Names) -> None:
+        self._reader = reader
+        self._names = names
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        found = self._reader.beside(with_former_spans(spans, self._names), known_at)
+        return _of_today(found, ("token", "other"), self._names)
+
+
+def _of_today(said: pa.Table, columns: Sequence[str], names: Names) -> pa.Table:
+    former = pa.array(list(names), pa.binary(TOKEN_BYTES))
+    for name in columns:
+        if pc.any(pc.is_in(said[name], former)).as_py():
+            today = [names.get(token, token) for token in said[name].to_pylist()]
+            column = pa.array(today, pa.binary(TOKEN_BYTES))
+            said = said.set_column(said.schema.get_field_index(name), name, column)
+    return said
 
 
 def with_former(tokens: Sequence[bytes], names: Names) -> list[bytes]:

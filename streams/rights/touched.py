@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from sinks.ports import (
     NO_LIMITS,
+    BesideReader,
     ClaimKey,
     ClaimReader,
     Filter,
@@ -72,6 +73,17 @@ class NotingClaims:
     def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
         _note("prefix", prefixes)
         return self._reader.addresses(prefixes)
+
+
+class NotingBeside:
+    """A `BesideReader` whose readings are noted."""
+
+    def __init__(self, reader: BesideReader) -> None:
+        self._reader = reader
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        _note("row", (span.token for span in spans))
+        return self._reader.beside(spans, known_at)
 
 
 class NotingReader:

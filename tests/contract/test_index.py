@@ -6,13 +6,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from schemas.errors import Fenced
 from schemas.tokens import Role
 from sinks.histories import History
-from sinks.ports import Filter, Found, Holding, LineageBatch, OffsetRange, Span
+from sinks.ports import BESIDE_SCHEMA, Filter, Found, Holding, LineageBatch, OffsetRange, Span
 from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token
 
 WEB = tags()
@@ -220,3 +221,39 @@ def test_the_same_offset_of_a_topic_made_anew_is_another_event(index: Index) -> 
     span = Span(token(1), since=moment(4_000))
     assert index.eraser.forget([span], {WEB.id: None}).rows_removed == 1
     assert (ask(index, 1).total_events, ask(index, 2).total_events) == (1, 1)
+
+
+DAY_MILLIS = 24 * 3_600_000
+
+
+def test_by_what_else_an_event_names_the_same_person(index: Index) -> None:
+    """Tokens in the same role of one event, the first of each day; not who is mentioned, nor who has another role."""
+    mail = tags(topic="mail")
+    index.write(
+        [
+            *(Row(1, 1, WEB, at=5_000), Row(2, 1, WEB, at=5_000), Row(3, 1, WEB, at=5_000, role=2)),
+            *(Row(1, 2, WEB, at=1_000), Row(2, 2, WEB, at=1_000)),
+            *(Row(1, 3, WEB, at=DAY_MILLIS), Row(2, 3, WEB, at=DAY_MILLIS), Row(4, 3, WEB, at=DAY_MILLIS)),
+            *(Row(1, 4, WEB, role=4), Row(5, 4, WEB, role=4)),
+            # The same offset elsewhere is another event.
+            *(Row(6, 1, WEB, partition=1), Row(7, 1, mail)),
+            *(Row(8, 9, WEB, port=10), Row(9, 9, WEB)),
+        ]
+    )
+
+    def beside(*spans: Span, known_at: Any = None) -> list[tuple[bytes, bytes, Any]]:
+        found = index.beside.beside(spans, known_at)
+        assert found.schema == BESIDE_SCHEMA
+        return sorted(
+            (row["token"], row["other"], row["at"].replace(tzinfo=NOW.tzinfo)) for row in found.to_pylist()
+        )
+
+    one, two, four = token(1), token(2), token(4)
+    day = moment(DAY_MILLIS)
+    assert beside(Span(one)) == sorted([(one, two, moment(1_000)), (one, two, day), (one, four, day)])
+    assert beside(Span(two, since=day)) == sorted([(two, one, day), (two, four, day)])
+    assert beside(Span(token(5)), Span(token(6)), Span(token(77))) == []
+    assert beside(Span(token(8), port_from=11)) == []
+    assert beside(Span(token(8), port_from=10, port_to=10)) == [(token(8), token(9), moment(0))]
+    assert beside(Span(one), known_at=NOW - timedelta(hours=1)) == []
+    assert beside() == []

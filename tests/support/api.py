@@ -103,7 +103,7 @@ def services(keys: Path, **other: Any) -> Services:
     Counter("innsyn_tagged_events", "Events tagged.", registry=metrics).inc(7)
     given: dict[str, Any] = {
         "reader": index,
-        "identities": Identities(index, load_catalogue().identity_sources),
+        "identities": Identities(index, load_catalogue().identity_sources, index),
         "tokens": keyring.tokenizer,
         "catalogue": load_catalogue(),
         "rights": rights(index, keyring),
@@ -126,7 +126,7 @@ def rights(
 ) -> RightsService:
     """The real workflow on a ledger in memory, with nobody at the other end of Kafka; there is one id, or `random`."""
     catalogue = load_catalogue()
-    identities = Identities(index, catalogue.identity_sources)
+    identities = Identities(index, catalogue.identity_sources, index)
     return RightsService(
         Ledger(),
         index,

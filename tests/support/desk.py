@@ -42,7 +42,7 @@ class Desk:
         self.index = MemoryIndex()
         self.rights = rights(self.index, self.keyring)
         self._next: Counter[str] = Counter()
-        self.identities = Identities(self.index, load_catalogue().identity_sources)
+        self.identities = Identities(self.index, load_catalogue().identity_sources, self.index)
         self.restart()
         self.services = services(folder, reader=self.index, identities=self.identities, rights=self.rights)
         self._http = httpx.Client(

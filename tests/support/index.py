@@ -26,6 +26,7 @@ from sinks.ports import (
     NOTHING,
     PREFIX_SCHEMA,
     ROW_SCHEMA,
+    BesideReader,
     ClaimReader,
     Form,
     IndexEraser,
@@ -55,6 +56,7 @@ class Index:
     reader: IndexReader
     eraser: IndexEraser
     claims: ClaimReader
+    beside: BesideReader
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), now)
@@ -97,15 +99,13 @@ class Claim:
 
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory, memory)
+    return Index(memory, memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
+    reader = ClickHouseReader(database)
     return Index(
-        ClickHouseWriter(database),
-        ClickHouseReader(database),
-        ClickHouseEraser(database),
-        ClickHouseClaims(database),
+        ClickHouseWriter(database), reader, ClickHouseEraser(database), ClickHouseClaims(database), reader
     )
 
 
