@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from sinks.histories import in_kafka
+from streams.kafka.apart import ReadApart
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
 from streams.kafka.unreadable import UNREADABLE, behind_unreadable
@@ -112,9 +113,11 @@ class SourceConsumer:
         start: Start,
         gone: Callable[[Sequence[Partition]], None],
         member: str | None = None,
+        wary: bool = False,
     ) -> None:
         """`member`: a name of its own that this worker keeps over restarts; it then gets its partitions back at
-        once, where the group would otherwise wait for the dead one's session to run out (KIP-345)."""
+        once, where the group would otherwise wait for the dead one's session to run out (KIP-345).
+        `wary`: what partitions have when they become ours is read apart, see `streams.kafka.apart`."""
         self._connection = connection
         self._start = start
         self._gone = gone
@@ -133,6 +136,8 @@ class SourceConsumer:
         self._renumbered: set[str] = set()
         # Where a new history of them began while messages of the old one may have been under way.
         self._restarts: dict[Partition, int] = {}
+        self._wary = wary
+        self._apart = ReadApart(connection)
         static = {"group_instance_id": member} if member else {}
         self._consumer = connection.made(
             Consumer,
@@ -200,15 +205,16 @@ class SourceConsumer:
         Raises BrokerUnavailable, what `start` raised, and InputError where the ledger is ahead of the topic.
         """
         self._look_after_group()
+        apart = self._read_apart(most)
         try:
-            messages = self._consumer.consume(min(most, _CHUNK), timeout=seconds)
+            messages = self._consumer.consume(min(most, _CHUNK), timeout=0 if apart else seconds)
         except KafkaException as error:
             raise self._connection.unavailable("reading", error.args[0]) from error
         self._raise_failure()
         if self._restarts:
             messages = self._restarted(messages)
         if not any(map(_ERROR, messages)):
-            return [self._placed(batch) for batch in _by_topic(messages)]
+            return [*apart, *(self._placed(batch) for batch in _by_topic(messages))]
         # Numbered before an error is looked into, which may begin another history.
         read = [
             self._placed(batch)
@@ -217,7 +223,38 @@ class SourceConsumer:
         for message in messages:
             self._look_into(message)
         unreadable, self._unreadable = self._unreadable, []
-        return [*read, *unreadable]
+        return [*apart, *read, *unreadable]
+
+    def _read_apart(self, most: int) -> list[TopicBatch]:
+        """What comes of partitions that librdkafka does not read yet."""
+        if not self._apart or self._paused:
+            return []
+        taken = self._apart.take(min(most, _CHUNK))
+        batches = []
+        for (topic, partition), messages in taken.messages.items():
+            if messages:
+                numbers = np.full(len(messages), self._stored[topic, partition], np.int32)
+                offsets = np.fromiter((message.offset for message in messages), np.int64, len(messages))
+                values = [message.value for message in messages]
+                size = sum(map(len, filter(None, values)))
+                batches.append(TopicBatch(topic, values, numbers, offsets, messages[0].timestamp, size))
+        for (topic, partition), first, behind in taken.unreadable:
+            batches += self._set_aside(topic, partition, first, behind)
+        for where, at in taken.passed.items():
+            self._reached[where] = at
+            self._consumer.incremental_assign([TopicPartition(*where, at)])
+            # As in `_assigned`.
+            self._consumer.resume([TopicPartition(*where)])
+        return batches
+
+    def _set_aside(self, topic: str, partition: int, first: int, behind: int) -> list[TopicBatch]:
+        """An unreadable batch: its first offset is one message, further ones are a gap."""
+        stored = self._stored[topic, partition]
+        _log.error("batch.unreadable", topic=topic, partition=partition, first=first, last=behind - 1)
+        if behind > first + 1:
+            self._gaps.append(Gap(topic, stored, first + 1, behind))
+        at = np.array([stored], np.int32), np.array([first], np.int64)
+        return [TopicBatch(topic, [b""], *at, -1, 0, unreadable=True)] if behind > first else []
 
     def take_anew(self, partitions: Collection[Partition]) -> None:
         """Of these that are ours, begin again where `start` says: their topic is another one by now.
@@ -228,7 +265,7 @@ class SourceConsumer:
         found = [
             where
             for where, stored in self._stored.items()
-            if (where[0], stored) in partitions and where in mine
+            if (where[0], stored) in partitions and (where in mine or where in self._apart)
         ]
         if not found:
             return
@@ -257,6 +294,11 @@ class SourceConsumer:
         """Gaps met since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
+
+    @property
+    def wary(self) -> bool:
+        """Whether something is read apart, so that little is to be held at once."""
+        return bool(self._apart)
 
     def commit(self, next_offsets: Mapping[Partition, int]) -> None:
         """Tell Kafka how far the index is: for lag tools only, the ledger is what counts. Does not wait."""
@@ -289,12 +331,14 @@ class SourceConsumer:
             _, high = self._consumer.get_watermark_offsets(item, cached=True)
             if item.offset >= 0 and high >= 0:
                 behind[item.topic] = behind.get(item.topic, 0) + max(0, high - item.offset)
+        for (topic, _), left in self._apart.behind().items():
+            behind[topic] = behind.get(topic, 0) + left
         return behind
 
     def at_end(self) -> bool:
         """Whether partitions are ours and none of them has a message that was not handed out."""
         mine = self._consumer.assignment()
-        if not mine:
+        if not (mine or self._apart) or any(self._apart.behind().values()):
             return False
         for item in self._consumer.position(mine):
             low, high = self._consumer.get_watermark_offsets(item, timeout=10)
@@ -305,6 +349,7 @@ class SourceConsumer:
     def close(self) -> None:
         """Leave the group; `gone` is called for what is still held."""
         self._consumer.close()
+        self._apart.close()
         self._asking.shutdown(wait=False, cancel_futures=True)
 
     def _placed(self, batch: TopicBatch) -> TopicBatch:
@@ -365,6 +410,9 @@ class SourceConsumer:
                 self._begun[where] = max(low, place.offset or 0)
                 if before != place.stored:
                     self._restarts[where] = item.offset
+                elif self._wary and self._begun[where] < bounds[where][1]:
+                    self._apart.hold(where, self._begun[where], bounds[where][1])
+            partitions = [item for item in partitions if (item.topic, item.partition) not in self._apart]
             consumer.incremental_assign(partitions)
             # librdkafka keeps whether a partition is paused while it is not ours.
             (consumer.pause if self._paused else consumer.resume)(partitions)
@@ -378,6 +426,8 @@ class SourceConsumer:
                 for item in partitions
             ]
         )
+        for item in partitions:
+            self._apart.drop((item.topic, item.partition))
         mine = {(item.topic, item.partition) for item in consumer.assignment()}
         consumer.incremental_unassign([item for item in partitions if (item.topic, item.partition) in mine])
 
@@ -437,16 +487,11 @@ class SourceConsumer:
     def _skip_unreadable(self, topic: str, partition: int, first: int) -> None:
         """A batch that librdkafka cannot read, and would ask for again without end: its first offset is handed out as
         unreadable, further ones of it are a gap, and reading goes on behind it."""
-        item, stored = TopicPartition(topic, partition), self._stored[topic, partition]
+        item = TopicPartition(topic, partition)
         (position,) = self._consumer.position([item])
         first = max(first, position.offset, self._reached.get((topic, partition), 0))
         behind = behind_unreadable(self._connection, topic, partition, first)
-        _log.error("batch.unreadable", topic=topic, partition=partition, first=first, last=behind - 1)
-        if behind > first:
-            at = np.array([stored], np.int32), np.array([first], np.int64)
-            self._unreadable.append(TopicBatch(topic, [b""], *at, -1, 0, unreadable=True))
-        if behind > first + 1:
-            self._gaps.append(Gap(topic, stored, first + 1, behind))
+        self._unreadable += self._set_aside(topic, partition, first, behind)
         try:
             self._consumer.incremental_unassign([item])
             self._consumer.incremental_assign([TopicPartition(topic, partition, behind)])

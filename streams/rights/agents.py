@@ -7,7 +7,6 @@ kept in Faust tables, and a message is acknowledged only after its step was done
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +26,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import LARGEST_SEALED
+from streams.kafka.security import MECHANISMS, tls_context
 from streams.kafka.topics import missing
 from streams.rights.again import CANNOT_BE
 from streams.rights.casefile import Recorded
@@ -43,7 +43,6 @@ _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
 _LEAVE_SECONDS = 30.0
 _STEP_PATIENCE = 300.0
-_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _OF_THE_BROKER = (KafkaError, OSError, TimeoutError, ConsumerNotStarted)
 _BROKEN = "step_failed"
 _UNKNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: "unknown_request"}
@@ -207,13 +206,13 @@ def credentials(options: Mapping[str, str]) -> Any:
     protocol = options.get("security.protocol", "PLAINTEXT").upper()
     if protocol == "PLAINTEXT":
         return None
-    context = _tls(options) if protocol.endswith("SSL") else None
+    context = tls_context(options) if protocol.endswith("SSL") else None
     if protocol == "SSL":
         return faust.SSLCredentials(context)
     mechanism = options.get("sasl.mechanism", "PLAIN")
-    if mechanism not in _MECHANISMS:
+    if mechanism not in MECHANISMS:
         raise SettingsError(
-            f"INNSYN_KAFKA_SASL_MECHANISM: the rights agents know {', '.join(_MECHANISMS)}; choose one of them"
+            f"INNSYN_KAFKA_SASL_MECHANISM: the rights agents know {', '.join(MECHANISMS)}; choose one of them"
         )
     return faust.SASLCredentials(
         username=options.get("sasl.username"),
@@ -308,15 +307,3 @@ async def _persistently(
                 raise asyncio.CancelledError from None
         finally:
             waits.end("step")
-
-
-def _tls(options: Mapping[str, str]) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.get("ssl.ca.location"))
-        if certificate := options.get("ssl.certificate.location"):
-            context.load_cert_chain(certificate, options.get("ssl.key.location"))
-    except OSError as error:
-        raise SettingsError(
-            "INNSYN_KAFKA_SSL_*: the certificate files cannot be read; correct the paths"
-        ) from error
-    return context

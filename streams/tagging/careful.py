@@ -68,6 +68,11 @@ class Careful:
             # Whoever ends the process from now on ends it over nothing of these.
             self._journal.rest()
 
+    @property
+    def died(self) -> bool:
+        """Whether an earlier tagger of this host ended without a word."""
+        return self._journal.died
+
     def wait(self) -> None:
         """Until `resume` nothing is decoded, so that no message is to blame for an end."""
         self._journal.wait()
@@ -206,6 +211,11 @@ def _of(item: TopicBatch) -> list[Suspects]:
 
 
 def _tell(journal: Journal) -> None:
+    if journal.died:
+        _log.warning(
+            "tagger.ended_without_a_word",
+            meaning="the batches there are now are measured before they are unpacked, which takes longer",
+        )
     for place in sorted(journal.fatal):
         _log.warning("offset.set_aside", **_named(place), meaning=_MEANING)
     for found, meaning in (

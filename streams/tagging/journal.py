@@ -76,7 +76,8 @@ def suspects_of(
 class Journal:
     """The note of one tagger. Not for several threads.
 
-    `suspects`, `pinned` and `fatal`: what earlier processes died over, see above.
+    `suspects`, `pinned` and `fatal`: what earlier processes died over, see above. `died`: one of them ended without
+    closing its note, whatever it was at: it may have died over what it was only fetching.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,8 +86,10 @@ class Journal:
         self.suspects: tuple[Suspects, ...] = ()
         self.pinned: tuple[Suspects, ...] = ()
         self.fatal: frozenset[Offset] = frozenset()
+        self.died = False
         self._now: dict[str, object] = {}
         self._waiting = False
+        self._open = True
         self._file, self._path = -1, folder
         left = []
         for number in range(_MOST_TAGGERS):
@@ -159,6 +162,7 @@ class Journal:
     def close(self, *, clean: bool) -> None:
         """`clean`: nothing of the batch at hand ended this process. What earlier ones left stays noted."""
         if clean:
+            self._open = False
             self._write({})
             if self._clear:
                 self._path.unlink(missing_ok=True)
@@ -170,6 +174,8 @@ class Journal:
 
     def _write(self, now: dict[str, object]) -> None:
         self._now, self._waiting = now, False
+        if not self._open:
+            now = {**now, "closed": True}
         if not self._clear:
             now = {
                 **now,
@@ -192,6 +198,7 @@ class Journal:
                 for names in (("batch", "suspects"), ("chunk", "pinned"))
             )
             fatal = [_offset(item) for item in found.get("fatal", ())]
+            died = not found.get("closed", False)
             if "alone" in found:
                 fatal.append(_offset(found["alone"]))
         except (ValueError, TypeError, AttributeError):
@@ -201,6 +208,7 @@ class Journal:
         self.suspects = tuple(dict.fromkeys((*self.suspects, *suspects)))
         self.pinned = tuple(dict.fromkeys((*self.pinned, *pinned)))
         self.fatal |= set(fatal)
+        self.died |= died
 
 
 def _locked(path: Path) -> int | None:

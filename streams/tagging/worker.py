@@ -54,6 +54,7 @@ _T = TypeVar("_T")
 _IDLE_SECONDS = 0.05
 # Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
 _LARGEST_BATCH = 256 * 1024 * 1024
+_WARY_BATCH = 32 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _COLLECT_EVERY = 50
 
@@ -124,7 +125,13 @@ class TagWorker:
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
         self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
-            connection, group, sorted(topics), start=self._claim, gone=self._release, member=member
+            connection,
+            group,
+            sorted(topics),
+            start=self._claim,
+            gone=self._release,
+            member=member,
+            wary=self._careful is not None and self._careful.died,
         )
 
     def run(self, stop: threading.Event, *, until_end: bool = False) -> None:
@@ -186,7 +193,7 @@ class TagWorker:
             size += sum(item.size for item in got)
             if not got and (not count or self._in_flight is None):
                 break
-            if time.monotonic() > deadline or size > _LARGEST_BATCH:
+            if time.monotonic() > deadline or size > (_WARY_BATCH if consumer.wary else _LARGEST_BATCH):
                 break
         gaps = consumer.take_gaps()
         if not count and not gaps:

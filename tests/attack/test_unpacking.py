@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from confluent_kafka import Producer
 
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory import MemoryIndex
+from streams.kafka.unpacking import LARGEST_BATCH, unpacks
 from streams.kafka.unreadable import behind_unreadable
 from streams.rights import agents
-from tests.support.tagging import Running, Source, in_process_broker, single_object, to_the_end, visit
+from streams.tagging.journal import Journal
+from tests.support.tagging import (
+    Running,
+    Source,
+    in_process_broker,
+    real_broker,
+    single_object,
+    to_the_end,
+    visit,
+)
 
 ADDRESS = "192.0.2.7"
 # librdkafka unpacks zstd to at most 100 MB.
@@ -65,6 +77,107 @@ def test_a_batch_that_unpacks_to_more_than_a_reader_takes_is_a_dead_letter(tmp_p
     ranges = [item for item in index.ranges if item.topic == source.name]
     assert sum(item.events for item in ranges) == 20
     assert sum(item.lost for item in ranges) == 2 * (messages - 1)
+
+
+def amplified(source: Source, codec: str, size: int, times: int = 1) -> None:
+    """Send so many batches of one message of nothing to partition 0."""
+    producer = Producer(
+        source.broker.connection.client(
+            compression_type=codec, message_max_bytes=1_000_000_000, batch_size=1_000_000_000, linger_ms=0
+        )
+    )
+    for _ in range(times):
+        producer.produce(source.name, bytes(size), partition=0)
+        assert producer.flush(30) == 0
+
+
+@contextmanager
+def peak() -> Iterator[Callable[[], int]]:
+    """By how many MiB this process grew at most since then."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmHWM")
+    yield lambda: (_status("VmHWM") - before) // 1024
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def killed(journals: Path) -> Path:
+    """As a tagger leaves its folder that is killed while it fetches."""
+    Journal(journals).close(clean=False)
+    return journals
+
+
+def test_what_a_tagger_was_killed_over_while_it_fetched_does_not_kill_the_next(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    """40 messages of 60 MB, 80 kB on the wire, took it to 3.2 GB; 400 would have ended it
+    after every start. These ten took 0.8 GB."""
+    keyring, index, frame = Keyring(tmp_path / "keys").made(), MemoryIndex(), single_object()
+    source = real_broker(kafka_bootstrap).source(1)
+    good = [(0, frame(visit(number, ADDRESS))) for number in range(30)]
+    source.send(good[:10])
+    amplified(source, "zstd", 60_000_000, 10)
+    source.send(good[10:20])
+    amplified(source, "gzip", LARGEST_BATCH + 1)
+    source.send_transaction([value for _, value in good[:5]], abort=True)
+    source.send(good[20:])
+    worker = source.worker(index, keyring, journals=killed(tmp_path / "journals"))
+    with peak() as grown:
+        to_the_end(worker)
+        assert grown() < 400
+    letters = sorted((letter.offset, letter.reason) for letter in index.dead.values())
+    assert letters == [
+        *((offset, "oversized") for offset in range(10, 20)),
+        (30, "unreadable_batch"),
+    ]
+    assert sum(item.events for item in index.ranges) == 30
+    # What comes from now on is read as ever, by a tagger that was closed too.
+    source.send(good[:5])
+    to_the_end(source.worker(index, keyring, journals=tmp_path / "journals"))
+    assert sum(item.events for item in index.ranges) == 35
+
+
+def test_batches_of_each_codec_are_read_apart_as_they_are_otherwise(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    keyring, frame = Keyring(tmp_path / "keys").made(), single_object()
+    source = real_broker(kafka_bootstrap).source(2)
+    for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+        producer = Producer(source.broker.connection.client(compression_type=codec, linger_ms=50))
+        for number in range(200):
+            value = None if number == 7 else frame(visit(number, ADDRESS, page="/" + "a" * (1 + number * 10)))
+            producer.produce(source.name, value, partition=number % 2)
+        assert producer.flush(30) == 0
+    source.send_transaction([frame(visit(1, ADDRESS))], abort=True)
+    source.send_transaction([frame(visit(2, ADDRESS))])
+    found = []
+    for number, journals in enumerate((None, killed(tmp_path / "journals"))):
+        index = MemoryIndex()
+        to_the_end(source.worker(index, keyring, journals=journals))
+        found.append(
+            (sum(item.events for item in index.ranges), sum(item.tombstones for item in index.ranges))
+        )
+        assert not index.dead, number
+    assert found == [(996, 5), (996, 5)]
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_what_a_batch_unpacks_to_is_asked_within_bounds(codec: int) -> None:
+    packed = memoryview(
+        {1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}[codec](bytes(30_000_000))
+    )
+    with peak() as grown:
+        assert unpacks(codec, packed, 30_000_000)
+        assert not unpacks(codec, packed, 29_999_999)
+        # Of snappy's blocks only what they say of themselves is asked; they are held to it when they are unpacked.
+        assert unpacks(codec, packed[:-20], 30_000_000) == (codec == 2)
+        assert not unpacks(codec, packed[:1], 1_000)
+        assert grown() < 40
+    assert not unpacks(2, memoryview(b"\xff\xff\xff\xff\x0f"), LARGEST_BATCH)
+    assert not unpacks(7, packed, LARGEST_BATCH)
 
 
 def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
