@@ -20,8 +20,9 @@ demo: $(READY) ## See all of it in a minute, without a broker or a server to ins
 up: $(READY) ## Run on this machine: Apache Kafka (needs Java 17 and Maven), embedded ClickHouse
 	$(BIN)/innsyn up
 
+# Compiled modules are kept: hundreds of processes would compile them anew. Files begin in the order of tests/conftest.py.
 test: $(READY) ## All tests; those that need Kafka are skipped, and counted, where Java 17 or Maven is missing
-	$(BIN)/pytest -n 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .

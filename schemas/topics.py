@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -52,12 +53,22 @@ class Topic(BaseModel):
 
 
 def load_topics(folder: Path | None = None, catalogue: Catalogue | None = None) -> Mapping[str, Topic]:
-    """Every topic by name, `{system}` entries expanded. `folder` holds topics.yaml (default: ours).
+    """Every topic by name, `{system}` entries expanded. `folder` holds topics.yaml (default: ours, read once).
 
     Errors: CatalogueError with file, key and mend.
     """
-    catalogue = catalogue or load_catalogue()
-    raw = _read((folder or Path(__file__).parent) / FILE)
+    if folder is None and (catalogue is None or catalogue is load_catalogue()):
+        return _default()
+    return _load(folder or Path(__file__).parent, catalogue or load_catalogue())
+
+
+@cache
+def _default() -> Mapping[str, Topic]:
+    return _load(Path(__file__).parent, load_catalogue())
+
+
+def _load(folder: Path, catalogue: Catalogue) -> Mapping[str, Topic]:
+    raw = _read(folder / FILE)
     topics: dict[str, Topic] = {}
     for key, entry in raw.items():
         for name, values in _expand(key, entry, catalogue):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,20 @@ def known_writers(folder: Path | None = None) -> Sequence[RecordSchema]:
     """Every record that an event may have been written with, the newest last. Errors: SchemaError.
 
     A change of annotations alone leaves the fingerprint as it is: what says more then is the newer one.
+    `folder` default: ours, read once.
     """
-    folder = folder or AVRO_FOLDER
+    return _ours() if folder is None else _writers(folder)
+
+
+@cache
+def _ours() -> Sequence[RecordSchema]:
+    return _writers(AVRO_FOLDER)
+
+
+def _writers(folder: Path) -> Sequence[RecordSchema]:
     old = [item.record for file in sorted(folder.glob("*.avsc")) for item in versions_of(file)]
     now = [parse_record(read_text(file), f"avro/{file.name}") for file in sorted(folder.glob("*.avsc"))]
-    return [parse_record(item.text, item.file) for item in old] + now
+    return (*(parse_record(item.text, item.file) for item in old), *now)
 
 
 def names_of(records: Mapping[str, RecordSchema]) -> Mapping[str, frozenset[str]]:
