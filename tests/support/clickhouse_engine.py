@@ -149,7 +149,9 @@ class Engine:
                     session.database = name.decode().rstrip("\n")
                 return answer
             finally:
-                self._restore(session, request.settings)
+                # The handle of a request without a session is closed after it.
+                if request.session_id:
+                    self._restore(session, request.settings)
 
     def _execute(self, handle: Any, keyword: bytes, request: Request) -> Answer:
         insert = _INSERT_DATA.match(request.sql) if keyword == b"INSERT" else None
