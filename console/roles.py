@@ -45,9 +45,9 @@ from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
-from streams.rights.again import request_again
+from streams.rights.again import again
 from streams.rights.agents import RightsWorker
-from streams.rights.messages import REQUESTS, Send
+from streams.rights.messages import RECEIPTS, REQUESTS, Send
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.tagging.batch import Preparer
@@ -148,7 +148,10 @@ def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | Non
 def dead_letter_desk(
     settings: Settings, connection: Connection, index: ClickHouse, rights: RightsService
 ) -> DeadLetterDesk:
-    """Retries tag as the tagger would now: by the schemas that are known by then. Requests are taken by `rights`."""
+    """Retries tag as the tagger would now: by the schemas that are known by then.
+
+    Requests and receipts are taken by `rights`, as they would be now.
+    """
     topics = tagged_topics()
     keys = token_keys(index, settings)
 
@@ -157,7 +160,8 @@ def dead_letter_desk(
         resolve = writer_schemas(settings).resolve
         return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
 
-    read = {**topics, REQUESTS: load_topics()[REQUESTS]}
+    known, records = load_topics(), load_records()
+    read = {**topics, **{name: known[name] for name in (REQUESTS, RECEIPTS)}}
     retrier = Retrier(
         connection,
         {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
@@ -166,7 +170,10 @@ def dead_letter_desk(
         keyring=keyring(settings),
         record=load_records()["DeadLetter"],
         clock=now,
-        takers={REQUESTS: request_again(rights.on_request, load_records()["RightsRequest"])},
+        takers={
+            REQUESTS: again(REQUESTS, rights.on_request, records["RightsRequest"]),
+            RECEIPTS: again(RECEIPTS, rights.on_receipt, records["ErasureReceipt"]),
+        },
     )
     return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
 

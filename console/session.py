@@ -69,12 +69,12 @@ def index_problems(index: ClickHouse, tokens: Callable[[], object]) -> Sequence[
     return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
 
 
-def open_index(settings: Settings) -> ClickHouse:
-    """The index in force. Nothing is connected before the first statement.
+def open_index(settings: Settings, *, question: bool = False) -> ClickHouse:
+    """The index in force. Nothing is connected before the first statement. `question`: see `refuse_if_open`.
 
     Raises IndexUnavailable where another process has the embedded one.
     """
-    refuse_if_open(settings)
+    refuse_if_open(settings, question=question)
     password = settings.clickhouse_password.get_secret_value() if settings.clickhouse_password else ""
     return ClickHouse(
         settings.index_url,
@@ -136,10 +136,11 @@ def identities(index: ClickHouse, catalogue: Catalogue, same: Same) -> Identitie
     return Identities(claims, catalogue.identity_sources, RekeyedBeside(ClickHouseReader(index), same))
 
 
-def refuse_if_open(settings: Settings) -> None:
+def refuse_if_open(settings: Settings, *, question: bool = False) -> None:
     """The embedded index takes one process per folder.
 
     Raises IndexUnavailable if another one has it. Asked beforehand, because the engine also writes to standard error.
+    `question`: what is wanted of it is asked of the other process's API as soon as that answers.
     """
     folder = embedded_folder(settings)
     if folder is None or not (folder / "status").exists():
@@ -148,10 +149,13 @@ def refuse_if_open(settings: Settings) -> None:
         try:
             fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise IndexUnavailable(
-                f"another process has the index in {folder} open; stop it first, if it is `innsyn up` with ctrl-C"
-                " (questions need only wait until its API answers)"
-            ) from None
+            mend = (
+                "if it is an `innsyn up` that starts, ask again in a moment, when its API answers; else stop it"
+                if question
+                else "this needs the index for itself, and waiting does not help: stop that process first, `innsyn up`"
+                " with ctrl-C or SIGTERM"
+            )
+            raise IndexUnavailable(f"another process has the index in {folder} open; {mend}") from None
 
 
 @contextmanager
@@ -163,7 +167,7 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
             f"nothing is running and there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME"
         )
     keyring(settings).held()
-    index = open_index(settings)
+    index = open_index(settings, question=True)
     try:
         refuse_pending(index)
         token_keys(index, settings).prove()

@@ -53,6 +53,28 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, watched)
+        except asyncio.CancelledError:
+            # The server is ending, and has waited as long as it may.
+            if started:
+                raise
+            ending = problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "innsyn is being stopped and did not finish this; ask again when it runs, and of a command look first"
+                " whether it was done",
+                headers={"Retry-After": "30", **_CLOSE},
+            )
+            await ending(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = _announced(scope)
         # Before the body is read: who may not ask shall not make us read. What is open to all takes none. A small body
         # may be on its way already, and whoever is cut off while sending does not see the answer.

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.output import Json, moment, print_json, say, screen, table, user_name
+from console.cli.output import Json, marked, moment, print_json, say, screen, table, user_name
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
+from streams.deadreasons import meaning
 
 app = typer.Typer(help="Messages that were no events: list, retry, drop.", no_args_is_help=True)
 
@@ -22,6 +23,7 @@ At = Annotated[
     list[str] | None,
     typer.Option("--at", metavar="TOPIC/PARTITION/OFFSET", help="This letter; repeatable."),
 ]
+_DONE = ("tagged", "dropped")
 STATES = ("open", "tagged", "dropped", "all")
 
 
@@ -63,7 +65,12 @@ def listed(
             str(item["retries"]),
             what + why,
         )
-    screen().print(rows if found else "There are no such letters.")
+    out = screen()
+    out.print(rows if found else "There are no such letters.")
+    for code, sentence in sorted(
+        {(item["reason"], meaning(item["reason"], item["topic"])) for item in found}
+    ):
+        out.print(marked("[bold]{}[/bold] {}", code, sentence))
     if more:
         say(
             f"There are more than these {len(found):,}; choose by --topic, --reason or time, or raise --limit."
@@ -125,23 +132,13 @@ def _named(at: list[str] | None) -> dict[str, Any]:
     return {"letters": letters} if letters else {}
 
 
-_MEANING = {
-    "unopened": "the key of that request is not in the keyring, or another sealed it: restore it, or drop them",
-    "no_key": "the key that sealed them is not in the keyring: destroyed, or never here (INNSYN_KEYS_DIR)",
-    "payload_gone": "their payload is on no topic any more, or was too large to be kept",
-    "not_tagged": "no tagger reads what they came from; a feed's file is read again with `innsyn ingest`",
-}
-
-
 def _show(done: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
     say(f"{done['letters']:,} letter{'' if done['letters'] == 1 else 's'}")
     for outcome, count in sorted(done["outcomes"].items()):
-        text = (
-            outcome if outcome in ("tagged", "dropped") else f"still dead, {_MEANING.get(outcome, outcome)}"
-        )
+        text = outcome if outcome in _DONE else f"still dead, {outcome}: {meaning(outcome)}"
         say(f"  {count:,} {text}")
     if done["more"]:
         say("  there are more; run it again")

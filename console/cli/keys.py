@@ -38,13 +38,15 @@ def create(as_json: Json = False) -> None:
     if not ring.held():
         _refuse_known(settings)
         made = ring.make()
-    systemkeys.make_all(ring.folder)
+    systems = systemkeys.make_all(ring.folder)
     key_id, file = next(iter(ring.held())), ring.token_files()[0]
     if as_json:
-        print_json({"key_id": key_id, "file": str(file), "made": made})
+        print_json({"key_id": key_id, "file": str(file), "made": made, "systems_made": systems})
     else:
         verb = "made" if made else "was there already"
         screen().print(f"token key {key_id} {verb}: {file}", soft_wrap=True)
+        said = f"system keys made for {', '.join(systems)}" if systems else "system keys were there already"
+        screen().print(f"{said}: {ring.folder / FOLDER}", soft_wrap=True)
 
 
 @app.command(

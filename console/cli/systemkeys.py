@@ -106,11 +106,13 @@ def described(keys_folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def make_all(keys_folder: Path) -> None:
-    """A key for every system that is told to erase, where there is none."""
+def make_all(keys_folder: Path) -> list[str]:
+    """A key for every system that is told to erase, where there is none; the systems of those made."""
     ring = SystemKeyring(keys_folder)
+    made = sorted(set(_told()) - set(ring.systems()))
     for system in _told():
         ring.of(system)
+    return made
 
 
 def _told() -> list[str]:

@@ -28,7 +28,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.deadletters import LARGEST_SEALED
 from streams.kafka.security import MECHANISMS, tls_context
 from streams.kafka.topics import missing
-from streams.rights.again import CANNOT_BE
+from streams.rights.again import BROKEN, NOTHING_KNOWN
 from streams.rights.casefile import Recorded
 from streams.rights.committed import CommittedTransport
 from streams.rights.messages import RECEIPTS, REQUESTS, decoded
@@ -44,8 +44,6 @@ _SESSION_SECONDS = 9.0
 _LEAVE_SECONDS = 30.0
 _STEP_PATIENCE = 300.0
 _OF_THE_BROKER = (KafkaError, OSError, TimeoutError, ConsumerNotStarted)
-_BROKEN = "step_failed"
-_UNKNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: "unknown_request"}
 _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]
@@ -232,7 +230,7 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
             where = message.topic, message.partition, message.offset
             await run(
                 partial(_take, record, value, message, step, set_aside),
-                partial(set_aside, *where, _BROKEN, value),
+                partial(set_aside, *where, BROKEN, value),
             )
             await stream.ack(event)
 
@@ -246,7 +244,7 @@ def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_asid
             # Kafka's limit is one of what is compressed, and every look at the ledger reads all that is in it.
             raise DecodeError("oversized")
         known = step(decoded(record, value)) is not None
-        reason = None if known else _UNKNOWN[message.topic]
+        reason = None if known else NOTHING_KNOWN[message.topic]
     except DecodeError as error:
         reason = error.reason
     if reason is not None:

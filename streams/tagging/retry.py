@@ -31,7 +31,7 @@ NO_KEY = "no_key"
 GONE = "payload_gone"
 """The letter is no longer on the dead-letter topic, or it was too large to be kept there."""
 NOT_TAGGED = "not_tagged"
-"""No tagger reads what it came from: a record of a feed, which `innsyn ingest` reads again, or a receipt."""
+"""Nothing here reads what it came from: a record of a feed, which `innsyn ingest` reads again."""
 _MOST_LETTERS = 2_000
 _MOST_BYTES = 32 * 1024 * 1024
 

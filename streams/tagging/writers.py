@@ -26,7 +26,7 @@ SAYS_LESS = "unexplained_privacy_change"
 """The schema says less of people, or something else, than the committed one of its record, and gives no reason."""
 _KEPT = 200
 # Words of the catalogue that a reason may name: reasons are labels of metrics, so there is an end to them.
-_NOUNS = (
+NOUNS = (
     "system",
     "subject type",
     "purpose",
@@ -177,7 +177,7 @@ def _checked(record: RecordSchema, catalogue: Catalogue, *, committed: bool) -> 
 
 
 def _reason(problem: Problem) -> str:
-    for noun in _NOUNS:
+    for noun in NOUNS:
         if problem.what.startswith(f"unknown {noun} "):
             return f"unknown_{noun.replace(' ', '_')}"
     return BROKEN

@@ -21,7 +21,7 @@ from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
 from streams.kafka.deadletters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
-from streams.rights.again import CANNOT_BE, TAKEN, request_again
+from streams.rights.again import CANNOT_BE, TAKEN, again
 from streams.rights.agents import _take
 from streams.rights.casefile import CaseFile
 from streams.rights.messages import REQUESTS, canonical_identifiers
@@ -159,7 +159,7 @@ def test_it_is_taken_again_once_its_key_is_back(office: Office, tmp_path: Path) 
             keyring=office.keyring,
             record=load_records()["DeadLetter"],
             clock=lambda: datetime.now(UTC),
-            takers={REQUESTS: request_again(office.service.on_request, RECORD)},
+            takers={REQUESTS: again(REQUESTS, office.service.on_request, RECORD)},
         )
         later, forged = (REQUESTS, 0, 3), (REQUESTS, 0, 4)
         assert sorted(index.dead) == [later, forged]
@@ -173,9 +173,9 @@ def test_it_is_taken_again_once_its_key_is_back(office: Office, tmp_path: Path) 
 
 
 def test_a_payload_that_is_none_stays_a_letter(office: Office) -> None:
-    again = request_again(office.service.on_request, RECORD)
-    assert again(b"") != TAKEN
-    assert again(b"\0" * 40) not in (TAKEN, CANNOT_BE)
+    taken = again(REQUESTS, office.service.on_request, RECORD)
+    assert taken(b"") != TAKEN
+    assert taken(b"\0" * 40) not in (TAKEN, CANNOT_BE)
 
 
 def reopened(office: Office) -> str:

@@ -206,3 +206,23 @@ def test_outside_of_a_question_nothing_is_limited(index: ClickHouse) -> None:
         assert index.query("SELECT number FROM numbers(3)") == plain
         assert index.query_arrow("SELECT number FROM numbers(3)").num_rows == 3
     check()
+
+
+def test_a_question_that_is_cut_off_by_a_stop_is_told_so(tmp_path: Path) -> None:
+    """It was told of a bug (500), though nothing was wrong with it."""
+    index = Slow()
+    server, stop = ApiServer(create_app(services(tmp_path, reader=index)), "127.0.0.1", 0), threading.Event()
+    server._server.config.timeout_graceful_shutdown = 1
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        one = ask(server.address)
+        await_that(lambda: index.begun == 1, "the question is worked on")
+        stop.set()
+        status, head, body = answer(one)
+    finally:
+        index.may.set()
+        stop.set()
+        thread.join(20)
+    assert (status, "retry-after: 30" in head) == (503, True)
+    assert "innsyn is being stopped and did not finish this" in body["detail"]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock, create_autospec
 
 import fastavro
 import pytest
@@ -34,6 +34,7 @@ from sinks.ports import Found, IndexWriter
 from streams.feeds import refused
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
+from streams.rights.again import TAKEN, again
 from streams.rights.agents import RightsWorker, _take
 from streams.rights.casefile import CaseFile, Recorded
 from streams.rights.messages import RECEIPTS, REQUESTS, Named
@@ -487,3 +488,24 @@ def test_a_letter_of_a_feed_that_cannot_be_is_passed_over() -> None:
     assert row is not None
     index.write.side_effect = OverflowError(SECRET)
     assert refused._entered(index, row, threading.Event())
+
+
+def test_a_receipt_that_was_set_aside_is_taken_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours broke its step, and only `resend` brought the request on: it is judged as one that comes now."""
+    with monkeypatch.context() as lost:
+        lost.setattr(office.service, "on_receipt", lambda _: None)
+        made = office.erase(KARI)
+    answers = [encode(RECORDS["ErasureReceipt"], value) for value in office.receipts]
+    taken = again(RECEIPTS, office.service.on_receipt, RECORDS["ErasureReceipt"])
+    with monkeypatch.context() as broken:
+        broken.setattr(office.service._erasing, "receive", Mock(side_effect=ZeroDivisionError(SECRET)))
+        assert {taken(answer) for answer in answers} == {"step_failed"}
+    assert {taken(answer) for answer in answers} == {TAKEN}
+    office.deliver()
+    assert office.service.get(made.request_id).state is State.COMPLETED
+    nowhere = encode(RECORDS["ErasureReceipt"], {**office.receipts[-1], "request_id": "r-none"})
+    assert (taken(nowhere), taken(b"")) == ("unknown_request", "empty_payload")
+    with monkeypatch.context() as away:
+        away.setattr(office.service._erasing, "receive", Mock(side_effect=IndexUnavailable("away")))
+        with pytest.raises(IndexUnavailable):
+            taken(answers[-1])

@@ -35,6 +35,20 @@ def test_every_system_that_is_told_to_erase_gets_a_key(home: Path) -> None:
     assert json.loads(run("keys", "show", "--json")[1])["system_keys"] == len(listed)
 
 
+def test_what_is_made_is_said_to_be_made(home: Path) -> None:
+    """A system that was new to the catalogue got its key, and all that was said was that the keys were there."""
+    first = " ".join(run("keys", "create")[1].split())
+    assert "token key" in first
+    assert " made: " in first
+    assert "system keys made for aaa, billing" in first
+    (home / "keys" / "systems" / "billing.json").unlink()
+    again = " ".join(run("keys", "create")[1].split())
+    assert " was there already: " in again
+    assert "system keys made for billing: " in again
+    assert "system keys were there already: " in " ".join(run("keys", "create")[1].split())
+    assert json.loads(run("keys", "create", "--json")[1])["systems_made"] == []
+
+
 def test_a_team_gets_its_file_and_no_more(home: Path, tmp_path: Path) -> None:
     """Readable by its owner alone, over a file that is there as well, or on standard output for a store of secrets."""
     target = tmp_path / "billing.json"

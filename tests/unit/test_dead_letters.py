@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,11 @@ from console.api.app import create_app
 from console.cli.main import app
 from console.deadletters import DeadLetterDesk
 from sinks.clickhouse.deadletters import Chosen, Coordinates, Done
+from streams.deadreasons import OF_MESSAGES, OF_RETRIES, meaning
+from streams.feeds.reasons import EXPLANATIONS
+from streams.rights import again as rights
+from streams.rights import service
+from streams.tagging import apart, batch, child, isolated, retry, writers
 from tests.support.api import NOW, TOKEN, services
 from tests.support.asgi import InProcess
 from tests.support.instance import running
@@ -177,7 +183,7 @@ def test_the_command_lists_retries_and_drops(desk: Desk) -> None:
     desk.outcome = "no_key"
     status, out, _ = innsyn("retry", "--at", "web.visits/0/1")
     assert (status, out.splitlines()[0]) == (1, "1 letter")
-    assert "still dead, the key that sealed them is not in the keyring: destroyed, or never here" in out
+    assert f"still dead, no_key: {OF_RETRIES['no_key']}" in out
     desk.outcome = "tagged"
     assert innsyn("retry", "--topic", "web.visits")[:2] == (0, "2 letters\n  2 tagged\n")
     assert innsyn("drop", "--topic", "tv.viewings", "--why", "a test client")[:2] == (
@@ -194,6 +200,9 @@ def test_the_command_lists_retries_and_drops(desk: Desk) -> None:
     assert {item["by"] for letter in shown for item in letter["history"]} == {getpass.getuser()}
     status, out, _ = innsyn("list", "--state", "dropped")
     assert (status, "a test client" in " ".join(out.split())) == (0, True)
+    (letter,) = [item for item in shown if item["state"] == "dropped"]
+    # What the code means, once for each code that is shown.
+    assert " ".join(out.split()).count(meaning(letter["reason"])) == 1
 
 
 @pytest.mark.usefixtures("home")
@@ -211,3 +220,58 @@ def test_a_command_that_cannot_be_is_one_line(arguments: list[str], words: str) 
     status, out, err = innsyn(*arguments)
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert words in err
+
+
+ROOT = Path(__file__).parents[2]
+# Feeds have a list of their own.
+SOURCES = [
+    path
+    for folder in ("schemas", "streams/tagging", "streams/rights", "streams/kafka", "streams/identity")
+    for path in sorted((ROOT / folder).glob("*.py"))
+]
+
+
+def test_every_code_that_the_source_gives_has_its_sentence() -> None:
+    """Those that are raised, and those that a library of rules puts beside its rows."""
+    given = re.compile(r"\b(?:DecodeError|UnknownSchema|Refused)\(\s*\"([a-z_]+)\"")
+    found = {code for path in SOURCES for code in given.findall(path.read_text())}
+    found |= {
+        batch.ENDED_PROCESS,
+        batch.UNREADABLE_BATCH,
+        isolated.GIVEN_UP,
+        isolated.UNAVAILABLE,
+        apart.FAILED,
+    }
+    found |= {child.LIMIT, child.CRASHED, writers.BROKEN, writers.SAYS_LESS, service.UNOPENED}
+    found |= {rights.CANNOT_BE, rights.UNKNOWN, rights.BROKEN, retry.NO_KEY, retry.GONE, retry.NOT_TAGGED}
+    found |= {
+        "future_time",
+        "time_out_of_range",
+        "invalid_identifier",
+        "unsupported_prefix",
+        "bad_assignment",
+    }
+    found |= {f"unknown_{noun.replace(' ', '_')}" for noun in writers.NOUNS}
+    assert found - {"unknown_schema"} == {*OF_MESSAGES, *OF_RETRIES} - {"unknown_schema"}
+    for sentence in [*OF_MESSAGES.values(), *OF_RETRIES.values()]:
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+        assert len(sentence) <= 110, sentence
+
+
+def test_a_word_that_is_used_of_both_is_told_apart() -> None:
+    """A body that breaks off, and a log file; and what another version wrote is shown as it is."""
+    assert meaning("truncated", "web.visits") == OF_MESSAGES["truncated"]
+    assert meaning("truncated", "radius-detail:0a1b") == EXPLANATIONS["truncated"]
+    assert meaning("not_json") == EXPLANATIONS["not_json"]
+    assert meaning("from_tomorrow") == "from_tomorrow"
+
+
+def test_the_page_of_codes_is_the_list() -> None:
+    """`docs/dead-letters.md`: rows of code and sentence, in order."""
+    rows = re.findall(
+        r"^\| `([a-z0-9_]+)` \| (.+) \|$", (ROOT / "docs" / "dead-letters.md").read_text(), re.MULTILINE
+    )
+    assert rows == [
+        item for codes in (OF_MESSAGES, OF_RETRIES, EXPLANATIONS) for item in sorted(codes.items())
+    ]
