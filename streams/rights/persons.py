@@ -50,12 +50,16 @@ class Persons:
         subjects = request.identity.subjects if request.identity else frozenset()
         if not subjects or person.subjects == subjects:
             return person
-        asked = [Given(IdentifierKind.CUSTOMER_NUMBER, token) for token in sorted(subjects)]
+        # One that no link spoke of stands for itself, as it was given; a customer number speaks for itself.
+        named = {item.token: item for item in self.given(request.request_id)}
+        asked = [named.get(token, Given(IdentifierKind.CUSTOMER_NUMBER, token)) for token in sorted(subjects)]
         found = self._identities.person(asked, request.received_at)
         if found.resolution == "ambiguous":
             apart = [self._identities.person([item], request.received_at) for item in asked]
-            alone = [item for item, one in zip(asked, apart, strict=True) if one.subjects == {item.token}]
-            found = self._identities.person(alone, request.received_at)
+            # Whatever speaks against them together by now: those that lead to nobody else are still who they were.
+            found = _together(
+                [one for item, one in zip(asked, apart, strict=True) if one.subjects == {item.token}]
+            )
         return self._inheriting(request, found)
 
     def others(self, request: RequestState) -> bool:
@@ -120,3 +124,19 @@ class Persons:
 
     def _given(self, item: Named) -> Given:
         return given(self._tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)
+
+
+def _together(persons: Sequence[Person]) -> Person:
+    """Several as one, each with what is theirs alone or may be."""
+    spans = dict.fromkeys(span for one in persons for span in one.spans)
+    return Person(
+        "unique" if persons else "none",
+        min(len(persons), 1),
+        frozenset[bytes]().union(*(one.subjects for one in persons)),
+        spans=list(spans),
+        shared=[
+            span for span in dict.fromkeys(s for one in persons for s in one.shared) if span not in spans
+        ],
+        links=[link for one in persons for link in one.links],
+        problems=[line for one in persons for line in one.problems],
+    )

@@ -188,3 +188,36 @@ def test_an_erasure_that_is_under_way_keeps_to_its_person(office: Office) -> Non
     office.now = APRIL
     office.service.resend(request.request_id)
     assert office.told() == [["customer_number", KARI]]
+
+
+UNHEARD, JOINED = "ingen@example.no", "10049"
+WITH_UNHEARD: Identifiers = [("customer_number", KARI), ("email", UNHEARD)]
+
+
+def invoice(customer: str, at: datetime) -> dict[str, Any]:
+    given = {"invoice_number": "F1", "amount_ore": 100, "lines": [], "due_date": at.date(), "issued_at": at}
+    return event("Invoice", customer_number=customer, email=UNHEARD, **given)
+
+
+def test_an_address_that_proves_to_be_on_anothers_invoice_takes_nothing_else_back(office: Office) -> None:
+    """What was answered stays Kari's; the invoice is said to have come, and a person decides about both."""
+    office.chats(JANUARY, UNHEARD)
+    made = office.asked("access", WITH_UNHEARD)
+    assert total(made) == 3
+    office.now = APRIL
+    office.desk.tell("billing.invoices", [invoice(OLA, JANUARY)], learnt=APRIL)
+    (opened,) = office.service.recheck(APRIL)
+    assert [(item["events"], item["no_longer"]) for item in opened.late_findings] == [(1, 0)]
+    followed = office.service.follow_up(made.request_id)
+    assert office.service.advance(followed.request_id).state is State.ATTENTION
+
+
+def test_an_answer_stays_its_persons_when_their_records_are_merged(office: Office) -> None:
+    """Asked for together with an address that no link speaks of, all that was answered was said not to be Kari's."""
+    office.chats(JANUARY, UNHEARD)
+    made = office.asked("access", WITH_UNHEARD)
+    office.now = APRIL
+    merged = CUSTOMER(customer_number=KARI, email=MOVED, updated_at=APRIL, merged_into=JOINED)
+    office.desk.tell("crm.customers", [merged], learnt=APRIL)
+    assert office.service.recheck(APRIL) == []
+    assert office.service.get(made.request_id).state is State.COMPLETED
