@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from console.cli.rights import _recheck
 from schemas.catalogue import load_catalogue
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
@@ -20,6 +22,7 @@ from streams.identity.person import Identities
 from streams.rights.service import RightsService
 from streams.rights.states import State
 from streams.rights.touched import NotingClaims, NotingReader
+from streams.waits import Waits
 from tests.support.api import Ledger
 from tests.support.index import (
     NOW,
@@ -189,6 +192,21 @@ def test_late_events_that_keep_coming_are_said_when_they_have_doubled(tmp_path: 
     assert said == [1, 2, 4, 8, 16, 32]
     (line,) = office.service.get(made).problems
     assert "at least 32 events came to light" in line
+
+
+def test_the_log_says_once_that_a_request_was_opened(tmp_path: Path) -> None:
+    """It said so at each look, every ten seconds."""
+    office = Office(town(tmp_path), targeted=True)
+    office.ask("access", BY_NUMBER[KARI])
+    with structlog.testing.capture_logs() as said:
+        for minute in range(1, 6):
+            office.town.invoice(KARI, moment(9, minute), moment(17, minute))
+            _recheck(office.service, Waits())
+    assert [(item["event"], item["found"]["events"]) for item in said] == [
+        ("request opened again", 1),
+        ("more came to light for a request that is open", 2),
+        ("more came to light for a request that is open", 4),
+    ]
 
 
 def test_late_events_of_another_kind_are_said_at_once(tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import create_autospec
 
 import pytest
 
-from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
+from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, SettingsError
 from streams.kafka.connection import Connection
 from streams.kafka.deadletters import SetAside
 from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
-from streams.rights.agents import RightsWorker, credentials
+from streams.rights.agents import RightsWorker, credentials, rights_app
 from streams.rights.service import RightsService
+from tests.support.product import await_that
 
 
 def test_security_options_reach_faust() -> None:
@@ -70,3 +73,30 @@ def test_stopping_does_not_wait_for_what_is_away() -> None:
         worker.stop()
         assert time.monotonic() - began < 15
         assert worker.error is None
+
+
+def test_an_app_that_crashes_as_it_runs_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the library, anywhere in it; another worker follows the topics afterwards."""
+    apps: list[Any] = []
+
+    def kept(*given: Any) -> Any:
+        apps.append(rights_app(*given))
+        return apps[-1]
+
+    monkeypatch.setattr("streams.rights.agents.rights_app", kept)
+    with InProcessBroker() as broker:
+        for name in ("rights.requests", "rights.receipts"):
+            broker.make_topic(name)
+        service = create_autospec(RightsService, instance=True)
+        worker = RightsWorker(broker.connection, service, create_autospec(SetAside, instance=True))
+        worker.start()
+        app = apps[0]
+        asyncio.run_coroutine_threadsafe(app.crash(TypeError("12345678901")), app.loop)
+        await_that(lambda: worker.error is not None, "the crash is seen")
+        assert isinstance(worker.error, Crashed)
+        assert str(worker.error) == "innsyn-rights crashed (TypeError)"
+        worker.stop()
+        follower = RightsWorker(broker.connection, service, create_autospec(SetAside, instance=True))
+        follower.start()
+        follower.stop()
+        assert follower.error is None
