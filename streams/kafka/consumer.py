@@ -23,13 +23,14 @@ from streams.kafka.unreadable import UNREADABLE, behind_unreadable
 Partition = tuple[str, int]
 
 _log = structlog.get_logger(__name__)
-# How much is fetched ahead, in librdkafka's names: large pieces, 128 MiB at most, and no long pauses.
+# How much is fetched ahead, in librdkafka's names: large pieces, 32 MiB at most (it keeps some 400 bytes more for each
+# message), and no long pauses.
 FETCH = {
     "fetch.message.max.bytes": 8 * 1024 * 1024,
     "fetch.wait.max.ms": 50,
     "fetch.queue.backoff.ms": 50,
     "queued.min.messages": 200_000,
-    "queued.max.messages.kbytes": 131_072,
+    "queued.max.messages.kbytes": 32_768,
 }
 # librdkafka hands over at most this many at once; between calls rebalances are served.
 _CHUNK = 16_384

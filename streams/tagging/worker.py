@@ -15,7 +15,6 @@ so writing them again changes nothing. Steps 3 to 5 run in a second thread while
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +41,7 @@ from streams.metrics import TagMetrics
 from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.careful import Careful, Stopped
 from streams.tagging.logs import Logs
+from streams.tagging.memory import Memory
 from streams.tagging.progress import Progress
 from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Tagger
@@ -56,7 +56,6 @@ _IDLE_SECONDS = 0.05
 _LARGEST_BATCH = 256 * 1024 * 1024
 _WARY_BATCH = 32 * 1024 * 1024
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-_COLLECT_EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,7 @@ class TagWorker:
         self._in_flight: Future[Mapping[Partition, int]] | None = None
         self._given_up: set[bytes] = set()
         self._schema_deadline = 0.0
+        self._memory = Memory()
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
         self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
@@ -140,14 +140,12 @@ class TagWorker:
         Raises InputError (ledger ahead of a topic), Unavailable.
         """
         self._stop = stop
-        collecting = gc.isenabled()
-        # Batches are lists of ten thousands of objects without cycles: the collector would walk them all, for nothing.
-        gc.disable()
         if self._journals:
             self._careful = Careful(self._preparer, self._journals, self._clock, self._alive)
         clean = False
         try:
-            self._run(stop, until_end)
+            with self._memory.kept():
+                self._run(stop, until_end)
             clean = True
         except InnsynError:
             # Said, with what to do; no offset ends a process by it.
@@ -156,22 +154,15 @@ class TagWorker:
         finally:
             if self._careful is not None:
                 self._careful.close(clean=clean)
-            if collecting:
-                gc.enable()
 
     def _run(self, stop: threading.Event, until_end: bool) -> None:
         consumer = self._open()
         try:
-            batches = 0
             while not stop.is_set():
                 self._progress.turn()
-                if not self._step(consumer):
-                    if until_end and not self._held and consumer.at_end():
-                        break
-                else:
-                    batches += 1
-                    if batches % _COLLECT_EVERY == 0:
-                        gc.collect(1)
+                if not self._step(consumer) and until_end and not self._held and consumer.at_end():
+                    break
+                self._memory.tidy()
             self._settle(consumer)
         finally:
             self._finish_write()
