@@ -7,13 +7,14 @@ changed anywhere does not.
 from __future__ import annotations
 
 import fcntl
+import hmac
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.errors import FeedError
 from streams.feeds.content import Extent
@@ -69,7 +70,8 @@ class Checkpoint(Settled):
     cluster.
 
     A file of which `extent` is the beginning is this content, grown. `earlier` are extents it was sent to before: a
-    copy that is no longer is this content too. The first and the last few are kept.
+    copy that is no longer is this content too. The first and the last few are kept. `secret` is the run's own, in hex:
+    messages are marked with it, and whoever may write to the topic cannot mark one. Empty: of a version that did not.
     """
 
     cluster: str
@@ -80,6 +82,12 @@ class Checkpoint(Settled):
     earlier: tuple[Extent, ...] = ()
     tail: Tail | None = None
     finished: bool = False
+    secret: str = Field("", repr=False)
+
+    def mark(self, line: int, part: int) -> bytes:
+        """What the message of a line of this extent carries, so that it is known for our own: 8 bytes."""
+        said = f"{self.extent.digest}/{line}/{part}".encode()
+        return hmac.digest(bytes.fromhex(self.secret), said, "sha256")[:8]
 
     def grown(self, extent: Extent, offsets: Mapping[int, int]) -> Checkpoint:
         """Where to go on when the content was finished and there is more of it."""

@@ -36,7 +36,7 @@ from streams.feeds.reasons import TRUNCATED
 from streams.feeds.recognise import Recognition, read_one
 from streams.feeds.record import Record
 from streams.feeds.refused import Aside, Refusals
-from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER, Report, Run, count
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report, Run, count
 from streams.feeds.source import Source
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail as TopicTail
@@ -296,5 +296,6 @@ class _Run:
             headers = [(FEED_HEADER, self.feed_id), (LINE_HEADER, b"%d" % line)]
             if part:
                 headers.append((PART_HEADER, b"%d" % part))
+            headers.append((MARK_HEADER, self.run.start.mark(line, part)))
         self.producer.send(self.feed.topic.name, message[0], key=message[1], headers=headers)
         self.run.sent += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from streams.feeds import checkpoint as checkpoints
 from streams.feeds.checkpoint import Checkpoint
 from streams.feeds.content import Extent, Survey, changed, survey
 from streams.feeds.feed import Feed
-from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER, Message, Run
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Message, Run
 from streams.kafka.tail import Tail as TopicTail
+
+_LONGEST = 19
+"""Digits of no line number."""
 
 
 def known(folder: Path, scope: str, name: str, found: Survey) -> tuple[str, Checkpoint | None]:
@@ -38,6 +43,7 @@ def fresh(feed: Feed, tail: TopicTail, extent: Extent) -> Checkpoint:
         offsets=tail.end_offsets(),
         scope=feed.scope,
         extent=extent,
+        secret=secrets.token_hex(16),
     )
 
 
@@ -55,20 +61,29 @@ def begin(
     if extent in known.earlier or (known.finished and extent == known.extent):
         return Run.after(known), False
     if known.finished:
-        return Run.after(known.grown(extent, ends)), True
+        return Run.after(known.grown(extent, ends).model_copy(update={"secret": secrets.token_hex(16)})), True
     starts = tail.start_offsets()
     if any(starts.get(partition, 0) > offset for partition, offset in known.offsets.items()):
         raise FeedError(
             f"{feed.topic.name} no longer holds what feed {feed_id} sent after line {known.lines} (retention); "
             "what is left cannot be told; --again sends all of it"
         )
-    sent = _sent_before(tail, dict.fromkeys(ends, 0) | dict(known.offsets), ends, feed_id.encode())
+    sent = _sent_before(tail, known, ends, feed_id.encode())
     return Run.after(known, frozenset(message for message in sent if message[0] > known.lines)), True
 
 
 def _sent_before(
-    tail: TopicTail, start: Mapping[int, int], end: Mapping[int, int], feed_id: bytes
+    tail: TopicTail, known: Checkpoint, end: Mapping[int, int], feed_id: bytes
 ) -> Iterator[Message]:
+    """What carries our mark: somebody else's message in place of a line would leave that line out, in silence."""
+    start = dict.fromkeys(end, 0) | dict(known.offsets)
     for headers in map(dict, tail.headers(start, end)):
-        if headers.get(FEED_HEADER) == feed_id:
-            yield int(headers[LINE_HEADER] or 0), int(headers.get(PART_HEADER) or 0)
+        if headers.get(FEED_HEADER) != feed_id:
+            continue
+        texts = [headers.get(name) or b"0" for name in (LINE_HEADER, PART_HEADER)]
+        if not all(text.isdigit() and len(text) < _LONGEST for text in texts):
+            continue
+        line, part = map(int, texts)
+        mark = headers.get(MARK_HEADER) or b""
+        if not known.secret or hmac.compare_digest(mark, known.mark(line, part)):
+            yield line, part

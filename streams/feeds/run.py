@@ -11,6 +11,7 @@ from streams.feeds.reasons import CUT_SHORT
 FEED_HEADER = "innsyn-feed"
 LINE_HEADER = "innsyn-line"
 PART_HEADER = "innsyn-part"
+MARK_HEADER = "innsyn-mark"
 
 Message = tuple[int, int]
 """Line and part: which event of which record."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -20,7 +21,7 @@ from streams.feeds import checkpoint as checkpoints
 from streams.feeds.feed import Feed, find_feed
 from streams.feeds.ingest import ingest
 from streams.feeds.refused import Aside
-from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER, Report
+from streams.feeds.run import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report
 from streams.feeds.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
@@ -159,6 +160,31 @@ def test_messages_of_other_feeds_are_not_taken_for_ours(
         producer.send(feed.topic.name, b"", headers=headers)
     assert run(kafka_bootstrap, feed, source, tmp_path).found == 10
     assert lines_in_topic(kafka_bootstrap, feed) == expected() + Counter({1_500: 1})
+
+
+def test_messages_that_say_to_be_ours_leave_no_line_out(
+    kafka_bootstrap: str, feed: Feed, source: Source, tmp_path: Path
+) -> None:
+    """Under the feed's own id: with the mark of another line, with none, or with no number. They were believed."""
+    with pytest.raises(Killed):
+        run(kafka_bootstrap, feed, source, tmp_path, die_after=10)
+    with Tail(Connection(kafka_bootstrap), feed.topic.name) as tail:
+        ours = dict(next(iter(tail.headers(tail.start_offsets(), tail.end_offsets()))))
+    line, mark = ours[LINE_HEADER], ours[MARK_HEADER]
+    assert line is not None
+    forged: list[Any] = [
+        [(LINE_HEADER, b"1500")],
+        [(LINE_HEADER, b"1501"), (MARK_HEADER, mark)],
+        [(LINE_HEADER, line), (PART_HEADER, b"1"), (MARK_HEADER, mark)],
+        [(LINE_HEADER, b"15x2"), (MARK_HEADER, mark)],
+        [(LINE_HEADER, b"9" * 5_000), (MARK_HEADER, mark)],
+        [],
+    ]
+    with EventProducer(Connection(kafka_bootstrap)) as producer:
+        for headers in forged:
+            producer.send(feed.topic.name, b"", headers=[(FEED_HEADER, ours[FEED_HEADER] or b""), *headers])
+    report = run(kafka_bootstrap, feed, source, tmp_path)
+    assert (report.found, report.sent_now) == (10, LINES - 2 - 10)
 
 
 def test_again_sends_all_once_more_and_can_be_resumed(
