@@ -86,6 +86,17 @@ def test_another_identifier_than_a_number_names_somebody_too(desk: Desk) -> None
     assert desk.ask("access", BY_KARI, BY_EMAIL)["disagree"] == DISAGREE
 
 
+def test_a_record_that_was_merged_is_the_same_person(desk: Desk) -> None:
+    """Whichever of the two numbers stands on the invoice, and whichever is asked for."""
+    desk.tell("billing.invoices", [invoice(KARI, email=UNHEARD), invoice(NOBODY, email=UNHEARD)])
+    assert desk.ask("access", BY_KARI, BY_EMAIL)["resolution"] == "unique"
+    desk.tell("crm.customers", [CUSTOMER(customer_number=NOBODY, updated_at=APRIL)])
+    assert desk.ask("access", BY_KARI, BY_EMAIL)["resolution"] == "ambiguous"
+    desk.tell("crm.customers", [CUSTOMER(customer_number=KARI, updated_at=APRIL, merged_into=NOBODY)])
+    for number in (KARI, NOBODY):
+        assert desk.ask("access", ("customer_number", number), BY_EMAIL)["resolution"] == "unique"
+
+
 def test_two_that_nobody_is_linked_to_disagree_by_their_events(desk: Desk) -> None:
     """There is no customer number in the question."""
     desk.tell("billing.invoices", [invoice(OLA, email=UNHEARD), invoice(KARI, email=TOO)])
