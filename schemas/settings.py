@@ -88,7 +88,10 @@ class Settings(BaseSettings):
         1_000, ge=1, description="Unreadable messages within those that are never told."
     )
     unknown_schema_wait_seconds: float = Field(
-        30.0, ge=0, description="How long an unknown schema id is retried before the message is parked."
+        30.0,
+        ge=0,
+        description="How long unknown schema ids are retried before their messages are parked: all of them together, "
+        "and again as 1 second in 20 goes by.",
     )
 
     realms: Realms = Field(

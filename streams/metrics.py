@@ -49,6 +49,11 @@ class TagMetrics:
         self.dead = Counter(
             "innsyn_dead_letters", "Messages set aside.", ["topic", "reason"], registry=registry
         )
+        self.unasked = Counter(
+            "innsyn_schemas_not_asked_for",
+            "Unknown schema ids that were dead letters unasked: too many came at once.",
+            registry=registry,
+        )
         self.lost = Counter(
             "innsyn_offsets_lost",
             "Offsets removed by Kafka's retention before they were read.",

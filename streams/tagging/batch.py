@@ -186,7 +186,8 @@ class Preparer:
         parts: list[Tagged] = []
         subjects = np.zeros(len(batch.values), np.int64)
         events = np.zeros(len(batch.values), np.bool_)
-        for group in frames.groups:
+        # The largest first: of ids that were made up no more than some are asked for.
+        for group in sorted(frames.groups, key=lambda group: len(group.positions), reverse=True):
             for where, tagged in self._group(batch, group, positions[group.positions], now):
                 if isinstance(tagged, str):
                     bad |= {int(position): (tagged, group.prefix.hex()) for position in where}

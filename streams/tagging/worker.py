@@ -42,6 +42,7 @@ from streams.tagging.batch import Prepared, Preparer
 from streams.tagging.careful import Careful, Stopped
 from streams.tagging.logs import Logs
 from streams.tagging.memory import Memory
+from streams.tagging.patience import REGAINED, Patience
 from streams.tagging.progress import Progress
 from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Tagger
@@ -119,9 +120,9 @@ class TagWorker:
         self._renewed: set[Partition] = set()
         self._held: list[TopicBatch] = []
         self._in_flight: Future[Mapping[Partition, int]] | None = None
-        self._given_up: set[bytes] = set()
-        self._schema_deadline = 0.0
         self._memory = Memory()
+        self._patience = Patience(self._limits.unknown_schema_seconds)
+        self._refusals = refusals or Refusals()
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
         self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
@@ -193,7 +194,7 @@ class TagWorker:
             return False
         # 2. decode and tag
         started = time.perf_counter()
-        self._schema_deadline = time.monotonic() + self._limits.unknown_schema_seconds
+        self._patience.begin()
         try:
             if self._careful is not None:
                 prepared = self._careful.prepare(taken, gaps, self._epochs)
@@ -368,22 +369,32 @@ class TagWorker:
             wait_for([self._in_flight])
 
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
-        """The writer schema. One that is unknown may be registered in a moment: waited for once, then parked.
-
-        All that is unknown in one batch shares one wait. A registry that does not answer is waited for without end.
+        """The writer schema. One that is unknown may be registered in a moment: waited for within what patience there
+        is for all of them, then parked. A registry that does not answer is waited for without end.
         """
+        learns = self._schemas.may_learn(prefix)
+        if learns and not self._patience.asks(prefix, expected):
+            self._metrics.unasked.inc()
+            raise UnknownSchema("unknown_schema", "too many unknown ones came with it for it to be asked for")
+        waited, since = 0.0, time.monotonic()
         while True:
             try:
                 found = self._schemas.resolve(prefix, expected)
                 self._progress.wait("registry", None)
+                if learns:
+                    self._patience.learned(prefix, waited)
                 if self._careful is not None:
                     self._careful.resume()
                 return found
             except (UnknownSchema, Unavailable) as error:
-                if isinstance(error, UnknownSchema) and self._waited(prefix):
-                    if self._careful is not None:
-                        self._careful.resume()
-                    raise
+                now = time.monotonic()
+                if isinstance(error, UnknownSchema):
+                    waited += now - since
+                    if not learns or not self._waits_for(prefix, expected, now - since):
+                        if self._careful is not None:
+                            self._careful.resume()
+                        raise
+                since = now
                 # Stopped while waiting: nothing of the batch is written, so that the next run waits again.
                 if self._stop.is_set():
                     raise Stopped from error
@@ -391,21 +402,27 @@ class TagWorker:
                 if self._careful is not None:
                     self._careful.wait()
                 self._progress.turn()
+                pause = self._patience.pause
                 if not isinstance(error, UnknownSchema):
                     self._progress.wait("registry", str(error))
-                self._stop.wait(min(1.0, self._limits.unknown_schema_seconds / 10))
+                    pause = 1.0
+                self._stop.wait(pause)
+
+    def _waits_for(self, prefix: bytes, expected: str, seconds: float) -> bool:
+        """Whether an unknown schema is waited for on; tells where nobody is waited for any more."""
+        before = self._patience.spent
+        waits = self._patience.unknown(prefix, expected, seconds)
+        if self._patience.spent and self._limits.unknown_schema_seconds:
+            said = self._refusals.hurry(self._limits.unknown_schema_seconds / 2 / REGAINED)
+            if not before:
+                log.error("schema.not_waited_for", schema=prefix.hex(), meaning=said)
+        return waits
 
     def _alive(self) -> None:
         """Of what is read again, which may take a while. Raises Stopped."""
         if self._stop.is_set():
             raise Stopped
         self._progress.turn()
-
-    def _waited(self, prefix: bytes) -> bool:
-        if self._schemas.may_learn(prefix) and time.monotonic() < self._schema_deadline:
-            return prefix in self._given_up
-        self._given_up.add(prefix)
-        return True
 
     def _count(self, stored: Prepared) -> None:
         self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())
