@@ -34,12 +34,8 @@ INSERT_SETTINGS: Mapping[str, Any] = {
 # A row's year follows from its identity, so versions of a row never lie in two partitions.
 READ_SETTINGS: Mapping[str, Any] = {"do_not_merge_across_partitions_select_final": 1}
 # Deletes, updates and merges return when they are done, on every replica; a merge that was not done is an error.
-ERASE_SETTINGS: Mapping[str, Any] = {
-    "mutations_sync": 2,
-    "lightweight_deletes_sync": 2,
-    "alter_sync": 2,
-    "optimize_throw_if_noop": 1,
-}
+ERASE_SETTINGS: Mapping[str, Any] = {"mutations_sync": 2, "lightweight_deletes_sync": 2, "alter_sync": 2}
+MERGE_SETTINGS: Mapping[str, Any] = {"optimize_throw_if_noop": 1}
 # What whoever runs it can do something about; the rest is told by its number.
 _WORDS = {
     159: "it took too long",
@@ -104,7 +100,9 @@ class ClickHouse:
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, erase: bool = False) -> None:
         """Run a statement that answers nothing."""
-        settings = dict(ERASE_SETTINGS) if erase else {}
+        settings = dict(ERASE_SETTINGS) if erase and not self.embedded else {}
+        if erase and sql.startswith("OPTIMIZE"):
+            settings |= MERGE_SETTINGS
         with self._errors("changing"):
             self._client().command(sql, parameters=dict(parameters or {}), settings=settings)
 
@@ -151,6 +149,10 @@ class ClickHouse:
             Path(self._parts.path).mkdir(parents=True, exist_ok=True, mode=0o700)
             client = clickhouse_connect.get_client(dsn=self._url)
             _die_of_faults()
+            # For good: with each statement the driver would ask for all of them, set them and set them back, which
+            # takes twice as long as to delete a few rows.
+            for name, value in ERASE_SETTINGS.items():
+                client.command(f"SET {name} = {value}")
             return client
         user, password = self._login
         return clickhouse_connect.get_client(
