@@ -53,13 +53,17 @@ Tell = Callable[[int, int], None]
 class Measured:
     """Stands in for aiokafka's `MemoryRecords` of one answer: its batches in order, one of them unpacked at a time."""
 
-    def __init__(self, data: bytes, wanted: int, most: int, tell: Tell) -> None:
+    def __init__(self, data: bytes, wanted: int, most: int, tell: Tell = lambda *_: None) -> None:
         """`wanted`: the offset asked for. `most`: bytes that a batch may unpack to. `tell(first, behind)` is called
         for the offsets of one that cannot be read."""
         self._data = memoryview(data)
         self._at = 0
-        self._wanted = wanted
         self._most = most
+        self.begin(wanted, tell)
+
+    def begin(self, wanted: int, tell: Tell) -> None:
+        """Before the first batch is taken: where that is known later."""
+        self._wanted = wanted
         self._tell = tell
 
     def size_in_bytes(self) -> int:

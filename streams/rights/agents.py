@@ -28,6 +28,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.deadletters import LARGEST_SEALED
 from streams.kafka.security import MECHANISMS, tls_context
 from streams.kafka.topics import missing
+from streams.kafka.unpacking import Unreadable
 from streams.rights.again import BROKEN, NOTHING_KNOWN
 from streams.rights.casefile import Recorded
 from streams.rights.committed import CommittedTransport
@@ -41,6 +42,7 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _PATIENCE = len(_RETRY_SECONDS) - 1
 _RESUME_SECONDS = 60.0
 _SESSION_SECONDS = 9.0
+_AT_ONCE = 16
 _LEAVE_SECONDS = 30.0
 _STEP_PATIENCE = 300.0
 _OF_THE_BROKER = (KafkaError, OSError, TimeoutError, ConsumerNotStarted)
@@ -176,6 +178,9 @@ def rights_app(
         # Else stopping waits until every message is acknowledged, and one whose step was given up never is.
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
+        # Each may be a mebibyte of nothing, a few bytes on the wire.
+        broker_max_poll_records=_AT_ONCE,
+        stream_buffer_maxsize=_AT_ONCE,
         # How long a worker that vanished keeps its partitions.
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=_SESSION_SECONDS / 3,
@@ -226,7 +231,7 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
     async def agent(stream: Any) -> None:
         # Acknowledged by hand: a stream does it by itself also when its agent is cancelled in the middle of a step.
         async for event in stream.noack().events():
-            message, value = event.message, event.value or b""
+            message, value = event.message, event.value if event.value is not None else b""
             where = message.topic, message.partition, message.offset
             await run(
                 partial(_take, record, value, message, step, set_aside),
@@ -240,6 +245,8 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
     """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
+        if isinstance(value, Unreadable):
+            raise DecodeError("unreadable_batch")
         if len(value) > LARGEST_SEALED:
             # Kafka's limit is one of what is compressed, and every look at the ledger reads all that is in it.
             raise DecodeError("oversized")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from confluent_kafka import Producer
 
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
+from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
-from streams.kafka.unpacking import LARGEST_BATCH, unpacks
+from streams.kafka.connection import Connection
+from streams.kafka.topics import create_topics
+from streams.kafka.unpacking import LARGEST_BATCH, Measured, Unreadable, unpacks
 from streams.kafka.unreadable import behind_unreadable
 from streams.rights import agents
+from streams.rights.service import RightsService
 from streams.tagging.journal import Journal
 from tests.support.tagging import (
     Running,
@@ -199,3 +206,74 @@ def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
 
     agents._take(record, encode(record, value), place, step, lambda *given: kept.append(given[:4]))
     assert kept == [("rights.requests", 0, 7, "oversized")]
+
+
+def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap: str) -> None:
+    """aiokafka unpacks a batch whatever it comes to: these 20 kB took it 600 MB up."""
+    connection, topic = Connection(kafka_bootstrap), "rights.requests"
+    create_topics(connection, [load_topics()[name] for name in (topic, "rights.receipts")])
+    record = load_records()["RightsRequest"]
+    value = {
+        "request_id": "r-behind",
+        "type": "access",
+        "sealed_identifiers": b"?",
+        "channel": "web",
+        "reason": None,
+        "received_at": datetime.now(UTC),
+    }
+    options = {"compression.type": "zstd", "message.max.bytes": 1_000_000_000, "batch.size": 1_000_000_000}
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "linger.ms": 0, **options})
+    bombs, full = 8, 120
+    for _ in range(bombs):
+        producer.produce(topic, bytes(60_000_000), partition=0)
+        assert producer.flush(30) == 0
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "batch.num.messages": 4, **options})
+    for _ in range(full):
+        # A message as large as one may be.
+        producer.produce(topic, bytes(1 << 20), partition=0)
+    producer.produce(topic, encode(record, value), partition=0)
+    assert producer.flush(30) == 0
+    done = threading.Event()
+    aside: list[str] = []
+    service = create_autospec(RightsService, instance=True)
+
+    def hear(given: Mapping[str, Any]) -> object:
+        done.set()
+        return given
+
+    service.on_request.side_effect = hear
+    worker = agents.RightsWorker(connection, service, lambda *given: aside.append(given[3]))
+    with peak() as grown:
+        worker.start()
+        try:
+            assert done.wait(60)
+        finally:
+            worker.stop()
+        assert grown() < 150
+    assert aside.count("unreadable_batch") >= bombs
+    assert len(aside) >= bombs + full
+
+
+def test_a_damaged_batch_is_one_message_that_cannot_be_read() -> None:
+    """Whatever is wrong with it; those around it are read."""
+    batches = []
+    for base, codec in enumerate((0, 4, 1, 0)):
+        builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 1 << 20)
+        for number in range(3):
+            builder.append(number, 1, None, b"value" * 50, [])
+        data = builder.build()
+        data[:8] = (3 * base).to_bytes(8, "big")
+        batches.append(bytearray(data))
+    batches[1][-5] ^= 1
+    batches[2][70:] = bytes(len(batches[2]) - 70)
+    told: list[tuple[int, int]] = []
+    records = Measured(b"".join(batches) + batches[0][:40], 1, 1 << 20, lambda *offsets: told.append(offsets))
+    found = []
+    while records.has_next():
+        found += [(record.offset, isinstance(record.value, Unreadable)) for record in records.next_batch()]
+    assert found == [
+        *((0, False), (1, False), (2, False)),
+        *((3, True), (6, True)),
+        *((9, False), (10, False), (11, False)),
+    ]
+    assert told == [(3, 6), (6, 9)]
