@@ -48,6 +48,7 @@ _WORDS = {
 
 
 _TIMEOUT_EXCEEDED = 159
+_DRAINS = 3
 
 
 class ClickHouse:
@@ -181,11 +182,14 @@ class ClickHouse:
         try:
             with patience.running(partial(self._kill, mark)):
                 yield f"{sql} /* {mark} */", limits
-        except ClickHouseError as error:
+        except Exception as error:
             if getattr(error, "code", None) == _TIMEOUT_EXCEEDED:
                 raise patience.too_long() from error
+            # A statement that was ended may break off anywhere, and what came of it be no text at all.
             patience.seconds()
             raise
+        # Or in between two blocks, so that it looks whole.
+        patience.seconds()
 
     def _kill(self, mark: str) -> None:
         with suppress(IndexUnavailable), self._errors("cancelling"):
@@ -197,11 +201,26 @@ class ClickHouse:
     def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (ClickHouseError, OSError, RuntimeError) as error:
+        except Exception as error:
+            self._drain()
+            if not isinstance(error, ClickHouseError | OSError | RuntimeError):
+                raise
             # The driver's text may quote the statement or its values: only the code and the place go on.
             raise IndexUnavailable(
                 f"the index ({self!r}) failed while {doing} ({_why(error)}); see `innsyn doctor`"
             ) from error
+
+    def _drain(self) -> None:
+        """After a failure: the embedded engine keeps what it had of an answer, and would begin the next one with it."""
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None or not self.embedded:
+            return
+        for _ in range(_DRAINS):
+            with suppress(Exception):
+                if client.query("SELECT 42").result_rows == [(42,)]:
+                    return
+        # A new handle for the next statement.
+        self._local.client = None
 
 
 def _die_of_faults() -> None:

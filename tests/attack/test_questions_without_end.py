@@ -172,6 +172,8 @@ def test_a_statement_is_ended_by_the_index_when_the_question_is_out_of_time(
     with patience(Patience(0.3)), pytest.raises(QuestionTooLong):
         getattr(index, way)(ENDLESS)
     assert time.monotonic() - began < 10
+    # Of the next answer nothing is of the one that broke off.
+    assert index.query("SELECT 1") == [(1,)]
 
 
 def test_a_statement_is_cancelled_when_nobody_waits_for_it_any_more(index: ClickHouse) -> None:
