@@ -51,7 +51,7 @@ sbom: ## What innsyn is made of, as CycloneDX: dist/sbom-python.cdx.json, and th
 	"$(PYTHON)" -m venv dist/sbom
 	dist/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
 	dist/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom-python.cdx.json
-	mvn -q -B -f streams/kafka/local/pom.xml org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DoutputFormat=json -DoutputDirectory=$(CURDIR)/dist -DoutputName=sbom-kafka.cdx
+	mvn -q -B -f streams/kafka/brokers/pom.xml org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DoutputFormat=json -DoutputDirectory=$(CURDIR)/dist -DoutputName=sbom-kafka.cdx
 
 lock: ## Resolve the requirements and the checksums of the jars anew (needs uv and Maven)
 	@command -v uv >/dev/null || { echo "uv is missing: install it (pip install uv)" >&2; exit 1; }
@@ -60,8 +60,8 @@ lock: ## Resolve the requirements and the checksums of the jars anew (needs uv a
 	uv pip compile requirements/build.in -c requirements/dev.txt $(LOCKING) -o requirements/build.txt
 	uv pip compile requirements/sbom.in -c requirements/dev.txt $(LOCKING) -o requirements/sbom.txt
 	rm -rf dist/jars
-	mvn -q -B -f streams/kafka/local/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/jars
-	cd dist/jars && sha256sum *.jar > ../../streams/kafka/local/jars.sha256
+	mvn -q -B -f streams/kafka/brokers/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/jars
+	cd dist/jars && sha256sum *.jar > ../../streams/kafka/brokers/jars.sha256
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

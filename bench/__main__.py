@@ -25,8 +25,8 @@ from rich.table import Table
 from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, fill
 from schemas.errors import InnsynError
 from schemas.topics import load_topics
+from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection
-from streams.kafka.localbroker import LocalBroker
 from streams.kafka.topics import create_topics
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"

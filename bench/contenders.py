@@ -33,16 +33,16 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, LineageBatch
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import FETCH
-from streams.kafka.deadletters import DeadLetters
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
+from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
-from streams.tagging.writers import WriterSchemas
 
 _BATCH = 20_000
 _VERSION = "0" * 12

@@ -31,12 +31,12 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
 from sinks.ports import ClaimReader, IndexReader, IndexWriter
-from streams.feeds.feed import Feed, find_feed
-from streams.feeds.source import check_source
+from streams.feeds.registry import Feed, find_feed
+from streams.feeds.run.source import check_source
 from streams.kafka.consumer import TopicBatch
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 
 Order = Literal["assignments first", "traffic first", "shuffled", "twice"]
 ORDERS: tuple[Order, ...] = ("assignments first", "traffic first", "shuffled", "twice")

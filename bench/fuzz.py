@@ -22,8 +22,8 @@ from typing import Any
 
 import structlog
 
-from streams.tagging import isolated
-from streams.tagging.isolated import Isolated
+from streams.tagging.decode import isolated
+from streams.tagging.decode.isolated import Isolated
 from tests.support.poison import Count, Maker, tried
 
 # What a worker may grow by: one event within its bounds, and what tagging takes.

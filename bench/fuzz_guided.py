@@ -15,10 +15,10 @@ with atheris.instrument_imports(include=["schemas", "streams.tagging"]):
     from schemas.bounds import largest_body
     from schemas.catalogue import load_catalogue
     from schemas.records import RecordSchema, load_records, parse_record
-    from streams.tagging import isolated
-    from streams.tagging.decode import Bodies, ColumnDecoder
-    from streams.tagging.isolated import Isolated
-    from streams.tagging.writers import judged
+    from streams.tagging.decode import isolated
+    from streams.tagging.decode.columnar import Bodies, ColumnDecoder
+    from streams.tagging.decode.isolated import Isolated
+    from streams.tagging.decode.schema_lookup import judged
 
 _TECHNICAL = {"category": "none"}
 _ODD = (

@@ -28,8 +28,8 @@ from bench.score import Score, score
 from schemas.catalogue import load_catalogue
 from schemas.tokens import TOKEN_BYTES, Tokenizer
 from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, Form, Mark, Proof
-from streams.identity.chains import chains
-from streams.identity.links import links_of
+from streams.identity.links.chains import chains
+from streams.identity.links.states import links_of
 from streams.identity.resolve import UNIQUE, resolve
 from tests.support.isp_feeds import Size, write_feeds
 

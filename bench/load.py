@@ -11,13 +11,13 @@ import pyarrow as pa
 from schemas.codec import encode, split_frame
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
+from streams.columns.tokens import Coordinates
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.simulate.plan import Plan
 from streams.simulate.texts import FROM_PERSON, write
 from streams.simulate.world import build_world
-from streams.tagging.columns import Coordinates
-from streams.tagging.decode import Bodies, ColumnDecoder
+from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagger
 
 TOPIC = "bench.visits"

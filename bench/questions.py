@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from console.api import questions
 from console.api.models import AccessQuery, LineageQuery
-from console.session import Reading
+from console.wiring.answering import Reading
 from schemas.catalogue import load_catalogue
 from schemas.records import load_records
 from schemas.tags import tag_set
@@ -34,7 +34,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, ROW_SCHEMA, Form, LineageBatch, Mark, Proof
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
 
 Ints = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.uint8]

@@ -16,7 +16,7 @@ from bench.feeds import NOW, SYSTEMS, Fed, Index
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
 from sinks.ports import PREFIX_SCHEMA
-from streams.identity.person import Identities, given
+from streams.identity.identities import Identities, given
 from streams.identity.resolve import UNIQUE
 
 _THREADS = 4

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import httpx
 
-from console.parts import Part
-from console.proof import CHALLENGE_HEADER, proof
-from console.running import RUN_FILE
+from console.api.protection.proof import CHALLENGE_HEADER, proof
+from console.health.parts import Part
+from console.wiring.run_file import RUN_FILE
 from schemas.errors import InputError, SettingsError, Unavailable
 from schemas.ids import is_id
 from schemas.settings import Settings

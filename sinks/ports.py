@@ -43,7 +43,7 @@ ALL_PORTS = (0, 65_535)
 
 
 class Form(IntEnum):
-    """How the claims of one group add up to links; `streams.identity.links` does it."""
+    """How the claims of one group add up to links; `streams.identity.links.states` does it."""
 
     SESSION = 1  # opened, seen, closed: an access session, a lease, a port block, equipment on loan
     STATE = 2  # a register: what a slot holds from one claim to the next

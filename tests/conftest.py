@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from schemas.errors import BrokerUnavailable
-from streams.kafka.localbroker import LocalBroker
+from streams.kafka.brokers.local import LocalBroker
 
 # A broker of a test is up for seconds: compiling its code well would cost more than it gains.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

@@ -25,7 +25,7 @@ import httpx
 from bench.soak.faults import Fault, Faults, Place, move, recovered
 from bench.soak.load import Load, address, an_hour_ago, customer
 from bench.soak.product import Product, Watch, await_that
-from streams.kafka.local.properties import free_port
+from streams.kafka.brokers.properties import free_port
 
 _RECOVERY_SECONDS = 120.0
 _ANSWERED = ("completed", "reopened")

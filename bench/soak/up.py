@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import console.clock
+import console.wiring.clock
 import sinks.clickhouse.client
 
 _FILE = Path(os.environ["SOAK_CLOCK"])
@@ -31,7 +31,7 @@ def _told(error: Exception, why: Callable[[Exception], str] = sinks.clickhouse.c
 if __name__ == "__main__":
     sinks.clickhouse.client._why = _told
     # Before anything else takes it from there.
-    console.clock.CLOCK = console.clock.Forward(moved)
+    console.wiring.clock.CLOCK = console.wiring.clock.Forward(moved)
     from console.cli.main import run
 
     run()

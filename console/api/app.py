@@ -6,10 +6,11 @@ import importlib.metadata
 
 from fastapi import Depends, FastAPI
 
-from console.api import audit, deadletters, health, lineage, problems, replays, requests, rules
-from console.api.guard import Guard
-from console.api.pool import Questions
-from console.api.recording import Recorded, declared_purpose
+from console.api import problems
+from console.api.protection.guard import Guard
+from console.api.protection.pool import Questions
+from console.api.protection.recording import Recorded, declared_purpose
+from console.api.routes import audit, dead_letters, health, lineage, replays, requests, rules
 from console.api.services import Services
 from schemas.errors import SettingsError
 
@@ -28,7 +29,7 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.state.questions = Questions(services.limits)
-    for module in (lineage, requests, rules, deadletters, replays, audit):
+    for module in (lineage, requests, rules, dead_letters, replays, audit):
         app.include_router(
             module.router(services),
             prefix="/v1",

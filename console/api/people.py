@@ -11,15 +11,15 @@ from console.api.models import Identifier
 from schemas.catalogue import Catalogue
 from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import ALL_PORTS, IndexReader, Span
+from streams.answers.attribution import Resolver
+from streams.identity.identities import given
 from streams.identity.model import Given, Link, Person, Resolution
-from streams.identity.person import given
-from streams.rights.whose import Resolver
 
 _SECOND = timedelta(seconds=1)
 
 
 class Known(Protocol):
-    """What a question is asked of; `console.session.Reading` and `console.api.services.Services` are such."""
+    """What a question is asked of; `console.wiring.answering.Reading` and `console.api.services.Services` are such."""
 
     @property
     def reader(self) -> IndexReader: ...

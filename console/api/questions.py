@@ -14,15 +14,15 @@ from console.api.models import AccessQuery, AsKnown, IdentityQuery, LineageQuery
 from console.api.people import Asked, Known, looked_up
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
+from schemas.times import local_day
 from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found
+from streams.answers.attribution import Whose, by_link, differences, link_json, newest
+from streams.answers.erasure_plan import make_plan, plan_json, shown
+from streams.answers.held import attributed
+from streams.answers.report import access_report, answer, disclosed_events
 from streams.identity.model import Given, Link
 from streams.identity.model import Person as Identified
-from streams.rights.answer import access_report, answer, disclosed_events
-from streams.rights.asking import attributed
-from streams.rights.plan import make_plan, plan_json, shown
-from streams.rights.times import local_day
-from streams.rights.whose import Whose, by_link, differences, link_json, newest
 
 _T = TypeVar("_T")
 _Answered = tuple[Found, Whose]

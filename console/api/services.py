@@ -9,19 +9,19 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from console.api.pool import DEFAULT_LIMITS, QuestionLimits
-from console.deadletters import DeadLetterDesk
-from console.doors import Doors
-from console.health import Health
-from console.recorder import Recorder
-from console.replay import Replays
+from console.api.protection.doors import Doors
+from console.api.protection.pool import DEFAULT_LIMITS, QuestionLimits
+from console.api.protection.recorder import Recorder
+from console.health.health import Health
+from console.operations.dead_letters import DeadLetterDesk
+from console.operations.replay import Replays
 from schemas.catalogue import Catalogue
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from sinks.ports import IndexReader
-from streams.rights.messages import Identifiers
-from streams.rights.states import RequestState
-from streams.rights.whose import Resolver
+from streams.answers.attribution import Resolver
+from streams.rights.protocol.messages import Identifiers
+from streams.rights.protocol.states import RequestState
 
 
 class Rights(Protocol):
@@ -67,7 +67,7 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Services:
-    """`dead_letters` are those of `console.session.Reading`; `clock` gives an aware time.
+    """`dead_letters` are those of `console.wiring.answering.Reading`; `clock` gives an aware time.
 
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.output import (
+from console.cli.show.output import (
     At,
     Because,
     Changes,

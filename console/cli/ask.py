@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from console.cli.output import user_name
+from console.cli.show.output import user_name
 from console.client import connect
 from schemas.asked_for import AskedFor
 from schemas.errors import InputError, Unavailable
@@ -43,8 +43,8 @@ def _directly(
 
     from console.api import questions
     from console.api.models import AccessQuery, IdentityQuery, LineageQuery, Person
-    from console.api.recording import Note
-    from console.session import embedded_folder, open_reading
+    from console.api.protection.recording import Note
+    from console.wiring.answering import embedded_folder, open_reading
     from sinks.clickhouse.audit import ClickHouseAudit
 
     folder = embedded_folder(settings)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import print_json, screen, table
+from console.cli.show.output import print_json, screen, table
 from schemas.catalogue import load_catalogue
 
 app = typer.Typer(help="Check the catalogue: categories, purposes, recipients, systems, retention rules.")

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.output import Json, marked, moment, print_json, say, screen, table, user_name
+from console.cli.show.output import Json, marked, moment, print_json, say, screen, table, user_name
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from streams.deadreasons import meaning
+from streams.kafka.dead_reasons import meaning
 
 app = typer.Typer(help="Messages that were no events: list, retry, drop.", no_args_is_help=True)
 

@@ -21,26 +21,26 @@ from rich.text import Text
 from console.api.models import AccessQuery, LineageQuery
 from console.api.questions import access as access_answer
 from console.api.questions import lineage
-from console.background import raise_first
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
-from console.cli.output import configure_logging, counted, marked, screen, table
-from console.clock import now
-from console.company import Company, contract_end, leaver, query, systems
-from console.instance import Instance, running
+from console.cli.show.output import configure_logging, counted, marked, screen, table
+from console.demo.company import Company, contract_end, leaver, query, systems
+from console.wiring.clock import now
+from console.wiring.local import Instance, running
+from console.wiring.processes import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings
 from schemas.topics import load_topics
+from streams.answers.erasure_plan import shown
+from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
-from streams.rights.job import ErasureJob
-from streams.rights.messages import Named
-from streams.rights.plan import shown
-from streams.rights.states import RequestState, State
+from streams.rights.protocol.messages import Named
+from streams.rights.protocol.states import RequestState, State
+from streams.rights.reference_job.job import ErasureJob
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import Truth, events

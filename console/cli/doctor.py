@@ -16,33 +16,33 @@ from pydantic import SecretStr
 from rich.text import Text
 
 from console.cli.keys import describe
-from console.cli.output import Json, marked, print_json, screen, table
+from console.cli.show.output import Json, marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
-from console.clock import now
-from console.floods import flooded, sentence
-from console.limits import file_problems, raise_file_limit, space_problems
-from console.parts import Part
-from console.private import openness
-from console.roles import schema_registry, tagged_topics
-from console.rotation import Rotation
-from console.running import RUN_FILE, broker
-from console.session import embedded_folder, keyring, known_keys, open_index, token_keys
-from console.taggers import read_by_nobody
+from console.health.floods import flooded, sentence
+from console.health.limits import file_problems, raise_file_limit, space_problems
+from console.health.parts import Part
+from console.health.taggers import read_by_nobody
+from console.operations.rotation import Rotation
+from console.wiring.answering import embedded_folder, keyring, known_keys, open_index, token_keys
+from console.wiring.clock import now
+from console.wiring.private import openness
+from console.wiring.roles import schema_registry, tagged_topics
+from console.wiring.run_file import RUN_FILE, broker
 from schemas.catalogue import load_catalogue
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
 from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.deadletters import DeadLetterIndex
+from sinks.clickhouse.dead_letters import DeadLetterIndex
 from sinks.clickhouse.migrate import pending
+from streams.kafka.brokers.java import find_java, jar_folder
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
-from streams.kafka.local.java import find_java, jar_folder
 from streams.kafka.registry import Registry
 from streams.kafka.topics import drift
-from streams.tagging.refusals import set_aside
-from streams.tagging.writers import Refused, judged, too_large
+from streams.tagging.decode.refusals import set_aside
+from streams.tagging.decode.schema_lookup import Refused, judged, too_large
 
 State = Literal["ok", "wrong", "off"]
 _MADE_ANEW = (

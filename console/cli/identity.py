@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.output import (
+from console.cli.show.output import (
     Because,
     Changes,
     Ids,

@@ -22,20 +22,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from console.cli.output import print_json, screen, shown, table
-from console.running import broker
+from console.cli.show.output import print_json, screen, shown, table
+from console.wiring.run_file import broker
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings, load_settings
-from streams.feeds import checkpoint as checkpoints
-from streams.feeds.checkpoint import Skip
-from streams.feeds.feed import Feed, Format, find_feed
-from streams.feeds.ingest import ingest as send
-from streams.feeds.reasons import EXPLANATIONS
-from streams.feeds.refused import Aside
-from streams.feeds.run import Report
-from streams.feeds.source import STDIN, Source, check_source
-from streams.kafka.deadletters import DeadLetters
+from streams.feeds.lines.reasons import EXPLANATIONS
+from streams.feeds.registry import Feed, Format, find_feed
+from streams.feeds.run import checkpoint as checkpoints
+from streams.feeds.run.account import Report
+from streams.feeds.run.checkpoint import Skip
+from streams.feeds.run.ingest import ingest as send
+from streams.feeds.run.refused import Aside
+from streams.feeds.run.source import STDIN, Source, check_source
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 

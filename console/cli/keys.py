@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from console.background import until_signal
 from console.cli import systemkeys
-from console.cli.output import Json, marked, print_json, screen
-from console.rotation import KeyState, Rotation
-from console.session import embedded_folder, keyring, known_keys, open_index, refuse_pending
+from console.cli.show.output import Json, marked, print_json, screen
+from console.operations.rotation import KeyState, Rotation
+from console.wiring.answering import embedded_folder, keyring, known_keys, open_index, refuse_pending
+from console.wiring.processes import until_signal
 from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
@@ -100,8 +100,8 @@ def rekey(
     Nothing is tagged anew: what was erased stays erased. Safe to repeat and to stop. `innsyn up` does it by itself.
     """
     # Not at the top: it takes what a tagger takes.
-    from console.rekeying import rekey as move
-    from console.running import broker
+    from console.operations.rekeying import rekey as move
+    from console.wiring.run_file import broker
 
     settings = load_settings()
     with _index() as index:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.output import (
+from console.cli.show.output import (
     Because,
     Changes,
     Clocks,

@@ -19,8 +19,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from console.cli.output import configure_logging, quiet_libraries, quiet_threads, shown
-from console.private import only_ours
+from console.cli.show.output import configure_logging, quiet_libraries, quiet_threads, shown
+from console.wiring.private import only_ours
 from schemas.errors import InnsynError
 
 

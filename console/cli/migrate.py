@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import Json, print_json, screen
-from console.running import broker
-from console.session import embedded_folder, open_index, refuse_if_open
+from console.cli.show.output import Json, print_json, screen
+from console.wiring.answering import embedded_folder, open_index, refuse_if_open
+from console.wiring.run_file import broker
 from schemas.settings import load_settings
 from schemas.topics import load_topics
 from sinks.clickhouse.migrate import migrate as apply

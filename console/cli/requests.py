@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.erase import headline, plan_table, say_open
-from console.cli.output import Json, day, marked, print_json, screen, table
+from console.cli.show.output import Json, day, marked, print_json, screen, table
 from console.client import require
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from streams.rights.hints import unproven
+from streams.answers.ambiguity import unproven
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")]

@@ -13,24 +13,24 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry
 
-from console.background import Background, raise_first, running_still, stop_all, until_signal
-from console.cli.output import configure_logging
-from console.clock import go_on_after, now
-from console.ending import Ending
-from console.roles import refused_followed, rights_service, rights_worker
-from console.running import broker
-from console.session import index_problems, keyring, open_index, refuse_pending, token_keys
-from console.start import begin
-from console.watching import watch_role, watched
+from console.cli.show.output import configure_logging
+from console.health.watching import watch_role, watched
+from console.wiring.answering import index_problems, keyring, open_index, refuse_pending, token_keys
+from console.wiring.clock import go_on_after, now
+from console.wiring.ending import Ending
+from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
+from console.wiring.roles import refused_followed, rights_service, rights_worker
+from console.wiring.run_file import broker
+from console.wiring.start import begin
 from schemas.errors import IndexUnavailable, KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import load_topics
 from sinks.clickhouse.writer import ClickHouseWriter
-from streams.kafka.deadletters import expired_keys
+from streams.kafka.dead_letters import expired_keys
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
+from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
-from streams.rights.states import RequestState
 from streams.waits import Waits
 
 _LOOK_SECONDS = 1.0
@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Worker(Protocol):
-    """What carries requests out, as `streams.rights.agents.RightsWorker` does."""
+    """What carries requests out, as `streams.rights.worker.RightsWorker` does."""
 
     @property
     def error(self) -> BaseException | None: ...

@@ -9,8 +9,8 @@ from typing import Annotated, get_args
 
 import typer
 
-from console.cli.output import print_json, say
-from console.committed import altered, history, in_git
+from console.cli.show.output import print_json, say
+from console.operations.committed import altered, history, in_git
 from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility

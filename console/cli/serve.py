@@ -6,18 +6,18 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 
-from console.background import Background, raise_first, until_signal
-from console.cli.output import configure_logging
-from console.clock import CLOCK
-from console.ending import Ending
-from console.floods import watch_floods
-from console.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
-from console.running import broker
-from console.serving import ApiServer
-from console.session import open_index, reading, token_keys
-from console.start import begin
-from console.tokens import api_token
-from console.watching import watched
+from console.cli.show.output import configure_logging
+from console.health.floods import watch_floods
+from console.health.watching import watched
+from console.wiring.answering import open_index, reading, token_keys
+from console.wiring.api_token import api_token
+from console.wiring.clock import CLOCK
+from console.wiring.ending import Ending
+from console.wiring.processes import Background, raise_first, until_signal
+from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
+from console.wiring.run_file import broker
+from console.wiring.serving import ApiServer
+from console.wiring.start import begin
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
 from sinks.clickhouse.writer import ClickHouseWriter

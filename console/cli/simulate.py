@@ -15,8 +15,8 @@ from typing import Annotated, TextIO
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from console.cli.output import Json, moment, print_json, screen, table
-from console.running import broker
+from console.cli.show.output import Json, moment, print_json, screen, table
+from console.wiring.run_file import broker
 from schemas.errors import InputError
 from schemas.settings import load_settings
 from schemas.topics import load_topics

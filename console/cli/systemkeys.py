@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.output import Json, print_json, say, screen, table
+from console.cli.show.output import Json, print_json, say, screen, table
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings

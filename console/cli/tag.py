@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from console.background import Background, raise_first, running_still, until_signal
-from console.cli.output import configure_logging, marked, say, screen
+from console.cli.show.output import configure_logging, marked, say, screen
 from console.client import Client, connect
-from console.clock import go_on_after
-from console.ending import Ending
-from console.floods import watch_floods
-from console.roles import tagged_topics, tagger
-from console.running import broker
-from console.session import embedded_folder, index_problems, open_index, refuse_pending, token_keys
-from console.start import begin
-from console.watching import watch_role, watched
+from console.health.floods import watch_floods
+from console.health.watching import watch_role, watched
+from console.wiring.answering import embedded_folder, index_problems, open_index, refuse_pending, token_keys
+from console.wiring.clock import go_on_after
+from console.wiring.ending import Ending
+from console.wiring.processes import Background, raise_first, running_still, until_signal
+from console.wiring.roles import tagged_topics, tagger
+from console.wiring.run_file import broker
+from console.wiring.start import begin
 from schemas.errors import InputError, Unavailable
 from schemas.settings import load_settings
 from sinks.clickhouse.writer import ClickHouseWriter

@@ -9,20 +9,20 @@ from typing import Annotated
 
 import typer
 
-from console.background import Background, raise_first, running_still, until_signal
-from console.cli.output import configure_logging, marked, screen
+from console.cli.show.output import configure_logging, marked, screen
 from console.client import connect
-from console.ending import Ending
-from console.instance import announced, running
-from console.session import refuse_if_open
-from console.start import begin
+from console.wiring.answering import refuse_if_open
+from console.wiring.ending import Ending
+from console.wiring.local import announced, running
+from console.wiring.processes import Background, raise_first, running_still, until_signal
+from console.wiring.start import begin
 from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
 from schemas.settings import load_settings
 from schemas.topics import load_topics
+from streams.kafka.brokers.keeper import Keeper
+from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
-from streams.kafka.keeper import Keeper
-from streams.kafka.localbroker import LocalBroker
 from streams.kafka.topics import create_topics
 
 # Kafka closes its logs in a second or two; what is killed reads them again at the next start.

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from schemas.entries import IdentitySource
 from schemas.patience import check
 from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
-from streams.identity.chains import DEPTH, chains
-from streams.identity.links import links_of
-from streams.identity.table import FOREVER, Flags, Ints, Links, per_source
+from streams.identity.links.chains import DEPTH, chains
+from streams.identity.links.states import links_of
+from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source
 
 
 @dataclass(frozen=True)

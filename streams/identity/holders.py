@@ -8,10 +8,10 @@ import numpy as np
 
 from schemas.tokens import IdentifierKind
 from streams.identity.agreement import NOWHERE
+from streams.identity.links.table import UNKNOWN, Ints, Links
 from streams.identity.model import Given
 from streams.identity.resolve import WHOLE, behind
 from streams.identity.spans import milliseconds
-from streams.identity.table import UNKNOWN, Ints, Links
 
 
 class Holders:

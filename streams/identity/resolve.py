@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.ports import ALL_PORTS
-from streams.identity.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, each_of, packed
+from streams.identity.links.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, each_of, packed
 
 NONE, UNIQUE, AMBIGUOUS = 0, 1, 2
 WHOLE = 128

@@ -12,10 +12,10 @@ from schemas.entries import IdentitySource
 from schemas.patience import check
 from sinks.ports import Proof
 from streams.identity.gather import codes_of
+from streams.identity.links.table import ENDS, FOREVER, Flags, Ints, Links
 from streams.identity.model import Given, Link
 from streams.identity.resolve import behind
 from streams.identity.spans import EPOCH, moment
-from streams.identity.table import ENDS, FOREVER, Flags, Ints, Links
 
 
 def shown(

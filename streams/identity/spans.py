@@ -15,8 +15,8 @@ import numpy as np
 
 from schemas.patience import check
 from sinks.ports import ALL_PORTS, Proof, Span
+from streams.identity.links.table import BEGINNING, FOREVER, Flags, Ints, Links, each_of
 from streams.identity.resolve import WHOLE
-from streams.identity.table import BEGINNING, FOREVER, Flags, Ints, Links, each_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_PORT = ALL_PORTS[1]

@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
-from streams.kafka.topicids import TopicIds
+from streams.kafka.topic_ids import TopicIds
 
 _POLL_SECONDS = 0.2
 _SESSION_MS = 6_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
-from streams.rights.casefile import CaseFile, Recorded
+from streams.rights.case import CaseFile, Recorded
 from streams.rights.erasing import Erasing
-from streams.rights.request import RequestState, State
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from schemas.errors import DecodeError, InnsynError, Unavailable
 from schemas.records import RecordSchema
-from streams.rights.messages import RECEIPTS, REQUESTS, decoded
+from streams.rights.protocol.messages import RECEIPTS, REQUESTS, decoded
 
 CANNOT_BE, UNKNOWN, BROKEN = "request_cannot_be", "unknown_request", "step_failed"
 NOTHING_KNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: UNKNOWN}

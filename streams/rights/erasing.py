@@ -8,21 +8,21 @@ from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError, KeyUnavailable
+from schemas.times import iso
 from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
+from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.identity.model import Person
-from streams.rights.casefile import CaseFile
-from streams.rights.command import CommandState
-from streams.rights.messages import receipt_content
-from streams.rights.outcomes import records_gone
+from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
-from streams.rights.persons import Persons
-from streams.rights.plan import Plan, plan_from_json
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
-from streams.rights.receipts import aside, fault, repeats, unproven
+from streams.rights.protocol.command import CommandState
+from streams.rights.protocol.messages import receipt_content
+from streams.rights.protocol.outcomes import records_gone
+from streams.rights.protocol.receipts import aside, fault, repeats, unproven
+from streams.rights.protocol.request import RequestState
 from streams.rights.reopen import Recheck
-from streams.rights.request import RequestState
 from streams.rights.sending import Sending
-from streams.rights.times import iso
+from streams.rights.subject import Persons
 
 
 class Erasing:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from schemas.tokens import IdentifierKind
 from sinks.ports import Span
 from streams.identity.model import Given, Person
-from streams.rights.request import RequestState, State
+from streams.rights.protocol.request import RequestState, State
 
 
 def subjects_of(person: Person, givens: Iterable[Given]) -> list[str]:

@@ -12,17 +12,17 @@ from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.records import load_records
+from schemas.times import local_day
 from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found, IndexReader, Span
+from streams.answers.attribution import before, by_link, frozen
+from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
+from streams.answers.held import attributed
+from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, Person
-from streams.rights.asking import attributed
-from streams.rights.command import EVERY, CommandState, told_of
-from streams.rights.messages import command_id
-from streams.rights.plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
-from streams.rights.request import RequestState
-from streams.rights.times import local_day
-from streams.rights.unjudged import Unjudged, judged_for_erasure
-from streams.rights.whose import before, by_link, frozen
+from streams.rights.protocol.command import EVERY, CommandState, told_of
+from streams.rights.protocol.messages import command_id
+from streams.rights.protocol.request import RequestState
 
 _SECOND = timedelta(seconds=1)
 _NEAR = timedelta(hours=1)

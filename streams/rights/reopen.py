@@ -10,10 +10,10 @@ from typing import Any
 from schemas.catalogue import Catalogue
 from schemas.errors import KeyUnavailable
 from sinks.ports import IndexReader
-from streams.rights.casefile import CaseFile
-from streams.rights.late import LateFinding, late_finding
-from streams.rights.persons import Persons
-from streams.rights.request import RequestState
+from streams.rights.case import CaseFile
+from streams.rights.late_findings import LateFinding, late_finding
+from streams.rights.protocol.request import RequestState
+from streams.rights.subject import Persons
 from streams.rights.touched import Touched, noting
 
 LATE = "late_finding"

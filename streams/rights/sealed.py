@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from schemas.keys import Keyring
-from streams.rights.casefile import CaseFile, Overtaken
-from streams.rights.request import RequestState, State
+from streams.rights.case import CaseFile, Overtaken
+from streams.rights.protocol.request import RequestState, State
 
 
 def key_of(request_id: str) -> str:

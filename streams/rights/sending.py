@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from schemas.codec import encode
 from schemas.records import load_records
-from streams.rights.casefile import CaseFile
-from streams.rights.messages import DELETION, REQUESTS, Send, command_message, request_message
-from streams.rights.persons import Persons
-from streams.rights.plan import plan_from_json
-from streams.rights.request import RequestState
+from streams.answers.erasure_plan import plan_from_json
+from streams.rights.case import CaseFile
+from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message, request_message
+from streams.rights.protocol.request import RequestState
+from streams.rights.subject import Persons
 
 
 class Sending:

@@ -19,23 +19,23 @@ from schemas.catalogue import Catalogue
 from schemas.errors import BrokerUnavailable, DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
+from schemas.times import days_make_sense, local_day
 from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import IndexEraser, IndexMarks, IndexReader
+from streams.answers.attribution import Resolver, frozen
+from streams.answers.held import attributed
+from streams.answers.report import access_report
 from streams.rights.acts import Acts
-from streams.rights.answer import access_report
-from streams.rights.asking import attributed
-from streams.rights.casefile import TRIES, CaseFile, Overtaken, Recorded, busy
+from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
-from streams.rights.messages import Identifiers, Ledger, Send, canonical_identifiers
 from streams.rights.overlap import open_of, subjects_of
-from streams.rights.persons import Persons
+from streams.rights.protocol.messages import Identifiers, Ledger, Send, canonical_identifiers
+from streams.rights.protocol.states import RequestState, State, due_at
 from streams.rights.reopen import LATE, Recheck
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
-from streams.rights.states import RequestState, State, due_at
-from streams.rights.times import days_make_sense, local_day
+from streams.rights.subject import Persons
 from streams.rights.touched import Touched
-from streams.rights.whose import Resolver, frozen
 
 TYPES = ("access", "erasure")
 T = TypeVar("T")

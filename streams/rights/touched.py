@@ -28,7 +28,7 @@ from sinks.ports import (
     Others,
     Span,
 )
-from streams.rights.request import RequestState
+from streams.rights.protocol.request import RequestState
 
 _NOTED: ContextVar[set[MarkKey] | None] = ContextVar("noted", default=None)
 

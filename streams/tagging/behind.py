@@ -11,7 +11,7 @@ from sinks.ports import Ledger
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition
 from streams.kafka.groups import bounds
-from streams.kafka.topicids import TopicIds
+from streams.kafka.topic_ids import TopicIds
 
 STUCK_SECONDS = 60.0
 _MOST_NAMED = 3

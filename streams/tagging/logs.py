@@ -11,7 +11,7 @@ import structlog
 from sinks.histories import History, check_partitions, going_on
 from sinks.ports import Ledger
 from streams.kafka.consumer import Partition
-from streams.kafka.topicids import TopicIds
+from streams.kafka.topic_ids import TopicIds
 
 _log = structlog.get_logger(__name__)
 # Every write asks whether its topics are still those that were read; this often all are asked for, written or not.

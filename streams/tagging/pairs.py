@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sinks.histories import History
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch
-from streams.kafka.deadletters import DeadLetters, DeadMessage
+from streams.kafka.dead_letters import DeadLetters, DeadMessage
 
 
 class NoDeadLetters(DeadLetters):

@@ -20,9 +20,9 @@ from schemas.records import RecordSchema
 from sinks.ports import IndexWriter
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import TopicBatch
-from streams.kafka.deadletters import key_name
+from streams.kafka.dead_letters import key_name
 from streams.kafka.tail import Tail
-from streams.tagging.batch import Preparer
+from streams.tagging.prepare import Preparer
 
 Place = tuple[str, int, int]
 TAGGED = "tagged"

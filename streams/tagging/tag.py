@@ -27,8 +27,7 @@ from schemas.tokens import (
     TokenPairs,
 )
 from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PAIR_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
-from streams.identity.claims import ClaimMaker, Reading
-from streams.tagging.columns import (
+from streams.columns.tokens import (
     EARLIEST,
     LATEST,
     Coordinates,
@@ -39,7 +38,8 @@ from streams.tagging.columns import (
     token_column,
     token_table,
 )
-from streams.tagging.decode import Decoded, Flags, Ints
+from streams.identity.claims.by_rule import ClaimMaker, Reading
+from streams.tagging.decode.columnar import Decoded, Flags, Ints
 from streams.tagging.scan import Scanner
 from streams.tagging.texts import NO_TEXTS, fields_about, read_texts, text_fields
 

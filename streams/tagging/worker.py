@@ -32,22 +32,22 @@ import structlog
 from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
-from streams.identity.person import Identities
+from streams.identity.coverage import Whose
+from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition, Place, SourceConsumer, TopicBatch
-from streams.kafka.deadletters import DeadLetters
-from streams.kafka.topicids import TopicIds
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.topic_ids import TopicIds
 from streams.metrics import TagMetrics
-from streams.tagging.batch import Prepared, Preparer
-from streams.tagging.careful import Careful, Stopped
+from streams.tagging.crashes.careful import Careful, Stopped
+from streams.tagging.decode.refusals import Refusals
+from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.logs import Logs
 from streams.tagging.memory import Memory
 from streams.tagging.patience import REGAINED, Patience
+from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.progress import Progress
-from streams.tagging.refusals import Refusals
 from streams.tagging.tag import Tagger
-from streams.tagging.whose import Whose
-from streams.tagging.writers import WriterSchemas
 
 log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.clock import Forward
+from console.wiring.clock import Forward
 from schemas.catalogue import load_catalogue
-from streams.rights.late import late_finding
+from streams.rights.late_findings import late_finding
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 

@@ -17,11 +17,11 @@ import pytest
 from schemas.errors import InputError
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.ports import Forgotten
-from streams.rights.states import State
+from streams.rights.protocol.states import State
 from tests.support.crashing_eraser import PERSON, SteppingClickHouse, visit
 from tests.support.index import empty, memory_index, running, sql_index
 from tests.support.office import Office
-from tests.unit.test_rights_short import GONE
+from tests.unit.rights.test_short import GONE
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,22 +19,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from console.deadletters import DeadLetterDesk
+from console.operations.dead_letters import DeadLetterDesk
 from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.clickhouse.deadletters import Chosen, Coordinates, Done
+from sinks.clickhouse.dead_letters import Chosen, Coordinates, Done
 from sinks.memory import MemoryIndex
 from sinks.ports import Span
 from streams.kafka.consumer import TopicBatch
-from streams.tagging.batch import ENDED_PROCESS, Prepared, Preparer
-from streams.tagging.careful import CHUNK, Careful, Stopped
-from streams.tagging.journal import Journal, Offset, Suspects, suspects_of
+from streams.tagging.crashes.careful import CHUNK, Careful, Stopped
+from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of
+from streams.tagging.crashes.trial import _fatal
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import ENDED_PROCESS, Prepared, Preparer
 from streams.tagging.tag import Tagger
-from streams.tagging.trial import _fatal
 from streams.tagging.worker import TagLimits
-from streams.tagging.writers import WriterSchemas
 from tests.support.fatal_value import FATAL, FatalKeyring
 from tests.support.index import NOW
 from tests.support.tagging import (

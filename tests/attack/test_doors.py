@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
 from console.api.app import create_app
+from console.api.protection.doors import GUESSES, Doors, caller_name, neighbourhood
+from console.api.protection.recorder import Recorder
 from console.api.services import Services
 from console.cli.ask import ask
 from console.cli.main import app as command_line
-from console.doors import GUESSES, Doors, caller_name, neighbourhood
-from console.recorder import Recorder
-from console.serving import ApiServer
-from console.session import open_index, token_keys
+from console.wiring.answering import open_index, token_keys
+from console.wiring.serving import ApiServer
 from schemas.asked_for import AskedFor
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, InputError
@@ -446,7 +446,7 @@ def test_what_is_done_to_a_request_names_it(made: Callable[..., Services]) -> No
 
 
 def _identities(index: MemoryIndex) -> Any:
-    from streams.identity.person import Identities
+    from streams.identity.identities import Identities
 
     return Identities(index, load_catalogue().identity_sources)
 

@@ -24,20 +24,20 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from console.api.app import create_app
-from console.deadletters import DeadLetterDesk
-from console.doors import Doors
-from console.recorder import Recorder
-from console.replay import Replays
+from console.api.protection.doors import Doors
+from console.api.protection.recorder import Recorder
+from console.operations.dead_letters import DeadLetterDesk
+from console.operations.replay import Replays
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from sinks.audit import AuditEntry
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
-from sinks.clickhouse.deadletters import Coordinates, DeadLetterIndex
+from sinks.clickhouse.dead_letters import Coordinates, DeadLetterIndex
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
 from tests.support.api import EMAIL, NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
 from tests.support.index import empty, running

@@ -14,13 +14,13 @@ import pytest
 from schemas.codec import decode
 from schemas.errors import FeedError, SchemaError
 from schemas.versions import read_text
-from streams.feeds import checkpoint as checkpoints
-from streams.feeds.feed import find_feed
-from streams.feeds.ingest import ingest
-from streams.feeds.nat_pattern import load_pattern
-from streams.feeds.run import Report
-from streams.feeds.source import check_source
-from streams.feeds.unchanged import BLOCK_BYTES
+from streams.feeds.formats.nat_pattern import load_pattern
+from streams.feeds.registry import find_feed
+from streams.feeds.run import checkpoint as checkpoints
+from streams.feeds.run.account import Report
+from streams.feeds.run.ingest import ingest
+from streams.feeds.run.source import check_source
+from streams.feeds.run.unchanged import BLOCK_BYTES
 from tests.support.feeds import MemoryProducer, MemoryTopic
 
 COMBINED = find_feed("combined")

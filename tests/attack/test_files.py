@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from console.cli.doctor import examine
-from console.private import close_to_others, open_to_others, openness
-from console.start import begin
+from console.wiring.private import close_to_others, open_to_others, openness
+from console.wiring.start import begin
 from schemas.errors import SettingsError
 from schemas.settings import Settings
 from tests.support.product import innsyn

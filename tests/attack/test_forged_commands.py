@@ -17,13 +17,13 @@ from schemas.errors import InnsynError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.systemkeys import read_system_keys
+from streams.answers.erasure_plan import CommandPlan
 from streams.kafka.connection import Connection
-from streams.rights.job import OLDEST, ErasureJob
-from streams.rights.messages import command_message, decoded, opened
-from streams.rights.orders import Order, Selector
-from streams.rights.plan import CommandPlan
-from streams.rights.receipts import unproven
-from streams.rights.store import SqliteStore
+from streams.rights.protocol.messages import command_message, decoded, opened
+from streams.rights.protocol.orders import Order, Selector
+from streams.rights.protocol.receipts import unproven
+from streams.rights.reference_job.job import OLDEST, ErasureJob
+from streams.rights.reference_job.store import SqliteStore
 
 RECORDS = load_records()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

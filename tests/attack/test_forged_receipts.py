@@ -19,16 +19,16 @@ from schemas.codec import encode
 from schemas.errors import DecodeError
 from schemas.records import load_examples, load_records
 from schemas.systemkeys import COMMAND, RECEIPT, SystemKey, SystemKeys
-from streams.rights.authentic import receipt_bytes
-from streams.rights.messages import decoded, receipt_message
-from streams.rights.receipts import unproven
-from streams.rights.request import RequestState
-from streams.rights.states import State
+from streams.rights.protocol.authentic import receipt_bytes
+from streams.rights.protocol.messages import decoded, receipt_message
+from streams.rights.protocol.receipts import unproven
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.states import State
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.receipts import hear, proven
-from tests.unit.test_rights_receipts import COOKIE, receipt
-from tests.unit.test_rights_short import GONE, visit
+from tests.unit.rights.test_receipts import COOKIE, receipt
+from tests.unit.rights.test_short import GONE, visit
 
 RECORD = load_records()["ErasureReceipt"]
 KEY = SystemKey("00010203", bytes(range(32)))

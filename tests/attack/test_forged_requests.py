@@ -19,13 +19,13 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
-from streams.kafka.deadletters import DeadLetters, SetAside
+from streams.kafka.dead_letters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.rights.again import CANNOT_BE, TAKEN, again
-from streams.rights.agents import _take
-from streams.rights.casefile import CaseFile
-from streams.rights.messages import REQUESTS, canonical_identifiers
+from streams.rights.case import CaseFile
+from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
 from streams.rights.service import LARGEST_GIVEN, UNOPENED
+from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
 from tests.support.api import Ledger
 from tests.support.index import memory_index

@@ -14,7 +14,7 @@ from threading import Barrier
 
 import pytest
 
-from console.keys import TokenKeys, alive
+from console.operations.keys import TokenKeys, alive
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKind, Tokenizer

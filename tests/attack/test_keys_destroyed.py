@@ -13,11 +13,11 @@ from schemas.errors import InputError, KeyUnavailable
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange
-from streams.identity.person import Identities
-from streams.kafka.deadletters import expired_keys, key_name
-from streams.rights.casefile import CaseFile
+from streams.identity.identities import Identities
+from streams.kafka.dead_letters import expired_keys, key_name
+from streams.rights.case import CaseFile
+from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
-from streams.rights.states import State, summary
 from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, Ledger, fill
 
 KEPT = timedelta(days=90)

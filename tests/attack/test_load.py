@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from console.api.app import create_app
-from console.api.guard import BODY_LIMIT
-from console.connections import ConnectionLimits
-from console.limits import raise_file_limit
-from console.serving import ApiServer
-from console.start import begin
+from console.api.protection.connections import ConnectionLimits
+from console.api.protection.guard import BODY_LIMIT
+from console.health.limits import raise_file_limit
+from console.wiring.serving import ApiServer
+from console.wiring.start import begin
 from schemas.errors import SettingsError
 from schemas.settings import Settings
 from tests.support.api import EMAIL, TOKEN, TOTAL, services
@@ -261,7 +261,7 @@ def test_what_is_open_to_all_takes_no_body(serve: Serve, path: str) -> None:
 
 def test_a_body_that_never_ends_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from somebody with the token."""
-    monkeypatch.setattr("console.api.guard.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("console.api.protection.guard.BODY_SECONDS", 0.3)
     server = serve()
     with closing(connection(server.address)) as one:
         one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + b"Content-Length: 20\r\n\r\n{")
@@ -340,9 +340,9 @@ def test_a_role_refuses_to_start_with_hardly_any_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is opened, with what to raise; not a broken index later."""
-    monkeypatch.setattr("console.start.raise_file_limit", lambda: 64)
-    monkeypatch.setattr("console.limits.resource.getrlimit", lambda _: (64, 64))
-    monkeypatch.setattr("console.start.only_ours", lambda: None)
+    monkeypatch.setattr("console.wiring.start.raise_file_limit", lambda: 64)
+    monkeypatch.setattr("console.health.limits.resource.getrlimit", lambda _: (64, 64))
+    monkeypatch.setattr("console.wiring.start.only_ours", lambda: None)
     with pytest.raises(SettingsError, match=r"64 open files are allowed, .* raise the hard limit"):
         begin(Settings(home=tmp_path))
 
@@ -352,8 +352,8 @@ import json, os, resource, sys, threading
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pathlib import Path
 from console.api.app import create_app
-from console.cli.output import configure_logging
-from console.serving import ApiServer
+from console.cli.show.output import configure_logging
+from console.wiring.serving import ApiServer
 from tests.support.api import services
 
 configure_logging("info")

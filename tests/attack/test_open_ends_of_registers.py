@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.errors import DecodeError
-from streams.feeds import times
-from streams.feeds.feed import find_feed
+from streams.feeds.lines import times
+from streams.feeds.registry import find_feed
 from tests.support.feeds import outcomes
 
 COLUMNS = "valid_from,valid_to,inside_network,outside_network,first_port,ports_per_user"

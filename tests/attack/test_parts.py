@@ -22,26 +22,26 @@ from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
-from console.background import Background, raise_first
 from console.cli import main
-from console.cli.output import quiet_threads
 from console.cli.rights import _recheck, follow
+from console.cli.show.output import quiet_threads
 from console.client import Client, Instance
-from console.health import Health
-from console.limits import files, space_problems
-from console.parts import Part, turned
-from console.taggers import unread_problems
+from console.health.health import Health
+from console.health.limits import files, space_problems
+from console.health.parts import Part, turned
+from console.health.taggers import unread_problems
+from console.wiring.processes import Background, raise_first
 from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
+from streams.kafka.brokers.in_process import InProcessBroker
+from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
-from streams.kafka.inprocess import InProcessBroker
-from streams.kafka.keeper import Keeper
 from streams.kafka.producer import EventProducer
-from streams.rights.agents import RightsWorker
-from streams.rights.request import RequestState
+from streams.rights.protocol.request import RequestState
 from streams.rights.service import RightsService
+from streams.rights.worker import RightsWorker
 from streams.tagging.progress import STALLED_SECONDS, Progress
 from streams.waits import Waits
 from tests.support.api import EMAIL, TOKEN, Ledger, fill, rights, services
@@ -311,8 +311,8 @@ def test_agents_that_crash_are_started_again_and_end_nothing_else(
 ) -> None:
     """The library's error ended all of `innsyn up`. It is named in our words, without its text."""
     app = App(error, at_start=at_start)
-    monkeypatch.setattr("streams.rights.agents.rights_app", lambda *_: app)
-    monkeypatch.setattr("streams.rights.agents.missing", lambda *_: [])
+    monkeypatch.setattr("streams.rights.worker.rights_app", lambda *_: app)
+    monkeypatch.setattr("streams.rights.worker.missing", lambda *_: [])
     service, waits = create_autospec(RightsService, instance=True), Waits()
     worker = RightsWorker(Connection("127.0.0.1:9"), service, Mock(), waits)
     with pytest.raises(type, match=words) as raised:
@@ -565,8 +565,8 @@ def test_a_keeper_ends_although_its_broker_never_comes_back() -> None:
 
 ENDING = """
 import re, signal, sys, threading
-from console.background import until_signal
-from console.ending import Ending
+from console.wiring.processes import until_signal
+from console.wiring.ending import Ending
 
 def engine():
     # A library that never gives the interpreter back.

@@ -17,12 +17,12 @@ from schemas.bounds import DEEPEST, LARGEST_TEXT, MOST_TYPES, largest_body
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, single_object_prefix
 from schemas.errors import DecodeError
-from streams.tagging import isolated
-from streams.tagging.batch import LARGEST_EVENT
-from streams.tagging.decode import Bodies, ColumnDecoder
-from streams.tagging.isolated import GIVEN_UP, Isolated
+from streams.tagging.decode import isolated
+from streams.tagging.decode.columnar import Bodies, ColumnDecoder
+from streams.tagging.decode.isolated import GIVEN_UP, Isolated
+from streams.tagging.decode.schema_lookup import RefusedSchema, WriterSchemas
+from streams.tagging.prepare import LARGEST_EVENT
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import RefusedSchema, WriterSchemas
 from tests.support.records import varint
 from tests.support.registered import (
     BODY,
@@ -295,7 +295,7 @@ def test_a_schema_whose_bodies_take_too_long_to_fail_is_not_tried_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Thousands of them would be hours in which nothing else is tagged."""
-    monkeypatch.setattr("streams.tagging.isolated._BUDGET_SECONDS", 0.0001)
+    monkeypatch.setattr("streams.tagging.decode.isolated._BUDGET_SECONDS", 0.0001)
     child = Isolated(memory=16 * 1024 * 1024, processor_seconds=0.2)
     bomb = BODY + varint(2**40) + b"\0"
     try:

@@ -15,22 +15,22 @@ from structlog.testing import capture_logs
 from console.api.app import create_app
 from console.cli import doctor
 from console.client import Client, Instance
-from console.floods import Floods
-from console.health import Health
+from console.health.floods import Floods
+from console.health.health import Health
 from schemas.errors import IndexUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import load_settings
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.deadletters import DeadLetterIndex, Done, Flooded
+from sinks.clickhouse.dead_letters import DeadLetterIndex, Done, Flooded
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange
-from streams.kafka.deadletters import DeadLetters
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.retry import Retrier
-from streams.tagging.writers import WriterSchemas
 from tests.support.api import services
 from tests.support.asgi import InProcess
 from tests.support.registered import GOOD, NOW, PLAIN, TAGGER, WRITERS, Registered, prepared, preparer

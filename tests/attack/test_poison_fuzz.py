@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemas.bounds import size_fault, text_fault
 from schemas.errors import SchemaError
 from schemas.records import read_record
-from streams.tagging import isolated
-from streams.tagging.isolated import Isolated
+from streams.tagging.decode import isolated
+from streams.tagging.decode.isolated import Isolated
 from tests.support.poison import Count, Maker, tried
 
 FEW = settings(

@@ -14,7 +14,7 @@ from schemas.codec import confluent_prefix
 from schemas.records import load_records, read_record
 from schemas.settings import load_settings
 from streams.kafka.registry import Registry
-from streams.tagging.refusals import Refusals
+from streams.tagging.decode.refusals import Refusals
 from tests.support.api import services
 from tests.support.asgi import InProcess
 from tests.support.registered import BODY, TOPIC, Registered, adding, prepared, preparer, saying

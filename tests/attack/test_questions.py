@@ -12,10 +12,10 @@ import pytest
 
 from schemas.tokens import IdentifierKind
 from sinks.ports import ALL_PORTS, Form, Proof, Span
+from streams.identity.identities import Identities
+from streams.identity.links.table import FOREVER, Links
 from streams.identity.model import Given
-from streams.identity.person import Identities
 from streams.identity.spans import milliseconds
-from streams.identity.table import FOREVER, Links
 from tests.support.said import Claim, TableReader, at, session, table, token
 from tests.support.worlds import HORIZON, SOURCES, world
 

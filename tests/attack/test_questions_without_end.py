@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from console.api.app import create_app
-from console.api.pool import QuestionLimits, Questions
-from console.serving import ApiServer
+from console.api.protection.pool import QuestionLimits, Questions
+from console.wiring.serving import ApiServer
 from schemas.errors import QuestionAbandoned, QuestionTooLong
 from schemas.patience import Patience, check, patience
 from sinks.clickhouse.client import ClickHouse

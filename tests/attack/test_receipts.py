@@ -20,13 +20,13 @@ from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
-from streams.kafka.deadletters import SetAside
+from streams.kafka.dead_letters import SetAside
 from streams.kafka.follow import follow
 from streams.kafka.topics import create_topics
-from streams.rights.agents import RightsWorker, _take
-from streams.rights.casefile import CaseFile
-from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Named
+from streams.rights.case import CaseFile
+from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Named
 from streams.rights.service import RightsService
+from streams.rights.worker import RightsWorker, _take
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 

@@ -18,9 +18,9 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, LineageBatch
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
+from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
-from streams.rights.states import State
 from streams.rights.touched import NotingClaims, NotingReader
 from streams.waits import Waits
 from tests.support.api import Ledger

@@ -31,18 +31,18 @@ from schemas.records import load_records, without_logical_types
 from schemas.tokens import IdentifierKind
 from sinks.clickhouse.requests import UNREADABLE, _event
 from sinks.ports import Found, IndexWriter
-from streams.feeds import refused
-from streams.kafka.inprocess import InProcessBroker
+from streams.feeds.run import refused
+from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.rights.again import TAKEN, again
-from streams.rights.agents import RightsWorker, _take
-from streams.rights.casefile import CaseFile, Recorded
-from streams.rights.messages import RECEIPTS, REQUESTS, Named
+from streams.rights.case import CaseFile, Recorded
+from streams.rights.protocol.messages import RECEIPTS, REQUESTS, Named
+from streams.rights.protocol.states import State, fold, summary
 from streams.rights.service import RightsService
-from streams.rights.states import State, fold, summary
+from streams.rights.worker import RightsWorker, _take
 from tests.support.index import Index, memory_index
 from tests.support.office import NOW, Office
-from tests.unit.test_rights_short import GONE, visit
+from tests.unit.rights.test_short import GONE, visit
 
 RECORDS = load_records()
 KARI, OLA = ("cookie_id", "c-1"), ("cookie_id", "c-2")

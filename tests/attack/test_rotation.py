@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from console.api.app import create_app
-from console.keys import TokenKeys
-from console.rotation import Rotation
+from console.operations.keys import TokenKeys
+from console.operations.rotation import Rotation
 from schemas.errors import IndexUnavailable, InputError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKind, Tokenizer

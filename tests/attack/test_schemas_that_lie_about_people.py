@@ -13,17 +13,17 @@ import pytest
 from rich.console import Console
 
 from console.cli.access import report_lines
-from console.cli.output import about_identity
+from console.cli.show.output import about_identity
 from schemas.catalogue import load_catalogue
+from schemas.times import local_day
 from sinks.memory import MemoryIndex
 from sinks.ports import Found
-from streams.rights.answer import access_report, answer
+from streams.answers.report import access_report, answer
+from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
-from streams.rights.states import State, summary
-from streams.rights.times import local_day
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
-from tests.unit.test_rights_short import GONE, visit
+from tests.unit.rights.test_short import GONE, visit
 
 PERSON = ("cookie_id", "c-1")
 STRANGE: list[dict[str, Any]] = [

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from console.api.app import create_app
+from console.api.protection.proof import CHALLENGE_HEADER, proof
 from console.client import Client, Instance
-from console.proof import CHALLENGE_HEADER, proof
 from schemas.errors import SettingsError
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess

@@ -12,18 +12,18 @@ import pytest
 from pydantic import TypeAdapter
 
 from console.api.models import End, Moment
-from console.cli import output
+from console.cli.show import output
 from schemas.catalogue import load_catalogue
 from schemas.errors import DecodeError, InputError
 from schemas.moments import from_iso
 from schemas.policy import RetentionAnchors
-from streams.feeds import times
-from streams.feeds.ndjson import _time as ndjson_time
-from streams.feeds.zeek import _time as zeek_time
-from streams.rights import late, planning
-from streams.rights.states import State
-from streams.tagging import batch
-from streams.tagging.columns import AHEAD
+from streams.columns.tokens import AHEAD
+from streams.feeds.formats.ndjson import _time as ndjson_time
+from streams.feeds.formats.zeek import _time as zeek_time
+from streams.feeds.lines import times
+from streams.rights import late_findings, planning
+from streams.rights.protocol.states import State
+from streams.tagging import prepare
 from tests.support.api import NOW as DESK_NOW
 from tests.support.desk import Desk
 from tests.support.index import memory_index
@@ -41,7 +41,7 @@ def customer(at: datetime) -> dict[str, Any]:
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """An index from before event times were bounded."""
-    monkeypatch.setattr(batch, "AHEAD", 2**62)
+    monkeypatch.setattr(prepare, "AHEAD", 2**62)
     with ExitStack() as stack:
         yield Office(tmp_path, memory_index(), stack)
 
@@ -119,7 +119,7 @@ def test_what_an_earlier_version_left_after_completed_is_a_late_finding(
         request = office.erase(NUMBER, anchors=GONE)
     assert (request.state, office.events(*NUMBER)) == (State.COMPLETED, 1)
     office.now = NOW + timedelta(days=1)
-    finding = late.late_finding(
+    finding = late_findings.late_finding(
         request, request.identity.spans if request.identity else (), office.index.reader, load_catalogue()
     )
     assert finding is not None

@@ -10,8 +10,8 @@ import pytest
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
 from sinks.ports import Form, Mark, Proof
+from streams.identity.identities import Identities
 from streams.identity.model import Given, Person
-from streams.identity.person import Identities
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources

@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.cli.output import at_moment
+from console.cli.show.output import at_moment
 from schemas.codec import decode, encode
 from schemas.errors import InputError
 from schemas.records import load_records
-from streams.rights.messages import canonical_identifiers
+from streams.rights.protocol.messages import canonical_identifiers
+from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
-from streams.rights.states import State, summary
 from tests.support.api import NOW, rights
 from tests.support.desk import Desk, event, moment
 from tests.support.instance import running

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.rights.states import State
+from streams.rights.protocol.states import State
 from tests.support.api import NOW
 from tests.support.desk import Desk, event, moment
 

@@ -14,10 +14,10 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
-from streams.rights.messages import Identifiers, Named, identifiers_json, opened
-from streams.rights.request import RequestState
+from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
-from streams.rights.states import State
 from tests.support.api import Ledger
 from tests.support.desk import Desk, event, moment
 

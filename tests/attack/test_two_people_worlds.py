@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
 from sinks.ports import Form, Mark, Proof, Span
+from streams.identity.identities import Identities
 from streams.identity.model import Given
-from streams.identity.person import Identities
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources

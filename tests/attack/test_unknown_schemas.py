@@ -14,8 +14,8 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory import MemoryIndex
 from streams.metrics import TagMetrics
+from streams.tagging.decode.refusals import HURRIED, Refusals
 from streams.tagging.patience import Patience
-from streams.tagging.refusals import HURRIED, Refusals
 from streams.tagging.worker import TagLimits
 from tests.support.tagging import confluent, in_process_broker, to_the_end, visit
 

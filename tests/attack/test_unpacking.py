@@ -25,9 +25,9 @@ from streams.kafka.connection import Connection
 from streams.kafka.topics import create_topics
 from streams.kafka.unpacking import LARGEST_BATCH, Measured, Unreadable, unpacks
 from streams.kafka.unreadable import behind_unreadable
-from streams.rights import agents
+from streams.rights import worker
 from streams.rights.service import RightsService
-from streams.tagging.journal import Journal
+from streams.tagging.crashes.journal import Journal
 from tests.support.tagging import (
     Running,
     Source,
@@ -204,7 +204,7 @@ def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
     def step(_: Mapping[str, Any]) -> object:
         pytest.fail("it was looked at")
 
-    agents._take(record, encode(record, value), place, step, lambda *given: kept.append(given[:4]))
+    worker._take(record, encode(record, value), place, step, lambda *given: kept.append(given[:4]))
     assert kept == [("rights.requests", 0, 7, "oversized")]
 
 
@@ -242,13 +242,13 @@ def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap
         return given
 
     service.on_request.side_effect = hear
-    worker = agents.RightsWorker(connection, service, lambda *given: aside.append(given[3]))
+    role = worker.RightsWorker(connection, service, lambda *given: aside.append(given[3]))
     with peak() as grown:
-        worker.start()
+        role.start()
         try:
             assert done.wait(60)
         finally:
-            worker.stop()
+            role.stop()
         assert grown() < 150
     assert aside.count("unreadable_batch") >= bombs
     assert len(aside) >= bombs + full

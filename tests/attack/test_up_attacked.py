@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from console.private import open_to_others
+from console.wiring.private import open_to_others
 from schemas.errors import BrokerUnavailable
-from streams.kafka.localbroker import LocalBroker
+from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import Up, await_that, innsyn, naming, up
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

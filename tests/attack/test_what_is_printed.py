@@ -18,14 +18,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.cli.output import configure_logging, joined, marked, print_json, say, screen, shown, table
+from console.cli.show.output import configure_logging, joined, marked, print_json, say, screen, shown, table
 from console.client import Client
 from schemas.keys import Keyring
 from sinks.memory import MemoryIndex
 from tests.support.api import NOW, fill, rights, services
 from tests.support.instance import running
 from tests.support.receipts import hear
-from tests.unit.test_cli import PERSON, home, quiet
+from tests.unit.console.test_cli import PERSON, home, quiet
 
 __all__ = ["home", "quiet"]
 

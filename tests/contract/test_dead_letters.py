@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.deadletters import Chosen, DeadLetterIndex, Done
+from sinks.clickhouse.dead_letters import Chosen, DeadLetterIndex, Done
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange, Span

@@ -20,7 +20,7 @@ from schemas.codec import confluent_prefix
 from schemas.errors import RegistryUnavailable, SchemaError, SchemaTooLarge, UnknownSchema
 from schemas.records import RecordSchema, load_records, parse_record, read_record
 from streams.kafka.registry import Registry
-from streams.tagging.writers import RefusedSchema, WriterSchemas
+from streams.tagging.decode.schema_lookup import RefusedSchema, WriterSchemas
 from tests.support.registry_stub import registry_stub
 
 REAL = os.environ.get("INNSYN_TEST_REGISTRY")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import BrokerUnavailable
-from streams.kafka.localbroker import LocalBroker
+from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import COMMAND, Up, await_that, environment, innsyn, naming, up
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

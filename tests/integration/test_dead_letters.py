@@ -14,13 +14,13 @@ from schemas.records import load_records
 from schemas.tokens import IdentifierKind
 from sinks.memory import MemoryIndex
 from sinks.ports import Span
-from streams.kafka.deadletters import key_name
+from streams.kafka.dead_letters import key_name
 from streams.kafka.registry import Registry
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.retry import GONE, NO_KEY, NOT_TAGGED, TAGGED, Place, Retrier
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits
-from streams.tagging.writers import WriterSchemas
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
     CATALOGUE,

@@ -17,12 +17,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.errors import BrokerUnavailable, FeedError
-from streams.feeds import checkpoint as checkpoints
-from streams.feeds.feed import Feed, find_feed
-from streams.feeds.ingest import ingest
-from streams.feeds.refused import Aside
-from streams.feeds.run import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report
-from streams.feeds.source import Source, check_source
+from streams.feeds.registry import Feed, find_feed
+from streams.feeds.run import checkpoint as checkpoints
+from streams.feeds.run.account import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report
+from streams.feeds.run.ingest import ingest
+from streams.feeds.run.refused import Aside
+from streams.feeds.run.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail

@@ -17,12 +17,12 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory import MemoryIndex
 from sinks.ports import DeadRow, LineageBatch
-from streams.feeds import refused
-from streams.feeds.feed import find_feed
-from streams.feeds.refused import Aside, follow_refused
-from streams.feeds.source import check_source
+from streams.feeds.registry import find_feed
+from streams.feeds.run import refused
+from streams.feeds.run.refused import Aside, follow_refused
+from streams.feeds.run.source import check_source
 from streams.kafka.connection import Connection
-from streams.kafka.deadletters import DeadLetters, DeadMessage
+from streams.kafka.dead_letters import DeadLetters, DeadMessage
 from streams.kafka.producer import EventProducer
 from tests.integration.test_ingest import new_topic, on_new_topic, run, session
 

@@ -17,8 +17,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.errors import BrokerUnavailable
-from streams.kafka.local.properties import HOST
-from streams.kafka.localbroker import LocalBroker
+from streams.kafka.brokers.local import LocalBroker
+from streams.kafka.brokers.properties import HOST
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -152,7 +152,7 @@ def test_kafka_ends_with_a_parent_that_is_killed(home: Path, tmp_path: Path, bro
     """Neither Kafka nor its watchdog survives a SIGKILL of the process that started it."""
     broker.stop()
     script = (
-        "import sys, time; from pathlib import Path; from streams.kafka.localbroker import LocalBroker\n"
+        "import sys, time; from pathlib import Path; from streams.kafka.brokers.local import LocalBroker\n"
         "broker = LocalBroker(Path(sys.argv[1])); broker.start(); print(broker.pid, flush=True)\n"
         "time.sleep(600)"
     )

@@ -18,24 +18,24 @@ import clickhouse_connect
 import pytest
 import structlog
 
-from console.background import raise_first
-from console.instance import Instance, announced, running
+from console.wiring.local import Instance, announced, running
+from console.wiring.processes import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import load_topics
-from streams.feeds.feed import find_feed
-from streams.feeds.ingest import ingest
-from streams.feeds.source import check_source
+from streams.feeds.registry import find_feed
+from streams.feeds.run.ingest import ingest
+from streams.feeds.run.source import check_source
+from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.inprocess import InProcessBroker
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
-from streams.rights.job import ErasureJob
-from streams.rights.states import RequestState, State
-from streams.rights.store import SqliteStore
+from streams.rights.protocol.states import RequestState, State
+from streams.rights.reference_job.job import ErasureJob
+from streams.rights.reference_job.store import SqliteStore
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events

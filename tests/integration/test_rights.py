@@ -29,19 +29,19 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
+from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.deadletters import DeadLetters, SetAside
-from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.dead_letters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.kafka.sender import sender
 from streams.kafka.topics import create_topics
-from streams.rights.agents import RightsWorker
-from streams.rights.job import ErasureJob
-from streams.rights.messages import DELETION, RECEIPTS, REQUESTS, Identifiers, Named
+from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Identifiers, Named
+from streams.rights.protocol.states import RequestState, State
+from streams.rights.reference_job.job import ErasureJob
+from streams.rights.reference_job.store import Erased, SqliteStore
 from streams.rights.service import RightsService
-from streams.rights.states import RequestState, State
-from streams.rights.store import Erased, SqliteStore
+from streams.rights.worker import RightsWorker
 
 DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")

@@ -29,11 +29,11 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory import MemoryIndex
 from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
 from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
-from streams.kafka.deadletters import LARGEST_SEALED, key_name
+from streams.kafka.dead_letters import LARGEST_SEALED, key_name
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
 from streams.tagging import worker
-from streams.tagging.decode import ColumnDecoder
+from streams.tagging.decode.columnar import ColumnDecoder
 from streams.tagging.worker import TagLimits
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import connect

@@ -22,7 +22,7 @@ from sinks.ports import Span
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
 from streams.metrics import TagMetrics
-from streams.tagging.batch import Prepared
+from streams.tagging.prepare import Prepared
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import connect

@@ -22,9 +22,9 @@ CLIENTS = {
 }
 PURE = (
     "schemas/policy.py",
-    "streams/rights/plan.py",
-    "streams/rights/states.py",
-    "streams/rights/deadlines.py",
+    "streams/answers/erasure_plan.py",
+    "streams/rights/protocol/states.py",
+    "streams/rights/protocol/deadlines.py",
 )
 # What reads a clock or throws dice, by module; the whole module where the value is None.
 IMPURE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HELPER = ROOT / "console" / "cli" / "output.py"
+HELPER = ROOT / "console" / "cli" / "show" / "output.py"
 FILES = sorted((ROOT / "console").rglob("*.py"))
 LOOK = re.compile(
     r"\[/?(?:bold|dim|italic|underline|red|green|yellow|cyan|blue|magenta|white|link)\b[^\]]*\]|\[/\]"

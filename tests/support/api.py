@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter
 
+from console.api.protection.doors import Doors
+from console.api.protection.recorder import Recorder
 from console.api.services import Services
-from console.doors import Doors
-from console.health import Health
-from console.recorder import Recorder
+from console.health.health import Health
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
@@ -24,8 +24,8 @@ from sinks.audit import MemoryAudit
 from sinks.clickhouse.requests import RequestEvent
 from sinks.memory import MemoryIndex
 from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
-from streams.identity.person import Identities
-from streams.rights.messages import Send
+from streams.identity.identities import Identities
+from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
 
 TOKEN = "an-invented-token-for-tests"
@@ -88,7 +88,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
-    """Five unreadable messages of one partition, as `console.session.Reading.dead_letters` gives them."""
+    """Five unreadable messages of one partition, as `console.wiring.answering.Reading.dead_letters` gives them."""
     row = {"reason": "cut_short", "schema_key": "c301", "payload_bytes": 9, "seen_at": NOW}
     known = [{"topic": "web.visits", "partition": 0, "offset": offset, **row} for offset in range(5)]
     return [item for item in known if (item["topic"], item["partition"], item["offset"]) > after][:limit]

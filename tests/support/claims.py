@@ -15,8 +15,8 @@ from schemas.errors import InvalidIdentifier
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Tokenizer
 from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
-from streams.tagging.columns import Coordinates
-from streams.tagging.decode import Bodies, ColumnDecoder
+from streams.columns.tokens import Coordinates
+from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
 from tests.support.records import body_of
 

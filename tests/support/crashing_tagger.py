@@ -32,13 +32,13 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import LineageBatch, Span
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
-from streams.kafka.deadletters import DeadLetters, DeadMessage
+from streams.kafka.dead_letters import DeadLetters, DeadMessage
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
-from streams.tagging.batch import Prepared
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Prepared
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
-from streams.tagging.writers import WriterSchemas
 
 
 class Steps:

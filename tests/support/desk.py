@@ -19,14 +19,14 @@ from schemas.records import load_records
 from schemas.tokens import IdentifierKind, parse_kind
 from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
-from streams.feeds.ndjson import reader
+from streams.feeds.formats.ndjson import reader
+from streams.identity.identities import Identities, given
 from streams.identity.model import Person
-from streams.identity.person import Identities, given
 from streams.kafka.consumer import TopicBatch
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 from tests.support.api import NOW, TOKEN, rights, services
 from tests.support.asgi import InProcess
 

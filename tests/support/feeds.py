@@ -8,9 +8,9 @@ from typing import Any
 
 from schemas.codec import decode
 from schemas.errors import DecodeError
-from streams.feeds.feed import Feed
-from streams.feeds.ingest import read_record
-from streams.feeds.run import FEED_HEADER, LINE_HEADER, PART_HEADER
+from streams.feeds.registry import Feed
+from streams.feeds.run.account import FEED_HEADER, LINE_HEADER, PART_HEADER
+from streams.feeds.run.ingest import read_record
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 

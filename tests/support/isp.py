@@ -16,12 +16,12 @@ from schemas.tokens import IdentifierKind, Tokenizer
 from schemas.topics import load_topics
 from schemas.user_names import own_realms
 from sinks.memory import MemoryIndex
-from streams.feeds.feed import find_feed
-from streams.identity.person import Identities, given
+from streams.feeds.registry import find_feed
+from streams.identity.identities import Identities, given
 from streams.kafka.consumer import TopicBatch
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -19,18 +19,18 @@ from schemas.records import RecordSchema, load_records
 from schemas.tokens import parse_kind
 from schemas.topics import load_topics
 from sinks.ports import Found, LineageBatch, Span
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import TopicBatch
-from streams.rights.job import ErasureJob
-from streams.rights.messages import DELETION, RECEIPTS, REQUESTS
+from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS
+from streams.rights.protocol.states import RequestState
+from streams.rights.reference_job.job import ErasureJob
+from streams.rights.reference_job.store import SqliteStore
 from streams.rights.service import RightsService
-from streams.rights.states import RequestState
-from streams.rights.store import SqliteStore
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 from tests.support.api import Ledger
 
 if TYPE_CHECKING:

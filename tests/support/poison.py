@@ -18,11 +18,11 @@ from schemas.codec import confluent_prefix
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema, load_records
 from schemas.resolution import Type, read_type
-from streams.tagging import isolated
-from streams.tagging.apart import FAILED
-from streams.tagging.batch import Preparer
-from streams.tagging.decode import Bodies, ColumnDecoder, Decoded
-from streams.tagging.writers import WriterSchemas
+from streams.tagging.decode import isolated
+from streams.tagging.decode.apart import FAILED
+from streams.tagging.decode.columnar import Bodies, ColumnDecoder, Decoded
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from tests.support.records import varint
 from tests.support.registered import GOOD, TAGGER, TOPIC, WRITERS, Registered, prepared
 

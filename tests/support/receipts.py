@@ -8,9 +8,9 @@ from typing import Any
 from schemas.errors import InputError
 from schemas.ids import is_id
 from schemas.keys import Keyring
-from streams.rights.messages import receipt_message
+from streams.rights.protocol.messages import receipt_message
+from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
-from streams.rights.states import RequestState
 
 
 def proven(receipt: Mapping[str, Any], keyring: Keyring, attempt: int = 1) -> dict[str, Any]:

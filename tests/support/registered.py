@@ -14,10 +14,10 @@ from schemas.codec import single_object_prefix
 from schemas.records import load_records
 from schemas.versions import known_writers
 from streams.kafka.consumer import TopicBatch
-from streams.tagging.batch import Prepared, Preparer
-from streams.tagging.refusals import Refusals
+from streams.tagging.decode.refusals import Refusals
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 from tests.support.claims import TOKENIZER
 from tests.support.records import body_of
 

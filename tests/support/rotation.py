@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from console.keys import IN_FORCE, TokenKeys, alive
+from console.operations.keys import IN_FORCE, TokenKeys, alive
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.keys import Keyring
@@ -18,17 +18,17 @@ from schemas.tokens import IdentifierKind
 from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
 from sinks.ports import ROW_SCHEMA, IndexEraser, KeyEntry, KeyRegister, LineageBatch, PairReader
+from streams.identity.identities import Identities, given
 from streams.identity.model import Person
-from streams.identity.person import Identities, given
 from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.consumer import TopicBatch
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
 from streams.simulate.world import World, build_world
-from streams.tagging.batch import Preparer
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from streams.tagging.writers import WriterSchemas
 from tests.support.index import Index
 
 PLAN = Plan(customers=3, days=2, seed=7)

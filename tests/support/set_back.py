@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from console.clock import CLOCK, go_on_after, now
+from console.wiring.clock import CLOCK, go_on_after, now
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.requests import RequestLedger

@@ -21,14 +21,14 @@ from schemas.codec import confluent_prefix, encode_body, single_object_prefix
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
 from sinks.ports import IndexWriter
+from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.deadletters import DeadLetters
-from streams.kafka.inprocess import InProcessBroker
+from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
+from streams.tagging.decode.schema_lookup import SchemaSource, WriterSchemas
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
-from streams.tagging.writers import SchemaSource, WriterSchemas
 
 CATALOGUE = "0123456789ab"
 FIRST_VISIT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -27,7 +27,7 @@ from sinks.ports import (
     Proof,
     Rank,
 )
-from streams.identity.person import Identities
+from streams.identity.identities import Identities
 from tests.support.api import rights, services
 
 KARI, OLA = "10042", "10043"

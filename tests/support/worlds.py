@@ -10,8 +10,8 @@ from datetime import datetime
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
 from sinks.ports import ALL_PORTS, Form, Mark, Proof
+from streams.identity.identities import Identities
 from streams.identity.model import Given
-from streams.identity.person import Identities
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 HORIZON = 20_000

@@ -1,0 +1,203 @@
+"""Round every request: a bearer token that is not guessed, limits on its body, and no traceback on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.api.problems import problem
+from console.api.protection.doors import UNGUESSABLE, Doors, caller_name
+from console.api.protection.recorder import Recorder
+from sinks.audit import AuditEntry
+
+BODY_LIMIT = 1024 * 1024
+BODY_SECONDS = 30.0
+# Sent where a body may still come that nobody reads: the connection ends with the answer.
+_CLOSE: Mapping[str, str] = {"Connection": "close"}
+# What somebody with the token may send in vain, so that the answer is seen.
+_DRAINED = 16 * BODY_LIMIT
+_PROTECTED = ("/v1", "/metrics")
+
+log = structlog.get_logger(__name__)
+
+
+class Guard:
+    """ASGI middleware. `token` is what `Authorization: Bearer` must hold on /v1 and /metrics.
+
+    The client is who opened the connection: no header says otherwise, since anybody can write one. `state` of a request
+    has its `caller` (name of the credential) and `client`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, token: str, doors: Doors, recorder: Recorder, clock: Callable[[], datetime]
+    ) -> None:
+        self._app = app
+        self._token = token.encode()
+        # Whoever sends wrong ones from an address that others share (a proxy, this machine) shall not keep them out.
+        self._unguessable = len(self._token) >= UNGUESSABLE
+        self._caller = caller_name(token)
+        self._doors = doors
+        self._recorder = recorder
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, watched)
+        except asyncio.CancelledError:
+            # The server is ending, and has waited as long as it may.
+            if started:
+                raise
+            ending = problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "innsyn is being stopped and did not finish this; ask again when it runs, and of a command look first"
+                " whether it was done",
+                headers={"Retry-After": "30", **_CLOSE},
+            )
+            await ending(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        announced = _announced(scope)
+        # Before the body is read: who may not ask shall not make us read. What is open to all takes none. A small body
+        # may be on its way already, and whoever is cut off while sending does not see the answer.
+        close = {} if announced is not None and announced <= BODY_LIMIT else _CLOSE
+        if not _is_protected(scope["path"]):
+            await self._answer(scope, b"", receive, _closing(send) if close else send)
+            return
+        client = scope["client"][0] if scope.get("client") else ""
+        if (refusal := self._refusal(scope, client, close)) is not None:
+            await refusal(scope, receive, send)
+            return
+        scope.setdefault("state", {}).update(caller=self._caller, client=client)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = None if announced is not None and announced > BODY_LIMIT else await _body(receive)
+        except TimeoutError:
+            late = problem(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the body was not there within {BODY_SECONDS:.0f} s; send it again",
+                headers=_CLOSE,
+            )
+            await late(scope, receive, send)
+            return
+        except _Gone:
+            return
+        if body is None:
+            too_large = problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"a body has at most {BODY_LIMIT} bytes; send less",
+                headers={} if announced is not None and announced <= _DRAINED else _CLOSE,
+            )
+            await too_large(scope, receive, send)
+            return
+        await self._answer(scope, body, receive, send)
+
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        started = False
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, replay, watched)
+        except Exception as error:  # noqa: BLE001 - the server would log its text, which may hold a value
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("bug", error=type(error).__name__, place=f"{Path(last.filename).name}:{last.lineno}")
+            if not started:
+                failed = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in innsyn; its log says where")
+                await failed(scope, receive, send)
+
+    def _refusal(self, scope: Scope, client: str, close: Mapping[str, str]) -> Response | None:
+        """What to answer instead of asking who it is, or because it is nobody; None: it is who may."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        may = self._may(given)
+        if may and self._unguessable:
+            return None
+        if seconds := self._doors.closed(client):
+            return problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"too many wrong tokens came from this address; wait {seconds} s",
+                headers={"Retry-After": str(seconds), **close},
+            )
+        if may:
+            return None
+        if self._doors.refused(client, given=bool(given)):
+            # Not waited for: whoever guesses shall not make the index slow.
+            self._recorder.put(
+                AuditEntry(self._clock(), "log-in", client=client, status=HTTPStatus.UNAUTHORIZED)
+            )
+        return problem(
+            HTTPStatus.UNAUTHORIZED,
+            "a bearer token is needed: send the one in INNSYN_API_TOKEN or <home>/token",
+            headers={"WWW-Authenticate": 'Bearer realm="innsyn"', **close},
+        )
+
+    def _may(self, given: bytes) -> bool:
+        scheme, _, token = given.partition(b" ")
+        return bool(scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token))
+
+
+def _is_protected(path: str) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _PROTECTED)
+
+
+class _Gone(Exception):
+    """The client left before its body was whole: nobody is there to be answered."""
+
+
+def _announced(scope: Scope) -> int | None:
+    """Bytes of the body as its head says, None for one that comes in pieces. The server refused what is no number."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return None
+    length: bytes = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else None
+
+
+def _closing(send: Send) -> Send:
+    """Sends that the connection ends with the answer."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        await send(message)
+
+    return closing
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, None if it is larger than allowed. Raises _Gone."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)

@@ -1,0 +1,156 @@
+"""Rights requests: made, listed, shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.exceptions import HTTPException
+
+from console.api import models, questions
+from console.api.models import (
+    Accepted,
+    Cancelled,
+    Closed,
+    Created,
+    ErasurePlan,
+    NewRequest,
+    Person,
+    RequestPage,
+    RequestSummary,
+)
+from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
+from console.api.protection.recording import note_of
+from console.api.routes.lineage import asked, asked_about, log
+from console.api.services import Services
+from schemas.errors import InputError
+from schemas.ids import is_id
+from streams.rights.case import Recorded
+from streams.rights.protocol.messages import Named
+from streams.rights.protocol.states import RequestState, State, due_at, summary
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(prefix="/requests", tags=["requests"])
+
+    @routes.post("", status_code=201, response_model=models.Recorded, response_model_exclude_none=True)
+    def create(body: NewRequest, request: Request) -> dict[str, Any]:
+        """Exercise a right. The answer says until when the law wants it done, and what else is open for the person."""
+        note = asked_about(f"request.{body.type}", request, body.identifiers)
+        note.changes = True
+        received_at = body.received_at or services.clock()
+        try:
+            made = services.rights.create(
+                body.type,
+                [Named(item.kind.value, item.value, item.at, item.port) for item in body.identifiers],
+                reason=body.reason,
+                channel=body.channel,
+                received_at=received_at,
+                anchors=body.anchors.days(),
+            )
+        except Recorded as recorded:
+            note.about(recorded.request_id)
+            # No error: whoever is told of one asks again, and the person has two requests.
+            return {
+                "request_id": recorded.request_id,
+                "due_at": due_at(received_at),
+                "state": State.RECEIVED.value,
+                "notice": str(recorded),
+            }
+        note.about(made.request_id, made.subjects)
+        return _created(made)
+
+    @routes.post("/plan", response_model=ErasurePlan, responses=QUESTION_RESPONSES)
+    async def plan(body: Person, request: Request) -> Response:
+        """What an erasure would do now: erase, hold (rule, citation, date) or wait. Nothing is stored or sent."""
+        note = asked_about("request.plan", request, body.identifiers)
+        return await asked(
+            request,
+            ErasurePlan,
+            lambda: note.answered(questions.plan(body, note.of(services), services.clock())),
+            whole=True,
+        )
+
+    @routes.get("", response_model=RequestPage)
+    def listed(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> dict[str, Any]:
+        """All requests, oldest first."""
+        items, after = questions.page(services.rights.requests(), limit, cursor)
+        note_of(request.state).size = len(items)
+        return {"items": [summary(item) for item in items], "next_cursor": after}
+
+    @routes.get("/{request_id}", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def shown(request_id: str, request: Request) -> dict[str, Any]:
+        """One request with its plan, its commands, what was held, and what came to light after its answer."""
+        return summary(_known(services, request_id, request))
+
+    @routes.post(
+        "/{request_id}/follow-up",
+        status_code=201,
+        response_model=Created,
+        response_model_exclude_none=True,
+        responses=REQUEST_RESPONSES,
+    )
+    def follow_up(request_id: str, request: Request) -> dict[str, Any]:
+        """Deal with what came to light after the answer: a new request of the same person and type."""
+        _act(services, request_id, "follow-up", request)
+        return _created(services.rights.follow_up(request_id))
+
+    _add_acts(routes, services)
+    return routes
+
+
+def _add_acts(routes: APIRouter, services: Services) -> None:
+    """What a person does with a request that does not go on by itself."""
+
+    @routes.post("/{request_id}/resend", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def resend(request: Request, request_id: str) -> dict[str, Any]:
+        """Tell every system again that has not done all it was told; or try again what stopped the request."""
+        _act(services, request_id, "resend", request)
+        return summary(services.rights.resend(request_id))
+
+    @routes.post("/{request_id}/accept", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def accept(request: Request, request_id: str, body: Accepted) -> dict[str, Any]:
+        """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
+        _act(services, request_id, "accept", request)
+        return summary(services.rights.accept(request_id, body.system, body.reason))
+
+    @routes.post("/{request_id}/close", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def close(request: Request, request_id: str, body: Closed) -> dict[str, Any]:
+        """End a request although not all was done: the index forgets only what systems did in full."""
+        _act(services, request_id, "close", request)
+        return summary(services.rights.close(request_id, body.reason))
+
+    @routes.post("/{request_id}/cancel", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def cancel(request: Request, request_id: str, body: Cancelled | None = None) -> dict[str, Any]:
+        """Take a request back: nothing more is sent, the index forgets nothing; what was told stays told."""
+        _act(services, request_id, "cancel", request)
+        return summary(services.rights.cancel(request_id, body.reason if body else None))
+
+
+def _act(services: Services, request_id: str, action: str, request: Request) -> None:
+    _known(services, request_id, request)
+    note_of(request.state).changes = True
+    log.info("audit", action=f"request.{action}")
+
+
+def _known(services: Services, request_id: str, request: Request) -> RequestState:
+    try:
+        if is_id("request_id", request_id):
+            found = services.rights.get(request_id)
+            note_of(request.state).about(request_id, found.subjects)
+            return found
+        raise InputError("no id of a request")
+    except InputError:
+        # Not its text: it names the id, and what stands there may be anything.
+        raise HTTPException(
+            404, "there is no request of that id; `innsyn requests` and GET /v1/requests list those there are"
+        ) from None
+
+
+def _created(made: RequestState) -> dict[str, Any]:
+    answer = {"request_id": made.request_id, "due_at": made.due, "state": made.state.value}
+    return {**answer, "also_open": made.beside or None}

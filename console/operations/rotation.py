@@ -1,0 +1,153 @@
+"""Rotation of token keys: a new one comes into force, what was made with older ones moves, an old one is retired."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.operations.keys import IN_FORCE, KEPT, RETIRED, alive
+from schemas.errors import InputError
+from schemas.keys import Keyring, KnownKey
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.keys import ClickHouseKeys
+from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.rekey import Rekeyer, Resting
+from sinks.clickhouse.requests import RequestLedger
+from sinks.ports import KeyEntry
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.states import fold
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """A token key: since when it is the one that new rows are made with, and what still lies under it."""
+
+    key_id: str
+    in_force: bool
+    since: datetime
+    resting: Resting
+
+
+class Rotation:
+    """The token keys of an index and a key folder. Every method may raise IndexUnavailable and KeyUnavailable."""
+
+    def __init__(self, keyring: Keyring, index: ClickHouse, clock: Callable[[], datetime]) -> None:
+        self._keyring = keyring
+        self._index = index
+        self._register = ClickHouseKeys(index)
+        self._clock = clock
+
+    def prepare(self) -> KnownKey:
+        """A key that the index does not know yet: the one that lies in the folder already, or a new one."""
+        known = {entry.key_id for entry in self._register.entries()}
+        waiting = [key for key_id, key in self._keyring.held().items() if key_id not in known]
+        if len(waiting) > 1:
+            raise InputError(
+                f"{self._keyring.folder} holds {len(waiting)} keys that the index does not know; leave one of them"
+            )
+        return waiting[0] if waiting else self._keyring.add()
+
+    def rotate(self) -> KnownKey:
+        """Bring the prepared key into force, or a new one. Raises InputError before the index has its first key."""
+        entries = self._register.entries()
+        known = alive(entries)
+        if not known:
+            raise InputError("the index has no token key yet; start innsyn once before its key is rotated")
+        self._keyring.tokenizer(known)
+        key = self.prepare()
+        entry = KeyEntry(_next(entries), IN_FORCE, key.key_id, key.check, self._clock())
+        if not self._register.append(entry):
+            raise InputError("another process rotated the key at the same time; look at `innsyn keys show`")
+        return key
+
+    def states(self) -> list[KeyState]:
+        """The keys under which there may be something, oldest first."""
+        entries = self._register.entries()
+        known = alive(entries)
+        since = {entry.key_id: entry.at for entry in entries if entry.kind == IN_FORCE}
+        return [
+            KeyState(key.key_id, key is known[-1], since[key.key_id], self._rekeyer(entries, key).resting())
+            for key in known
+        ]
+
+    def move(self, stop: threading.Event) -> int:
+        """Move what older keys made to the key in force, as far as pairs are known; how much."""
+        entries = self._register.entries()
+        return sum(self._rekeyer(entries, key).move(stop) for key in alive(entries)[:-1])
+
+    def retire(self, key_id: str) -> bool:
+        """Destroy an older key on which nothing rests. Whether its file was in this folder.
+
+        Raises InputError, with what rests on it, as long as something does.
+        """
+        entries = self._register.entries()
+        known = {key.key_id: key for key in alive(entries)}
+        if key_id not in known:
+            if any(entry.key_id == key_id and entry.kind == RETIRED for entry in entries):
+                return self._keyring.destroy_token_key(key_id)
+            raise InputError(f"the index knows no token key of that id; it knows {', '.join(known)}")
+        if key_id == list(known)[-1]:
+            raise InputError(
+                f"{key_id} is the key in force; `innsyn keys rotate` brings another into force first"
+            )
+        rekeyer = self._rekeyer(entries, known[key_id])
+        self._refuse(key_id, rekeyer.resting())
+        requests = self._requests()
+        began = next(entry.at for entry in entries if entry.sequence > _place(entries, key_id))
+        if waiting := [item.request_id for item in requests if not item.ended and item.received_at <= began]:
+            raise InputError(
+                f"{len(waiting)} requests from before the rotation are open ({', '.join(waiting[:3])}): they go by"
+                f" tokens of {key_id}; end them first"
+            )
+        if not self._register.append(
+            KeyEntry(_next(entries), RETIRED, key_id, known[key_id].check, self._clock())
+        ):
+            raise InputError("another process changed the keys at the same time; repeat")
+        # From here on no tagger writes with it any more; what one wrote a moment ago shows now.
+        if not (left := rekeyer.resting()).nothing:
+            self._register.append(
+                KeyEntry(_next(entries) + 1, KEPT, key_id, known[key_id].check, self._clock())
+            )
+            self._refuse(key_id, left)
+        ClickHousePairs(self._index).retire(key_id, _frozen(requests))
+        return self._keyring.destroy_token_key(key_id)
+
+    def _refuse(self, key_id: str, left: Resting) -> None:
+        if left.nothing:
+            return
+        newest = f", the newest of {left.newest:%d %B %Y}" if left.newest else ""
+        raise InputError(
+            f"on token key {key_id} still rest {left.rows:,} rows{newest}, {left.claims + left.retained:,} claims and"
+            f" {left.prefixes:,} prefixes; `innsyn keys rekey` moves what topics still hold, the rest goes as it"
+            " expires or is erased"
+        )
+
+    def _rekeyer(self, entries: Sequence[KeyEntry], key: KnownKey) -> Rekeyer:
+        return Rekeyer(
+            self._index, key.key_id, alive(entries)[-1].key_id, first=key.key_id == entries[0].key_id
+        )
+
+    def _requests(self) -> list[RequestState]:
+        folded = (fold(events) for events in RequestLedger(self._index).requests().values())
+        return [request for request in folded if request is not None]
+
+
+def _next(entries: Sequence[KeyEntry]) -> int:
+    return entries[-1].sequence + 1
+
+
+def _place(entries: Sequence[KeyEntry], key_id: str) -> int:
+    return max(entry.sequence for entry in entries if entry.key_id == key_id and entry.kind == IN_FORCE)
+
+
+def _frozen(requests: Sequence[RequestState]) -> list[bytes]:
+    """The tokens by which requests know whom they were about."""
+    tokens: set[bytes] = set()
+    for request in requests:
+        tokens |= {bytes.fromhex(token) for token in request.subjects}
+        identity = request.identity
+        spans = [*request.inherited, *((*identity.spans, *identity.shared) if identity else ())]
+        tokens |= {span.token for span in spans}
+    return sorted(tokens)

@@ -1,0 +1,284 @@
+"""The roles of innsyn, put together from the settings: tagger, rights worker, API. The same in every way to run."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from console.api.app import create_app
+from console.api.protection.doors import Doors
+from console.api.protection.pool import DEFAULT_LIMITS, QuestionLimits
+from console.api.protection.recorder import Recorder
+from console.api.services import Services
+from console.health.health import Health
+from console.operations.dead_letters import DeadLetterDesk
+from console.operations.replay import Replays
+from console.wiring.answering import Reading, identities, keyring, token_keys
+from console.wiring.clock import now
+from schemas.catalogue import load_catalogue
+from schemas.errors import SettingsError
+from schemas.records import load_records
+from schemas.settings import Settings
+from schemas.topics import Topic, load_topics
+from schemas.versions import known_writers
+from sinks.clickhouse.audit import ClickHouseAudit
+from sinks.clickhouse.claims import ClickHouseClaims
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.dead_letters import DeadLetterIndex
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.marks import ClickHouseMarks
+from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.writer import ClickHouseWriter
+from streams.feeds.run.refused import follow_refused
+from streams.identity.identities import Identities
+from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
+from streams.kafka.connection import Connection
+from streams.kafka.dead_letters import DeadLetters, SetAside
+from streams.kafka.producer import EventProducer
+from streams.kafka.registry import Registry
+from streams.metrics import TagMetrics
+from streams.rights.again import again
+from streams.rights.protocol.messages import RECEIPTS, REQUESTS, Send
+from streams.rights.service import RightsService
+from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
+from streams.rights.worker import RightsWorker
+from streams.tagging.decode.refusals import Refusals
+from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.pairs import NoDeadLetters, PairsOnly
+from streams.tagging.prepare import Preparer
+from streams.tagging.progress import Progress
+from streams.tagging.retry import Retrier
+from streams.tagging.scan import Scanner, load_recognisers
+from streams.tagging.tag import Tagger
+from streams.tagging.worker import TagLimits, TagWorker
+from streams.waits import Waits
+
+# Claims are written with the ranges of their batch, so the ledger shows that there is something new of either kind.
+# What a retry of a dead letter brings has no range.
+_LEARNT = (
+    "SELECT count(), sum(rows), max(written_at), (SELECT count() FROM dead_letter_events) FROM ingest_ledger"
+)
+
+
+def tagged_topics() -> Mapping[str, Topic]:
+    """The topics that a tagger reads."""
+    return {name: topic for name, topic in load_topics().items() if topic.tagged}
+
+
+def tagger(
+    settings: Settings,
+    connection: Connection,
+    index: ClickHouse,
+    metrics: TagMetrics,
+    *,
+    topics: Sequence[str] = (),
+    replay: bool = False,
+    progress: Progress | None = None,
+    refusals: Refusals | None = None,
+    pairs_only: bool = False,
+) -> TagWorker:
+    """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers.
+
+    `pairs_only`: it only writes which tokens of several keys are the same identifier's.
+    """
+    known = tagged_topics()
+    if unknown := [name for name in topics if name not in known]:
+        raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
+    chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
+    records, catalogue = load_records(), load_catalogue()
+    keys = token_keys(index, settings)
+    tokenizer = keys.tagging()
+    # What a tagger asks for are tokens of its own key.
+    same = Same(ClickHousePairs(index), keys.rotated, newest=True)
+    dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
+    letters = (
+        NoDeadLetters()
+        if pairs_only
+        else DeadLetters(
+            EventProducer(connection), keyring(settings, create=True), records["DeadLetter"], dead
+        )
+    )
+    return TagWorker(
+        connection,
+        f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
+        {name: topic.record for name, topic in chosen.items()},
+        tagger=Tagger(tokenizer, catalogue.version, Scanner(load_recognisers())),
+        schemas=writer_schemas(settings),
+        index=PairsOnly(ClickHouseWriter(index)) if pairs_only else ClickHouseWriter(index),
+        identities=None if pairs_only else identities(index, catalogue, same),
+        dead_letters=letters,
+        metrics=metrics,
+        clock=now,
+        worker=settings.tag_worker or socket.gethostname(),
+        member=None if replay else settings.tag_worker,
+        replay=replay,
+        progress=progress,
+        refusals=refusals,
+        journals=settings.home / "journals",
+        limits=TagLimits(
+            batch_events=settings.tag_batch_events,
+            batch_seconds=settings.tag_batch_seconds,
+            unknown_schema_seconds=settings.unknown_schema_wait_seconds,
+        ),
+    )
+
+
+def writer_schemas(settings: Settings) -> WriterSchemas:
+    """Every committed version, and the registry's where one is set."""
+    return WriterSchemas(known_writers(), schema_registry(settings), load_catalogue())
+
+
+def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | None:
+    """The one that is set."""
+    if settings.registry_url is None:
+        return None
+    password = settings.registry_password.get_secret_value() if settings.registry_password else ""
+    auth = (settings.registry_username, password) if settings.registry_username else None
+    return Registry(settings.registry_url, auth, timeout)
+
+
+def dead_letter_desk(
+    settings: Settings, connection: Connection, index: ClickHouse, rights: RightsService
+) -> DeadLetterDesk:
+    """Retries tag as the tagger would now: by the schemas that are known by then.
+
+    Requests and receipts are taken by `rights`, as they would be now.
+    """
+    topics = tagged_topics()
+    keys = token_keys(index, settings)
+
+    def preparer() -> Preparer:
+        tagger = Tagger(keys.tagging(), load_catalogue().version, Scanner(load_recognisers()))
+        resolve = writer_schemas(settings).resolve
+        return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
+
+    known, records = load_topics(), load_records()
+    read = {**topics, **{name: known[name] for name in (REQUESTS, RECEIPTS)}}
+    retrier = Retrier(
+        connection,
+        {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
+        preparer=preparer,
+        index=ClickHouseWriter(index),
+        keyring=keyring(settings),
+        record=load_records()["DeadLetter"],
+        clock=now,
+        takers={
+            REQUESTS: again(REQUESTS, rights.on_request, records["RightsRequest"]),
+            RECEIPTS: again(RECEIPTS, rights.on_receipt, records["ErasureReceipt"]),
+        },
+    )
+    return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
+
+
+def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
+    catalogue = load_catalogue()
+    keys = token_keys(index, settings)
+    same = Same(ClickHousePairs(index), keys.rotated)
+    reader = ClickHouseReader(index)
+    people = Identities(
+        RekeyedClaims(NotingClaims(ClickHouseClaims(index)), same),
+        catalogue.identity_sources,
+        RekeyedBeside(NotingBeside(reader), same),
+    )
+    return RightsService(
+        RequestLedger(index),
+        RekeyedReader(NotingReader(reader), same),
+        RekeyedEraser(ClickHouseEraser(index), same),
+        people,
+        keyring(settings, create=True),
+        catalogue,
+        send,
+        now,
+        tokenizer=keys.tokenizer,
+        changed=lambda: index.query(_LEARNT),
+        keys_kept=timedelta(days=settings.request_key_days),
+        marks=ClickHouseMarks(index),
+    )
+
+
+def rights_worker(
+    settings: Settings,
+    connection: Connection,
+    index: ClickHouse,
+    service: RightsService,
+    waits: Waits | None = None,
+) -> RightsWorker:
+    """The agents around the service; what they cannot read is set aside where the DPO sees it."""
+    dead = {name: topic.dead_letter for name, topic in load_topics().items() if topic.dead_letter}
+    letters = DeadLetters(
+        EventProducer(connection), keyring(settings, create=True), load_records()["DeadLetter"], dead
+    )
+    return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now), waits)
+
+
+def refused_followed(connection: Connection, index: ClickHouse) -> Callable[[threading.Event], None]:
+    """What enters the refused records of feeds in the index, until it is told to stop."""
+    return lambda stop: follow_refused(connection, ClickHouseWriter(index), stop)
+
+
+def replays(settings: Settings, connection: Connection, index: ClickHouse) -> Replays:
+    """Replays in this process, beside its tagger."""
+
+    def make(topics: Sequence[str], metrics: TagMetrics) -> TagWorker:
+        return tagger(settings, connection, index, metrics, topics=topics, replay=True)
+
+    return Replays(make, now)
+
+
+def question_limits(settings: Settings) -> QuestionLimits:
+    return QuestionLimits(settings.question_seconds, settings.question_workers, settings.question_queue)
+
+
+def recorder(index: ClickHouse, metrics: CollectorRegistry) -> Recorder:
+    """What keeps the record of questions in the index. The caller stops it."""
+    return Recorder(ClickHouseAudit(index), metrics)
+
+
+def doors(settings: Settings, metrics: CollectorRegistry) -> Doors:
+    """How often may be knocked at the API."""
+    return Doors(metrics, settings.lookups_per_second, settings.lookups_burst)
+
+
+def api(
+    reading: Reading,
+    rights: RightsService,
+    metrics: CollectorRegistry,
+    token: str,
+    replays: Replays | None = None,
+    desk: DeadLetterDesk | None = None,
+    health: Health | None = None,
+    notices: Callable[[], Sequence[str]] = tuple,
+    limits: QuestionLimits = DEFAULT_LIMITS,
+    *,
+    recorder: Recorder,
+    doors: Doors,
+) -> Any:
+    """The HTTP API over an open index. `notices`: see `Services`."""
+    return create_app(
+        Services(
+            reader=reading.reader,
+            identities=reading.identities,
+            tokens=reading.tokens,
+            catalogue=reading.catalogue,
+            rights=rights,
+            metrics=metrics,
+            clock=now,
+            token=token,
+            dead_letters=reading.dead_letters,
+            health=health or Health(now),
+            notices=notices,
+            limits=limits,
+            recorder=recorder,
+            doors=doors,
+            replays=replays,
+            desk=desk,
+        )
+    )

@@ -1,0 +1,357 @@
+"""The plan of an erasure: for everything that is held, erase now, hold until a date, or wait until it expires. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from schemas.catalogue import Catalogue
+from schemas.errors import InputError
+from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
+from schemas.records import RecordSchema, load_records
+from schemas.tags import TagSet
+from schemas.topics import Topic, load_topics
+from sinks.ports import Found, Holding, Others
+from streams.answers.report import only_described, retention_of, rules_of, terms_of
+from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
+from streams.rights.protocol.orders import (
+    Means,
+    Order,
+    Selector,
+    groups,
+    is_plain,
+    is_whole,
+    make_order,
+    staying_events,
+)
+
+Action = Literal["erase_now", "hold_until", "expires"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes of one category of one holding.
+
+    hold_until: `rule`, its `citation`, the only `purposes` the data may still serve; `until` None: as long as the
+    contract (or the consented use) runs. expires: the system deletes by itself, `until` at the latest (None: its
+    clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
+    because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
+    events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
+    `detected`: only a free text reveals it, so it goes and stays with the text.
+    `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
+    of the events the record stays for somebody else, redacted.
+    """
+
+    system: str
+    topic: str
+    record: str
+    tag_set: TagSetId
+    category: str
+    action: Action
+    events: int
+    until: date | None = None
+    rule: str | None = None
+    citation: str | None = None
+    purposes: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    oldest_expired: bool = False
+    locked: bool = False
+    where: Selector | None = None
+    detected: bool = False
+    means: Means | None = None
+    stays: int = 0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A Kafka topic that carried the events: its own retention deletes them, on `until` at the latest."""
+
+    topic: str
+    until: date | None
+
+
+@dataclass(frozen=True)
+class CommandPlan:
+    """What one system is told: the categories, and exactly which fields (`Record.field`).
+
+    `orders`: records of which a list of fields does not say enough; what `fields` names of those is for jobs that do
+    not know orders.
+    """
+
+    system: str
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
+
+    `unjudged`: what nobody can decide on; it is in no part, no command and stays in the index.
+    """
+
+    as_of: date
+    catalogue_version: str
+    parts: tuple[Part, ...]
+    copies: tuple[Copy, ...]
+    commands: tuple[CommandPlan, ...]
+    kept: Mapping[TagSetId, TagSet | None]
+    unjudged: tuple[Unjudged, ...] = ()
+
+    @property
+    def held(self) -> tuple[Part, ...]:
+        """Every part that is not erased now."""
+        return tuple(part for part in self.parts if part.action != "erase_now")
+
+
+def make_plan(
+    found: Found,
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors,
+    *,
+    others: Sequence[Others] = (),
+    topics: Mapping[str, Topic] | None = None,
+    records: Mapping[str, RecordSchema] | None = None,
+) -> Plan:
+    """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
+
+    One decision per (system, record, category), over all its events: a command reaches fields, so what one rule
+    holds of a field it holds for all its events. Only events that a variant of the record sets apart are decided on
+    their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
+    operation needed (§ 3-11). `others`: which of the events name somebody else. What the catalogue cannot judge does
+    not stand in the way of the rest: it is `unjudged`.
+    """
+    topics = load_topics() if topics is None else topics
+    records = load_records() if records is None else records
+    names = sorted({holding.tags.topic for holding in found.holdings})
+    found, unjudged = judged_for_erasure(found, catalogue, records)
+    held: dict[tuple[str, str], list[Holding]] = {}
+    # What is here has happened, however it is dated: a clock that starts in 2099 would hold it till after that.
+    today = datetime.combine(as_of, time.max, NORWAY)
+    for holding in found.holdings:
+        holding = replace(
+            holding,
+            first_seen=min(holding.first_seen, today),
+            last_seen=min(holding.last_seen, today),
+        )
+        held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
+    parts: list[Part] = []
+    for (system, record), holdings in sorted(held.items()):
+        if system in catalogue.systems and catalogue.systems[system].erasure == "retention":
+            parts += _expiring(holdings, catalogue, anchors)
+            continue
+        for group in groups(records.get(record), holdings):
+            decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
+            parts += [replace(part, where=group.where) for part in decided]
+    orders = _orders(parts, catalogue, records, others)
+    return Plan(
+        as_of=as_of,
+        catalogue_version=catalogue.version,
+        parts=tuple(_carried_out(part, orders, records, others) for part in parts),
+        copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
+        commands=tuple(_commands(orders, records)),
+        kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
+        unjudged=tuple(unjudged),
+    )
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan as the ledger keeps it: no personal value in it."""
+    stored: dict[str, Any] = _PLAN.dump_python(plan, mode="json")
+    return stored
+
+
+def plan_from_json(stored: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_json` wrote."""
+    return _PLAN.validate_python(stored)
+
+
+def shown(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of a stored plan as people may see them: what is locked is described, its count and day left out."""
+    hidden = {"events": None, "until": None}
+    return [{**part, **hidden} if part.get("locked") else dict(part) for part in parts]
+
+
+_PLAN = TypeAdapter(Plan)
+_Where = tuple[str, str, Selector | None]  # system, record, which of its events
+
+
+def _decided(
+    holdings: Sequence[Holding],
+    catalogue: Catalogue,
+    as_of: date,
+    anchors: RetentionAnchors,
+    record: RecordSchema | None,
+) -> list[Part]:
+    rules = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
+    decisions = decide_erasure(
+        _distinct(category for holding in holdings for category in holding.tags.categories),
+        _distinct(purpose for holding in holdings for purpose in holding.tags.purposes),
+        list(rules.values()),
+        min(holding.first_seen for holding in holdings),
+        max(holding.last_seen for holding in holdings),
+        as_of,
+        anchors,
+    )
+    by_category = {decision.category: decision for decision in decisions}
+    texts = [item.category for item in record.fields if item.free_text] if record else list(by_category)
+    held = [by_category[name] for name in texts if name in by_category and by_category[name].rule]
+    return [
+        _part(holding, by_category.get(category) or _of_text(category, holding, held, catalogue), catalogue)
+        for holding in holdings
+        for category in holding.tags.every_category
+    ]
+
+
+def _of_text(category: str, holding: Holding, held: Sequence[Decision], catalogue: Catalogue) -> Decision:
+    """What only a free text reveals is erased with the text, or held with it: it lies in no field of its own."""
+    purposes = tuple(terms_of(holding.tags, category, catalogue).bases)
+    if not held:
+        return Decision(category, "erase_now", ended=purposes)
+    text = max(held, key=lambda decision: decision.until or date.max)
+    ended = tuple(purpose for purpose in purposes if purpose not in text.purposes)
+    return replace(text, category=category, ended=ended)
+
+
+def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
+    tags = holding.tags
+    return Part(
+        system=tags.system,
+        topic=tags.topic,
+        record=tags.record,
+        tag_set=tags.id,
+        category=decision.category,
+        action=decision.action,
+        events=holding.events,
+        until=decision.until,
+        rule=decision.rule,
+        citation=decision.citation,
+        purposes=decision.purposes,
+        ended=decision.ended,
+        also=decision.also,
+        oldest_expired=decision.oldest_expired,
+        locked=only_described(tags, catalogue),
+        detected=decision.category in tags.revealed,
+    )
+
+
+def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: RetentionAnchors) -> list[Part]:
+    parts = []
+    for holding in holdings:
+        rule, until = retention_of(rules_of(holding.tags, catalogue), holding.last_seen, anchors)
+        for category in holding.tags.every_category:
+            purposes = tuple(terms_of(holding.tags, category, catalogue).bases)
+            decision = Decision(category, "erase_now", until, purposes=purposes)
+            erased = _part(holding, decision, catalogue)
+            if rule is not None:
+                erased = replace(erased, rule=rule.id, citation=rule.authority)
+            parts.append(replace(erased, action="expires"))
+    return parts
+
+
+def _topic_end(topic: Topic | None, as_of: date) -> date | None:
+    """The newest message may have been written on the day of the plan, however old the event it tells of."""
+    if topic is None:
+        return None
+    return as_of + timedelta(days=-(-topic.retention // timedelta(days=1)))
+
+
+def _orders(
+    parts: Sequence[Part],
+    catalogue: Catalogue,
+    records: Mapping[str, RecordSchema],
+    others: Sequence[Others],
+) -> dict[_Where, Order]:
+    """What each system does with each of its records, in order of their names."""
+    erased: dict[_Where, list[Part]] = {}
+    for part in parts:
+        known = catalogue.systems.get(part.system)
+        if part.action == "erase_now" and known is not None and known.erasure == "command":
+            erased.setdefault((part.system, part.record, part.where), []).append(part)
+    orders = {}
+    for (system, record, where), members in sorted(erased.items(), key=repr):
+        if record not in records:
+            raise InputError(
+                f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
+                "so that the command can name the fields to erase"
+            )
+        # A job that goes by categories must not take for the text's what a rule holds elsewhere in the system.
+        kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
+        tag_sets = {part.tag_set for part in members}
+        shared = [item for item in others if item.tag_set in tag_sets]
+        fields, categories = _fields(records[record], members), _told(members, kept)
+        orders[system, record, where] = make_order(records[record], where, categories, fields, shared)
+    return orders
+
+
+def _told(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
+    """The categories that a command names."""
+    return tuple(sorted({part.category for part in gone if not (part.detected and part.category in kept)}))
+
+
+def _fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
+    """The fields that a command names: those of the categories, and the free texts that reveal one."""
+    categories = {part.category for part in gone if not part.detected}
+    reveals = any(part.detected for part in gone)
+    return [
+        f"{record.name}.{item.name}"
+        for item in record.fields
+        if item.category in categories or (reveals and item.free_text)
+    ]
+
+
+def _carried_out(
+    part: Part, orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema], others: Sequence[Others]
+) -> Part:
+    order = orders.get((part.system, part.record, part.where))
+    if part.action != "erase_now" or order is None:
+        return part
+    record = records[part.record]
+    stays = staying_events(record, [item for item in others if item.tag_set == part.tag_set])
+    redacted = record.annotation.erasure.retain or not is_whole(order, record) or stays >= part.events
+    return replace(part, means="redact" if redacted else "delete", stays=stays)
+
+
+def _commands(orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema]) -> Iterable[CommandPlan]:
+    for system in dict.fromkeys(system for system, _, _ in orders):
+        of_system = [order for (name, _, _), order in orders.items() if name == system]
+        # Jobs that do not know orders may do what is safe without them.
+        listed = [order for order in of_system if order.where is None and order.action == "delete"]
+        yield CommandPlan(
+            system,
+            tuple(sorted({category for order in of_system for category in order.categories})),
+            tuple(field for order in listed for field in order.fields),
+            tuple(order for order in of_system if not is_plain(order, records[order.record])),
+        )
+
+
+def _narrowed(tags: TagSet, parts: Sequence[Part], catalogue: Catalogue) -> TagSet | None:
+    held = [part for part in parts if part.tag_set == tags.id and part.action != "erase_now"]
+    if not held:
+        return None
+    purposes = _distinct(purpose for part in held for purpose in part.purposes)
+    rules = {rule for part in held for rule in (part.rule, *part.also) if rule is not None}
+    return replace(
+        tags,
+        categories=tuple(sorted({part.category for part in held if not part.detected})),
+        detected=tuple(sorted({part.category for part in held if part.detected})),
+        purposes=purposes,
+        legal_basis={purpose: _basis(purpose, tags, catalogue) for purpose in purposes},
+        retention=tuple(rule for rule in tags.retention if rule in rules) or tags.retention,
+        held_only=True,
+    )
+
+
+def _basis(purpose: str, tags: TagSet, catalogue: Catalogue) -> str:
+    return tags.legal_basis.get(purpose) or catalogue.purposes[purpose].legal_bases[0]
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,230 @@
+"""What events say of who an identifier belonged to, by the `identity` rules of their schema.
+
+Pure but for the token caches, and columnar: only distinct values are looked at one by one. Each form of rule:
+
+- assignment: `streams.identity.claims.by_assignment`.
+- state: the value in a field (or that there is none) is the subject's from then on, one slot for each field.
+- merge: the record of the token is a duplicate of the subject's record, or (no subject) is none any more.
+- login: who used the identifier was the subject; says nothing where either is missing.
+- session: an enum field says whether the subject got, has or gave back what the tokens name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.addresses import is_placeholder
+from schemas.annotations import IdentityRule
+from schemas.catalogue import load_catalogue
+from schemas.identity import ASSIGNMENT
+from schemas.records import RecordSchema
+from schemas.tokens import (
+    FORMER_KINDS,
+    KeyCache,
+    PrefixCache,
+    RenamedCache,
+    TokenCache,
+    Tokenizer,
+    TokenPairs,
+)
+from schemas.user_names import names_nobody, realm_form
+from sinks.ports import Form, Mark, Proof
+from streams.columns.tokens import (
+    EARLIEST,
+    LATEST,
+    Coordinates,
+    TokenColumn,
+    TokenTable,
+    coded,
+    first_present,
+    numbers,
+    token_column,
+)
+from streams.identity.claims import by_assignment
+from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
+from streams.identity.claims.groups import Groups
+from streams.tagging.decode.columnar import Flags, Ints
+
+_FORMS = {"state": Form.STATE, "merge": Form.MERGE, "login": Form.LOGIN, "session": Form.SESSION}
+_MARKS = {"open": Mark.OPEN, "seen": Mark.SEEN, "close": Mark.CLOSE}
+_PROOFS = {proof.name.lower(): proof for proof in Proof}
+# Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
+_RENAMED = 128
+_DOMAINS = ("session", "line", "server", "client")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What identity rules need of decoded events. `faults`: reason and the rows that cannot be, first reason first.
+
+    `retained`: rows kept for the police alone, None if the record has no such rows.
+    """
+
+    record: RecordSchema
+    columns: Mapping[str, pa.Array]
+    tokens: Mapping[str, TokenColumn]
+    times: Ints
+    faults: tuple[tuple[str, Flags], ...] = ()
+    retained: Flags | None = None
+
+
+class ClaimMaker:
+    """Makes claims under one key."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        addresses: TokenCache,
+        prefixes: PrefixCache,
+        pairs: TokenPairs | None = None,
+    ) -> None:
+        """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
+        tokens under older keys of what is made of tokens."""
+        self._groups = Groups(tokenizer, pairs)
+        self._addresses = addresses
+        self._observed = prefixes
+        self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
+        self._delegated = PrefixCache(tokenizer, delegated=True)
+        self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
+        sources = load_catalogue().identity_sources.values()
+        nobody = {realm_form(name) for source in sources for name in source.placeholder_names}
+        self._nobody = partial(names_nobody, nobody=nobody)
+
+    def wanted(self, record: RecordSchema) -> list[str]:
+        """Names of the fields that the rules need of a record."""
+        names: list[str] = []
+        for rule in record.annotation.identity:
+            if rule.form == ASSIGNMENT:
+                names += by_assignment.FIELDS
+            names += [*rule.tokens, *rule.subject, *(name for name in (rule.since, rule.mark) if name)]
+        return names
+
+    def read(
+        self,
+        record: RecordSchema,
+        columns: Mapping[str, pa.Array],
+        tokens: Mapping[str, TokenColumn],
+        times: Ints,
+    ) -> Reading:
+        """Tokens of the network keys too, and which events say what cannot be. `tokens`: those of all identifiers."""
+        known = dict(tokens)
+        for name in dict.fromkeys(self.wanted(record)):
+            field = record.find(name)
+            if field is not None and field.key is not None and name not in by_assignment.JOINED:
+                known[name] = token_column(columns[name], self._keys[field.key].tokens)
+        faults: list[tuple[str, Flags]] = []
+        retained = None
+        if any(rule.form == ASSIGNMENT for rule in record.annotation.identity):
+            known["username"] = _without(known["username"], self._nobody)
+            known["address"] = _without(known["address"], is_placeholder)
+            known["inside_address"] = token_column(columns["inside_address"], self._addresses.tokens)
+            faults += by_assignment.faults(columns, times, self._delegated)
+            retained = by_assignment.retained(columns)
+        invalid = np.zeros(len(times), np.bool_)
+        for name in known.keys() - tokens.keys():
+            invalid |= known[name].invalid
+        late = np.zeros(len(times), np.bool_)
+        for rule in record.annotation.identity:
+            if rule.since:
+                late |= numbers(columns[rule.since], EARLIEST) >= LATEST
+        faults = [("time_out_of_range", late), ("invalid_identifier", invalid), *faults]
+        return Reading(record, columns, known, times, tuple(faults), retained)
+
+    def claims(self, reading: Reading, topic: str, good: Flags, at: Coordinates) -> tuple[pa.Table, pa.Table]:
+        """Claims of the good rows and, apart, those retained for the police alone. `at`: coordinates of the rows."""
+        chunks = Chunks(topic, reading.times, at)
+        part = 0
+        for rule in reading.record.annotation.identity:
+            if rule.form == ASSIGNMENT:
+                reports = by_assignment.Assignments(reading.columns, reading.tokens, reading.times)
+                rows = np.flatnonzero(good)
+                reports.claims(chunks, rows, self._keys["session"], self._delegated)
+                continue
+            for name in rule.tokens:
+                self._rule(chunks, reading, rule, name, part, good)
+                part += 1
+        return chunks.tables(reading.retained)
+
+    def _rule(
+        self, chunks: Chunks, reading: Reading, rule: IdentityRule, name: str, part: int, good: Flags
+    ) -> None:
+        """Claims about the identifier in one field."""
+        token, first = reading.tokens[name], reading.tokens[rule.tokens[0]]
+        rows, marks = _marked(reading, rule, np.flatnonzero(good))
+        subject, somebody = _subject(reading, rule, rows)
+        match rule.form:
+            case "state":
+                keep = somebody
+            case "merge":
+                keep = token.present[rows]
+            case "login":
+                keep = somebody & token.present[rows]
+            case _:
+                # Given back without saying this identifier: it goes back with the thing, which is the first one.
+                keep = somebody & first.present[rows] & (token.present[rows] | (marks == Mark.CLOSE))
+        rows, marks, subject = rows[keep], marks[keep], subject[keep]
+        tokens = token.at(rows)
+        label = f"{rule.source}\0{name}\0"
+        said: dict[str, Any] = {}
+        match rule.form:
+            case "state":
+                said["group"] = self._groups.tokens("slot", label, reading, rule, subject)
+            case "merge":
+                said["group"] = self._groups.tokens("slot", label, reading, rule, tokens)
+            case "session":
+                said["group"] = self._groups.tokens("session", label, reading, rule, first.at(rows), subject)
+        if rule.since:
+            # Nobody's events are older than that, and a register may well be.
+            since = np.maximum(numbers(reading.columns[rule.since], UNKNOWN_TIME), EARLIEST)
+            stated = reading.columns[rule.since].is_valid().to_numpy(zero_copy_only=False)
+            said["since"] = np.where(stated, since, UNKNOWN_TIME)[rows]
+        # What is said under another token than before is said beside it, not instead: rows of both are there to find.
+        parts = np.where(self._is_renamed(reading, name)[rows], part + _RENAMED, part)
+        chunks.add(
+            rows,
+            form=_FORMS[rule.form],
+            part=parts,
+            source=chunks.source(rule.source),
+            mark=marks,
+            token=tokens,
+            subject=subject,
+            proof=_PROOFS[rule.proof],
+            **said,
+        )
+
+    def _is_renamed(self, reading: Reading, name: str) -> Flags:
+        """Whether the identifier of each row had another canonical form before."""
+        field, column = reading.record.find(name), reading.tokens[name]
+        cache = self._renamed.get(field.identifier.kind) if field and field.identifier else None
+        if cache is None or not len(column.distinct):
+            return np.zeros(len(column.index), np.bool_)
+        return column.present & np.array(cache.tokens(column.distinct), np.bool_)[column.index]
+
+
+def _without(column: TokenColumn, placeholder: Callable[[str], bool]) -> TokenColumn:
+    """The column without the values that are placeholders."""
+    foul = np.array([*map(placeholder, column.distinct), False], np.bool_)
+    return replace(column, present=column.present & ~foul[column.index]) if foul.any() else column
+
+
+def _marked(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
+    """The rows whose symbol says something, and what; without a mark all of them, as the begin of something."""
+    if rule.mark is None:
+        return rows, np.full(len(rows), Mark.OPEN, np.int8)
+    codes = coded(reading.columns[rule.mark], {symbol: _MARKS[mark] for symbol, mark in rule.marks.items()})[
+        rows
+    ]
+    return rows[codes > 0], codes[codes > 0].astype(np.int8)
+
+
+def _subject(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[TokenTable, Flags]:
+    """The first of the subject fields that says somebody."""
+    found, chosen = first_present([reading.tokens[name] for name in rule.subject], rows)
+    return found, chosen >= 0

@@ -1,0 +1,96 @@
+"""Claims are gathered in chunks of numpy columns and become Arrow tables of `sinks.ports.CLAIM_SCHEMA`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from streams.columns.tokens import Coordinates, TokenTable, binary_array
+from streams.tagging.decode.columnar import Flags, Ints
+
+UNKNOWN_TIME = np.iinfo(np.int64).min
+"""Stands for a time that nobody said; numpy and Arrow read it as none."""
+
+_NUMBERS = {
+    "length": np.uint8,
+    "port_from": np.uint16,
+    "port_to": np.uint16,
+    "part": np.uint8,
+    "rank": np.uint8,
+}
+_CODES = {"form": np.int8, "mark": np.int8, "proof": np.int8}
+_TOKENS = ("token", "subject", "group", "line", "server")
+_TIMES = ("at", "since", "until")
+
+
+class Chunks:
+    """Claims of the events of one topic, rule by rule."""
+
+    def __init__(self, topic: str, times: Ints, at: Coordinates) -> None:
+        """`times` and `at`: event time (ms) and coordinates of each decoded row."""
+        self._topic = topic
+        self._times = times
+        self._at = at
+        self._rows: list[Ints] = []
+        self._columns: dict[str, list[npt.NDArray[Any]]] = {}
+        self._sources: dict[str, int] = {}
+
+    def source(self, name: str) -> int:
+        """The code under which a source stands in the `source` column."""
+        return self._sources.setdefault(name, len(self._sources))
+
+    def add(self, rows: Ints, *, form: Form, part: int | Ints, source: int | Ints, **said: Any) -> None:
+        """One claim for each of these rows. What is not said has its neutral value; see `CLAIM_SCHEMA`."""
+        if not len(rows):
+            return
+        self._rows.append(rows)
+        neutral: Mapping[str, Any] = {
+            **dict.fromkeys(_TOKENS, np.frombuffer(NOTHING, np.uint8)),
+            **dict.fromkeys(("since", "until"), UNKNOWN_TIME),
+            "mark": Mark.OPEN,
+            "proof": Proof.HOLDER,
+            "rank": Rank.USERNAME,
+            "length": 0,
+            "port_from": ALL_PORTS[0],
+            "port_to": ALL_PORTS[1],
+        }
+        values = {**neutral, **said, "form": form, "part": part, "source": source, "at": self._times[rows]}
+        for name, value in values.items():
+            width = (len(NOTHING),) if name in _TOKENS else ()
+            kind = (_NUMBERS | _CODES).get(name, np.uint8 if width else np.int64)
+            column = np.broadcast_to(np.asarray(value, kind), (len(rows), *width))
+            self._columns.setdefault(name, []).append(column)
+
+    def tables(self, retained: Flags | None) -> tuple[pa.Table, pa.Table]:
+        """Claims, and those of the rows that are retained for the police alone."""
+        if not self._rows:
+            return CLAIM_SCHEMA.empty_table(), CLAIM_SCHEMA.empty_table()
+        rows = np.concatenate(self._rows)
+        joined = {name: np.concatenate(chunks) for name, chunks in self._columns.items()}
+        columns: dict[str, pa.Array] = {name: binary_array(joined[name]) for name in _TOKENS}
+        columns |= {name: pa.array(joined[name].astype("datetime64[ms]")) for name in _TIMES}
+        columns |= {name: pa.array(joined[name]) for name in (*_NUMBERS, *_CODES)}
+        columns["source"] = _dictionary(joined["source"], list(self._sources))
+        columns["topic"] = _dictionary(np.zeros(len(rows)), [self._topic])
+        columns["partition"] = pa.array(self._at.partition[rows])
+        columns["offset"] = pa.array(self._at.offset[rows])
+        arrays = [columns[name] for name in CLAIM_SCHEMA.names]
+        table = pa.Table.from_arrays(arrays, schema=CLAIM_SCHEMA)
+        if retained is None or not retained.any():
+            return table, CLAIM_SCHEMA.empty_table()
+        locked = retained[rows]
+        return table.filter(pa.array(~locked)), table.filter(pa.array(locked))
+
+
+def _dictionary(codes: npt.NDArray[Any], names: list[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def stacked(*tokens: TokenTable) -> pa.Array:
+    """Tokens of several columns side by side, one value for each row."""
+    return binary_array(np.concatenate(tokens, axis=1))

@@ -1,0 +1,224 @@
+"""The case file of each request: its events in the ledger, and what the person gave, sealed under the request's key."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import date, datetime
+from typing import Any
+
+from schemas.errors import InputError, KeyUnavailable, Unavailable
+from schemas.keys import Keyring
+from schemas.policy import RetentionAnchors
+from schemas.systemkeys import SystemKeys
+from schemas.times import iso, whole_milliseconds
+from sinks.clickhouse.requests import RequestEvent
+from sinks.ports import Span
+from streams.answers.attribution import spans_json
+from streams.rights.protocol.messages import Ledger, Named, identifiers_from_json, identifiers_json
+from streams.rights.protocol.request import Note, RequestState
+from streams.rights.protocol.states import fold
+
+TRIES = 50
+"""How often something is tried anew because another process wrote to the request first."""
+
+
+class Overtaken(Exception):
+    """Another process wrote to the request since it was read. Read again, and decide again."""
+
+
+class Recorded(Unavailable):
+    """What came is in the ledger; the next step waits for something that is away. `resume` goes on with it as well.
+
+    `str` says so, and that nobody shall ask again.
+    """
+
+    def __init__(self, error: Unavailable, request_id: str) -> None:
+        super().__init__(
+            f"recorded as {request_id}, which goes on by itself when what it waits for is back; do not ask again "
+            f"({error})"
+        )
+        self.request_id = request_id
+
+
+def busy(request_id: str) -> Unavailable:
+    """Other processes were faster every time."""
+    return Unavailable(f"other processes keep writing to request {request_id}; repeat, or end one of them")
+
+
+class CaseFile:
+    """Reads and writes the ledger. Methods may raise IndexUnavailable; opening what is sealed, KeyUnavailable."""
+
+    def __init__(self, ledger: Ledger, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """As the ledger keeps it: a moment must be the same when it is read back."""
+        return whole_milliseconds(self._clock())
+
+    def length(self, request_id: str) -> int:
+        """How many events the request has; 0 for an unknown one."""
+        return len(self._ledger.events(request_id))
+
+    def find(self, request_id: str) -> RequestState | None:
+        """The request as it stands, None for an unknown one."""
+        request = fold(self._ledger.events(request_id))
+        return request and self._with_reasons(request)
+
+    def get(self, request_id: str) -> RequestState:
+        """As `find`. Raises InputError for an unknown id."""
+        request = self.find(request_id)
+        if request is None:
+            raise InputError(f"there is no request {request_id}; `innsyn requests` lists those there are")
+        return request
+
+    def every(self) -> list[RequestState]:
+        """Every request, oldest first."""
+        states = (fold(events) for events in self._ledger.requests().values())
+        return [self._with_reasons(request) for request in states if request is not None]
+
+    def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:
+        """What the person gave and wrote, readable with the request's own key alone."""
+        personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
+        return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
+
+    def follow_up_id(self, request_id: str, number: int) -> str:
+        """The id of a follow-up, the same at every try; whoever lacks the request's key cannot work it out.
+
+        `number`: which of them, if those before it were taken.
+        """
+        return f"r-{self._keyring.unguessable(f'request-{request_id}', f'follow-up {number}')}"
+
+    def follows(self, request_id: str) -> str | None:
+        """The request that this one was made to follow up here; None for any other, and for an unknown id."""
+        events = self._ledger.events(request_id)
+        return events[0].content.get("follows") if events else None
+
+    def opens(self, request_id: str, sealed: bytes) -> bool:
+        """Whether the request's own key is here, and sealed this for this request."""
+        try:
+            self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
+        except KeyUnavailable:
+            return False
+        return True
+
+    def seal_note(self, request_id: str, text: str) -> str:
+        """What a person wrote about the request, readable with its own key alone: it may name somebody."""
+        sealed = self._keyring.seal(f"request-{request_id}", text.encode(), f"{request_id}/note".encode())
+        return base64.b64encode(sealed).decode()
+
+    def system_keys(self, system: str) -> SystemKeys:
+        """What commands of that system are sealed under, and its receipts authentic under."""
+        return self._keyring.systems.of(system)
+
+    def receive(
+        self,
+        request_id: str,
+        type: str,
+        channel: str,
+        received_at: datetime,
+        sealed: bytes,
+        anchors: RetentionAnchors,
+        inherited: Sequence[Span] = (),
+        follows: str | None = None,
+    ) -> bool:
+        """The first event of a request. False, and nothing changes, if there is a request of that id.
+
+        `inherited`: see `RequestState`; `follows`: the request whose late findings this one deals with.
+        """
+        known = {name: day.isoformat() for name, day in asdict(anchors).items() if day is not None}
+        content: dict[str, Any] = {
+            "type": type,
+            "channel": channel,
+            "received_at": iso(received_at),
+            "sealed": base64.b64encode(sealed).decode(),
+            "anchors": known,
+        }
+        if inherited:
+            content["inherited"] = spans_json(inherited)
+        if follows is not None:
+            content["follows"] = follows
+        return self._ledger.append(request_id, 0, "received", self.now(), content)
+
+    def decide(
+        self,
+        request: RequestState,
+        kind: str,
+        content: Mapping[str, Any],
+        occurred_at: datetime | None = None,
+    ) -> RequestState:
+        """Append what was decided on the request as it was read, once; the request as it stands then.
+
+        Raises Overtaken if anything was written since: the decision may be another one now.
+        """
+        events = self._ledger.events(request.request_id)
+        if len(events) != request.length:
+            raise Overtaken
+        if not _holds(events, kind, content):
+            moment = occurred_at or self.now()
+            if not self._ledger.append(request.request_id, request.length, kind, moment, content):
+                raise Overtaken
+        return self.get(request.request_id)
+
+    def note(self, request_id: str, kind: str, content: Mapping[str, Any]) -> RequestState:
+        """Append what has happened and is so whatever else was written meanwhile, once; the request then.
+
+        Raises Unavailable when other processes are always faster.
+        """
+        for _ in range(TRIES):
+            events = self._ledger.events(request_id)
+            if _holds(events, kind, content) or self._ledger.append(
+                request_id, len(events), kind, self.now(), content
+            ):
+                return self.get(request_id)
+        raise busy(request_id)
+
+    def sealed(self, request_id: str) -> bytes:
+        """As `seal` gave it."""
+        return base64.b64decode(self._ledger.events(request_id)[0].content["sealed"])
+
+    def anchors(self, request_id: str) -> RetentionAnchors:
+        """The days that start retention clocks, as the case handler knew them."""
+        stored = self._ledger.events(request_id)[0].content["anchors"]
+        return RetentionAnchors(**{name: date.fromisoformat(day) for name, day in stored.items()})
+
+    def identifiers(self, request_id: str) -> list[Named]:
+        """What the person gave, in canonical form."""
+        return identifiers_from_json(self._open(request_id)["identifiers"])
+
+    def reason(self, request_id: str) -> str | None:
+        """What the person wrote."""
+        reason: str | None = self._open(request_id)["reason"]
+        return reason
+
+    def _with_reasons(self, request: RequestState) -> RequestState:
+        if not request.notes:
+            return request
+        return replace(request, notes=tuple(self._opened(request.request_id, note) for note in request.notes))
+
+    def _opened(self, request_id: str, note: Note) -> Note:
+        if note.sealed is None:
+            return note
+        with suppress(KeyUnavailable):
+            sealed = base64.b64decode(note.sealed)
+            text = self._keyring.open(f"request-{request_id}", sealed, f"{request_id}/note".encode())
+            return replace(note, reason=text.decode())
+        return note
+
+    def _open(self, request_id: str) -> dict[str, Any]:
+        sealed = self.sealed(request_id)
+        opened: dict[str, Any] = json.loads(
+            self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
+        )
+        return opened
+
+
+def _holds(events: Sequence[RequestEvent], kind: str, content: Mapping[str, Any]) -> bool:
+    # Compared as JSON, since that is what the ledger gives back.
+    text = json.dumps(content, sort_keys=True)
+    return any(item.kind == kind and json.dumps(item.content, sort_keys=True) == text for item in events)

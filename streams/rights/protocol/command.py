@@ -1,0 +1,192 @@
+"""Where one system stands with what it was told to erase, and whether its answer is enough. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.rights.protocol.reasons import told
+
+RECORDS_PER_EVENT = 10
+"""How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
+REFUSALS = ("partial", "withheld", "failed")
+UNANSWERED = ("unsent", "sent", "accepted")
+EVERY = "*"
+"""Stands, among the kinds of records, for all of them."""
+
+_LINKED = (
+    "this person's by link only (an address at a time, a cookie, a number of the register), which the identifiers sent"
+    " do not name"
+)
+
+
+@dataclass(frozen=True)
+class CommandState:
+    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
+
+    `planned`: events that the index found there to erase, each of which is a record at least; None: nobody counted.
+    `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
+    answer has to tell at least, by kind and of EVERY one, where an earlier answer told of some already and what is
+    planned came on top: answers add up.
+    `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
+    there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
+    (`streams.rights.protocol.orders.Outcome`), if it says so. `described`: some of them may not be counted
+    aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
+    """
+
+    command_id: str
+    system: str
+    state: str = "unsent"
+    attempt: int = 0
+    erased: int = 0
+    held: int = 0
+    ground: str | None = None
+    review_date: str | None = None
+    reason: str | None = None
+    reported_at: str | None = None
+    sent_at: str | None = None
+    planned: int | None = None
+    by_link: int = 0
+    known: int | None = None
+    described: bool = False
+    records: Mapping[str, int] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
+    outcomes: tuple[Mapping[str, Any], ...] = ()
+    accepted: bool = False
+    after_end: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is."""
+        return self.state == "done" and (self.accepted or not (self.short or self.excessive))
+
+    @property
+    def refused(self) -> bool:
+        return self.state in REFUSALS
+
+    @property
+    def doubtful(self) -> bool:
+        """Done by its own word, and not enough, or more than can be."""
+        return self.state == "done" and not self.settled
+
+    @property
+    def short(self) -> bool:
+        """Fewer records erased than events planned, in all or of one kind, where the answer tells them apart.
+
+        More of one kind do not make up for another. Records held back are no excuse: who holds answers partial.
+        """
+        return self.planned is not None and (
+            self.erased < self.least.get(EVERY, self.total) or bool(self._short_of())
+        )
+
+    @property
+    def total(self) -> int:
+        """Events planned there, also those that may not be counted aloud."""
+        return sum(self.records.values()) if self.records else self.planned or 0
+
+    def _short_of(self) -> dict[str, tuple[int, int]]:
+        """Of which kinds fewer records are told of than they must be: how many are asked for, and told of."""
+        if not self.outcomes:
+            return {}
+        told = told_of(self)
+        asked = {name: self.least.get(name, count) for name, count in self.records.items()}
+        return {name: (count, told[name]) for name, count in asked.items() if told[name] < count}
+
+    @property
+    def excessive(self) -> bool:
+        """More records erased than the events there can have been."""
+        return self.known is not None and self.erased > RECORDS_PER_EVENT * max(self.known, 1)
+
+    @property
+    def problem(self) -> str | None:
+        """One line for the person who must act or look, or None."""
+        if self.refused:
+            request_id = self.command_id.partition("/")[0]
+            return (
+                f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or"
+                f" `innsyn requests close {request_id} --reason ...` to end without it"
+            )
+        if self.state == "done" and not self.accepted:
+            return self._doubt()
+        if self.state in UNANSWERED and self.by_link:
+            counted = f"{self.by_link:,} of {self.planned:,} events planned there are {_LINKED}"
+            return f"{self.system}: {counted}; see that they are erased there too"
+        return None
+
+    def after(self, ended: str) -> str | None:
+        """One line on a system that was told, where the request ended (`closed`, `cancelled`) without it, or None."""
+        said = f"{self.system}: {self.state}, {self.erased:,} records erased"
+        shown = "the index still shows what it knew there; a new request brings it in line"
+        if self.state in ("sent", "accepted"):
+            return f"{self.system}: was told to erase and has not answered; it may still do so, and {shown}"
+        if self.after_end:
+            return f"{said}: answered after the request was {ended}; {shown}"
+        if self.state == "unsent":
+            return None
+        if ended == "cancelled" and self.erased:
+            return f"{said} before the request was cancelled; {shown}"
+        if self.doubtful:
+            return self._numbers()
+        return self._refusal() if self.refused else None
+
+    def _refusal(self) -> str:
+        parts = [f"{self.system}: {self.state}"]
+        if self.held:
+            parts.append(f"{self.held} records held")
+        if self.ground:
+            parts.append(f"by {self.ground}")
+        if self.review_date:
+            parts.append(f"review on {self.review_date}")
+        if self.reason:
+            parts.append(f"({told(self.reason)})")
+        return " ".join(parts)
+
+    def _doubt(self) -> str | None:
+        request_id = self.command_id.partition("/")[0]
+        act = (
+            f"; `innsyn requests resend {request_id}` when that is mended, or `innsyn requests accept {request_id}"
+            f" --system {self.system} --reason ...` if it is enough"
+        )
+        numbers = self._numbers()
+        return numbers and numbers + (act if self.doubtful else "")
+
+    def _numbers(self) -> str | None:
+        if self.short:
+            linked = (
+                f"{self.by_link:,} of them are {_LINKED}" if self.by_link else "the others may still be there"
+            )
+            return f"{self.system}: {self._shortfall()}: {linked}"
+        if self.known is None or self.erased <= self.known:
+            return None
+        there = (
+            "than the index knows there"
+            if self.described
+            else f"than the {self.known:,} the index knows there"
+        )
+        looked = f"{self.system}: reported {self.erased:,} records erased, more {there}"
+        return f"{looked}; see that no other person's are gone"
+
+    def _shortfall(self) -> str:
+        """The numbers that do not agree; of records that may not be counted aloud, none."""
+        planned = self.planned or 0
+        if self.erased < planned:
+            return f"planned {planned:,}, reported {self.erased:,} erased"
+        if self.described:
+            return f"reported {self.erased:,} erased, fewer than planned"
+        kinds = [
+            f"planned {asked:,} {name}, reported {told:,}" for name, (asked, told) in self._short_of().items()
+        ]
+        asked = f"{self.least.get(EVERY, planned):,}, {planned:,} of them since an earlier answer"
+        return (
+            " and ".join(kinds) + " erased" if kinds else f"planned {asked}, reported {self.erased:,} erased"
+        )
+
+
+def told_of(command: CommandState) -> Counter[str]:
+    """How many records of each kind the answer tells of."""
+    told = Counter[str]()
+    for item in command.outcomes:
+        told[item["record"]] += item["deleted"] + item["redacted"]
+    return told

@@ -1,0 +1,57 @@
+"""What systems did to their records, and what that ends in the index. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.tokens import Role
+from sinks.ports import RecordsGone
+from streams.answers.erasure_plan import Part, Plan
+from streams.rights.protocol.command import CommandState
+from streams.rights.protocol.orders import Order
+
+
+def records_gone(plan: Plan, commands: Mapping[str, CommandState]) -> dict[int, RecordsGone]:
+    """By tag set, of which events the record is gone, as `IndexEraser.forget` takes it.
+
+    Only by the receipts. A job that says nothing of its records did as it was told, if it erased anything: it deleted
+    those of which it was given every field in a list, and did nothing with those that only an order names.
+    """
+    by_system = {item.system: item for item in commands.values()}
+    orders = {
+        (command.system, order.record, order.where): order
+        for command in plan.commands
+        for order in command.orders
+    }
+    gone: dict[int, RecordsGone] = {}
+    for part in plan.parts:
+        state = by_system.get(part.system)
+        if part.action != "erase_now" or part.means is None or state is None:
+            continue
+        if part.tag_set in plan.kept and plan.kept[part.tag_set] is None:
+            found = _of(part, orders.get((part.system, part.record, part.where)), state)
+            if found is not None:
+                gone[part.tag_set] = found
+    return gone
+
+
+def _of(part: Part, order: Order | None, state: CommandState) -> RecordsGone | None:
+    parties = _roles(order.parties if order else _OWNERS)
+    if state.outcomes:
+        for outcome in state.outcomes:
+            if outcome["record"] == part.record and outcome["deleted"]:
+                # Which of them stayed it cannot say; where it does not say for whom, those it was told to leave.
+                told = order.stays_for if order and outcome["redacted"] else ()
+                return RecordsGone(parties, _roles(outcome["stayed_for"] or told))
+        return None
+    listed = order is None or (order.where is None and order.action == "delete")
+    if listed and part.means == "delete" and state.erased:
+        return RecordsGone(_roles(_OWNERS))
+    return None
+
+
+_OWNERS = (Role.OWNER, Role.JOINT_OWNER)
+
+
+def _roles(names: tuple[str, ...]) -> frozenset[Role]:
+    return frozenset(map(Role, names))

@@ -1,0 +1,229 @@
+"""A rights request as it stands: what is known of it, what it waits for, what a person has to look at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sinks.ports import Span
+from streams.answers.attribution import Frozen
+from streams.rights.protocol.command import UNANSWERED, CommandState
+
+
+class State(StrEnum):
+    RECEIVED = "received"
+    PLANNED = "planned"
+    COMMANDED = "commanded"
+    WAITING = "waiting"
+    ATTENTION = "attention"
+    FORGETTING = "forgetting"
+    COMPLETED = "completed"
+    REOPENED = "reopened"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a person did to a request, and why: `what` is accepted, closed or cancelled.
+
+    The reason is `sealed` with the request's key; `reason` is it opened, None where there is none or the key is gone.
+    """
+
+    what: str
+    at: datetime
+    system: str | None = None
+    sealed: str | None = field(default=None, repr=False)
+    reason: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """All that is known of a request. `plan` and `report` are JSON without personal values, as stored.
+
+    `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
+    to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
+    erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
+    about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
+    `forgotten_as_planned`: the index did forget by the plan as it is now. `runs`: of forgetting, that began and of
+    which nobody said that they are through; `going` is what no run before them counted. `set_aside`: answers that
+    cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so
+    `received_at` is when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
+    ledger that cannot be read, one line each: what they say is not known, so nothing is done but close or cancel.
+    `unchecked`: why nobody can tell whether anything came to light later. `length`: how many events of the ledger it
+    was read from; what is decided on it is written as the next one.
+    """
+
+    request_id: str
+    type: str
+    channel: str
+    received_at: datetime
+    due: date
+    state: State = State.RECEIVED
+    plan: Mapping[str, Any] | None = None
+    planned_at: datetime | None = None
+    commands: Mapping[str, CommandState] = field(default_factory=dict)
+    problem: str | None = None
+    forgotten: Mapping[str, int] | None = None
+    report: Mapping[str, Any] | None = None
+    held: tuple[Mapping[str, Any], ...] = ()
+    completed_at: datetime | None = None
+    identity: Frozen | None = field(default=None, repr=False)
+    inherited: Sequence[Span] = field(default=(), repr=False)
+    resolution: str | None = None
+    late_findings: tuple[Mapping[str, Any], ...] = ()
+    follow_up: str | None = None
+    by_link: tuple[str, ...] = ()
+    subjects: frozenset[str] = field(default=frozenset(), repr=False)
+    beside: tuple[Mapping[str, Any], ...] = ()
+    behind: tuple[str, ...] = ()
+    set_aside: tuple[Mapping[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    closing: bool = False
+    forgotten_as_planned: bool = False
+    runs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    ended_at: datetime | None = None
+    undated: bool = False
+    broke: bool = False
+    unread: tuple[str, ...] = ()
+    unchecked: str | None = None
+    key_destroyed_at: datetime | None = None
+    length: int = field(default=0, compare=False)
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether the request was answered, whatever came to light since."""
+        return self.state in (State.COMPLETED, State.REOPENED)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself: carried out, closed or cancelled."""
+        return self.carried_out or self.state in (State.CLOSED, State.CANCELLED)
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Systems that have not answered for good, or the requests of the person that come first."""
+        if self.state in (State.CLOSED, State.CANCELLED):
+            return ()
+        return (*self.behind, *(item.system for item in self.commands.values() if item.state in UNANSWERED))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a person has to look at, one line each: what was refused first, then what is in doubt."""
+        return tuple(dict.fromkeys(self._problems()))
+
+    def _problems(self) -> Iterator[str]:
+        if self.unread:
+            yield f"{'; '.join(self.unread)}; {self._unread_mend()}"
+        commands = self.commands.values()
+        lines: Iterable[str | None]
+        if self.state in (State.CLOSED, State.CANCELLED):
+            lines = (item.after(self.state.value) for item in commands)
+        else:
+            first = sorted(commands, key=lambda item: (not item.refused, not item.doubtful))
+            urgent = [item.problem for item in first if item.refused or item.doubtful]
+            others = [item.problem for item in first if not (item.refused or item.doubtful)]
+            lines = [*urgent, self._standing, *others]
+        yield from filter(None, lines)
+        yield from (aside_line(item) for item in self.set_aside)
+        if self.by_link and all(item.planned is None for item in commands):
+            yield _by_link(self.by_link)
+        yield from self.remarks
+        if self.undated:
+            yield "the day of receipt that was given cannot be; the deadline counts from the day it was recorded"
+        if self.unchecked is not None:
+            yield f"what came to light since cannot be looked for: {self.unchecked}"
+        if self.state is State.REOPENED:
+            yield _late(self.request_id, self.late_findings[-1])
+
+    @property
+    def _standing(self) -> str | None:
+        """Why the request itself goes no further, and what may be done."""
+        if self.problem is None or self.state is not State.ATTENTION:
+            return self.problem
+        return (
+            f"{self.problem}; `innsyn requests resend {self.request_id}` tries again, `innsyn requests cancel"
+            f" {self.request_id}` takes it back"
+        )
+
+    def _unread_mend(self) -> str:
+        if self.ended:
+            return "what is shown here may lack something; another version of innsyn may read it"
+        return (
+            f"it goes no further until a version of innsyn reads it; `innsyn requests close {self.request_id}"
+            " --reason ...` ends it, and a new request does it anew"
+        )
+
+    @property
+    def interrupted_at(self) -> datetime | None:
+        """When the last run of forgetting began that nobody said was through, unless it was planned anew since."""
+        return None if not self.runs or self.runs[-1].get("replanned") else self.counted_at
+
+    @property
+    def counted_at(self) -> datetime | None:
+        """When it was last counted what goes, of runs that nobody said were through; they may go on elsewhere."""
+        return datetime.fromisoformat(self.runs[-1]["as_of"]) if self.runs else None
+
+    @property
+    def forgetting(self) -> frozenset[int]:
+        """The tag sets that runs which are not through are about."""
+        return frozenset(int(tag_set) for run in self.runs for tag_set in run["tag_sets"])
+
+    @property
+    def settled(self) -> bool:
+        """Whether every command there is was done, in full or accepted as it is."""
+        return self.plan is not None and all(item.settled for item in self.commands.values())
+
+    @property
+    def movable(self) -> bool:
+        """Whether a next step waits for nobody."""
+        if self.ended or self.unread or (self.broke and self.state is State.ATTENTION):
+            return False
+        if any(item.state == "unsent" for item in self.commands.values()):
+            return True
+        return (
+            self.closing
+            or self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING)
+            or (self.settled and self.state is not State.ATTENTION)
+        )
+
+
+def aside_line(aside: Mapping[str, Any]) -> str:
+    """An answer that was set aside, in one line."""
+    return f"{aside['system'] or 'a system that is not known'}: an answer ({aside['state']}) {aside['why']}; set aside"
+
+
+def taken_line(request_id: str) -> str:
+    """A request that had the id which a follow-up was to have, in one line."""
+    return (
+        f"{request_id} has an id that only this installation can make, and was not made here: whoever sent it has keys"
+        f" of this installation; find out who, and `innsyn requests cancel {request_id}` unless it is the person's"
+    )
+
+
+def _by_link(systems: Sequence[str]) -> str:
+    return (
+        f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
+        " which the identifiers sent do not name; see that they are erased there too"
+    )
+
+
+def _late(request_id: str, finding: Mapping[str, Any]) -> str:
+    """What to do about a late finding, in one line."""
+    parts = []
+    if finding["events"]:
+        parts.append(f"at least {_events(finding['events'])} came to light after this was answered")
+    if finding["no_longer"]:
+        parts.append(
+            f"of those answered, at least {_events(finding['no_longer'])} proved not to be this person's"
+        )
+    where = ", ".join(finding["systems"])
+    return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event{'' if count == 1 else 's'}"

@@ -1,0 +1,142 @@
+"""Whom a request is about: what the person gave, opened and asked of the identity links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from schemas.errors import KeyUnavailable
+from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
+from sinks.ports import Span
+from streams.answers.ambiguity import disagreement, needs_more, timeless
+from streams.answers.attribution import Resolver, unclaimed
+from streams.identity.identities import given
+from streams.identity.model import Given, Person
+from streams.rights.case import CaseFile
+from streams.rights.protocol.messages import Named
+from streams.rights.protocol.request import RequestState
+
+
+class Persons:
+    """Every method may raise KeyUnavailable and IndexUnavailable."""
+
+    def __init__(self, file: CaseFile, identities: Resolver, tokenizer: Callable[[], Tokenizer]) -> None:
+        self._file = file
+        self._identities = identities
+        self._tokenizer = tokenizer
+
+    def of(self, request: RequestState) -> Person:
+        """Whom the identifiers meant when the request was received, as far as it is known now.
+
+        With what a follow-up of an erasure inherits, as far as nobody is linked there.
+        """
+        person = self._identities.person(self.given(request.request_id), request.received_at)
+        return self._inheriting(request, person)
+
+    def key_id(self) -> str:
+        """Which key makes the tokens that are asked for; "" where there is none."""
+        with suppress(KeyUnavailable):
+            return self._tokenizer().key_id
+        return ""
+
+    def still(self, request: RequestState) -> Person:
+        """The person whom the request was carried out for, by the links of now.
+
+        Where the identifiers mean somebody else by now, or nobody for certain, the subjects of then count: what was
+        one person's never becomes another's.
+        """
+        person = self.of(request)
+        subjects = request.identity.subjects if request.identity else frozenset()
+        if not subjects or person.subjects == subjects:
+            return person
+        # One that no link spoke of stands for itself, as it was given; a customer number speaks for itself.
+        named = {item.token: item for item in self.given(request.request_id)}
+        asked = [named.get(token, Given(IdentifierKind.CUSTOMER_NUMBER, token)) for token in sorted(subjects)]
+        found = self._identities.person(asked, request.received_at)
+        if found.resolution == "ambiguous":
+            apart = [self._identities.person([item], request.received_at) for item in asked]
+            # Whatever speaks against them together by now: those that lead to nobody else are still who they were.
+            found = _together(
+                [one for item, one in zip(asked, apart, strict=True) if one.subjects == {item.token}]
+            )
+        return self._inheriting(request, found)
+
+    def others(self, request: RequestState) -> bool:
+        """Whether the identifiers lead to somebody else by now than to whom the request was carried out for."""
+        known = self.still(request).subjects | {item.token for item in self.given(request.request_id)}
+        return not self.of(request).subjects <= known
+
+    def unclear(self, request: RequestState, person: Person) -> str:
+        """What somebody has to give where the identifiers may mean several people."""
+        named = self._file.identifiers(request.request_id)
+        if person.disagree:
+            return (
+                f"{disagreement(person.disagree)}; make a request by the identifiers of one person alone, each with the"
+                " time (`at`, or `--at KIND=TIME`) at which it was theirs if it no longer is, and cancel this one"
+            )
+        kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
+        return "; ".join([needs_more(kinds, timeless(times)), *person.problems])
+
+    def told(self, request: RequestState, person: Person | None = None) -> list[Named]:
+        """What a system may erase by: nothing that was ever another's, but for an address in its second.
+
+        `person`: whom it is about, where that is not kept with the request yet.
+        """
+        kept = request.identity
+        if person is not None:
+            own = person.subjects
+        elif kept is not None:
+            own = kept.subjects or frozenset(span.token for span in kept.spans if span.proof is None)
+        else:
+            own = frozenset()
+        named = self._file.identifiers(request.request_id)
+        alone = [item for item in named if item.kind == IdentifierKind.IP and item.at is None]
+        others = [
+            item for item in named if item.kind not in (IdentifierKind.IP, IdentifierKind.CUSTOMER_NUMBER)
+        ]
+        links = self._identities.links([self._given(item) for item in alone])
+        ever = self._identities.ever([self._given(item) for item in others])
+        # What does not name one of `own` and nobody else, whenever it is met.
+        unsafe = {item for item, found in zip(alone, links, strict=True) if found}
+        unsafe |= {item for item, found in zip(others, ever, strict=True) if not found <= own}
+        return [item for item in named if item not in unsafe]
+
+    def given(self, request_id: str) -> list[Given]:
+        """What the person gave, as the index knows it."""
+        return [self._given(item) for item in self._file.identifiers(request_id)]
+
+    def named(self, request: RequestState, person: Person | None = None) -> list[Given]:
+        """What systems are `told`, as the index knows it."""
+        return [self._given(item) for item in self.told(request, person)]
+
+    def unclaimed(self, spans: Sequence[Span]) -> list[Span]:
+        """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
+        linked = sorted({span.token for span in spans if span.proof is not None})
+        found = self._identities.links([Given(IdentifierKind.IP, token) for token in linked])
+        return unclaimed(spans, [link for links in found for link in links])
+
+    def _inheriting(self, request: RequestState, person: Person) -> Person:
+        if not request.inherited or person.resolution == "ambiguous":
+            return person
+        spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
+        return replace(person, spans=list(spans))
+
+    def _given(self, item: Named) -> Given:
+        return given(self._tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)
+
+
+def _together(persons: Sequence[Person]) -> Person:
+    """Several as one, each with what is theirs alone or may be."""
+    spans = dict.fromkeys(span for one in persons for span in one.spans)
+    return Person(
+        "unique" if persons else "none",
+        min(len(persons), 1),
+        frozenset[bytes]().union(*(one.subjects for one in persons)),
+        spans=list(spans),
+        shared=[
+            span for span in dict.fromkeys(s for one in persons for s in one.shared) if span not in spans
+        ],
+        links=[link for one in persons for link in one.links],
+        problems=[line for one in persons for line in one.problems],
+    )

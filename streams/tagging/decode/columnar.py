@@ -1,0 +1,308 @@
+"""Many Avro bodies of one writer schema become columns, all records advancing together.
+
+Avro has no framing between records, so gluing bodies into a container lets one short body shift every later field
+onto the wrong person. Here the bodies lie in one buffer too, but each keeps its own begin and end: a cursor for each
+record moves over the buffer field by field, one vector operation for the whole batch, and no cursor may leave its
+record. A record that is cut, too long or not in its one canonical form fails alone.
+
+What counts as valid is defined by `schemas.codec.decode_body`, one record at a time. Both roads accept and reject the
+same bytes; records with arrays, maps or wider unions always take the slow one. Of those, a body that is not surely
+read within bounds (`schemas.bounds.largest_body`) is decoded by a child process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.bounds import largest_body
+from schemas.codec import decode_body
+from schemas.errors import DecodeError
+from schemas.records import RecordSchema
+from streams.tagging.decode import isolated
+from streams.tagging.decode.child import at
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+_INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
+_MAX_VARINT = 10
+_ARROW = {
+    **dict.fromkeys(("string", "enum"), pa.string()),
+    **dict.fromkeys(("bytes", "fixed"), pa.binary()),
+    **dict.fromkeys(("double", "float"), pa.float64()),
+    "boolean": pa.bool_(),
+    "null": pa.null(),
+}
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """`count` bodies in one buffer: body i is `data[begin[i]:end[i]]`."""
+
+    data: Bytes
+    begin: Ints
+    end: Ints
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.data[self.begin[index] : self.end[index]].tobytes()
+
+    @classmethod
+    def of(cls, bodies: Sequence[bytes]) -> Bodies:
+        lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
+        end = np.cumsum(lengths)
+        return cls(np.frombuffer(b"".join(bodies), np.uint8), end - lengths, end)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Columns of the good records, and the reason why each of the others is none.
+
+    `rows[i]` is the position, among the bodies given, of the record in row i of every column. Columns are
+    Arrow arrays: int64 for numbers and times (milliseconds), string also for enum symbols, float64, bool, binary, null.
+    """
+
+    rows: Ints
+    columns: Mapping[str, pa.Array]
+    bad: Mapping[int, str] = field(default_factory=dict)
+
+
+class ColumnDecoder:
+    """Decodes bodies of one writer schema into the fields named in `wanted` (dotted through nested records)."""
+
+    def __init__(self, record: RecordSchema, wanted: Sequence[str]) -> None:
+        self._record = record
+        self._wanted = list(dict.fromkeys(wanted))
+        self._fields = _wire_fields(record) if record.flat else None
+        types = {item.name: item.type for item in record.fields}
+        self._types = {name: _ARROW.get(types[name], pa.int64()) for name in self._wanted}
+        self._largest = largest_body(record.json)
+
+    @property
+    def columnar(self) -> bool:
+        """Whether this schema takes the fast road."""
+        return self._fields is not None
+
+    def decode(self, bodies: Bodies) -> Decoded:
+        """Columns of the valid bodies, in order, and a reason for each of the others."""
+        if self._fields is None:
+            return self.decode_one_by_one(bodies)
+        cursor = _Cursor(bodies)
+        read = {item.name: _read(cursor, item) for item in self._fields}
+        good = cursor.ok & (cursor.at == bodies.end)
+        rows = np.flatnonzero(good)
+        columns = {name: read[name].arrow(bodies.data, rows) for name in self._wanted}
+        # Asked again one by one: the reason should be the definition's, and it has the last word.
+        bad = {int(row): _reason(self._record, bodies[int(row)]) for row in np.flatnonzero(~good)}
+        return Decoded(rows, columns, bad)
+
+    def decode_one_by_one(self, bodies: Bodies) -> Decoded:
+        """The same answer by way of `decode_body`: the definition, and the road of records that are not flat.
+
+        One body at a time, and of each only what is wanted is kept: the whole batch as objects would not fit.
+        """
+        rows: list[int] = []
+        values: dict[str, list[Any]] = {name: [] for name in self._wanted}
+        bad: dict[int, str] = {}
+        for row in range(len(bodies)):
+            try:
+                found = self._one(bodies[row])
+            except DecodeError as error:
+                bad[row] = error.reason
+                continue
+            rows.append(row)
+            for name, value in zip(self._wanted, found, strict=True):
+                values[name].append(value)
+        columns = {name: pa.array(values[name], kind) for name, kind in self._types.items()}
+        return Decoded(np.array(rows, np.int64), columns, bad)
+
+    def _one(self, body: bytes) -> list[Any]:
+        """The values wanted of one body. Raises DecodeError."""
+        if len(body) > self._largest:
+            return isolated.ISOLATED.values(self._record.text, self._wanted, body)
+        value = decode_body(self._record, body)
+        return [at(value, name) for name in self._wanted]
+
+
+def _reason(record: RecordSchema, body: bytes) -> str:
+    try:
+        decode_body(record, body)
+    except DecodeError as error:
+        return error.reason
+    # Unreachable while both roads agree (a property test holds them together); never a silent acceptance.
+    return "not_canonical"
+
+
+@dataclass(frozen=True)
+class _WireField:
+    """How one flat field lies on the wire. `size`: bytes of a fixed."""
+
+    name: str
+    kind: str
+    size: int
+    symbols: tuple[str, ...]
+    null_index: int | None  # branch of null in the union; None: no union
+
+
+def _wire_fields(record: RecordSchema) -> list[_WireField] | None:
+    """The fields in order, or None where a type is left to the slow road."""
+    fields = []
+    for described in record.json["fields"]:
+        kind, null_index = described["type"], None
+        if isinstance(kind, list):
+            null_index = kind.index("null")
+            kind = kind[1 - null_index]
+        full = kind if isinstance(kind, dict) else {"type": kind}
+        kind = full["type"]
+        if kind == "float":  # A signalling NaN does not survive the way through a Python float.
+            return None
+        size, symbols = int(full.get("size", 0)), tuple(full.get("symbols", ()))
+        fields.append(_WireField(described["name"], kind, size, symbols, null_index))
+    return fields
+
+
+class _Cursor:
+    """Where each record stands. `ok` falls for a record that cannot be valid; its cursor then rests."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.data = bodies.data if len(bodies.data) else np.zeros(1, np.uint8)
+        self.at = bodies.begin.copy()
+        self.end = bodies.end
+        self.ok = np.ones(len(bodies), np.bool_)
+        self._last = len(self.data) - 1
+        # How many bytes outside ASCII lie before each position: strings without any need no UTF-8 check.
+        self._high: npt.NDArray[np.int32] | None = None
+        if (self.data > 0x7F).any():
+            self._high = np.zeros(len(self.data) + 1, np.int32)
+            np.cumsum(self.data > 0x7F, dtype=np.int32, out=self._high[1:])
+
+    def byte(self) -> Bytes:
+        """The byte under each cursor. One at its end reads a foreign byte: whoever advances checks the bound."""
+        return self.data[np.minimum(self.at, self._last)]
+
+    def advance(self, by: Ints | int, present: Flags | None) -> None:
+        """Move; a cursor that would leave its record fails and stays."""
+        target = self.at + by
+        if present is not None:
+            target = np.where(present, target, self.at)
+        fits = (target <= self.end) & (target >= self.at)
+        self.ok &= fits
+        self.at = np.where(fits, target, self.end)
+
+    def number(self, present: Flags | None) -> Ints:
+        """The zigzag varint under each cursor, which must be written in as few bytes as it can."""
+        first = self.byte()
+        value = (first & 0x7F).astype(np.uint64)
+        width = np.ones(len(first), np.int64)
+        more = np.flatnonzero(first > 0x7F)
+        final = first
+        if len(more):
+            final = first.copy()
+            at = self.at[more]
+            for length in range(1, _MAX_VARINT):
+                at = at + 1
+                following = self.data[np.minimum(at, self._last)]
+                value[more] |= (following & 0x7F).astype(np.uint64) << np.uint64(7 * length)
+                width[more] += 1
+                final[more] = following
+                unfinished = following > 0x7F
+                if not unfinished.any():
+                    break
+                more, at = more[unfinished], at[unfinished]
+            # Overlong: a last byte of zero, or bits beyond the 64th.
+            sound = (width == 1) | ((final != 0) & (final < 0x80) & ((width < _MAX_VARINT) | (final < 2)))
+            self.ok &= sound if present is None else sound | ~present
+        self.advance(width, present)
+        return (value >> np.uint64(1)).astype(np.int64) ^ -(value & np.uint64(1)).astype(np.int64)
+
+    def texts(self, begin: Ints) -> None:
+        """Clear `ok` where the bytes from `begin` up to the cursor are not UTF-8."""
+        if self._high is None:
+            return
+        foreign = self._high[self.at] - self._high[begin]
+        for row in np.flatnonzero((foreign > 0) & self.ok):
+            try:
+                self.data[begin[row] : self.at[row]].tobytes().decode()
+            except UnicodeDecodeError:
+                self.ok[row] = False
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What was read of one field: numbers, or where its bytes lie (`value` begins, `length` long)."""
+
+    item: _WireField
+    value: Ints
+    length: Ints | None
+    present: Flags | None
+
+    def arrow(self, data: Bytes, rows: Ints) -> pa.Array:
+        kind = _ARROW.get(self.item.kind, pa.int64())
+        if pa.types.is_null(kind):
+            return pa.nulls(len(rows))
+        missing = None if self.present is None else ~self.present[rows]
+        value = self.value[rows]
+        if self.length is None:
+            numbers = pa.array(value, pa.int64(), mask=missing)
+            return pa.array(self.item.symbols).take(numbers) if self.item.symbols else numbers.cast(kind)
+        length = self.length[rows]
+        if missing is not None:
+            length = np.where(missing, 0, length)
+        offsets = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum(length, out=offsets[1:])
+        # For each byte of the result the place it comes from: the string's begin plus its position in the string.
+        source = np.repeat(value - offsets[:-1], length) + np.arange(offsets[-1])
+        if pa.types.is_floating(kind):
+            doubles = np.zeros(len(rows))
+            doubles[length > 0] = data[source].view("<f8")
+            return pa.array(doubles, mask=missing)
+        validity = None if missing is None else pa.array(~missing).buffers()[1]
+        buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(data[source])]
+        return pa.Array.from_buffers(kind, len(rows), buffers)
+
+
+def _read(cursor: _Cursor, item: _WireField) -> _Column:
+    """Read one field of every record; `cursor.ok` falls where the bytes cannot be the field's."""
+    present = None
+    if item.null_index is not None:
+        index = cursor.byte()
+        null_byte, value_byte = (0, 2) if item.null_index == 0 else (2, 0)
+        present = index == value_byte
+        cursor.ok &= present | (index == null_byte)
+        cursor.advance(1, None)
+    length: Ints | None = None
+    match item.kind:
+        case "null":
+            value = cursor.at
+        case "boolean":
+            flag = cursor.byte()
+            cursor.ok &= flag < 2 if present is None else (flag < 2) | ~present
+            value = flag.astype(np.int64)
+            cursor.advance(1, present)
+        case "string" | "bytes":
+            length = cursor.number(present)
+            value = cursor.at
+            cursor.advance(length, present)
+            if item.kind == "string":
+                cursor.texts(value)
+        case "double" | "fixed":
+            value = cursor.at
+            size = 8 if item.kind == "double" else item.size
+            length = np.full(len(value), size, np.int64)
+            cursor.advance(size, present)
+        case _:
+            value = cursor.number(present)
+            if item.kind in ("enum", "int"):
+                low, high = (0, len(item.symbols) - 1) if item.kind == "enum" else (_INT_MIN, _INT_MAX)
+                within = (value >= low) & (value <= high)
+                cursor.ok &= within if present is None else within | ~present
+    return _Column(item, value, length, present)
