@@ -102,7 +102,9 @@ class Settings(BaseSettings):
     realm: Realms = Field((), description="The same; what is set in both counts.")
 
     disk_reserve_mb: int = Field(
-        512, ge=0, description="Free space (MiB) below which /readyz and `innsyn doctor` warn."
+        512,
+        ge=0,
+        description="Free space (MiB) below which /readyz and `innsyn doctor` warn, and an embedded index waits.",
     )
 
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of /metrics of `innsyn tag`; 0: none.")

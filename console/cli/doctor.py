@@ -36,6 +36,7 @@ from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import DeadLetterIndex
 from sinks.clickhouse.migrate import pending
+from sinks.clickhouse.parts import lost, sentences
 from streams.kafka.brokers.java import find_java, jar_folder
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
@@ -271,6 +272,8 @@ def _index(settings: Settings) -> Iterator[Check]:
     try:
         waiting = [migration.name for migration in pending(index)]
         yield Check("index", "ok", repr(index))
+        if index.embedded:
+            yield from (Check("parts", "wrong", line) for line in sentences(lost(index)))
         if not waiting:
             yield from _guarded("keys", lambda: _known_keys(settings, index))
         anew = [] if waiting else index.query(_MADE_ANEW)

@@ -18,6 +18,7 @@ from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, keyring, open_index, refuse_pending, token_keys
 from console.wiring.clock import go_on_after, now
 from console.wiring.ending import Ending
+from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
 from console.wiring.roles import refused_followed, rights_service, rights_worker
 from console.wiring.run_file import broker
@@ -97,6 +98,8 @@ def rights() -> None:
 
             roles.append(Background("rights", carry_out, ended))
             roles.append(Background("refused", refused_followed(connection, index), ended))
+            mends = mended(index, ended)
+            roles.extend(role for role, _ in mends)
             tokens = token_keys(index, settings).tokenizer
             health = watched(
                 settings,
@@ -107,6 +110,8 @@ def rights() -> None:
             )
             watch_role(health, roles[0], waits.said)
             watch_role(health, roles[1])
+            for mend, look in mends:
+                watch_role(health, mend, look)
             try:
                 for role in roles:
                     role.start()

@@ -17,7 +17,8 @@ from console.health.watching import watch_role, watched
 from console.wiring.answering import embedded_folder, index_problems, open_index, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
 from console.wiring.ending import Ending
-from console.wiring.processes import Background, raise_first, running_still, until_signal
+from console.wiring.mended import mended
+from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
 from console.wiring.roles import tagged_topics, tagger
 from console.wiring.run_file import broker
 from console.wiring.start import begin
@@ -62,6 +63,7 @@ def tag(
     # Asked first: a consumer would wait for its broker without a word.
     require(connection, tagged_topics().values())
     index = open_index(settings)
+    running: list[Background] = []
     try:
         refuse_pending(index)
         go_on_after(index)
@@ -75,10 +77,13 @@ def tag(
         first = worker()
         if settings.metrics_port:
             start_http_server(settings.metrics_port, registry=registry)
-        running: list[Background] = []
         ending = Ending(lambda: running_still(running) or ["tagger"])
         stop = until_signal(ending.arm)
+        mends = mended(index, stop)
         ending.after(stop)
+        for mend, _ in mends:
+            running.append(mend)
+            mend.start()
         if until_end:
             # Somebody waits for the end: what keeps it from there is said, not waited out.
             first.run(stop, until_end=True)
@@ -95,6 +100,8 @@ def tag(
             registry,
         )
         watch_role(health, role, progress.problems)
+        for mend, look in mends:
+            watch_role(health, mend, look)
         watch_floods(health, settings, index, registry)
         running.append(role)
         role.start()
@@ -104,6 +111,7 @@ def tag(
         role.stop()
         raise_first([role])
     finally:
+        stop_all(running)
         index.close()
 
 

@@ -24,6 +24,7 @@ from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.whole import whole
 from sinks.ports import IndexReader
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
@@ -81,6 +82,7 @@ def open_index(settings: Settings, *, question: bool = False) -> ClickHouse:
         user=settings.clickhouse_user,
         password=password,
         cluster=settings.clickhouse_cluster,
+        reserve_mb=settings.disk_reserve_mb,
     )
 
 
@@ -95,8 +97,8 @@ def reading(index: ClickHouse, settings: Settings) -> Reading:
     catalogue = load_catalogue()
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
-    reader = RekeyedReader(ClickHouseReader(index), same)
-    return Reading(index, reader, identities(index, catalogue, same), keys.tokenizer, catalogue)
+    reader = RekeyedReader(ClickHouseReader(whole(index)), same)
+    return Reading(index, reader, identities(whole(index), catalogue, same), keys.tokenizer, catalogue)
 
 
 def refuse_pending(index: ClickHouse) -> None:

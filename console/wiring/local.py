@@ -18,6 +18,7 @@ from console.operations.rekeying import rekeyed
 from console.wiring.answering import Reading, open_index, reading, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
+from console.wiring.mended import mended
 from console.wiring.processes import Background, stop_all
 from console.wiring.roles import (
     api,
@@ -126,8 +127,10 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
 
         ended = threading.Event()
         kept = (Background("kafka", keeper.run, ended),) if keeper else ()
+        mends = mended(index, ended)
         roles = (
             *kept,
+            *(role for role, _ in mends),
             Background("tagger", tag, ended),
             Background("rights", carry_out, ended),
             Background("keys", rekeyed(settings, connection, index), ended),
@@ -137,6 +140,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         of_roles = {"tagger": progress.problems, "rights": rights_waits.said, "api": server.problems}
         if keeper:
             of_roles["kafka"] = keeper.problems
+        of_roles |= {role.name: look for role, look in mends}
         stack.callback(stop_all, roles)
         for role in roles:
             role.start()

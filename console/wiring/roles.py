@@ -36,6 +36,7 @@ from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.run.refused import follow_refused
 from streams.identity.identities import Identities
@@ -182,16 +183,17 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
     catalogue = load_catalogue()
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
-    reader = ClickHouseReader(index)
+    complete = whole(index)
+    reader = ClickHouseReader(complete)
     people = Identities(
-        RekeyedClaims(NotingClaims(ClickHouseClaims(index)), same),
+        RekeyedClaims(NotingClaims(ClickHouseClaims(complete)), same),
         catalogue.identity_sources,
         RekeyedBeside(NotingBeside(reader), same),
     )
     return RightsService(
         RequestLedger(index),
         RekeyedReader(NotingReader(reader), same),
-        RekeyedEraser(ClickHouseEraser(index), same),
+        RekeyedEraser(ClickHouseEraser(complete), same),
         people,
         keyring(settings, create=True),
         catalogue,

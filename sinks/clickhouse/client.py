@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import signal
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from schemas.errors import IndexUnavailable
 from schemas.patience import current
+from sinks.clickhouse import parts
+from sinks.clickhouse.space import ANEW, Space
 
 # Said with every insert, because defaults differ between versions and editions: written when the call returns, each
 # row once in the rollups, no cap on years per block, and no deduplication of blocks (it would also drop a legitimate
@@ -55,18 +58,27 @@ class ClickHouse:
     """Handles to one index; each thread gets its own (the engine serialises threads that share one).
 
     url: `chdb:///folder` (embedded, one process per folder) or `http(s)://host:port/database`.
+    reserve_mb: with less space (MiB) free where an embedded one lies, nothing large is written.
     """
 
     def __init__(
-        self, url: str, *, user: str = "default", password: str = "", cluster: str | None = None
+        self,
+        url: str,
+        *,
+        user: str = "default",
+        password: str = "",
+        cluster: str | None = None,
+        reserve_mb: int = 0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("chdb", "http", "https") or (parts.scheme != "chdb" and not parts.hostname):
+        split = urlsplit(url)
+        if split.scheme not in ("chdb", "http", "https") or (split.scheme != "chdb" and not split.hostname):
             raise IndexUnavailable(
                 "INNSYN_CLICKHOUSE_URL is not chdb:///folder or http(s)://host:port/database; correct it"
             )
         self.cluster = cluster
-        self._parts = parts
+        self.space = Space(Path(split.path), reserve_mb) if split.scheme == "chdb" else None
+        self._parts = split
+        self._before_reading: Callable[[], None] | None = None
         self._url = url
         self._login = (user, password)
         self._local = threading.local()
@@ -80,8 +92,16 @@ class ClickHouse:
     def embedded(self) -> bool:
         return self._parts.scheme == "chdb"
 
+    def asking_first(self, look: Callable[[], None]) -> ClickHouse:
+        """The same handles; `look()` is called before each question and raises where that must not be answered."""
+        other = copy.copy(self)
+        other._before_reading = look
+        return other
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a SELECT; values bound on the server as `{name:Type}`. Times are aware, in UTC."""
+        if self._before_reading is not None:
+            self._before_reading()
         with self._errors("reading"), self._question(sql) as (text, limits):
             result = self._client().query(
                 text, parameters=dict(parameters or {}), settings={**READ_SETTINGS, **limits}, tz_mode="aware"
@@ -90,6 +110,8 @@ class ClickHouse:
 
     def query_arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """As `query`, as an Arrow table: for many rows. LowCardinality columns are dictionaries."""
+        if self._before_reading is not None:
+            self._before_reading()
         settings = {**READ_SETTINGS, "output_format_arrow_low_cardinality_as_dictionary": 1}
         with self._errors("reading"), self._question(sql) as (text, limits):
             # In the statement: the driver would set each in the embedded engine before it and back after it, which
@@ -104,12 +126,16 @@ class ClickHouse:
         settings = dict(ERASE_SETTINGS) if erase and not self.embedded else {}
         if erase and sql.startswith("OPTIMIZE"):
             settings |= MERGE_SETTINGS
+        if erase and self.space is not None:
+            self.space.refuse()
         with self._errors("changing"):
             self._client().command(sql, parameters=dict(parameters or {}), settings=settings)
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Append rows; returns when they are on disk. Not repeated here: the caller owns the retry."""
-        with self._errors(f"writing {table}"):
+        if self.space is not None:
+            self.space.refuse()
+        with self._kept(large=True), self._errors(f"writing {table}"):
             # One dictionary for all chunks: Arrow's file format cannot hold another later on.
             whole = rows.unify_dictionaries().combine_chunks()
             self._client().insert_arrow(table, whole, settings=dict(INSERT_SETTINGS))
@@ -125,7 +151,7 @@ class ClickHouse:
         if once is not None:
             settings |= {"insert_deduplicate": 1, "insert_deduplication_token": once}
         if rows:
-            with self._errors(f"writing {table}"):
+            with self._kept(large=False), self._errors(f"writing {table}"):
                 self._client().insert(table, rows, column_names=list(columns), settings=settings)
 
     def close(self) -> None:
@@ -198,13 +224,31 @@ class ClickHouse:
             )
 
     @contextmanager
+    def _kept(self, *, large: bool) -> Iterator[None]:
+        """What is written meanwhile is on disk afterwards, or it raises IndexUnavailable: without space the engine may
+        say that it is and be wrong. What is large is then written again, the rest is looked at."""
+        begun = self.space.now() if self.space is not None else 0.0
+        yield
+        if self.space is None or not self.space.low_since(begun):
+            return
+        seconds = self.space.now() - begun
+        if large or not all(
+            parts.sound(self, part) for part in parts.written_since(self, seconds, inserted=True)
+        ):
+            raise IndexUnavailable(self.space.sentence())
+
+    @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
             self._drain()
+            if self.space is not None:
+                self.space.suspect(str(error))
             if not isinstance(error, ClickHouseError | OSError | RuntimeError):
                 raise
+            if self.space is not None and self.space.anew:
+                raise IndexUnavailable(ANEW) from error
             # The driver's text may quote the statement or its values: only the code and the place go on.
             raise IndexUnavailable(
                 f"the index ({self!r}) failed while {doing} ({_why(error)}); see `innsyn doctor`"
