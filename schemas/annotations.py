@@ -178,7 +178,10 @@ class FieldAnnotation(_Frozen):
 @dataclass(frozen=True)
 class RecordSchema:
     """An Avro record. `fingerprint` is the CRC-64-AVRO of its Parsing Canonical Form, 8 bytes little-endian,
-    as single-object encoding carries it (Avro specification, "Single-object encoding")."""
+    as single-object encoding carries it (Avro specification, "Single-object encoding").
+
+    `contract`: it is the flat view of a contract (`schemas.contracts`): a field for each path, no wire format.
+    """
 
     name: str
     fullname: str
@@ -189,6 +192,7 @@ class RecordSchema:
     annotation: RecordAnnotation = field(hash=False)
     fields: tuple[FieldAnnotation, ...]
     flat: bool
+    contract: bool = False
 
     @functools.cached_property
     def identifiers(self) -> tuple[SubjectReference, ...]:

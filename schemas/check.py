@@ -122,7 +122,7 @@ def _erasure_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Probl
         yield from _unknown(record, f"{record.name} erasure", "role", role, catalogue.roles)
     for name in (name for names in rule.redact.values() for name in names):
         field = record.find(name)
-        if field is None or not field.personal or "." in name:
+        if field is None or not field.personal or _inside(record, name):
             mend = "name a field at the top of the record that has a data category"
             yield Problem(
                 record.file, f"{record.name} erasure", f"{name} in redact holds nothing of a person", mend
@@ -180,7 +180,7 @@ def _field_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem
             yield Problem(
                 record.file, where, f"port_of {field.port_of} is no field with an ip identifier", mend
             )
-        if field.port_of is not None and (field.type not in ("int", "long") or "." in field.name):
+        if field.port_of is not None and (field.type not in ("int", "long") or _inside(record, field.name)):
             yield Problem(
                 record.file, where, "port that is no number", "make it an int at the top of the record"
             )
@@ -194,7 +194,8 @@ def _identifier(
     record: RecordSchema, where: str, field: FieldAnnotation, catalogue: Catalogue
 ) -> Iterator[Problem]:
     scanned = field.free_text or field.identifier is not None
-    if scanned and (field.type != "string" or "." in field.name):
+    # What kind of text or number a foreign message has at a path is the business of `schemas.contracts`.
+    if scanned and not record.contract and (field.type != "string" or "." in field.name):
         mend = "make it a string at the top of the record"
         noun = "identifier" if field.identifier else "free text"
         yield Problem(record.file, where, f"{noun} that is not a string of the record", mend)
@@ -222,6 +223,11 @@ def _form(record: RecordSchema, where: str, identifier: Identifier) -> Iterator[
         mend = f"use {', '.join(known)}" if known else "take it out"
         what = f"{identifier.kind or 'identifier'} has no form {identifier.form or '(empty)'}"
         yield Problem(record.file, where, what, mend)
+
+
+def _inside(record: RecordSchema, name: str) -> bool:
+    """Whether the field lies inside another one of the record; of a contract each path is a field of its own."""
+    return "." in name and not record.contract
 
 
 def _is_address(field: FieldAnnotation | None) -> bool:

@@ -172,7 +172,7 @@ def form_problems(record: RecordSchema) -> Iterator[Problem]:
         "long",
         "timestamp-millis",
         False,
-    ) or "." in time.name:
+    ) or ("." in time.name and not record.contract):
         mend = "make it a long of logical type timestamp-millis at the top of the record, not null"
         yield Problem(record.file, f"{record.name}.{time.name}", "event time is not a timestamp", mend)
 

@@ -1,0 +1,64 @@
+"""Paths to fields of nested messages: `customer.number`, `consignees[].number`, `attributes.*`.
+
+A step is a key; `[]` stands for every item of an array, `*` for every key of a map. A path means what lies at its end
+and everything below that, unless another path says otherwise of a part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+ITEM = "[]"
+ANY = "*"
+Steps = tuple[str, ...]
+
+_PART = re.compile(r"(\*|[^.\[\]*\s]+)((?:\[\])*)")
+
+
+def steps(path: str) -> Steps:
+    """The steps of a path. Raises ValueError, whose message is a mend."""
+    found: list[str] = []
+    for part in path.split("."):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError("write keys with dots between them, [] behind an array and * for any key")
+        found += [match[1], *[ITEM] * (len(match[2]) // 2)]
+    return tuple(found)
+
+
+def written(path: Iterable[str]) -> str:
+    """A path as text."""
+    text = ""
+    for step in path:
+        text += step if step == ITEM or not text else f".{step}"
+    return text
+
+
+@dataclass
+class Node:
+    """A place in a message. `path`: what a contract says of it, None where it says nothing."""
+
+    path: str | None = None
+    below: dict[str, Node] = field(default_factory=dict)
+
+    def at(self, step: str) -> Node | None:
+        """The place one step further, by its own name or as any key."""
+        return self.below.get(step) or (self.below.get(ANY) if step != ITEM else None)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether keys that nobody can list lie somewhere below."""
+        return ANY in self.below or any(node.open_ended for node in self.below.values())
+
+
+def tree(paths: Iterable[str]) -> Node:
+    """The places that paths name. Raises ValueError as `steps`."""
+    root = Node()
+    for path in paths:
+        node = root
+        for step in steps(path):
+            node = node.below.setdefault(step, Node())
+        node.path = path
+    return root
