@@ -145,7 +145,7 @@ class ReplayState(BaseModel):
     error: str | None
 
 
-class Person(Body):
+class SubjectBody(Body):
     """Whom a question is about."""
 
     identifiers: Identifiers
@@ -159,7 +159,7 @@ class AsKnown(Body):
     changes: bool = False
 
 
-class AccessQuery(Person, AsKnown):
+class AccessQuery(SubjectBody, AsKnown):
     """Whom an access answer is about."""
 
 
@@ -169,7 +169,7 @@ class IdentityQuery(AsKnown):
     identifiers: Identifiers
 
 
-class LineageQuery(Person, AsKnown):
+class LineageQuery(SubjectBody, AsKnown):
     """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
 
     since: Moment | None = Field(None, alias="from")
@@ -181,7 +181,7 @@ class LineageQuery(Person, AsKnown):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class NewRequest(Person):
+class NewRequest(SubjectBody):
     """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now."""
 
     type: Right

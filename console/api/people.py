@@ -13,13 +13,13 @@ from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import ALL_PORTS, IndexReader, Span
 from streams.answers.attribution import Resolver
 from streams.identity.identities import given
-from streams.identity.model import Given, Link, Person, Resolution
+from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 
 _SECOND = timedelta(seconds=1)
 
 
 class Known(Protocol):
-    """What a question is asked of; `console.wiring.answering.Reading` and `console.api.services.Services` are such."""
+    """What a question is asked of, such as `console.wiring.answering.Answering`; the API hands in its `Services`."""
 
     @property
     def reader(self) -> IndexReader: ...
@@ -47,11 +47,11 @@ class Asked:
         tokenizer = self.known.tokenizer
         return [given(tokenizer, item.kind, item.value, item.at, item.port) for item in identifiers]
 
-    def person(self, identifiers: Iterable[Identifier]) -> Person:
+    def person(self, identifiers: Iterable[Identifier]) -> ResolvedSubject:
         """The person whom the identifiers mean together. Raises InvalidIdentifier, IndexUnavailable."""
         return self.known.identities.person(self.given(identifiers), self.moment, self.known_at)
 
-    def each(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, Person]]:
+    def each(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, ResolvedSubject]]:
         """Whom each identifier means alone, with its links at its moment and without spans. Raises as `person`."""
         givens = self.given(identifiers)
         people = self.known.identities.each(givens, self.moment, self.known_at)
@@ -63,7 +63,7 @@ class Asked:
         return list(zip(givens, self.known.identities.chains(givens, self.known_at), strict=True))
 
 
-def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, list[Span]]:
+def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[ResolvedSubject, list[Span]]:
     """Where a look-up looks, and which of it is ambiguous.
 
     Addresses alone are an operator's question: all that was seen under them (in that second, from that port), whoever
@@ -76,7 +76,7 @@ def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Person, 
     return _together([person for person, _ in parts]), [span for _, unclear in parts for span in unclear]
 
 
-def _one(identifiers: Sequence[Identifier], asked: Asked) -> Person:
+def _one(identifiers: Sequence[Identifier], asked: Asked) -> ResolvedSubject:
     """The person whom all of them mean, where and when they are asked about."""
     person = asked.person(identifiers)
     limits = {(item.at, item.port) for item in identifiers if item.kind is not IdentifierKind.IP}
@@ -92,7 +92,7 @@ def _one(identifiers: Sequence[Identifier], asked: Asked) -> Person:
     return replace(person, spans=within(person.spans), shared=within(person.shared))
 
 
-def _address(item: Given, person: Person) -> tuple[Person, list[Span]]:
+def _address(item: Given, person: ResolvedSubject) -> tuple[ResolvedSubject, list[Span]]:
     until = item.at + _SECOND if item.at else None
     ports = ALL_PORTS if item.port is None else (item.port, item.port)
     span = Span(item.token, item.at, until, *ports)
@@ -109,7 +109,7 @@ def _address(item: Given, person: Person) -> tuple[Person, list[Span]]:
         # Behind blocks of ports, an event that knows its port has an owner; one that does not is anybody's.
         unknown_port = item.port is None and all(link.ports != ALL_PORTS for link in links)
         unclear = [replace(span, port_from=0, port_to=0) if unknown_port else span]
-    return Person(resolution, candidates, subjects, [span], (), links), unclear
+    return ResolvedSubject(resolution, candidates, subjects, [span], (), links), unclear
 
 
 def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> list[Span]:
@@ -128,12 +128,12 @@ def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> li
     return found
 
 
-def _together(persons: Sequence[Person]) -> Person:
+def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:
     resolutions: set[Resolution] = {person.resolution for person in persons}
     order: tuple[Resolution, ...] = ("ambiguous", "unique", "none")
     subjects = frozenset[bytes]().union(*(person.subjects for person in persons))
     several = len({person.subjects for person in persons if len(person.subjects) == 1}) > 1
-    return Person(
+    return ResolvedSubject(
         resolution="ambiguous" if several else next(item for item in order if item in resolutions),
         candidates=max(*(person.candidates for person in persons), len(subjects) if several else 0),
         subjects=subjects,

@@ -10,22 +10,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from console.api.models import AccessQuery, AsKnown, IdentityQuery, LineageQuery, Person
+from console.api.models import AccessQuery, AsKnown, IdentityQuery, LineageQuery, SubjectBody
 from console.api.people import Asked, Known, looked_up
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.times import local_day
 from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found
-from streams.answers.attribution import Whose, by_link, differences, link_json, newest
+from streams.answers.attribution import Attribution, by_link, differences, link_json, newest
 from streams.answers.erasure_plan import make_plan, plan_json, shown
 from streams.answers.held import attributed
 from streams.answers.report import access_report, answer, disclosed_events
-from streams.identity.model import Given, Link
-from streams.identity.model import Person as Identified
+from streams.identity.model import Given, Link, ResolvedSubject
 
 _T = TypeVar("_T")
-_Answered = tuple[Found, Whose]
+_Answered = tuple[Found, Attribution]
 
 
 def lineage(query: LineageQuery, known: Known, now: datetime) -> dict[str, Any]:
@@ -34,18 +33,18 @@ def lineage(query: LineageQuery, known: Known, now: datetime) -> dict[str, Any]:
 
     def asked(moment: Asked) -> _Answered:
         person, unclear = looked_up(query.identifiers, moment)
-        found, whose = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
+        found, attribution = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
         if unclear:
             both = known.reader.find(unclear, wanted, moment.known_at)
             more = disclosed_events(both, known.catalogue)
-            whose = replace(whose, ambiguous_events=whose.ambiguous_events + more)
-        return found, whose
+            attribution = replace(attribution, ambiguous_events=attribution.ambiguous_events + more)
+        return found, attribution
 
     moment = _moment(query, known, now)
-    found, whose = asked(moment)
+    found, attribution = asked(moment)
     day, anchors = local_day(moment.moment), query.anchors.days()
-    answered = answer(found, known.catalogue, day, anchors, whose)
-    return answered | _changes(query, asked, (found, whose), Asked(known, now))
+    answered = answer(found, known.catalogue, day, anchors, attribution)
+    return answered | _changes(query, asked, (found, attribution), Asked(known, now))
 
 
 def access(query: AccessQuery, known: Known, now: datetime) -> dict[str, Any]:
@@ -56,19 +55,19 @@ def access(query: AccessQuery, known: Known, now: datetime) -> dict[str, Any]:
         return attributed(person, known.reader, known.catalogue, known_at=moment.known_at)
 
     moment = _moment(query, known, now)
-    found, whose = asked(moment)
+    found, attribution = asked(moment)
     day, anchors = local_day(moment.moment), query.anchors.days()
-    report = access_report(found, known.catalogue, day, anchors, whose)
-    return report | _changes(query, asked, (found, whose), Asked(known, now))
+    report = access_report(found, known.catalogue, day, anchors, attribution)
+    return report | _changes(query, asked, (found, attribution), Asked(known, now))
 
 
-def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
+def plan(person: SubjectBody, known: Known, now: datetime) -> dict[str, Any]:
     """What an erasure would do now; nothing is stored or sent.
 
     Raises InvalidIdentifier, InputError, IndexUnavailable.
     """
     whom = Asked(known, now).person(person.identifiers)
-    found, whose = attributed(whom, known.reader, known.catalogue)
+    found, attribution = attributed(whom, known.reader, known.catalogue)
     others, anchors = known.reader.others(whom.spans), person.anchors.days()
     made = plan_json(make_plan(found, known.catalogue, local_day(now), anchors, others=others))
     # How the index would narrow its own rows is nobody else's business.
@@ -78,7 +77,7 @@ def plan(person: Person, known: Known, now: datetime) -> dict[str, Any]:
         del item["tag_set"]
     made["by_link"] = by_link(found, [command["system"] for command in made["commands"]])
     total = disclosed_events(found, known.catalogue)
-    return {**made, "total_events": total, **whose.shown(bool(found.holdings))}
+    return {**made, "total_events": total, **attribution.shown(bool(found.holdings))}
 
 
 def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def identity(query: IdentityQuery, known: Known, now: datetime) -> dict[str, Any
     Raises InvalidIdentifier, InputError, IndexUnavailable.
     """
 
-    def asked(moment: Asked) -> tuple[Identified, list[tuple[str, Link]]]:
+    def asked(moment: Asked) -> tuple[ResolvedSubject, list[tuple[str, Link]]]:
         chains = moment.chains(query.identifiers)
         links = [(_of(link, item), link) for item, chain in chains for link in chain]
         if not links and not any(item.kind is IdentifierKind.IP for item, _ in chains):
@@ -150,12 +149,12 @@ def _changes(
     if not query.changes:
         return {}
     catalogue = present.known.catalogue
-    found, whose = asked(present)
+    found, attribution = asked(present)
     events = {
         "events_then": disclosed_events(then[0], catalogue),
         "events_now": disclosed_events(found, catalogue),
     }
-    return {"changed_since": events | differences(then[1].links, whose.links)}
+    return {"changed_since": events | differences(then[1].links, attribution.links)}
 
 
 def limits(query: LineageQuery, catalogue: Catalogue) -> Filter:

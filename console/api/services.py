@@ -67,7 +67,7 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Services:
-    """`dead_letters` are those of `console.wiring.answering.Reading`; `clock` gives an aware time.
+    """`dead_letters` are those of `console.wiring.answering.Answering`; `clock` gives an aware time.
 
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.

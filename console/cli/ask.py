@@ -42,9 +42,9 @@ def _directly(
     from pydantic import ValidationError
 
     from console.api import questions
-    from console.api.models import AccessQuery, IdentityQuery, LineageQuery, Person
+    from console.api.models import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
     from console.api.protection.recording import Note
-    from console.wiring.answering import embedded_folder, open_reading
+    from console.wiring.answering import embedded_folder, open_answering
     from sinks.clickhouse.audit import ClickHouseAudit
 
     folder = embedded_folder(settings)
@@ -56,7 +56,7 @@ def _directly(
     asked: dict[Question, tuple[Any, Callable[..., dict[str, Any]]]] = {
         "query": (LineageQuery, questions.lineage),
         "access": (AccessQuery, questions.access),
-        "plan": (Person, questions.plan),
+        "plan": (SubjectBody, questions.plan),
         "identity": (IdentityQuery, questions.identity),
     }
     model, answer = asked[question]
@@ -68,7 +68,7 @@ def _directly(
     begun = time.monotonic()
     note = Note(datetime.now(UTC), caller=f"user {user_name()}", purpose=because or "")
     note.asks(query.identifiers)
-    with open_reading(settings) as opened:
+    with open_answering(settings) as opened:
         status = 500
         try:
             found = note.answered(answer(query, note.of(opened), note.at))

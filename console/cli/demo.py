@@ -179,7 +179,7 @@ def _index_bytes(instance: Instance) -> int:
 
 
 def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:
-    reading = instance.reading
+    reading = instance.answering
     report = access_answer(AccessQuery.model_validate(query(person)), reading, now())
     for part in report_lines(report, "en"):
         out.print(part)
@@ -278,7 +278,7 @@ def _accept(out: Console, instance: Instance, request: RequestState) -> None:
 def _prove(
     out: Console, instance: Instance, company: Company, person: Customer, request: RequestState
 ) -> None:
-    reading = instance.reading
+    reading = instance.answering
     left = lineage(LineageQuery.model_validate(query(person)), reading, now())
     forgotten = request.forgotten or {}
     out.print(

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from console.cli.show.output import configure_logging
 from console.health.floods import watch_floods
 from console.health.watching import watched
-from console.wiring.answering import open_index, reading, token_keys
+from console.wiring.answering import answering_of, open_index, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK
 from console.wiring.ending import Ending
@@ -40,7 +40,7 @@ def serve() -> None:
         with sender(connection) as send:
             service = rights_service(settings, index, send)
             desk = dead_letter_desk(settings, connection, index, service)
-            opened = reading(index, settings)
+            opened = answering_of(index, settings)
             with suppress(IndexUnavailable):
                 # An index that is not there yet says its keys with the first question.
                 token_keys(index, settings).prove()

@@ -30,7 +30,7 @@ def watched(
 ) -> Health:
     """Broker, index, readers of the topics, space and files; add roles with `watch_role`, then `start` it.
 
-    `index()`: why the index cannot answer, such as `console.wiring.answering.Reading.problems`. `ledger`: of its own.
+    `index()`: why the index cannot answer, such as `console.wiring.answering.Answering.problems`. `ledger`: of its own.
     """
     health = Health(now, metrics)
     folders = [settings.home, *filter(None, [embedded_folder(settings)])]

@@ -31,7 +31,7 @@ from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader
 
 
 @dataclass(frozen=True)
-class Reading:
+class Answering:
     """All that a question needs."""
 
     index: ClickHouse
@@ -92,13 +92,13 @@ def embedded_folder(settings: Settings) -> Path | None:
     return Path(parts.path) if parts.scheme == "chdb" else None
 
 
-def reading(index: ClickHouse, settings: Settings) -> Reading:
+def answering_of(index: ClickHouse, settings: Settings) -> Answering:
     """What answers questions on an index that is open already."""
     catalogue = load_catalogue()
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
     reader = RekeyedReader(ClickHouseReader(whole(index)), same)
-    return Reading(index, reader, identities(whole(index), catalogue, same), keys.tokenizer, catalogue)
+    return Answering(index, reader, identities(whole(index), catalogue, same), keys.tokenizer, catalogue)
 
 
 def refuse_pending(index: ClickHouse) -> None:
@@ -161,7 +161,7 @@ def refuse_if_open(settings: Settings, *, question: bool = False) -> None:
 
 
 @contextmanager
-def open_reading(settings: Settings) -> Iterator[Reading]:
+def open_answering(settings: Settings) -> Iterator[Answering]:
     """Open an index that exists, and close it again. Raises IndexUnavailable, KeyUnavailable."""
     folder = embedded_folder(settings)
     if folder is not None and not folder.is_dir():
@@ -173,6 +173,6 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
     try:
         refuse_pending(index)
         token_keys(index, settings).prove()
-        yield reading(index, settings)
+        yield answering_of(index, settings)
     finally:
         index.close()

@@ -15,7 +15,7 @@ from console.cli.rights import follow, tidy
 from console.health.floods import watch_floods
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
-from console.wiring.answering import Reading, open_index, reading, token_keys
+from console.wiring.answering import Answering, answering_of, open_index, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.mended import mended
@@ -54,7 +54,7 @@ class Instance:
     """A running innsyn. `ended` is set when a role ends by itself; `roles` then hold the reason."""
 
     index: ClickHouse
-    reading: Reading
+    answering: Answering
     rights: RightsService
     metrics: TagMetrics
     address: str
@@ -75,7 +75,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         migrate(index, now())
         go_on_after(index)
         token_keys(index, settings).prove(make=True)
-        opened = reading(index, settings)
+        opened = answering_of(index, settings)
         send = stack.enter_context(sender(connection))
         service = rights_service(settings, index, send)
         registry = CollectorRegistry()

@@ -19,7 +19,7 @@ from console.api.services import Services
 from console.health.health import Health
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
-from console.wiring.answering import Reading, identities, keyring, token_keys
+from console.wiring.answering import Answering, identities, keyring, token_keys
 from console.wiring.clock import now
 from schemas.catalogue import load_catalogue
 from schemas.errors import SettingsError
@@ -250,7 +250,7 @@ def doors(settings: Settings, metrics: CollectorRegistry) -> Doors:
 
 
 def api(
-    reading: Reading,
+    answering: Answering,
     rights: RightsService,
     metrics: CollectorRegistry,
     token: str,
@@ -266,15 +266,15 @@ def api(
     """The HTTP API over an open index. `notices`: see `Services`."""
     return create_app(
         Services(
-            reader=reading.reader,
-            identities=reading.identities,
-            tokens=reading.tokens,
-            catalogue=reading.catalogue,
+            reader=answering.reader,
+            identities=answering.identities,
+            tokens=answering.tokens,
+            catalogue=answering.catalogue,
             rights=rights,
             metrics=metrics,
             clock=now,
             token=token,
-            dead_letters=reading.dead_letters,
+            dead_letters=answering.dead_letters,
             health=health or Health(now),
             notices=notices,
             limits=limits,

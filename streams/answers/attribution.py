@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from schemas.times import iso, iso_or_none, read
 from sinks.ports import ALL_PORTS, Found, Proof, Span
-from streams.identity.model import Given, Link, Person, Resolution
+from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 
 LINKS_SHOWN = 200
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -18,11 +18,13 @@ _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=
 class Resolver(Protocol):
     """Answers questions of identity. Contract: `streams.identity.identities.Identities`."""
 
-    def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person: ...
+    def person(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> ResolvedSubject: ...
 
     def each(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
-    ) -> Sequence[Person]: ...
+    ) -> Sequence[ResolvedSubject]: ...
 
     def links(
         self, givens: Sequence[Given], known_at: datetime | None = None
@@ -36,10 +38,10 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True)
-class Whose:
+class Attribution:
     """By what an answer knows whose events it counts.
 
-    `resolution`, `candidates`, `disagree` and `unlinked` are of the identifiers alone, see `Person`.
+    `resolution`, `candidates`, `disagree` and `unlinked` are of the identifiers alone, see `ResolvedSubject`.
     `ambiguous_events`: events that may be this person's as well as another's, counted in nobody's total. The default:
     identifiers that stand for themselves.
     """
@@ -75,7 +77,7 @@ class Whose:
         }
 
 
-STANDS_FOR_ITSELF = Whose()
+STANDS_FOR_ITSELF = Attribution()
 
 
 def newest(links: Sequence[Link]) -> list[Link]:
@@ -116,10 +118,10 @@ def differences(then: Sequence[Link], now: Sequence[Link]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class IdentitySnapshot:
     """The identity that a request was carried out with; it may not shrink or grow afterwards.
 
-    `subjects` and `unlinked`: as in `Person`; empty in what was kept before they were.
+    `subjects` and `unlinked`: as in `ResolvedSubject`; empty in what was kept before they were.
     """
 
     resolution: Resolution
@@ -141,17 +143,17 @@ class Frozen:
         }
 
     @staticmethod
-    def read(stored: Mapping[str, Any]) -> Frozen:
+    def read(stored: Mapping[str, Any]) -> IdentitySnapshot:
         """What `json` wrote."""
         spans, shared = (spans_from_json(stored[name]) for name in ("spans", "shared"))
         subjects = frozenset(map(bytes.fromhex, stored.get("subjects", ())))
         unlinked = tuple(stored.get("unlinked", ()))
-        return Frozen(stored["resolution"], stored["candidates"], spans, shared, subjects, unlinked)
+        return IdentitySnapshot(stored["resolution"], stored["candidates"], spans, shared, subjects, unlinked)
 
 
-def frozen(person: Person) -> Frozen:
+def snapshot_of(person: ResolvedSubject) -> IdentitySnapshot:
     """The identity of a person as it is now."""
-    return Frozen(
+    return IdentitySnapshot(
         person.resolution,
         person.candidates,
         person.spans,
@@ -161,13 +163,13 @@ def frozen(person: Person) -> Frozen:
     )
 
 
-def before(spans: Sequence[Span], until: datetime) -> list[Span]:
+def ending_before(spans: Sequence[Span], until: datetime) -> list[Span]:
     """The parts of the spans before a moment."""
     cut = [replace(span, until=min(span.until or until, until)) for span in spans]
     return [span for span in cut if span.since is None or span.since < until]
 
 
-def unclaimed(spans: Sequence[Span], links: Sequence[Link]) -> list[Span]:
+def unlinked_spans(spans: Sequence[Span], links: Sequence[Link]) -> list[Span]:
     """The parts of the spans in which no link says whose their token was.
 
     A link of only some of the ports takes its time from a span of any of them: what may be another's is not claimed.

@@ -6,18 +6,18 @@ from datetime import datetime
 
 from schemas.catalogue import Catalogue
 from sinks.ports import NO_LIMITS, Filter, Found, IndexReader
-from streams.answers.attribution import Whose
+from streams.answers.attribution import Attribution
 from streams.answers.report import disclosed_events
-from streams.identity.model import Person
+from streams.identity.model import ResolvedSubject
 
 
 def attributed(
-    person: Person,
+    person: ResolvedSubject,
     reader: IndexReader,
     catalogue: Catalogue,
     limits: Filter = NO_LIMITS,
     known_at: datetime | None = None,
-) -> tuple[Found, Whose]:
+) -> tuple[Found, Attribution]:
     """What is the person's alone, and the identity it rests on, with the number of events shared with others.
 
     Raises IndexUnavailable.
@@ -27,6 +27,6 @@ def attributed(
     if person.shared:
         both = reader.find([*person.spans, *person.shared], limits, known_at)
         shared = disclosed_events(both, catalogue) - disclosed_events(found, catalogue)
-    return found, Whose(
+    return found, Attribution(
         person.resolution, person.candidates, shared, person.links, person.disagree, person.unlinked
     )

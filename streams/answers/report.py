@@ -14,7 +14,7 @@ from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from schemas.times import iso
 from sinks.ports import Found, Holding
-from streams.answers.attribution import STANDS_FOR_ITSELF, Whose
+from streams.answers.attribution import STANDS_FOR_ITSELF, Attribution
 from streams.answers.unjudged import judged, rule_fault
 
 NOBODY_TOLD = RetentionAnchors()
@@ -26,9 +26,9 @@ def answer(
     catalogue: Catalogue,
     as_of: date,
     anchors: RetentionAnchors = NOBODY_TOLD,
-    whose: Whose = STANDS_FOR_ITSELF,
+    attribution: Attribution = STANDS_FOR_ITSELF,
 ) -> dict[str, Any]:
-    """The JSON of a look-up: {total_events, items} and what `Whose.shown` says of identity.
+    """The JSON of a look-up: {total_events, items} and what `Attribution.shown` says of identity.
 
     `categories` are the schema's and those that free texts reveal, which `detected` names; `purposes` those of both.
     Holdings that show the same content (versions of a schema, roles) become one item; an event with a row in two
@@ -46,7 +46,7 @@ def answer(
         )
     items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
     total = disclosed_events(found, catalogue)
-    said = whose.shown(bool(everything.holdings))
+    said = attribution.shown(bool(everything.holdings))
     return {"total_events": total, **said, "items": items, "unjudged": [item.shown() for item in unjudged]}
 
 
@@ -55,7 +55,7 @@ def access_report(
     catalogue: Catalogue,
     as_of: date,
     anchors: RetentionAnchors = NOBODY_TOLD,
-    whose: Whose = STANDS_FOR_ITSELF,
+    attribution: Attribution = STANDS_FOR_ITSELF,
 ) -> dict[str, Any]:
     """What is held, one entry per system, category and purpose (GDPR Art. 15(1)), without a personal value.
 
@@ -81,7 +81,7 @@ def access_report(
         "as_of": as_of.isoformat(),
         "catalogue_version": catalogue.version,
         "total_events": total,
-        **whose.shown(bool(everything.holdings)),
+        **attribution.shown(bool(everything.holdings)),
         "entries": entries,
         "unjudged": [item.shown() for item in unjudged],
     }

@@ -29,7 +29,7 @@ _NOBODY = -1
 Keys = npt.NDArray[np.uint64]
 
 
-class Whose:
+class Coverage:
     """Counts resolutions, and remembers for half a minute what it looked up. One thread at a time.
 
     A claim of the batch makes its own token asked anew at once; what it changes further along a chain, or by ending a

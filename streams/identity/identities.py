@@ -18,7 +18,7 @@ from streams.identity.agreement import NOWHERE, Agreement, Meaning, agreed
 from streams.identity.gather import Known, codes_of, downward, upward
 from streams.identity.holders import Holders
 from streams.identity.links.table import Flags, Ints, Links, per_source
-from streams.identity.model import Given, Link, Person
+from streams.identity.model import Given, Link, ResolvedSubject
 from streams.identity.renamed import Names, Renamed, RenamedBeside, with_former_spans
 from streams.identity.resolve import Resolved, resolve_tokens, within_skew
 from streams.identity.shown import Chains, shown
@@ -95,7 +95,9 @@ class Identities:
         known = upward(self._reader, tokens, self._sources, known_at)
         return within_skew(known.ends, self._skew)
 
-    def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
+    def person(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> ResolvedSubject:
         """Whom the identifiers mean together, and where events are theirs."""
         if names := _names(givens):
             person = self._renamed(names).person(_of_today(givens), now, known_at)
@@ -114,7 +116,9 @@ class Identities:
         spans, shared, links = self._everything(found.subjects, direct, known_at)
         return _person(found, meant, spans, shared, links)
 
-    def each(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> list[Person]:
+    def each(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> list[ResolvedSubject]:
         """Each of the identifiers alone: as `person` says whom it means, without spans; its own links alone."""
         if names := _names(givens):
             return self._renamed(names).each(_of_today(givens), now, known_at)
@@ -274,10 +278,10 @@ def _person(
     spans: Sequence[Span] = (),
     shared: Sequence[Span] = (),
     links: Sequence[Link] = (),
-) -> Person:
+) -> ResolvedSubject:
     broken = any(NOWHERE in subjects for subjects in meant)
     problems = ["a chain of links is too long or runs in a circle; nothing is taken from it"] * broken
-    return Person(
+    return ResolvedSubject(
         *(found.resolution, found.candidates, found.subjects, spans, shared, links, problems),
         *(found.disagree, found.unlinked),
     )

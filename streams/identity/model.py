@@ -61,7 +61,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Person:
+class ResolvedSubject:
     """What is known of whom the given identifiers mean.
 
     `subjects`: the tokens in which their chains end, mostly customer numbers. `candidates`: how many different

@@ -11,7 +11,7 @@ from schemas.errors import InputError, KeyUnavailable
 from schemas.times import iso
 from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
 from streams.answers.erasure_plan import Plan, plan_from_json
-from streams.identity.model import Person
+from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
@@ -22,7 +22,7 @@ from streams.rights.protocol.receipts import aside, fault, repeats, unproven
 from streams.rights.protocol.request import RequestState
 from streams.rights.reopen import Recheck
 from streams.rights.sending import Sending
-from streams.rights.subject import Persons
+from streams.rights.subject import SubjectFinder
 
 
 class Erasing:
@@ -31,7 +31,7 @@ class Erasing:
     def __init__(
         self,
         file: CaseFile,
-        persons: Persons,
+        subjects: SubjectFinder,
         reader: IndexReader,
         eraser: IndexEraser,
         catalogue: Catalogue,
@@ -39,7 +39,7 @@ class Erasing:
         late: Recheck,
     ) -> None:
         self._file = file
-        self._persons = persons
+        self._subjects = subjects
         self._reader = reader
         self._eraser = eraser
         self._catalogue = catalogue
@@ -189,9 +189,9 @@ class Erasing:
 
     def _plan(self, request: RequestState) -> RequestState:
         now = self._file.now()
-        person = self._persons.of(request)
+        person = self._subjects.of(request)
         if person.resolution == "ambiguous":
-            content = {"reason": self._persons.unclear(request, person), "resolution": "ambiguous"}
+            content = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", content)
         if first := before_it(self._file.every(), request, person.spans):
             return self._file.decide(request, "behind", {"behind": first})
@@ -204,9 +204,9 @@ class Erasing:
             )
         return self._file.decide(request, "planned", content, now)
 
-    def _given(self, request: RequestState, person: Person | None = None) -> tuple[Any, Any]:
+    def _given(self, request: RequestState, person: ResolvedSubject | None = None) -> tuple[Any, Any]:
         """The identifiers that systems are sent, and the days that start retention clocks."""
-        return self._persons.named(request, person), self._file.anchors(request.request_id)
+        return self._subjects.erasable(request, person), self._file.anchors(request.request_id)
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

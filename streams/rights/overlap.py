@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from schemas.tokens import IdentifierKind
 from sinks.ports import Span
-from streams.identity.model import Given, Person
+from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.request import RequestState, State
 
 
-def subjects_of(person: Person, givens: Iterable[Given]) -> list[str]:
+def subjects_of(person: ResolvedSubject, givens: Iterable[Given]) -> list[str]:
     """Whom a request is about, as hex tokens: where the chains end, and what was given but for addresses.
 
     An address is another person's at another time; where it led is among the subjects.

@@ -15,11 +15,11 @@ from schemas.records import load_records
 from schemas.times import local_day
 from schemas.tokens import IdentifierKind
 from sinks.ports import Filter, Found, IndexReader, Span
-from streams.answers.attribution import before, by_link, frozen
+from streams.answers.attribution import by_link, ending_before, snapshot_of
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
 from streams.answers.held import attributed
 from streams.answers.unjudged import Unjudged, judged_for_erasure
-from streams.identity.model import Given, Person
+from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.command import EVERY, CommandState, told_of
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
@@ -39,7 +39,7 @@ class Planner:
     def plan(
         self,
         request: RequestState,
-        person: Person,
+        person: ResolvedSubject,
         told: Sequence[Given],
         anchors: RetentionAnchors,
         now: datetime,
@@ -50,7 +50,9 @@ class Planner:
         What the index holds by now has happened, however it is dated.
         """
         ahead = self._dated_ahead(person.spans, now)
-        person = replace(person, spans=before(person.spans, now), shared=before(person.shared, now))
+        person = replace(
+            person, spans=ending_before(person.spans, now), shared=ending_before(person.shared, now)
+        )
         person = replace(person, spans=[*person.spans, *ahead])
         found, whose = attributed(person, self._reader, self._catalogue)
         plan = self._made(found, person.spans, anchors, now)
@@ -63,7 +65,7 @@ class Planner:
         return {
             "plan": plan_json(plan),
             "commands": [self._counted(request, plan, item, person.spans, named) for item in plan.commands],
-            "identity": frozen(person).json(),
+            "identity": snapshot_of(person).json(),
             "resolution": whose.of_answer(bool(found.holdings)),
             "by_link": by_link(found, [command.system for command in plan.commands]),
             "remarks": remarks,
@@ -77,7 +79,7 @@ class Planner:
             holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings if spans else ()
             first = max(since, min((item.first_seen for item in holdings), default=since))
             last = max((item.last_seen for item in holdings), default=since - _MILLISECOND)
-            cut = before(spans, last + _MILLISECOND)
+            cut = ending_before(spans, last + _MILLISECOND)
             found += [item for span in cut if (item := _from(span, first)) is not None]
         return found
 

@@ -13,7 +13,7 @@ from sinks.ports import IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.late_findings import LateFinding, late_finding
 from streams.rights.protocol.request import RequestState
-from streams.rights.subject import Persons
+from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched, noting
 
 LATE = "late_finding"
@@ -25,7 +25,7 @@ class Recheck:
     def __init__(
         self,
         file: CaseFile,
-        persons: Persons,
+        subjects: SubjectFinder,
         reader: IndexReader,
         catalogue: Catalogue,
         changed: Callable[[], object],
@@ -33,7 +33,7 @@ class Recheck:
     ) -> None:
         """`touched` None: every answer is looked at whenever anything was learnt."""
         self._file = file
-        self._persons = persons
+        self._subjects = subjects
         self._reader = reader
         self._catalogue = catalogue
         self._changed = changed
@@ -57,7 +57,7 @@ class Recheck:
         answered = [
             item for item in requests if item.carried_out and item.identity is not None and not item.follow_up
         ]
-        return self._touched.of(answered, self._persons.key_id()) if self._touched is not None else answered
+        return self._touched.of(answered, self._subjects.key_id()) if self._touched is not None else answered
 
     def unreadable(self, requests: Sequence[str]) -> None:
         """What was given with these requests cannot be read any more: they are looked at by what was known of then."""
@@ -86,7 +86,7 @@ class Recheck:
     def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
         assert request.identity is not None
         try:
-            present = self._persons.still(request).spans
+            present = self._subjects.still(request).spans
         except KeyUnavailable:
             # Nobody can tell any more who it was: what is known of then is all there is.
             present = request.identity.spans
@@ -94,7 +94,7 @@ class Recheck:
         if finding is None or request.type != "erasure":
             return finding
         # Where a link came since, the events are somebody else's, or this person's by `present`.
-        theirs = replace(request.identity, spans=self._persons.unclaimed(request.identity.spans))
+        theirs = replace(request.identity, spans=self._subjects.unlinked_spans(request.identity.spans))
         return late_finding(replace(request, identity=theirs), present, self._reader, self._catalogue)
 
 

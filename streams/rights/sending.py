@@ -8,15 +8,15 @@ from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message, request_message
 from streams.rights.protocol.request import RequestState
-from streams.rights.subject import Persons
+from streams.rights.subject import SubjectFinder
 
 
 class Sending:
     """Every method may raise BrokerUnavailable, IndexUnavailable, KeyUnavailable."""
 
-    def __init__(self, file: CaseFile, persons: Persons, send: Send) -> None:
+    def __init__(self, file: CaseFile, subjects: SubjectFinder, send: Send) -> None:
         self._file = file
-        self._persons = persons
+        self._subjects = subjects
         self._send = send
         self._records = load_records()
 
@@ -34,7 +34,10 @@ class Sending:
         if told is None:
             return request
         attempt = command.attempt + 1
-        key, identifiers = self._file.system_keys(command.system).current, self._persons.told(request)
+        key, identifiers = (
+            self._file.system_keys(command.system).current,
+            self._subjects.erasable_identifiers(request),
+        )
         value = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
         message = encode(self._records["ErasureCommand"], value)
         self._send(f"{DELETION}{command.system}", message, request.request_id.encode())

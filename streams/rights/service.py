@@ -22,7 +22,7 @@ from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense, local_day
 from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import IndexEraser, IndexMarks, IndexReader
-from streams.answers.attribution import Resolver, frozen
+from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.held import attributed
 from streams.answers.report import access_report
 from streams.rights.acts import Acts
@@ -34,7 +34,7 @@ from streams.rights.protocol.states import RequestState, State, due_at
 from streams.rights.reopen import LATE, Recheck
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
-from streams.rights.subject import Persons
+from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched
 
 TYPES = ("access", "erasure")
@@ -90,12 +90,12 @@ class RightsService:
         self._reader = reader
         self._catalogue = catalogue
         self._random = random
-        self._persons = Persons(self._file, identities, tokenizer or keyring.tokenizer)
+        self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer)
         touched = Touched(marks) if marks is not None else None
-        self._late = Recheck(self._file, self._persons, reader, catalogue, changed, touched)
-        self._sending = Sending(self._file, self._persons, send)
+        self._late = Recheck(self._file, self._subjects, reader, catalogue, changed, touched)
+        self._sending = Sending(self._file, self._subjects, send)
         self._erasing = Erasing(
-            self._file, self._persons, reader, eraser, catalogue, self._sending, self._late
+            self._file, self._subjects, reader, eraser, catalogue, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
         self._destroying = Destroying(self._file, keyring, keys_kept)
@@ -343,8 +343,8 @@ class RightsService:
 
     def _about(self, request: RequestState) -> RequestState:
         """Record whom it is about, and what else is open for them."""
-        givens = self._persons.given(request.request_id)
-        person = self._persons.of(request)
+        givens = self._subjects.given(request.request_id)
+        person = self._subjects.of(request)
         subjects = subjects_of(person, givens)
         others = [
             {"request_id": item.request_id, "type": item.type, "state": item.state.value}
@@ -406,7 +406,7 @@ class RightsService:
                 f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
                 " their identifiers, make a new request and close this one"
             )
-        if self._persons.others(request):
+        if self._subjects.others(request):
             raise InputError(
                 f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
                 f" new request by the customer number, then `innsyn requests close {request_id}`"
@@ -443,16 +443,16 @@ class RightsService:
 
     def _answer(self, request: RequestState) -> RequestState:
         now = self._file.now()
-        person = self._persons.of(request)
+        person = self._subjects.of(request)
         if person.resolution == "ambiguous":
-            unclear = {"reason": self._persons.unclear(request, person), "resolution": "ambiguous"}
+            unclear = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", unclear)
         found, whose = attributed(person, self._reader, self._catalogue)
         anchors = self._file.anchors(request.request_id)
         report = access_report(found, self._catalogue, local_day(now), anchors, whose)
         content: dict[str, Any] = {
             "report": report,
-            "identity": frozen(person).json(),
+            "identity": snapshot_of(person).json(),
             "resolution": report["resolution"],
             "remarks": list(person.problems),
         }

@@ -10,15 +10,15 @@ from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
 from sinks.ports import Span
 from streams.answers.ambiguity import disagreement, needs_more, timeless
-from streams.answers.attribution import Resolver, unclaimed
+from streams.answers.attribution import Resolver, unlinked_spans
 from streams.identity.identities import given
-from streams.identity.model import Given, Person
+from streams.identity.model import Given, ResolvedSubject
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
 
-class Persons:
+class SubjectFinder:
     """Every method may raise KeyUnavailable and IndexUnavailable."""
 
     def __init__(self, file: CaseFile, identities: Resolver, tokenizer: Callable[[], Tokenizer]) -> None:
@@ -26,7 +26,7 @@ class Persons:
         self._identities = identities
         self._tokenizer = tokenizer
 
-    def of(self, request: RequestState) -> Person:
+    def of(self, request: RequestState) -> ResolvedSubject:
         """Whom the identifiers meant when the request was received, as far as it is known now.
 
         With what a follow-up of an erasure inherits, as far as nobody is linked there.
@@ -40,7 +40,7 @@ class Persons:
             return self._tokenizer().key_id
         return ""
 
-    def still(self, request: RequestState) -> Person:
+    def still(self, request: RequestState) -> ResolvedSubject:
         """The person whom the request was carried out for, by the links of now.
 
         Where the identifiers mean somebody else by now, or nobody for certain, the subjects of then count: what was
@@ -67,7 +67,7 @@ class Persons:
         known = self.still(request).subjects | {item.token for item in self.given(request.request_id)}
         return not self.of(request).subjects <= known
 
-    def unclear(self, request: RequestState, person: Person) -> str:
+    def unclear(self, request: RequestState, person: ResolvedSubject) -> str:
         """What somebody has to give where the identifiers may mean several people."""
         named = self._file.identifiers(request.request_id)
         if person.disagree:
@@ -78,7 +78,9 @@ class Persons:
         kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
         return "; ".join([needs_more(kinds, timeless(times)), *person.problems])
 
-    def told(self, request: RequestState, person: Person | None = None) -> list[Named]:
+    def erasable_identifiers(
+        self, request: RequestState, person: ResolvedSubject | None = None
+    ) -> list[Named]:
         """What a system may erase by: nothing that was ever another's, but for an address in its second.
 
         `person`: whom it is about, where that is not kept with the request yet.
@@ -106,30 +108,30 @@ class Persons:
         """What the person gave, as the index knows it."""
         return [self._given(item) for item in self._file.identifiers(request_id)]
 
-    def named(self, request: RequestState, person: Person | None = None) -> list[Given]:
-        """What systems are `told`, as the index knows it."""
-        return [self._given(item) for item in self.told(request, person)]
+    def erasable(self, request: RequestState, person: ResolvedSubject | None = None) -> list[Given]:
+        """The same, as the index knows it."""
+        return [self._given(item) for item in self.erasable_identifiers(request, person)]
 
-    def unclaimed(self, spans: Sequence[Span]) -> list[Span]:
+    def unlinked_spans(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
         linked = sorted({span.token for span in spans if span.proof is not None})
         found = self._identities.links([Given(IdentifierKind.IP, token) for token in linked])
-        return unclaimed(spans, [link for links in found for link in links])
+        return unlinked_spans(spans, [link for links in found for link in links])
 
-    def _inheriting(self, request: RequestState, person: Person) -> Person:
+    def _inheriting(self, request: RequestState, person: ResolvedSubject) -> ResolvedSubject:
         if not request.inherited or person.resolution == "ambiguous":
             return person
-        spans = dict.fromkeys([*person.spans, *self.unclaimed(request.inherited)])
+        spans = dict.fromkeys([*person.spans, *self.unlinked_spans(request.inherited)])
         return replace(person, spans=list(spans))
 
     def _given(self, item: Named) -> Given:
         return given(self._tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)
 
 
-def _together(persons: Sequence[Person]) -> Person:
+def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:
     """Several as one, each with what is theirs alone or may be."""
     spans = dict.fromkeys(span for one in persons for span in one.spans)
-    return Person(
+    return ResolvedSubject(
         "unique" if persons else "none",
         min(len(persons), 1),
         frozenset[bytes]().union(*(one.subjects for one in persons)),

@@ -10,7 +10,7 @@ RETURNED = timedelta(minutes=20)  # After it ended.
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SimPerson:
     name: str
     gender: str
     birth: date
@@ -98,8 +98,8 @@ class Customer:
 
     index: int
     number: str
-    holder: Person
-    members: tuple[Person, ...]
+    holder: SimPerson
+    members: tuple[SimPerson, ...]
     fodselsnummer: str
     email: str
     phone: str

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from faker import Faker
 
-from streams.simulate.customers import Browser, Customer, Device, Person, Phase
+from streams.simulate.customers import Browser, Customer, Device, Phase, SimPerson
 from streams.simulate.identities import Identities, plain
 from streams.simulate.plan import Plan
 
@@ -39,12 +39,12 @@ def place_code(place: str) -> str:
     return {"Oslo": "osl", "Bergen": "bgo", "Trondheim": "trd", "Tromsø": "tos", "Stavanger": "svg"}[place]
 
 
-def email_of(holder: Person, index: int) -> str:
+def email_of(holder: SimPerson, index: int) -> str:
     first, *_, last = (plain(part) for part in holder.name.split())
     return f"{first}.{last}{index}@example.no"
 
 
-def username_of(holder: Person, index: int) -> str:
+def username_of(holder: SimPerson, index: int) -> str:
     first, *_, last = (plain(part) for part in holder.name.split())
     return f"{first[:4]}{last[:4]}{index}"
 
@@ -90,11 +90,11 @@ def _customer(plan: Plan, rng: random.Random, names: Faker, drawn: Identities, i
     )
 
 
-def _person(plan: Plan, rng: random.Random, names: Faker, age: tuple[int, int]) -> Person:
+def _person(plan: Plan, rng: random.Random, names: Faker, age: tuple[int, int]) -> SimPerson:
     gender = rng.choice(("kvinne", "mann"))
     given = names.first_name_female() if gender == "kvinne" else names.first_name_male()
     birth = plan.start.date() - timedelta(days=rng.randrange(age[0] * 366, age[1] * 365))
-    return Person(f"{given} {names.last_name()}", gender, birth)
+    return SimPerson(f"{given} {names.last_name()}", gender, birth)
 
 
 def _products(rng: random.Random) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from streams.simulate.changes import changed
-from streams.simulate.customers import DELIVERED, RETURNED, Browser, Customer, Device, Person, Phase
+from streams.simulate.customers import DELIVERED, RETURNED, Browser, Customer, Device, Phase, SimPerson
 from streams.simulate.leases import Lease, LeaseBook, NasRestart, Span, assign_leases
 from streams.simulate.people import people, place_code
 from streams.simulate.plan import Plan
 
-__all__ = ["Browser", "Customer", "Device", "Person", "Phase", "World", "build_world"]
+__all__ = ["Browser", "Customer", "Device", "Phase", "SimPerson", "World", "build_world"]
 
 _RECONNECT = timedelta(seconds=45)  # A line is away so long when its user name changes.
 

@@ -32,7 +32,7 @@ import structlog
 from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
-from streams.identity.coverage import Whose
+from streams.identity.coverage import Coverage
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition, Place, SourceConsumer, TopicBatch
@@ -111,7 +111,7 @@ class TagWorker:
         self._metrics = metrics
         self._clock = clock
         self._worker = worker
-        self._whose = Whose(identities) if identities else None
+        self._coverage = Coverage(identities) if identities else None
         self._schemas = schemas
         self._preparer = Preparer(tagger, self._resolve, topics, refusals)
         self._epochs: dict[Partition, int] = {}
@@ -263,10 +263,10 @@ class TagWorker:
         return prepared.without(other) if other else prepared
 
     def _ask_whose(self, stored: Prepared) -> None:
-        if self._whose is None:
+        if self._coverage is None:
             return
         try:
-            found = self._whose.count(stored.observed, stored.batch.claims, stored.batch.prefixes)
+            found = self._coverage.count(stored.observed, stored.batch.claims, stored.batch.prefixes)
         except Unavailable as error:
             # Only a figure is lost: what was observed is in the index, and answers ask anew.
             log.warning("resolve.skipped", error=str(error))

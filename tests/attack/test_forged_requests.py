@@ -198,7 +198,9 @@ def test_nobody_can_send_a_request_under_the_id_of_a_follow_up(office: Office) -
     took(office, request(guessed(old), sealed_by(office.keyring, guessed(old), [("customer_number", "1")])))
     made = office.service.follow_up(old)
     assert made.request_id != guessed(old)
-    tokens = [[item.token for item in office.service._persons.given(name)] for name in (made.request_id, old)]
+    tokens = [
+        [item.token for item in office.service._subjects.given(name)] for name in (made.request_id, old)
+    ]
     assert (made.channel, tokens[0]) == ("late_finding", tokens[1])
     ids = {office.service._file.follow_up_id(old, 0), office.service._file.follow_up_id(old, 1)}
     assert len(ids) == 2

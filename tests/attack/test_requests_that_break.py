@@ -92,12 +92,12 @@ def restarted(office: Office) -> RightsService:
     """The service of a process that starts anew on the same ledger."""
     old = office.service
     parts = {name: getattr(old, f"_{name}") for name in ("reader", "catalogue")}
-    persons = old._persons
+    subjects = old._subjects
     return RightsService(
         office.ledger,
         parts["reader"],
         old._erasing._eraser,
-        persons._identities,
+        subjects._identities,
         office.keyring,
         parts["catalogue"],
         office._send,
@@ -181,7 +181,7 @@ def test_an_open_end_in_a_request_means_that_nothing_ended(office: Office, day: 
     plans = [
         office.service._erasing._planner.plan(
             office.service.create("erasure", [KARI], reason=None, channel="test", received_at=NOW),
-            office.service._persons.of(office.service.requests()[-1]),
+            office.service._subjects.of(office.service.requests()[-1]),
             [],
             anchors,
             NOW,

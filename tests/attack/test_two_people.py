@@ -11,7 +11,7 @@ from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
 from sinks.ports import Form, Mark, Proof
 from streams.identity.identities import Identities
-from streams.identity.model import Given, Person
+from streams.identity.model import Given, ResolvedSubject
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources
@@ -69,7 +69,7 @@ def asked(kind: str, name: str, moment: float | None = None) -> Given:
     return Given(IdentifierKind(kind), token(name), None if moment is None else at(moment))
 
 
-def person(*people: Asked, known_at: float | None = None) -> Person:
+def person(*people: Asked, known_at: float | None = None) -> ResolvedSubject:
     now = at(NOW if known_at is None else known_at)
     return IDENTITIES.person([asked(*item) for item in people], now, at(known_at) if known_at else None)
 

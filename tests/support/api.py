@@ -88,7 +88,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
-    """Five unreadable messages of one partition, as `console.wiring.answering.Reading.dead_letters` gives them."""
+    """Five unreadable messages of one partition, as `console.wiring.answering.Answering.dead_letters` gives them."""
     row = {"reason": "cut_short", "schema_key": "c301", "payload_bytes": 9, "seen_at": NOW}
     known = [{"topic": "web.visits", "partition": 0, "offset": offset, **row} for offset in range(5)]
     return [item for item in known if (item["topic"], item["partition"], item["offset"]) > after][:limit]

@@ -21,7 +21,7 @@ from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
 from streams.feeds.formats.ndjson import reader
 from streams.identity.identities import Identities, given
-from streams.identity.model import Person
+from streams.identity.model import ResolvedSubject
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
@@ -95,7 +95,7 @@ class Desk:
         total: int = self.ask("lineage/query", (kind, value))["total_events"]
         return total
 
-    def person(self, *people: tuple[str, str]) -> Person:
+    def person(self, *people: tuple[str, str]) -> ResolvedSubject:
         """Whom the identifiers mean together."""
         tokenizer = self.keyring.tokenizer()
         return self.identities.person(

@@ -19,7 +19,7 @@ from schemas.topics import load_topics
 from sinks.memory import MemoryIndex
 from sinks.ports import ROW_SCHEMA, IndexEraser, KeyEntry, KeyRegister, LineageBatch, PairReader
 from streams.identity.identities import Identities, given
-from streams.identity.model import Person
+from streams.identity.model import ResolvedSubject
 from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.consumer import TopicBatch
 from streams.simulate.plan import Plan, SimEvent
@@ -141,7 +141,7 @@ class Rotated:
         )
         return person.resolution, person.candidates, links, self.held(person.spans), self.held(person.shared)
 
-    def person(self, identifiers: Sequence[tuple[str, str]]) -> Person:
+    def person(self, identifiers: Sequence[tuple[str, str]]) -> ResolvedSubject:
         tokenizer = self.keys.tokenizer()
         return self.identities.person(
             [given(tokenizer, IdentifierKind(kind), value) for kind, value in identifiers], NOW

@@ -28,7 +28,7 @@ from schemas.tokens import Tokenizer
 from sinks.audit import AuditEntry
 from sinks.ports import IndexReader
 from streams.answers.attribution import Resolver
-from streams.identity.model import Given, Link, Person
+from streams.identity.model import Given, Link, ResolvedSubject
 
 _OF_NOBODY = frozenset({"/v1/catalogue", "/v1/topics", "/v1/systems"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -140,14 +140,16 @@ class _NotedIdentities:
     identities: Resolver
     subjects: set[bytes]
 
-    def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
+    def person(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> ResolvedSubject:
         found = self.identities.person(givens, now, known_at)
         self.subjects.update(found.subjects)
         return found
 
     def each(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
-    ) -> Sequence[Person]:
+    ) -> Sequence[ResolvedSubject]:
         found = self.identities.each(givens, now, known_at)
         for item, person in zip(givens, found, strict=True):
             # Without a moment the links say whose it ever was.

@@ -15,9 +15,9 @@ from console.api.models import (
     Created,
     ErasurePlan,
     NewRequest,
-    Person,
     RequestPage,
     RequestSummary,
+    SubjectBody,
 )
 from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
 from console.api.protection.recording import note_of
@@ -61,7 +61,7 @@ def router(services: Services) -> APIRouter:
         return _created(made)
 
     @routes.post("/plan", response_model=ErasurePlan, responses=QUESTION_RESPONSES)
-    async def plan(body: Person, request: Request) -> Response:
+    async def plan(body: SubjectBody, request: Request) -> Response:
         """What an erasure would do now: erase, hold (rule, citation, date) or wait. Nothing is stored or sent."""
         note = asked_about("request.plan", request, body.identifiers)
         return await asked(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from sinks.ports import Span
-from streams.answers.attribution import Frozen
+from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.command import UNANSWERED, CommandState
 
 
@@ -71,7 +71,7 @@ class RequestState:
     report: Mapping[str, Any] | None = None
     held: tuple[Mapping[str, Any], ...] = ()
     completed_at: datetime | None = None
-    identity: Frozen | None = field(default=None, repr=False)
+    identity: IdentitySnapshot | None = field(default=None, repr=False)
     inherited: Sequence[Span] = field(default=(), repr=False)
     resolution: str | None = None
     late_findings: tuple[Mapping[str, Any], ...] = ()

@@ -21,7 +21,7 @@ from typing import Any
 
 from schemas.times import iso, iso_or_none, received_can_be_no_day
 from sinks.clickhouse.requests import UNREADABLE, RequestEvent
-from streams.answers.attribution import Frozen, spans_from_json
+from streams.answers.attribution import IdentitySnapshot, spans_from_json
 from streams.answers.erasure_plan import shown
 from streams.rights.protocol.command import CommandState
 from streams.rights.protocol.deadlines import due_at
@@ -282,7 +282,7 @@ def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:
 def _identified(request: RequestState, content: Mapping[str, Any]) -> RequestState:
     if "identity" not in content:
         return request
-    identity = Frozen.read(content["identity"])
+    identity = IdentitySnapshot.read(content["identity"])
     return replace(request, identity=identity, resolution=content["resolution"])
 
 

@@ -15,15 +15,15 @@ from streams.answers.ambiguity import needs_more, timeless
 from streams.answers.attribution import (
     LINKS_SHOWN,
     STANDS_FOR_ITSELF,
-    Frozen,
-    Whose,
-    before,
+    Attribution,
+    IdentitySnapshot,
     differences,
-    frozen,
+    ending_before,
     newest,
-    unclaimed,
+    snapshot_of,
+    unlinked_spans,
 )
-from streams.identity.model import Link, Person, Resolution
+from streams.identity.model import Link, Resolution, ResolvedSubject
 from streams.rights.protocol.messages import (
     Named,
     canonical_identifiers,
@@ -62,15 +62,15 @@ def link(
 )
 def test_the_resolution_of_an_answer(resolution: Resolution, shared: int, held: bool, said: str) -> None:
     """Ambiguous if an identifier is or only shared events were found; none if nothing is anybody's."""
-    whose = Whose(resolution, 1, shared)
-    assert whose.of_answer(held) == said
-    assert whose.shown(held)["candidates"] == (0 if said == "none" else 1)
+    attribution = Attribution(resolution, 1, shared)
+    assert attribution.of_answer(held) == said
+    assert attribution.shown(held)["candidates"] == (0 if said == "none" else 1)
 
 
 def test_the_newest_links_are_shown_and_all_are_counted() -> None:
     """In the same order, whatever order they come in; a link without an end counts as new."""
     links = [link(number, number + 1) for number in range(LINKS_SHOWN + 5)]
-    shown = Whose("unique", 1, 0, links[::-1]).shown(True)
+    shown = Attribution("unique", 1, 0, links[::-1]).shown(True)
     assert (len(shown["identity"]), shown["identity_total"]) == (LINKS_SHOWN, LINKS_SHOWN + 5)
     assert newest(links) == newest(links[::-1]) == links[5:]
     assert STANDS_FOR_ITSELF.shown(True)["identity"] == []
@@ -119,11 +119,11 @@ def test_where_a_link_is_nothing_stays_unclaimed(one: list[Span], other: list[Li
         meeting = [
             item for item in other if item.ports[0] <= span.port_to and span.port_from <= item.ports[1]
         ]
-        left = [piece for piece in unclaimed([span], other) if covers(piece, half)]
+        left = [piece for piece in unlinked_spans([span], other) if covers(piece, half)]
         free = covers(span, half) and not any(covers(item, half) for item in meeting)
         assert len(left) == int(free)
         assert all((piece.port_from, piece.proof) == (span.port_from, span.proof) for piece in left)
-    assert unclaimed(one, [replace(item, token=OTHER) for item in other]) == [
+    assert unlinked_spans(one, [replace(item, token=OTHER) for item in other]) == [
         span for span in one if span.since is None or span.until is None or span.since < span.until
     ]
 
@@ -131,14 +131,14 @@ def test_where_a_link_is_nothing_stays_unclaimed(one: list[Span], other: list[Li
 @given(st.lists(spans, max_size=4), st.lists(spans, max_size=4))
 def test_an_identity_survives_the_ledger(one: list[Span], other: list[Span]) -> None:
     """Written as JSON and read back it is the same."""
-    person = Person("unique", 1, frozenset([TOKEN]), one, other, ())
-    assert Frozen.read(json.loads(json.dumps(frozen(person).json()))) == frozen(person)
+    person = ResolvedSubject("unique", 1, frozenset([TOKEN]), one, other, ())
+    assert IdentitySnapshot.read(json.loads(json.dumps(snapshot_of(person).json()))) == snapshot_of(person)
 
 
 def test_spans_are_cut_at_a_moment() -> None:
     """What begins then or later is left out."""
     asked = [Span(TOKEN), Span(TOKEN, at(0), at(5)), Span(TOKEN, at(0), at(20)), Span(TOKEN, at(10))]
-    cut = before(asked, NOON + timedelta(minutes=10))
+    cut = ending_before(asked, NOON + timedelta(minutes=10))
     assert [(span.since, span.until) for span in cut] == [(None, at(10)), (at(0), at(5)), (at(0), at(10))]
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from sinks.ports import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark
-from streams.identity.coverage import WORDS, Whose
+from streams.identity.coverage import WORDS, Coverage
 from streams.identity.identities import Identities
 from streams.tagging.tag import Observed
 from tests.support.said import Claim, TableReader, at, session, table, token
@@ -98,9 +98,9 @@ KARI = session("s", "A", "kari", EARLY, [0], LATE)
 OLA = session("t", "B", "ola", EARLY, [0], LATE)
 
 
-def counting(reader: Reader) -> tuple[Whose, Clock]:
+def counting(reader: Reader) -> tuple[Coverage, Clock]:
     clock = Clock()
-    return Whose(Identities(reader, SOURCES), clock), clock
+    return Coverage(Identities(reader, SOURCES), clock), clock
 
 
 def test_answers_are_counted_per_topic() -> None:
@@ -321,7 +321,7 @@ def test_the_figures_are_those_of_the_rules_asked_at_once(
     reader = Reader([claim for found in sessions for claim in found], UNDER)
     identities = Identities(reader, SOURCES)
     clock = Clock()
-    whose = Whose(identities, clock)
+    whose = Coverage(identities, clock)
     for web, chat, pause in batches:
         clock.now += pause
         by_topic = {"web": web, "chat": chat}

@@ -30,7 +30,7 @@ from sinks.ports import (
     RecordsGone,
     Span,
 )
-from streams.identity.model import Given, Link, Person
+from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import opened
 from streams.rights.protocol.states import RequestState, State, summary
@@ -83,9 +83,13 @@ class Memory:
         ]
         return Found(found, sum(item.events for item in found))
 
-    def person(self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None) -> Person:
+    def person(
+        self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
+    ) -> ResolvedSubject:
         tokens = frozenset(item.token for item in givens)
-        return Person("unique", len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ())
+        return ResolvedSubject(
+            "unique", len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ()
+        )
 
     def links(self, givens: Sequence[Given], known_at: datetime | None = None) -> Sequence[Sequence[Link]]:
         return [()] * len(givens)
@@ -94,7 +98,7 @@ class Memory:
 
     def each(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
-    ) -> Sequence[Person]:
+    ) -> Sequence[ResolvedSubject]:
         return [self.person([item], now) for item in givens]
 
     def ever(self, givens: Sequence[Given]) -> Sequence[frozenset[bytes]]:
