@@ -196,9 +196,13 @@ class SourceConsumer:
         self._ask_at = time.monotonic() + self._pause
 
     def rejoin(self) -> None:
-        """Leave the group and come back."""
-        self._consumer.unsubscribe()
-        self._subscribe()
+        """Leave the group and come back. Raises BrokerUnavailable: begin with a new consumer."""
+        try:
+            self._consumer.unsubscribe()
+            self._subscribe()
+        except KafkaException as error:
+            # One that the group put out while its broker was away is at its end.
+            raise self._connection.unavailable("joining its group again", error.args[0]) from error
 
     def poll(self, most: int, seconds: float) -> list[TopicBatch]:
         """Messages, at most `most`, grouped by topic; empty when none came within `seconds`.

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from schemas.errors import IndexUnavailable
+from sinks.clickhouse import parts as parts_module
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.mending import Mending
 from sinks.clickhouse.migrate import migrate
@@ -162,6 +164,34 @@ def test_an_insert_during_which_the_disk_filled_is_not_said_to_be_written(index:
         index.insert("lineage", rows(0, 10))
     index.insert("lineage", rows(0, 10))
     assert held(index) == set(range(10))
+
+
+def test_what_answers_for_the_law_is_looked_at_before_it_is_said_to_be_written(
+    index: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk a record may break as it is written: whoever wrote it is told, and the record is let go."""
+    disk = Disk()
+    with_disk(index, disk).command("SYSTEM STOP MERGES")
+    columns = ("request_id", "sequence", "kind", "occurred_at", "content", "entry")
+    index.insert_rows("request_events", columns, [["request-1", 1, "received", NOW, "{}", "a"]])
+    disk.free = 1
+    written_since = parts_module.written_since
+
+    def broken_first(*args: Any, **named: Any) -> list[Part]:
+        ((folder,),) = index.query(
+            "SELECT path FROM system.parts WHERE table = 'request_events' AND active ORDER BY name DESC LIMIT 1"
+        )
+        break_part(Path(str(folder)))
+        return written_since(*args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts_module, "written_since", broken_first)
+        with pytest.raises(IndexUnavailable, match="1 MiB are free"):
+            index.insert_rows("request_events", columns, [["request-1", 2, "answered", NOW, "{}", "a"]])
+    mend = mending(index)
+    mend.turn()
+    assert index.query("SELECT sequence FROM request_events") == [(1,)]
+    assert (list(mend.problems()), lost(index)) == ([], [])
 
 
 def test_a_broken_part_of_which_nothing_else_is_left_stays_an_error_and_is_said(index: ClickHouse) -> None:

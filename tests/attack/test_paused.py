@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
+from schemas.errors import BrokerUnavailable
+from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition, Place, SourceConsumer
 from tests.support.tagging import real_broker, until
 
@@ -45,3 +49,16 @@ def test_partitions_taken_away_while_paused_are_read_when_they_are_back(
     until(lambda: count() == 2, "both are read")
     assert set(read) == {b"first", b"second"}
     consumer.close()
+
+
+def test_a_consumer_that_the_group_put_out_is_replaced_and_ends_nothing() -> None:
+    """Joining again fails for good; that is said as a broker that is away, after which the role begins anew."""
+
+    class PutOut:
+        def unsubscribe(self) -> None:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+
+    consumer: Any = object.__new__(SourceConsumer)
+    consumer._consumer, consumer._connection = PutOut(), Connection("127.0.0.1:1")
+    with pytest.raises(BrokerUnavailable, match=r"joining its group again \(_FATAL\)"):
+        consumer.rejoin()

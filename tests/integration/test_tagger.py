@@ -272,6 +272,19 @@ def test_replaying_a_topic_twice_changes_nothing(
         assert _answers(database, tagged.source.name) == before
 
 
+def test_a_replay_brings_back_what_a_broken_disk_took(
+    tagged: Filled, database: ClickHouse, keyring: Keyring
+) -> None:
+    """Rows, their order by event, the daily rollup and dead letters: out of the topic, without a gap in the ledger."""
+    by_event = "SELECT count() FROM lineage_by_event FINAL WHERE topic = {topic:String}"
+    topic = {"topic": tagged.source.name}
+    before = [*_answers(database, tagged.source.name), database.query(by_event, topic)]
+    for table in ("lineage", "lineage_by_event", "lineage_daily", "dead_letters"):
+        database.command(f"TRUNCATE TABLE {table}")
+    to_the_end(_worker(tagged, database, keyring, replay=True))
+    assert [*_answers(database, tagged.source.name), database.query(by_event, topic)] == before
+
+
 def _answers(database: ClickHouse, topic: str) -> list[Any]:
     """Digest of the rows, the daily rollup, the dead letters and the ledger of one topic."""
     asked = (
