@@ -43,14 +43,14 @@ class Node:
     path: str | None = None
     below: dict[str, Node] = field(default_factory=dict)
 
-    def at(self, step: str) -> Node | None:
-        """The place one step further, by its own name or as any key."""
-        return self.below.get(step) or (self.below.get(ANY) if step != ITEM else None)
+    def at(self, key: str) -> Node | None:
+        """The place under a key, by its own name or as any key."""
+        return (self.below.get(key) if key != ITEM else None) or self.below.get(ANY)
 
     @property
-    def open_ended(self) -> bool:
-        """Whether keys that nobody can list lie somewhere below."""
-        return ANY in self.below or any(node.open_ended for node in self.below.values())
+    def items(self) -> Node | None:
+        """The place of each item of an array."""
+        return self.below.get(ITEM)
 
 
 def tree(paths: Iterable[str]) -> Node:

@@ -1,0 +1,176 @@
+"""Many JSON messages become columns: Arrow's reader takes a whole batch, and what it stops at is read one by one.
+
+The messages are glued together as `{"r":` message `}`, a line break between them. A message that is cut, longer than it
+should be or no JSON cannot shift another: `}` and `{` may follow each other only where a value has ended, and no text
+holds a line break, so that a batch that is read without an error, as many rows as messages, has one row of each. Where
+Arrow is more lenient than `values.json_value` (UTF-8, NaN) the batch is looked at; where it stops, also at a field
+that nobody knows, a smaller piece is tried, then each message alone. Both roads give the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from schemas.errors import DecodeError
+from schemas.paths import ANY, ITEM, Node, steps
+from streams.tagging.decode.columnar import Bodies, Ints
+from streams.tagging.decode.shapes import SCALARS, Shapes, columns_of
+from streams.tagging.decode.values import Found, found_in, json_value
+
+_PIECE = 1024
+_OPEN, _BETWEEN, _CLOSE = b'{"r":', b'}\n{"r":', b"}"
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What was read of a batch. `rows`, `bad`: as of `Decoded`. `columns`: of each path that is read, lists where a
+    message may have several values. `untagged`: values at paths that nobody knows."""
+
+    rows: Ints
+    columns: Mapping[str, pa.Array]
+    bad: Mapping[int, str] = field(default_factory=dict)
+    untagged: Mapping[str, int] = field(default_factory=dict)
+
+
+def repeats(path: str) -> bool:
+    """Whether a message may have several values there."""
+    return bool({ITEM, ANY} & {*steps(path)})
+
+
+class JsonColumns:
+    """Reads messages of one topic. `places`: what a contract says of them; `wanted`: paths to read, and types."""
+
+    def __init__(self, places: Node, wanted: Mapping[str, str]) -> None:
+        self._places = places
+        self._wanted = dict(wanted)
+        # A map whose values are read has a column for each key that anybody uses: one by one, then.
+        self._shapes = None if any(ANY in steps(path) for path in wanted) else Shapes(wanted)
+
+    def read(self, bodies: Bodies) -> Messages:
+        """Every message that is what the contract says, in order, and a reason for each of the others."""
+        raw = bodies.data.tobytes()
+        bounds = zip(bodies.begin.tolist(), bodies.end.tolist(), strict=True)
+        messages = [raw[begin:end] for begin, end in bounds]
+        parts: list[Messages] = []
+        at, size = 0, len(messages)
+        while at < len(messages):
+            piece = messages[at : at + size]
+            read = self._at_once(piece)
+            if read is None and len(piece) > _PIECE:
+                size = _PIECE
+                continue
+            parts.append(_moved(self.one_by_one(piece) if read is None else read, at))
+            at += len(piece)
+            if read is not None:
+                size = 8 * size
+        return _joined(parts, self._wanted)
+
+    def one_by_one(self, messages: Sequence[bytes]) -> Messages:
+        """The same answer by the definition."""
+        rows: list[int] = []
+        found: list[Found] = []
+        bad: dict[int, str] = {}
+        for row, message in enumerate(messages):
+            try:
+                value = json_value(message)
+                if self._shapes is not None:
+                    self._shapes.learn(value)
+                found.append(found_in(value, self._places, self._wanted))
+            except DecodeError as error:
+                bad[row] = error.reason
+                continue
+            rows.append(row)
+        return columns_found(rows, found, bad, self._wanted)
+
+    def _at_once(self, messages: Sequence[bytes]) -> Messages | None:
+        """The messages by way of Arrow; None if it stops at one, or might have read it otherwise."""
+        data = _OPEN + _BETWEEN.join(messages) + _CLOSE
+        if self._shapes is None or b"\0" in data or not _is_utf8(data):
+            return None
+        schema = pa.schema([("r", self._shapes.root.arrow())])
+        try:
+            table = pj.read_json(
+                pa.BufferReader(data),
+                read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
+                parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+            )
+        except pa.ArrowInvalid:
+            return None
+        whole = table.column("r").combine_chunks()
+        if len(whole) != len(messages) or whole.null_count or not _finite(whole):
+            return None
+        columns: dict[str, pa.Array] = {}
+        untagged: Counter[str] = Counter()
+        for column in columns_of(whole, self._places):
+            if not column.known:
+                untagged[column.path] += len(column.values) - column.values.null_count
+            elif column.path in self._wanted:
+                again = repeats(column.path)
+                columns[column.path] = column.listed(len(whole)) if again else column.values
+        return Messages(np.arange(len(whole)), columns, untagged=+untagged)
+
+
+def columns_found(
+    rows: Sequence[int], found: Sequence[Found], bad: Mapping[int, str], wanted: Mapping[str, str]
+) -> Messages:
+    """Columns of what was found message by message."""
+    columns = {}
+    for path, kind in wanted.items():
+        if repeats(path):
+            values: list[Any] = [item.values.get(path, []) for item in found]
+            columns[path] = pa.array(values, pa.list_(SCALARS[kind]))
+        else:
+            values = [item.values.get(path, [None])[0] for item in found]
+            columns[path] = pa.array(values, SCALARS[kind])
+    untagged: Counter[str] = Counter()
+    for item in found:
+        untagged.update(item.untagged)
+    return Messages(np.array(rows, np.int64), columns, bad, untagged)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _finite(values: pa.Array) -> bool:
+    """Whether no number is one that JSON has not: Arrow reads NaN and Infinity."""
+    if pa.types.is_struct(values.type):
+        return all(map(_finite, values.flatten()))
+    if pa.types.is_list(values.type):
+        return _finite(values.flatten())
+    if pa.types.is_floating(values.type):
+        return pc.all(pc.is_finite(values)).as_py() is not False
+    return True
+
+
+def _moved(read: Messages, by: int) -> Messages:
+    bad = {row + by: reason for row, reason in read.bad.items()}
+    return Messages(read.rows + by, read.columns, bad, read.untagged)
+
+
+def _joined(parts: Sequence[Messages], wanted: Mapping[str, str]) -> Messages:
+    untagged: Counter[str] = Counter()
+    for part in parts:
+        untagged.update(part.untagged)
+    if not parts:
+        return columns_found([], [], {}, wanted)
+    return Messages(
+        np.concatenate([part.rows for part in parts]),
+        {path: pa.concat_arrays([part.columns[path] for part in parts]) for path in wanted},
+        {row: reason for part in parts for row, reason in part.bad.items()},
+        untagged,
+    )
