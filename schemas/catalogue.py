@@ -1,6 +1,6 @@
 """The catalogue: every category, purpose, legal basis, recipient, system and retention rule, read from YAML.
 
-The files of `schemas/catalogue/` map an id to an entry; `load_catalogue` reads, validates and cross-checks
+The files of a company's `catalogue/` map an id to an entry; `load_catalogue` reads, validates and cross-checks
 them. Whatever is wrong is a `CatalogueError` that names the file, the dotted key and what to write instead.
 """
 
@@ -10,14 +10,13 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -35,6 +34,7 @@ from schemas.entries import (
     Term,
 )
 from schemas.errors import CatalogueError
+from schemas.layers import BASE, MODEL, read_layers
 
 __all__ = [
     "FILES",
@@ -52,7 +52,7 @@ __all__ = [
     "load_catalogue",
 ]
 
-DEFAULT_FOLDER = Path(__file__).with_name("catalogue")
+FOLDER = "catalogue"
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,42 +109,27 @@ _SECTIONED = "vocabulary.yaml"
 FILES = tuple(dict.fromkeys(section.file for section in _SECTIONS))
 
 
-class _BadKey(yaml.MarkedYAMLError):
-    """A key that YAML would accept and change: one given twice (the last wins), or one that is no text."""
+def load_catalogue(*folders: Path) -> Catalogue:
+    """Read and check a catalogue. Raises CatalogueError.
 
-
-class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.tag != "tag:yaml.org,2002:str":
-                raise _BadKey(
-                    context=f"line {line}", problem="has a key that YAML reads as no text; put it in quotes"
-                )
-            if key.value in seen:
-                mend = f"stands twice in one mapping (again on line {line}); keep one"
-                raise _BadKey(context=key.value, problem=mend)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def load_catalogue(folder: Path | None = None) -> Catalogue:
-    """Read and check the catalogue; without a folder the one that ships, read once. Raises CatalogueError."""
-    return _default() if folder is None else _load(folder)
+    Of several folders each lies over the one before it (`schemas.layers`); the first one has every file. Without any
+    the model company's, read once.
+    """
+    return _load(folders) if folders else _default()
 
 
 @lru_cache(maxsize=1)
 def _default() -> Catalogue:
-    return _load(DEFAULT_FOLDER)
+    return _load([BASE / FOLDER, MODEL / FOLDER])
 
 
-def _load(folder: Path) -> Catalogue:
-    if not folder.is_dir():
-        raise CatalogueError(
-            str(folder), "folder", f"is not there; give a folder that holds {', '.join(FILES)}"
-        )
-    content = {name: _read(folder / name) for name in FILES}
+def _load(folders: Sequence[Path]) -> Catalogue:
+    for folder in folders:
+        if not folder.is_dir():
+            raise CatalogueError(
+                str(folder), "folder", f"is not there; give a folder that holds {', '.join(FILES)}"
+            )
+    content = {name: read_layers(folders, name, nested=name == _SECTIONED) for name in FILES}
     known = [section.attribute for section in _SECTIONS if section.file == _SECTIONED]
     for key in content[_SECTIONED]:
         if key not in known:
@@ -157,31 +142,6 @@ def _load(folder: Path) -> Catalogue:
     return catalogue
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CatalogueError(
-            path.name, "file", f"cannot be read ({reason}); put it into the folder"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CatalogueError(
-            path.name, f"byte {error.start}", "is not UTF-8; save the file as UTF-8"
-        ) from error
-    except _BadKey as error:
-        raise CatalogueError(path.name, str(error.context), str(error.problem)) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        mend = f"is not YAML ({error.problem}); check indentation, colons and quotes there"
-        raise CatalogueError(path.name, f"line {line}", mend) from error
-    except yaml.YAMLError as error:
-        raise CatalogueError(path.name, "file", "holds a character YAML forbids; remove it") from error
-    if not isinstance(content, dict) or not content:
-        raise CatalogueError(path.name, "file", "is not a mapping of ids; write `<id>:` and its entry below")
-    return content
-
-
 def _section(section: _Section, content: dict[str, Any]) -> Mapping[str, Any]:
     prefix = ""
     if section.file == _SECTIONED:
@@ -191,9 +151,9 @@ def _section(section: _Section, content: dict[str, Any]) -> Mapping[str, Any]:
                 section.file, section.attribute, "is missing or empty; write its entries below it"
             )
         prefix, content = f"{section.attribute}.", below
-    return MappingProxyType(
-        {key: _entry(section, f"{prefix}{key}", key, raw) for key, raw in content.items()}
-    )
+    # What is numbered is listed by number, whichever layer it comes from.
+    entries = sorted(content.items()) if section.pattern.endswith(r"\d\d") else content.items()
+    return MappingProxyType({key: _entry(section, f"{prefix}{key}", key, raw) for key, raw in entries})
 
 
 def _entry(section: _Section, where: str, key: object, value: object) -> Entry:

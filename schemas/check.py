@@ -101,7 +101,7 @@ def _kept_for_ever(record: RecordSchema, catalogue: Catalogue) -> Iterator[Probl
     covered = {category for rule in known if rule.active for category in rule.covers or catalogue.categories}
     for category in record.categories:
         if category in catalogue.categories and category not in covered:
-            mend = "add a rule to retention that covers it (schemas/catalogue/retention.yaml)"
+            mend = "add a rule to retention that covers it (catalogue/retention.yaml)"
             yield Problem(record.file, record.name, f"no retention rule for category {category}", mend)
 
 

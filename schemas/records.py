@@ -1,4 +1,4 @@
-"""The Avro records, read from `schemas/avro`.
+"""The Avro records, read from a company's `avro/`.
 
 A record is a contract: its Avro schema says how an event is written, the `innsyn` properties in the same file
 say whose data it carries, for what and for how long. Reading is strict about form (`parse_record`); what the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -34,8 +34,10 @@ from schemas.annotations import (
 )
 from schemas.bounds import size_fault, text_fault
 from schemas.errors import SchemaError, SchemaTooLarge
+from schemas.files import read_regular
 from schemas.form import first_fault
 from schemas.identity import identity_problems
+from schemas.layers import BASE, MODEL
 from schemas.resolution import PRIMITIVES
 
 __all__ = [
@@ -50,10 +52,13 @@ __all__ = [
     "load_records",
     "parse_record",
     "read_record",
+    "read_text",
 ]
 
-AVRO_FOLDER = Path(__file__).parent / "avro"
-EXAMPLES_FOLDER = Path(__file__).parent / "examples"
+AVRO = "avro"
+EXAMPLES = "examples"
+# Of a schema's text no more than 512 KiB is read (`schemas.bounds`), whose sentence says so; this ends what has no end.
+LARGEST_FILE = 8 * 1024 * 1024
 _ALL_RECORD_KEYS = (*RECORD_KEYS, *OPTIONAL_RECORD_KEYS)
 # What the libraries raise on values of another shape than they look for.
 _NOT_A_SCHEMA = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -136,9 +141,23 @@ def without_logical_types(schema: Any) -> Any:
     return schema
 
 
+def read_text(path: Path) -> str:
+    """The text of a schema file. Errors: SchemaError."""
+    try:
+        return read_regular(path, LARGEST_FILE).decode("utf-8")
+    except OSError as error:
+        raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
+    except UnicodeDecodeError:
+        raise SchemaError(str(path), "file", "is not UTF-8 text; save it as UTF-8") from None
+
+
 def parse_record(source: str | Mapping[str, Any], file: str) -> RecordSchema:
     """Read a fully annotated schema. Errors: SchemaError for the first annotation missing or unknown."""
-    record = read_record(source, file)
+    return whole(read_record(source, file))
+
+
+def whole(record: RecordSchema) -> RecordSchema:
+    """The record, if it is fully annotated. Errors: SchemaError for the first annotation missing or unknown."""
     for problem in form_problems(record):
         raise SchemaError(problem.file, problem.where, f"{problem.what}; {problem.mend}")
     return record
@@ -184,35 +203,51 @@ def _unknown_keys(
         yield Problem(record.file, where, f"unknown annotation key {key}", f"use one of {', '.join(known)}")
 
 
+def load_records(*folders: Path) -> Mapping[str, RecordSchema]:
+    """Every record of the folders by name. Errors: SchemaError. Without any folder the model company's, read once."""
+    return _load_records(folders) if folders else _default()
+
+
 @functools.cache
-def _load_records(folder: Path) -> Mapping[str, RecordSchema]:
-    records = (
-        parse_record(path.read_text("utf-8"), f"avro/{path.name}") for path in sorted(folder.glob("*.avsc"))
-    )
-    return MappingProxyType({record.name: record for record in records})
+def _default() -> Mapping[str, RecordSchema]:
+    return _load_records([MODEL / AVRO, BASE / AVRO])
 
 
-def load_records(folder: Path | None = None) -> Mapping[str, RecordSchema]:
-    """Every record of the folder (default: ours) by name. Errors: SchemaError."""
-    return _load_records(folder or AVRO_FOLDER)
+def _load_records(folders: Sequence[Path]) -> Mapping[str, RecordSchema]:
+    records: dict[str, RecordSchema] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.avsc"))):
+        record = parse_record(read_text(path), f"{AVRO}/{path.name}")
+        if record.name in records:
+            there = records[record.name].file
+            raise SchemaError(record.file, record.name, f"is a record of {there} too; give one another name")
+        records[record.name] = record
+    return MappingProxyType(records)
 
 
-def load_examples(name: str, folder: Path | None = None) -> list[dict[str, Any]]:
+def load_examples(record: RecordSchema, *folders: Path) -> list[dict[str, Any]]:
     """The examples of a record; datetimes (UTC), dates and bytes (base64 in the file) as Python values.
 
     Errors: SchemaError if a file is not a JSON object."""
-    record = load_records()[name]
+    stem = Path(record.file).stem
     examples = []
-    for path in sorted(((folder or EXAMPLES_FOLDER) / Path(record.file).stem).glob("*.json")):
+    for path in (path for folder in folders for path in sorted((folder / stem).glob("*.json"))):
+        where = f"{EXAMPLES}/{stem}/{path.name}"
         try:
             value = json.loads(path.read_text("utf-8"))
         except json.JSONDecodeError as error:
-            raise SchemaError(
-                f"examples/{path.name}", f"line {error.lineno}", "is not JSON; mend it"
-            ) from None
+            raise SchemaError(where, f"line {error.lineno}", "is not JSON; mend it") from None
+        except OSError as error:
+            raise SchemaError(where, "file", f"cannot be read ({error.strerror}); mend the path") from None
+        except UnicodeDecodeError:
+            raise SchemaError(where, "file", "is not UTF-8 text; save it as UTF-8") from None
         if not isinstance(value, dict):
-            raise SchemaError(f"examples/{path.name}", name, "is not an object; write field: value pairs")
-        examples.append({key: _from_json(record, key, item) for key, item in value.items()})
+            raise SchemaError(where, record.name, "is not an object; write field: value pairs")
+        try:
+            examples.append({key: _from_json(record, key, item) for key, item in value.items()})
+        except ValueError:
+            raise SchemaError(
+                where, record.name, "has a time, date or base64 that is none; mend it"
+            ) from None
     return examples
 
 

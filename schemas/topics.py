@@ -1,21 +1,21 @@
-"""The topics, read from `schemas/topics.yaml` and held against the records and the catalogue."""
+"""The topics, read from a company's `topics.yaml` and held against the records and the catalogue."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.annotations import RecordSchema
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility
 from schemas.errors import CatalogueError
+from schemas.layers import BASE, MODEL, read_layers, read_mapping
 from schemas.records import load_records
 
 FILE = "topics.yaml"
@@ -52,57 +52,45 @@ class Topic(BaseModel):
         return f"{self.name}-value"
 
 
-def load_topics(folder: Path | None = None, catalogue: Catalogue | None = None) -> Mapping[str, Topic]:
-    """Every topic by name, `{system}` entries expanded. `folder` holds topics.yaml (default: ours, read once).
+def load_topics(
+    *folders: Path,
+    catalogue: Catalogue | None = None,
+    records: Mapping[str, RecordSchema] | None = None,
+) -> Mapping[str, Topic]:
+    """Every topic by name, `{system}` entries expanded. Errors: CatalogueError with file, key and mend.
 
-    Errors: CatalogueError with file, key and mend.
+    Each folder's topics.yaml lies over the one before it (`schemas.layers`); without any the model company's. Those of
+    the last folder come first.
     """
-    if folder is None and (catalogue is None or catalogue is load_catalogue()):
+    if not folders and catalogue is None and records is None:
         return _default()
-    return _load(folder or Path(__file__).parent, catalogue or load_catalogue())
+    return _load(
+        folders or [BASE, MODEL],
+        load_catalogue() if catalogue is None else catalogue,
+        load_records() if records is None else records,
+    )
 
 
 @cache
 def _default() -> Mapping[str, Topic]:
-    return _load(Path(__file__).parent, load_catalogue())
+    return _load([BASE, MODEL], load_catalogue(), load_records())
 
 
-def _load(folder: Path, catalogue: Catalogue) -> Mapping[str, Topic]:
-    raw = _read(folder / FILE)
+def _load(
+    folders: Sequence[Path], catalogue: Catalogue, records: Mapping[str, RecordSchema]
+) -> Mapping[str, Topic]:
+    raw = read_layers(folders, FILE)
+    below = read_mapping(folders[0] / FILE) if len(folders) > 1 else {}
     topics: dict[str, Topic] = {}
-    for key, entry in raw.items():
-        for name, values in _expand(key, entry, catalogue):
+    for key in sorted(raw, key=lambda key: key in below):
+        for name, values in _expand(key, raw[key], catalogue):
+            if name in topics:
+                raise CatalogueError(FILE, name, f"is a topic of {key} too; choose another name")
             topics[name] = _topic(name, values)
-    records = load_records()
     for topic in topics.values():
         for where, mend in _problems(topic, topics, records, catalogue):
             raise CatalogueError(FILE, f"{topic.name}.{where}", mend)
     return MappingProxyType(topics)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text("utf-8")
-        raw = yaml.safe_load(text)
-    except OSError as error:
-        raise CatalogueError(FILE, "file", f"cannot be read ({error.strerror}); put it there") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "file"
-        raise CatalogueError(FILE, where, "is not YAML; mend the syntax") from None
-    twice = _twice(text)
-    if twice:
-        raise CatalogueError(FILE, twice, "is written twice; keep one")
-    if not isinstance(raw, dict):
-        raise CatalogueError(FILE, "file", "is not a mapping; write `topic: {record: ...}`")
-    return raw
-
-
-def _twice(text: str) -> str | None:
-    """A topic that stands twice: YAML would silently keep the last one."""
-    root = yaml.compose(text, yaml.SafeLoader)
-    names = [key.value for key, _ in root.value] if isinstance(root, yaml.MappingNode) else []
-    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _expand(key: str, entry: Any, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -137,7 +125,7 @@ def _problems(
 ) -> Iterator[tuple[str, str]]:
     record = records.get(topic.record)
     if record is None:
-        yield "record", f"unknown record {topic.record}; name one of schemas/avro"
+        yield "record", f"unknown record {topic.record}; name one of avro/"
         return
     field = record.find(topic.key) if topic.key else None
     if topic.key and (field is None or field.nullable):

@@ -14,12 +14,10 @@ from typing import Any
 
 from schemas.annotations import RecordSchema
 from schemas.errors import SchemaError
-from schemas.files import read_regular
-from schemas.records import AVRO_FOLDER, parse_record, read_record
+from schemas.layers import BASE, MODEL
+from schemas.records import AVRO, parse_record, read_record, read_text, whole
 
 FOLDER = "versions"
-# Of a schema's text no more than 512 KiB is read (`schemas.bounds`), whose sentence says so; this ends what has no end.
-LARGEST_FILE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -69,24 +67,25 @@ def same_contract(one: RecordSchema, other: RecordSchema) -> bool:
     return bool(_without_doc(one.json) == _without_doc(other.json))
 
 
-def known_writers(folder: Path | None = None) -> Sequence[RecordSchema]:
+def known_writers(*folders: Path) -> Sequence[RecordSchema]:
     """Every record that an event may have been written with, the newest last. Errors: SchemaError.
 
     A change of annotations alone leaves the fingerprint as it is: what says more then is the newer one.
-    `folder` default: ours, read once.
+    Without any folder the model company's, read once.
     """
-    return _ours() if folder is None else _writers(folder)
+    return _writers(folders) if folders else _default()
 
 
 @cache
-def _ours() -> Sequence[RecordSchema]:
-    return _writers(AVRO_FOLDER)
+def _default() -> Sequence[RecordSchema]:
+    return _writers([MODEL / AVRO, BASE / AVRO])
 
 
-def _writers(folder: Path) -> Sequence[RecordSchema]:
-    old = [item.record for file in sorted(folder.glob("*.avsc")) for item in versions_of(file)]
-    now = [parse_record(read_text(file), f"avro/{file.name}") for file in sorted(folder.glob("*.avsc"))]
-    return (*(parse_record(item.text, item.file) for item in old), *now)
+def _writers(folders: Sequence[Path]) -> Sequence[RecordSchema]:
+    files = [file for folder in folders for file in sorted(folder.glob("*.avsc"))]
+    old = [item.record for file in files for item in versions_of(file)]
+    now = [parse_record(read_text(file), f"{AVRO}/{file.name}") for file in files]
+    return (*(whole(record) for record in old), *now)
 
 
 def names_of(records: Mapping[str, RecordSchema]) -> Mapping[str, frozenset[str]]:
@@ -106,16 +105,6 @@ def _numbered(file: Path) -> Iterator[tuple[Path, int]]:
         if not path.stem.isdecimal() or path.stem.startswith("0"):
             raise SchemaError(str(path), "file", "is no version; name it by its number, such as 1.avsc")
         yield path, int(path.stem)
-
-
-def read_text(path: Path) -> str:
-    """The text of a schema file. Errors: SchemaError."""
-    try:
-        return read_regular(path, LARGEST_FILE).decode("utf-8")
-    except OSError as error:
-        raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
-    except UnicodeDecodeError:
-        raise SchemaError(str(path), "file", "is not UTF-8 text; save it as UTF-8") from None
 
 
 def _without_doc(value: Any) -> Any:

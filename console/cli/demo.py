@@ -99,7 +99,7 @@ def demo(
         ("feed it your own web server's log", "innsyn ingest --format combined access.log.gz"),
         ("ask about anybody", "innsyn access --id customer_number=-"),
         ("check an event schema as an upstream team", "innsyn schema check my_event.avsc"),
-        ("read the rules it went by", "schemas/catalogue/retention.yaml"),
+        ("read the rules it went by", "schemas/companies/model/catalogue/retention.yaml"),
     ):
         out.print(marked("  {} [cyan]{}[/cyan]", f"{what:<45}", command))
 

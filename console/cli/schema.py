@@ -15,12 +15,12 @@ from schemas.annotations import Problem
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility
 from schemas.check import check_record
+from schemas.company import load_company
 from schemas.errors import InputError, SchemaError
-from schemas.records import AVRO_FOLDER, load_records, read_record
+from schemas.records import load_records, read_record, read_text
 from schemas.settings import load_settings
 from schemas.topics import load_topics
 from schemas.versions import commit as keep
-from schemas.versions import read_text
 from streams.kafka.registry import Registry
 
 MODES: tuple[Compatibility, ...] = get_args(Compatibility)
@@ -165,7 +165,7 @@ class Checked:
 
 
 def _paths(files: Sequence[Path] | None) -> list[Path]:
-    return list(files or sorted(AVRO_FOLDER.glob("*.avsc")))
+    return list(files or (path for folder in load_company().avro for path in sorted(folder.glob("*.avsc"))))
 
 
 def _modes(given: str | None) -> Mapping[str, frozenset[Compatibility]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from schemas.annotations import Problem, RecordSchema
+from schemas.company import load_company
 from schemas.errors import InputError, SchemaError
-from schemas.records import AVRO_FOLDER, load_records, read_record
-from schemas.versions import FOLDER, Committed, read_text, versions_of
+from schemas.records import load_records, read_record, read_text
+from schemas.versions import FOLDER, Committed, versions_of
 
 
 def history(
@@ -62,7 +63,7 @@ def _in_git(folder: Path, name: str, revision: str) -> Iterator[Committed]:
 
 
 def _of_ours(record: RecordSchema) -> list[Committed]:
-    for file in sorted(AVRO_FOLDER.glob("*.avsc")):
+    for file in (file for folder in load_company().avro for file in sorted(folder.glob("*.avsc"))):
         known = versions_of(file)
         if known and known[-1].record.fullname == record.fullname:
             return known

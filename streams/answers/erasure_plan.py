@@ -279,7 +279,7 @@ def _orders(
     for (system, record, where), members in sorted(erased.items(), key=repr):
         if record not in records:
             raise InputError(
-                f"{system} holds events of record {record}, which schemas/avro lacks; add its schema, "
+                f"{system} holds events of record {record}, which the company has not; add its schema, "
                 "so that the command can name the fields to erase"
             )
         # A job that goes by categories must not take for the text's what a rule holds elsewhere in the system.

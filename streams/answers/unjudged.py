@@ -56,7 +56,7 @@ def erasure_fault(tags: TagSet, catalogue: Catalogue, records: Mapping[str, Reco
     if tags.system not in catalogue.systems:
         return f"names the system {tags.system}, which systems.yaml lacks; nobody can tell it to erase"
     if catalogue.systems[tags.system].erasure == "command" and tags.record not in records:
-        return f"is of record {tags.record}, which schemas/avro lacks; no command can name its fields"
+        return f"is of record {tags.record}, which the company has not; no command can name its fields"
     for what, named, known in (
         ("category", tags.every_category, catalogue.categories),
         ("purpose", tags.purposes, catalogue.purposes),

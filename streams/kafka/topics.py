@@ -1,4 +1,4 @@
-"""Topics on the broker: made from `schemas/topics.yaml`, and held against it."""
+"""Topics on the broker: made from a company's `topics.yaml`, and held against it."""
 
 from __future__ import annotations
 

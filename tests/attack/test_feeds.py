@@ -13,7 +13,7 @@ import pytest
 
 from schemas.codec import decode
 from schemas.errors import FeedError, SchemaError
-from schemas.versions import read_text
+from schemas.records import read_text
 from streams.feeds.formats.nat_pattern import load_pattern
 from streams.feeds.registry import find_feed
 from streams.feeds.run import checkpoint as checkpoints

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from schemas.codec import encode
 from schemas.errors import DecodeError
-from schemas.records import load_examples, load_records
+from schemas.records import load_records
 from schemas.systemkeys import COMMAND, RECEIPT, SystemKey, SystemKeys
 from streams.rights.protocol.authentic import receipt_bytes
 from streams.rights.protocol.messages import decoded, receipt_message
 from streams.rights.protocol.receipts import unproven
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State
+from tests.support.company import model_examples
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.receipts import hear, proven
@@ -225,7 +226,7 @@ def test_two_receipts_that_differ_have_different_bytes(changed: dict[str, Any]) 
 def test_the_readme_tells_teams_the_right_bytes() -> None:
     """Its test vector: the text, the key, the authenticator; and that is the example of the schema."""
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    (example,) = [item for item in load_examples(RECORD.name) if item["state"] == "failed"]
+    (example,) = [item for item in model_examples(RECORD.name) if item["state"] == "failed"]
     text = receipt_bytes(example)
     assert f"\n{text.decode()}\n" in readme
     derived = HKDF(SHA256(), 32, salt=None, info=b"innsyn-receipt-v1").derive(bytes(range(32)))

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from schemas.codec import confluent_prefix, decode, encode_body, single_object_prefix
 from schemas.errors import IndexUnavailable, InputError
 from schemas.keys import Keyring
-from schemas.records import load_examples, load_records
+from schemas.records import load_records
 from schemas.tokens import IdentifierKind
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
@@ -36,6 +36,7 @@ from streams.tagging import worker
 from streams.tagging.decode.columnar import ColumnDecoder
 from streams.tagging.worker import TagLimits
 from tests.support.clickhouse_http import ClickHouseHttpServer
+from tests.support.company import model_examples
 from tests.support.index import connect
 from tests.support.records import body_of
 from tests.support.registry_stub import registry_stub
@@ -165,7 +166,7 @@ def _bad(framing: Framing, other: bytes) -> list[tuple[bytes | None, str]]:
     records = load_records()
     good = framing(visit(1, "203.0.113.255", cookie_id="c-never"))
     body = good[len(framing.prefix) :]
-    case = encode_body(records["SupportCase"], load_examples("SupportCase")[0])
+    case = encode_body(records["SupportCase"], model_examples("SupportCase")[0])
     late = visit(1, "203.0.113.255") | {"occurred_at": 10**15}
     return [
         (good[:-3], "truncated"),

@@ -1,5 +1,5 @@
 """One JSON object per line (RFC 8259) to any record: fields by their name in the schema, times in ISO 8601 with
-zone, bytes in base64, as in `schemas/examples`. A field that may be null can be left out."""
+zone, bytes in base64, as in a company's `examples/`. A field that may be null can be left out."""
 
 from __future__ import annotations
 

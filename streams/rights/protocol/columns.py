@@ -20,7 +20,7 @@ def columns(schema: RecordSchema) -> list[str]:
 def record_named(records: Records, name: str) -> RecordSchema:
     """The schema of a record. Raises InputError for one that is not known."""
     if name not in records:
-        raise InputError(f"record {name} is not in schemas/avro; name one that is")
+        raise InputError(f"record {name} is none of the company's; name one that is")
     return records[name]
 
 

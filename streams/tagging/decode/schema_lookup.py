@@ -116,7 +116,7 @@ class WriterSchemas:
         record = self._by_fingerprint.get(prefix[2:])
         if record is None:
             raise UnknownSchema(
-                "unknown_schema", f"fingerprint {prefix[2:].hex()} is of no version in schemas/avro"
+                "unknown_schema", f"fingerprint {prefix[2:].hex()} is of no version of the company's records"
             )
         return _checked(record, self._catalogue, committed=True)
 

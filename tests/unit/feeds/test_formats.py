@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from console.wiring.run_file import broker
 from schemas.errors import BrokerUnavailable, DecodeError, FeedError
-from schemas.records import EXAMPLES_FOLDER, load_examples
 from schemas.settings import Settings
 from schemas.topics import load_topics
 from streams.feeds.lines.record import Record
@@ -27,6 +26,7 @@ from streams.feeds.run.checkpoint import Checkpoint, Settled, Skip, Tail
 from streams.feeds.run.content import Extent
 from streams.feeds.run.ingest import read_record
 from streams.feeds.run.source import Source, check_source
+from tests.support.company import examples_folder, model_examples
 from tests.support.feeds import outcomes
 
 TAGGED = sorted(topic.record for topic in load_topics().values() if topic.tagged)
@@ -217,15 +217,15 @@ def test_zeek_lines_that_cannot_be_read_have_a_reason(old: str, new: str, reason
 def test_examples_pass_as_ndjson(name: str) -> None:
     """Every example of every record that a source system sends comes out of its message as it is."""
     feed = find_feed("ndjson", name)
-    folder = EXAMPLES_FOLDER / Path(feed.record.file).stem
+    folder = examples_folder(Path(feed.record.file).stem)
     texts = [json.dumps(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
-    assert events(feed, *texts) == load_examples(name)
+    assert events(feed, *texts) == model_examples(name)
 
 
 def test_ndjson_fills_in_null_and_refuses_the_rest() -> None:
     """Only what may be null can be left out; types, names and time zones have to be right."""
     feed = find_feed("ndjson", "TvViewing")
-    example = json.loads((EXAMPLES_FOLDER / "tv_viewing/live.json").read_text("utf-8"))
+    example = json.loads((examples_folder("tv_viewing") / "live.json").read_text("utf-8"))
     given = {key: value for key, value in example.items() if value is not None}
     assert events(feed, json.dumps(given)) == [event(feed, json.dumps(example))]
     wrong: list[tuple[Any, str]] = [
@@ -244,7 +244,7 @@ def test_ndjson_fills_in_null_and_refuses_the_rest() -> None:
 def test_ndjson_refuses_numbers_that_do_not_fit() -> None:
     """A flag is a flag and an int has 32 bits: encoding alone would take either."""
     feed = find_feed("ndjson", "WebVisit")
-    example = json.loads((EXAMPLES_FOLDER / "web_visit/visitor.json").read_text("utf-8"))
+    example = json.loads((examples_folder("web_visit") / "visitor.json").read_text("utf-8"))
     assert events(feed, json.dumps(example | {"status": 2**31})) == ["not_in_schema"]
     assert events(feed, json.dumps(example | {"page": "\ud800"})) == ["not_in_schema"]
 
@@ -301,7 +301,7 @@ def test_every_format_has_a_topic_of_its_record() -> None:
         "web.visits", "network.traffic", "network.traffic", *["network.assignments"] * 5, "crm.customers",
         "billing.invoices",
     ]  # fmt: skip
-    example = json.loads((EXAMPLES_FOLDER / "invoice/direct-debit.json").read_text("utf-8"))
+    example = json.loads((examples_folder("invoice") / "direct-debit.json").read_text("utf-8"))
     feed = find_feed("ndjson", "Invoice")
     assert message(feed, json.dumps(example))[1] == example["customer_number"].encode()
 

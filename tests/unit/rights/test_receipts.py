@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
-from schemas.records import AVRO_FOLDER, load_records
+from schemas.records import load_records
 from schemas.versions import versions_of
 from streams.rights.protocol.command import CommandState
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS
 from streams.rights.protocol.receipts import fault
 from streams.rights.protocol.states import State, summary
 from streams.rights.worker import _take
+from tests.support.company import avro_file
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.receipts import hear, proven
@@ -203,7 +204,7 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
 
 def test_a_receipt_of_every_version_is_read(office: Office) -> None:
     """In any version of its record that was ever committed: what proves itself completes, what cannot is shown."""
-    path = AVRO_FOLDER / "erasure_receipt.avsc"
+    path = avro_file("erasure_receipt")
     versions = [item.record for item in versions_of(path)]
     assert len({record.fingerprint for record in versions}) > 1
     states = []

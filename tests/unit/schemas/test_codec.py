@@ -19,7 +19,8 @@ from schemas.codec import (
     split_frame,
 )
 from schemas.errors import DecodeError, SchemaError
-from schemas.records import RecordSchema, load_examples, load_records
+from schemas.records import RecordSchema, load_records
+from tests.support.company import model_examples
 from tests.support.records import EVENT_TIME, body_of, flat_records, record_of, values, varint
 
 OURS = sorted(load_records())
@@ -37,7 +38,7 @@ def reason_of(message: bytes, record: RecordSchema | None = None) -> str:
 def test_every_example_survives_the_wire(name: str) -> None:
     """Encoded and decoded again, logical types included, an example is what it was."""
     record = load_records()[name]
-    for example in load_examples(name):
+    for example in model_examples(name):
         assert decode(record, encode(record, example)) == example
         assert decode(record, confluent_prefix(7) + encode_body(record, example)) == example
 
@@ -110,7 +111,7 @@ def test_other_framings_are_refused(message: bytes, reason: str) -> None:
 )
 def test_a_value_that_does_not_fit_is_refused_unseen(change: dict[str, Any]) -> None:
     """The error names file and record and shows no value of the event."""
-    record, example = load_records()["WebVisit"], load_examples("WebVisit")[0]
+    record, example = load_records()["WebVisit"], model_examples("WebVisit")[0]
     with pytest.raises(SchemaError) as caught:
         encode(record, example | change)
     assert str(caught.value).startswith("avro/web_visit.avsc: WebVisit: ")
@@ -119,7 +120,7 @@ def test_a_value_that_does_not_fit_is_refused_unseen(change: dict[str, Any]) -> 
 
 def test_a_missing_field_is_refused() -> None:
     """A field left out is an upstream fault even where a default exists: producers say what they mean."""
-    example = load_examples("WebVisit")[0]
+    example = model_examples("WebVisit")[0]
     del example["client_port"]
     with pytest.raises(SchemaError):
         encode(load_records()["WebVisit"], example)
@@ -149,7 +150,7 @@ def test_the_prefix_of_an_event_is_its_schemas() -> None:
     prefixes = {single_object_prefix(record) for record in load_records().values()}
     assert len(prefixes) == len(OURS)
     for name in OURS:
-        message = encode(load_records()[name], load_examples(name)[0])
+        message = encode(load_records()[name], model_examples(name)[0])
         assert split_frame(message) == (
             single_object_prefix(load_records()[name]),
             message[SINGLE_OBJECT_PREFIX:],

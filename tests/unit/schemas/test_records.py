@@ -20,6 +20,7 @@ from schemas.catalogue import load_catalogue
 from schemas.check import check_record
 from schemas.errors import SchemaError
 from schemas.records import SubjectReference, load_examples, load_records, parse_record, read_record
+from tests.support.company import model, model_examples
 
 RECORDS = load_records()
 NAMES = sorted(RECORDS)
@@ -49,7 +50,7 @@ def test_file_is_named_after_its_record(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_survive_the_wire(name: str) -> None:
     """At least two examples per record, complete, and equal after encoding and decoding."""
-    examples = load_examples(name)
+    examples = model_examples(name)
     assert len(examples) >= 2
     for example in examples:
         assert set(example) == {field.name for field in RECORDS[name].fields if "." not in field.name}
@@ -61,7 +62,7 @@ def test_examples_survive_the_wire(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_use_every_identifier(name: str) -> None:
     """Each field that names a person has a value in some example, so that tests of tagging meet it."""
-    examples = load_examples(name)
+    examples = model_examples(name)
     for reference in RECORDS[name].identifiers:
         assert any(example[reference.field] is not None for example in examples), reference.field
 
@@ -161,10 +162,10 @@ def test_nested_fields_are_annotated_too() -> None:
 
 def test_example_times_are_read_by_their_logical_type() -> None:
     """Timestamps are UTC datetimes, dates are dates, bytes are bytes."""
-    invoice = load_examples("Invoice")[1]
+    invoice = model_examples("Invoice")[1]
     assert invoice["issued_at"] == datetime(2026, 3, 1, 4, tzinfo=UTC)
     assert invoice["due_date"] == date(2026, 3, 20)
-    assert load_examples("RightsRequest")[1]["sealed_identifiers"] == b"sealed bytes 1"
+    assert model_examples("RightsRequest")[1]["sealed_identifiers"] == b"sealed bytes 1"
 
 
 def record_of(**field: Any) -> dict[str, Any]:
@@ -301,8 +302,8 @@ def test_folder_with_broken_example_is_refused(tmp_path: Path) -> None:
     """An example that is no object names its file."""
     (tmp_path / "invoice").mkdir()
     (tmp_path / "invoice" / "a.json").write_text(json.dumps([1]))
-    with pytest.raises(SchemaError, match=r"examples/a\.json"):
-        load_examples("Invoice", tmp_path)
+    with pytest.raises(SchemaError, match=r"examples/invoice/a\.json"):
+        load_examples(model().records["Invoice"], tmp_path)
 
 
 def record_with(*annotations: dict[str, Any]) -> Any:

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-import schemas.topics
 from schemas.catalogue import load_catalogue
 from schemas.errors import CatalogueError
+from schemas.layers import BASE, MODEL
 from schemas.records import load_records
 from schemas.topics import load_topics
 
-FILE = Path(schemas.topics.__file__).with_name("topics.yaml")
 TOPICS = load_topics()
 
 
@@ -82,7 +81,9 @@ def test_wrong_entry_names_file_key_and_mend(
     tmp_path: Path, change: Callable[[dict[str, Any]], object], line: str
 ) -> None:
     """A wrong entry is one line: file, key, mend."""
-    raw = yaml.safe_load(FILE.read_text("utf-8"))
+    raw: dict[str, Any] = {}
+    for layer in (BASE, MODEL):
+        raw |= yaml.safe_load((layer / "topics.yaml").read_text("utf-8"))
     change(raw)
     (tmp_path / "topics.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(CatalogueError) as caught:
@@ -94,9 +95,9 @@ def test_wrong_entry_names_file_key_and_mend(
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: [", "line 1: is not YAML"),
+        ("a: ]", "line 1: is not YAML"),
         ("- a", "file: is not a mapping"),
-        ("a: {}\na: {}", "a: is written twice"),
+        ("a: {}\na: {}", "a: stands twice"),
     ],
 )
 def test_wrong_file_says_where(tmp_path: Path, text: str, line: str) -> None:
@@ -111,5 +112,5 @@ def test_missing_file_is_one_line(tmp_path: Path) -> None:
     """A folder without the file is refused, the same file elsewhere is read."""
     with pytest.raises(CatalogueError, match="cannot be read"):
         load_topics(tmp_path)
-    shutil.copy(FILE, tmp_path)
-    assert load_topics(tmp_path) == TOPICS
+    shutil.copy(MODEL / "topics.yaml", tmp_path)
+    assert load_topics(BASE, tmp_path) == TOPICS

@@ -11,11 +11,12 @@ import pytest
 from schemas.annotations import RecordSchema
 from schemas.codec import confluent_prefix, single_object_prefix
 from schemas.errors import DecodeError, SchemaError, UnknownSchema
-from schemas.records import AVRO_FOLDER, load_records, parse_record
+from schemas.records import load_records, parse_record
 from schemas.versions import commit, known_writers, same_contract, versions_of
 from streams.tagging.decode.schema_lookup import WriterSchemas
+from tests.support.company import model
 
-FILES = sorted(AVRO_FOLDER.glob("*.avsc"))
+FILES = sorted(file for folder in model().avro for file in folder.glob("*.avsc"))
 VISIT = load_records()["WebVisit"]
 
 
@@ -77,7 +78,7 @@ def test_what_was_never_committed_is_unknown(tmp_path: Path) -> None:
     """A fingerprint of no version, and an id without a registry, are unknown, not guessed."""
     version(tmp_path)
     schemas = WriterSchemas(known_writers(tmp_path))
-    with pytest.raises(UnknownSchema, match="is of no version in schemas/avro"):
+    with pytest.raises(UnknownSchema, match="is of no version of the company's records"):
         schemas.resolve(single_object_prefix(load_records()["Login"]), "Login")
     with pytest.raises(UnknownSchema, match="no registry is set"):
         schemas.resolve(confluent_prefix(7), "WebVisit")

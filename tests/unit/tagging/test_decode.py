@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from schemas.codec import SINGLE_OBJECT_PREFIX, decode_body, encode
 from schemas.errors import DecodeError
-from schemas.records import RecordSchema, load_examples, load_records
+from schemas.records import RecordSchema, load_records
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder, Decoded
+from tests.support.company import model_examples
 from tests.support.records import (
     BIG_NUMBERS,
     EVENT_TIME,
@@ -260,7 +261,7 @@ def test_bodies_need_not_touch_in_the_buffer() -> None:
 @pytest.mark.parametrize("name", ["Invoice", "Disclosure", "ErasureCommand", "NoticeSent"])
 def test_records_with_lists_take_the_slow_road(name: str) -> None:
     """They decode one by one to what was encoded, and a bad one is refused alone."""
-    record, examples = load_records()[name], load_examples(name)
+    record, examples = load_records()[name], model_examples(name)
     bodies = [encode(record, example)[SINGLE_OBJECT_PREFIX:] for example in examples]
     decoder = ColumnDecoder(record, ["customer_number" if name != "ErasureCommand" else "command_id"])
     decoded = decoder.decode(Bodies.of([bodies[0][:-1], *bodies, b""]))

@@ -1,0 +1,215 @@
+"""The company that innsyn works for: its profile, catalogue, records and topics, loaded once and handed on.
+
+A company is a folder:
+
+    company.yaml   name, controller, country, languages, time zone, DPO contact; `extends: model` to start from that one
+    catalogue/     categories, purposes, systems, retention rules ...: what it adds to, or changes of, what it extends
+    avro/          its records, with every committed version in `versions/`
+    topics.yaml    its topics
+    examples/      events for each record, as JSON
+    contracts/     what holds for events that it does not own
+
+Every company extends `base`: the shared vocabulary, and the systems, records and topics of innsyn itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+
+from schemas import catalogue as catalogues
+from schemas.annotations import RecordSchema
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.check import check_record
+from schemas.entries import IdentitySource
+from schemas.errors import CatalogueError, SchemaError
+from schemas.layers import BASE, MODEL, read_mapping
+from schemas.records import AVRO, EXAMPLES, load_examples, load_records
+from schemas.topics import FILE as TOPICS
+from schemas.topics import Topic, load_topics
+from schemas.versions import known_writers
+
+PROFILE = "company.yaml"
+CONTRACTS = "contracts"
+SHIPPED = {"base": BASE, "model": MODEL}
+_FOLDERS = (catalogues.FOLDER, AVRO, EXAMPLES, CONTRACTS)
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Profile(BaseModel):
+    """Who the company is. `country`: ISO 3166 letters. `languages`: ISO 639 letters, the first is the main one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Text
+    controller: Text
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]], Field(min_length=1)]
+    time_zone: str
+    dpo_contact: Text
+    extends: str = "base"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise PydanticCustomError(
+                "zone", "unknown time zone; write one of the IANA list, such as Europe/Oslo"
+            )
+        return name
+
+    @field_validator("extends")
+    @classmethod
+    def _ships(cls, name: str) -> str:
+        if name not in SHIPPED:
+            raise PydanticCustomError("extends", "unknown company; write one of base, model")
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which the company's days begin and end."""
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, repr=False)
+class Company:
+    """All that is loaded of a company. `layers`: its folder last, below it what it extends. `writers`: every version of
+    every record that an event may have been written with, the newest last."""
+
+    profile: Profile
+    layers: tuple[Path, ...]
+    catalogue: Catalogue
+    records: Mapping[str, RecordSchema]
+    writers: Sequence[RecordSchema]
+    topics: Mapping[str, Topic]
+
+    @property
+    def folder(self) -> Path:
+        return self.layers[-1]
+
+    @property
+    def avro(self) -> tuple[Path, ...]:
+        """The folders of its schemas, its own first."""
+        return tuple(layer / AVRO for layer in reversed(self.layers))
+
+    @property
+    def tagged(self) -> Mapping[str, Topic]:
+        """The topics that a tagger reads."""
+        return {name: topic for name, topic in self.topics.items() if topic.tagged}
+
+    @property
+    def identity_sources(self) -> Mapping[str, IdentitySource]:
+        return self.catalogue.identity_sources
+
+    def examples(self, record: str) -> list[dict[str, Any]]:
+        """The examples of a record; empty where there are none. Errors: SchemaError."""
+        return load_examples(self.records[record], *(layer / EXAMPLES for layer in self.layers))
+
+
+def load_company(folder: Path | None = None) -> Company:
+    """The company of a folder, whole and without a contradiction; without a folder the model company, loaded once.
+
+    Errors: CatalogueError or SchemaError, one line with file, key and mend.
+    """
+    return _model() if folder is None or folder.resolve() == MODEL else _load(folder)
+
+
+@cache
+def _model() -> Company:
+    return _load(MODEL)
+
+
+def _load(folder: Path) -> Company:
+    layers = layers_of(folder)
+    profile = read_profile(folder)
+    _refuse_strangers(folder)
+    said = [layer / catalogues.FOLDER for layer in layers if (layer / catalogues.FOLDER).is_dir()]
+    avro = [layer / AVRO for layer in reversed(layers)]
+    try:
+        catalogue = load_catalogue(*said)
+        records = load_records(*avro)
+        for record in records.values():
+            for problem in check_record(record, catalogue):
+                raise SchemaError(record.file, problem.where, f"{problem.what}; {problem.mend}")
+        with_topics = [layer for layer in layers if layer == layers[0] or (layer / TOPICS).exists()]
+        topics = load_topics(*with_topics, catalogue=catalogue, records=records)
+        _refuse_silent(records, topics)
+        writers = known_writers(*avro)
+    except CatalogueError as error:
+        raise CatalogueError(_where(layers, error.file, error.key), error.key, error.mend) from None
+    except SchemaError as error:
+        raise type(error)(_where(layers, error.file, error.where), error.where, error.mend) from None
+    return Company(profile, layers, catalogue, records, writers, topics)
+
+
+def layers_of(folder: Path) -> tuple[Path, ...]:
+    """The folder, and below it (before it) what it extends. Errors: CatalogueError."""
+    if folder.resolve() == BASE:
+        return (BASE,)
+    below = SHIPPED[read_profile(folder).extends]
+    if folder.resolve() == below:
+        raise CatalogueError(str(folder / PROFILE), "extends", "names the company itself; write base")
+    return (*layers_of(below), folder)
+
+
+def read_profile(folder: Path) -> Profile:
+    """Who the company of the folder is. Errors: CatalogueError."""
+    file = folder / PROFILE
+    if not folder.is_dir():
+        raise CatalogueError(str(folder), "folder", "is not there; make one with `innsyn init FOLDER`")
+    try:
+        return Profile.model_validate(read_mapping(file))
+    except CatalogueError as error:
+        raise CatalogueError(str(file), error.key, error.mend) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        mend = {
+            "missing": "is missing; add it",
+            "extra_forbidden": f"is not a field; write one of {', '.join(Profile.model_fields)}",
+        }.get(first["type"], f"{first['msg'][0].lower()}{first['msg'][1:]}; mend it")
+        raise CatalogueError(str(file), key, mend) from None
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """A misspelt file would be one that says nothing."""
+    files = {folder: (PROFILE, TOPICS), folder / catalogues.FOLDER: catalogues.FILES}
+    for where, known in files.items():
+        for path in sorted(where.glob("*.y*ml")):
+            if path.name not in known:
+                raise CatalogueError(
+                    str(path), "file", f"is read by nobody; name it one of {', '.join(known)}"
+                )
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in _FOLDERS and not path.name.startswith((".", "_")):
+            raise CatalogueError(
+                str(path), "folder", f"is read by nobody; name it one of {', '.join(_FOLDERS)}"
+            )
+
+
+def _refuse_silent(records: Mapping[str, RecordSchema], topics: Mapping[str, Topic]) -> None:
+    named = {topic.record for topic in topics.values()}
+    for record in records.values():
+        if record.name not in named:
+            raise SchemaError(
+                record.file, record.name, f"no topic carries it; name it in {TOPICS}, or take it out"
+            )
+
+
+def _where(layers: Sequence[Path], file: str, key: str) -> str:
+    """The file an error is in, with its folder: the uppermost that says something of the key, else the uppermost."""
+    if Path(file).is_absolute():
+        return file
+    inside = file if file == TOPICS or "/" in file else f"{catalogues.FOLDER}/{file}"
+    there = [layer / inside for layer in reversed(layers) if (layer / inside).exists()]
+    if not there:
+        return str(layers[-1] / inside)
+    first = key.split(".")[0]
+    return str(next((path for path in there if first in path.read_text("utf-8", "replace")), there[0]))

@@ -1,0 +1,56 @@
+"""The model company, loaded once for all tests, and copies of it to break."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from schemas.company import Company, load_company
+from schemas.layers import BASE, MODEL
+
+
+def model() -> Company:
+    """The model company."""
+    return load_company()
+
+
+def model_examples(record: str) -> list[dict[str, Any]]:
+    """The examples of one of its records."""
+    return model().examples(record)
+
+
+def avro_file(stem: str) -> Path:
+    """The schema file of one of its records."""
+    return next(path for folder in model().avro if (path := folder / f"{stem}.avsc").exists())
+
+
+def examples_folder(stem: str) -> Path:
+    """The folder of the examples of one of its records."""
+    folders = (layer / "examples" / stem for layer in model().layers)
+    return next(folder for folder in folders if folder.is_dir())
+
+
+def copy_of_model(folder: Path) -> Path:
+    """The model company in a folder of its own."""
+    return Path(shutil.copytree(MODEL, folder))
+
+
+def write(folder: Path, file: str, text: str) -> Path:
+    """A file of a company's folder."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+__all__ = [
+    "BASE",
+    "MODEL",
+    "avro_file",
+    "copy_of_model",
+    "examples_folder",
+    "model",
+    "model_examples",
+    "write",
+]
