@@ -29,9 +29,10 @@ from schemas.annotations import (
     RecordAnnotation,
     RecordSchema,
 )
-from schemas.catalogue import Catalogue, _read
+from schemas.catalogue import Catalogue
 from schemas.check import check_record
 from schemas.errors import CatalogueError, SchemaError
+from schemas.layers import read_mapping
 from schemas.paths import Node, steps, tree
 from schemas.records import read_record
 
@@ -190,7 +191,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
     """The contract in a file named after its topic. Errors: CatalogueError."""
     file = _shown(path)
     try:
-        content = _read(path)
+        content = read_mapping(path)
     except CatalogueError as error:
         raise CatalogueError(file, error.key, error.mend) from None
     try:
