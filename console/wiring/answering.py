@@ -29,6 +29,9 @@ from sinks.ports import IndexReader
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
 
+# Whatever is set: what the engine writes with no space at all is broken.
+_LEAST_RESERVE_MB = 32
+
 
 @dataclass(frozen=True)
 class Answering:
@@ -82,7 +85,7 @@ def open_index(settings: Settings, *, question: bool = False) -> ClickHouse:
         user=settings.clickhouse_user,
         password=password,
         cluster=settings.clickhouse_cluster,
-        reserve_mb=settings.disk_reserve_mb,
+        reserve_mb=max(settings.disk_reserve_mb, _LEAST_RESERVE_MB),
     )
 
 

@@ -243,8 +243,10 @@ class ClickHouse:
             yield
         except Exception as error:
             self._drain()
-            if self.space is not None:
-                self.space.suspect(str(error))
+            code = getattr(error, "code", None)
+            # A bounded question may be broken off anywhere, for no fault of the data.
+            if self.space is not None and (code or current() is None):
+                self.space.suspect(str(error), code=code)
             if not isinstance(error, ClickHouseError | OSError | RuntimeError):
                 raise
             if self.space is not None and self.space.anew:

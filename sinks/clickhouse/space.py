@@ -17,6 +17,8 @@ from schemas.errors import IndexUnavailable
 
 ANEW = "a table of the index is being read anew, which a full disk broke; repeat in a moment"
 _MEGABYTE = 1024 * 1024
+# Read past an end, or not all; checksum, marks or a file that is missing; what cannot be parsed or decompressed.
+_BROKEN = frozenset({27, 32, 33, 40, 107, 226, 228, 246, 271})
 _NAMED = re.compile(r"part \S*?([\w-]+)/? in table \w+\.(\w+)")
 
 
@@ -82,16 +84,19 @@ class Space:
             " is space; free some"
         )
 
-    def suspect(self, error: str) -> None:
-        """Note the part that the engine's error names; if it names none it may be any."""
+    def suspect(self, error: str, *, code: int | None) -> None:
+        """Note the part that the engine's error names; of one that tells of broken data and names none it may be any.
+
+        `code`: of the engine; None: what came could not be read.
+        """
         found = _NAMED.search(error)
         with self._lock:
-            self._doubtful = True
+            self._doubtful = self._doubtful or found is not None or code is None or code in _BROKEN
             if found:
                 self._suspected.add((found[2], found[1]))
 
     def doubtful(self) -> bool:
-        """Whether anything failed since the last call."""
+        """Whether an error since the last call may tell of broken data."""
         with self._lock:
             doubtful, self._doubtful = self._doubtful, False
         return doubtful
