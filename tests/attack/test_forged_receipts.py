@@ -27,6 +27,7 @@ from streams.rights.protocol.states import State
 from tests.support.company import model_examples
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.pages import TOGETHER
 from tests.support.receipts import hear, proven
 from tests.unit.rights.test_receipts import COOKIE, receipt
 from tests.unit.rights.test_short import GONE, visit
@@ -223,15 +224,14 @@ def test_two_receipts_that_differ_have_different_bytes(changed: dict[str, Any]) 
     )
 
 
-def test_the_readme_tells_teams_the_right_bytes() -> None:
+def test_the_documentation_tells_teams_the_right_bytes() -> None:
     """Its test vector: the text, the key, the authenticator; and that is the example of the schema."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     (example,) = [item for item in model_examples(RECORD.name) if item["state"] == "failed"]
     text = receipt_bytes(example)
-    assert f"\n{text.decode()}\n" in readme
+    assert f"\n{text.decode()}\n" in TOGETHER
     derived = HKDF(SHA256(), 32, salt=None, info=b"innsyn-receipt-v1").derive(bytes(range(32)))
     made = hmac.digest(derived, text, "sha256")
-    assert f"authenticator `{made.hex()}`" in readme
+    assert f"authenticator `{made.hex()}`" in TOGETHER
     assert example["authenticator"] == made == KEY.authenticator(text)
 
 

@@ -1,9 +1,10 @@
-"""What the README and the help texts say is there, is there; and what is there, they say."""
+"""What the pages of the documentation and the help texts say is there, is there; and what is there, they say."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,25 @@ from schemas.catalogue import load_catalogue
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import load_topics
+from tests.support.pages import PAGES, ROOT, TOGETHER, code, spans
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 # Read by tests and by .ci/run, and by load_settings itself.
 NOT_SETTINGS = re.compile(r"INNSYN_(TEST_|REQUIRE_)[A-Z]+|INNSYN_CONFIG")
 WORD = r"[a-z][a-z0-9-]*"
-
-
-def code(text: str) -> list[str]:
-    """Every piece of code of a Markdown text: each line of a fenced block, each span between backticks."""
-    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    return [line.strip() for block in fenced for line in block.splitlines()] + spans
+TOPS = ("schemas", "sinks", "streams", "console", "tests", "bench", "docs", "requirements")
+PACKAGES = {*TOPS} | {
+    path.name
+    for top in ("sinks", "streams", "console", "tests")
+    for path in (ROOT / top).rglob("*")
+    if path.is_dir() and path.name != "__pycache__"
+}
+FILES = {path.name for top in TOPS for path in (ROOT / top).rglob("*.*")} | {
+    path.name for path in ROOT.glob("*.*")
+}
+FILE = re.compile(r"[\w-]+\.(?:py|yaml|yml|avsc|sql|md)")
+# Files of whoever runs innsyn.
+THEIRS = {"company.yaml"}
 
 
 def calls(text: str) -> list[list[str]]:
@@ -88,11 +94,27 @@ def test_what_does_not_exist_is_found() -> None:
     ]
 
 
-def test_commands_and_options_of_the_readme_exist() -> None:
-    """Everything a reader may copy from the README is understood by the command line."""
-    found = calls(README)
-    assert found or not README, "the README shows no command"
-    assert not [problem for words in found if (problem := wrong(words))]
+def names_of_commands(name: str, found: Any) -> Iterator[str]:
+    """`name` and all commands below it, as they are called."""
+    yield name
+    for part, item in getattr(found, "commands", {}).items():
+        yield from names_of_commands(f"{name} {part}", item)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_options_of_the_pages_exist(page: str) -> None:
+    """Everything a reader may copy from a page is understood by the command line."""
+    assert not [problem for words in calls(PAGES[page]) if (problem := wrong(words))]
+
+
+def test_every_command_is_on_a_page() -> None:
+    """Whoever reads the pages knows of each command, and of those below it."""
+    shown = [" ".join(words) for words in calls(TOGETHER)]
+    for name in (found for top in COMMANDS for found in names_of_commands(top, command(top))):
+        parent, _, last = name.rpartition(" ")
+        rows = re.findall(rf"^\| `innsyn {parent.partition(' ')[0]}` .*$", TOGETHER, re.MULTILINE)
+        listed = bool(parent) and any(f"`{last}`" in row for row in rows)
+        assert listed or any(f"{line} ".startswith(f"{name} ") for line in shown), name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -110,8 +132,8 @@ def _examples(item: Any) -> list[str]:
 
 
 def test_settings_that_texts_name_exist() -> None:
-    """Every INNSYN_ variable in README, Makefile, compose file and program is a setting."""
-    files = [ROOT / name for name in ("README.md", "Makefile", "Dockerfile", "docker-compose.yml")]
+    """Every INNSYN_ variable in pages, Makefile, compose file and program is a setting."""
+    files = [ROOT / name for name in (*PAGES, "Makefile", "Dockerfile", "docker-compose.yml")]
     for layer in ("schemas", "sinks", "streams", "console"):
         files += sorted((ROOT / layer).rglob("*.py"))
     known = {f"INNSYN_{name.upper()}" for name in Settings.model_fields}
@@ -124,38 +146,78 @@ def test_settings_that_texts_name_exist() -> None:
     assert not {item for item in named if item[1] not in known and not NOT_SETTINGS.fullmatch(item[1])}
 
 
-def test_folders_and_files_that_the_readme_names_exist() -> None:
-    """The map of the folders is the territory."""
-    tops = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
-    named = set()
-    for piece in code(README):
+def test_the_table_of_settings_is_that_of_the_program() -> None:
+    """`docs/operations.md`: every setting in the order of the code, with its default and what it means."""
+    rows = re.findall(
+        r"^\| `INNSYN_([A-Z_]+)` \| (\S+) \| (.+) \|$", PAGES["docs/operations.md"], re.MULTILINE
+    )
+    expected = [
+        (name.upper(), "unset" if field.default in (None, ()) else f"`{field.default}`")
+        for name, field in Settings.model_fields.items()
+    ]
+    assert [(name, default) for name, default, _ in rows] == expected
+    assert all(len(meaning) > 5 for *_, meaning in rows)
+
+
+def stale(text: str, home: Path = ROOT, made: Collection[str] = ()) -> set[str]:
+    """Paths of the repository that a page names and that are not there.
+
+    A path is a word with a slash that begins with a folder of the code, or a link; the name of a file between backticks
+    has to be that of some file. `made`: files that the page tells to write.
+    """
+    found = set()
+    for piece in code(text):
         for path in re.findall(r"(?<![\w./:-])((?:[\w.-]+/)+[\w.-]*)", piece):
-            if path.split("/")[0] in tops:
-                named.add(path)
-    assert not {path for path in named if not (ROOT / path).exists()}
+            first, _, rest = path.partition("/")
+            if first in PACKAGES and rest and path not in made and not (ROOT / path).exists():
+                found.add(path)
+    for piece in spans(text):
+        if FILE.fullmatch(piece) and piece not in FILES | THEIRS:
+            found.add(piece)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        if not (home / link).exists():
+            found.add(link)
+    return found
 
 
-def test_tests_and_settings_that_the_security_page_names_exist() -> None:
-    """Each sentence that names a test, a command, a setting or a target can be looked up."""
-    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+def test_a_stale_path_is_found() -> None:
+    """The reading is not blind."""
+    text = "See `streams/tagging/nothing.py`, `rights/nothing.py`, `nothing.yaml` and [this](nothing.md).\n"
+    assert stale(text) == {"streams/tagging/nothing.py", "rights/nothing.py", "nothing.yaml", "nothing.md"}
+    assert not stale(
+        "See `streams/tagging/worker.py`, `worker.py`, `docs/` and [this](docs/glossary.md#x).\n"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paths_that_the_pages_name_exist(page: str) -> None:
+    """The map is the territory: folders, files and links."""
+    made = re.findall(r"^Write `([^`]+)`", PAGES[page], re.MULTILINE)
+    assert not stale(PAGES[page], (ROOT / page).parent, made)
+
+
+def test_every_page_is_found_from_another() -> None:
+    """Nobody has to know that a page is there; and the first one stays short."""
+    linked = {link.rpartition("/")[2] for link in re.findall(r"\]\(([\w./-]+\.md)\)", TOGETHER)}
+    assert {Path(page).name for page in PAGES} - linked == {"README.md"}
+    assert len(PAGES["README.md"].splitlines()) <= 140
+
+
+def test_tests_that_the_security_page_names_exist() -> None:
+    """Each sentence that names a test can be looked up."""
+    page = PAGES["docs/security.md"]
     names = set(re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", page))
     assert len(names) > 20
     missing = {
         name for name in names if not (ROOT / (name if "/" in name else f"tests/attack/{name}")).is_file()
     }
     assert not missing
-    assert not [problem for words in calls(page) if (problem := wrong(words))]
-    assert {f"INNSYN_{name.upper()}" for name in Settings.model_fields} >= set(
-        re.findall(r"INNSYN_[A-Z_]+[A-Z]", page)
-    )
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-    assert not {name for piece in code(page) for name in re.findall(r"\bmake ([a-z]+)\b", piece)} - targets
 
 
-def test_targets_that_the_readme_names_exist() -> None:
+def test_targets_that_the_pages_name_exist() -> None:
     """`make X` is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-    named = {name for piece in code(README) for name in re.findall(r"\bmake ([a-z]+)\b", piece)}
+    named = {name for piece in code(TOGETHER) for name in re.findall(r"\bmake ([a-z]+)\b", piece)}
     assert not named - targets
 
 

@@ -18,6 +18,7 @@ from streams.feeds.registry import Feed, find_feed
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
 from tests.support.feeds import MemoryTopic, outcomes, reasons
+from tests.support.pages import TOGETHER
 
 # A router that tells of several blocks in one line, in brackets, by its own clock.
 ROUTER = r"""
@@ -244,8 +245,7 @@ def test_a_pattern_that_is_slow_on_some_lines_does_not_stop_the_feed(tmp_path: P
     assert time.monotonic() - started < 30
 
 
-def test_the_example_of_the_readme_reads_what_it_says(tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_reads_what_it_says(tmp_path: Path) -> None:
     """It is copied first."""
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"^```yaml\n(line: .*?)^```", readme, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(r"^```yaml\n(line: .*?)^```", TOGETHER, re.MULTILINE | re.DOTALL)
     assert len(events(tmp_path, example, *ROUTER_LINES)) == 3
