@@ -20,9 +20,10 @@ from sinks.clickhouse.parts import (
     sentences,
     set_aside,
     sound,
+    undone,
     written_since,
 )
-from sinks.clickhouse.space import Space
+from sinks.clickhouse.space import UNDONE, Space
 
 _LOOK_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
@@ -56,7 +57,8 @@ class Mending:
     def problems(self) -> Sequence[str]:
         """What is not in the index as it should be. Never waits."""
         anew = [f"{table} is being read anew after a full disk" for table in sorted(self._space.anew)]
-        return [*anew, *self._broken.values(), *self._lost]
+        again = [f"{table}: {UNDONE}" for table in sorted(self._space.undone)]
+        return [*anew, *again, *self._broken.values(), *self._lost]
 
     def run(self, stop: threading.Event) -> None:
         """Until it is told to stop. What the engine refuses meanwhile is tried again."""
@@ -75,6 +77,8 @@ class Mending:
     def turn(self) -> None:
         """One look, and what follows from it. Raises IndexUnavailable: call it again."""
         self._attach()
+        if self._space.undone:
+            self._space.undone &= undone(self._index)
         if self._low_from is None and self._space.low_since(self._looked_at):
             self._low_from = self._clock()
         self._looked_at = self._clock()
@@ -157,6 +161,7 @@ class Mending:
                 item.part.table == table and item.part.name.endswith(f"_{name}") for table, name in unfinished
             ):
                 drop(self._index, item)
+        self._space.undone &= undone(self._index)
         self._look_for_lost()
 
     def _attach(self) -> None:
@@ -178,6 +183,7 @@ class Mending:
                     time.sleep(0.02)
                 else:
                     break
+            self._space.undone |= {table}
             self._space.times += 1
             self._space.anew -= {table}
             _log.warning("table.again", table=table, seconds=round(self._clock() - begun, 3))

@@ -126,6 +126,12 @@ def lost(index: ClickHouse) -> list[SetAside]:
     return [item for item in found if not covered(item.part, others)]
 
 
+def undone(index: ClickHouse) -> frozenset[str]:
+    """Tables in which a part is older than an erasure: what that took away is in answers until it is done again."""
+    rows = index.query(f"SELECT DISTINCT table FROM system.mutations WHERE {_HERE} AND NOT is_done")
+    return frozenset(str(table) for (table,) in rows)
+
+
 def drop(index: ClickHouse, item: SetAside) -> None:
     """Remove what was set aside."""
     index.command(

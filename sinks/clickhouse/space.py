@@ -16,6 +16,10 @@ from pathlib import Path
 from schemas.errors import IndexUnavailable
 
 ANEW = "a table of the index is being read anew, which a full disk broke; repeat in a moment"
+UNDONE = (
+    "what was erased in a table of the index is being erased again, as a full disk broke what the erasure had written; "
+    "it is done when there is space, repeat then"
+)
 _MEGABYTE = 1024 * 1024
 # Read past an end, or not all; checksum, marks or a file that is missing; what cannot be parsed or decompressed.
 _BROKEN = frozenset({27, 32, 33, 40, 107, 226, 228, 246, 271})
@@ -48,6 +52,8 @@ class Space:
         self._doubtful = False
         self.anew: frozenset[str] = frozenset()
         """Tables that are being read anew from their folders."""
+        self.undone: frozenset[str] = frozenset()
+        """Tables in which erasures that were done before are done again, as the part they had made was broken."""
         self.times = 0
         """How often tables were read anew: what was known of their parts before holds no longer."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.parts import lost, sentences
-from sinks.clickhouse.space import ANEW, Space
+from sinks.clickhouse.parts import lost, sentences, undone
+from sinks.clickhouse.space import ANEW, UNDONE, Space
 
 _LOOK_SECONDS = 5.0
 
@@ -21,6 +21,12 @@ class _Looked:
     def __call__(self) -> None:
         if self._space.anew:
             raise IndexUnavailable(ANEW)
+        if self._known is None or self._space.undone:
+            # At the first look too: a start may have taken up what was there before an erasure.
+            found = undone(self._index)
+            self._space.undone = found if self._known is None else self._space.undone & found
+            if self._space.undone:
+                raise IndexUnavailable(UNDONE)
         now, times = self._space.now(), self._space.times
         if self._known is None or self._known[1] != times or now - self._known[0] > _LOOK_SECONDS:
             self._known = now, times, sentences(lost(self._index))

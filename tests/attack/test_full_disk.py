@@ -140,6 +140,30 @@ def test_what_broke_while_the_disk_was_full_is_found_before_anybody_asks(index: 
     assert (held(index), list(mend.problems())) == (set(range(3000)), [])
 
 
+def test_what_was_erased_is_in_no_answer_though_what_the_erasure_wrote_broke(index: ClickHouse) -> None:
+    """What was there before it is all that is left; the engine erases again when there is space."""
+    disk = Disk()
+    with_disk(index, disk)
+    index.command("ALTER TABLE lineage MODIFY SETTING old_parts_lifetime = 90")
+    index.insert("lineage", rows(0, 1000))
+    index.command("DELETE FROM lineage WHERE offset = 5", erase=True)
+    disk.free = 1
+    break_part(parts(index)[0][1])
+    answers, mend = whole(index), mending(index)
+    mend.turn()
+    with pytest.raises(IndexUnavailable, match="is being erased again"):
+        held(answers)
+    assert "is being erased again" in mend.problems()[0]
+    disk.free = 10_000
+
+    def well() -> bool:
+        mend.turn()
+        return not mend.problems()
+
+    await_that(well, "it is erased again", 10)
+    assert held(answers) == set(range(1000)) - {5}
+
+
 def test_events_and_erasures_wait_for_space_and_what_answers_for_the_law_does_not(index: ClickHouse) -> None:
     """They are refused with how much is free, and what to do."""
     disk = Disk()
