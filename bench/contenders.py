@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, chats_beside, holders
 from schemas.catalogue import load_catalogue
 from schemas.codec import decode_body, split_frame
+from schemas.company import load_company
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
@@ -240,7 +241,7 @@ def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bo
             f"bench-{uuid.uuid4().hex[:8]}",
             topics,
             tagger=Tagger(keyring.tokenizer(), _VERSION, Scanner() if whose else None),
-            schemas=WriterSchemas(records.values()),
+            schemas=WriterSchemas(records.values(), load_company().catalogue),
             index=Timed(index),
             dead_letters=dead,
             metrics=metrics,

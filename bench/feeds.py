@@ -20,6 +20,7 @@ import numpy as np
 
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
+from schemas.company import load_company
 from schemas.errors import DecodeError
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
@@ -99,7 +100,7 @@ def read_feeds(folder: Path) -> Fed:
     """All feeds of the folder, record by record. Raises FeedError."""
     fed = Fed()
     for name, format_name in (_OF_IDENTITY | _OF_EVENTS).items():
-        feed = find_feed(format_name, realms=REALMS)
+        feed = find_feed(load_company(), format_name, realms=REALMS)
         events = fed.events[name] = []
         refused = fed.refused[name] = Counter()
         reader = feed.reader()
@@ -120,7 +121,7 @@ def fill(fed: Fed, index: Index, tokenizer: Tokenizer, order: Order) -> int:
     records = load_records()
     expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
     tagger = Tagger(tokenizer, load_catalogue().version)
-    preparer = Preparer(tagger, WriterSchemas(records.values()).resolve, expected)
+    preparer = Preparer(tagger, WriterSchemas(records.values(), load_company().catalogue).resolve, expected)
     next_offset: Counter[str] = Counter()
     dead = 0
     messages = _messages(fed, order)

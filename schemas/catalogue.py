@@ -73,6 +73,12 @@ class Catalogue:
     retention_rules: Mapping[str, RetentionRule]
     identity_sources: Mapping[str, IdentitySource]
 
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """User names that name nobody, whichever source gives them."""
+        sources = self.identity_sources.values()
+        return frozenset(name for source in sources for name in source.placeholder_names)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of entries per file and section, for reports."""
         counts: dict[str, dict[str, int]] = {}

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         Path(".innsyn"), description="Folder of everything a machine keeps: broker, index, keys, logs."
     )
     keys_dir: Path | None = Field(None, description="Folder of the keys; default <home>/keys.")
+    company: Path | None = Field(
+        None, description="Folder of the company (`innsyn init` writes one); unset: the model company."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     kafka_bootstrap: str | None = Field(

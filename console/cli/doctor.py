@@ -25,14 +25,13 @@ from console.health.taggers import read_by_nobody
 from console.operations.rotation import Rotation
 from console.wiring.answering import embedded_folder, keyring, known_keys, open_index, token_keys
 from console.wiring.clock import now
+from console.wiring.company import company_of
 from console.wiring.private import openness
-from console.wiring.roles import schema_registry, tagged_topics
+from console.wiring.roles import schema_registry
 from console.wiring.run_file import RUN_FILE, broker
-from schemas.catalogue import load_catalogue
+from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
-from schemas.topics import load_topics
-from schemas.versions import known_writers
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import DeadLetterIndex
 from sinks.clickhouse.migrate import pending
@@ -94,6 +93,7 @@ def in_force(settings: Settings) -> list[dict[str, Any]]:
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Every check, in the order in which a mend helps the next."""
+    yield from _guarded("company", lambda: _company(settings))
     yield from _guarded("java", lambda: _java(settings))
     yield from _guarded("maven", lambda: _maven(settings))
     yield from _guarded("keys", lambda: _keys(settings))
@@ -110,6 +110,13 @@ def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
         yield from look()
     except InnsynError as error:
         yield Check(name, "wrong", str(error))
+
+
+def _company(settings: Settings) -> Iterator[Check]:
+    company = company_of(settings)
+    yield Check(
+        "company", "ok", f"{company.profile.name}, catalogue {company.catalogue.version}, {company.folder}"
+    )
 
 
 def _java(settings: Settings) -> Iterator[Check]:
@@ -169,7 +176,7 @@ def _machine(settings: Settings) -> Iterator[Check]:
     folders = [settings.home, *filter(None, [embedded_folder(settings)])]
     for name, found in (
         ("disk", space_problems(folders, settings.disk_reserve_mb)),
-        ("files", file_problems()),
+        ("files", file_problems(company_of(settings).topics.values())),
     ):
         yield from (Check(name, "wrong", line) for line in found)
         if not found:
@@ -192,7 +199,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
             "broker", "off", "none runs here; start one with `innsyn up` or set INNSYN_KAFKA_BOOTSTRAP"
         )
         return
-    topics = load_topics()
+    topics = company_of(settings).topics
     connection = broker(settings)
     try:
         differences = drift(connection, topics.values())
@@ -208,7 +215,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
 
 
 def _taggers(settings: Settings, connection: Connection) -> Iterator[Check]:
-    tagged = tagged_topics()
+    tagged = company_of(settings).tagged
     try:
         left = unread(connection, settings.tag_group, tagged)
     except BrokerUnavailable as error:
@@ -232,14 +239,14 @@ def _registry(settings: Settings) -> Iterator[Check]:
         with contextlib.suppress(UnknownSchema, SchemaTooLarge):
             registry.schema(1)
         yield Check("registry", "ok", _masked(settings.registry_url))
-        yield from _registered(registry)
+        yield from _registered(registry, company_of(settings))
 
 
-def _registered(registry: Registry) -> Iterator[Check]:
+def _registered(registry: Registry, company: Company) -> Iterator[Check]:
     """Every version of the tagged topics' subjects, held against the rules before its first message comes."""
-    committed, catalogue = known_writers(), load_catalogue()
+    committed, catalogue = company.writers, company.catalogue
     count, broken = 0, 0
-    for topic in tagged_topics().values():
+    for topic in company.tagged.values():
         try:
             for schema_id, text in registry.versions(topic.subject):
                 found = judged(text, f"registry id {schema_id}", catalogue, committed)

@@ -35,7 +35,8 @@ from console.cli.show.output import (
     table,
 )
 from console.client import Client, require
-from schemas.catalogue import Catalogue, load_catalogue
+from console.wiring.company import company_of
+from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.settings import load_settings
 
@@ -182,7 +183,7 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         if plan["resolution"] != "ambiguous" and not plan["unjudged"]:
             out.print("Nothing is held about this person.")
         return
-    out.print(plan_table(plan["parts"], load_catalogue()))
+    out.print(plan_table(plan["parts"], company_of(load_settings()).catalogue))
     systems = ", ".join(command["system"] for command in plan["commands"])
     events = f"{plan['total_events']:,}"
     out.print(marked(" [bold]{} events[/bold]; told to erase: {}", events, systems or "nobody"))
@@ -224,7 +225,7 @@ def _show_end(request: Mapping[str, Any]) -> None:
         + (f"; {ended:,} rows of others ended with their records" if ended else "")
     )
     if request["held"]:
-        out.print(plan_table(request["held"], load_catalogue()))
+        out.print(plan_table(request["held"], company_of(load_settings()).catalogue))
     for problem in request["problems"]:
         out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
 

@@ -23,9 +23,10 @@ from rich.progress import (
 from rich.table import Table
 
 from console.cli.show.output import print_json, screen, shown, table
+from console.wiring.company import company_of
 from console.wiring.run_file import broker
 from schemas.keys import Keyring
-from schemas.records import load_records
+from schemas.own import own_record
 from schemas.settings import Settings, load_settings
 from streams.feeds.lines.reasons import EXPLANATIONS
 from streams.feeds.registry import Feed, Format, find_feed
@@ -96,6 +97,7 @@ def ingest(
     """
     settings = load_settings()
     feed = find_feed(
+        company_of(settings),
         format_name,
         record,
         realms=settings.own_realms,
@@ -181,7 +183,7 @@ def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> Aside | N
     if topic.dead_letter is None:
         return None
     keyring = Keyring(settings.keys_folder).required()
-    letters = DeadLetters(producer, keyring, load_records()["DeadLetter"], {topic.name: topic.dead_letter})
+    letters = DeadLetters(producer, keyring, own_record("DeadLetter"), {topic.name: topic.dead_letter})
     return Aside(letters, lambda: datetime.now(UTC))
 
 

@@ -38,7 +38,7 @@ def create(as_json: Json = False) -> None:
     if not ring.held():
         _refuse_known(settings)
         made = ring.make()
-    systems = systemkeys.make_all(ring.folder)
+    systems = systemkeys.make_all(settings)
     key_id, file = next(iter(ring.held())), ring.token_files()[0]
     if as_json:
         print_json({"key_id": key_id, "file": str(file), "made": made, "systems_made": systems})

@@ -31,7 +31,9 @@ from console.cli.show.output import (
     screen,
     table,
 )
-from schemas.catalogue import Catalogue, load_catalogue
+from console.wiring.company import company_of
+from schemas.catalogue import Catalogue
+from schemas.settings import load_settings
 
 
 def lookup(
@@ -75,7 +77,7 @@ def lookup(
     if as_json:
         print_json(answer)
     else:
-        _show(answer, sorted({item["kind"] for item in people}), load_catalogue())
+        _show(answer, sorted({item["kind"] for item in people}), company_of(load_settings()).catalogue)
         for line in about_identity(answer, answer["items"], people):
             screen().print(line)
 

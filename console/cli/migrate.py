@@ -9,9 +9,9 @@ import typer
 
 from console.cli.show.output import Json, print_json, screen
 from console.wiring.answering import embedded_folder, open_index, refuse_if_open
+from console.wiring.company import company_of
 from console.wiring.run_file import broker
 from schemas.settings import load_settings
-from schemas.topics import load_topics
 from sinks.clickhouse.migrate import migrate as apply
 from sinks.clickhouse.migrate import migrations, pending
 from streams.kafka.topics import create_topics, missing
@@ -28,11 +28,11 @@ def migrate(
     Example: innsyn migrate --dry-run
     """
     settings = load_settings()
-    topics = load_topics().values()
+    topics = company_of(settings).topics.values()
     folder = embedded_folder(settings)
     refuse_if_open(settings)
     # Both or neither: a broker that is not there is found before the index is changed.
-    absent = missing(broker(settings), topics) if settings.kafka_bootstrap else []
+    absent = missing(broker(settings), [topic.name for topic in topics]) if settings.kafka_bootstrap else []
     index = open_index(settings)
     try:
         if not dry_run:

@@ -10,7 +10,7 @@ import typer
 from console.cli.erase import headline, plan_table, say_open
 from console.cli.show.output import Json, day, marked, print_json, screen, table
 from console.client import require
-from schemas.catalogue import load_catalogue
+from console.wiring.company import company_of
 from schemas.errors import InputError
 from schemas.settings import load_settings
 from streams.answers.ambiguity import unproven
@@ -189,4 +189,4 @@ def show(
             rows.add_row(item["system"], item["state"], *counts)
         out.print(rows)
     if request["parts"]:
-        out.print(plan_table(request["parts"], load_catalogue()))
+        out.print(plan_table(request["parts"], company_of(load_settings()).catalogue))

@@ -17,6 +17,7 @@ from console.cli.show.output import configure_logging
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, keyring, open_index, refuse_pending, token_keys
 from console.wiring.clock import go_on_after, now
+from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
@@ -25,7 +26,6 @@ from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable, KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings, load_settings
-from schemas.topics import load_topics
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.kafka.dead_letters import expired_keys
 from streams.kafka.groups import reach
@@ -187,7 +187,7 @@ def _tidied(tidy: Callable[[], object]) -> None:
 
 def tidy(service: RightsService, settings: Settings) -> None:
     """Destroy the keys of what nobody needs any more: of ended requests, and of months without dead letters."""
-    topics = load_topics()
+    topics = company_of(settings).topics
     for request_id in service.destroy_keys(now()):
         _log.info("key destroyed", request=request_id)
     ring = keyring(settings)

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.show.output import Json, print_json, say, screen, table
-from schemas.catalogue import load_catalogue
+from console.wiring.company import company_of
 from schemas.errors import InputError
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from schemas.systemkeys import FOLDER, SystemKeyring, SystemKeys, read_system_keys
 
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="As `innsyn keys system list` has it.")]
@@ -26,7 +26,7 @@ app = typer.Typer(help="The keys of the systems that erase.", no_args_is_help=Tr
 )
 def list_keys(as_json: Json = False) -> None:
     """List the systems that are told to erase, with the ids of their keys, never a key."""
-    found = described(load_settings().keys_folder)
+    found = described(load_settings())
     if as_json:
         print_json({"items": found})
         return
@@ -95,34 +95,36 @@ def retire(system: System, as_json: Json = False) -> None:
     )
 
 
-def described(keys_folder: Path) -> list[dict[str, Any]]:
+def described(settings: Settings) -> list[dict[str, Any]]:
     """System, file and ids of the keys in force, of every system that is told to erase or has a key."""
-    ring = SystemKeyring(keys_folder, create=False)
+    ring = SystemKeyring(settings.keys_folder, create=False)
     made = set(ring.systems())
     found = []
-    for system in sorted(made | set(_told())):
+    for system in sorted(made | set(_told(settings))):
         keys = read_system_keys(ring.path(system)).keys if system in made else ()
         found.append({"system": system, "key_ids": [key.id for key in keys], "file": str(ring.path(system))})
     return found
 
 
-def make_all(keys_folder: Path) -> list[str]:
+def make_all(settings: Settings) -> list[str]:
     """A key for every system that is told to erase, where there is none; the systems of those made."""
-    ring = SystemKeyring(keys_folder)
-    made = sorted(set(_told()) - set(ring.systems()))
-    for system in _told():
+    ring = SystemKeyring(settings.keys_folder)
+    told = _told(settings)
+    made = sorted(set(told) - set(ring.systems()))
+    for system in told:
         ring.of(system)
     return made
 
 
-def _told() -> list[str]:
-    return [item.id for item in load_catalogue().systems.values() if item.erasure == "command"]
+def _told(settings: Settings) -> list[str]:
+    return [item.id for item in company_of(settings).catalogue.systems.values() if item.erasure == "command"]
 
 
 def _ring(system: str) -> SystemKeyring:
-    if system not in (known := _told()):
+    settings = load_settings()
+    if system not in (known := _told(settings)):
         raise InputError(f"no system of that name is told to erase; use one of {', '.join(sorted(known))}")
-    return SystemKeyring(load_settings().keys_folder)
+    return SystemKeyring(settings.keys_folder)
 
 
 def _changed(keys: SystemKeys, as_json: bool, then: str) -> None:

@@ -16,10 +16,11 @@ from console.health.floods import watch_floods
 from console.health.watching import watch_role, watched
 from console.wiring.answering import embedded_folder, index_problems, open_index, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
+from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
-from console.wiring.roles import tagged_topics, tagger
+from console.wiring.roles import tagger
 from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import InputError, Unavailable
@@ -61,7 +62,7 @@ def tag(
     registry = CollectorRegistry()
     connection = broker(settings)
     # Asked first: a consumer would wait for its broker without a word.
-    require(connection, tagged_topics().values())
+    require(connection, company_of(settings).tagged.values())
     index = open_index(settings)
     running: list[Background] = []
     try:

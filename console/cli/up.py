@@ -12,13 +12,13 @@ import typer
 from console.cli.show.output import configure_logging, marked, screen
 from console.client import connect
 from console.wiring.answering import refuse_if_open
+from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.local import announced, running
 from console.wiring.processes import Background, raise_first, running_still, until_signal
 from console.wiring.start import begin
 from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
 from schemas.settings import load_settings
-from schemas.topics import load_topics
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection
@@ -75,7 +75,7 @@ def up(
             mend = f"it is started again by itself when it ended; its log is {broker.log_file}"
             connection = Connection(broker.bootstrap, mend=mend)
             keeper = Keeper(broker, partial(reach, connection))
-        create_topics(connection, load_topics().values(), settings.kafka_replication_factor)
+        create_topics(connection, company_of(settings).topics.values(), settings.kafka_replication_factor)
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from schemas.topics import load_topics
+from schemas.topics import Topic
 
 # More than this no part of innsyn can use, and some programs walk through all they may have.
 _MOST_FILES = 65_536
@@ -33,9 +33,9 @@ def raise_file_limit() -> int:
     return wanted
 
 
-def files_needed() -> int:
+def files_needed(topics: Iterable[Topic]) -> int:
     """Open files that `innsyn up` takes at most with the topics of topics.yaml, in the larger of its processes."""
-    partitions = sum(topic.partitions for topic in load_topics().values())
+    partitions = sum(topic.partitions for topic in topics)
     return max(_FILES_OF_API + _FILES_BESIDE, _FILES_BESIDE + _FILES_PER_PARTITION * partitions)
 
 
@@ -51,14 +51,14 @@ def files(limit: int, needed: int, used: int) -> Sequence[str]:
     return []
 
 
-def file_problems() -> Sequence[str]:
+def file_problems(topics: Iterable[Topic]) -> Sequence[str]:
     """`files` for this process as it is."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     try:
         used = len(os.listdir("/dev/fd"))
     except OSError:
         used = 0
-    return files(_MOST_FILES if limit == resource.RLIM_INFINITY else limit, files_needed(), used)
+    return files(_MOST_FILES if limit == resource.RLIM_INFINITY else limit, files_needed(topics), used)
 
 
 def space_problems(folders: Sequence[Path], reserve_mb: int) -> Sequence[str]:

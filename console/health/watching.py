@@ -11,8 +11,8 @@ from console.health.limits import file_problems, space_problems
 from console.health.taggers import UnreadMessages, unread_problems
 from console.wiring.answering import embedded_folder
 from console.wiring.clock import now
+from console.wiring.company import company_of
 from console.wiring.processes import Background
-from console.wiring.roles import tagged_topics
 from schemas.settings import Settings
 from sinks.ports import Ledger
 from streams.kafka.connection import Connection
@@ -34,14 +34,15 @@ def watched(
     """
     health = Health(now, metrics)
     folders = [settings.home, *filter(None, [embedded_folder(settings)])]
-    group = settings.tag_group
+    group, company = settings.tag_group, company_of(settings)
+    tagged, topics = company.tagged, company.topics.values()
     health.watch("broker", lambda: reach(connection))
     health.watch("index", index)
-    health.watch("topics", lambda: unread_problems(lambda: unread(connection, group, tagged_topics()), group))
-    messages = UnreadMessages(Behind(connection, ledger, tagged_topics()), UnreadMetrics(metrics))
+    health.watch("topics", lambda: unread_problems(lambda: unread(connection, group, tagged), group))
+    messages = UnreadMessages(Behind(connection, ledger, tagged), UnreadMetrics(metrics))
     health.watch("messages", messages.problems)
     health.watch("disk", lambda: space_problems(folders, settings.disk_reserve_mb))
-    health.watch("files", file_problems)
+    health.watch("files", lambda: file_problems(topics))
     return health
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from console.operations.keys import TokenKeys, alive
-from schemas.catalogue import Catalogue, load_catalogue
+from console.wiring.company import company_of
+from schemas.catalogue import Catalogue
 from schemas.errors import IndexUnavailable, InnsynError
 from schemas.keys import Keyring
 from schemas.settings import Settings
@@ -97,7 +98,7 @@ def embedded_folder(settings: Settings) -> Path | None:
 
 def answering_of(index: ClickHouse, settings: Settings) -> Answering:
     """What answers questions on an index that is open already."""
-    catalogue = load_catalogue()
+    catalogue = company_of(settings).catalogue
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
     reader = RekeyedReader(ClickHouseReader(whole(index)), same)

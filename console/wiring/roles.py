@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,12 +21,12 @@ from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
 from console.wiring.answering import Answering, identities, keyring, token_keys
 from console.wiring.clock import now
-from schemas.catalogue import load_catalogue
+from console.wiring.company import company_of
+from schemas.company import Company
 from schemas.errors import SettingsError
-from schemas.records import load_records
+from schemas.own import own_record
 from schemas.settings import Settings
-from schemas.topics import Topic, load_topics
-from schemas.versions import known_writers
+from schemas.tokens import Tokenizer
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
@@ -69,11 +69,6 @@ _LEARNT = (
 )
 
 
-def tagged_topics() -> Mapping[str, Topic]:
-    """The topics that a tagger reads."""
-    return {name: topic for name, topic in load_topics().items() if topic.tagged}
-
-
 def tagger(
     settings: Settings,
     connection: Connection,
@@ -90,11 +85,12 @@ def tagger(
 
     `pairs_only`: it only writes which tokens of several keys are the same identifier's.
     """
-    known = tagged_topics()
+    company = company_of(settings)
+    known = company.tagged
     if unknown := [name for name in topics if name not in known]:
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
-    records, catalogue = load_records(), load_catalogue()
+    catalogue = company.catalogue
     keys = token_keys(index, settings)
     tokenizer = keys.tagging()
     # What a tagger asks for are tokens of its own key.
@@ -104,14 +100,14 @@ def tagger(
         NoDeadLetters()
         if pairs_only
         else DeadLetters(
-            EventProducer(connection), keyring(settings, create=True), records["DeadLetter"], dead
+            EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
         )
     )
     return TagWorker(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
-        tagger=Tagger(tokenizer, catalogue.version, Scanner(load_recognisers())),
+        tagger=made_tagger(tokenizer, company),
         schemas=writer_schemas(settings),
         index=PairsOnly(ClickHouseWriter(index)) if pairs_only else ClickHouseWriter(index),
         identities=None if pairs_only else identities(index, catalogue, same),
@@ -132,9 +128,15 @@ def tagger(
     )
 
 
+def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
+    catalogue = company.catalogue
+    return Tagger(tokenizer, catalogue.version, Scanner(load_recognisers()), catalogue.placeholders)
+
+
 def writer_schemas(settings: Settings) -> WriterSchemas:
     """Every committed version, and the registry's where one is set."""
-    return WriterSchemas(known_writers(), schema_registry(settings), load_catalogue())
+    company = company_of(settings)
+    return WriterSchemas(company.writers, company.catalogue, schema_registry(settings))
 
 
 def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | None:
@@ -153,34 +155,34 @@ def dead_letter_desk(
 
     Requests and receipts are taken by `rights`, as they would be now.
     """
-    topics = tagged_topics()
+    company = company_of(settings)
+    topics = company.tagged
     keys = token_keys(index, settings)
 
     def preparer() -> Preparer:
-        tagger = Tagger(keys.tagging(), load_catalogue().version, Scanner(load_recognisers()))
+        tagger = made_tagger(keys.tagging(), company)
         resolve = writer_schemas(settings).resolve
         return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
 
-    known, records = load_topics(), load_records()
-    read = {**topics, **{name: known[name] for name in (REQUESTS, RECEIPTS)}}
+    read = {**topics, **{name: company.topics[name] for name in (REQUESTS, RECEIPTS)}}
     retrier = Retrier(
         connection,
         {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
         preparer=preparer,
         index=ClickHouseWriter(index),
         keyring=keyring(settings),
-        record=load_records()["DeadLetter"],
+        record=own_record("DeadLetter"),
         clock=now,
         takers={
-            REQUESTS: again(REQUESTS, rights.on_request, records["RightsRequest"]),
-            RECEIPTS: again(RECEIPTS, rights.on_receipt, records["ErasureReceipt"]),
+            REQUESTS: again(REQUESTS, rights.on_request, own_record("RightsRequest")),
+            RECEIPTS: again(RECEIPTS, rights.on_receipt, own_record("ErasureReceipt")),
         },
     )
     return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
 
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
-    catalogue = load_catalogue()
+    catalogue = company_of(settings).catalogue
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
     complete = whole(index)
@@ -214,9 +216,11 @@ def rights_worker(
     waits: Waits | None = None,
 ) -> RightsWorker:
     """The agents around the service; what they cannot read is set aside where the DPO sees it."""
-    dead = {name: topic.dead_letter for name, topic in load_topics().items() if topic.dead_letter}
+    dead = {
+        name: topic.dead_letter for name, topic in company_of(settings).topics.items() if topic.dead_letter
+    }
     letters = DeadLetters(
-        EventProducer(connection), keyring(settings, create=True), load_records()["DeadLetter"], dead
+        EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
     )
     return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now), waits)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from schemas.annotations import RecordSchema
-from schemas.catalogue import load_catalogue
+from schemas.company import Company
+from schemas.entries import IdentitySource
 from schemas.errors import FeedError
-from schemas.records import load_records
-from schemas.topics import Topic, load_topics
+from schemas.topics import Topic
 from schemas.user_names import own_realms
 from streams.feeds.formats import customers, nat_map, ndjson, radius, zeek
 from streams.feeds.formats.cgnat import CgnatReader
@@ -79,7 +80,7 @@ class Feed:
 
     `whole_lines`: a last line without line end was cut, whatever it says. `escaped`: bytes that are no text are read as
     \\xHH, because no text of it becomes an identifier. `scope` says what a content is read as: the same one read in
-    another way is another feed. `reads` names what the format can read.
+    another way is another feed. `reads` names what the format can read. `beside` finds the feed of another format.
     """
 
     format: Format
@@ -91,6 +92,7 @@ class Feed:
     escaped: bool = False
     scope: str = ""
     reads: str = ""
+    beside: Callable[[Format], Feed] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class Options:
     now: Callable[[], int] = wall_clock
 
 
-def find_feed(format_name: str, record_name: str | None = None, **options: Any) -> Feed:
-    """The feed of a format; ndjson needs the record's name, the others have theirs. `options` as `Options`.
+def find_feed(company: Company, format_name: str, record_name: str | None = None, **options: Any) -> Feed:
+    """The feed of a format into a topic of the company; ndjson needs the record's name. `options` as `Options`.
 
     Raises FeedError.
     """
@@ -122,9 +124,9 @@ def find_feed(format_name: str, record_name: str | None = None, **options: Any) 
         raise FeedError(f"{chosen} always becomes {_RECORDS[chosen]}; leave --record out")
     _check_options(chosen, given)
     name = record_name or _RECORDS[chosen]
-    topic = _topic(name)
-    record = load_records()[name]
-    reader, scope = _reader(chosen, record, given)
+    topic = _topic(company, name)
+    record = company.records[name]
+    reader, scope = _reader(chosen, record, given, company.identity_sources)
     return Feed(
         chosen,
         record,
@@ -135,6 +137,7 @@ def find_feed(format_name: str, record_name: str | None = None, **options: Any) 
         escaped=chosen is Format.COMBINED,
         scope=" ".join((chosen, name, *scope)),
         reads=READS[chosen] if given.pattern is None else "what the pattern file describes",
+        beside=partial(find_feed, company),
     )
 
 
@@ -149,11 +152,13 @@ def _check_options(chosen: Format, given: Options) -> None:
         raise FeedError(f"--client-column is for combined; leave it out with {chosen}")
 
 
-def _topic(record_name: str) -> Topic:
+def _topic(company: Company, record_name: str) -> Topic:
     # Rights records are not for logs: a line in a file must not erase anybody or answer for a system.
-    sources: Mapping[str, Topic] = {topic.record: topic for topic in load_topics().values() if topic.tagged}
+    sources = {topic.record: topic for topic in company.tagged.values()}
     if record_name not in sources:
-        raise FeedError(f"unknown record {record_name!r}; use one of {', '.join(sorted(sources))}")
+        raise FeedError(
+            f"unknown record {record_name!r}; use one of {', '.join(sorted(sources)) or 'no record'}"
+        )
     return sources[record_name]
 
 
@@ -167,18 +172,26 @@ def _records(chosen: Format) -> Callable[[Numbered], Iterator[Record]]:
 
 
 def _reader(
-    chosen: Format, record: RecordSchema, given: Options
+    chosen: Format, record: RecordSchema, given: Options, sources: Mapping[str, IdentitySource]
 ) -> tuple[Callable[[], Reader], Sequence[str]]:
     """And what of the options makes another feed of the same content."""
     server = given.server
     named = [f"server={server}"] if server else []
-    sources = load_catalogue().identity_sources
-    names = {
-        name: Names(own_realms(given.realms), own_realms(sources[name].placeholder_names))
-        for name in ("radius", "cgnat", "register")
-    }
-    clocks = {name: Clock.of(sources[name], given.now) for name in ("radius", "dhcp", "cgnat")}
-    dhcp, cgnat = clocks["dhcp"], clocks["cgnat"]
+
+    def source(name: str) -> IdentitySource:
+        if name not in sources:
+            raise FeedError(
+                f"{chosen} needs the source of identity {name}; add it to the company's sources.yaml"
+            )
+        return sources[name]
+
+    def names(name: str) -> Names:
+        return Names(own_realms(given.realms), own_realms(source(name).placeholder_names))
+
+    def clocked(name: str, make: Callable[[], Reader]) -> Callable[[], Reader]:
+        clock = Clock.of(source(name), given.now)
+        return lambda: ClockedReader(make(), clock)
+
     match chosen:
         case Format.COMBINED:
             column = given.client_column
@@ -188,28 +201,28 @@ def _reader(
         case Format.ZEEK_SSL:
             return lambda: zeek.ZeekReader(zeek.read_ssl, "ssl"), []
         case Format.RADIUS_DETAIL:
-            timed, lines = clocks["radius"], sources["radius"].network_lines
-            return lambda: ClockedReader(RadiusReader(names["radius"], timed, lines), timed), []
+            timed, users = Clock.of(source("radius"), given.now), names("radius")
+            lines = source("radius").network_lines
+            return lambda: ClockedReader(RadiusReader(users, timed, lines), timed), []
         case Format.KEA_CSV:
-            return lambda: ClockedReader(KeaCsvReader(server), dhcp), named
+            return clocked("dhcp", lambda: KeaCsvReader(server)), named
         case Format.KEA_FORENSIC:
-            lines = sources["dhcp"].network_lines
-            return lambda: ClockedReader(KeaForensicReader(server, lines), dhcp), named
+            lines = source("dhcp").network_lines
+            return clocked("dhcp", lambda: KeaForensicReader(server, lines)), named
         case Format.CGNAT_SYSLOG:
+            users = names("cgnat")
             if given.pattern:
                 pattern, data = load_pattern(given.pattern)
                 digest = hashlib.sha256(data).hexdigest()[:16]
-                return lambda: ClockedReader(NatPatternReader(pattern, names["cgnat"]), cgnat), [
-                    f"pattern={digest}"
-                ]
+                return clocked("cgnat", lambda: NatPatternReader(pattern, users)), [f"pattern={digest}"]
             clock = zone(given.zone) if given.zone else None
-            return lambda: ClockedReader(CgnatReader(names["cgnat"], clock), cgnat), [
-                f"zone={given.zone}"
-            ] if clock else []
+            scope = [f"zone={given.zone}"] if clock else []
+            return clocked("cgnat", lambda: CgnatReader(users, clock)), scope
         case Format.NAT_MAP:
             return lambda: NatMapReader(server), named
         case Format.CUSTOMERS_CSV:
-            return lambda: CustomersReader(names["register"]), []
+            users = names("register")
+            return lambda: CustomersReader(users), []
         case Format.NDJSON:
             read = ndjson.reader(record)
             return lambda: LineReader(read), []

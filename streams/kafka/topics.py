@@ -29,7 +29,7 @@ def create_topics(connection: Connection, topics: Iterable[Topic], replication: 
     Raises BrokerUnavailable.
     """
     wanted = {topic.name: topic for topic in topics}
-    absent = missing(connection, wanted.values())
+    absent = missing(connection, wanted)
     if not absent:
         return []
     admin = _admin(connection)
@@ -50,15 +50,15 @@ def create_topics(connection: Connection, topics: Iterable[Topic], replication: 
     return [name for name, future in started.items() if _created(connection, name, future)]
 
 
-def missing(connection: Connection, topics: Iterable[Topic]) -> list[str]:
-    """Names of the topics that are not on the broker. Raises BrokerUnavailable."""
+def missing(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Which of the topics are not on the broker. Raises BrokerUnavailable."""
     there = _partitions(connection, _admin(connection))
-    return [topic.name for topic in topics if topic.name not in there]
+    return [name for name in names if name not in there]
 
 
 def require(connection: Connection, topics: Iterable[Topic]) -> None:
     """Return at once when the topics are there. Raises BrokerUnavailable when the broker or one of them is not."""
-    if absent := missing(connection, topics):
+    if absent := missing(connection, [topic.name for topic in topics]):
         raise BrokerUnavailable(
             f"Kafka at {connection.bootstrap} has no topic {absent[0]}; `innsyn up` or `innsyn migrate` makes it"
         )

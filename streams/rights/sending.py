@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.codec import encode
-from schemas.records import load_records
+from schemas.own import own_record
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message, request_message
@@ -18,13 +18,12 @@ class Sending:
         self._file = file
         self._subjects = subjects
         self._send = send
-        self._records = load_records()
 
     def announce(self, request: RequestState) -> None:
         """Whoever carries requests out goes on with it: a repeated announcement changes nothing else."""
         request_id, sealed = request.request_id, self._file.sealed(request.request_id)
         value = request_message(request_id, request.type, sealed, request.channel, request.received_at)
-        self._send(REQUESTS, encode(self._records["RightsRequest"], value), request_id.encode())
+        self._send(REQUESTS, encode(own_record("RightsRequest"), value), request_id.encode())
 
     def command(self, request: RequestState, command_id: str) -> RequestState:
         """Tell one system, in the next attempt; the request then."""
@@ -39,7 +38,7 @@ class Sending:
             self._subjects.erasable_identifiers(request),
         )
         value = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
-        message = encode(self._records["ErasureCommand"], value)
+        message = encode(own_record("ErasureCommand"), value)
         self._send(f"{DELETION}{command.system}", message, request.request_id.encode())
         return self._file.note(
             request.request_id, "commanded", {"command_id": command_id, "attempt": attempt}

@@ -22,8 +22,8 @@ from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers.aiokafka import KafkaError
 
 from schemas.errors import Crashed, DecodeError, InnsynError, SettingsError, Unavailable, place_of
-from schemas.records import RecordSchema, load_records
-from schemas.topics import load_topics
+from schemas.own import own_record
+from schemas.records import RecordSchema
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import LARGEST_SEALED
 from streams.kafka.security import MECHANISMS, tls_context
@@ -94,8 +94,7 @@ class RightsWorker:
     def start(self, timeout_seconds: float = 60.0) -> None:
         """Return when the agents follow their topics. Raises BrokerUnavailable, SettingsError."""
         # Asked first: a Faust app whose broker is not there does not clean up after itself.
-        names = {REQUESTS, RECEIPTS}
-        missing(self._connection, [topic for topic in load_topics().values() if topic.name in names])
+        missing(self._connection, [REQUESTS, RECEIPTS])
         thread = ThreadPoolExecutor(1, thread_name_prefix=APP_ID)
         self._running = thread.submit(asyncio.run, self._main())
         self._running.add_done_callback(lambda _: self._ready.set())
@@ -164,7 +163,6 @@ def rights_app(
 
     Raises SettingsError.
     """
-    records = load_records()
     app = faust.App(
         APP_ID,
         broker=[f"kafka://{address.strip()}" for address in connection.bootstrap.split(",")],
@@ -190,7 +188,7 @@ def rights_app(
         (REQUESTS, "RightsRequest", service.on_request),
         (RECEIPTS, "ErasureReceipt", service.on_receipt),
     ):
-        _agent(app, topic, records[name], step, set_aside, run)
+        _agent(app, topic, own_record(name), step, set_aside, run)
 
     async def resume() -> None:
         await run(service.resume, None)

@@ -5,7 +5,7 @@ Pure but for the token caches. `Tagger.tag` looks at one topic and one writer sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,10 +90,19 @@ class Tagged:
 
 
 class Tagger:
-    """Tags under one key, `key_id`, and one catalogue version. Without a scanner free texts are not looked into."""
+    """Tags under one key, `key_id`, and one catalogue version. Without a scanner free texts are not looked into.
 
-    def __init__(self, tokenizer: Tokenizer, catalogue_version: str, scanner: Scanner | None = None) -> None:
-        self._made_of = tokenizer, catalogue_version, scanner
+    `placeholders`: user names that name nobody (`Catalogue.placeholders`).
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        catalogue_version: str,
+        scanner: Scanner | None = None,
+        placeholders: Collection[str] = (),
+    ) -> None:
+        self._made_of = tokenizer, catalogue_version, scanner, placeholders
         self._scanner = scanner
         self.key_id = tokenizer.key_id
         self._pairs = TokenPairs()
@@ -104,9 +113,11 @@ class Tagger:
             (kind, form): TokenCache(tokenizer, kind, form=form) for kind in FORMS for form in FORMS[kind]
         }
         self._prefixes = PrefixCache(tokenizer)
-        self._claims = ClaimMaker(tokenizer, self._caches[IdentifierKind.IP], self._prefixes, self._pairs)
+        self._claims = ClaimMaker(
+            tokenizer, self._caches[IdentifierKind.IP], self._prefixes, self._pairs, placeholders
+        )
 
-    def __reduce__(self) -> tuple[type[Tagger], tuple[Tokenizer, str, Scanner | None]]:
+    def __reduce__(self) -> tuple[type[Tagger], tuple[Tokenizer, str, Scanner | None, Collection[str]]]:
         """Pickled as what it is made of, key included: a copy has nothing remembered."""
         return Tagger, self._made_of
 

@@ -35,6 +35,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import ENDED_PROCESS, Prepared, Preparer
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits
+from tests.support.company import model
 from tests.support.fatal_value import FATAL, FatalKeyring
 from tests.support.index import NOW
 from tests.support.tagging import (
@@ -126,7 +127,7 @@ class Plain:
         older = Tokenizer(b"older" * 8, "older")
         now = keyring.tokenizer()
         now.older = (older,)
-        self.resolve = WriterSchemas(load_records().values()).resolve
+        self.resolve = WriterSchemas(load_records().values(), model().catalogue).resolve
         self.preparer = Preparer(Tagger(now, CATALOGUE), self._resolve, {"t": "WebVisit"})
 
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:

@@ -15,15 +15,15 @@ from schemas.codec import decode
 from schemas.errors import FeedError, SchemaError
 from schemas.records import read_text
 from streams.feeds.formats.nat_pattern import load_pattern
-from streams.feeds.registry import find_feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
 from streams.feeds.run.unchanged import BLOCK_BYTES
+from tests.support.company import model_feed
 from tests.support.feeds import MemoryProducer, MemoryTopic
 
-COMBINED = find_feed("combined")
+COMBINED = model_feed("combined")
 
 
 def visits(numbers: Sequence[int], long: int = 0) -> str:

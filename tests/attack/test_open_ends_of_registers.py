@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import DecodeError
 from streams.feeds.lines import times
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import outcomes
 
 COLUMNS = "valid_from,valid_to,inside_network,outside_network,first_port,ports_per_user"
@@ -32,9 +32,9 @@ def events(outcome: tuple[object, Any]) -> list[dict[str, Any]]:
 def test_a_mapping_without_end_releases_nothing(text: str) -> None:
     """Only the blocks it deals out; a real end still ends them."""
     row = f"2026-03-02T09:00:00Z,{text},100.64.0.0/31,203.0.113.8/31,1024,32256"
-    (found,) = outcomes(find_feed("nat-map"), COLUMNS, row)
+    (found,) = outcomes(model_feed("nat-map"), COLUMNS, row)
     assert {event["kind"] for event in events(found)} == {"alloc"}
-    (ended,) = outcomes(find_feed("nat-map"), COLUMNS, row.replace(f",{text},", ",2026-03-03,", 1))
+    (ended,) = outcomes(model_feed("nat-map"), COLUMNS, row.replace(f",{text},", ",2026-03-03,", 1))
     assert {event["kind"] for event in events(ended)} == {"alloc", "release"}
 
 
@@ -42,7 +42,7 @@ def test_a_mapping_without_end_releases_nothing(text: str) -> None:
 def test_a_contract_without_end_is_read(text: str) -> None:
     """The row is a customer's, not refused for a date that nobody means."""
     row = f"700105,nk17,Ola Nordmann,,,,,2024-05-17,{text}"
-    (found,) = outcomes(find_feed("customers-csv"), CUSTOMERS, row)
+    (found,) = outcomes(model_feed("customers-csv"), CUSTOMERS, row)
     assert not isinstance(found[1], str), found
 
 

@@ -23,6 +23,7 @@ from streams.tagging.decode.isolated import GIVEN_UP, Isolated
 from streams.tagging.decode.schema_lookup import RefusedSchema, WriterSchemas
 from streams.tagging.prepare import LARGEST_EVENT
 from streams.tagging.tag import Tagger
+from tests.support.company import model
 from tests.support.records import varint
 from tests.support.registered import (
     BODY,
@@ -355,7 +356,7 @@ def test_a_schema_as_deep_as_allowed_is_read() -> None:
 def test_a_committed_version_is_not_judged_by_newer_rules() -> None:
     """What it wrote was right in its day, from a registry too; a word that the catalogue lost is another matter."""
     old = next(record for record in WRITERS if record.name == "Invoice" and record.file.endswith("/1.avsc"))
-    schemas = WriterSchemas(WRITERS, Registered(old.text))
+    schemas = WriterSchemas(WRITERS, model().catalogue, Registered(old.text))
     assert schemas.resolve(confluent_prefix(1), "Invoice").fingerprint == old.fingerprint
     less = dataclasses.replace(
         load_catalogue(), retention_rules={name: rule for name, rule in RULES.items() if name != "T30"}
@@ -365,7 +366,10 @@ def test_a_committed_version_is_not_judged_by_newer_rules() -> None:
         schemas.resolve(single_object_prefix(VISIT), "WebVisit")
     assert caught.value.reason == "unknown_retention_rule"
     # Mended: the same message is tagged by whoever asks with the catalogue of then.
-    assert WriterSchemas(WRITERS).resolve(single_object_prefix(VISIT), "WebVisit").name == "WebVisit"
+    assert (
+        WriterSchemas(WRITERS, model().catalogue).resolve(single_object_prefix(VISIT), "WebVisit").name
+        == "WebVisit"
+    )
 
 
 def test_a_schema_that_says_why_it_says_less_is_used() -> None:

@@ -33,6 +33,7 @@ from streams.tagging.prepare import Preparer
 from streams.tagging.retry import Retrier
 from tests.support.api import services
 from tests.support.asgi import InProcess
+from tests.support.company import model
 from tests.support.registered import GOOD, NOW, PLAIN, TAGGER, WRITERS, Registered, prepared, preparer
 from tests.support.tagging import Running, in_process_broker, single_object, until, utc_now, visit
 
@@ -101,7 +102,9 @@ def test_a_flood_ends_no_tagger_and_each_message_can_be_tried_again(
         retrier = Retrier(
             broker.connection,
             {source.name: source.dead_letters},
-            preparer=lambda: Preparer(TAGGER, WriterSchemas(WRITERS).resolve, {source.name: "WebVisit"}),
+            preparer=lambda: Preparer(
+                TAGGER, WriterSchemas(WRITERS, model().catalogue).resolve, {source.name: "WebVisit"}
+            ),
             index=ClickHouseWriter(index),
             keyring=keyring,
             record=load_records()["DeadLetter"],

@@ -21,6 +21,7 @@ from schemas.errors import RegistryUnavailable, SchemaError, SchemaTooLarge, Unk
 from schemas.records import RecordSchema, load_records, parse_record, read_record
 from streams.kafka.registry import Registry
 from streams.tagging.decode.schema_lookup import RefusedSchema, WriterSchemas
+from tests.support.company import model
 from tests.support.registry_stub import registry_stub
 
 REAL = os.environ.get("INNSYN_TEST_REGISTRY")
@@ -189,7 +190,7 @@ def test_a_schema_without_end_is_not_read_and_parks_its_messages() -> None:
         with pytest.raises(SchemaTooLarge, match=r"registry id 7.*256 KiB"):
             client.schema(7)
         with pytest.raises(RefusedSchema) as caught:
-            WriterSchemas([], client).resolve(confluent_prefix(7), "WebVisit")
+            WriterSchemas([], model().catalogue, client).resolve(confluent_prefix(7), "WebVisit")
         assert handler.sent < 32 * 1024 * 1024
     assert caught.value.reason == "schema_too_large"
     assert "registry id 7" in caught.value.rule
@@ -244,6 +245,6 @@ def test_doctor_names_a_schema_that_is_too_large_beside_the_others(monkeypatch: 
 
     monkeypatch.setattr(Registry, "versions", versions)
     with Registry("http://127.0.0.1:1") as client:
-        (wrong,) = [check for check in _registered(client) if check.state == "wrong"]
+        (wrong,) = [check for check in _registered(client, model()) if check.state == "wrong"]
     assert "web.visits are set aside" in wrong.detail
     assert "web.visits-value version 2" in wrong.detail

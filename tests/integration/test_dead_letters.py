@@ -21,6 +21,7 @@ from streams.tagging.prepare import Preparer
 from streams.tagging.retry import GONE, NO_KEY, NOT_TAGGED, TAGGED, Place, Retrier
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits
+from tests.support.company import model
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
     CATALOGUE,
@@ -59,7 +60,7 @@ class Case:
 
     def retrier(self, *, index: MemoryIndex | None = None) -> Retrier:
         def preparer() -> Preparer:
-            schemas = WriterSchemas(load_records().values(), self.registry)
+            schemas = WriterSchemas(load_records().values(), model().catalogue, self.registry)
             tagger = Tagger(self.keyring.tokenizer(), CATALOGUE)
             return Preparer(tagger, schemas.resolve, {self.source.name: "WebVisit"})
 

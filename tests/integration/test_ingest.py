@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.errors import BrokerUnavailable, FeedError
-from streams.feeds.registry import Feed, find_feed
+from streams.feeds.registry import Feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report
 from streams.feeds.run.ingest import ingest
@@ -26,6 +26,7 @@ from streams.feeds.run.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
+from tests.support.company import model_feed
 
 pytestmark = pytest.mark.kafka
 LINES = 2_000
@@ -39,7 +40,7 @@ class Killed(Exception):
 @pytest.fixture
 def feed(kafka_bootstrap: str) -> Feed:
     """combined, on a topic of its own with three partitions."""
-    return on_new_topic(kafka_bootstrap, find_feed("combined"))
+    return on_new_topic(kafka_bootstrap, model_feed("combined"))
 
 
 @pytest.fixture
@@ -267,7 +268,7 @@ SESSIONS = range(1, 401)
 
 def test_records_of_several_lines_and_events_survive_kills(kafka_bootstrap: str, tmp_path: Path) -> None:
     """Killed between the two events of a record too: both are there once."""
-    feed = on_new_topic(kafka_bootstrap, find_feed("radius-detail"))
+    feed = on_new_topic(kafka_bootstrap, model_feed("radius-detail"))
     file = tmp_path / "detail.gz"
     file.write_bytes(gzip.compress("".join(map(session, SESSIONS)).encode()))
     source = check_source(str(file), feed, io.BytesIO())

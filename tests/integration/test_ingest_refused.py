@@ -17,7 +17,6 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory import MemoryIndex
 from sinks.ports import DeadRow, LineageBatch
-from streams.feeds.registry import find_feed
 from streams.feeds.run import refused
 from streams.feeds.run.refused import Aside, follow_refused
 from streams.feeds.run.source import check_source
@@ -25,6 +24,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetters, DeadMessage
 from streams.kafka.producer import EventProducer
 from tests.integration.test_ingest import new_topic, on_new_topic, run, session
+from tests.support.company import model_feed
 
 pytestmark = pytest.mark.kafka
 
@@ -49,7 +49,7 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
     monkeypatch.setattr(refused, "TOPIC", dead)
     monkeypatch.setattr(refused, "GROUP", dead)
     monkeypatch.setattr(refused, "_RETRY_SECONDS", 0.01)
-    feed = on_new_topic(kafka_bootstrap, find_feed("radius-detail"))
+    feed = on_new_topic(kafka_bootstrap, model_feed("radius-detail"))
     now = datetime(2026, 3, 2, 10, tzinfo=UTC)
     connection = Connection(kafka_bootstrap)
     with EventProducer(connection) as producer:

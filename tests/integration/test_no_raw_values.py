@@ -26,7 +26,6 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import load_topics
-from streams.feeds.registry import find_feed
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
 from streams.kafka.brokers.in_process import InProcessBroker
@@ -40,6 +39,7 @@ from streams.simulate.emit import emit
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
 from streams.simulate.world import Customer, World, build_world
+from tests.support.company import model_feed
 from tests.support.raw_values import Needles
 from tests.support.tagging import read_topic, until
 
@@ -216,7 +216,7 @@ def _log_file(settings: Settings, connection: Connection, producer: EventProduce
     lines.insert(1, f"{STRANGER} {LOG_ADDRESSES[0]} no log line\n")
     file = outside / "access.log.gz"
     file.write_bytes(gzip.compress("".join(lines).encode()))
-    feed = find_feed("combined")
+    feed = model_feed("combined")
     with Tail(connection, feed.topic.name) as tail:
         source = check_source(str(file), feed, io.BytesIO())
         return ingest(source, feed, producer, tail, settings.home / "ingest").sent

@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.company import Company, load_company
 from schemas.layers import BASE, MODEL
+from streams.feeds.registry import Feed, find_feed
 
 
 def model() -> Company:
@@ -31,6 +32,11 @@ def examples_folder(stem: str) -> Path:
     return next(folder for folder in folders if folder.is_dir())
 
 
+def model_feed(format_name: str, record: str | None = None, **options: Any) -> Feed:
+    """A feed into one of its topics. Raises FeedError."""
+    return find_feed(model(), format_name, record, **options)
+
+
 def copy_of_model(folder: Path) -> Path:
     """The model company in a folder of its own."""
     return Path(shutil.copytree(MODEL, folder))
@@ -52,5 +58,6 @@ __all__ = [
     "examples_folder",
     "model",
     "model_examples",
+    "model_feed",
     "write",
 ]

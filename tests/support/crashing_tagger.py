@@ -39,6 +39,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
+from tests.support.company import model
 
 
 class Steps:
@@ -136,7 +137,7 @@ def live(given: dict[str, Any], fatal: int) -> None:
         f"{topic}-taggers",
         {topic: "WebVisit"},
         tagger=Tagger(keyring.tokenizer(), "0" * 12),
-        schemas=WriterSchemas(records.values()),
+        schemas=WriterSchemas(records.values(), model().catalogue),
         index=StoppingWriter(index, ends, stop),
         dead_letters=SteppingDeadLetters(
             step, producer, keyring, records["DeadLetter"], {topic: given["dead_letters"]}

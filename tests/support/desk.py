@@ -29,6 +29,7 @@ from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from tests.support.api import NOW, TOKEN, rights, services
 from tests.support.asgi import InProcess
+from tests.support.company import model
 
 _RECORDS = load_records()
 _EXPECTED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
@@ -54,7 +55,9 @@ class Desk:
     def restart(self) -> None:
         """A tagger that remembers nothing, as that of a new version."""
         tagger = Tagger(self.keyring.tokenizer(), load_catalogue().version, Scanner())
-        self._preparer = Preparer(tagger, WriterSchemas(_RECORDS.values()).resolve, _EXPECTED)
+        self._preparer = Preparer(
+            tagger, WriterSchemas(_RECORDS.values(), model().catalogue).resolve, _EXPECTED
+        )
 
     def tell(
         self,

@@ -16,12 +16,12 @@ from schemas.tokens import IdentifierKind, Tokenizer
 from schemas.topics import load_topics
 from schemas.user_names import own_realms
 from sinks.memory import MemoryIndex
-from streams.feeds.registry import find_feed
 from streams.identity.identities import Identities, given
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger
+from tests.support.company import model, model_feed
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -37,12 +37,14 @@ class Isp:
         self.counted: Counter[str] = Counter()
         expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
         tagger = Tagger(self.tokenizer, "v1")
-        self._preparer = Preparer(tagger, WriterSchemas(load_records().values()).resolve, expected)
+        self._preparer = Preparer(
+            tagger, WriterSchemas(load_records().values(), model().catalogue).resolve, expected
+        )
         self._offset = 0
 
     def ingest(self, format_name: str, text: str) -> None:
         """All records of a feed."""
-        feed = find_feed(format_name, realms=self._realms, now=lambda: round(NOW.timestamp() * 1000))
+        feed = model_feed(format_name, realms=self._realms, now=lambda: round(NOW.timestamp() * 1000))
         reader = feed.reader()
         values = []
         for record in feed.records(enumerate(text.splitlines(), start=1)):

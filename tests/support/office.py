@@ -32,6 +32,7 @@ from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from tests.support.api import Ledger
+from tests.support.company import model
 
 if TYPE_CHECKING:
     # Brings the engine, which a process that forks must not have.
@@ -107,7 +108,7 @@ class Office:
             -1,
             sum(map(len, messages)),
         )
-        schemas = WriterSchemas(self.records.values())
+        schemas = WriterSchemas(self.records.values(), model().catalogue)
         tagger = Tagger(self.keyring.tokenizer(), self.catalogue.version, self._scanner)
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now

@@ -23,6 +23,7 @@ from streams.tagging.decode.apart import FAILED
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder, Decoded
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
+from tests.support.company import model
 from tests.support.records import varint
 from tests.support.registered import GOOD, TAGGER, TOPIC, WRITERS, Registered, prepared
 
@@ -310,7 +311,7 @@ def _kind(branch: Any) -> Any:
 def tried(made: Made, count: Count) -> None:
     """Tag the bodies between messages that are well. AssertionError where one of them is lost, counted twice, or costs
     another one; where something failed that nobody foresaw; or where two roads of the decoder do not agree."""
-    schemas = WriterSchemas(WRITERS, Registered(made.text))
+    schemas = WriterSchemas(WRITERS, model().catalogue, Registered(made.text))
     preparer = Preparer(TAGGER, schemas.resolve, {TOPIC: made.record})
     prefix = confluent_prefix(7)
     good = [GOOD] if made.record == "WebVisit" else []

@@ -19,6 +19,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.tag import Tagger
 from tests.support.claims import TOKENIZER
+from tests.support.company import model
 from tests.support.records import body_of
 
 VISIT = load_records()["WebVisit"]
@@ -86,7 +87,9 @@ def of_record(field: Mapping[str, Any], **said: Any) -> dict[str, Any]:
 
 
 def preparer(registry: Registered, refusals: Refusals | None = None) -> Preparer:
-    return Preparer(TAGGER, WriterSchemas(WRITERS, registry).resolve, {TOPIC: "WebVisit"}, refusals)
+    return Preparer(
+        TAGGER, WriterSchemas(WRITERS, model().catalogue, registry).resolve, {TOPIC: "WebVisit"}, refusals
+    )
 
 
 def prepared(by: Preparer, messages: Sequence[bytes]) -> Prepared:

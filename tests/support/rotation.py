@@ -29,6 +29,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
+from tests.support.company import model
 from tests.support.index import Index
 
 PLAN = Plan(customers=3, days=2, seed=7)
@@ -74,7 +75,7 @@ class Rotated:
     def tagger(self) -> Preparer:
         """One that is started now."""
         made = Tagger(self.keys.tagging(), load_catalogue().version, Scanner())
-        return Preparer(made, WriterSchemas(load_records().values()).resolve, _EXPECTED)
+        return Preparer(made, WriterSchemas(load_records().values(), model().catalogue).resolve, _EXPECTED)
 
     def rotate(self) -> None:
         """A new key, and a tagger that starts with it beside the others."""

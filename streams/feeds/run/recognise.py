@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
-from functools import cache
 
 from schemas.errors import DecodeError, FeedError
 from streams.feeds.formats.nat_vendors import vendor
@@ -15,7 +14,7 @@ from streams.feeds.lines.reader import OTHER, Read, Reader
 from streams.feeds.lines.reasons import FOREIGN, NOT_UTF8, TOO_LONG
 from streams.feeds.lines.record import Numbered, Record
 from streams.feeds.lines.text import Line, Lines
-from streams.feeds.registry import Feed, Format, find_feed
+from streams.feeds.registry import Feed, Format
 
 _SAMPLE = 100
 
@@ -115,16 +114,19 @@ def _instead(feed: Feed, sample: Sequence[Line]) -> str:
         seen = " and of ".join(name for name, _ in logs.most_common(2))
         return f"they look like address translation of {seen}, which a pattern file can describe (--pattern FILE); "
     for other in Format:
-        if other not in (feed.format, Format.NDJSON) and _events(_plain(other), sample):
+        if other not in (feed.format, Format.NDJSON) and _seems(feed, other, sample):
             return f"name another --format: they look like {other}; "
     if any(line and line.lstrip().startswith("{") for _, line in sample):
         return "name another --format: they look like JSON, which ndjson reads with --record; "
     return "name another --format; "
 
 
-@cache
-def _plain(format_name: Format) -> Feed:
-    return find_feed(format_name)
+def _seems(feed: Feed, other: Format, sample: Numbered) -> bool:
+    try:
+        return feed.beside is not None and _events(feed.beside(other), sample)
+    except FeedError:
+        # A format that the company has no record or source for.
+        return False
 
 
 def _events(feed: Feed, sample: Numbered) -> bool:

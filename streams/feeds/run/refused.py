@@ -15,7 +15,8 @@ import structlog
 from schemas.codec import decode
 from schemas.days import FIRST_DAY, LAST_DAY
 from schemas.errors import DecodeError, Unavailable, place_of
-from schemas.records import RecordSchema, load_records
+from schemas.own import own_record
+from schemas.records import RecordSchema
 from sinks.ports import ROW_SCHEMA, DeadRow, IndexWriter, LineageBatch
 from streams.feeds.lines.record import Record
 from streams.kafka.connection import Connection
@@ -77,7 +78,7 @@ def follow_refused(connection: Connection, index: IndexWriter, stop: threading.E
     letter that nobody can have sent is passed over and logged. Nobody else may use `index` meanwhile.
     Raises BrokerUnavailable.
     """
-    record = load_records()["DeadLetter"]
+    record = own_record("DeadLetter")
     passed_over = 0
     for message, commit in follow(connection, TOPIC, GROUP, stop):
         row = _row(record, message)

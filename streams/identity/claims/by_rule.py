@@ -11,7 +11,7 @@ Pure but for the token caches, and columnar: only distinct values are looked at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from schemas.addresses import is_placeholder
 from schemas.annotations import IdentityRule
-from schemas.catalogue import load_catalogue
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
 from schemas.tokens import (
@@ -84,17 +83,17 @@ class ClaimMaker:
         addresses: TokenCache,
         prefixes: PrefixCache,
         pairs: TokenPairs | None = None,
+        placeholders: Collection[str] = (),
     ) -> None:
         """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
-        tokens under older keys of what is made of tokens."""
+        tokens under older keys of what is made of tokens. `placeholders`: user names that name nobody."""
         self._groups = Groups(tokenizer, pairs)
         self._addresses = addresses
         self._observed = prefixes
         self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
         self._delegated = PrefixCache(tokenizer, delegated=True)
         self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
-        sources = load_catalogue().identity_sources.values()
-        nobody = {realm_form(name) for source in sources for name in source.placeholder_names}
+        nobody = {realm_form(name) for name in placeholders}
         self._nobody = partial(names_nobody, nobody=nobody)
 
     def wanted(self, record: RecordSchema) -> list[str]:

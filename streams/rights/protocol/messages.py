@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
@@ -13,11 +12,11 @@ from pydantic import TypeAdapter
 from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import DecodeError, InputError
 from schemas.ids import malformed
+from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
 from schemas.times import iso, read
 from schemas.tokens import canonical, parse_kind
-from schemas.versions import known_writers
 from sinks.clickhouse.requests import RequestEvent
 from streams.answers.erasure_plan import CommandPlan
 from streams.rights.protocol.authentic import command_bytes, receipt_bytes
@@ -149,16 +148,11 @@ def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
     Raises DecodeError, also for an id that has not its form.
     """
     single = message[:2] == SINGLE_OBJECT_MAGIC
-    writer = _writers(record.name).get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
+    writer = own_versions(record.name).get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
     value = decode(writer, message)
     if (name := malformed(value)) is not None:
         raise DecodeError("malformed_id", name)
     return value
-
-
-@cache
-def _writers(name: str) -> Mapping[bytes, RecordSchema]:
-    return {record.fingerprint: record for record in known_writers() if record.name == name}
 
 
 def orders_of(command: Mapping[str, Any]) -> list[Order]:

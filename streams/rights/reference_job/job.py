@@ -14,7 +14,7 @@ import structlog
 
 from schemas.codec import encode
 from schemas.errors import DecodeError, InnsynError, InputError, KeyUnavailable, Unavailable
-from schemas.records import load_records
+from schemas.own import own_record
 from schemas.systemkeys import SystemKey, SystemKeys, read_system_keys
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
@@ -80,7 +80,6 @@ class ErasureJob:
         self._store = store
         self._clock = clock
         self._oldest = oldest
-        self._records = load_records()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.error: InnsynError | None = None
@@ -112,7 +111,7 @@ class ErasureJob:
         carried out is answered `failed`, with why. Raises KeyUnavailable where the job has no key to answer under.
         """
         try:
-            command = decoded(self._records["ErasureCommand"], message)
+            command = decoded(own_record("ErasureCommand"), message)
         except DecodeError as error:
             _log.warning("erasure command not readable", system=self.system, reason=error.reason)
             return
@@ -189,7 +188,7 @@ class ErasureJob:
             "attempt": command["attempt"],
             "reported_at": outcome.at or self._clock(),
         }
-        message = encode(self._records["ErasureReceipt"], receipt_message(said, key))
+        message = encode(own_record("ErasureReceipt"), receipt_message(said, key))
         send(RECEIPTS, message, command["request_id"].encode())
 
     def _guarded(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.annotations import Problem
-from schemas.catalogue import Catalogue, load_catalogue
+from schemas.catalogue import Catalogue
 from schemas.changes import unexplained_changes
 from schemas.check import check_record
 from schemas.codec import CONFLUENT_MAGIC
@@ -71,19 +71,19 @@ class WriterSchemas:
     def __init__(
         self,
         records: Iterable[RecordSchema],
+        catalogue: Catalogue,
         registry: SchemaSource | None = None,
-        catalogue: Catalogue | None = None,
     ) -> None:
         """`records`: all that may have been written, older versions before newer ones. An event is tagged by what the
         version that wrote it says; of versions with one fingerprint, which differ in annotations alone, the newest.
-        `catalogue`: whose words they may use; default: the one that ships.
+        `catalogue`: whose words they may use.
         """
         known = list(records)
         self._by_fingerprint = {record.fingerprint: record for record in known}
         self._committed = known
         self._names = names_of({record.name: record for record in known})
         self._registry = registry
-        self._catalogue = catalogue or load_catalogue()
+        self._catalogue = catalogue
         self._judged: dict[bytes, RecordSchema | Refused] = {}
 
     def resolve(self, prefix: bytes, expected: str) -> RecordSchema:

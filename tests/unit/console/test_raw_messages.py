@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from console.wiring.roles import tagged_topics
 from streams.kafka.brokers.in_process import InProcessBroker
+from tests.support.company import model
 from tests.support.product import Ended, innsyn
 from tests.support.registry_stub import registry_stub
 
@@ -67,7 +67,7 @@ def test_an_index_that_another_process_has_open(home: Path) -> None:
     """Each command that opens it for itself says so before the engine does."""
     with InProcessBroker() as broker, index_taken(home):
         settings = {"INNSYN_KAFKA_BOOTSTRAP": broker.connection.bootstrap}
-        for topic in tagged_topics():
+        for topic in model().tagged:
             broker.make_topic(topic)
         for command in ("tag --replay --until-end", "rights", "migrate", "up --port 0"):
             said = innsyn(home, *command.split(), settings=settings)

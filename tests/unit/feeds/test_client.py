@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from schemas.errors import DecodeError
 from streams.feeds.lines.client import Clients
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import outcomes
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
-COMBINED = find_feed("combined")
+COMBINED = model_feed("combined")
 SERVER, NAME = "198.51.100.80", "www.isp.example"
 REST = '[12/Mar/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 12 "-" "Mozilla/5.0"'
 
 
 def clients(*names: str, column: int | None = None) -> list[str]:
     """For each line that begins like this, the client it is a visit of, or why it is refused."""
-    feed = find_feed("combined", client_column=column)
+    feed = model_feed("combined", client_column=column)
     lines = [f"{name} {REST}" for name in names]
     return [
         found if isinstance(found, str) else found[0]["client_address"] for _, found in outcomes(feed, *lines)

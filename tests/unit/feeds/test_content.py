@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode
 from schemas.errors import FeedError
-from streams.feeds.registry import Feed, find_feed
+from streams.feeds.registry import Feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
+from tests.support.company import model_feed
 from tests.support.feeds import Killed, MemoryTopic
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 COLUMNS = "customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end"
-CUSTOMERS = find_feed("customers-csv")
-COMBINED = find_feed("combined")
+CUSTOMERS = model_feed("customers-csv")
+COMBINED = model_feed("combined")
 
 
 def customer(number: int, phone: int | None = None, name: str = "Test Person") -> str:
@@ -128,7 +129,7 @@ def one_shot(name: str) -> tuple[Feed, list[bytes]]:
     """The messages of a file that is sent whole."""
     records, record = FORMATS[name]
     data = "".join(records).encode()
-    feed = find_feed(name, record)
+    feed = model_feed(name, record)
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder), feed)
         desk.send("whole", data)
@@ -288,9 +289,9 @@ def test_the_same_map_of_two_servers_is_two_feeds(tmp_path: Path) -> None:
         b"valid_from,valid_to,inside_network,outside_network,first_port,ports_per_user\n"
         b"2026-03-02,,100.64.0.0/31,203.0.113.8/32,1024,1000\n"
     )
-    desk = Desk(tmp_path, find_feed("nat-map", server="a"))
+    desk = Desk(tmp_path, model_feed("nat-map", server="a"))
     assert desk.send("map", text).sent_now == 2
-    desk.feed = find_feed("nat-map", server="b")
+    desk.feed = model_feed("nat-map", server="b")
     assert desk.send("map", text).sent_now == 2
 
 

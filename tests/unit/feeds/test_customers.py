@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from streams.feeds.lines.record import each_line, quoted_lines
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import only, outcomes, reasons
 
-FEED = find_feed("customers-csv")
+FEED = model_feed("customers-csv")
 COLUMNS = "customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end"
 START = datetime(2024, 5, 17, tzinfo=UTC)
 

@@ -20,13 +20,13 @@ from schemas.settings import Settings
 from schemas.topics import load_topics
 from streams.feeds.lines.record import Record
 from streams.feeds.lines.user_agent import families
-from streams.feeds.registry import Feed, Format, find_feed
+from streams.feeds.registry import Feed, Format
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.checkpoint import Checkpoint, Settled, Skip, Tail
 from streams.feeds.run.content import Extent
 from streams.feeds.run.ingest import read_record
 from streams.feeds.run.source import Source, check_source
-from tests.support.company import examples_folder, model_examples
+from tests.support.company import examples_folder, model_examples, model_feed
 from tests.support.feeds import outcomes
 
 TAGGED = sorted(topic.record for topic in load_topics().values() if topic.tagged)
@@ -68,9 +68,9 @@ def check(path: Path, feed: Feed) -> Source:
     return check_source(str(path), feed, io.BytesIO())
 
 
-COMBINED = find_feed("combined")
-DNS = find_feed("zeek-dns")
-SSL = find_feed("zeek-ssl")
+COMBINED = model_feed("combined")
+DNS = model_feed("zeek-dns")
+SSL = model_feed("zeek-ssl")
 
 
 def test_a_visit_keeps_what_the_record_names_and_no_more() -> None:
@@ -216,7 +216,7 @@ def test_zeek_lines_that_cannot_be_read_have_a_reason(old: str, new: str, reason
 @pytest.mark.parametrize("name", TAGGED)
 def test_examples_pass_as_ndjson(name: str) -> None:
     """Every example of every record that a source system sends comes out of its message as it is."""
-    feed = find_feed("ndjson", name)
+    feed = model_feed("ndjson", name)
     folder = examples_folder(Path(feed.record.file).stem)
     texts = [json.dumps(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
     assert events(feed, *texts) == model_examples(name)
@@ -224,7 +224,7 @@ def test_examples_pass_as_ndjson(name: str) -> None:
 
 def test_ndjson_fills_in_null_and_refuses_the_rest() -> None:
     """Only what may be null can be left out; types, names and time zones have to be right."""
-    feed = find_feed("ndjson", "TvViewing")
+    feed = model_feed("ndjson", "TvViewing")
     example = json.loads((examples_folder("tv_viewing") / "live.json").read_text("utf-8"))
     given = {key: value for key, value in example.items() if value is not None}
     assert events(feed, json.dumps(given)) == [event(feed, json.dumps(example))]
@@ -243,13 +243,13 @@ def test_ndjson_fills_in_null_and_refuses_the_rest() -> None:
 
 def test_ndjson_refuses_numbers_that_do_not_fit() -> None:
     """A flag is a flag and an int has 32 bits: encoding alone would take either."""
-    feed = find_feed("ndjson", "WebVisit")
+    feed = model_feed("ndjson", "WebVisit")
     example = json.loads((examples_folder("web_visit") / "visitor.json").read_text("utf-8"))
     assert events(feed, json.dumps(example | {"status": 2**31})) == ["not_in_schema"]
     assert events(feed, json.dumps(example | {"page": "\ud800"})) == ["not_in_schema"]
 
 
-FEEDS = [COMBINED, DNS, SSL, find_feed("ndjson", "WebVisit"), find_feed("ndjson", "Invoice")]
+FEEDS = [COMBINED, DNS, SSL, model_feed("ndjson", "WebVisit"), model_feed("ndjson", "Invoice")]
 PIECES = st.sampled_from(
     [visit(), *DNS_HEADER, DNS_FIELDS, DNS_LINE,  "#fields", '{"lines": [{}]}', "\t", '"', "[", "\\x"]
 )  # fmt: skip
@@ -291,18 +291,18 @@ def test_a_damaged_line_is_an_event_or_has_a_reason(line: str, place: int, put: 
 def test_an_unknown_feed_is_refused(format_name: str, record: str | None, words: str) -> None:
     """One line with what to write instead; commands and receipts cannot come from a file."""
     with pytest.raises(FeedError, match=words):
-        find_feed(format_name, record)
+        model_feed(format_name, record)
 
 
 def test_every_format_has_a_topic_of_its_record() -> None:
     """The topic is found through the record."""
-    found = {name: find_feed(name, "Invoice" if name == Format.NDJSON else None).topic for name in Format}
+    found = {name: model_feed(name, "Invoice" if name == Format.NDJSON else None).topic for name in Format}
     assert [topic.name for topic in found.values()] == [
         "web.visits", "network.traffic", "network.traffic", *["network.assignments"] * 5, "crm.customers",
         "billing.invoices",
     ]  # fmt: skip
     example = json.loads((examples_folder("invoice") / "direct-debit.json").read_text("utf-8"))
-    feed = find_feed("ndjson", "Invoice")
+    feed = model_feed("ndjson", "Invoice")
     assert message(feed, json.dumps(example))[1] == example["customer_number"].encode()
 
 

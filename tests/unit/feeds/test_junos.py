@@ -14,19 +14,19 @@ from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKind
 from streams.feeds.lines.record import Record
-from streams.feeds.registry import find_feed
 from streams.identity.identities import Identities, given
+from tests.support.company import model_feed
 from tests.support.feeds import only, outcomes, reasons
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
-CGNAT = find_feed("cgnat-syslog")
+CGNAT = model_feed("cgnat-syslog")
 TEN, NOON, TWO = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (10, 12, 14))
 # Ten o'clock, noon, and two of that day.
 STAMPS = {TEN: "69a55fa0", NOON: "69a57bc0", TWO: "69a597e0"}
 
 
 def events(*lines: str, **options: Any) -> list[dict[str, Any]]:
-    found = outcomes(find_feed("cgnat-syslog", **options), *lines)
+    found = outcomes(model_feed("cgnat-syslog", **options), *lines)
     assert not [outcome for _, outcome in found if isinstance(outcome, str)], found
     return [event for _, outcome in found for event in outcome if isinstance(event, dict)]
 
@@ -148,7 +148,7 @@ def test_a_zone_may_stand_behind_the_time(header: str) -> None:
 
 def test_an_hour_that_comes_twice_is_refused() -> None:
     """The clock goes back on 25 October 2026, and forward on 29 March."""
-    feed = find_feed("cgnat-syslog", zone="Europe/Oslo")
+    feed = model_feed("cgnat-syslog", zone="Europe/Oslo")
     lines = [old("ALLOC", f"{day} 02:30:00 2026") for day in ("Oct 25", "Mar 29", "Mar  2")]
     assert reasons(feed, *lines) == [(1, "clock_change"), (2, "clock_change")]
 

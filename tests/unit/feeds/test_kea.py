@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import only, outcomes, reasons
 
-CSV = find_feed("kea-csv")
-LOG = find_feed("kea-forensic")
+CSV = model_feed("kea-csv")
+LOG = model_feed("kea-forensic")
 V4 = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id"
 V6 = (
     "address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,prefix_len,fqdn_fwd,fqdn_rev,"
@@ -51,7 +51,7 @@ def test_an_active_row_says_when_the_lease_was_renewed_and_how_long_it_holds() -
         "nas": "dhcp",
         "occurred_at": RENEWED,
     }
-    assert only(find_feed("kea-csv", server="dhcp1.osl"), V4, v4())["nas"] == "dhcp1.osl"
+    assert only(model_feed("kea-csv", server="dhcp1.osl"), V4, v4())["nas"] == "dhcp1.osl"
 
 
 def test_a_lease_without_end_has_no_seconds() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.feeds.lines.record import Record
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import counted, only, outcomes, reasons
 
-CGNAT = find_feed("cgnat-syslog", realms=["isp.example"])
-MAP = find_feed("nat-map")
+CGNAT = model_feed("cgnat-syslog", realms=["isp.example"])
+MAP = model_feed("nat-map")
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COLUMNS = "valid_from,valid_to,inside_network,outside_network,first_port,ports_per_user"
 
@@ -106,7 +106,7 @@ def test_a_line_that_cannot_be_read_has_a_reason_and_a_number(line: str, reason:
 def test_a_realm_is_part_of_the_name_unless_it_is_ours() -> None:
     """As in RADIUS."""
     assert counted(CGNAT, block()) == {"realm_removed": 1}
-    other = find_feed("cgnat-syslog", realms=["other.example"])
+    other = model_feed("cgnat-syslog", realms=["other.example"])
     assert only(other, block())["username"] == "nk17@isp.example"
     assert counted(other, block()) == {"realm_kept": 1}
 
@@ -119,7 +119,7 @@ def test_a_block_of_a_placeholder_is_nobodys() -> None:
 
 def test_a_block_dated_after_now_is_refused() -> None:
     """The clock is wrong, and nothing else says when it was."""
-    early = find_feed("cgnat-syslog", now=lambda: 1_000_000_000_000)
+    early = model_feed("cgnat-syslog", now=lambda: 1_000_000_000_000)
     assert reasons(early, block()) == [(1, "future_time")]
 
 
@@ -156,7 +156,7 @@ def test_a_configuration_becomes_the_blocks_it_deals_out() -> None:
 def test_a_configuration_in_force_takes_nothing_back() -> None:
     """Without valid_to there is no release."""
     row = "2026-03-02,,100.64.0.0/31,203.0.113.8/32,1024,1000"
-    (found,) = outcomes(find_feed("nat-map", server="cgn1"), COLUMNS, row)
+    (found,) = outcomes(model_feed("nat-map", server="cgn1"), COLUMNS, row)
     assert not isinstance(found[1], str)
     assert [(event["kind"], event["nas"]) for event in found[1]] == [("alloc", "cgn1")] * 2
 

@@ -14,9 +14,10 @@ import pytest
 from schemas.errors import DecodeError, FeedError
 from streams.feeds.lines.record import Record
 from streams.feeds.lines.regex import nested
-from streams.feeds.registry import Feed, find_feed
+from streams.feeds.registry import Feed
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
+from tests.support.company import model_feed
 from tests.support.feeds import MemoryTopic, outcomes, reasons
 from tests.support.pages import TOGETHER
 
@@ -59,7 +60,7 @@ events: {alloc: '[NEW]', release: '[DESTROY]'}
 def feed(folder: Path, text: str) -> Feed:
     file = folder / "pattern.yaml"
     file.write_text(text, encoding="utf-8")
-    return find_feed("cgnat-syslog", pattern=str(file))
+    return model_feed("cgnat-syslog", pattern=str(file))
 
 
 def events(folder: Path, text: str, *lines: str) -> list[dict[str, Any]]:
@@ -183,7 +184,7 @@ def test_what_is_no_pattern_file_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(FeedError):
         feed(tmp_path, text)
     with pytest.raises(FeedError, match="No such file"):
-        find_feed("cgnat-syslog", pattern=str(tmp_path / "none.yaml"))
+        model_feed("cgnat-syslog", pattern=str(tmp_path / "none.yaml"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "line"])
@@ -197,12 +198,12 @@ def test_options_of_other_formats_are_refused(tmp_path: Path) -> None:
     """Rather than left aside in silence."""
     for options in ({"pattern": "x"}, {"zone": "UTC"}):
         with pytest.raises(FeedError, match="for cgnat-syslog"):
-            find_feed("combined", **options)
+            model_feed("combined", **options)
     with pytest.raises(FeedError, match="for combined"):
-        find_feed("zeek-dns", client_column=1)
+        model_feed("zeek-dns", client_column=1)
     (tmp_path / "p.yaml").write_text(ROUTER)
     with pytest.raises(FeedError, match="stands in the pattern file"):
-        find_feed("cgnat-syslog", pattern=str(tmp_path / "p.yaml"), zone="UTC")
+        model_feed("cgnat-syslog", pattern=str(tmp_path / "p.yaml"), zone="UTC")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.feeds.formats import radius
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import counted, only, outcomes, reasons
 
-RADIUS = find_feed("radius-detail", realms=["isp.example"], now=lambda: NOW_MS)
+RADIUS = model_feed("radius-detail", realms=["isp.example"], now=lambda: NOW_MS)
 HEADER = "Mon Mar  2 09:00:05 2026"
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW_MS = 1_785_000_000_000
@@ -223,14 +223,14 @@ def test_a_realm_is_part_of_the_name_unless_it_is_ours(
     name: str, username: str | None, said: str | None
 ) -> None:
     """RFC 7542, 2.2: whoever it is in another realm is somebody else; what was done is counted."""
-    ours = find_feed("radius-detail", realms=["isp.example", "fiber.example"])
+    ours = model_feed("radius-detail", realms=["isp.example", "fiber.example"])
     assert only(ours, *named(name)).get("username") == username
     assert counted(ours, *named(name)) == ({said: 1} if said else {})
 
 
 def test_without_a_declared_realm_none_is_taken_off() -> None:
     """Two realms are two people."""
-    anybody = find_feed("radius-detail")
+    anybody = model_feed("radius-detail")
     assert only(anybody, *named("nk17@isp.example"))["username"] == "nk17@isp.example"
 
 

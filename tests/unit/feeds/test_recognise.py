@@ -10,9 +10,10 @@ import pytest
 
 from schemas.errors import FeedError
 from streams.feeds.formats.nat_vendors import vendor
-from streams.feeds.registry import Feed, Format, find_feed
+from streams.feeds.registry import Feed, Format
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
+from tests.support.company import model_feed
 from tests.support.feeds import MemoryTopic
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
@@ -30,7 +31,7 @@ FOREIGN = {
 
 @cache
 def feed_of(name: str) -> Feed:
-    return find_feed(name, "WebVisit" if name == Format.NDJSON else None)
+    return model_feed(name, "WebVisit" if name == Format.NDJSON else None)
 
 
 @pytest.mark.parametrize("what", sorted(FOREIGN))

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from console.cli import ingest
 from streams.feeds.lines.reasons import EXPLANATIONS
-from streams.feeds.registry import find_feed
 from streams.feeds.run.account import Report
 from streams.feeds.run.checkpoint import Skip
+from tests.support.company import model_feed
 
-FEED = find_feed("radius-detail")
+FEED = model_feed("radius-detail")
 SKIPPED = {
     "bad_prefix": Skip(count=7, lines=(17, 33, 41_000, 52_000, 186_971)),
     "truncated": Skip(count=1, lines=(9,)),

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from schemas.codec import decode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from streams.feeds.registry import Feed, find_feed
+from streams.feeds.registry import Feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.refused import Aside
 from streams.feeds.run.source import check_source
 from streams.kafka.dead_letters import DeadLetters, key_name
+from tests.support.company import model_feed
 from tests.support.feeds import Killed, MemoryTopic
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -109,7 +110,7 @@ class Place:
 
 
 def whole(name: str, folder: Path) -> tuple[Place, Report]:
-    place = Place(folder, find_feed(name), TEXTS[name].encode())
+    place = Place(folder, model_feed(name), TEXTS[name].encode())
     return place, place.run()
 
 
@@ -157,7 +158,7 @@ def test_wherever_it_is_killed_every_event_arrives_once(
     data = TEXTS[name].encode()
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         expected, once = whole(name, Path(one))
-        place = Place(Path(two), find_feed(name), gzip.compress(data) if compressed else data)
+        place = Place(Path(two), model_feed(name), gzip.compress(data) if compressed else data)
         for life, dead_life in lives:
             try:
                 place.run(life, batch_lines, dead_life)
@@ -176,7 +177,7 @@ def test_wherever_it_is_killed_every_event_arrives_once(
 @pytest.mark.parametrize("batch_lines", [1, 5, 100])
 def test_a_checkpoint_stands_only_where_a_record_ends(tmp_path: Path, batch_lines: int) -> None:
     """Killed within the second record, which sends two events: it begins anew at its first line."""
-    place = Place(tmp_path, find_feed("radius-detail"), RADIUS_TEXT.encode())
+    place = Place(tmp_path, model_feed("radius-detail"), RADIUS_TEXT.encode())
     with pytest.raises(Killed):
         place.run(life=2, batch_lines=batch_lines)
     (known,) = checkpoints.load_all(tmp_path / "ingest", place.feed.scope).values()
@@ -193,7 +194,7 @@ def test_standard_input_is_sent_as_the_file_is(tmp_path: Path, name: str) -> Non
     for data in (TEXTS[name].encode(), gzip.compress(TEXTS[name].encode())):
         folder = tmp_path / f"stdin{len(data)}"
         folder.mkdir()
-        place = Place(folder, find_feed(name), b"")
+        place = Place(folder, model_feed(name), b"")
         report = place.run(stdin=data)
         assert [value for value, _ in place.topic.messages] == [value for value, _ in expected.topic.messages]
         assert accounted(report) == accounted(once)
@@ -222,7 +223,7 @@ def test_standard_input_is_sent_as_the_file_is(tmp_path: Path, name: str) -> Non
 )
 def test_a_last_record_that_was_cut_is_truncated(tmp_path: Path, name: str, end: str, sent: int) -> None:
     """A server ends its lines, so a number at the end of none may be half of one; a list may end without."""
-    place = Place(tmp_path, find_feed(name), (TEXTS[name].rstrip("\n") + end).encode())
+    place = Place(tmp_path, model_feed(name), (TEXTS[name].rstrip("\n") + end).encode())
     report = place.run()
     complete = end in ("\n\n", "\n") or (name == "customers-csv" and end in ("", "\n5,e,Eva,,,,,2024-05-17,"))
     assert report.sent == sent
@@ -232,7 +233,7 @@ def test_a_last_record_that_was_cut_is_truncated(tmp_path: Path, name: str, end:
 def test_old_formats_set_aside_what_they_cannot_read(tmp_path: Path) -> None:
     """A line of a web server's log."""
     good = '192.0.2.7 - - [02/Mar/2026:09:00:00 +0100] "GET / HTTP/1.1" 200 1 "-" "curl/8"\n'
-    place = Place(tmp_path, find_feed("combined"), (good + "no log line\n" + good).encode())
+    place = Place(tmp_path, model_feed("combined"), (good + "no log line\n" + good).encode())
     assert place.run().sent == 2
     assert place.letters() == [(2, "not_combined", b"no log line")]
 
@@ -240,7 +241,7 @@ def test_old_formats_set_aside_what_they_cannot_read(tmp_path: Path) -> None:
 def test_a_line_too_long_to_seal_is_a_letter_without_payload(tmp_path: Path) -> None:
     """Its place is known."""
     good = '192.0.2.7 - - [02/Mar/2026:09:00:00 +0100] "GET / HTTP/1.1" 200 1 "-" "curl/8"\n'
-    place = Place(tmp_path, find_feed("combined"), (good + "x" * 2_000_000 + "\n" + good).encode())
+    place = Place(tmp_path, model_feed("combined"), (good + "x" * 2_000_000 + "\n" + good).encode())
     assert place.run().sent == 2
     assert place.letters() == [(2, "too_long", b"")]
 
@@ -248,7 +249,7 @@ def test_a_line_too_long_to_seal_is_a_letter_without_payload(tmp_path: Path) -> 
 def test_many_letters_are_sent_some_at_a_time(tmp_path: Path) -> None:
     """More than wait together in memory; none is lost."""
     good = '192.0.2.7 - - [02/Mar/2026:09:00:00 +0100] "GET / HTTP/1.1" 200 1 "-" "curl/8"\n'
-    place = Place(tmp_path, find_feed("combined"), (good + "bad\n" * 1_203).encode())
+    place = Place(tmp_path, model_feed("combined"), (good + "bad\n" * 1_203).encode())
     report = place.run(batch_lines=10_000)
     assert report.skipped["not_combined"].count == 1_203
     assert [line for line, _, _ in place.letters()] == list(range(2, 1_205))
@@ -256,7 +257,7 @@ def test_many_letters_are_sent_some_at_a_time(tmp_path: Path) -> None:
 
 def test_without_a_place_for_letters_records_are_only_counted(tmp_path: Path) -> None:
     """Nothing is sealed, no key for it is made."""
-    place = Place(tmp_path, find_feed("radius-detail"), RADIUS_TEXT.encode())
+    place = Place(tmp_path, model_feed("radius-detail"), RADIUS_TEXT.encode())
     source = check_source(str(place.file), place.feed, io.BytesIO())
     report = ingest(source, place.feed, place.topic.producer(), place.topic, tmp_path / "ingest")
     assert sum(skip.count for skip in report.skipped.values()) == 2

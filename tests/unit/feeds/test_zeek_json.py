@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from streams.feeds.registry import find_feed
+from tests.support.company import model_feed
 from tests.support.feeds import only, outcomes
 
-DNS, SSL = find_feed("zeek-dns"), find_feed("zeek-ssl")
+DNS, SSL = model_feed("zeek-dns"), model_feed("zeek-ssl")
 AT = datetime(2026, 3, 2, 9, 4, 10, 11_000, tzinfo=UTC)
 LOOK_UP: dict[str, Any] = {
     "ts": 1772442250.011999, "uid": "C1", "id.orig_h": "203.0.113.24", "id.orig_p": 40112, "id.resp_h": "198.51.100.53",

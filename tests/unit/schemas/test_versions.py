@@ -31,7 +31,7 @@ def test_the_newest_version_of_ours_is_the_schema(file: Path) -> None:
 
 def test_every_version_of_ours_is_read_by_its_fingerprint() -> None:
     """Without a registry: producers that have not upgraded stay readable, each by the version it wrote with."""
-    schemas = WriterSchemas(known_writers())
+    schemas = WriterSchemas(known_writers(), model().catalogue)
     for file in FILES:
         for item in versions_of(file):
             found = schemas.resolve(single_object_prefix(item.record), item.record.name)
@@ -58,7 +58,7 @@ def test_an_event_is_tagged_by_the_version_that_wrote_it(tmp_path: Path) -> None
     third = version(tmp_path, innsyn={**words, "recipients": []}, fields=[*VISIT.json["fields"], note])
     assert first.fingerprint == second.fingerprint != third.fingerprint
 
-    schemas = WriterSchemas(known_writers(tmp_path))
+    schemas = WriterSchemas(known_writers(tmp_path), model().catalogue)
     assert schemas.resolve(single_object_prefix(first), "WebVisit").annotation.recipients == ("police",)
     assert schemas.resolve(single_object_prefix(third), "WebVisit").annotation.recipients == ()
 
@@ -67,17 +67,19 @@ def test_a_record_renamed_with_an_alias_is_the_same_record(tmp_path: Path) -> No
     """Its events under the old name are its own; without the alias they are another record's."""
     first = version(tmp_path)
     version(tmp_path, name="PageVisit", aliases=["WebVisit"])
-    schemas = WriterSchemas(known_writers(tmp_path))
+    schemas = WriterSchemas(known_writers(tmp_path), model().catalogue)
     assert schemas.resolve(single_object_prefix(first), "PageVisit").name == "WebVisit"
     version(tmp_path, name="PageVisit")
     with pytest.raises(DecodeError, match="unexpected_record: WebVisit instead of PageVisit"):
-        WriterSchemas(known_writers(tmp_path)).resolve(single_object_prefix(first), "PageVisit")
+        WriterSchemas(known_writers(tmp_path), model().catalogue).resolve(
+            single_object_prefix(first), "PageVisit"
+        )
 
 
 def test_what_was_never_committed_is_unknown(tmp_path: Path) -> None:
     """A fingerprint of no version, and an id without a registry, are unknown, not guessed."""
     version(tmp_path)
-    schemas = WriterSchemas(known_writers(tmp_path))
+    schemas = WriterSchemas(known_writers(tmp_path), model().catalogue)
     with pytest.raises(UnknownSchema, match="is of no version of the company's records"):
         schemas.resolve(single_object_prefix(load_records()["Login"]), "Login")
     with pytest.raises(UnknownSchema, match="no registry is set"):

@@ -18,6 +18,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, TOKENIZER
+from tests.support.company import model
 from tests.support.records import body_of
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -49,7 +50,7 @@ def prepare(*topics: tuple[str, list[bytes]]) -> Prepared:
         )
         for topic, messages in topics
     ]
-    schemas = WriterSchemas(load_records().values())
+    schemas = WriterSchemas(load_records().values(), model().catalogue)
     epochs = {(topic, number): 1 for topic, _ in topics for number in (0, 1)}
     return Preparer(Tagger(TOKENIZER, "v1"), schemas.resolve, EXPECTED).prepare(batches, [], epochs, WHEN)
 

@@ -26,6 +26,7 @@ from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Finding, Scanner, scan
 from streams.tagging.tag import Tagged, Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, TOKENIZER, token
+from tests.support.company import model
 from tests.support.records import body_of
 
 OWNER, AGENT, MENTIONED = (ROLE_CODES[role] for role in (Role.OWNER, Role.AGENT, Role.MENTIONED))
@@ -283,7 +284,7 @@ def test_failures_of_all_fields_and_topics_of_a_batch_are_added_up() -> None:
         for topic, items in messages.items()
     ]
     expected = {"support.chats": "ChatMessage", "crm.cases": "SupportCase"}
-    resolve = WriterSchemas(RECORDS.values()).resolve
+    resolve = WriterSchemas(RECORDS.values(), model().catalogue).resolve
     preparer = Preparer(Tagger(TOKENIZER, "v1", Scanner((failing,))), resolve, expected)
     prepared = preparer.prepare(batches, [], {(topic, 0): 1 for topic in messages}, WHEN)
     assert prepared.scan_failures == 3
