@@ -120,7 +120,7 @@ def fill(fed: Fed, index: Index, tokenizer: Tokenizer, order: Order) -> int:
     """
     records = load_records()
     expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
-    tagger = Tagger(tokenizer, load_catalogue().version)
+    tagger = Tagger(tokenizer, load_catalogue().version, placeholders=load_catalogue().placeholders)
     preparer = Preparer(tagger, WriterSchemas(records.values(), load_company().catalogue).resolve, expected)
     next_offset: Counter[str] = Counter()
     dead = 0

@@ -36,7 +36,7 @@ class Isp:
         self.identities = Identities(self.index, load_catalogue().identity_sources)
         self.counted: Counter[str] = Counter()
         expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
-        tagger = Tagger(self.tokenizer, "v1")
+        tagger = Tagger(self.tokenizer, "v1", placeholders=model().catalogue.placeholders)
         self._preparer = Preparer(
             tagger, WriterSchemas(load_records().values(), model().catalogue).resolve, expected
         )

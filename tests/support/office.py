@@ -109,7 +109,9 @@ class Office:
             sum(map(len, messages)),
         )
         schemas = WriterSchemas(self.records.values(), model().catalogue)
-        tagger = Tagger(self.keyring.tokenizer(), self.catalogue.version, self._scanner)
+        tagger = Tagger(
+            self.keyring.tokenizer(), self.catalogue.version, self._scanner, self.catalogue.placeholders
+        )
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now
         )
