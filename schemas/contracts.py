@@ -37,6 +37,8 @@ from schemas.paths import Node, steps, tree
 from schemas.records import read_record
 
 FOLDER = "contracts"
+SOURCE_DELETE = "source_delete"
+"""The operation of rows whose event says that the source deleted the record."""
 ENVELOPE = "envelope."
 """What the names of fields begin with that belong to Debezium's envelope, not to the row inside."""
 Unit = Literal["seconds", "millis", "micros", "nanos", "days", "iso8601"]
@@ -162,6 +164,11 @@ class Contract:
         """The places in a message, or in the row inside the envelope, that the contract speaks of."""
         return tree(item.name for item in self.record.fields if not item.name.startswith(ENVELOPE))
 
+    @property
+    def framed(self) -> bool:
+        """Whether an id of the schema stands before each body."""
+        return self.format == "avro" and self.framing != "none"
+
     def repeats(self, name: str) -> bool:
         """Whether the field may have several values in one event."""
         return not name.startswith(ENVELOPE) and bool({"[]", "*"} & {*steps(name)})
@@ -209,7 +216,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         record,
         said.format,
         said.envelope == "debezium",
-        said.framing or "confluent",
+        said.framing or ("confluent" if said.avro == "registry" else "single_object"),
         said.event_time,
         MappingProxyType({name: item.type for name, item in said.fields.items()}),
         writer,
@@ -270,6 +277,10 @@ def _check_form(file: str, said: _Document) -> None:
                 raise CatalogueError(file, key, "is of format avro alone; take it out")
     elif said.avro == "registry" and said.framing not in (None, "confluent"):
         raise CatalogueError(file, "framing", "without confluent no registry is asked; name a file in avro")
+    elif said.avro != "registry" and said.framing == "confluent":
+        raise CatalogueError(
+            file, "framing", "its ids are a registry's; write avro: registry, or another framing"
+        )
     if said.event_time.envelope and said.envelope is None:
         raise CatalogueError(
             file, "event_time.envelope", "is of Debezium alone; write `envelope: debezium` or a path"
@@ -277,11 +288,14 @@ def _check_form(file: str, said: _Document) -> None:
 
 
 def _check_paths(file: str, said: _Document) -> None:
+    places = _places(file, said.fields)
     for path, item in said.fields.items():
-        try:
-            parts = steps(path)
-        except ValueError as error:
-            raise CatalogueError(file, f"fields.{path}", f"is no path; {error}") from None
+        parts = steps(path)
+        if (item.identifier or item.free_text or item.port_of or path == said.event_time.path) and places[
+            path
+        ]:
+            mend = f"is read as one value, but {places[path]} lies inside it; name that instead"
+            raise CatalogueError(file, f"fields.{path}", mend)
         if item.identifier is not None and item.type not in ("string", "integer"):
             mend = "an identifier is a string or an integer; write its type as the message has it"
             raise CatalogueError(file, f"fields.{path}.type", mend)
@@ -300,6 +314,18 @@ def _check_paths(file: str, said: _Document) -> None:
         raise CatalogueError(
             file, "event_time.path", "an event happened once; name a field outside of arrays"
         )
+
+
+def _places(file: str, paths: Collection[str]) -> dict[str, str]:
+    """Of each path one that lies inside it, empty where none does."""
+    split = {}
+    for path in paths:
+        try:
+            split[path] = steps(path)
+        except ValueError as error:
+            raise CatalogueError(file, f"fields.{path}", f"is no path; {error}") from None
+    above = {inside[:end]: path for path, inside in split.items() for end in range(1, len(inside))}
+    return {path: above.get(own, "") for path, own in split.items()}
 
 
 def _record(topic: str, file: str, said: _Document, content: Mapping[str, Any]) -> RecordSchema:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
 from streams.tagging.decode.columnar import Flags, Ints
@@ -74,6 +75,22 @@ def token_column(values: pa.Array, tokens: Callable[[Sequence[str]], Sequence[by
         invalid = present & np.array([not token for token in made], np.bool_)[index]
         made = [token or bytes(TOKEN_BYTES) for token in made]
     return TokenColumn(distinct, token_table(made), index, present, invalid)
+
+
+def listed_tokens(
+    values: pa.ListArray, tokens: Callable[[Sequence[str]], Sequence[bytes]]
+) -> tuple[Ints, TokenColumn]:
+    """Tokens of a column of lists, and the row that each is of. Who stands twice in one list is there once."""
+    rows: Ints = pc.list_parent_indices(values).to_numpy().astype(np.int64)
+    found = token_column(values.flatten(), tokens)
+    order = np.lexsort((found.index, rows))
+    again = np.diff(rows[order], prepend=-1) == 0
+    again &= np.diff(found.index[order], prepend=-1) == 0
+    once = np.sort(order[~again])
+    kept = TokenColumn(
+        found.distinct, found.table, found.index[once], found.present[once], found.invalid[once]
+    )
+    return rows[once], kept
 
 
 def token_table(tokens: Sequence[bytes]) -> TokenTable:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from schemas.contracts import Contract
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
 from sinks.ports import (
@@ -19,16 +22,17 @@ from sinks.ports import (
     FINDING_SCHEMA,
     PREFIX_SCHEMA,
     ROW_SCHEMA,
-    DeadRow,
     LineageBatch,
     OffsetRange,
 )
 from streams.columns.tokens import AHEAD, Coordinates
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
+from streams.tagging.accounts import dead_message, ranges_of, row_table
 from streams.tagging.decode.apart import apart
+from streams.tagging.decode.by_contract import ContractDecoder
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
-from streams.tagging.decode.frames import Framed, split
+from streams.tagging.decode.frames import Framed, split, unframed
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import RefusedSchema
 from streams.tagging.tag import Observed, Tagged, Tagger
@@ -41,6 +45,7 @@ UNREADABLE_BATCH = "unreadable_batch"
 """Reason of a dead letter whose batch unpacks to more than a reader takes, or cannot be unpacked."""
 # Kafka's own default limit of a message: what is larger is no event of these topics, whatever is inside.
 LARGEST_EVENT = 1024 * 1024
+_NONE: Mapping[str, Contract] = MappingProxyType({})
 # Kept of schemas, of which others may register any number.
 _MOST_DECODERS = 200
 
@@ -62,6 +67,7 @@ class Prepared:
     """A write, ready: the batch for the index and the payloads for the dead-letter topic.
 
     `observed`: per topic, under what those were seen who are not named by their customer number.
+    `untagged`: per topic, how often each path that its contract does not name had a value.
     """
 
     batch: LineageBatch
@@ -69,6 +75,7 @@ class Prepared:
     oldest_ms: int = -1
     observed: Mapping[str, Observed] = field(default_factory=dict)
     scan_failures: int = 0
+    untagged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
@@ -90,7 +97,8 @@ class Prepared:
 
 
 class Preparer:
-    """Turns topic batches into writes. `expected` maps each topic to the name of its record."""
+    """Turns topic batches into writes. `expected` maps each topic to the name of its record, `contracts` those that
+    somebody else owns to what holds for them."""
 
     def __init__(
         self,
@@ -98,16 +106,20 @@ class Preparer:
         resolve: Resolve,
         expected: Mapping[str, str],
         refusals: Refusals | None = None,
+        contracts: Mapping[str, Contract] = _NONE,
     ) -> None:
+        self._contracts = contracts
         self._tagger = tagger
         self._resolve = resolve
         self._expected = expected
-        self._decoders: dict[RecordSchema, ColumnDecoder] = {}
+        self._decoders: dict[tuple[RecordSchema | None, RecordSchema], ColumnDecoder | ContractDecoder] = {}
         self._refusals = refusals or Refusals()
 
     def anew(self, resolve: Resolve | None = None) -> Preparer:
         """The same with nothing remembered, to try messages with: nothing of them is kept from what is written."""
-        return Preparer(self._tagger.anew(), resolve or self._resolve, self._expected, self._refusals)
+        return Preparer(
+            self._tagger.anew(), resolve or self._resolve, self._expected, self._refusals, self._contracts
+        )
 
     def resolved(self, prefix: bytes, topic: str) -> RecordSchema:
         """The writer schema of a message of the topic. Raises as `resolve` does."""
@@ -167,6 +179,7 @@ class Preparer:
                 for topic in dict.fromkeys(topic for item in done for topic in item.observed)
             },
             sum(item.scan_failures for item in done),
+            _counted(done),
         )
 
     def _topic(
@@ -180,7 +193,8 @@ class Preparer:
         if batch.unreadable:
             bad = dict.fromkeys(range(len(batch.values)), (UNREADABLE_BATCH, ""))
         messages, positions, tombstones = _readable(batch, bad)
-        frames = split(messages)
+        contract = self._contracts.get(batch.topic)
+        frames = split(messages) if contract is None or contract.framed else unframed(messages)
         for at, reason in frames.bad.items():
             bad[int(positions[at])] = (reason, "")
         parts: list[Tagged] = []
@@ -197,10 +211,10 @@ class Preparer:
                 events[where] = True
                 subjects[where] = tagged.subjects
         events[list(bad)] = False
-        dead = [_dead(batch, position, *why, now) for position, why in sorted(bad.items())]
-        ranges = _ranges(batch, epochs, events, subjects, set(bad), tombstones)
+        dead = [dead_message(batch, position, *why, now) for position, why in sorted(bad.items())]
+        ranges = ranges_of(batch, epochs, events, subjects, set(bad), tombstones)
         whole = LineageBatch(
-            _table(batch.topic, parts),
+            row_table(batch.topic, parts),
             **{
                 name: _joined([getattr(part, name) for part in parts], _TABLES[name]) for name in _BESIDE_ROWS
             },
@@ -209,23 +223,22 @@ class Preparer:
         )
         observed = {batch.topic: Observed.joined([part.observed for part in parts])}
         failures = sum(part.scan_failures for part in parts)
-        return Prepared(whole, dead, observed=observed, scan_failures=failures)
+        untagged = Counter[str]()
+        for part in parts:
+            untagged.update(part.untagged)
+        named = {batch.topic: untagged} if untagged else {}
+        return Prepared(whole, dead, observed=observed, scan_failures=failures, untagged=named)
 
     def _group(
         self, batch: TopicBatch, group: Framed, where: np.ndarray[Any, Any], now: datetime
     ) -> Iterator[tuple[np.ndarray[Any, Any], Tagged | str]]:
         """Tagged rows of one writer schema, or the reason why there are none, each with the positions it is of."""
         try:
-            record = self._resolve(group.prefix, self._expected[batch.topic])
+            record, decoder = self._decoder(batch.topic, group.prefix)
         except DecodeError as error:
             self._note(batch.topic, group.prefix, error)
             yield where, error.reason
             return
-        decoder = self._decoders.get(record)
-        if decoder is None:
-            while len(self._decoders) >= _MOST_DECODERS:
-                del self._decoders[next(iter(self._decoders))]
-            decoder = self._decoders[record] = ColumnDecoder(record, self._tagger.wanted(record))
         at = Coordinates(batch.partition[where], batch.offset[where])
         latest = int(now.timestamp() * 1000) + AHEAD
 
@@ -235,10 +248,35 @@ class Preparer:
         for chosen, made in apart(tagged, group.bodies, at, batch.topic):
             yield where[chosen], made
 
+    def _decoder(self, topic: str, prefix: bytes) -> tuple[RecordSchema, ColumnDecoder | ContractDecoder]:
+        """What the messages with a prefix are tagged by, and what reads them. Raises as `resolve` does."""
+        contract = self._contracts.get(topic)
+        writer = None
+        if contract is None or contract.format == "avro":
+            writer = self._resolve(prefix, self._expected[topic])
+        record = contract.record if contract else writer
+        assert record is not None
+        decoder = self._decoders.get((writer, record))
+        if decoder is None:
+            while len(self._decoders) >= _MOST_DECODERS:
+                del self._decoders[next(iter(self._decoders))]
+            wanted = self._tagger.wanted(record)
+            decoder = ContractDecoder(contract, wanted, writer) if contract else ColumnDecoder(record, wanted)
+            self._decoders[writer, record] = decoder
+        return record, decoder
+
     def _note(self, topic: str, prefix: bytes, error: DecodeError) -> None:
         """Say once which rule a schema breaks."""
         if isinstance(error, RefusedSchema) and self._refusals.note(topic, prefix.hex(), error.rule):
             log.error("schema.refused", topic=topic, schema=prefix.hex(), rule=error.rule)
+
+
+def _counted(done: Sequence[Prepared]) -> dict[str, Counter[str]]:
+    """The paths that no contract names, by topic."""
+    found: dict[str, Counter[str]] = {}
+    for topic, paths in (named for item in done for named in item.untagged.items()):
+        found.setdefault(topic, Counter()).update(paths)
+    return found
 
 
 def _owned(batch: TopicBatch, epochs: Mapping[Partition, int]) -> TopicBatch:
@@ -294,74 +332,3 @@ def _without(table: pa.Table, gone: set[Partition]) -> pa.Table:
         same_topic = pc.equal(table["topic"].cast(pa.string()), topic).to_numpy()
         keep &= ~(same_topic & (table["partition"].to_numpy() == number))
     return table.filter(pa.array(keep))
-
-
-def _table(topic: str, parts: Sequence[Tagged]) -> pa.Table:
-    """Rows of one topic as an Arrow table of ROW_SCHEMA."""
-    joined = {
-        name: np.concatenate([chunk for part in parts for chunk in part.rows[name]])
-        for name in (parts[0].rows if parts else ())
-        if any(part.rows[name] for part in parts)
-    }
-    if not joined:
-        return ROW_SCHEMA.empty_table()
-    count = len(joined["offset"])
-    tokens = pa.py_buffer(np.ascontiguousarray(joined["token"]))
-    columns = {
-        "token": pa.Array.from_buffers(ROW_SCHEMA.field("token").type, count, [None, tokens]),
-        "topic": pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([topic])),
-    }
-    columns |= {name: pa.array(joined[name]) for name in ("partition", "offset", "role", "tag_set", "port")}
-    columns["event_time"] = pa.array(joined["event_time"].astype("datetime64[ms]"))
-    return pa.Table.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
-
-
-def _dead(batch: TopicBatch, position: int, reason: str, schema_key: str, now: datetime) -> DeadMessage:
-    payload = batch.values[position] or b""
-    row = DeadRow(
-        batch.topic,
-        int(batch.partition[position]),
-        int(batch.offset[position]),
-        reason,
-        schema_key,
-        len(payload),
-        now,
-    )
-    return DeadMessage(row, payload)
-
-
-def _ranges(
-    batch: TopicBatch,
-    epochs: Mapping[Partition, int],
-    events: np.ndarray[Any, Any],
-    subjects: np.ndarray[Any, Any],
-    bad: set[int],
-    tombstones: int,
-) -> list[OffsetRange]:
-    """One range for each partition of the batch, adding up to all its messages."""
-    is_bad = np.zeros(len(batch.values), np.bool_)
-    is_bad[list(bad)] = True
-    empty = (
-        np.array([value is None for value in batch.values])
-        if tombstones
-        else np.zeros(len(batch.values), np.bool_)
-    )
-    ranges = []
-    for number in np.unique(batch.partition):
-        mine = batch.partition == number
-        offsets = batch.offset[mine]
-        ranges.append(
-            OffsetRange(
-                batch.topic,
-                int(number),
-                int(offsets.min()),
-                int(offsets.max()),
-                epochs[batch.topic, int(number)],
-                events=int(events[mine].sum()),
-                rows=int(subjects[mine].sum()),
-                dead=int(is_bad[mine].sum()),
-                no_subject=int((events[mine] & (subjects[mine] == 0)).sum()),
-                tombstones=int(empty[mine].sum()),
-            )
-        )
-    return ranges

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.annotations import RecordAnnotation
+from schemas.contracts import SOURCE_DELETE
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import (
@@ -35,13 +36,14 @@ from streams.columns.tokens import (
     TokenTable,
     binary_array,
     coded,
+    listed_tokens,
     token_column,
     token_table,
 )
 from streams.identity.claims.by_rule import ClaimMaker, Reading
 from streams.tagging.decode.columnar import Decoded, Flags, Ints
 from streams.tagging.scan import Scanner
-from streams.tagging.texts import NO_TEXTS, fields_about, read_texts, text_fields
+from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
 
 # What a row of a report kept for the police alone may be found under: never the address, which would answer who had it.
 _OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
@@ -74,7 +76,8 @@ class Tagged:
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
     `prefixes` and `findings` are tables as `sinks.ports.LineageBatch` has them. `observed`: under what those were
-    seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on.
+    seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`: of
+    each path that no contract names how often it had a value.
     """
 
     rows: Mapping[str, list[Any]]
@@ -87,6 +90,18 @@ class Tagged:
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
     scan_failures: int = 0
+    untagged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Identifiers of one kind and role of which an event may have any number: row `rows[i]` names the token in row i
+    of `tokens`."""
+
+    rows: Ints
+    tokens: TokenColumn
+    kind: IdentifierKind
+    role: Role
 
 
 class Tagger:
@@ -152,27 +167,23 @@ class Tagger:
         `latest`: milliseconds from which on an event has not happened yet.
         """
         times = decoded.columns[record.event_time].to_numpy(zero_copy_only=False)
-        tokens = {
-            item.field: token_column(decoded.columns[item.field], self._cache(item).tokens)
-            for item in record.identifiers
-        }
+        tokens, several = self._tokens(record, decoded)
         reading = None
         if record.annotation.identity:
             reading = self._claims.read(record, decoded.columns, tokens, times)
-        good, reasons = _judged(times, tokens, reading, latest)
+        good, reasons = _judged(times, tokens, several, reading, latest)
         bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
 
         where = Coordinates(at.partition[decoded.rows], at.offset[decoded.rows])
-        texts = NO_TEXTS
-        if self._scanner and text_fields(record):
-            texts = read_texts(record, topic, decoded.columns, good, where, self._scanner, self._caches)
+        texts = self._texts(record, topic, decoded, good, where)
         retained = np.zeros(len(times), np.bool_)
         if reading is not None and reading.retained is not None:
             retained = reading.retained
         builder = _Rows(times, where)
         prefixes: dict[bytes, Prefixes] = {}
-        for variant, mask in _variants(record, decoded.columns, good):
-            for reference in record.identifiers:
+        several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
+        for variant, mask in _variants(record, decoded, good):
+            for reference in (item for item in record.identifiers if item.field in tokens):
                 found = tokens[reference.field]
                 named = found.present & mask
                 if reference.kind not in _OPEN_OF_RETAINED:
@@ -185,29 +196,49 @@ class Tagger:
                     builder.add(rows, found.at(rows), tags, Role(reference.role), ports)
                 if reference.kind == IdentifierKind.IP and len(chosen):
                     prefixes |= self._above(found, chosen)
-            for mention in texts.mentions:
-                about = fields_about(record, Role.MENTIONED)
-                for places, detected in texts.by_categories(mention.rows, about, mask):
-                    tags = self._tag_set(record, topic, Role.MENTIONED, variant, detected)
-                    builder.add(mention.rows[places], mention.tokens.at(places), tags, Role.MENTIONED, None)
-                if mention.kind == IdentifierKind.IP:
-                    prefixes |= self._above(mention.tokens, np.flatnonzero(mask[mention.rows]))
+            for named_by in several:
+                about = fields_about(record, named_by.role)
+                for places, detected in texts.by_categories(named_by.rows, about, mask):
+                    tags = self._tag_set(record, topic, named_by.role, variant, detected)
+                    found_at = named_by.tokens.at(places)
+                    builder.add(named_by.rows[places], found_at, tags, named_by.role, None)
+                if named_by.kind == IdentifierKind.IP:
+                    prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
         tables = (CLAIM_SCHEMA.empty_table(),) * 2
         if reading is not None:
             tables = self._claims.claims(reading, topic, good, where)
-        subjects = np.zeros(len(at.offset), np.int64)
-        np.add.at(subjects, decoded.rows, builder.counts)
         return Tagged(
             builder.columns,
             tuple(builder.tag_sets),
-            subjects,
+            builder.counted(decoded.rows, len(at.offset)),
             bad,
             *tables,
             _prefix_table(prefixes),
             texts.findings,
             _observed(record, decoded, tokens, times, good & ~retained),
             texts.failures,
+            decoded.untagged,
         )
+
+    def _texts(
+        self, record: RecordSchema, topic: str, decoded: Decoded, good: Flags, at: Coordinates
+    ) -> Texts:
+        if self._scanner is None or not text_fields(record):
+            return NO_TEXTS
+        return read_texts(record, topic, decoded.columns, good, at, self._scanner, self._caches)
+
+    def _tokens(self, record: RecordSchema, decoded: Decoded) -> tuple[dict[str, TokenColumn], list[Several]]:
+        """The identifiers by field; apart those of fields that may name several people in one event."""
+        tokens: dict[str, TokenColumn] = {}
+        several: list[Several] = []
+        for item in record.identifiers:
+            column, cache = decoded.columns[item.field], self._cache(item)
+            if pa.types.is_list(column.type):
+                rows, found = listed_tokens(column, cache.tokens)
+                several.append(Several(rows, found, IdentifierKind(item.kind), Role(item.role)))
+            else:
+                tokens[item.field] = token_column(column, cache.tokens)
+        return tokens, several
 
     def _cache(self, item: SubjectReference) -> TokenCache:
         kind = IdentifierKind(item.kind)
@@ -245,12 +276,18 @@ class Tagger:
 
 
 def _judged(
-    times: Ints, tokens: Mapping[str, TokenColumn], reading: Reading | None, latest: int
+    times: Ints,
+    tokens: Mapping[str, TokenColumn],
+    several: Sequence[Several],
+    reading: Reading | None,
+    latest: int,
 ) -> tuple[Flags, dict[int, str]]:
     """The rows that can be, and for each of the others the first reason why not."""
     invalid = np.zeros(len(times), np.bool_)
     for found in tokens.values():
         invalid |= found.invalid
+    for item in several:
+        invalid[item.rows[item.tokens.invalid]] = True
     faults = [
         ("time_out_of_range", (times < EARLIEST) | (times >= LATEST)),
         ("future_time", times >= latest),
@@ -267,12 +304,16 @@ def _judged(
 
 
 def _variants(
-    record: RecordSchema, columns: Mapping[str, pa.Array], good: Flags
+    record: RecordSchema, decoded: Decoded, good: Flags
 ) -> Iterator[tuple[RecordAnnotation | None, Flags]]:
-    """The good rows of each variant with its words, and those of none."""
+    """The good rows of each variant with its words, and those of none. That the source deleted it is one."""
     usual = good
+    if decoded.deleted is not None:
+        gone = record.annotation.model_copy(update={"operation": SOURCE_DELETE})
+        yield gone, good & decoded.deleted
+        usual = good & ~decoded.deleted
     for name, symbols in record.annotation.variants.items():
-        codes = coded(columns[name], {symbol: number for number, symbol in enumerate(symbols, 1)})
+        codes = coded(decoded.columns[name], {symbol: number for number, symbol in enumerate(symbols, 1)})
         for number, symbol in enumerate(symbols, 1):
             yield record.variant(name, symbol), good & (codes == number)
         usual = good & (codes == 0)
@@ -303,6 +344,12 @@ class _Rows:
             name: [] for name in ("token", "partition", "offset", "role", "tag_set", "event_time", "port")
         }
 
+    def counted(self, positions: Ints, count: int) -> Ints:
+        """Rows of each of `count` bodies, of which the decoded events stand at `positions`."""
+        subjects = np.zeros(count, np.int64)
+        np.add.at(subjects, positions, self.counts)
+        return subjects
+
     def add(self, rows: Ints, tokens: TokenTable, tags: TagSet, role: Role, ports: Ints | None) -> None:
         """A row for each of these events, an event may come twice. `ports` of all events."""
         count = len(rows)
@@ -326,7 +373,7 @@ def _observed(
     record: RecordSchema, decoded: Decoded, tokens: Mapping[str, TokenColumn], times: Ints, good: Flags
 ) -> Observed:
     """Under what the owners of events were seen that do not give their customer number."""
-    owners = [item for item in record.identifiers if item.role == Role.OWNER]
+    owners = [item for item in record.identifiers if item.role == Role.OWNER and item.field in tokens]
     unnamed = good.copy()
     for item in owners:
         if item.kind == IdentifierKind.CUSTOMER_NUMBER:

@@ -125,10 +125,15 @@ class TagWorker:
         self._refusals = refusals or Refusals()
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
-        self._open: Callable[[], SourceConsumer] = lambda: SourceConsumer(
+        self._open = partial(self._opened, connection, group, sorted(topics), member)
+
+    def _opened(
+        self, connection: Connection, group: str, topics: Sequence[str], member: str | None
+    ) -> SourceConsumer:
+        return SourceConsumer(
             connection,
             group,
-            sorted(topics),
+            topics,
             start=self._claim,
             gone=self._release,
             member=member,

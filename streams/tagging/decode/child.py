@@ -16,11 +16,12 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from schemas.codec import decode_value
 from schemas.errors import DecodeError
+from schemas.paths import Node, tree
+from streams.tagging.decode.values import found_in
 
 MEMORY = 512 * 1024 * 1024
 """Bytes that a worker may take beside what it has at its start."""
@@ -74,17 +75,24 @@ def _limit(memory: int) -> None:
 
 def _serve(link: socket.socket, seconds: float) -> None:
     schema: str = ""
-    wanted: Sequence[str] = ()
+    wanted: Any = ()
+    places: Node | None = None
     while (head := receive(link)) is not None:
         if head:
-            schema, wanted = json.loads(head)
+            schema, wanted, paths = json.loads(head)
+            places = None if paths is None else tree(paths)
         body = receive(link)
         if body is None:
             return
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             value = decode_value(schema, body)
-            answer: dict[str, Any] = {"values": [_plain(at(value, name)) for name in wanted]}
+            answer: dict[str, Any]
+            if places is None:
+                answer = {"values": [_plain(at(value, name)) for name in wanted]}
+            else:
+                found = found_in(value, places, wanted)
+                answer = {"values": found.values, "untagged": found.untagged}
             del value
         except DecodeError as error:
             if error.reason == LIMIT:

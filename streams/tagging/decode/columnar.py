@@ -68,12 +68,16 @@ class Decoded:
     """Columns of the good records, and the reason why each of the others is none.
 
     `rows[i]` is the position, among the bodies given, of the record in row i of every column. Columns are
-    Arrow arrays: int64 for numbers and times (milliseconds), string also for enum symbols, float64, bool, binary, null.
+    Arrow arrays: int64 for numbers and times (milliseconds), string also for enum symbols, float64, bool, binary, null;
+    lists where a contract names several values of an event. `deleted`: rows that say that the source deleted what they
+    are of; None: none does. `untagged`: how often each path that the contract does not name had a value.
     """
 
     rows: Ints
     columns: Mapping[str, pa.Array]
     bad: Mapping[int, str] = field(default_factory=dict)
+    deleted: Flags | None = None
+    untagged: Mapping[str, int] = field(default_factory=dict)
 
 
 class ColumnDecoder:

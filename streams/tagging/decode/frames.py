@@ -56,6 +56,11 @@ def split(messages: Sequence[bytes]) -> Frames:
     return frames
 
 
+def unframed(messages: Sequence[bytes]) -> Frames:
+    """All messages as one group: nothing stands before their bodies."""
+    return Frames([Framed(b"", np.arange(len(messages)), Bodies.of(messages))] if messages else [])
+
+
 def _all_share(bodies: Bodies, prefix: bytes, magic: bytes, size: int) -> bool:
     if not prefix.startswith(magic) or len(prefix) < size or int((bodies.end - bodies.begin).min()) < size:
         return False

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.errors import DecodeError
 from streams.tagging.decode.child import LENGTH, LIMIT, MEMORY, PROCESSOR_SECONDS, plain_value, receive
+from streams.tagging.decode.values import Found
 
 GIVEN_UP = "decode_given_up"
 """Bodies of this schema took so long to fail that the next ones are not tried for a while."""
@@ -40,33 +42,42 @@ class Isolated:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
-        self._told: tuple[str, Sequence[str]] | None = None
+        self._told: tuple[str, tuple[Any, Any]] | None = None
         self._spent: dict[str, tuple[float, float]] = {}
 
     def values(self, schema: str, wanted: Sequence[str], body: bytes) -> list[Any]:
         """The values of the fields (dotted) in a body of the schema (JSON text). Raises DecodeError."""
+        answer = self._answer(schema, (wanted, None), body)
+        return [plain_value(value) for value in answer["values"]]
+
+    def found(self, schema: str, wanted: Mapping[str, str], paths: Sequence[str], body: bytes) -> Found:
+        """What a body of the schema says, as `values.found_in` with the places of `paths`. Raises DecodeError."""
+        answer = self._answer(schema, (wanted, paths), body)
+        return Found(answer["values"], Counter(answer["untagged"]))
+
+    def _answer(self, schema: str, asked: tuple[Any, Any], body: bytes) -> dict[str, Any]:
         with self._lock:
             self._check_budget(schema)
             started = time.monotonic()
-            answer = self._asked(schema, wanted, body)
+            answer = self._asked(schema, asked, body)
             if "code" in answer and answer["reason"] != LIMIT and answer["code"] not in _OF_THE_BODY:
-                answer = self._asked(schema, wanted, body)
+                answer = self._asked(schema, asked, body)
             if "code" in answer:
                 self._spend(schema, time.monotonic() - started)
         if "reason" in answer:
             raise DecodeError(str(answer["reason"]))
-        return [plain_value(value) for value in answer["values"]]
+        return answer
 
     def close(self) -> None:
         """End the child. Safe to repeat; the next body starts another one."""
         with self._lock:
             self._end()
 
-    def _asked(self, schema: str, wanted: Sequence[str], body: bytes) -> dict[str, Any]:
+    def _asked(self, schema: str, asked: tuple[Any, Any], body: bytes) -> dict[str, Any]:
         try:
             link = self._linked()
-            head = b"" if self._told == (schema, wanted) else json.dumps([schema, list(wanted)]).encode()
-            self._told = (schema, wanted)
+            head = b"" if self._told == (schema, asked) else json.dumps([schema, *asked]).encode()
+            self._told = (schema, asked)
             for part in (head, body):
                 link.sendall(LENGTH.pack(len(part)) + part)
             content = receive(link)

@@ -16,8 +16,9 @@ from schemas.catalogue import Catalogue
 from schemas.changes import unexplained_changes
 from schemas.check import check_record
 from schemas.codec import CONFLUENT_MAGIC
+from schemas.contracts import Contract
 from schemas.errors import DecodeError, SchemaError, SchemaTooLarge, UnknownSchema
-from schemas.records import RecordSchema, parse_record
+from schemas.records import RecordSchema, parse_record, read_record
 from schemas.versions import Committed, names_of, same_contract
 
 BROKEN = "schema_refused"
@@ -73,10 +74,12 @@ class WriterSchemas:
         records: Iterable[RecordSchema],
         catalogue: Catalogue,
         registry: SchemaSource | None = None,
+        contracts: Iterable[Contract] = (),
     ) -> None:
         """`records`: all that may have been written, older versions before newer ones. An event is tagged by what the
         version that wrote it says; of versions with one fingerprint, which differ in annotations alone, the newest.
-        `catalogue`: whose words they may use.
+        `catalogue`: whose words they may use. `contracts`: what they say holds for the events they are about,
+        whose schemas need no annotations.
         """
         known = list(records)
         self._by_fingerprint = {record.fingerprint: record for record in known}
@@ -84,21 +87,24 @@ class WriterSchemas:
         self._names = names_of({record.name: record for record in known})
         self._registry = registry
         self._catalogue = catalogue
-        self._judged: dict[bytes, RecordSchema | Refused] = {}
+        self._foreign = {item.record.name: item for item in contracts}
+        self._judged: dict[tuple[bytes, bool], RecordSchema | Refused] = {}
 
     def resolve(self, prefix: bytes, expected: str) -> RecordSchema:
         """The record that the prefix names. Raises UnknownSchema (may be known later), RegistryUnavailable,
         RefusedSchema, or DecodeError: unexpected_record if it is not `expected`.
         """
-        found = self._judged.get(prefix)
+        contract = self._foreign.get(expected)
+        key = prefix, contract is not None
+        found = self._judged.get(key)
         if found is None:
-            found = self._judge(prefix)
+            found = self._judge(prefix) if contract is None else self._written(prefix, contract)
             while len(self._judged) >= _KEPT:
                 del self._judged[next(iter(self._judged))]
-            self._judged[prefix] = found
+            self._judged[key] = found
         if isinstance(found, Refused):
             raise RefusedSchema(found)
-        if found.name not in self._names.get(expected, (expected,)):
+        if contract is None and found.name not in self._names.get(expected, (expected,)):
             raise DecodeError("unexpected_record", f"{found.name} instead of {expected}")
         return found
 
@@ -119,6 +125,19 @@ class WriterSchemas:
                 "unknown_schema", f"fingerprint {prefix[2:].hex()} is of no version of the company's records"
             )
         return _checked(record, self._catalogue, committed=True)
+
+    def _written(self, prefix: bytes, contract: Contract) -> RecordSchema | Refused:
+        """The schema of a message that somebody else owns, whatever it says of itself."""
+        if contract.writer is not None:
+            if prefix and prefix[2:] != contract.writer.fingerprint:
+                raise UnknownSchema("unknown_schema", f"{prefix.hex()} is not the schema of {contract.topic}")
+            return contract.writer
+        try:
+            return read_record(self._text(prefix), registered(prefix))
+        except SchemaTooLarge as error:
+            return too_large(error)
+        except SchemaError as error:
+            return Refused(BROKEN, _shown(str(error)))
 
     def _text(self, prefix: bytes) -> str:
         if self._registry is None:
