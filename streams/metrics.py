@@ -43,6 +43,12 @@ class TagMetrics:
         self.scan_failures = Counter(
             "innsyn_text_scan_failures", "Texts that a recogniser failed on.", registry=registry
         )
+        self.untagged = Counter(
+            "innsyn_untagged_values",
+            "Values of fields that the topic's contract does not name.",
+            ["topic", "path"],
+            registry=registry,
+        )
         self.no_subject = Counter(
             "innsyn_events_without_subject", "Events that name nobody.", ["topic"], registry=registry
         )

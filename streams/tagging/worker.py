@@ -29,6 +29,7 @@ from typing import TypeVar
 
 import structlog
 
+from schemas.contracts import Contract
 from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
@@ -92,6 +93,7 @@ class TagWorker:
         progress: Progress | None = None,
         refusals: Refusals | None = None,
         journals: Path | None = None,
+        contracts: Mapping[str, Contract] | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
@@ -99,7 +101,8 @@ class TagWorker:
         `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
         leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on,
         `refusals` which schemas break a rule. `journals`: the folder where this host's taggers note what they work on;
-        None: nothing is noted, and an offset that ends the process does so after every start.
+        None: nothing is noted, and an offset that ends the process does so after every start. `contracts`: by topic, of
+        events that somebody else owns.
         """
         self._progress = progress or Progress()
         self._journals = None if replay else journals
@@ -113,7 +116,8 @@ class TagWorker:
         self._worker = worker
         self._coverage = Coverage(identities) if identities else None
         self._schemas = schemas
-        self._preparer = Preparer(tagger, self._resolve, topics, refusals)
+        self._refusals = refusals or Refusals()
+        self._preparer = Preparer(tagger, self._resolve, topics, self._refusals, contracts or {})
         self._epochs: dict[Partition, int] = {}
         self._logs = Logs(TopicIds(connection), index, clock)
         self._next: dict[Partition, int] = {}
@@ -122,7 +126,6 @@ class TagWorker:
         self._in_flight: Future[Mapping[Partition, int]] | None = None
         self._memory = Memory()
         self._patience = Patience(self._limits.unknown_schema_seconds)
-        self._refusals = refusals or Refusals()
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-writer")
         self._open = partial(self._opened, connection, group, sorted(topics), member)
@@ -432,3 +435,6 @@ class TagWorker:
     def _count(self, stored: Prepared) -> None:
         self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())
         self._metrics.scan_failures.inc(stored.scan_failures)
+        for topic, paths in stored.untagged.items():
+            for path, count in self._refusals.untagged.add(topic, paths).items():
+                self._metrics.untagged.labels(topic, path).inc(count)
