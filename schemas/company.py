@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -28,6 +29,8 @@ from schemas import catalogue as catalogues
 from schemas.annotations import RecordSchema
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.check import check_record
+from schemas.contracts import FOLDER as CONTRACTS
+from schemas.contracts import Contract, load_contracts
 from schemas.entries import IdentitySource
 from schemas.errors import CatalogueError, SchemaError
 from schemas.layers import BASE, MODEL, read_mapping
@@ -37,7 +40,6 @@ from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
 
 PROFILE = "company.yaml"
-CONTRACTS = "contracts"
 SHIPPED = {"base": BASE, "model": MODEL}
 _FOLDERS = (catalogues.FOLDER, AVRO, EXAMPLES, CONTRACTS)
 Text = Annotated[str, Field(min_length=1)]
@@ -81,7 +83,8 @@ class Profile(BaseModel):
 @dataclass(frozen=True, repr=False)
 class Company:
     """All that is loaded of a company. `layers`: its folder last, below it what it extends. `writers`: every version of
-    every record that an event may have been written with, the newest last."""
+    every record that an event may have been written with, the newest last. `contracts`: by topic, what holds for the
+    events that it does not own."""
 
     profile: Profile
     layers: tuple[Path, ...]
@@ -89,10 +92,16 @@ class Company:
     records: Mapping[str, RecordSchema]
     writers: Sequence[RecordSchema]
     topics: Mapping[str, Topic]
+    contracts: Mapping[str, Contract]
 
     @property
     def folder(self) -> Path:
         return self.layers[-1]
+
+    @property
+    def every_record(self) -> Mapping[str, RecordSchema]:
+        """By name, also those that contracts describe, which have no Avro schema."""
+        return {**self.records, **{item.record.name: item.record for item in self.contracts.values()}}
 
     @property
     def avro(self) -> tuple[Path, ...]:
@@ -139,14 +148,26 @@ def _load(folder: Path) -> Company:
             for problem in check_record(record, catalogue):
                 raise SchemaError(record.file, problem.where, f"{problem.what}; {problem.mend}")
         with_topics = [layer for layer in layers if layer == layers[0] or (layer / TOPICS).exists()]
-        topics = load_topics(*with_topics, catalogue=catalogue, records=records)
+        contracts = _contracts(layers, catalogue, records)
+        topics = load_topics(*with_topics, catalogue=catalogue, records=records, contracts=contracts)
         _refuse_silent(records, topics)
         writers = known_writers(*avro)
     except CatalogueError as error:
         raise CatalogueError(_where(layers, error.file, error.key), error.key, error.mend) from None
     except SchemaError as error:
         raise type(error)(_where(layers, error.file, error.where), error.where, error.mend) from None
-    return Company(profile, layers, catalogue, records, writers, topics)
+    return Company(profile, layers, catalogue, records, writers, topics, contracts)
+
+
+def _contracts(
+    layers: Sequence[Path], catalogue: Catalogue, records: Mapping[str, RecordSchema]
+) -> Mapping[str, Contract]:
+    """Those of all layers; of one topic the uppermost."""
+    found: dict[str, Contract] = {}
+    for layer in layers:
+        taken = [*records, *(item.record.name for item in found.values())]
+        found |= load_contracts(layer / CONTRACTS, catalogue, taken)
+    return MappingProxyType(found)
 
 
 def layers_of(folder: Path) -> tuple[Path, ...]:

@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.annotations import RecordSchema
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility
+from schemas.contracts import Contract
 from schemas.errors import CatalogueError
 from schemas.layers import BASE, MODEL, read_layers, read_mapping
 from schemas.records import load_records
 
 FILE = "topics.yaml"
+_NONE: Mapping[str, Contract] = MappingProxyType({})
 SYSTEM = "{system}"
 
 
@@ -56,11 +58,13 @@ def load_topics(
     *folders: Path,
     catalogue: Catalogue | None = None,
     records: Mapping[str, RecordSchema] | None = None,
+    contracts: Mapping[str, Contract] = _NONE,
 ) -> Mapping[str, Topic]:
     """Every topic by name, `{system}` entries expanded. Errors: CatalogueError with file, key and mend.
 
     Each folder's topics.yaml lies over the one before it (`schemas.layers`); without any the model company's. Those of
-    the last folder come first.
+    the last folder come first. A topic of `contracts` carries the record that its contract describes, and need not name
+    it.
     """
     if not folders and catalogue is None and records is None:
         return _default()
@@ -68,6 +72,7 @@ def load_topics(
         folders or [BASE, MODEL],
         load_catalogue() if catalogue is None else catalogue,
         load_records() if records is None else records,
+        contracts,
     )
 
 
@@ -77,7 +82,10 @@ def _default() -> Mapping[str, Topic]:
 
 
 def _load(
-    folders: Sequence[Path], catalogue: Catalogue, records: Mapping[str, RecordSchema]
+    folders: Sequence[Path],
+    catalogue: Catalogue,
+    records: Mapping[str, RecordSchema],
+    contracts: Mapping[str, Contract] = _NONE,
 ) -> Mapping[str, Topic]:
     raw = read_layers(folders, FILE)
     below = read_mapping(folders[0] / FILE) if len(folders) > 1 else {}
@@ -86,9 +94,19 @@ def _load(
         for name, values in _expand(key, raw[key], catalogue):
             if name in topics:
                 raise CatalogueError(FILE, name, f"is a topic of {key} too; choose another name")
-            topics[name] = _topic(name, values)
+            foreign = contracts.get(name)
+            topics[name] = _topic(name, {"record": foreign.record.name, **values} if foreign else values)
+    for name, contract in contracts.items():
+        if name not in topics:
+            raise CatalogueError(contract.record.file, "topic", f"{name} is no topic; add it to {FILE}")
     for topic in topics.values():
-        for where, mend in _problems(topic, topics, records, catalogue):
+        known = records
+        if foreign := contracts.get(topic.name):
+            known = {foreign.record.name: foreign.record}
+            if topic.record not in known:
+                mend = f"its contract describes {foreign.record.name}; leave record out"
+                raise CatalogueError(FILE, f"{topic.name}.record", mend)
+        for where, mend in _problems(topic, topics, known, catalogue):
             raise CatalogueError(FILE, f"{topic.name}.{where}", mend)
     return MappingProxyType(topics)
 
@@ -128,7 +146,7 @@ def _problems(
         yield "record", f"unknown record {topic.record}; name one of avro/"
         return
     field = record.find(topic.key) if topic.key else None
-    if topic.key and (field is None or field.nullable):
+    if topic.key and (field is None or (field.nullable and not record.contract)):
         yield "key", f"{topic.key} is no field of {topic.record} that always has a value; name one, or null"
     if topic.system not in catalogue.systems:
         yield "system", f"unknown system {topic.system}; use an id of catalogue/systems.yaml"

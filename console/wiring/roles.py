@@ -120,6 +120,7 @@ def tagger(
         progress=progress,
         refusals=refusals,
         journals=settings.home / "journals",
+        contracts=company.contracts,
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,
@@ -136,7 +137,8 @@ def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
 def writer_schemas(settings: Settings) -> WriterSchemas:
     """Every committed version, and the registry's where one is set."""
     company = company_of(settings)
-    return WriterSchemas(company.writers, company.catalogue, schema_registry(settings))
+    foreign = company.contracts.values()
+    return WriterSchemas(company.writers, company.catalogue, schema_registry(settings), foreign)
 
 
 def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | None:
@@ -162,7 +164,8 @@ def dead_letter_desk(
     def preparer() -> Preparer:
         tagger = made_tagger(keys.tagging(), company)
         resolve = writer_schemas(settings).resolve
-        return Preparer(tagger, resolve, {name: topic.record for name, topic in topics.items()})
+        expected = {name: topic.record for name, topic in topics.items()}
+        return Preparer(tagger, resolve, expected, contracts=company.contracts)
 
     read = {**topics, **{name: company.topics[name] for name in (REQUESTS, RECEIPTS)}}
     retrier = Retrier(

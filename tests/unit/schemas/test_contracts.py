@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from schemas.catalogue import load_catalogue
+from schemas.company import Company, load_company
 from schemas.contracts import load_contracts
 from schemas.errors import CatalogueError
 from schemas.paths import steps, tree, written
@@ -175,3 +176,54 @@ def test_a_key_of_its_own_is_no_other_key_of_a_map() -> None:
     assert places is not None
     found = {key: node.path for key in ("email", "colour") if (node := places.at(key))}
     assert found == {"email": "attributes.email", "colour": "attributes.*"}
+
+
+TOPIC_SAID = {
+    "key": None, "owner": "shop", "system": "crm", "partitions": 1, "retention": "P7D", "cleanup_policy": "delete",
+    "dead_letter": "lineage.dead-letters", "personal": True, "tagged": True,
+}  # fmt: skip
+
+
+def company(folder: Path, topics: dict[str, Any], **said: Any) -> Company:
+    """One that extends the model company by the order contract, with some keys changed."""
+    profile = {
+        "name": "Butikk", "controller": "Butikk AS", "country": "NO", "languages": ["nb"], "dpo_contact": "x",
+        "time_zone": "Europe/Oslo", "extends": "model",
+    }  # fmt: skip
+    (folder / "company.yaml").write_text(yaml.safe_dump(profile))
+    (folder / "topics.yaml").write_text(yaml.safe_dump(topics))
+    contract(folder, order(**said))
+    return load_company(folder)
+
+
+def test_a_company_has_its_contracts(tmp_path: Path) -> None:
+    """A topic with a contract need not say which record it carries; whoever reads records finds it among them."""
+    found = company(tmp_path, {"shop.orders": TOPIC_SAID})
+    assert found.tagged["shop.orders"].record == "ShopOrder"
+    assert found.every_record["ShopOrder"] is found.contracts["shop.orders"].record
+    assert "ShopOrder" not in found.records
+
+
+@pytest.mark.parametrize(
+    ("topics", "said", "error"),
+    [
+        ({}, {}, "topics.yaml: file: is not a mapping"),
+        (
+            {"shop.returns": {**TOPIC_SAID, "record": "Invoice", "system": "billing"}},
+            {},
+            "shop.orders is no topic",
+        ),
+        ({"shop.orders": {**TOPIC_SAID, "record": "Invoice"}}, {}, "its contract describes ShopOrder"),
+        ({"shop.orders": {**TOPIC_SAID, "system": "web"}}, {}, "ShopOrder is annotated crm"),
+        ({"shop.orders": {**TOPIC_SAID, "key": "order"}}, {}, "order is no field of ShopOrder"),
+        ({"shop.orders": TOPIC_SAID}, {"record": "Invoice"}, "Invoice is a record of the company too"),
+        ({"shop.orders": TOPIC_SAID}, {"sistem": "crm"}, "contracts/shop.orders.yaml: sistem: is not a key"),
+    ],
+)
+def test_what_a_company_says_of_a_contract_fits_it(
+    tmp_path: Path, topics: dict[str, Any], said: dict[str, Any], error: str
+) -> None:
+    """Or nothing of the company is loaded."""
+    with pytest.raises(CatalogueError) as caught:
+        company(tmp_path, topics, **said)
+    assert error in str(caught.value)
