@@ -191,9 +191,9 @@ def test_a_stale_path_is_found() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_paths_that_the_pages_name_exist(page: str) -> None:
-    """The map is the territory: folders, files and links."""
-    made = re.findall(r"^Write `([^`]+)`", PAGES[page], re.MULTILINE)
-    assert not stale(PAGES[page], (ROOT / page).parent, made)
+    """The map is the territory: folders, files and links; but for what a page tells to write."""
+    made = re.findall(r"^(?:Write `([^`]+)`:|(\S+/\S+))$", PAGES[page], re.MULTILINE)
+    assert not stale(PAGES[page], (ROOT / page).parent, [path for found in made for path in found])
 
 
 def test_every_page_is_found_from_another() -> None:

@@ -1,0 +1,124 @@
+"""Each recipe of `docs/adding.md` works as it stands there, and does what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.recipes import Step, carry_out, changed, copy_of_the_repository, run, sections, steps
+
+RECIPES = {name: text for name, text in sections().items() if name.startswith("A ")}
+CHANGING = "Changing a schema"
+
+NEW_RECORD = """
+from schemas.codec import encode_body
+from schemas.company import load_company
+from tests.unit.tagging.test_tag import short, tag
+
+company = load_company()
+record = company.records["FieldVisit"]
+bodies = [encode_body(record, event) for event in company.examples("FieldVisit")]
+tagged = tag(record, bodies)
+print("topic", company.topics["field.visits"].record)
+print("rows", [(offset, role) for _, offset, role, _ in short(tagged)])
+print("categories", sorted(sorted(tags.categories) for tags in tagged.tag_sets))
+"""
+
+NEW_RULE = """
+from datetime import UTC, date, datetime
+from schemas.company import load_company
+from schemas.policy import RetentionAnchors, decide_erasure
+
+company = load_company()
+rules = [company.catalogue.retention_rules[name] for name in company.records["Equipment"].annotation.retention]
+day = datetime(2026, 1, 15, tzinfo=UTC)
+anchors = RetentionAnchors(contract_end=date(2026, 2, 1), delivery=date(2026, 1, 15))
+(told,) = decide_erasure(["C-20"], ["P-CONTRACT"], rules, day, day, date(2027, 1, 1), anchors)
+print(told.action, told.rule, told.until)
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return copy_of_the_repository(tmp_path)
+
+
+def follow(name: str, copy: Path) -> list[Step]:
+    """Do what the recipe says; returns its steps."""
+    told = steps(RECIPES[name])
+    for step in told:
+        carry_out(step, copy)
+    return told
+
+
+def printed(copy: Path, script: str) -> list[str]:
+    """What a script prints in the copy."""
+    ran = run(copy, "python", "-c", script)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_every_recipe_is_carried_out() -> None:
+    """A new recipe needs a test below."""
+    assert list(RECIPES) == ["A record and its topic", "A log format", "A retention rule"]
+    assert set(sections()) == {*RECIPES, CHANGING}
+
+
+def test_a_change_that_does_not_fit_is_an_error() -> None:
+    """A recipe is not carried out beside the place it speaks of."""
+    assert changed("a\nb\nc\n", " a\n-b\n+d\n@@\n-c\n") == "a\nd\n"
+    for text in ("a\nc\n", "a\nb\na\nb\n"):
+        with pytest.raises(AssertionError, match="stands"):
+            changed(text, " a\n-b\n")
+
+
+def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
+    """Neither a failing command nor one that shows something else passes."""
+    carry_out(Step("Run", "", "$ echo done\ndone\n"), tmp_path)
+    for body in ("$ false\n", "$ echo done\nmore\n"):
+        with pytest.raises(AssertionError, match=r"false|done"):
+            carry_out(Step("Run", "", body), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_record_and_its_topic_are_files_alone(copy: Path) -> None:
+    """Without a line of Python its events become rows with their people, roles and categories."""
+    told = follow("A record and its topic", copy)
+    assert not [step for step in told if step.file.endswith(".py")]
+    assert len({step.file for step in told if step.file and "examples" not in step.file}) == 2
+    assert sorted(printed(copy, NEW_RECORD)) == [
+        "categories [['C-01', 'C-28'], ['C-28']]",
+        "rows [(100, 1), (101, 1), (101, 4)]",
+        "topic FieldVisit",
+    ]
+
+
+@pytest.mark.slow
+def test_a_record_that_lacks_a_word_is_not_taken(copy: Path) -> None:
+    """The check of the recipe is one: a category nobody knows stops it."""
+    told = steps(RECIPES["A record and its topic"])
+    for step in told:
+        if step.act == "Run":
+            with pytest.raises(AssertionError, match="unknown category C-99"):
+                carry_out(step, copy)
+            return
+        carry_out(step._replace(body=step.body.replace('"category": "C-01"', '"category": "C-99"')), copy)
+
+
+@pytest.mark.slow
+def test_a_log_format_is_read(copy: Path) -> None:
+    """Two files of the program: the format, and its row in the registry."""
+    told = follow("A log format", copy)
+    assert {step.file for step in told if step.file.startswith("streams/")} == {
+        "streams/feeds/formats/unbound.py",
+        "streams/feeds/registry.py",
+    }
+
+
+@pytest.mark.slow
+def test_a_retention_rule_decides(copy: Path) -> None:
+    """The new rule holds what would go without it."""
+    assert printed(copy, NEW_RULE) == ["erase_now None None"]
+    follow("A retention rule", copy)
+    assert printed(copy, NEW_RULE) == ["hold_until T36 2031-01-15"]
