@@ -218,8 +218,8 @@ def _load_records(folders: Sequence[Path]) -> Mapping[str, RecordSchema]:
     for path in (path for folder in folders for path in sorted(folder.glob("*.avsc"))):
         record = parse_record(read_text(path), f"{AVRO}/{path.name}")
         if record.name in records:
-            there = records[record.name].file
-            raise SchemaError(record.file, record.name, f"is a record of {there} too; give one another name")
+            mend = f"is a record of {record.file} too; give one another name"
+            raise SchemaError(records[record.name].file, record.name, mend)
         records[record.name] = record
     return MappingProxyType(records)
 

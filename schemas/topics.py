@@ -143,7 +143,7 @@ def _problems(
 ) -> Iterator[tuple[str, str]]:
     record = records.get(topic.record)
     if record is None:
-        yield "record", f"unknown record {topic.record}; name one of avro/"
+        yield "record", f"unknown record {topic.record}; name one of avro/ or contracts/"
         return
     field = record.find(topic.key) if topic.key else None
     if topic.key and (field is None or (field.nullable and not record.contract)):

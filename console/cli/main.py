@@ -31,22 +31,31 @@ class Entry:
     target: str
     summary: str
     example: str
+    company: bool = False
+    """Whether it takes --company."""
 
 
 COMMANDS = {
     "demo": Entry("console.cli.demo:demo", "See all of it in a minute, nothing to install", "innsyn demo"),
     "up": Entry(
-        "console.cli.up:up", "Run everything on this machine; ctrl-C stops it", "innsyn up --port 8480"
+        "console.cli.up:up",
+        "Run everything on this machine; ctrl-C stops it",
+        "innsyn up --port 8480",
+        company=True,
     ),
-    "tag": Entry("console.cli.tag:tag", "Run a tagger: events in, lineage out", "innsyn tag"),
+    "tag": Entry("console.cli.tag:tag", "Run a tagger: events in, lineage out", "innsyn tag", company=True),
     "rights": Entry(
-        "console.cli.rights:rights", "Run the rights worker: plans, commands, receipts", "innsyn rights"
+        "console.cli.rights:rights",
+        "Run the rights worker: plans, commands, receipts",
+        "innsyn rights",
+        company=True,
     ),
-    "serve": Entry("console.cli.serve:serve", "Serve the HTTP API", "innsyn serve"),
+    "serve": Entry("console.cli.serve:serve", "Serve the HTTP API", "innsyn serve", company=True),
     "ingest": Entry(
         "console.cli.ingest:ingest",
         "Turn existing logs into events",
         "innsyn ingest --format combined access.log.gz",
+        company=True,
     ),
     "simulate": Entry(
         "console.cli.simulate:simulate",
@@ -57,6 +66,7 @@ COMMANDS = {
         "console.cli.lookup:lookup",
         "What is held about a person, and where",
         "innsyn lookup --id customer_number=10042 --system billing",
+        company=True,
     ),
     "identity": Entry(
         "console.cli.identity:identity",
@@ -67,33 +77,54 @@ COMMANDS = {
         "console.cli.access:access",
         "The whole access answer about a person",
         "innsyn access --id customer_number=10042 --id email=-",
+        company=True,
     ),
     "erase": Entry(
         "console.cli.erase:erase",
         "Erase a person; what the law holds is held and named",
         "innsyn erase --id customer_number=10042 --dry-run",
+        company=True,
     ),
     "requests": Entry(
-        "console.cli.requests:app", "Rights requests and how far they are", "innsyn requests show R-2026-0001"
+        "console.cli.requests:app",
+        "Rights requests and how far they are",
+        "innsyn requests show R-2026-0001",
+        company=True,
     ),
     "deadletters": Entry(
         "console.cli.deadletters:app",
         "Messages nobody could read: list, retry, drop",
         "innsyn deadletters retry --reason unknown_schema",
     ),
-    "schema": Entry("console.cli.schema:app", "Check Avro records and register them", "innsyn schema check"),
+    "schema": Entry(
+        "console.cli.schema:app", "Check Avro records and register them", "innsyn schema check", company=True
+    ),
     "catalogue": Entry(
         "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"
     ),
-    "keys": Entry("console.cli.keys:app", "Make and show the keys", "innsyn keys show"),
+    "company": Entry(
+        "console.cli.company:app", "Check a company's folder", "innsyn company check our-company"
+    ),
+    "init": Entry(
+        "console.cli.init:init",
+        "Write a folder for a company of your own",
+        "innsyn init our-company --from minimal",
+    ),
+    "keys": Entry("console.cli.keys:app", "Make and show the keys", "innsyn keys show", company=True),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),
     "migrate": Entry(
-        "console.cli.migrate:migrate", "Bring index and topics to their shape", "innsyn migrate --dry-run"
+        "console.cli.migrate:migrate",
+        "Bring index and topics to their shape",
+        "innsyn migrate --dry-run",
+        company=True,
     ),
     "doctor": Entry(
-        "console.cli.doctor:doctor", "Settings in force, and what is wrong", "innsyn doctor --json"
+        "console.cli.doctor:doctor",
+        "Settings in force, and what is wrong",
+        "innsyn doctor --json",
+        company=True,
     ),
     "bench": Entry("console.cli.bench:bench", "Measure this machine", "innsyn bench"),
 }
@@ -175,8 +206,41 @@ def _load(name: str) -> Any:
         command.epilog = f"Example: {entry.example}"
     # Only the whole of innsyn could be completed, not one of its commands.
     command.params = [item for item in command.params if item.name not in _COMPLETION]
+    if entry.company:
+        _with_company(command)
     _plain(command)
     return command
+
+
+def _company(folder: str | None) -> None:
+    # It stands for the setting, also in the processes that a role starts.
+    if folder is not None:
+        os.environ["INNSYN_COMPANY"] = folder
+
+
+def _option(
+    company: Annotated[
+        str | None,
+        typer.Option(
+            "--company",
+            metavar="FOLDER",
+            help="The company's folder; default INNSYN_COMPANY.",
+            callback=_company,
+            expose_value=False,
+        ),
+    ] = None,
+) -> None:
+    """Carries the option that all commands of a company share."""
+
+
+def _with_company(command: Any) -> None:
+    for below in getattr(command, "commands", {}).values():
+        _with_company(below)
+    if not hasattr(command, "commands"):
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command()(_option)
+        shared = typer.main.get_command(single).params
+        command.params += [item for item in shared if item.name == "company"]
 
 
 def _plain(command: Any) -> None:

@@ -1,0 +1,72 @@
+"""All checks of a company in one, beyond what `load_company` refuses: versions, changes since them, and examples. Pure
+but for reading its folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from schemas.annotations import Problem, RecordSchema
+from schemas.changes import DEFAULT, Compatibility
+from schemas.check import check_record
+from schemas.codec import encode
+from schemas.company import Company
+from schemas.errors import InnsynError
+from schemas.records import EXAMPLES
+from schemas.versions import same_contract, versions_of
+
+
+def modes_of(company: Company) -> Mapping[str, frozenset[Compatibility]]:
+    """What a new version of each record has to keep, by its topics; "" for one of no topic."""
+    modes: dict[str, frozenset[Compatibility]] = {"": frozenset([DEFAULT])}
+    for topic in company.topics.values():
+        modes[topic.record] = modes.get(topic.record, frozenset()) | {topic.compatibility}
+    return modes
+
+
+def company_problems(company: Company) -> list[Problem]:
+    """What is wrong with the company's own records and examples; empty: it may be used."""
+    modes = modes_of(company)
+    found: list[Problem] = []
+    for file in sorted((company.folder / "avro").glob("*.avsc")):
+        record = next(item for item in company.records.values() if Path(item.file).name == file.name)
+        found += _versions(file, record)
+        for mode in sorted(modes.get(record.name, modes[""])):
+            found += check_record(record, company.catalogue, history=versions_of(file), compatibility=mode)
+        found += _examples(company, record)
+    known = {Path(record.file).stem for record in company.records.values()}
+    for folder in sorted((company.folder / EXAMPLES).glob("*/")):
+        if folder.name not in known:
+            mend = f"name the folder as the schema file, such as {min(known)}"
+            found.append(Problem(f"{EXAMPLES}/{folder.name}", "folder", "examples of no record", mend))
+    return list(dict.fromkeys(found))
+
+
+def _versions(file: Path, record: RecordSchema) -> Iterator[Problem]:
+    known = versions_of(file)
+    if not known or not same_contract(known[-1].record, record):
+        mend = "run `innsyn schema commit`, so that what is written with it stays readable"
+        yield Problem(record.file, record.name, "is kept as no version", mend)
+
+
+def _examples(company: Company, record: RecordSchema) -> Iterator[Problem]:
+    where = f"{EXAMPLES}/{Path(record.file).stem}"
+    try:
+        examples = company.examples(record.name)
+    except InnsynError as error:
+        yield Problem(where, record.name, str(error), "mend the example")
+        return
+    if not examples:
+        yield Problem(where, record.name, "has no example", "write an event as JSON into that folder")
+    for number, example in enumerate(examples, 1):
+        if strange := sorted(example.keys() - {field.name for field in record.fields}):
+            yield Problem(
+                where, record.name, f"example {number} has no field {strange[0]} in its schema", "mend it"
+            )
+            continue
+        try:
+            encode(record, example)
+        except (InnsynError, ValueError, TypeError, KeyError, AttributeError):
+            yield Problem(
+                where, record.name, f"example {number} cannot be written by its schema", "mend a field of it"
+            )
