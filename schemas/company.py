@@ -114,11 +114,6 @@ class Company:
         return {name: topic for name, topic in self.topics.items() if topic.tagged}
 
     @property
-    def every_record(self) -> Mapping[str, RecordSchema]:
-        """Its records and those that its contracts describe."""
-        return {**self.records, **{item.record.name: item.record for item in self.contracts.values()}}
-
-    @property
     def identity_sources(self) -> Mapping[str, IdentitySource]:
         return self.catalogue.identity_sources
 
@@ -142,7 +137,9 @@ def _model() -> Company:
 
 def _load(folder: Path) -> Company:
     if folder.resolve() == BASE:
-        raise CatalogueError(str(folder), "folder", "is what every company extends, and no company; name another")
+        raise CatalogueError(
+            str(folder), "folder", "is what every company extends, and no company; name another"
+        )
     layers = layers_of(folder)
     profile = read_profile(folder)
     _refuse_strangers(folder)
