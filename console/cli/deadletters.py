@@ -9,9 +9,9 @@ import typer
 
 from console.cli.show.output import Json, marked, moment, print_json, say, screen, table, user_name
 from console.client import require
+from console.operations.dead_reasons import meaning
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from streams.kafka.dead_reasons import meaning
 
 app = typer.Typer(help="Messages that were no events: list, retry, drop.", no_args_is_help=True)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
-from streams.tagging.decode.columnar import Flags, Ints
+from streams.columns.arrays import Flags, Ints
 
 # 1990-01-01 to 2100-01-01 UTC in milliseconds: a time outside is an upstream fault, not an event of ours.
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000

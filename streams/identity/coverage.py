@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
+from streams.columns.observed import Observed
 from streams.columns.tokens import TokenTable, binary_array
 from streams.identity.identities import Identities
 from streams.identity.links.table import Ints, Links
 from streams.identity.resolve import AMBIGUOUS, NONE, UNIQUE, resolve_tokens
-from streams.tagging.tag import Observed
 
 WORDS = {UNIQUE: "unique", AMBIGUOUS: "ambiguous", NONE: "none"}
 # Other taggers learn too: what was looked up is believed for so long.

@@ -25,6 +25,7 @@ from sinks.ports import (
     LineageBatch,
     OffsetRange,
 )
+from streams.columns.observed import Observed
 from streams.columns.tokens import AHEAD, Coordinates
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
@@ -35,7 +36,7 @@ from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.decode.frames import Framed, split, unframed
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import RefusedSchema
-from streams.tagging.tag import Observed, Tagged, Tagger
+from streams.tagging.tag import Tagged, Tagger
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ Pure but for the token caches. `Tagger.tag` looks at one topic and one writer sc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import (
     FORMS,
-    TOKEN_BYTES,
     IdentifierKind,
     PrefixCache,
     Prefixes,
@@ -28,6 +27,8 @@ from schemas.tokens import (
     TokenPairs,
 )
 from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PAIR_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
+from streams.columns.arrays import Flags, Ints
+from streams.columns.observed import Observed
 from streams.columns.tokens import (
     EARLIEST,
     LATEST,
@@ -41,33 +42,12 @@ from streams.columns.tokens import (
     token_table,
 )
 from streams.identity.claims.by_rule import ClaimMaker, Reading
-from streams.tagging.decode.columnar import Decoded, Flags, Ints
+from streams.tagging.decode.columnar import Decoded
 from streams.tagging.scan import Scanner
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
 
 # What a row of a report kept for the police alone may be found under: never the address, which would answer who had it.
 _OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """Identifiers that lead to somebody only by links, each with its time (ms) and port (0 unknown); in step."""
-
-    token: TokenTable
-    at: Ints
-    port: Ints
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Observed]) -> Observed:
-        """All of them, one after the other."""
-        empty = cls(np.zeros((0, TOKEN_BYTES), np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
-        whole = [empty, *parts]
-        return cls(
-            *(np.concatenate([getattr(part, name) for part in whole]) for name in ("token", "at", "port"))
-        )
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pyarrow as pa
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, TokenCache
 from sinks.ports import FINDING_SCHEMA
+from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenColumn, token_column
-from streams.tagging.decode.columnar import Flags, Ints
 from streams.tagging.scan import Scanned, Scanner
 
 NO_CATEGORY = "none"

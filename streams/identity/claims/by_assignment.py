@@ -21,6 +21,7 @@ from schemas.addresses import is_placeholder
 from schemas.identity import ASSIGNMENT_FIELDS, RETAINED
 from schemas.tokens import KeyCache, PrefixCache
 from sinks.ports import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
+from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,
     LATEST,
@@ -32,7 +33,6 @@ from streams.columns.tokens import (
     token_table,
 )
 from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
-from streams.tagging.decode.columnar import Flags, Ints
 
 FIELDS = tuple(ASSIGNMENT_FIELDS)
 JOINED = ("session_id",)

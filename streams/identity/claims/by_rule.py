@@ -35,6 +35,7 @@ from schemas.tokens import (
 )
 from schemas.user_names import names_nobody, realm_form
 from sinks.ports import Form, Mark, Proof
+from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,
     LATEST,
@@ -49,7 +50,6 @@ from streams.columns.tokens import (
 from streams.identity.claims import by_assignment
 from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
 from streams.identity.claims.groups import Groups
-from streams.tagging.decode.columnar import Flags, Ints
 
 _FORMS = {"state": Form.STATE, "merge": Form.MERGE, "login": Form.LOGIN, "session": Form.SESSION}
 _MARKS = {"open": Mark.OPEN, "seen": Mark.SEEN, "close": Mark.CLOSE}

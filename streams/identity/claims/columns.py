@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenTable, binary_array
-from streams.tagging.decode.columnar import Flags, Ints
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that nobody said; numpy and Arrow read it as none."""

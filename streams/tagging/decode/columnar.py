@@ -24,12 +24,9 @@ from schemas.bounds import largest_body
 from schemas.codec import decode_body
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
+from streams.columns.arrays import Bytes, Flags, Ints
 from streams.tagging.decode import isolated
 from streams.tagging.decode.child import at
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _MAX_VARINT = 10

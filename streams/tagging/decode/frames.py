@@ -9,7 +9,8 @@ import numpy as np
 
 from schemas.codec import CONFLUENT_PREFIX, SINGLE_OBJECT_PREFIX, split_frame
 from schemas.errors import DecodeError
-from streams.tagging.decode.columnar import Bodies, Ints
+from streams.columns.arrays import Ints
+from streams.tagging.decode.columnar import Bodies
 
 
 @dataclass(frozen=True)

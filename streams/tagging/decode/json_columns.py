@@ -21,7 +21,8 @@ import pyarrow.json as pj
 
 from schemas.errors import DecodeError
 from schemas.paths import ANY, ITEM, Node, steps
-from streams.tagging.decode.columnar import Bodies, Ints
+from streams.columns.arrays import Ints
+from streams.tagging.decode.columnar import Bodies
 from streams.tagging.decode.shapes import SCALARS, Shapes, columns_of
 from streams.tagging.decode.values import Found, found_in, json_value
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.paths import ITEM, Node, steps
-from streams.tagging.decode.columnar import Ints
+from streams.columns.arrays import Ints
 
 SCALARS = {
     "string": pa.string(),

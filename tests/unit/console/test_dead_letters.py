@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from console.api.app import create_app
 from console.cli.main import app
 from console.operations.dead_letters import DeadLetterDesk
+from console.operations.dead_reasons import OF_MESSAGES, OF_RETRIES, meaning
 from sinks.clickhouse.dead_letters import Chosen, Coordinates, Done
 from streams.feeds.lines.reasons import EXPLANATIONS
-from streams.kafka.dead_reasons import OF_MESSAGES, OF_RETRIES, meaning
 from streams.rights import again as rights
 from streams.rights import service
 from streams.tagging import prepare, retry

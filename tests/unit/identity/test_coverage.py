@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from sinks.ports import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark
+from streams.columns.observed import Observed
 from streams.identity.coverage import WORDS, Coverage
 from streams.identity.identities import Identities
-from streams.tagging.tag import Observed
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources
