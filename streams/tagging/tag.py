@@ -5,7 +5,7 @@ Pure but for the token caches. `Tagger.tag` looks at one topic and one writer sc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 

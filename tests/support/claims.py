@@ -18,6 +18,7 @@ from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
 from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
+from tests.support.company import model
 from tests.support.records import body_of
 
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
@@ -240,7 +241,7 @@ QUIET: Claim = {field.name: None for field in ASSIGNMENT.fields} | {
 
 def tagged(record: RecordSchema, events: Sequence[Mapping[str, Any]], *, slow: bool = False) -> Tagged:
     """Tag events that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = Tagger(TOKENIZER, "v1")
+    tagger = Tagger(TOKENIZER, "v1", placeholders=model().catalogue.placeholders)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     bodies = Bodies.of([body_of(record, event) for event in events])
     decoded = (decoder.decode_one_by_one if slow else decoder.decode)(bodies)

@@ -54,7 +54,9 @@ class Desk:
 
     def restart(self) -> None:
         """A tagger that remembers nothing, as that of a new version."""
-        tagger = Tagger(self.keyring.tokenizer(), load_catalogue().version, Scanner())
+        tagger = Tagger(
+            self.keyring.tokenizer(), load_catalogue().version, Scanner(), model().catalogue.placeholders
+        )
         self._preparer = Preparer(
             tagger, WriterSchemas(_RECORDS.values(), model().catalogue).resolve, _EXPECTED
         )

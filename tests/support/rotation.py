@@ -74,7 +74,9 @@ class Rotated:
 
     def tagger(self) -> Preparer:
         """One that is started now."""
-        made = Tagger(self.keys.tagging(), load_catalogue().version, Scanner())
+        made = Tagger(
+            self.keys.tagging(), load_catalogue().version, Scanner(), model().catalogue.placeholders
+        )
         return Preparer(made, WriterSchemas(load_records().values(), model().catalogue).resolve, _EXPECTED)
 
     def rotate(self) -> None:

@@ -159,7 +159,7 @@ class Source:
             self.broker.connection,
             group or f"{self.name}-{uuid.uuid4().hex[:8]}",
             {self.name: "WebVisit"},
-            tagger=Tagger(keyring.tokenizer(), CATALOGUE),
+            tagger=Tagger(keyring.tokenizer(), CATALOGUE, placeholders=model().catalogue.placeholders),
             schemas=WriterSchemas(known.values(), model().catalogue, registry),
             index=index,
             dead_letters=DeadLetters(

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from schemas.contracts import ENVELOPE, Contract
 from schemas.paths import tree
 from schemas.records import RecordSchema
+from streams.columns.arrays import Flags, Ints
 from streams.tagging.decode.avro_messages import AvroMessages
-from streams.tagging.decode.columnar import Bodies, Decoded, Flags, Ints
+from streams.tagging.decode.columnar import Bodies, Decoded
 from streams.tagging.decode.json_columns import JsonColumns, Messages
 from streams.tagging.decode.moments import milliseconds
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from schemas.contracts import Unit
 from schemas.moments import from_iso
-from streams.tagging.decode.columnar import Flags, Ints
+from streams.columns.arrays import Flags, Ints
 
 _DAY = 86_400_000
 # Beyond any time that is taken, so that no arithmetic overflows.
