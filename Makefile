@@ -29,7 +29,7 @@ check: $(READY) ## Lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## The benchmarks the README quotes
+bench: $(READY) ## The benchmarks that docs/measured.md quotes
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.identity
 	$(BIN)/python -m bench.texts

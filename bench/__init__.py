@@ -1,1 +1,1 @@
-"""The benchmarks that the README quotes: `make bench`."""
+"""The benchmarks that `docs/measured.md` quotes: `make bench`."""

@@ -1,4 +1,4 @@
-"""Precision and recall: what the README promises holds on the simulator's texts and on those written by hand."""
+"""Precision and recall: what `docs/measured.md` says holds on the simulator's texts and on those written by hand."""
 
 from __future__ import annotations
 
