@@ -28,12 +28,10 @@ from console.demo.company import Company, contract_end, leaver, query, systems
 from console.wiring.clock import now
 from console.wiring.local import Instance, running
 from console.wiring.processes import raise_first
-from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings
-from schemas.topics import load_topics
 from streams.answers.erasure_plan import shown
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
@@ -42,6 +40,7 @@ from streams.rights.protocol.messages import Named
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.job import ErasureJob
 from streams.simulate.emit import emit
+from streams.simulate.model import topics
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import Truth, events
 from streams.simulate.world import Customer, build_world
@@ -69,12 +68,12 @@ def demo(
     plan = Plan(customers, days, seed, start)
     with tempfile.TemporaryDirectory(prefix="innsyn-demo-") as folder, ExitStack() as stack:
         home = Path(folder)
-        settings = Settings(home=home, api_port=0, tag_batch_seconds=0.2)
+        settings = Settings(home=home, company=None, api_port=0, tag_batch_seconds=0.2)
         world = build_world(plan)
         company = Company(plan, world, Truth(world), systems(home, stack))
         with out.status("starting broker, index, tagger, rights worker and API"):
             broker = stack.enter_context(InProcessBroker())
-            for name in load_topics():
+            for name in topics():
                 broker.make_topic(name)
             instance = stack.enter_context(running(settings, broker.connection))
         _act(out, 1, f"A provider with {customers} households, {days} days of its events")
@@ -112,7 +111,7 @@ def _act(out: Console, number: int, title: str) -> None:
 def _flow(out: Console, company: Company, instance: Instance, connection: Connection) -> None:
     """Send every event, store it in its system of record, and watch the index keep up."""
     sent: Counter[str] = Counter()
-    systems = {topic.name: topic.system for topic in load_topics().values()}
+    systems = {topic.name: topic.system for topic in topics().values()}
     waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in company.stores}
 
     def counted(item: SimEvent) -> None:
@@ -243,7 +242,7 @@ def _erase(out: Console, instance: Instance, company: Company, person: Customer)
     with out.status("planning") as status:
         _await(lambda: latest().plan is not None, "the plan")
         request = latest()
-        out.print(plan_table(shown((request.plan or {})["parts"]), load_catalogue()))
+        out.print(plan_table(shown((request.plan or {})["parts"]), instance.answering.catalogue))
         seen: set[str] = set()
         while request.state is not State.COMPLETED and (request.waiting_for or request.movable):
             raise_first(instance.roles)
@@ -286,7 +285,7 @@ def _prove(
         f" to what is held, and now answers with {left['total_events']:,} events, all of them held:"
     )
     rows = table("system", "still held", "events", "until", "because", right=["events"])
-    rules = load_catalogue().retention_rules
+    rules = instance.answering.catalogue.retention_rules
     held = [part for part in shown(request.held) if part["action"] == "hold_until"]
     for system, category, events_held, until, rule in sorted(
         {(p["system"], p["category"], p["events"] or 0, p["until"] or "", p["rule"]) for p in held}

@@ -11,15 +11,15 @@ import typer
 
 from console.cli.show.output import print_json, say
 from console.operations.committed import altered, history, in_git
+from console.wiring.company import company_of
 from schemas.annotations import Problem
-from schemas.catalogue import Catalogue, load_catalogue
-from schemas.changes import DEFAULT, Compatibility
+from schemas.changes import Compatibility
 from schemas.check import check_record
-from schemas.company import load_company
+from schemas.company import Company
+from schemas.company_check import modes_of
 from schemas.errors import InputError, SchemaError
-from schemas.records import load_records, read_record, read_text
+from schemas.records import read_record, read_text
 from schemas.settings import load_settings
-from schemas.topics import load_topics
 from schemas.versions import commit as keep
 from streams.kafka.registry import Registry
 
@@ -28,7 +28,7 @@ MODES: tuple[Compatibility, ...] = get_args(Compatibility)
 app = typer.Typer(name="schema", help="Check Avro records and register them.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of innsyn's own.")]
+Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of the company's.")]
 
 
 @app.command(
@@ -58,10 +58,11 @@ def check(
 
     Exit status 1: problems, 2: a file cannot be read.
     """
-    paths = _paths(files)
+    company = company_of(load_settings())
+    paths = _paths(files, company)
     if against and len(paths) != 1:
         raise InputError("--against compares one file; name exactly one FILE")
-    checked = Checked(load_catalogue(), against, base, _modes(compatibility))
+    checked = Checked(company, against, base, _modes(compatibility, company))
     problems, unreadable = checked.all(paths)
     _show(paths, problems, unreadable, as_json)
     raise typer.Exit(2 if unreadable else 1 if problems else 0)
@@ -79,8 +80,9 @@ def commit(files: Files = None, as_json: Json = False) -> None:
 
     Exit status 1: problems, nothing was kept; 2: a file cannot be read.
     """
-    paths = _paths(files)
-    problems, unreadable = Checked(load_catalogue(), None, None, _modes(None)).all(paths)
+    company = company_of(load_settings())
+    paths = _paths(files, company)
+    problems, unreadable = Checked(company, None, None, _modes(None, company)).all(paths)
     if problems or unreadable:
         _show(paths, problems, unreadable, as_json)
         raise typer.Exit(2 if unreadable else 1)
@@ -108,10 +110,11 @@ def register(
     ids: dict[str, int] = {}
     refused: list[str] = []
     with _registry(registry) as client:
-        records = load_records()
-        for topic in load_topics().values():
+        company = company_of(load_settings())
+        # What a contract describes is written by somebody else, who registers it.
+        for topic in (item for name, item in company.topics.items() if name not in company.contracts):
             try:
-                ids[topic.subject] = client.register(topic.subject, records[topic.record])
+                ids[topic.subject] = client.register(topic.subject, company.records[topic.record])
             except SchemaError as error:
                 refused.append(str(error))
     if as_json:
@@ -137,7 +140,7 @@ def _registry(given: str | None) -> Registry:
 class Checked:
     """Against what schemas are checked. `modes`: of a record by name, "" for one of no topic."""
 
-    catalogue: Catalogue
+    company: Company
     against: Sequence[Path] | None
     base: str | None
     modes: Mapping[str, frozenset[Compatibility]]
@@ -156,28 +159,25 @@ class Checked:
     def one(self, path: Path) -> list[Problem]:
         """Raises SchemaError, InputError."""
         record = read_record(read_text(path), str(path))
-        known = history(record, path, self.against, self.base)
+        known = history(self.company, record, path, self.against, self.base)
         found = [] if self.against else [*altered(path, self.base)]
         for mode in sorted(self.modes.get(record.name, self.modes[""])):
-            found += check_record(record, self.catalogue, history=known, compatibility=mode)
+            found += check_record(record, self.company.catalogue, history=known, compatibility=mode)
         # Topics of two modes say the same of what neither allows.
         return list(dict.fromkeys(found))
 
 
-def _paths(files: Sequence[Path] | None) -> list[Path]:
-    return list(files or (path for folder in load_company().avro for path in sorted(folder.glob("*.avsc"))))
+def _paths(files: Sequence[Path] | None, company: Company) -> list[Path]:
+    return list(files or (path for folder in company.avro for path in sorted(folder.glob("*.avsc"))))
 
 
-def _modes(given: str | None) -> Mapping[str, frozenset[Compatibility]]:
+def _modes(given: str | None, company: Company) -> Mapping[str, frozenset[Compatibility]]:
     if given is not None:
         mode = next((mode for mode in MODES if mode == given.upper()), None)
         if mode is None:
             raise InputError(f"--compatibility takes one of {', '.join(MODES)}")
         return {"": frozenset([mode])}
-    modes: dict[str, frozenset[Compatibility]] = {"": frozenset([DEFAULT])}
-    for topic in load_topics().values():
-        modes[topic.record] = modes.get(topic.record, frozenset()) | {topic.compatibility}
-    return modes
+    return modes_of(company)
 
 
 def _show(

@@ -19,10 +19,10 @@ from console.cli.show.output import Json, moment, print_json, screen, table
 from console.wiring.run_file import broker
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from schemas.topics import load_topics
 from streams.kafka.producer import EventProducer
 from streams.kafka.topics import require
 from streams.simulate.emit import emit, write_ndjson
+from streams.simulate.model import topics
 from streams.simulate.plan import DEFAULT_START, Plan, SimEvent
 from streams.simulate.simulate import events
 
@@ -70,7 +70,7 @@ def simulate(
 def _to_kafka(plan: Plan, items: Iterator[SimEvent], rate: float) -> Counter[str]:
     connection = broker(load_settings())
     # Asked first: a producer would queue for half a minute before it knows.
-    require(connection, [topic for topic in load_topics().values() if topic.tagged])
+    require(connection, [topic for topic in topics().values() if topic.tagged])
     with EventProducer(connection) as producer:
         return emit(_watched(plan, items), producer, rate=rate)
 

@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from schemas.catalogue import load_catalogue
-from schemas.records import load_records
+from schemas.company import load_company
 from schemas.tokens import IdentifierKind, Role
 from streams.rights.protocol.messages import Named
 from streams.rights.reference_job.store import SqliteStore
+from streams.simulate.model import records
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import Truth
 from streams.simulate.world import Customer, World
@@ -41,7 +41,7 @@ class Company:
 
 def addresses(item: SimEvent) -> list[Named]:
     """The addresses of an event's owner, with the time and the port at which they were used."""
-    record = load_records()[item.record]
+    record = records()[item.record]
     at = item.value[record.annotation.event_time]
     return [
         Named(who.kind, item.value[who.field], at, item.value.get(who.port_field) if who.port_field else None)
@@ -52,8 +52,9 @@ def addresses(item: SimEvent) -> list[Named]:
 
 def systems(home: Path, stack: ExitStack) -> dict[str, SqliteStore]:
     """A SQLite file for every system that erases on command."""
-    names = (system.id for system in load_catalogue().systems.values() if system.erasure == "command")
-    stores = {name: SqliteStore(home / "systems" / f"{name}.sqlite") for name in names}
+    company = load_company()
+    names = (system.id for system in company.catalogue.systems.values() if system.erasure == "command")
+    stores = {name: SqliteStore(home / "systems" / f"{name}.sqlite", company.records) for name in names}
     for store in stores.values():
         stack.callback(store.close)
     return stores

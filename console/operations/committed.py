@@ -1,4 +1,4 @@
-"""Which versions of a schema file were committed before: beside it, in git, or of innsyn's own records."""
+"""Which versions of a schema file were committed before: beside it, in git, or of the company's own records."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from schemas.annotations import Problem, RecordSchema
-from schemas.company import load_company
+from schemas.company import Company
 from schemas.errors import InputError, SchemaError
-from schemas.records import load_records, read_record, read_text
+from schemas.records import read_record, read_text
 from schemas.versions import FOLDER, Committed, versions_of
 
 
 def history(
-    record: RecordSchema, path: Path, against: Sequence[Path] | None, base: str | None
+    company: Company, record: RecordSchema, path: Path, against: Sequence[Path] | None, base: str | None
 ) -> list[Committed]:
     """Every committed version, oldest first; empty for a record nobody has seen yet.
 
     Those named in `against` (newest first), else those in `versions/` beside the file, else those in git up to `base`
-    (default HEAD), else innsyn's own of that name. Errors: SchemaError, InputError for a revision that is not there.
+    (default HEAD), else the company's of that name. Errors: SchemaError, InputError for a revision that is not there.
     """
     if against:
         return [Committed(str(file), read_record(read_text(file), str(file))) for file in reversed(against)]
     folder = path.resolve().parent
     if base is not None and _git(folder, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") is None:
         raise InputError(f"{path}: git knows no revision {base} here; fetch it or name another with --base")
-    return versions_of(path) or [*_in_git(folder, path.name, base or "HEAD")] or _of_ours(record)
+    return versions_of(path) or [*_in_git(folder, path.name, base or "HEAD")] or _of_ours(company, record)
 
 
 def altered(path: Path, base: str | None) -> Iterator[Problem]:
@@ -62,13 +62,13 @@ def _in_git(folder: Path, name: str, revision: str) -> Iterator[Committed]:
             continue
 
 
-def _of_ours(record: RecordSchema) -> list[Committed]:
-    for file in (file for folder in load_company().avro for file in sorted(folder.glob("*.avsc"))):
+def _of_ours(company: Company, record: RecordSchema) -> list[Committed]:
+    for file in (file for folder in company.avro for file in sorted(folder.glob("*.avsc"))):
         known = versions_of(file)
         if known and known[-1].record.fullname == record.fullname:
             return known
-    ours = [known for known in load_records().values() if known.fullname == record.fullname]
-    return [Committed("innsyn's own", known) for known in ours]
+    ours = [known for known in company.records.values() if known.fullname == record.fullname]
+    return [Committed("the company's own", known) for known in ours]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

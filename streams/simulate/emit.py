@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 
 from schemas.codec import encode
 from schemas.errors import InputError, Unavailable
-from schemas.records import load_records
+from streams.simulate.model import records
 from streams.simulate.plan import SimEvent
 
 CHUNK = 1_000
@@ -51,13 +51,13 @@ def emit(
     """
     if rate < 0:
         raise InputError(f"rate is {rate}; give events a second, 0 for as fast as possible")
-    records = load_records()
+    known = records()
     counts: Counter[str] = Counter()
     begun = clock()
     # With a rate, pauses should be short: a tenth of a second's events at a time.
     chunk = CHUNK if rate == 0 else max(1, min(CHUNK, int(rate / 10)))
     for total, item in enumerate(items, 1):
-        sender.send(item.topic, encode(records[item.record], item.value), key=item.key)
+        sender.send(item.topic, encode(known[item.record], item.value), key=item.key)
         counts[item.topic] += 1
         if sent is not None:
             sent(item)

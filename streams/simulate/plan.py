@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from schemas.errors import InputError
-from schemas.topics import load_topics
+from streams.simulate.model import topics
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 MAX_CUSTOMERS = 50_000  # The address ranges that belong to nobody hold no more at once.
@@ -95,7 +95,7 @@ class SimEvent(NamedTuple):
 @cache
 def _forms() -> Mapping[str, tuple[str, str | None]]:
     """Record and key field of every topic."""
-    return MappingProxyType({topic.name: (topic.record, topic.key) for topic in load_topics().values()})
+    return MappingProxyType({topic.name: (topic.record, topic.key) for topic in topics().values()})
 
 
 def event(

@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from schemas.annotations import SubjectReference
-from schemas.records import load_records
+from streams.simulate.model import records
 from streams.simulate.plan import SimEvent
 from streams.simulate.world import World
 
@@ -118,5 +118,5 @@ class Resolver:
 @cache
 def _read(record: str) -> tuple[tuple[SubjectReference, ...], str]:
     """Fields of the record that name somebody who is no employee, and the field of the event time."""
-    schema = load_records()[record]
+    schema = records()[record]
     return tuple(found for found in schema.identifiers if found.role != "agent"), schema.event_time

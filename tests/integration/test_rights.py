@@ -42,6 +42,7 @@ from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import Erased, SqliteStore
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
+from tests.support.company import model
 
 DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
@@ -133,7 +134,9 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
         stack.callback(index.close)
         migrate(index, datetime.now(UTC))
         keyring = Keyring(tmp_path / "keys").made()
-        stores = {name: SqliteStore(tmp_path / f"{name}.sqlite") for name in ("billing", "web")}
+        stores = {
+            name: SqliteStore(tmp_path / f"{name}.sqlite", model().records) for name in ("billing", "web")
+        }
         for store in stores.values():
             stack.callback(store.close)
         service = RightsService(
@@ -259,7 +262,7 @@ def test_a_job_that_dies_half_way_is_restarted(company: Company, tmp_path: Path)
     company.worker()
     company.job("web")
     request_id = company.ask("erasure")
-    dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite")
+    dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite", model().records)
     with closing(dying), pytest.raises(_ProcessGone):
         ErasureJob(company.key_file("billing"), company.connection, dying).run()
     waiting = company.until(request_id, lambda state: "web" not in state.waiting_for)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
-from schemas.records import RecordSchema, load_records
+from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, Role, canonical
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
@@ -80,9 +80,9 @@ class SqliteStore:
     Raises Unavailable when the file is locked by another process for long or cannot be written.
     """
 
-    def __init__(self, path: Path, records: Mapping[str, RecordSchema] | None = None) -> None:
+    def __init__(self, path: Path, records: Mapping[str, RecordSchema]) -> None:
         self._path = path
-        self._records = load_records() if records is None else records
+        self._records = records
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(
