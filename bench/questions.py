@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from console.api import questions
-from console.api.models import AccessQuery, LineageQuery
+from console.bodies import AccessQuery, LineageQuery
 from console.wiring.answering import Answering
 from schemas.catalogue import load_catalogue
 from schemas.records import load_records
@@ -34,6 +33,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, ROW_SCHEMA, Form, LineageBatch, Mark, Proof
+from streams.answers import lookup
 from streams.identity.identities import Identities
 
 Ints = npt.NDArray[np.int64]
@@ -136,10 +136,12 @@ def measure(world: World, index: ClickHouse, repeat: int) -> dict[str, Any]:
         return datetime.fromtimestamp(moment / 1000, UTC).isoformat()
 
     def lineage(identifiers: list[dict[str, Any]]) -> dict[str, Any]:
-        return questions.lineage(LineageQuery.model_validate({"identifiers": identifiers}), known, _NOW)
+        return lookup.lineage(
+            LineageQuery.model_validate({"identifiers": identifiers}).question(), known, _NOW
+        )
 
     def access(identifiers: list[dict[str, Any]]) -> dict[str, Any]:
-        return questions.access(AccessQuery.model_validate({"identifiers": identifiers}), known, _NOW)
+        return lookup.access(AccessQuery.model_validate({"identifiers": identifiers}).question(), known, _NOW)
 
     def addresses(count: int) -> list[dict[str, Any]]:
         numbers = chance.choice(_ADDRESSES, count, replace=False)

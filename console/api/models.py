@@ -1,91 +1,20 @@
-"""Bodies of the API. No model shows a personal value in its repr, and none refuses one by quoting it."""
+"""Bodies of the API; those of questions about a person are `console.bodies`.
+
+No model shows a personal value in its repr, and none refuses one by quoting it.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from console.bodies import Body, End, Moment, SubjectBody, Text
 from schemas.asked_for import AskedFor
-from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
-from schemas.moments import leap_second
-from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
 
-Text = Annotated[str, Field(min_length=1, max_length=64)]
-Names = Annotated[list[Text], Field(max_length=100)]
-AnyMoment = Annotated[AwareDatetime, BeforeValidator(leap_second)]
-Moment = Annotated[
-    AnyMoment,
-    Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
-]
-_BOUND = f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}, or 9999-12-31 for none"
-
-
-def _clock_day(day: date) -> date:
-    if not (is_open_end(day) or FIRST_DAY <= day <= LAST_DAY):
-        raise PydanticCustomError("day", _BOUND)
-    return day
-
-
-def _end(moment: datetime) -> datetime | None:
-    if is_open_moment(moment):
-        return None
-    if not FIRST_DAY <= moment.date() <= LAST_DAY:
-        raise PydanticCustomError("day", _BOUND)
-    return moment
-
-
-ClockDay = Annotated[date, AfterValidator(_clock_day)]
-"""Placeholders for "no end" as well: see `RetentionAnchors`."""
-End = Annotated[AnyMoment, AfterValidator(_end)]
-"""The end of a period; None for a placeholder that means none."""
 Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
-
-
-class Body(BaseModel):
-    """What every body that comes in has: no other fields, no value in an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Identifier(Body):
-    """One identifier of the person. `at` and `port` limit an address to who used it at that second, on that port."""
-
-    kind: IdentifierKind
-    value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
-    at: Moment | None = None
-    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
-
-
-Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
-
-
-class Anchors(Body):
-    """Days on which retention clocks started, as far as the case handler knows them; 9999-12-31: not yet."""
-
-    contract_end: ClockDay | None = None
-    case_closed: ClockDay | None = None
-    need_end: ClockDay | None = None
-    invoice_settled: ClockDay | None = None
-    session_end: ClockDay | None = None
-    communication_end: ClockDay | None = None
-    withdrawal: ClockDay | None = None
-    delivery: ClockDay | None = None
-    order: ClockDay | None = None
-
-    def days(self) -> RetentionAnchors:
-        return RetentionAnchors(**dict(self))
 
 
 class LetterAt(Body):
@@ -103,7 +32,7 @@ class LetterChoice(Body):
     reason: Text | None = None
     since: Moment | None = None
     until: End | None = None
-    letters: Annotated[list[LetterAt], Field(max_length=1000)] = []
+    letters: Annotated[list[LetterAt], Field(max_length=1000)] = Field([])
     by: Text = "api"
 
 
@@ -128,7 +57,9 @@ class LettersDone(BaseModel):
 class NewReplay(Body):
     """Topics to read again; none: every tagged topic."""
 
-    topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=249)]], Field(max_length=200)] = []
+    topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=249)]], Field(max_length=200)] = (
+        Field([])
+    )
 
 
 class ReplayState(BaseModel):
@@ -143,42 +74,6 @@ class ReplayState(BaseModel):
     rows: int
     dead_letters: int
     error: str | None
-
-
-class SubjectBody(Body):
-    """Whom a question is about."""
-
-    identifiers: Identifiers
-    anchors: Anchors = Anchors()
-
-
-class AsKnown(Body):
-    """`known_at`: answer as the index would have at that moment. `changes`: also say what changed since."""
-
-    known_at: Moment | None = None
-    changes: bool = False
-
-
-class AccessQuery(SubjectBody, AsKnown):
-    """Whom an access answer is about."""
-
-
-class IdentityQuery(AsKnown):
-    """Whose an identifier was: at `at`, or ever."""
-
-    identifiers: Identifiers
-
-
-class LineageQuery(SubjectBody, AsKnown):
-    """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
-
-    since: Moment | None = Field(None, alias="from")
-    until: End | None = Field(None, alias="to")
-    categories: Names = []
-    purposes: Names = []
-    systems: Names = []
-    limit: Annotated[int, Field(ge=1, le=1000)] = 200
-    cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
 class NewRequest(SubjectBody):
@@ -355,7 +250,8 @@ class AccessReport(Identified):
 class ErasurePlan(Identified):
     """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system.
 
-    `by_link`: of these, where some events are the person's by link only, which no identifier given names.
+    `by_link`: of these, where some events are the person's by link only, which no identifier given names. `warnings`:
+    what a person has to look after, as the request will say it once it is planned.
     """
 
     as_of: date
@@ -366,6 +262,7 @@ class ErasurePlan(Identified):
     commands: list[dict[str, Any]]
     unjudged: list[UnjudgedHolding] = []
     by_link: list[str]
+    warnings: list[str]
 
 
 class OpenRequest(_Answer):

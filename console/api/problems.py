@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from console import bodies
 from console.api import models
 from schemas.errors import (
     InnsynError,
@@ -28,8 +29,8 @@ MEDIA_TYPE = "application/problem+json"
 # Words that may be named: a field that is not known may be a value in the wrong place.
 _FIELDS = frozenset(
     name
-    for model in vars(models).values()
-    if isinstance(model, type) and issubclass(model, models.Body)
+    for model in (*vars(models).values(), *vars(bodies).values())
+    if isinstance(model, type) and issubclass(model, bodies.Body)
     for key, field in model.model_fields.items()
     for name in (key, field.alias or key)
 ) | {

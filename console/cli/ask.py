@@ -41,11 +41,13 @@ def _directly(
     # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
     from pydantic import ValidationError
 
-    from console.api import questions
-    from console.api.models import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
-    from console.api.protection.recording import Note
+    from console.bodies import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
+    from console.operations.audit import Note
     from console.wiring.answering import embedded_folder, open_answering
     from sinks.clickhouse.audit import ClickHouseAudit
+    from streams.answers.erasure import preview
+    from streams.answers.identity import identity
+    from streams.answers.lookup import access, lineage
 
     folder = embedded_folder(settings)
     if folder is None:
@@ -54,10 +56,10 @@ def _directly(
             "no innsyn answers and the index is a server's; start `innsyn serve` or set INNSYN_API_TOKEN"
         )
     asked: dict[Question, tuple[Any, Callable[..., dict[str, Any]]]] = {
-        "query": (LineageQuery, questions.lineage),
-        "access": (AccessQuery, questions.access),
-        "plan": (SubjectBody, questions.plan),
-        "identity": (IdentityQuery, questions.identity),
+        "query": (LineageQuery, lineage),
+        "access": (AccessQuery, access),
+        "plan": (SubjectBody, preview),
+        "identity": (IdentityQuery, identity),
     }
     model, answer = asked[question]
     try:
@@ -71,7 +73,7 @@ def _directly(
     with open_answering(settings) as opened:
         status = 500
         try:
-            found = note.answered(answer(query, note.of(opened), note.at))
+            found = note.answered(answer(query.question(), note.of(opened), note.at))
             status = 200
         finally:
             # Before anybody sees it, as the API does.

@@ -18,9 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from console.api.models import AccessQuery, LineageQuery
-from console.api.questions import access as access_answer
-from console.api.questions import lineage
+from console.bodies import AccessQuery, LineageQuery
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.show.output import configure_logging, counted, marked, screen, table
@@ -33,6 +31,8 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings
 from streams.answers.erasure_plan import shown
+from streams.answers.lookup import access as access_answer
+from streams.answers.lookup import lineage
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
@@ -178,8 +178,8 @@ def _index_bytes(instance: Instance) -> int:
 
 
 def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:
-    reading = instance.answering
-    report = access_answer(AccessQuery.model_validate(query(person)), reading, now())
+    known = instance.answering
+    report = access_answer(AccessQuery.model_validate(query(person)).question(), known, now())
     for part in report_lines(report, "en"):
         out.print(part)
     sure, maybe = (
@@ -277,8 +277,8 @@ def _accept(out: Console, instance: Instance, request: RequestState) -> None:
 def _prove(
     out: Console, instance: Instance, company: Company, person: Customer, request: RequestState
 ) -> None:
-    reading = instance.answering
-    left = lineage(LineageQuery.model_validate(query(person)), reading, now())
+    known = instance.answering
+    left = lineage(LineageQuery.model_validate(query(person)).question(), known, now())
     forgotten = request.forgotten or {}
     out.print(
         f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"

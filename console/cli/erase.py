@@ -182,22 +182,23 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
     if not plan["parts"]:
         if plan["resolution"] != "ambiguous" and not plan["unjudged"]:
             out.print("Nothing is held about this person.")
+        if plan["resolution"] != "ambiguous":
+            _say_warnings(plan["warnings"])
         return
     out.print(plan_table(plan["parts"], company_of(load_settings()).catalogue))
     systems = ", ".join(command["system"] for command in plan["commands"])
     events = f"{plan['total_events']:,}"
     out.print(marked(" [bold]{} events[/bold]; told to erase: {}", events, systems or "nobody"))
-    if plan["by_link"]:
-        out.print(
-            marked(
-                " [yellow]{}[/yellow]: some events there are this person's by link only, which the identifiers given"
-                " do not name; the request will wait until somebody has seen to them",
-                ", ".join(plan["by_link"]),
-            )
-        )
     for copy in plan["copies"]:
         end = copy["until"] or "an unknown day"
         out.print(marked(" [dim]the copy on Kafka's {} expires by {}[/dim]", copy["topic"], end))
+    _say_warnings(plan["warnings"])
+
+
+def _say_warnings(warnings: Sequence[str]) -> None:
+    """What a person has to look after: the same words before confirming, and of the request at its end."""
+    for warning in warnings:
+        screen().print(marked("  [yellow]look after this[/yellow]: {}", warning))
 
 
 def say_open(others: Sequence[Mapping[str, Any]]) -> None:
@@ -226,8 +227,7 @@ def _show_end(request: Mapping[str, Any]) -> None:
     )
     if request["held"]:
         out.print(plan_table(request["held"], company_of(load_settings()).catalogue))
-    for problem in request["problems"]:
-        out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
+    _say_warnings(request["problems"])
 
 
 def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:

@@ -36,3 +36,21 @@ def disagreement(groups: Sequence[Sequence[str]]) -> str:
 def unproven(kinds: Sequence[str]) -> str:
     """That only who asked says whose identifiers of these kinds are."""
     return f"No link says whose the {' and '.join(kinds)} given is: what is under it counts because it was given."
+
+
+def unclear(
+    kinds: Sequence[str],
+    timeless_address: bool,
+    disagree: Sequence[Sequence[str]] = (),
+    problems: Sequence[str] = (),
+) -> str:
+    """Why a request cannot be carried out whose identifiers may mean several people, and what somebody has to give.
+
+    `problems`: why the chains of links were not followed to their ends. The rest as above.
+    """
+    if disagree:
+        return (
+            f"{disagreement(disagree)}; make a request by the identifiers of one person alone, each with the"
+            " time (`at`, or `--at KIND=TIME`) at which it was theirs if it no longer is, and cancel this one"
+        )
+    return "; ".join([needs_more(kinds, timeless_address), *problems])

@@ -12,6 +12,10 @@ from sinks.ports import ALL_PORTS, Found, Proof, Span
 from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 
 LINKS_SHOWN = 200
+BY_LINK = (
+    "this person's by link only (an address at a time, a cookie, a number of the register), which the identifiers sent"
+    " do not name"
+)
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -241,6 +245,11 @@ def by_link(found: Found, systems: Sequence[str]) -> list[str]:
 
     Nobody can name those events to the system: the index knows tokens, and the person gave other identifiers.
     """
-    told = {Proof.SUBSCRIBER, Proof.LINE_OWNER, Proof.USER}
-    linked = {holding.tags.system for holding in found.holdings if told.intersection(holding.proofs)}
+    by_links = {Proof.SUBSCRIBER, Proof.LINE_OWNER, Proof.USER}
+    linked = {holding.tags.system for holding in found.holdings if by_links.intersection(holding.proofs)}
     return [system for system in systems if system in linked]
+
+
+def by_link_line(system: str, events: int, planned: int) -> str:
+    """That so many of the events planned in a system cannot be named to it, and what to do about that."""
+    return f"{system}: {events:,} of {planned:,} events planned there are {BY_LINK}; see that they are erased there too"

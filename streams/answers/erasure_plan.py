@@ -16,9 +16,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet
 from schemas.topics import Topic, load_topics
 from sinks.ports import Found, Holding, Others
-from streams.answers.report import only_described, retention_of, rules_of, terms_of
-from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
-from streams.rights.protocol.orders import (
+from streams.answers.orders import (
     Means,
     Order,
     Selector,
@@ -28,6 +26,8 @@ from streams.rights.protocol.orders import (
     make_order,
     staying_events,
 )
+from streams.answers.report import only_described, retention_of, rules_of, terms_of
+from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
 Action = Literal["erase_now", "hold_until", "expires"]
 
@@ -160,6 +160,20 @@ def make_plan(
         kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
         unjudged=tuple(unjudged),
     )
+
+
+def nobody_told(plan: Plan, catalogue: Catalogue) -> str | None:
+    """Why a plan cannot be carried out: events are to be erased of which nobody can tell the system that holds them."""
+    commanded = {command.system for command in plan.commands}
+    for part in plan.parts:
+        known = catalogue.systems.get(part.system)
+        own = known is not None and known.erasure == "own"
+        if part.action == "erase_now" and part.system not in commanded and not own:
+            return (
+                f"{part.system} holds events to erase and nobody can tell it; enter it in systems.yaml with"
+                " `erasure: command`, then resend the request"
+            )
+    return None
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

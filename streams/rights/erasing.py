@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from schemas.catalogue import Catalogue
-from schemas.errors import InputError, KeyUnavailable
+from schemas.errors import KeyUnavailable
 from schemas.times import iso
 from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
+from streams.answers.attribution import Resolver
 from streams.answers.erasure_plan import Plan, plan_from_json
-from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
@@ -33,6 +33,7 @@ class Erasing:
         file: CaseFile,
         subjects: SubjectFinder,
         reader: IndexReader,
+        identities: Resolver,
         eraser: IndexEraser,
         catalogue: Catalogue,
         sending: Sending,
@@ -43,7 +44,7 @@ class Erasing:
         self._reader = reader
         self._eraser = eraser
         self._catalogue = catalogue
-        self._planner = Planner(reader, catalogue)
+        self._planner = Planner(reader, identities, catalogue)
         self._sending = sending
         self._late = late
 
@@ -112,7 +113,7 @@ class Erasing:
         if any(item.planned is None for item in request.commands.values()):
             # Planned before anybody counted: what was answered since is held against what is there now.
             plan = plan_from_json(request.plan)
-            counts = self._planner.counts(request, plan, self._given(request)[0])
+            counts = self._planner.counts(request, plan, self._subjects.erasable(request))
             request = self._file.decide(request, "counted", {"commands": counts})
         if not request.closing:
             request = self._grown(request)
@@ -141,8 +142,9 @@ class Erasing:
         return self._replanned(request, found, forgotten=over and interrupted is None)
 
     def _replanned(self, request: RequestState, found: Found, *, forgotten: bool) -> RequestState:
-        given, now = self._given(request), self._file.now()
-        again = self._planner.again(request, found, *given, now, forgotten=forgotten)
+        erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
+        now = self._file.now()
+        again = self._planner.again(request, found, erasable, anchors, now, forgotten=forgotten)
         return self._file.decide(request, "replanned", {**again, "at": iso(now)})
 
     def _forget(self, request: RequestState) -> RequestState:
@@ -195,18 +197,9 @@ class Erasing:
             return self._file.decide(request, "attention", content)
         if first := before_it(self._file.every(), request, person.spans):
             return self._file.decide(request, "behind", {"behind": first})
-        told, anchors = self._given(request, person)
-        content = self._planner.plan(request, person, told, anchors, now)
-        if content["commands"] and not told:
-            raise InputError(
-                "no system can be told to erase by the identifiers given: each was another person's as well; make a"
-                " request by the customer number"
-            )
+        givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
+        content = self._planner.plan(request, person, givens, anchors, now)
         return self._file.decide(request, "planned", content, now)
-
-    def _given(self, request: RequestState, person: ResolvedSubject | None = None) -> tuple[Any, Any]:
-        """The identifiers that systems are sent, and the days that start retention clocks."""
-        return self._subjects.erasable(request, person), self._file.anchors(request.request_id)
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

@@ -1,93 +1,62 @@
-"""Making the plan of an erasure: found, decided, and counted per system, so that answers can be judged."""
+"""The plan of a request: made once, counted so that answers can be judged, and made anew where the index grew."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.records import load_records
-from schemas.times import local_day
-from schemas.tokens import IdentifierKind
-from sinks.ports import Filter, Found, IndexReader, Span
-from streams.answers.attribution import by_link, ending_before, snapshot_of
-from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, plan_from_json, plan_json
-from streams.answers.held import attributed
+from sinks.ports import Filter, Found, IndexReader
+from streams.answers.attribution import Resolver, snapshot_of
+from streams.answers.erasure import CommandCount, ErasurePlanner
+from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
 from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.command import EVERY, CommandState, told_of
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
 
-_SECOND = timedelta(seconds=1)
-_NEAR = timedelta(hours=1)
-_MILLISECOND = timedelta(milliseconds=1)
-
 
 class Planner:
     """Every method may raise IndexUnavailable, and InputError where a plan cannot be made or told."""
 
-    def __init__(self, reader: IndexReader, catalogue: Catalogue) -> None:
+    def __init__(self, reader: IndexReader, identities: Resolver, catalogue: Catalogue) -> None:
         self._reader = reader
         self._catalogue = catalogue
+        self._erasures = ErasurePlanner(reader, identities, catalogue)
 
     def plan(
         self,
         request: RequestState,
         person: ResolvedSubject,
-        told: Sequence[Given],
+        givens: Sequence[Given],
         anchors: RetentionAnchors,
         now: datetime,
     ) -> dict[str, Any]:
-        """Content of `planned`. `told`: the identifiers that systems are sent.
-
-        The plan speaks of what happened before it: a later event is not erased by these commands, so it stays found.
-        What the index holds by now has happened, however it is dated.
-        """
-        ahead = self._dated_ahead(person.spans, now)
-        person = replace(
-            person, spans=ending_before(person.spans, now), shared=ending_before(person.shared, now)
-        )
-        person = replace(person, spans=[*person.spans, *ahead])
-        found, whose = attributed(person, self._reader, self._catalogue)
-        plan = self._made(found, person.spans, anchors, now)
-        named = named_by(person.spans, told)
-        remarks = list(person.problems)
-        if whose.ambiguous_events:
-            remarks.append(
-                f"{whose.ambiguous_events:,} events may be this person's as well as another's; they are not erased"
-            )
+        """Content of `planned`. `givens`: what the person gave."""
+        made = self._erasures.plan(person, givens, anchors, now)
+        if made.stop is not None:
+            raise InputError(made.stop)
         return {
-            "plan": plan_json(plan),
-            "commands": [self._counted(request, plan, item, person.spans, named) for item in plan.commands],
-            "identity": snapshot_of(person).json(),
-            "resolution": whose.of_answer(bool(found.holdings)),
-            "by_link": by_link(found, [command.system for command in plan.commands]),
-            "remarks": remarks,
+            "plan": plan_json(made.plan),
+            "commands": [_content(request, item) for item in made.counts],
+            "identity": snapshot_of(made.subject).json(),
+            "resolution": made.attribution.of_answer(bool(made.found.holdings)),
+            "by_link": made.by_link,
+            "remarks": made.remarks,
         }
-
-    def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
-        """The parts of the spans in which events lie that are here and dated later than now."""
-        found: list[Span] = []
-        # Apart, so that one event of the far future does not take all that is still to come.
-        for since, until in ((now, now + _NEAR), (now + _NEAR, None)):
-            holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings if spans else ()
-            first = max(since, min((item.first_seen for item in holdings), default=since))
-            last = max((item.last_seen for item in holdings), default=since - _MILLISECOND)
-            cut = ending_before(spans, last + _MILLISECOND)
-            found += [item for span in cut if (item := _from(span, first)) is not None]
-        return found
 
     def again(
         self,
         request: RequestState,
         found: Found,
-        told: Sequence[Given],
+        erasable: Sequence[Given],
         anchors: RetentionAnchors,
         now: datetime,
         *,
@@ -102,27 +71,32 @@ class Planner:
         spans = request.identity.spans
         earlier = {item.system: item for item in plan_from_json(request.plan or {}).commands}
         nobody = CommandState("", "")
-        plan = self._made(found, spans, anchors, now)
-        named = named_by(spans, told)
+        plan = self._erasures.decided(found, spans, anchors, now)
+        if why := nobody_told(plan, self._catalogue):
+            raise InputError(why)
+        counts = self._erasures.counts(plan, spans, erasable)
+        if (interrupted := request.interrupted_at) is not None:
+            left = {
+                item.system: item.records
+                for item in self._erasures.counts(plan, spans, erasable, interrupted)
+            }
         commands = []
-        for item in plan.commands:
-            counted = self._counted(request, plan, item, spans, named)
+        for item, count in zip(plan.commands, counts, strict=True):
+            counted = _content(request, count)
             known = request.commands.get(counted["command_id"], nobody)
             then = {} if forgotten else {**known.records, EVERY: known.total}
-            if request.interrupted_at is not None:
-                left = self._counted(request, plan, item, spans, named, request.interrupted_at)["records"]
-                then = {**left, EVERY: sum(left.values())}
-            more = sum(counted["records"].values()) > then.get(EVERY, 0)
+            if interrupted is not None:
+                then = {**left[item.system], EVERY: sum(left[item.system].values())}
+            more = sum(count.records.values()) > then.get(EVERY, 0)
             least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append({**counted, "least": least, "again": tell})
         return {"plan": plan_json(plan), "commands": commands}
 
-    def counts(self, request: RequestState, plan: Plan, told: Sequence[Given]) -> list[dict[str, Any]]:
+    def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> list[dict[str, Any]]:
         """The commands of a plan with what is there now, for one that was made without counting."""
         spans = request.identity.spans if request.identity else ()
-        named = named_by(spans, told)
-        return [self._counted(request, plan, item, spans, named) for item in plan.commands]
+        return [_content(request, item) for item in self._erasures.counts(plan, spans, erasable)]
 
     def known(self, request: RequestState, system: str) -> int:
         """Events of the person that the index knows of a system by now, whatever becomes of them."""
@@ -131,62 +105,10 @@ class Planner:
         whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]
         return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0
 
-    def _made(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
-        others = self._reader.others(spans)
-        plan = make_plan(found, self._catalogue, local_day(now), anchors, others=others)
-        told = {command.system for command in plan.commands}
-        for part in plan.parts:
-            known = self._catalogue.systems.get(part.system)
-            if (
-                part.action == "erase_now"
-                and part.system not in told
-                and (known is None or known.erasure != "own")
-            ):
-                raise InputError(
-                    f"{part.system} holds events to erase and nobody can tell it; enter it in systems.yaml with"
-                    " `erasure: command`, then resend the request"
-                )
-        return plan
 
-    def _counted(
-        self,
-        request: RequestState,
-        plan: Plan,
-        command: CommandPlan,
-        spans: Sequence[Span],
-        named: Sequence[Span],
-        known_at: datetime | None = None,
-    ) -> dict[str, Any]:
-        """The command with how many events there are to erase, each once, and how many only links lead to."""
-        parts = [part for part in plan.parts if part.system == command.system]
-        by_record: dict[str, set[int]] = {}
-        for part in parts:
-            if part.action == "erase_now":
-                by_record.setdefault(part.record, set()).add(part.tag_set)
-        # What is only described is not counted aloud.
-        going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
-        planned = self._events(spans, going, known_at)
-        return {
-            "command_id": command_id(request.request_id, command.system),
-            "system": command.system,
-            "planned": planned,
-            "by_link": max(planned - self._events(named, going, known_at), 0),
-            "described": any(part.locked for part in parts),
-            "records": {
-                name: self._events(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
-            },
-        }
-
-    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> int:
-        if not spans or not tag_sets:
-            return 0
-        return self._reader.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
-
-
-def _from(span: Span, since: datetime) -> Span | None:
-    """The part of the span from a moment on, if any."""
-    begin = max(span.since or since, since)
-    return replace(span, since=begin) if span.until is None or begin < span.until else None
+def _content(request: RequestState, count: CommandCount) -> dict[str, Any]:
+    """A command as the ledger keeps it."""
+    return {"command_id": command_id(request.request_id, count.system), **asdict(count)}
 
 
 def outgrown(plan: Plan, found: Found) -> bool:
@@ -226,25 +148,6 @@ def left_over(plan: Plan, found: Found) -> list[str]:
     kept = {tags.id for tags in plan.kept.values() if tags is not None}
     kept |= {item.tag_set for item in plan.unjudged}
     return sorted({item.tags.topic for item in found.holdings if item.tags.id not in kept})
-
-
-def named_by(spans: Sequence[Span], told: Sequence[Given]) -> list[Span]:
-    """The parts of the spans that the identifiers name by themselves, an address in its second alone."""
-    named: list[Span] = []
-    for item in told:
-        for span in spans:
-            if span.token != item.token:
-                continue
-            if item.kind is not IdentifierKind.IP or item.at is None:
-                named.append(span)
-                continue
-            since = max(item.at, span.since) if span.since else item.at
-            until = min(item.at + _SECOND, span.until) if span.until else item.at + _SECOND
-            low, high = (item.port, item.port) if item.port else (span.port_from, span.port_to)
-            if since < until:
-                ports = (max(low, span.port_from), min(high, span.port_to))
-                named.append(Span(span.token, since, until, *ports, span.proof))
-    return [span for span in named if span.port_from <= span.port_to]
 
 
 def _covers(earlier: CommandPlan | None, now: CommandPlan) -> bool:

@@ -19,12 +19,11 @@ from schemas.catalogue import Catalogue
 from schemas.errors import BrokerUnavailable, DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
-from schemas.times import days_make_sense, local_day
+from schemas.times import days_make_sense
 from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import IndexEraser, IndexMarks, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
-from streams.answers.held import attributed
-from streams.answers.report import access_report
+from streams.answers.lookup import disclosed
 from streams.rights.acts import Acts
 from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
@@ -95,7 +94,7 @@ class RightsService:
         self._late = Recheck(self._file, self._subjects, reader, catalogue, changed, touched)
         self._sending = Sending(self._file, self._subjects, send)
         self._erasing = Erasing(
-            self._file, self._subjects, reader, eraser, catalogue, self._sending, self._late
+            self._file, self._subjects, reader, identities, eraser, catalogue, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
         self._destroying = Destroying(self._file, keyring, keys_kept)
@@ -447,9 +446,8 @@ class RightsService:
         if person.resolution == "ambiguous":
             unclear = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", unclear)
-        found, whose = attributed(person, self._reader, self._catalogue)
         anchors = self._file.anchors(request.request_id)
-        report = access_report(found, self._catalogue, local_day(now), anchors, whose)
+        _, report = disclosed(person, self._reader, self._catalogue, anchors, now)
         content: dict[str, Any] = {
             "report": report,
             "identity": snapshot_of(person).json(),

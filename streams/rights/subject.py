@@ -9,9 +9,9 @@ from dataclasses import replace
 from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
 from sinks.ports import Span
-from streams.answers.ambiguity import disagreement, needs_more, timeless
 from streams.answers.attribution import Resolver, unlinked_spans
-from streams.identity.identities import given
+from streams.answers.erasure import erasable_identifiers, unclear_of
+from streams.answers.question import Identifier, givens
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import Named
@@ -69,48 +69,24 @@ class SubjectFinder:
 
     def unclear(self, request: RequestState, person: ResolvedSubject) -> str:
         """What somebody has to give where the identifiers may mean several people."""
+        return unclear_of(person, self.given(request.request_id))
+
+    def erasable_identifiers(self, request: RequestState) -> list[Named]:
+        """What a system may erase by, of whom the request was planned for; see `streams.answers.erasure`."""
         named = self._file.identifiers(request.request_id)
-        if person.disagree:
-            return (
-                f"{disagreement(person.disagree)}; make a request by the identifiers of one person alone, each with the"
-                " time (`at`, or `--at KIND=TIME`) at which it was theirs if it no longer is, and cancel this one"
-            )
-        kinds, times = [item.kind for item in named], [(item.kind, item.at) for item in named]
-        return "; ".join([needs_more(kinds, timeless(times)), *person.problems])
+        erasable = {*self.erasable(request)}
+        return [item for item, given in zip(named, self._givens(named), strict=True) if given in erasable]
 
-    def erasable_identifiers(
-        self, request: RequestState, person: ResolvedSubject | None = None
-    ) -> list[Named]:
-        """What a system may erase by: nothing that was ever another's, but for an address in its second.
-
-        `person`: whom it is about, where that is not kept with the request yet.
-        """
-        kept = request.identity
-        if person is not None:
-            own = person.subjects
-        elif kept is not None:
+    def erasable(self, request: RequestState) -> list[Given]:
+        """The same, as the index knows it."""
+        own = frozenset[bytes]()
+        if kept := request.identity:
             own = kept.subjects or frozenset(span.token for span in kept.spans if span.proof is None)
-        else:
-            own = frozenset()
-        named = self._file.identifiers(request.request_id)
-        alone = [item for item in named if item.kind == IdentifierKind.IP and item.at is None]
-        others = [
-            item for item in named if item.kind not in (IdentifierKind.IP, IdentifierKind.CUSTOMER_NUMBER)
-        ]
-        links = self._identities.links([self._given(item) for item in alone])
-        ever = self._identities.ever([self._given(item) for item in others])
-        # What does not name one of `own` and nobody else, whenever it is met.
-        unsafe = {item for item, found in zip(alone, links, strict=True) if found}
-        unsafe |= {item for item, found in zip(others, ever, strict=True) if not found <= own}
-        return [item for item in named if item not in unsafe]
+        return erasable_identifiers(self.given(request.request_id), own, self._identities)
 
     def given(self, request_id: str) -> list[Given]:
         """What the person gave, as the index knows it."""
-        return [self._given(item) for item in self._file.identifiers(request_id)]
-
-    def erasable(self, request: RequestState, person: ResolvedSubject | None = None) -> list[Given]:
-        """The same, as the index knows it."""
-        return [self._given(item) for item in self.erasable_identifiers(request, person)]
+        return self._givens(self._file.identifiers(request_id))
 
     def unlinked_spans(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
@@ -124,8 +100,9 @@ class SubjectFinder:
         spans = dict.fromkeys([*person.spans, *self.unlinked_spans(request.inherited)])
         return replace(person, spans=list(spans))
 
-    def _given(self, item: Named) -> Given:
-        return given(self._tokenizer(), parse_kind(item.kind), item.value, item.at, item.port)
+    def _givens(self, named: Sequence[Named]) -> list[Given]:
+        identifiers = [Identifier(parse_kind(item.kind), item.value, item.at, item.port) for item in named]
+        return givens(self._tokenizer(), identifiers)
 
 
 def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:

@@ -18,9 +18,9 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.systemkeys import read_system_keys
 from streams.answers.erasure_plan import CommandPlan
+from streams.answers.orders import Order, Selector
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
-from streams.rights.protocol.orders import Order, Selector
 from streams.rights.protocol.receipts import unproven
 from streams.rights.reference_job.job import OLDEST, ErasureJob
 from streams.rights.reference_job.store import SqliteStore

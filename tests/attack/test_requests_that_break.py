@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.api import models
+from console import bodies
 from console.cli.rights import follow
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode, single_object_prefix
@@ -177,12 +177,12 @@ def test_an_answer_that_cannot_be_looked_at_again_says_so(office: Office) -> Non
 @pytest.mark.parametrize("day", PLACEHOLDERS)
 def test_an_open_end_in_a_request_means_that_nothing_ended(office: Office, day: str) -> None:
     """The same plan as if nobody had told of an end; no fault, no attention."""
-    told = models.Anchors.model_validate({"contract_end": day}).days()
+    told = bodies.Anchors.model_validate({"contract_end": day}).days()
     plans = [
         office.service._erasing._planner.plan(
             office.service.create("erasure", [KARI], reason=None, channel="test", received_at=NOW),
             office.service._subjects.of(office.service.requests()[-1]),
-            [],
+            office.service._subjects.given(office.service.requests()[-1].request_id),
             anchors,
             NOW,
         )["plan"]["parts"]
@@ -215,7 +215,7 @@ def _rule(clock: str, period: str | None) -> RetentionRule:
 def test_days_that_nobody_means_are_refused_where_they_come_in(office: Office, day: str) -> None:
     """API and service name the field; a day that is only nearly a placeholder is no placeholder."""
     with pytest.raises(ValueError, match="no day that can be meant"):
-        models.Anchors.model_validate({"contract_end": day})
+        bodies.Anchors.model_validate({"contract_end": day})
     with pytest.raises(InputError, match="contract_end: is no day"):
         office.erase(KARI, anchors=RetentionAnchors(contract_end=date.fromisoformat(day)))
     assert office.service.requests() == []
@@ -240,7 +240,7 @@ def test_an_open_end_is_known_in_whatever_zone_it_is_told(moment: str, opens: bo
     assert is_open_moment(datetime.fromisoformat(moment)) is opens
     query = {"identifiers": [{"kind": "email", "value": "k@example.no"}], "to": moment}
     if opens:
-        assert models.LineageQuery.model_validate(query).until is None
+        assert bodies.LineageQuery.model_validate(query).until is None
 
 
 def test_an_installation_that_stored_such_days_comes_up(office: Office) -> None:

@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from console.api.models import End, Moment
+from console.bodies import End, Moment
 from console.cli.show import output
 from schemas.catalogue import load_catalogue
 from schemas.errors import DecodeError, InputError
 from schemas.moments import from_iso
 from schemas.policy import RetentionAnchors
+from streams.answers import erasure
 from streams.columns.tokens import AHEAD
 from streams.feeds.formats.ndjson import _time as ndjson_time
 from streams.feeds.formats.zeek import _time as zeek_time
 from streams.feeds.lines import times
-from streams.rights import late_findings, planning
+from streams.rights import late_findings
 from streams.rights.protocol.states import State
 from streams.tagging import prepare
 from tests.support.api import NOW as DESK_NOW
@@ -115,7 +116,7 @@ def test_what_an_earlier_version_left_after_completed_is_a_late_finding(
     """An erasure that ended before, with an event dated 2099 still there: it is found, not only by new requests."""
     office.put("crm.customers", customer(NOW - timedelta(days=9)), customer(FAR))
     with monkeypatch.context() as before:
-        before.setattr(planning.Planner, "_dated_ahead", lambda *_: [])
+        before.setattr(erasure.ErasurePlanner, "_dated_ahead", lambda *_: [])
         request = office.erase(NUMBER, anchors=GONE)
     assert (request.state, office.events(*NUMBER)) == (State.COMPLETED, 1)
     office.now = NOW + timedelta(days=1)

@@ -22,10 +22,13 @@ CLIENTS = {
 }
 PURE = (
     "schemas/policy.py",
-    "streams/answers/erasure_plan.py",
+    *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "streams/answers").glob("*.py"))),
     "streams/rights/protocol/states.py",
     "streams/rights/protocol/deadlines.py",
 )
+# What answers a question needs nobody who asks, and no engine.
+ANSWERS = "streams/answers/"
+NOT_FOR_ANSWERS = ("streams.rights", "streams.tagging", "streams.kafka", "console", *CLIENTS)
 # What reads a clock or throws dice, by module; the whole module where the value is None.
 IMPURE = {
     "time": None,
@@ -51,6 +54,13 @@ def imports(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield str(node.module)
+
+
+def names_imported(tree: ast.AST) -> Iterator[str]:
+    """What `from module import name` may import beside the module: a module of that name in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def impure(tree: ast.AST) -> Iterator[str]:
@@ -91,6 +101,34 @@ def test_a_client_is_used_in_one_place(client: str, folder: str) -> None:
     # The embedded engine is opened by name, through the client of the server.
     assert users or client == "chdb"
     assert not {name for name in users if not name.startswith(folder)}
+
+
+def reached(start: str) -> dict[str, str]:
+    """Every module that the folder imports, by way of our files too, with the file that does."""
+    found: dict[str, str] = {}
+    waiting = [name for name in FILES if name.startswith(start)]
+    done: set[str] = set()
+    while waiting:
+        done.add(name := waiting.pop())
+        for module in (*imports(FILES[name]), *names_imported(FILES[name])):
+            found.setdefault(module, name)
+            path = module.replace(".", "/")
+            parts = {str(item) for item in (*Path(path).parents, path)}
+            files = {f"{part}.py" for part in parts} | {f"{part}/__init__.py" for part in parts}
+            waiting += [file for file in files & FILES.keys() if file not in done]
+    return found
+
+
+def test_answers_need_no_driver_and_nobody_who_asks() -> None:
+    """The room serves the API, the command line and requests alike: what it imports knows none of them."""
+    found = reached(ANSWERS)
+    assert {"sinks.ports", "schemas.tokens", "streams.answers.question"} <= found.keys()
+    assert "clickhouse_connect" in reached("streams/rights/")
+    assert not {
+        module: file
+        for module, file in found.items()
+        if any(module == name or module.startswith(f"{name}.") for name in NOT_FOR_ANSWERS)
+    }
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from console.api import questions
-from console.api.models import AuditPage, Moment
+from console.api import paging
+from console.api.models import AuditPage
 from console.api.protection.recording import note_of
 from console.api.services import Services
+from console.bodies import Moment
 from schemas.errors import InputError
 from sinks.audit import AuditEntry, Looked, Position
 
@@ -42,7 +43,7 @@ def router(services: Services) -> APIRouter:
         found = list(services.recorder.log.find(looked, limit + 1, _position(cursor)))
         note_of(request.state).size = len(found[:limit])
         last = found[limit - 1] if len(found) > limit else None
-        after = questions.write_cursor((last.at - _EPOCH) // _MILLISECOND, last.entry) if last else None
+        after = paging.write_cursor((last.at - _EPOCH) // _MILLISECOND, last.entry) if last else None
         return {"items": [_shown(item) for item in found[:limit]], "next_cursor": after}
 
     return routes
@@ -51,7 +52,7 @@ def router(services: Services) -> APIRouter:
 def _position(cursor: str | None) -> Position | None:
     if not cursor:
         return None
-    millis, entry = questions.read_cursor(cursor, (0, ""))
+    millis, entry = paging.read_cursor(cursor, (0, ""))
     try:
         return _EPOCH + millis * _MILLISECOND, entry
     except OverflowError:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from console.api import questions
-from console.api.models import AnyMoment, DropLetters, LetterChoice, LettersDone, Page, RetryLetters
+from console.api import paging
+from console.api.models import DropLetters, LetterChoice, LettersDone, Page, RetryLetters
 from console.api.protection.recording import note_of
 from console.api.routes.lineage import log
 from console.api.services import Services
+from console.bodies import AnyMoment
 from console.operations.dead_letters import DeadLetterDesk
 from schemas.errors import Unavailable
 from sinks.clickhouse.dead_letters import Chosen
@@ -35,13 +36,13 @@ def router(services: Services) -> APIRouter:
         until: AnyMoment | None = None,
     ) -> dict[str, Any]:
         """Where each lies, why it was no event, and what was done about it by whom. Their payloads stay sealed."""
-        name, partition, offset = questions.read_cursor(cursor, ("", -1, -1))
+        name, partition, offset = paging.read_cursor(cursor, ("", -1, -1))
         chosen = Chosen(topic, reason, since, until, state)
         # Asked as before where nothing is chosen: whoever hands the list in need not choose.
         more = () if chosen == Chosen() else (chosen,)
         items = list(services.dead_letters((name, partition, offset), limit + 1, *more))
         last = items[limit - 1] if len(items) > limit else None
-        after = questions.write_cursor(last["topic"], last["partition"], last["offset"]) if last else None
+        after = paging.write_cursor(last["topic"], last["partition"], last["offset"]) if last else None
         note_of(request.state).size = len(items[:limit])
         return {"items": items[:limit], "next_cursor": after}
 

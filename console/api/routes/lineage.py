@@ -9,20 +9,16 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from console.api import questions
-from console.api.models import (
-    AccessQuery,
-    AccessReport,
-    Identifiers,
-    IdentityAnswer,
-    IdentityQuery,
-    LineageAnswer,
-    LineageQuery,
-)
+from console.api import paging
+from console.api.models import AccessReport, IdentityAnswer, LineageAnswer
 from console.api.problems import QUESTION_RESPONSES
 from console.api.protection.pool import Questions
-from console.api.protection.recording import Note, note_of
+from console.api.protection.recording import note_of
 from console.api.services import Services
+from console.bodies import AccessQuery, Identifiers, IdentityQuery, LineageQuery
+from console.operations.audit import Note
+from streams.answers import identity as identities
+from streams.answers import lookup
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +37,8 @@ def router(services: Services) -> APIRouter:
         note = asked_about("lineage.query", request, body.identifiers)
 
         def answer() -> dict[str, Any]:
-            found = note.answered(questions.lineage(body, note.of(services), services.clock()))
-            items, cursor = questions.page(found["items"], body.limit, body.cursor)
+            found = note.answered(lookup.lineage(body.question(), note.of(services), services.clock()))
+            items, cursor = paging.page(found["items"], body.limit, body.cursor)
             return {**found, "items": items, "next_cursor": cursor}
 
         return await asked(request, LineageAnswer, answer)
@@ -59,7 +55,7 @@ def router(services: Services) -> APIRouter:
         return await asked(
             request,
             AccessReport,
-            lambda: note.answered(questions.access(body, note.of(services), services.clock())),
+            lambda: note.answered(lookup.access(body.question(), note.of(services), services.clock())),
         )
 
     @routes.post(
@@ -74,7 +70,7 @@ def router(services: Services) -> APIRouter:
         return await asked(
             request,
             IdentityAnswer,
-            lambda: note.answered(questions.identity(body, note.of(services), services.clock())),
+            lambda: note.answered(identities.identity(body.question(), note.of(services), services.clock())),
         )
 
     return routes

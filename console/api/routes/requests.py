@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
-from console.api import models, questions
+from console.api import models, paging
 from console.api.models import (
     Accepted,
     Cancelled,
@@ -17,14 +17,15 @@ from console.api.models import (
     NewRequest,
     RequestPage,
     RequestSummary,
-    SubjectBody,
 )
 from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
 from console.api.protection.recording import note_of
 from console.api.routes.lineage import asked, asked_about, log
 from console.api.services import Services
+from console.bodies import SubjectBody
 from schemas.errors import InputError
 from schemas.ids import is_id
+from streams.answers.erasure import preview
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.states import RequestState, State, due_at, summary
@@ -62,12 +63,15 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/plan", response_model=ErasurePlan, responses=QUESTION_RESPONSES)
     async def plan(body: SubjectBody, request: Request) -> Response:
-        """What an erasure would do now: erase, hold (rule, citation, date) or wait. Nothing is stored or sent."""
+        """What an erasure would do now: erase, hold (rule, citation, date) or wait, and what to look after in it.
+
+        Nothing is stored or sent.
+        """
         note = asked_about("request.plan", request, body.identifiers)
         return await asked(
             request,
             ErasurePlan,
-            lambda: note.answered(questions.plan(body, note.of(services), services.clock())),
+            lambda: note.answered(preview(body.question(), note.of(services), services.clock())),
             whole=True,
         )
 
@@ -78,7 +82,7 @@ def router(services: Services) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> dict[str, Any]:
         """All requests, oldest first."""
-        items, after = questions.page(services.rights.requests(), limit, cursor)
+        items, after = paging.page(services.rights.requests(), limit, cursor)
         note_of(request.state).size = len(items)
         return {"items": [summary(item) for item in items], "next_cursor": after}
 

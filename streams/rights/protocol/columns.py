@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from schemas.errors import InputError
 from schemas.records import RecordSchema
-from streams.rights.protocol.orders import Order
+from streams.answers.orders import Order
 
 Records = Mapping[str, RecordSchema]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.answers.attribution import BY_LINK, by_link_line
 from streams.rights.protocol.reasons import told
 
 RECORDS_PER_EVENT = 10
@@ -15,11 +16,6 @@ REFUSALS = ("partial", "withheld", "failed")
 UNANSWERED = ("unsent", "sent", "accepted")
 EVERY = "*"
 """Stands, among the kinds of records, for all of them."""
-
-_LINKED = (
-    "this person's by link only (an address at a time, a cookie, a number of the register), which the identifiers sent"
-    " do not name"
-)
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class CommandState:
     planned came on top: answers add up.
     `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
-    (`streams.rights.protocol.orders.Outcome`), if it says so. `described`: some of them may not be counted
+    (`streams.answers.orders.Outcome`), if it says so. `described`: some of them may not be counted
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
     """
 
@@ -111,8 +107,7 @@ class CommandState:
         if self.state == "done" and not self.accepted:
             return self._doubt()
         if self.state in UNANSWERED and self.by_link:
-            counted = f"{self.by_link:,} of {self.planned:,} events planned there are {_LINKED}"
-            return f"{self.system}: {counted}; see that they are erased there too"
+            return by_link_line(self.system, self.by_link, self.planned or 0)
         return None
 
     def after(self, ended: str) -> str | None:
@@ -155,7 +150,7 @@ class CommandState:
     def _numbers(self) -> str | None:
         if self.short:
             linked = (
-                f"{self.by_link:,} of them are {_LINKED}" if self.by_link else "the others may still be there"
+                f"{self.by_link:,} of them are {BY_LINK}" if self.by_link else "the others may still be there"
             )
             return f"{self.system}: {self._shortfall()}: {linked}"
         if self.known is None or self.erased <= self.known:

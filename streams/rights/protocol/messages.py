@@ -19,8 +19,8 @@ from schemas.times import iso, read
 from schemas.tokens import canonical, parse_kind
 from sinks.clickhouse.requests import RequestEvent
 from streams.answers.erasure_plan import CommandPlan
+from streams.answers.orders import Order
 from streams.rights.protocol.authentic import command_bytes, receipt_bytes
-from streams.rights.protocol.orders import Order
 from streams.rights.protocol.reasons import REASONS, UNLISTED
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."

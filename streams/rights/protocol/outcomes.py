@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from schemas.tokens import Role
 from sinks.ports import RecordsGone
 from streams.answers.erasure_plan import Part, Plan
+from streams.answers.orders import Order
 from streams.rights.protocol.command import CommandState
-from streams.rights.protocol.orders import Order
 
 
 def records_gone(plan: Plan, commands: Mapping[str, CommandState]) -> dict[int, RecordsGone]:

@@ -16,6 +16,7 @@ from schemas.codec import encode
 from schemas.errors import DecodeError, InnsynError, InputError, KeyUnavailable, Unavailable
 from schemas.own import own_record
 from schemas.systemkeys import SystemKey, SystemKeys, read_system_keys
+from streams.answers.orders import Order
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
 from streams.kafka.sender import sender
@@ -30,7 +31,6 @@ from streams.rights.protocol.messages import (
     orders_of,
     receipt_message,
 )
-from streams.rights.protocol.orders import Order
 from streams.rights.protocol.receipts import CLOCKS_APART
 from streams.rights.reference_job.store import Erased, Superseded
 

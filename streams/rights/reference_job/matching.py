@@ -8,8 +8,8 @@ from datetime import UTC
 
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, canonical, former, parse_kind
+from streams.answers.orders import Selector
 from streams.rights.protocol.messages import Identifiers, Named
-from streams.rights.protocol.orders import Selector
 
 
 @dataclass(frozen=True)

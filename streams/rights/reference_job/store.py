@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, Role, canonical
+from streams.answers.orders import Order, Outcome, Selector
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
-from streams.rights.protocol.orders import Order, Outcome, Selector
 from streams.rights.reference_job.matching import conditions, quoted, selected
 
 _BUSY_SECONDS = 10

@@ -18,7 +18,7 @@ from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
 from sinks.ports import Found, Holding
 from streams.answers.erasure_plan import make_plan, plan_from_json, plan_json, shown
-from streams.rights.protocol.orders import Selector
+from streams.answers.orders import Selector
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()

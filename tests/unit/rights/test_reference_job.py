@@ -16,9 +16,9 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.systemkeys import SystemKey
 from streams.answers.erasure_plan import CommandPlan
+from streams.answers.orders import Order, Selector
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, orders_of
-from streams.rights.protocol.orders import Order, Selector
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model

@@ -12,8 +12,8 @@ import pytest
 
 from schemas.errors import InputError, Unavailable
 from schemas.records import load_records
+from streams.answers.orders import Order, Selector
 from streams.rights.protocol.messages import Named
-from streams.rights.protocol.orders import Order, Selector
 from streams.rights.reference_job.store import Erased, SqliteStore
 from tests.support.company import model
 

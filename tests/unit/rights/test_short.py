@@ -14,8 +14,8 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
 from sinks.ports import Proof, Span
+from streams.answers.erasure import named_by
 from streams.identity.model import Given
-from streams.rights.planning import named_by
 from streams.rights.protocol.states import RequestState, State, summary
 from tests.support.index import memory_index
 from tests.support.office import Office, systems_told

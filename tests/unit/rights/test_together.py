@@ -24,8 +24,8 @@ from sinks.clickhouse.migrate import migrate
 from sinks.ports import RecordsGone
 from streams.answers import erasure_plan
 from streams.answers.erasure_plan import CommandPlan, Part, Plan
+from streams.answers.orders import Means, Order
 from streams.answers.report import access_report
-from streams.rights.protocol.orders import Means, Order
 from streams.rights.protocol.outcomes import records_gone
 from streams.rights.protocol.states import CommandState, RequestState, State, summary
 from tests.support.index import memory_index, running, sql_index

@@ -5,33 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from console.api.models import Identifier
-from schemas.catalogue import Catalogue
-from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.ports import ALL_PORTS, IndexReader, Span
-from streams.answers.attribution import Resolver
-from streams.identity.identities import given
+from schemas.errors import InputError
+from schemas.tokens import IdentifierKind
+from sinks.ports import ALL_PORTS, Span
+from streams.answers.question import Identifier, Known, Question, givens
 from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 
 _SECOND = timedelta(seconds=1)
-
-
-class Known(Protocol):
-    """What a question is asked of, such as `console.wiring.answering.Answering`; the API hands in its `Services`."""
-
-    @property
-    def reader(self) -> IndexReader: ...
-
-    @property
-    def identities(self) -> Resolver: ...
-
-    @property
-    def tokenizer(self) -> Tokenizer: ...
-
-    @property
-    def catalogue(self) -> Catalogue: ...
 
 
 @dataclass(frozen=True)
@@ -44,8 +25,7 @@ class Asked:
 
     def given(self, identifiers: Iterable[Identifier]) -> list[Given]:
         """Raises InvalidIdentifier."""
-        tokenizer = self.known.tokenizer
-        return [given(tokenizer, item.kind, item.value, item.at, item.port) for item in identifiers]
+        return givens(self.known.tokenizer, identifiers)
 
     def person(self, identifiers: Iterable[Identifier]) -> ResolvedSubject:
         """The person whom the identifiers mean together. Raises InvalidIdentifier, IndexUnavailable."""
@@ -53,14 +33,25 @@ class Asked:
 
     def each(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, ResolvedSubject]]:
         """Whom each identifier means alone, with its links at its moment and without spans. Raises as `person`."""
-        givens = self.given(identifiers)
-        people = self.known.identities.each(givens, self.moment, self.known_at)
-        return list(zip(givens, people, strict=True))
+        asked = self.given(identifiers)
+        people = self.known.identities.each(asked, self.moment, self.known_at)
+        return list(zip(asked, people, strict=True))
 
     def chains(self, identifiers: Iterable[Identifier]) -> list[tuple[Given, Sequence[Link]]]:
         """The links of each identifier at its moment, and of those it leads to. Raises as `person`."""
-        givens = self.given(identifiers)
-        return list(zip(givens, self.known.identities.chains(givens, self.known_at), strict=True))
+        asked = self.given(identifiers)
+        return list(zip(asked, self.known.identities.chains(asked, self.known_at), strict=True))
+
+
+def moment_of(question: Question, known: Known, now: datetime) -> Asked:
+    """The moment an answer speaks of. Raises InputError for one to come, and for changes since no moment."""
+    if question.known_at is None:
+        if question.changes:
+            raise InputError("changes: needs known_at; give the moment since which to compare")
+        return Asked(known, now)
+    if question.known_at > now:
+        raise InputError("known_at: has not come yet; give a moment that has passed")
+    return Asked(known, question.known_at, question.known_at)
 
 
 def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[ResolvedSubject, list[Span]]:

@@ -1,0 +1,140 @@
+"""Bodies of questions about a person, as the API and the command line take them.
+
+None shows a personal value in its repr, and none refuses one by quoting it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
+from schemas.moments import leap_second
+from schemas.policy import RetentionAnchors
+from schemas.tokens import IdentifierKind
+from sinks.ports import Filter
+from streams.answers.question import Identifier as AskedIdentifier
+from streams.answers.question import Question
+
+Text = Annotated[str, Field(min_length=1, max_length=64)]
+Names = Annotated[list[Text], Field(max_length=100)]
+AnyMoment = Annotated[AwareDatetime, BeforeValidator(leap_second)]
+Moment = Annotated[
+    AnyMoment,
+    Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
+]
+_BOUND = f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}, or 9999-12-31 for none"
+
+
+def _clock_day(day: date) -> date:
+    if not (is_open_end(day) or FIRST_DAY <= day <= LAST_DAY):
+        raise PydanticCustomError("day", _BOUND)
+    return day
+
+
+def _end(moment: datetime) -> datetime | None:
+    if is_open_moment(moment):
+        return None
+    if not FIRST_DAY <= moment.date() <= LAST_DAY:
+        raise PydanticCustomError("day", _BOUND)
+    return moment
+
+
+ClockDay = Annotated[date, AfterValidator(_clock_day)]
+"""Placeholders for "no end" as well: see `RetentionAnchors`."""
+End = Annotated[AnyMoment, AfterValidator(_end)]
+"""The end of a period; None for a placeholder that means none."""
+
+
+class Body(BaseModel):
+    """What every body that comes in has: no other fields, no value in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Identifier(Body):
+    """One identifier of the person. `at` and `port` limit an address to who used it at that second, on that port."""
+
+    kind: IdentifierKind
+    value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
+    at: Moment | None = None
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
+    def asked(self) -> AskedIdentifier:
+        return AskedIdentifier(self.kind, self.value, self.at, self.port)
+
+
+Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
+
+
+class Anchors(Body):
+    """Days on which retention clocks started, as far as the case handler knows them; 9999-12-31: not yet."""
+
+    contract_end: ClockDay | None = None
+    case_closed: ClockDay | None = None
+    need_end: ClockDay | None = None
+    invoice_settled: ClockDay | None = None
+    session_end: ClockDay | None = None
+    communication_end: ClockDay | None = None
+    withdrawal: ClockDay | None = None
+    delivery: ClockDay | None = None
+    order: ClockDay | None = None
+
+    def days(self) -> RetentionAnchors:
+        return RetentionAnchors(**dict(self))
+
+
+class SubjectBody(Body):
+    """Whom a question is about."""
+
+    identifiers: Identifiers
+    anchors: Anchors = Anchors()
+
+    def question(self) -> Question:
+        """The question itself, for `streams.answers`."""
+        return Question([item.asked() for item in self.identifiers], self.anchors.days())
+
+
+class AsKnown(Body):
+    """`known_at`: answer as the index would have at that moment. `changes`: also say what changed since."""
+
+    known_at: Moment | None = None
+    changes: bool = False
+
+
+class AccessQuery(SubjectBody, AsKnown):
+    """Whom an access answer is about."""
+
+    def question(self) -> Question:
+        return replace(super().question(), known_at=self.known_at, changes=self.changes)
+
+
+class IdentityQuery(AsKnown):
+    """Whose an identifier was: at `at`, or ever."""
+
+    identifiers: Identifiers
+
+    def question(self) -> Question:
+        """The question itself, for `streams.answers`."""
+        identifiers = [item.asked() for item in self.identifiers]
+        return Question(identifiers, known_at=self.known_at, changes=self.changes)
+
+
+class LineageQuery(AccessQuery):
+    """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
+
+    since: Moment | None = Field(None, alias="from")
+    until: End | None = Field(None, alias="to")
+    categories: Names = []
+    purposes: Names = []
+    systems: Names = []
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+    def question(self) -> Question:
+        limits = Filter(self.since, self.until, self.categories, self.purposes, self.systems)
+        return replace(super().question(), limits=limits)

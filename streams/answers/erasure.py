@@ -1,0 +1,250 @@
+"""An erasure planned on the index: found, decided, counted per system, and what a person has to look after in it.
+
+The preview that is confirmed and the plan of a request are made here, by the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.policy import RetentionAnchors
+from schemas.times import local_day
+from schemas.tokens import IdentifierKind
+from sinks.ports import Filter, Found, IndexReader, Span
+from streams.answers.ambiguity import timeless, unclear
+from streams.answers.attribution import Attribution, Resolver, by_link, by_link_line, ending_before
+from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
+from streams.answers.held import attributed
+from streams.answers.question import Known, Question, givens
+from streams.answers.report import disclosed_events
+from streams.identity.model import Given, ResolvedSubject
+
+NOT_ERASABLE = (
+    "no system can be told to erase by the identifiers given: each was another person's as well; make a"
+    " request by the customer number"
+)
+_SECOND = timedelta(seconds=1)
+_NEAR = timedelta(hours=1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class CommandCount:
+    """Events that one system is to erase, each counted once.
+
+    `by_link`: how many of those `planned` no identifier names that the system is sent. `described`: some may not be
+    counted aloud; they are in `records`, by kind of record, and not in `planned`.
+    """
+
+    system: str
+    planned: int
+    by_link: int
+    described: bool
+    records: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PlannedErasure:
+    """What an erasure does, before anybody is told.
+
+    `subject`: with the spans that the plan speaks of. `stop`: why it cannot be carried out; then nobody is told.
+    """
+
+    subject: ResolvedSubject = field(repr=False)
+    found: Found = field(repr=False)
+    attribution: Attribution = field(repr=False)
+    plan: Plan
+    counts: Sequence[CommandCount]
+    stop: str | None
+
+    @property
+    def by_link(self) -> list[str]:
+        """The systems told of which some events are the person's by link only."""
+        return by_link(self.found, [command.system for command in self.plan.commands])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the plan leaves out."""
+        remarks = list(self.subject.problems)
+        if events := self.attribution.ambiguous_events:
+            remarks.append(
+                f"{events:,} events may be this person's as well as another's; they are not erased"
+            )
+        return remarks
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person has to look after, one line each, as the request says it once it is planned."""
+        if self.stop is not None:
+            return [self.stop]
+        linked = [
+            by_link_line(item.system, item.by_link, item.planned) for item in self.counts if item.by_link
+        ]
+        return list(dict.fromkeys([*linked, *self.remarks]))
+
+
+class ErasurePlanner:
+    """Every method may raise IndexUnavailable."""
+
+    def __init__(self, reader: IndexReader, identities: Resolver, catalogue: Catalogue) -> None:
+        self._reader = reader
+        self._identities = identities
+        self._catalogue = catalogue
+
+    def plan(
+        self, subject: ResolvedSubject, given: Sequence[Given], anchors: RetentionAnchors, now: datetime
+    ) -> PlannedErasure:
+        """Plan the erasure of a person by whose `given` identifiers it was asked.
+
+        The plan speaks of what happened before it: a later event is not erased by these commands, so it stays found.
+        What the index holds by now has happened, however it is dated.
+        """
+        ahead = self._dated_ahead(subject.spans, now)
+        cut, shared = (ending_before(spans, now) for spans in (subject.spans, subject.shared))
+        subject = replace(subject, spans=[*cut, *ahead], shared=shared)
+        found, attribution = attributed(subject, self._reader, self._catalogue)
+        plan = self.decided(found, subject.spans, anchors, now)
+        erasable = erasable_identifiers(given, subject.subjects, self._identities)
+        counts = self.counts(plan, subject.spans, erasable)
+        stop = self._stop(subject, given, erasable, plan)
+        return PlannedErasure(subject, found, attribution, plan, counts, stop)
+
+    def decided(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
+        """The plan for what was found under the spans."""
+        others = self._reader.others(spans)
+        return make_plan(found, self._catalogue, local_day(now), anchors, others=others)
+
+    def counts(
+        self,
+        plan: Plan,
+        spans: Sequence[Span],
+        erasable: Sequence[Given],
+        known_at: datetime | None = None,
+    ) -> list[CommandCount]:
+        """What each command of a plan finds to erase. `erasable`: the identifiers that systems are sent."""
+        named = named_by(spans, erasable)
+        return [self._counted(plan, item, spans, named, known_at) for item in plan.commands]
+
+    def _counted(
+        self,
+        plan: Plan,
+        command: CommandPlan,
+        spans: Sequence[Span],
+        named: Sequence[Span],
+        known_at: datetime | None,
+    ) -> CommandCount:
+        parts = [part for part in plan.parts if part.system == command.system]
+        by_record: dict[str, set[int]] = {}
+        for part in parts:
+            if part.action == "erase_now":
+                by_record.setdefault(part.record, set()).add(part.tag_set)
+        # What is only described is not counted aloud.
+        going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
+        planned = self._events(spans, going, known_at)
+        return CommandCount(
+            command.system,
+            planned,
+            by_link=max(planned - self._events(named, going, known_at), 0),
+            described=any(part.locked for part in parts),
+            records={
+                name: self._events(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
+            },
+        )
+
+    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> int:
+        if not spans or not tag_sets:
+            return 0
+        return self._reader.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
+
+    def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
+        """The parts of the spans in which events lie that are here and dated later than now."""
+        found: list[Span] = []
+        # Apart, so that one event of the far future does not take all that is still to come.
+        for since, until in ((now, now + _NEAR), (now + _NEAR, None)):
+            holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings if spans else ()
+            first = max(since, min((item.first_seen for item in holdings), default=since))
+            last = max((item.last_seen for item in holdings), default=since - _MILLISECOND)
+            cut = ending_before(spans, last + _MILLISECOND)
+            found += [item for span in cut if (item := _from(span, first)) is not None]
+        return found
+
+    def _stop(
+        self, subject: ResolvedSubject, given: Sequence[Given], erasable: Sequence[Given], plan: Plan
+    ) -> str | None:
+        if subject.resolution == "ambiguous":
+            return unclear_of(subject, given)
+        if why := nobody_told(plan, self._catalogue):
+            return why
+        return NOT_ERASABLE if plan.commands and not erasable else None
+
+
+def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
+    """The JSON of what an erasure would do now; nothing is stored or sent. `warnings`: see `PlannedErasure`.
+
+    Raises InvalidIdentifier, InputError, IndexUnavailable.
+    """
+    given = givens(known.tokenizer, question.identifiers)
+    person = known.identities.person(given, now)
+    planner = ErasurePlanner(known.reader, known.identities, known.catalogue)
+    made = planner.plan(person, given, question.anchors, now)
+    stored = plan_json(made.plan)
+    # How the index would narrow its own rows is nobody else's business.
+    del stored["kept"]
+    return {
+        **stored,
+        "parts": shown(stored["parts"]),
+        "unjudged": [item.shown() for item in made.plan.unjudged],
+        "by_link": made.by_link,
+        "total_events": disclosed_events(made.found, known.catalogue),
+        **made.attribution.shown(bool(made.found.holdings)),
+        "warnings": made.warnings,
+    }
+
+
+def unclear_of(subject: ResolvedSubject, given: Sequence[Given]) -> str:
+    """What somebody has to give where the identifiers may mean several people."""
+    kinds_and_times = [(item.kind.value, item.at) for item in given]
+    kinds = [kind for kind, _ in kinds_and_times]
+    return unclear(kinds, timeless(kinds_and_times), subject.disagree, subject.problems)
+
+
+def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identities: Resolver) -> list[Given]:
+    """What a system may erase by: nothing that was ever another's, but for an address in its second.
+
+    `own`: the subjects of the person. Raises IndexUnavailable.
+    """
+    alone = [item for item in given if item.kind is IdentifierKind.IP and item.at is None]
+    others = [item for item in given if item.kind not in (IdentifierKind.IP, IdentifierKind.CUSTOMER_NUMBER)]
+    # What does not name one of `own` and nobody else, whenever it is met.
+    unsafe = {item for item, found in zip(alone, identities.links(alone), strict=True) if found}
+    unsafe |= {item for item, found in zip(others, identities.ever(others), strict=True) if not found <= own}
+    return [item for item in given if item not in unsafe]
+
+
+def named_by(spans: Sequence[Span], erasable: Sequence[Given]) -> list[Span]:
+    """The parts of the spans that the identifiers name by themselves, an address in its second alone."""
+    named: list[Span] = []
+    for item in erasable:
+        for span in spans:
+            if span.token != item.token:
+                continue
+            if item.kind is not IdentifierKind.IP or item.at is None:
+                named.append(span)
+                continue
+            since = max(item.at, span.since) if span.since else item.at
+            until = min(item.at + _SECOND, span.until) if span.until else item.at + _SECOND
+            low, high = (item.port, item.port) if item.port else (span.port_from, span.port_to)
+            if since < until:
+                ports = (max(low, span.port_from), min(high, span.port_to))
+                named.append(Span(span.token, since, until, *ports, span.proof))
+    return [span for span in named if span.port_from <= span.port_to]
+
+
+def _from(span: Span, since: datetime) -> Span | None:
+    """The part of the span from a moment on, if any."""
+    begin = max(span.since or since, since)
+    return replace(span, since=begin) if span.until is None or begin < span.until else None

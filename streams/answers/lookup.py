@@ -1,0 +1,109 @@
+"""Questions about what is held of a person: the look-up and the access report, now or as known then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.errors import InputError
+from schemas.policy import RetentionAnchors
+from schemas.times import local_day
+from sinks.ports import Filter, Found, IndexReader
+from streams.answers.attribution import Attribution, differences
+from streams.answers.held import attributed
+from streams.answers.moments import Asked, looked_up, moment_of
+from streams.answers.question import Known, Question
+from streams.answers.report import access_report, answer, disclosed_events
+from streams.identity.model import ResolvedSubject
+
+_Answered = tuple[Found, Attribution]
+
+
+def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
+    """The whole JSON of a look-up, unpaged. Raises InvalidIdentifier, InputError, IndexUnavailable."""
+    wanted = limits(question, known.catalogue)
+
+    def asked(moment: Asked) -> _Answered:
+        person, unclear = looked_up(question.identifiers, moment)
+        found, attribution = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
+        if unclear:
+            both = known.reader.find(unclear, wanted, moment.known_at)
+            more = disclosed_events(both, known.catalogue)
+            attribution = replace(attribution, ambiguous_events=attribution.ambiguous_events + more)
+        return found, attribution
+
+    moment = moment_of(question, known, now)
+    found, attribution = asked(moment)
+    answered = answer(found, known.catalogue, local_day(moment.moment), question.anchors, attribution)
+    return answered | _changes(question, asked, (found, attribution), Asked(known, now))
+
+
+def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
+    """The access report. Raises InvalidIdentifier, InputError, IndexUnavailable."""
+
+    def asked(moment: Asked) -> tuple[_Answered, dict[str, Any]]:
+        person = moment.person(question.identifiers)
+        return disclosed(
+            person, known.reader, known.catalogue, question.anchors, moment.moment, moment.known_at
+        )
+
+    then, report = asked(moment_of(question, known, now))
+    return report | _changes(question, lambda moment: asked(moment)[0], then, Asked(known, now))
+
+
+def disclosed(
+    person: ResolvedSubject,
+    reader: IndexReader,
+    catalogue: Catalogue,
+    anchors: RetentionAnchors,
+    moment: datetime,
+    known_at: datetime | None = None,
+) -> tuple[_Answered, dict[str, Any]]:
+    """What is held of a person and the access report of it, for a question as for a request. Raises IndexUnavailable.
+
+    The report counts days from `moment`; `known_at` None: with what the index knows by now.
+    """
+    found, attribution = attributed(person, reader, catalogue, known_at=known_at)
+    report = access_report(found, catalogue, local_day(moment), anchors, attribution)
+    return (found, attribution), report
+
+
+def _changes(
+    question: Question, asked: Callable[[Asked], _Answered], then: _Answered, present: Asked
+) -> dict[str, Any]:
+    """What became of an answer of then, if that was asked."""
+    if not question.changes:
+        return {}
+    catalogue = present.known.catalogue
+    found, attribution = asked(present)
+    events = {
+        "events_then": disclosed_events(then[0], catalogue),
+        "events_now": disclosed_events(found, catalogue),
+    }
+    return {"changed_since": events | differences(then[1].links, attribution.links)}
+
+
+def limits(question: Question, catalogue: Catalogue) -> Filter:
+    """The limits of a question. Raises InputError for a name that is not in the catalogue: it would find nothing."""
+    asked = question.limits
+    for what, given, known in (
+        ("categories", asked.categories, catalogue.categories),
+        ("purposes", asked.purposes, catalogue.purposes),
+        ("systems", asked.systems, catalogue.systems),
+    ):
+        for position, name in enumerate(given):
+            if name not in known:
+                raise InputError(
+                    f"{what}: number {position + 1} is not in the catalogue; use one like {next(iter(known))}"
+                )
+    if asked.since and asked.until and asked.since >= asked.until:
+        raise InputError("from: is not before to; give the earlier time first")
+    revealing = [
+        category.id
+        for category in catalogue.categories.values()
+        if category.revealed and not category.revealed.purposes.keys().isdisjoint(asked.purposes)
+    ]
+    return replace(asked, revealing=revealing)

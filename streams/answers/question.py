@@ -1,0 +1,62 @@
+"""What a question about a person is: whom, how far, as of when; and what it is asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from schemas.catalogue import Catalogue
+from schemas.policy import RetentionAnchors
+from schemas.tokens import IdentifierKind, Tokenizer
+from sinks.ports import NO_LIMITS, Filter, IndexReader
+from streams.answers.attribution import Resolver
+from streams.identity.identities import given
+from streams.identity.model import Given
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """An identifier in clear. `at` and `port` limit an address to who used it in that second, from that port."""
+
+    kind: IdentifierKind
+    value: str = field(repr=False)
+    at: datetime | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whom it is about, and what of that is asked.
+
+    `anchors`: days that start retention clocks. `limits`: names of the catalogue and a half-open time, as they were
+    given. `known_at`: answer as the index would have then; with `changes` also what became of that answer since.
+    """
+
+    identifiers: Sequence[Identifier]
+    anchors: RetentionAnchors = field(default_factory=RetentionAnchors)
+    limits: Filter = NO_LIMITS
+    known_at: datetime | None = None
+    changes: bool = False
+
+
+class Known(Protocol):
+    """What a question is asked of: `console.wiring.answering.Answering` is such, and what the API is made of."""
+
+    @property
+    def reader(self) -> IndexReader: ...
+
+    @property
+    def identities(self) -> Resolver: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+
+def givens(tokenizer: Tokenizer, identifiers: Iterable[Identifier]) -> list[Given]:
+    """The identifiers as the index knows them. Raises InvalidIdentifier."""
+    return [given(tokenizer, item.kind, item.value, item.at, item.port) for item in identifiers]
