@@ -121,6 +121,14 @@ class ContractField(_Frozen):
     about: tuple[str, ...] = ()
 
 
+class MessageKey(_Frozen):
+    """Whom the key of a message names: `field` is the field with that identifier. `path`: where in a key that is a JSON
+    object, with keys and dots; empty: the key is the identifier itself, as text."""
+
+    field: str
+    path: str = ""
+
+
 class _Document(_Frozen):
     """A file."""
 
@@ -138,6 +146,7 @@ class _Document(_Frozen):
     retention: tuple[str, ...]
     recipients: tuple[str, ...]
     event_time: EventTime
+    message_key: MessageKey | None = None
     erasure: ErasureRule = ErasureRule()
     fields: Annotated[dict[str, ContractField], Field(min_length=1)]
 
@@ -147,7 +156,8 @@ class Contract:
     """What holds for the events of `topic`. `record` is the flat view of it: its fields are named by their paths.
 
     `format`: json or avro, `debezium`: with the row in an envelope of changes. `framing`: what stands before an Avro
-    body. `writer`: the Avro schema, where the contract names a file; None: the registry's.
+    body. `writer`: the Avro schema, where the contract names a file; None: the registry's. `message_key`: whom the key
+    of a message names, which is all that a tombstone says.
     """
 
     topic: str
@@ -158,6 +168,7 @@ class Contract:
     event_time: EventTime
     types: Mapping[str, str]
     writer: RecordSchema | None = field(default=None, repr=False)
+    message_key: MessageKey | None = None
 
     @cached_property
     def tree(self) -> Node:
@@ -207,6 +218,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         _refuse(file, error)
     _check_form(file, said)
     _check_paths(file, said)
+    _check_key(file, said)
     record = _record(path.stem, file, said, content)
     for problem in check_record(record, catalogue):
         raise CatalogueError(file, _key(problem, said), f"{problem.what}; {problem.mend}")
@@ -220,6 +232,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         said.event_time,
         MappingProxyType({name: item.type for name, item in said.fields.items()}),
         writer,
+        said.message_key,
     )
 
 
@@ -263,6 +276,8 @@ def _instead(places: list[str]) -> str:
             model = Identifier
         case ["event_time"]:
             model = EventTime
+        case ["message_key"]:
+            model = MessageKey
         case ["erasure"]:
             model = ErasureRule
     close = difflib.get_close_matches(places[-1], list(model.model_fields), n=1)
@@ -314,6 +329,16 @@ def _check_paths(file: str, said: _Document) -> None:
         raise CatalogueError(
             file, "event_time.path", "an event happened once; name a field outside of arrays"
         )
+
+
+def _check_key(file: str, said: _Document) -> None:
+    if said.message_key is None:
+        return
+    name = said.message_key.field
+    item = said.fields.get(name)
+    if item is None or item.identifier is None or {"[]", "*"} & {*steps(name)}:
+        mend = "is no field with an identifier, or one of several; name the one whose value is in the key"
+        raise CatalogueError(file, "message_key.field", f"{name} {mend}")
 
 
 def _places(file: str, paths: Collection[str]) -> dict[str, str]:

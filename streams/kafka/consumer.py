@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import methodcaller
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,11 +56,19 @@ _ERROR, _TOPIC, _VALUE = methodcaller("error"), methodcaller("topic"), methodcal
 _PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
 
 
+class Tombstone(NamedTuple):
+    """What a message without a value has: its key, and when it was written (milliseconds)."""
+
+    key: bytes
+    at: int
+
+
 @dataclass(frozen=True)
 class TopicBatch:
     """Messages of one topic in the order read. `values` holds None for a tombstone.
 
-    `partition`: as the index numbers it, see `sinks.histories`.
+    `partition`: as the index numbers it, see `sinks.histories`. `tombstones`: those with a key, by partition and
+    offset.
     """
 
     topic: str
@@ -71,6 +80,7 @@ class TopicBatch:
     unreadable: bool = (
         False  # Kafka has them, but they cannot be decompressed within bounds: values are empty
     )
+    tombstones: Mapping[tuple[int, int], Tombstone] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
@@ -363,7 +373,13 @@ class SourceConsumer:
             return batch
         numbers = np.unique(batch.partition)
         stored = np.array([self._stored[batch.topic, int(number)] for number in numbers], np.int32)
-        return replace(batch, partition=stored[np.searchsorted(numbers, batch.partition)])
+        tombstones = {
+            (self._stored[batch.topic, number], offset): item
+            for (number, offset), item in batch.tombstones.items()
+        }
+        return replace(
+            batch, partition=stored[np.searchsorted(numbers, batch.partition)], tombstones=tombstones
+        )
 
     def _restarted(self, messages: Sequence[Message]) -> list[Message]:
         """Without those of partitions whose history began meanwhile: their offsets may be of either log. Those begin
@@ -526,4 +542,14 @@ def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
         np.fromiter(map(_OFFSET, messages), np.int64, count),
         oldest,
         sum(map(len, filter(None, values))),
+        tombstones=_tombstones(messages) if None in values else {},
     )
+
+
+def _tombstones(messages: Sequence[Message]) -> dict[tuple[int, int], Tombstone]:
+    found = {}
+    for message in messages:
+        key, (_, at) = message.key(), message.timestamp()
+        if message.value() is None and isinstance(key, bytes) and at > 0:
+            found[_PARTITION(message), _OFFSET(message)] = Tombstone(key, at)
+    return found

@@ -36,6 +36,7 @@ from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.decode.frames import Framed, split, unframed
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import RefusedSchema
+from streams.tagging.decode.tombstones import deleted_rows
 from streams.tagging.tag import Tagged, Tagger
 
 log = structlog.get_logger()
@@ -212,6 +213,10 @@ class Preparer:
                 events[where] = True
                 subjects[where] = tagged.subjects
         events[list(bad)] = False
+        if contract is not None and contract.message_key is not None and batch.tombstones:
+            where, gone = self._gone(batch, contract, now, set(bad))
+            parts.append(gone)
+            subjects[where] = gone.subjects
         dead = [dead_message(batch, position, *why, now) for position, why in sorted(bad.items())]
         ranges = ranges_of(batch, epochs, events, subjects, set(bad), tombstones)
         whole = LineageBatch(
@@ -248,6 +253,23 @@ class Preparer:
 
         for chosen, made in apart(tagged, group.bodies, at, batch.topic):
             yield where[chosen], made
+
+    def _gone(
+        self, batch: TopicBatch, contract: Contract, now: datetime, aside: Set[int]
+    ) -> tuple[np.ndarray[Any, Any], Tagged]:
+        """Rows of the tombstones whose key names somebody, and where they stand. One that names nobody is no fault."""
+        keyed = batch.tombstones
+        places = zip(batch.partition.tolist(), batch.offset.tolist(), strict=True)
+        found = {
+            position: keyed[place]
+            for position, place in enumerate(places)
+            if place in keyed and batch.values[position] is None and position not in aside
+        }
+        where = np.array(list(found), np.int64)
+        decoded = deleted_rows(contract, self._tagger.wanted(contract.record), list(found.values()))
+        at = Coordinates(batch.partition[where], batch.offset[where])
+        latest = int(now.timestamp() * 1000) + AHEAD
+        return where, self._tagger.tag(contract.record, batch.topic, decoded, at, latest)
 
     def _decoder(self, topic: str, prefix: bytes) -> tuple[RecordSchema, ColumnDecoder | ContractDecoder]:
         """What the messages with a prefix are tagged by, and what reads them. Raises as `resolve` does."""

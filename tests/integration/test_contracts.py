@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
 
 from schemas.catalogue import load_catalogue
@@ -102,13 +103,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         url, _ = stack.enter_context(registry_stub())
         registry = stack.enter_context(Registry(url))
         sources = [broker.source() for _ in range(3)]
-        for source, name, said in zip(
-            sources,
-            ("ShopOrder", "OrderRow", "PartnerOrder"),
-            ({}, {"envelope": "debezium"}, {"format": "avro"}),
-            strict=True,
-        ):
-            contract(folder, order(record=name, **said), source.name)
+        told: list[dict[str, Any]] = [
+            {"record": "ShopOrder", "message_key": {"field": "customer.number"}},
+            {"record": "OrderRow", "envelope": "debezium"},
+            {"record": "PartnerOrder", "format": "avro"},
+        ]
+        for source, said in zip(sources, told, strict=True):
+            contract(folder, order(**said), source.name)
         schema = read_record(NESTED, "order.avsc")
         prefix = confluent_prefix(registry.register(f"{sources[2].name}-value", schema))
         _send(sources, [prefix + encode_body(schema, placed(number)) for number in range(EVENTS)])
@@ -128,6 +129,9 @@ def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
     values[100:100] = [b"{", b'{"order_id": "o"} x', written({**placed(0), "placed_at": "soon"})]
     values += [written({**placed(0), "nickname": "somebody", "by_phone": {"4700000001": 1}})] * 7
     sources[0].send(spread(values))
+    producer = Producer(sources[0].broker.connection.client())
+    producer.produce(sources[0].name, key=b"700004", value=None, partition=1)
+    assert producer.flush(30) == 0
     changes: list[bytes | None] = [
         written({"op": "c", "before": None, "after": placed(number), "source": {"ts_ms": AT}, "ts_ms": AT})
         for number in range(EVENTS)
@@ -198,6 +202,11 @@ def test_what_the_source_deleted_says_so(shop: Shop) -> None:
         {"topic": shop.changes.name},
     )
     assert tuple(row) == (1, EVENTS + 1)
+
+
+def test_a_tombstone_says_whose_record_is_gone(shop: Shop) -> None:
+    """By its key, where the contract says what the key is."""
+    assert shop.operations(shop.json, "700004") == {"collect": EVENTS // 10, "source_delete": 1}
 
 
 def test_a_new_field_is_counted_and_told_of(shop: Shop) -> None:

@@ -110,6 +110,9 @@ def test_a_time_of_the_envelope_is_a_field_of_the_record(tmp_path: Path) -> None
         (changed("customer.number", necessity="nice"), "fields.customer.number", "unknown necessity"),
         (changed("order_id", about=["neighbour"]), "fields.order_id", "unknown role neighbour"),
         (changed("order_id", port_of="note"), "fields.order_id", "no field with an ip identifier"),
+        (order(message_key={"field": "order_id"}), "message_key.field", "no field with an identifier"),
+        (order(message_key={"field": "consignees[].number"}), "message_key.field", "one of several"),
+        (order(message_key={"feild": "order_id"}), "message_key.feild", "did you mean field?"),
         (order(erasure={"stays_for": {"owner": "all"}}), "erasure.stays_for.owner", "write 'any' or 'known'"),
     ],
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode_body
 from schemas.contracts import Contract
 from schemas.errors import UnknownSchema
+from schemas.policy import RetentionAnchors
 from schemas.records import read_record
 from schemas.tokens import IdentifierKind
-from sinks.ports import ROLE_CODES
-from streams.kafka.consumer import TopicBatch
+from sinks.ports import ROLE_CODES, Found, Holding
+from streams.answers.erasure_plan import make_plan
+from streams.kafka.consumer import Tombstone, TopicBatch
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
@@ -50,11 +52,13 @@ def prepare(
     messages: Sequence[Any],
     registry: Registered | None = None,
     scanner: Scanner | None = None,
+    keys: Mapping[int, bytes] | None = None,
 ) -> Prepared:
-    """The messages, of which those that are no bytes are written as JSON, as one write."""
+    """The messages, of which those that are no bytes are written as JSON, as one write. `keys`: of tombstones."""
     values = [item if isinstance(item, bytes | None) else json.dumps(item).encode() for item in messages]
     offsets = np.arange(len(values), dtype=np.int64)
-    batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0)
+    tombstones = {(0, offset): Tombstone(key, NOW + offset) for offset, key in (keys or {}).items()}
+    batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, tombstones=tombstones)
     tagger = Tagger(TOKENIZER, "v1", scanner)
     schemas = WriterSchemas([], load_catalogue(), registry, [said])
     preparer = Preparer(tagger, schemas.resolve, {TOPIC: said.record.name}, Refusals(), {TOPIC: said})
@@ -255,6 +259,53 @@ def test_the_time_of_the_envelope(tmp_path: Path) -> None:
     said = contract(tmp_path, order(envelope="debezium", event_time={"envelope": "source.ts_ms"}))
     (time,) = prepare(said, [change("c", None, ROW)]).batch.rows["event_time"].to_pylist()
     assert round(time.timestamp() * 1000) == NOW + 5
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("", b"700105"),
+        ("id", b'{"id": 700105}'),
+        ("a.id", b'{"schema": {}, "payload": {"a": {"id": "700105"}}}'),
+    ],
+)
+def test_a_tombstone_deletes_what_its_key_names(tmp_path: Path, path: str, key: bytes) -> None:
+    """When it was written, as a row of its own; a key that names nobody is counted in the ledger alone."""
+    keys = {"field": "customer.number", "path": path}
+    said = contract(tmp_path, order(message_key={key: value for key, value in keys.items() if value}))
+    messages = [placed("700105"), None, None, None, None, placed("700106")]
+    found = prepare(said, messages, keys={0: b"700199", 1: key, 2: b"\xff", 3: b""})
+    assert rows(found) == {
+        (0, customer("700105"), "owner", "collect"),
+        (1, customer("700105"), "owner", "source_delete"),
+        (5, customer("700106"), "owner", "collect"),
+    }
+    times = {
+        row["offset"]: round(row["event_time"].timestamp() * 1000) for row in found.batch.rows.to_pylist()
+    }
+    assert times[1] == NOW + 1
+    (account,) = found.batch.ranges
+    assert (account.events, account.rows, account.dead, account.tombstones) == (2, 3, 0, 4)
+    assert not dead(found)
+
+
+def test_an_erasure_names_the_paths_of_a_contract(tmp_path: Path) -> None:
+    """The system is told which fields of which record go, as of any other record."""
+    said = contract(tmp_path, order())
+    tags = prepare(said, [placed("700104")]).batch.tag_sets[0]
+    gone = make_plan(
+        Found((Holding(tags, 1, WHEN, WHEN),), 1),
+        load_catalogue(),
+        date(2040, 1, 1),
+        RetentionAnchors(case_closed=date(2026, 4, 1)),
+        records={"ShopOrder": said.record},
+        topics={},
+    )
+    assert not gone.unjudged
+    (command,) = gone.commands
+    named = [*command.fields, *(name for item in command.orders for name in item.fields)]
+    assert "ShopOrder.consignees[].number" in named
+    assert "ShopOrder.placed_at" not in named
 
 
 PERSON = {
