@@ -1,24 +1,27 @@
-"""`innsyn company`: check a company's folder."""
+"""`innsyn company`: check a company's folder, and what a change of it does."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli.show.output import Json, print_json, say
+from console.cli.show.output import Json, print_json, say, screen, table
+from console.operations.rows import rows_of_index
 from schemas.company import load_company
 from schemas.company_check import company_problems
+from schemas.company_diff import company_changes
 from schemas.settings import load_settings
 
-app = typer.Typer(help="Check a company's folder.", no_args_is_help=True)
+app = typer.Typer(help="Check a company's folder, and what a change does.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Check a company's folder: catalogue, schemas, versions, topics, contracts, examples."""
+    """Check a company's folder; see what a change of it does to what is in the index."""
 
 
 @app.command(short_help="All checks in one.", epilog="Example: innsyn company check our-company")
@@ -61,3 +64,35 @@ def check(
             )
             say(f"{company.profile.name}: {said}, catalogue {company.catalogue.version}; nothing wrong")
     raise typer.Exit(1 if problems else 0)
+
+
+@app.command(
+    short_help="What a change does to existing rows.",
+    epilog="Example: innsyn company diff our-company changed",
+)
+def diff(
+    old: Annotated[Path, typer.Argument(help="The folder in force.")],
+    new: Annotated[Path, typer.Argument(help="The folder that is to take its place.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a change does to rows that are there: tags that their events would get anew, rows that nobody could
+    decide on, dates and decisions that move. With the number of rows where the index can be read, that of a person
+    whose contract and events are of today otherwise.
+
+    Exit status 1: something changes.
+    """
+    before, after = load_company(old), load_company(new)
+    rows = rows_of_index(load_settings())
+    changes = company_changes(before, after, datetime.now(before.profile.zone).date(), rows)
+    if as_json:
+        print_json({"counted": rows is not None, "changes": [asdict(change) for change in changes]})
+    elif not changes:
+        say("existing rows stay as they are")
+    else:
+        shown = table("topic", "categories", "rows", "what", "before", "after", right=["rows"])
+        for change in changes:
+            count = "–" if change.rows is None else f"{change.rows:,}"
+            what = f"{change.kind} {change.what}"
+            shown.add_row(change.topic, " ".join(change.categories), count, what, change.before, change.after)
+        screen().print(shown)
+    raise typer.Exit(1 if changes else 0)

@@ -103,3 +103,18 @@ def test_commands_that_read_the_company_take_the_option() -> None:
     """All that load one."""
     taking = {name for name, entry in COMMANDS.items() if entry.company}
     assert taking >= {*ROLES, "ingest", "lookup", "access", "erase", "requests", "schema", "keys", "doctor"}
+
+
+def test_diff_says_what_a_change_does(tmp_path: Path) -> None:
+    """Exit status 1 and a line for each consequence, 0 where there is none; without an index nothing is counted."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        run("init", str(folder), "--from", "minimal")
+    assert run("company", "diff", str(old), str(new))[:2] == (0, "existing rows stay as they are\n")
+    rules = new / "catalogue" / "retention.yaml"
+    rules.write_text(rules.read_text("utf-8").replace("P3M", "P4M"), "utf-8")
+    status, out, err = run("company", "diff", str(old), str(new), "--json")
+    answer = json.loads(out)
+    assert (status, err, answer["counted"]) == (1, "", False)
+    assert {item["kind"] for item in answer["changes"]} == {"date"}
+    assert "shop.orders" in run("company", "diff", str(old), str(new))[1]

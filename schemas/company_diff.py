@@ -1,0 +1,153 @@
+"""What a change of a company does to rows that are there already: before it is put in force. Pure.
+
+A row keeps the tags it was given; what the catalogue says of them is asked anew with every question. So a changed rule
+moves dates and decisions of old rows at once, a word that is gone leaves rows that nobody can decide on, and a changed
+record tags new events, and old ones that are read again, in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, time
+from typing import Literal
+
+from schemas.catalogue import Catalogue
+from schemas.company import Company
+from schemas.entries import RetentionRule
+from schemas.errors import InputError
+from schemas.policy import NORWAY, RetentionAnchors, decide_erasure, governing
+from schemas.tags import TagSet, tag_set
+
+Kind = Literal["tags", "undecided", "date", "decision"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One consequence for the rows of a topic with these `categories`. `rows`: how many there are, None: not known.
+
+    `kind`: "tags", such rows are tagged otherwise when their events are read again; "undecided", nobody can decide on
+    them any more, or can again; "date", the last day of `category` where the event was on the day of the comparison;
+    "decision", what an erasure request then gets for it.
+    """
+
+    kind: Kind
+    topic: str
+    record: str
+    categories: tuple[str, ...]
+    what: str
+    before: str
+    after: str
+    rows: int | None = None
+
+
+def company_changes(
+    old: Company, new: Company, today: date, rows: Iterable[tuple[TagSet, int]] | None = None
+) -> list[Change]:
+    """Every consequence of putting `new` in the place of `old`; empty: existing rows stay as they are.
+
+    `rows`: the tag sets of the index, each with its number of rows. Without them those that `old` gives are compared.
+    """
+    places = {tags.id: place for place, tags in _given(old).items()}
+    then = _given(new)
+    compared: dict[int, tuple[TagSet, int | None]] = {tags.id: (tags, None) for tags in _given(old).values()}
+    if rows is not None:
+        compared = {}
+        for stored, number in rows:
+            said = _said(stored)
+            compared[said.id] = said, number + (compared.get(said.id, (said, 0))[1] or 0)
+    found: list[Change] = []
+    for tags, count in compared.values():
+        changes = [*_judged(tags, old.catalogue, new.catalogue, today)]
+        place = places.get(replace(tags, detected=()).id)
+        if place is not None:
+            changes += _tagged(replace(tags, detected=()), then.get(place))
+        found += [replace(change, rows=count) for change in changes]
+    # Two roles of one record may have the same tags.
+    return sorted(dict.fromkeys(found), key=lambda item: (item.topic, item.kind, item.categories, item.what))
+
+
+def _said(tags: TagSet) -> TagSet:
+    """Without what another version of the same words has as well, and what another key has."""
+    return replace(tags, schema="", catalogue_version="", key_id="")
+
+
+def _given(company: Company) -> dict[tuple[str, ...], TagSet]:
+    """The tag sets that a company's records give: by topic, role and variant."""
+    found = {}
+    for topic in company.tagged.values():
+        record = company.every_record[topic.record]
+        symbols = [(field, symbol) for field, known in record.annotation.variants.items() for symbol in known]
+        for role in dict.fromkeys(item.role for item in record.identifiers):
+            for variant in [None, *symbols]:
+                said = None if variant is None else record.variant(*variant)
+                tags = tag_set(record, topic.name, role, catalogue_version="", key_id="", variant=said)
+                found[(topic.name, role, *(variant or ()))] = _said(tags)
+    return found
+
+
+def _change(tags: TagSet, kind: Kind, what: str, before: str, after: str) -> Change:
+    return Change(kind, tags.topic, tags.record, tags.every_category, what, before, after)
+
+
+def _tagged(tags: TagSet, then: TagSet | None) -> Iterator[Change]:
+    if then is None:
+        yield _change(tags, "tags", "all", "tagged", "no longer tagged")
+        return
+    before, after = asdict(tags), asdict(then)
+    for name in before:
+        if before[name] != after[name]:
+            yield _change(tags, "tags", name, _text(before[name]), _text(after[name]))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {item}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _judged(tags: TagSet, old: Catalogue, new: Catalogue, today: date) -> Iterator[Change]:
+    unknown = _unknown(tags, old), _unknown(tags, new)
+    if unknown[0] != unknown[1]:
+        before, after = (f"{word} is not in the catalogue" if word else "decided" for word in unknown)
+        yield _change(tags, "undecided", "all", before, after)
+    if any(unknown):
+        return
+    for category in tags.every_category:
+        for kind in ("date", "decision"):
+            before, after = (_answer(kind, tags, category, catalogue, today) for catalogue in (old, new))
+            if before != after:
+                yield _change(tags, "date" if kind == "date" else "decision", category, before, after)
+
+
+def _unknown(tags: TagSet, catalogue: Catalogue) -> str | None:
+    """A word of the tags that the catalogue lacks."""
+    words: list[tuple[tuple[str, ...], Mapping[str, object]]] = [
+        ((tags.system,), catalogue.systems),
+        (tags.every_category, catalogue.categories),
+        (tags.purposes, catalogue.purposes),
+        (tags.retention, catalogue.retention_rules),
+    ]
+    return next((word for given, known in words for word in given if word not in known), None)
+
+
+def _answer(kind: str, tags: TagSet, category: str, catalogue: Catalogue, today: date) -> str:
+    """What is said of an event of `today`, of somebody whose contract ends that day."""
+    rules = [catalogue.retention_rules[name] for name in tags.retention]
+    moment = datetime.combine(today, time(12), NORWAY)
+    anchors = RetentionAnchors(contract_end=today)
+    if kind == "date":
+        return _date([rule for rule in rules if rule.covers_category(category)], moment, anchors)
+    (decision,) = decide_erasure([category], tags.purposes, rules, moment, moment, today, anchors)
+    if decision.action == "erase_now":
+        return "erased now"
+    until = decision.until.isoformat() if decision.until else "an open end"
+    return f"held until {until} by {decision.rule} for {', '.join(decision.purposes)}"
+
+
+def _date(rules: list[RetentionRule], moment: datetime, anchors: RetentionAnchors) -> str:
+    try:
+        rule, until = governing(rules, moment, anchors)
+    except InputError:
+        return "no rule says when"
+    return f"{until.isoformat() if until else 'clock not started'} by {rule.id}"
