@@ -314,9 +314,16 @@ def _check_paths(file: str, said: _Document) -> None:
         if item.identifier is not None and item.type not in ("string", "integer"):
             mend = "an identifier is a string or an integer; write its type as the message has it"
             raise CatalogueError(file, f"fields.{path}.type", mend)
+        several = bool({"[]", "*"} & {*parts})
+        if several and item.identifier is not None and item.identifier.role in said.erasure.stays_for:
+            mend = (
+                "whoever has a right of their own to a record is one person in it: give those in an array another "
+                "role, such as counterparty, or leave the role out of erasure.stays_for"
+            )
+            raise CatalogueError(file, f"fields.{path}.identifier.role", mend)
         if item.free_text and item.type != "string":
             raise CatalogueError(file, f"fields.{path}.type", "a free text is a string; write type: string")
-        if item.port_of and {"[]", "*"} & {*parts}:
+        if item.port_of and several:
             raise CatalogueError(
                 file, f"fields.{path}.port_of", "is of one address, not of several; take it out"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from schemas.records import RecordSchema, load_records, parse_record, read_recor
 from streams.kafka.registry import Registry
 from streams.tagging.decode.schema_lookup import RefusedSchema, WriterSchemas
 from tests.support.company import model
+from tests.support.contracts import TOPIC_SAID, company
 from tests.support.registry_stub import registry_stub
 
 REAL = os.environ.get("INNSYN_TEST_REGISTRY")
@@ -248,3 +251,19 @@ def test_doctor_names_a_schema_that_is_too_large_beside_the_others(monkeypatch: 
         (wrong,) = [check for check in _registered(client, model()) if check.state == "wrong"]
     assert "web.visits are set aside" in wrong.detail
     assert "web.visits-value version 2" in wrong.detail
+
+
+def test_doctor_asks_no_annotations_of_a_schema_that_somebody_else_owns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A contract says for it what it does not say of itself."""
+    bare = json.dumps({"type": "record", "name": "Order", "fields": [{"name": "id", "type": "string"}]})
+
+    def versions(_: Registry, subject: str) -> Iterator[tuple[int, str]]:
+        if subject == "shop.orders-value":
+            yield 1, bare
+
+    monkeypatch.setattr(Registry, "versions", versions)
+    shop = company(tmp_path, {"shop.orders": TOPIC_SAID}, format="avro")
+    with Registry("http://127.0.0.1:1") as client:
+        assert [check.state for check in _registered(client, shop)] == ["ok"]

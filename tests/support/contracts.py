@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from schemas.catalogue import load_catalogue
+from schemas.company import Company, load_company
 from schemas.contracts import Contract, load_contract
 
 TOPIC = "shop.orders"
@@ -55,3 +56,21 @@ def contract(folder: Path, content: dict[str, Any], topic: str = TOPIC) -> Contr
     file = folder / "contracts" / f"{topic}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
     return load_contract(file, load_catalogue(), folder / "avro")
+
+
+TOPIC_SAID = {
+    "key": None, "owner": "shop", "system": "crm", "partitions": 1, "retention": "P7D", "cleanup_policy": "delete",
+    "dead_letter": "lineage.dead-letters", "personal": True, "tagged": True,
+}  # fmt: skip
+
+
+def company(folder: Path, topics: dict[str, Any], **said: Any) -> Company:
+    """One that extends the model company by the order contract, with some keys changed."""
+    profile = {
+        "name": "Butikk", "controller": "Butikk AS", "country": "NO", "languages": ["nb"], "dpo_contact": "x",
+        "time_zone": "Europe/Oslo", "extends": "model",
+    }  # fmt: skip
+    (folder / "company.yaml").write_text(yaml.safe_dump(profile))
+    (folder / "topics.yaml").write_text(yaml.safe_dump(topics))
+    contract(folder, order(**said))
+    return load_company(folder)

@@ -9,11 +9,10 @@ import pytest
 import yaml
 
 from schemas.catalogue import load_catalogue
-from schemas.company import Company, load_company
 from schemas.contracts import load_contracts
 from schemas.errors import CatalogueError
 from schemas.paths import steps, tree, written
-from tests.support.contracts import ORDER, contract, order
+from tests.support.contracts import ORDER, TOPIC_SAID, company, contract, order
 
 
 def changed(path: str, **said: Any) -> dict[str, Any]:
@@ -110,6 +109,11 @@ def test_a_time_of_the_envelope_is_a_field_of_the_record(tmp_path: Path) -> None
         (changed("customer.number", necessity="nice"), "fields.customer.number", "unknown necessity"),
         (changed("order_id", about=["neighbour"]), "fields.order_id", "unknown role neighbour"),
         (changed("order_id", port_of="note"), "fields.order_id", "no field with an ip identifier"),
+        (
+            changed("consignees[].number", identifier={"kind": "customer_number", "role": "owner"}),
+            "fields.consignees[].number.identifier.role",
+            "such as counterparty",
+        ),
         (order(message_key={"field": "order_id"}), "message_key.field", "no field with an identifier"),
         (order(message_key={"field": "consignees[].number"}), "message_key.field", "one of several"),
         (order(message_key={"feild": "order_id"}), "message_key.feild", "did you mean field?"),
@@ -179,24 +183,6 @@ def test_a_key_of_its_own_is_no_other_key_of_a_map() -> None:
     assert places is not None
     found = {key: node.path for key in ("email", "colour") if (node := places.at(key))}
     assert found == {"email": "attributes.email", "colour": "attributes.*"}
-
-
-TOPIC_SAID = {
-    "key": None, "owner": "shop", "system": "crm", "partitions": 1, "retention": "P7D", "cleanup_policy": "delete",
-    "dead_letter": "lineage.dead-letters", "personal": True, "tagged": True,
-}  # fmt: skip
-
-
-def company(folder: Path, topics: dict[str, Any], **said: Any) -> Company:
-    """One that extends the model company by the order contract, with some keys changed."""
-    profile = {
-        "name": "Butikk", "controller": "Butikk AS", "country": "NO", "languages": ["nb"], "dpo_contact": "x",
-        "time_zone": "Europe/Oslo", "extends": "model",
-    }  # fmt: skip
-    (folder / "company.yaml").write_text(yaml.safe_dump(profile))
-    (folder / "topics.yaml").write_text(yaml.safe_dump(topics))
-    contract(folder, order(**said))
-    return load_company(folder)
 
 
 def test_a_company_has_its_contracts(tmp_path: Path) -> None:
