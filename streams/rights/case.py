@@ -145,6 +145,21 @@ class CaseFile:
             content["follows"] = follows
         return self._ledger.append(request_id, 0, "received", self.now(), content)
 
+    def record_received(self, request_id: str, *given: Any) -> bool:
+        """`receive` on an index that may fail and have written it all the same. False if the id is taken."""
+        try:
+            return self.receive(request_id, *given)
+        except Unavailable as error:
+            try:
+                there = self.length(request_id) > 0
+            except Unavailable:
+                raise Unavailable(
+                    f"{error}; it may be recorded as {request_id}: look at `innsyn requests` before you ask again"
+                ) from error
+            if there:
+                return True
+            raise
+
     def decide(
         self,
         request: RequestState,

@@ -16,21 +16,22 @@ from typing import Any, TypeVar
 import structlog
 
 from schemas.catalogue import Catalogue
-from schemas.errors import BrokerUnavailable, DecodeError, InnsynError, InputError, Unavailable, place_of
+from schemas.errors import DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
-from schemas.tokens import IdentifierKind, Tokenizer
+from schemas.tokens import Tokenizer
 from sinks.ports import IndexEraser, IndexMarks, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.lookup import disclosed
 from streams.rights.acts import Acts
 from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
+from streams.rights.follow_ups import FollowUps
 from streams.rights.overlap import open_of, subjects_of
 from streams.rights.protocol.messages import Identifiers, Ledger, Send, canonical_identifiers
 from streams.rights.protocol.states import RequestState, State, due_at
-from streams.rights.reopen import LATE, Recheck
+from streams.rights.reopen import Recheck
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.subject import SubjectFinder
@@ -97,6 +98,9 @@ class RightsService:
             self._file, self._subjects, reader, identities, eraser, catalogue, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
+        self._follow_ups = FollowUps(
+            self._file, self._subjects, self._sending, lambda name: self._step(name, self._about)
+        )
         self._destroying = Destroying(self._file, keyring, keys_kept)
         self._tried: set[str] = set()
         self._lock = threading.RLock()
@@ -126,7 +130,7 @@ class RightsService:
         for _ in range(TRIES):
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)
-            if self._received(request_id, type, channel, received_at, sealed, known):
+            if self._file.record_received(request_id, type, channel, received_at, sealed, known):
                 try:
                     made = self._step(request_id, self._about_if_known)
                     self._sending.announce(made)
@@ -134,21 +138,6 @@ class RightsService:
                     raise Recorded(error, request_id) from error
                 return made
         raise Unavailable("no id for a new request is free; repeat")
-
-    def _received(self, request_id: str, *given: Any) -> bool:
-        """Record it; False if the id is taken. An index that failed may have written it all the same: looked for."""
-        try:
-            return self._file.receive(request_id, *given)
-        except Unavailable as error:
-            try:
-                there = self._file.length(request_id) > 0
-            except Unavailable:
-                raise Unavailable(
-                    f"{error}; it may be recorded as {request_id}: look at `innsyn requests` before you ask again"
-                ) from error
-            if there:
-                return True
-            raise
 
     def get(self, request_id: str) -> RequestState:
         """The request as it stands. Raises InputError for an unknown id."""
@@ -279,7 +268,7 @@ class RightsService:
         The old one is completed again and names it. Safe to repeat. Raises InputError if nothing came to light,
         KeyUnavailable.
         """
-        return self._step(request_id, self._followed_up)
+        return self._step(request_id, self._follow_ups.made)
 
     def _step(self, request_id: str, work: Callable[[RequestState], T]) -> T:
         """Do the work on the request as it stands; anew on a fresh read when another process wrote in between."""
@@ -394,52 +383,6 @@ class RightsService:
         content = {"reason": reason, "broke": True, "after": request.length}
         return self._file.decide(request, "attention", content)
 
-    def _followed_up(self, request: RequestState) -> RequestState:
-        request_id = request.request_id
-        if request.follow_up is not None:
-            return self.get(request.follow_up)
-        if request.state is not State.REOPENED:
-            raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
-        if request.key_destroyed_at is not None:
-            raise InputError(
-                f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
-                " their identifiers, make a new request and close this one"
-            )
-        if self._subjects.others(request):
-            raise InputError(
-                f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
-                f" new request by the customer number, then `innsyn requests close {request_id}`"
-            )
-        reason = self._file.reason(request_id)
-        # Of the person whose they were then, whoever has them when it is followed up.
-        named = [
-            item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
-            for item in self._file.identifiers(request_id)
-        ]
-        found_at = datetime.fromisoformat(request.late_findings[0]["found_at"])
-        inherited = request.identity.spans if request.identity and request.type == "erasure" else ()
-        anchors = self._file.anchors(request_id)
-        taken: list[str] = []
-        for number in range(TRIES):
-            # The same each time: a second try after a crash makes no second request.
-            new_id = self._file.follow_up_id(request_id, number)
-            sealed = self._file.seal(new_id, named, reason)
-            given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
-            self._received(new_id, *given)
-            if self._file.follows(new_id) == request_id:
-                break
-            # Nobody can know the id without our keys: somebody has to look who made that request.
-            _log.error("the id of a follow-up was taken by another request", request=request_id, taken=new_id)
-            taken.append(new_id)
-        else:
-            raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
-        made = self._step(new_id, self._about)
-        with suppress(BrokerUnavailable):
-            # Recorded, so `resume` goes on with it.
-            self._sending.announce(made)
-        self._file.decide(request, "followed_up", {"follow_up": new_id, "taken": taken})
-        return made
-
     def _answer(self, request: RequestState) -> RequestState:
         now = self._file.now()
         person = self._subjects.of(request)
@@ -448,11 +391,10 @@ class RightsService:
             return self._file.decide(request, "attention", unclear)
         anchors = self._file.anchors(request.request_id)
         _, report = disclosed(person, self._reader, self._catalogue, anchors, now)
-        content: dict[str, Any] = {
+        content = {
             "report": report,
             "identity": snapshot_of(person).json(),
             "resolution": report["resolution"],
-            "remarks": list(person.problems),
         }
         self._late.answered()
-        return self._file.decide(request, "answered", content, now)
+        return self._file.decide(request, "answered", {**content, "remarks": list(person.problems)}, now)

@@ -1,0 +1,86 @@
+"""A new request for what came to light after an answer: of the same person and type, received when it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from schemas.errors import BrokerUnavailable, InputError, Unavailable
+from schemas.tokens import IdentifierKind
+from streams.rights.case import TRIES, CaseFile
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.reopen import LATE
+from streams.rights.sending import Sending
+from streams.rights.subject import SubjectFinder
+
+_log = structlog.get_logger(__name__)
+
+
+class FollowUps:
+    """May raise IndexUnavailable; whatever was done by then is found when it is repeated."""
+
+    def __init__(
+        self,
+        file: CaseFile,
+        subjects: SubjectFinder,
+        sending: Sending,
+        about: Callable[[str], RequestState],
+    ) -> None:
+        """`about` records whom the request of that id is about."""
+        self._file = file
+        self._subjects = subjects
+        self._sending = sending
+        self._about = about
+
+    def made(self, request: RequestState) -> RequestState:
+        """The follow-up of the request, which then names it; the same if it was made before.
+
+        Raises InputError if nothing came to light or nobody can tell of whom, KeyUnavailable, Overtaken.
+        """
+        request_id = request.request_id
+        if request.follow_up is not None:
+            return self._file.get(request.follow_up)
+        if request.state is not State.REOPENED:
+            raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
+        if request.key_destroyed_at is not None:
+            raise InputError(
+                f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
+                " their identifiers, make a new request and close this one"
+            )
+        if self._subjects.others(request):
+            raise InputError(
+                f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
+                f" new request by the customer number, then `innsyn requests close {request_id}`"
+            )
+        reason = self._file.reason(request_id)
+        # Of the person whose they were then, whoever has them when it is followed up.
+        named = [
+            item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
+            for item in self._file.identifiers(request_id)
+        ]
+        found_at = datetime.fromisoformat(request.late_findings[0]["found_at"])
+        inherited = request.identity.spans if request.identity and request.type == "erasure" else ()
+        anchors = self._file.anchors(request_id)
+        taken: list[str] = []
+        for number in range(TRIES):
+            # The same each time: a second try after a crash makes no second request.
+            new_id = self._file.follow_up_id(request_id, number)
+            sealed = self._file.seal(new_id, named, reason)
+            given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
+            self._file.record_received(new_id, *given)
+            if self._file.follows(new_id) == request_id:
+                break
+            # Nobody can know the id without our keys: somebody has to look who made that request.
+            _log.error("the id of a follow-up was taken by another request", request=request_id, taken=new_id)
+            taken.append(new_id)
+        else:
+            raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
+        made = self._about(new_id)
+        with suppress(BrokerUnavailable):
+            # Recorded, so `resume` goes on with it.
+            self._sending.announce(made)
+        self._file.decide(request, "followed_up", {"follow_up": new_id, "taken": taken})
+        return made
