@@ -34,6 +34,11 @@ def sections(page: str = "docs/adding.md") -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def introduction(page: str = "docs/adding.md") -> str:
+    """Text above the first of them."""
+    return PAGES[page].partition("\n## ")[0]
+
+
 def steps(section: str) -> list[Step]:
     """What a section tells to do, in order. A block that is neither commands nor for a file raises ValueError."""
     found = []
