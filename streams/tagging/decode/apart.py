@@ -25,7 +25,7 @@ def apart(tag: Tag, bodies: Bodies, at: Coordinates, topic: str) -> Iterator[tup
     waiting = [slice(0, len(bodies))]
     while waiting:
         chosen = waiting.pop()
-        part = Bodies(bodies.data, bodies.begin[chosen], bodies.end[chosen])
+        part = bodies.part(chosen)
         where = Coordinates(at.partition[chosen], at.offset[chosen])
         try:
             made: Tagged | str = tag(part, where)

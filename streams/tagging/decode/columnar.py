@@ -41,11 +41,12 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Bodies:
-    """`count` bodies in one buffer: body i is `data[begin[i]:end[i]]`."""
+    """`count` bodies in one buffer: body i is `data[begin[i]:end[i]]`. `apart`: each of its own, if they came so."""
 
     data: Bytes
     begin: Ints
     end: Ints
+    apart: Sequence[bytes] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -53,11 +54,23 @@ class Bodies:
     def __getitem__(self, index: int) -> bytes:
         return self.data[self.begin[index] : self.end[index]].tobytes()
 
+    def part(self, chosen: slice) -> Bodies:
+        """Some of them."""
+        apart = None if self.apart is None else self.apart[chosen]
+        return Bodies(self.data, self.begin[chosen], self.end[chosen], apart)
+
+    def one_by_one(self) -> Sequence[bytes]:
+        """Each as bytes of its own."""
+        if self.apart is not None:
+            return self.apart
+        raw = self.data.tobytes()
+        return [raw[begin:end] for begin, end in zip(self.begin.tolist(), self.end.tolist(), strict=True)]
+
     @classmethod
     def of(cls, bodies: Sequence[bytes]) -> Bodies:
         lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
         end = np.cumsum(lengths)
-        return cls(np.frombuffer(b"".join(bodies), np.uint8), end - lengths, end)
+        return cls(np.frombuffer(b"".join(bodies), np.uint8), end - lengths, end, bodies)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,7 @@ class JsonColumns:
 
     def read(self, bodies: Bodies) -> Messages:
         """Every message that is what the contract says, in order, and a reason for each of the others."""
-        raw = bodies.data.tobytes()
-        bounds = zip(bodies.begin.tolist(), bodies.end.tolist(), strict=True)
-        messages = [raw[begin:end] for begin, end in bounds]
+        messages = bodies.one_by_one()
         parts: list[Messages] = []
         at, size = 0, len(messages)
         while at < len(messages):
