@@ -13,10 +13,10 @@ from schemas.asked_for import AskedFor
 from schemas.errors import InputError, Unavailable
 from schemas.settings import Settings, load_settings
 
-Question = Literal["query", "access", "plan", "identity"]
+QuestionKind = Literal["query", "access", "plan", "identity"]
 
 
-def ask(question: Question, body: Mapping[str, Any], because: AskedFor | None = None) -> dict[str, Any]:
+def ask(question: QuestionKind, body: Mapping[str, Any], because: AskedFor | None = None) -> dict[str, Any]:
     """The answer's JSON, the same from both. `body` is what the API takes. Either way the question is on record.
 
     Raises InputError, Unavailable (also: nothing runs and there is nothing to open).
@@ -36,7 +36,7 @@ def ask(question: Question, body: Mapping[str, Any], because: AskedFor | None = 
 
 
 def _directly(
-    settings: Settings, question: Question, body: Mapping[str, Any], because: AskedFor | None
+    settings: Settings, question: QuestionKind, body: Mapping[str, Any], because: AskedFor | None
 ) -> dict[str, Any]:
     # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
     from pydantic import ValidationError
@@ -55,7 +55,7 @@ def _directly(
         raise Unavailable(
             "no innsyn answers and the index is a server's; start `innsyn serve` or set INNSYN_API_TOKEN"
         )
-    asked: dict[Question, tuple[Any, Callable[..., dict[str, Any]]]] = {
+    asked: dict[QuestionKind, tuple[Any, Callable[..., dict[str, Any]]]] = {
         "query": (LineageQuery, lineage),
         "access": (AccessQuery, access),
         "plan": (SubjectBody, preview),

@@ -131,6 +131,18 @@ def test_answers_need_no_driver_and_nobody_who_asks() -> None:
     }
 
 
+def test_commands_ask_as_the_api_does_and_not_by_way_of_it() -> None:
+    """A command asks a running innsyn over HTTP, or `streams.answers` itself."""
+    commands = {name: tree for name, tree in FILES.items() if name.startswith("console/cli/")}
+    assert "console.client" in set(imports(commands["console/cli/ask.py"]))
+    assert not {
+        name
+        for name, tree in commands.items()
+        for module in (*imports(tree), *names_imported(tree))
+        if f"{module}.".startswith("console.api.")
+    }
+
+
 @pytest.mark.parametrize("name", PURE)
 def test_rules_get_time_and_chance_as_arguments(name: str) -> None:
     """What decides about a right gives the same answer for the same arguments, whenever it is asked."""

@@ -115,6 +115,18 @@ class _Terminal:
         return True
 
 
+def test_who_confirms_an_erasure_sees_what_to_look_after(instance: Town) -> None:
+    """Each warning of the plan stands under it, whole: what no system can be told, and what may be another's."""
+    plan = answer("erase", *PERSON, "--dry-run")
+    assert len(plan["warnings"]) == 2
+    status, out, _ = run("erase", *PERSON, "--dry-run")
+    assert status == 0
+    said = " ".join(out.split())
+    for warning in plan["warnings"]:
+        assert f"look after this: {warning}" in said
+    assert "web: 2 of 2 events planned there are this person's by link only" in said
+
+
 def test_the_time_goes_with_what_it_is_said_of(instance: Town) -> None:
     """Of a person named otherwise as well, everything is answered; a port takes an address."""
     for at in (ELEVEN, f"ip={ELEVEN}"):
