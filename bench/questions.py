@@ -24,6 +24,7 @@ import pyarrow as pa
 from console.bodies import AccessQuery, LineageQuery
 from console.wiring.answering import Answering
 from schemas.catalogue import load_catalogue
+from schemas.company import load_company
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import TOKEN_BYTES, IdentifierKind, Tokenizer
@@ -127,7 +128,7 @@ def measure(world: World, index: ClickHouse, repeat: int) -> dict[str, Any]:
     """Seconds of each question, the median of the runs; of the plain look-up median and 95th percentile."""
     catalogue = load_catalogue()
     identities = Identities(ClickHouseClaims(index), catalogue.identity_sources)
-    known = Answering(index, ClickHouseReader(index), identities, lambda: world.tokenizer, catalogue)
+    known = Answering(index, ClickHouseReader(index), identities, lambda: world.tokenizer, load_company())
     chance = np.random.default_rng(3)
     found: dict[str, Any] = {}
 

@@ -16,6 +16,7 @@ from console.health.health import Health
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
 from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from sinks.ports import IndexReader
@@ -78,7 +79,7 @@ class Services:
     reader: IndexReader
     identities: Resolver
     tokens: Callable[[], Tokenizer]
-    catalogue: Catalogue
+    company: Company
     rights: Rights
     metrics: CollectorRegistry
     clock: Callable[[], datetime]
@@ -91,6 +92,10 @@ class Services:
     limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None
     desk: DeadLetterDesk | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.company.catalogue
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -9,6 +9,7 @@ from typing import Any
 
 from console.bodies import Identifier
 from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import IndexUnavailable
 from schemas.tokens import Tokenizer
 from sinks.audit import AuditEntry
@@ -112,6 +113,10 @@ class _Noted:
             self.note.tokenizer = self.known.tokenizer
             self.note.key_id = self.note.tokenizer.key_id
         return self.note.tokenizer
+
+    @property
+    def company(self) -> Company:
+        return self.known.company
 
     @property
     def catalogue(self) -> Catalogue:

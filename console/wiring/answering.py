@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from console.operations.keys import TokenKeys, alive
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import IndexUnavailable, InnsynError
 from schemas.keys import Keyring
 from schemas.settings import Settings
@@ -42,7 +43,11 @@ class Answering:
     reader: IndexReader
     identities: Identities
     tokens: Callable[[], Tokenizer]
-    catalogue: Catalogue
+    company: Company
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.company.catalogue
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -98,11 +103,13 @@ def embedded_folder(settings: Settings) -> Path | None:
 
 def answering_of(index: ClickHouse, settings: Settings) -> Answering:
     """What answers questions on an index that is open already."""
-    catalogue = company_of(settings).catalogue
+    company = company_of(settings)
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
     reader = RekeyedReader(ClickHouseReader(whole(index)), same)
-    return Answering(index, reader, identities(whole(index), catalogue, same), keys.tokenizer, catalogue)
+    return Answering(
+        index, reader, identities(whole(index), company.catalogue, same), keys.tokenizer, company
+    )
 
 
 def refuse_pending(index: ClickHouse) -> None:

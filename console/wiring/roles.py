@@ -185,14 +185,14 @@ def dead_letter_desk(
 
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
-    catalogue = company_of(settings).catalogue
+    company = company_of(settings)
     keys = token_keys(index, settings)
     same = Same(ClickHousePairs(index), keys.rotated)
     complete = whole(index)
     reader = ClickHouseReader(complete)
     people = Identities(
         RekeyedClaims(NotingClaims(ClickHouseClaims(complete)), same),
-        catalogue.identity_sources,
+        company.identity_sources,
         RekeyedBeside(NotingBeside(reader), same),
     )
     return RightsService(
@@ -201,7 +201,7 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         RekeyedEraser(ClickHouseEraser(complete), same),
         people,
         keyring(settings, create=True),
-        catalogue,
+        company,
         send,
         now,
         tokenizer=keys.tokenizer,
@@ -276,7 +276,7 @@ def api(
             reader=answering.reader,
             identities=answering.identities,
             tokens=answering.tokens,
-            catalogue=answering.catalogue,
+            company=answering.company,
             rights=rights,
             metrics=metrics,
             clock=now,

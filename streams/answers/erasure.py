@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.times import local_day
 from schemas.tokens import IdentifierKind
@@ -90,10 +90,11 @@ class PlannedErasure:
 class ErasurePlanner:
     """Every method may raise IndexUnavailable."""
 
-    def __init__(self, reader: IndexReader, identities: Resolver, catalogue: Catalogue) -> None:
+    def __init__(self, reader: IndexReader, identities: Resolver, company: Company) -> None:
         self._reader = reader
         self._identities = identities
-        self._catalogue = catalogue
+        self._company = company
+        self._catalogue = company.catalogue
 
     def plan(
         self, subject: ResolvedSubject, given: Sequence[Given], anchors: RetentionAnchors, now: datetime
@@ -116,7 +117,15 @@ class ErasurePlanner:
     def decided(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
         """The plan for what was found under the spans."""
         others = self._reader.others(spans)
-        return make_plan(found, self._catalogue, local_day(now), anchors, others=others)
+        return make_plan(
+            found,
+            self._catalogue,
+            local_day(now),
+            anchors,
+            topics=self._company.topics,
+            records=self._company.every_record,
+            others=others,
+        )
 
     def counts(
         self,
@@ -189,7 +198,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     """
     given = givens(known.tokenizer, question.identifiers)
     person = known.identities.person(given, now)
-    planner = ErasurePlanner(known.reader, known.identities, known.catalogue)
+    planner = ErasurePlanner(known.reader, known.identities, known.company)
     made = planner.plan(person, given, question.anchors, now)
     stored = plan_json(made.plan)
     # How the index would narrow its own rows is nobody else's business.

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
-from schemas.records import RecordSchema, load_records
+from schemas.records import RecordSchema
 from schemas.tags import TagSet
-from schemas.topics import Topic, load_topics
+from schemas.topics import Topic
 from sinks.ports import Found, Holding, Others
 from streams.answers.orders import (
     Means,
@@ -116,9 +116,9 @@ def make_plan(
     as_of: date,
     anchors: RetentionAnchors,
     *,
+    topics: Mapping[str, Topic],
+    records: Mapping[str, RecordSchema],
     others: Sequence[Others] = (),
-    topics: Mapping[str, Topic] | None = None,
-    records: Mapping[str, RecordSchema] | None = None,
 ) -> Plan:
     """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
 
@@ -128,8 +128,6 @@ def make_plan(
     operation needed (§ 3-11). `others`: which of the events name somebody else. What the catalogue cannot judge does
     not stand in the way of the rest: it is `unjudged`.
     """
-    topics = load_topics() if topics is None else topics
-    records = load_records() if records is None else records
     names = sorted({holding.tags.topic for holding in found.holdings})
     found, unjudged = judged_for_erasure(found, catalogue, records)
     held: dict[tuple[str, str], list[Holding]] = {}

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports import NO_LIMITS, Filter, IndexReader
@@ -52,6 +53,9 @@ class Known(Protocol):
 
     @property
     def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def company(self) -> Company: ...
 
     @property
     def catalogue(self) -> Catalogue: ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import KeyUnavailable
 from schemas.times import iso
 from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
@@ -35,7 +35,7 @@ class Erasing:
         reader: IndexReader,
         identities: Resolver,
         eraser: IndexEraser,
-        catalogue: Catalogue,
+        company: Company,
         sending: Sending,
         late: Recheck,
     ) -> None:
@@ -43,8 +43,9 @@ class Erasing:
         self._subjects = subjects
         self._reader = reader
         self._eraser = eraser
-        self._catalogue = catalogue
-        self._planner = Planner(reader, identities, catalogue)
+        self._company = company
+        self._catalogue = company.catalogue
+        self._planner = Planner(reader, identities, company)
         self._sending = sending
         self._late = late
 
@@ -131,7 +132,7 @@ class Erasing:
             # After it was forgotten, whatever is there came since.
             came = bool(left_over(plan, found)) if over else outgrown(plan, found)
         # The catalogue may have been mended since.
-        open_now = {item.tag_set for item in unjudged(found, self._catalogue)}
+        open_now = {item.tag_set for item in unjudged(found, self._company)}
         came = came or any(
             item.tags.id not in open_now
             for item in found.holdings
@@ -181,7 +182,7 @@ class Erasing:
             return self._file.decide(request, "closed", {})
         if topics:
             return self._replanned(request, found, forgotten=True)
-        if open_now := unjudged(found, self._catalogue):
+        if open_now := unjudged(found, self._company):
             lines = dict.fromkeys(item.line for item in open_now)
             reason = f"the rest is erased, but {'; '.join(lines)}"
             return self._file.decide(request, "attention", {"reason": reason, "run": run})

@@ -8,10 +8,9 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from schemas.records import load_records
 from sinks.ports import Filter, Found, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.erasure import CommandCount, ErasurePlanner
@@ -26,10 +25,10 @@ from streams.rights.protocol.request import RequestState
 class Planner:
     """Every method may raise IndexUnavailable, and InputError where a plan cannot be made or told."""
 
-    def __init__(self, reader: IndexReader, identities: Resolver, catalogue: Catalogue) -> None:
+    def __init__(self, reader: IndexReader, identities: Resolver, company: Company) -> None:
         self._reader = reader
-        self._catalogue = catalogue
-        self._erasures = ErasurePlanner(reader, identities, catalogue)
+        self._catalogue = company.catalogue
+        self._erasures = ErasurePlanner(reader, identities, company)
 
     def plan(
         self,
@@ -138,9 +137,9 @@ def _least(counted: Mapping[str, Any], known: CommandState, then: Mapping[str, i
     return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 
 
-def unjudged(found: Found, catalogue: Catalogue) -> list[Unjudged]:
+def unjudged(found: Found, company: Company) -> list[Unjudged]:
     """What of this nobody can decide on by the catalogue of today."""
-    return judged_for_erasure(found, catalogue, load_records())[1]
+    return judged_for_erasure(found, company.catalogue, company.every_record)[1]
 
 
 def left_over(plan: Plan, found: Found) -> list[str]:

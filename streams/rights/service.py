@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
@@ -70,7 +70,7 @@ class RightsService:
         eraser: IndexEraser,
         identities: Resolver,
         keyring: Keyring,
-        catalogue: Catalogue,
+        company: Company,
         send: Send,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -88,14 +88,14 @@ class RightsService:
         """
         self._file = CaseFile(ledger, keyring, clock)
         self._reader = reader
-        self._catalogue = catalogue
+        self._company = company
         self._random = random
         self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer)
         touched = Touched(marks) if marks is not None else None
-        self._late = Recheck(self._file, self._subjects, reader, catalogue, changed, touched)
+        self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
         self._sending = Sending(self._file, self._subjects, send)
         self._erasing = Erasing(
-            self._file, self._subjects, reader, identities, eraser, catalogue, self._sending, self._late
+            self._file, self._subjects, reader, identities, eraser, company, self._sending, self._late
         )
         self._acts = Acts(self._file, self._erasing, self._sending)
         self._follow_ups = FollowUps(
@@ -390,7 +390,7 @@ class RightsService:
             unclear = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
             return self._file.decide(request, "attention", unclear)
         anchors = self._file.anchors(request.request_id)
-        _, report = disclosed(person, self._reader, self._catalogue, anchors, now)
+        _, report = disclosed(person, self._reader, self._company.catalogue, anchors, now)
         content = {
             "report": report,
             "identity": snapshot_of(person).json(),

@@ -19,6 +19,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, Ledger, fill
+from tests.support.company import model
 
 KEPT = timedelta(days=90)
 MINUTE = timedelta(minutes=1)
@@ -38,7 +39,7 @@ class Case:
         catalogue = load_catalogue()
         return RightsService(
             self.ledger, self.index, self.index, Identities(self.index, catalogue.identity_sources), self.keyring,
-            catalogue, lambda *_: None, lambda: self.now, keys_kept=KEPT,
+            model(), lambda *_: None, lambda: self.now, keys_kept=KEPT,
         )  # fmt: skip
 
     def learn(self, first: int = 0) -> None:

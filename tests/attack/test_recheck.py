@@ -24,6 +24,7 @@ from streams.rights.service import RightsService
 from streams.rights.touched import NotingClaims, NotingReader
 from streams.waits import Waits
 from tests.support.api import Ledger
+from tests.support.company import model
 from tests.support.index import (
     NOW,
     SQL_KINDS,
@@ -54,7 +55,7 @@ class Office:
             index,
             Identities(NotingClaims(index), load_catalogue().identity_sources),
             there.keyring,
-            load_catalogue(),
+            model(),
             lambda *_: None,
             lambda: self.now,
             self.random,

@@ -91,7 +91,7 @@ def faulty(office: Office, *people: tuple[str, str]) -> Faulty:
 def restarted(office: Office) -> RightsService:
     """The service of a process that starts anew on the same ledger."""
     old = office.service
-    parts = {name: getattr(old, f"_{name}") for name in ("reader", "catalogue")}
+    parts = {name: getattr(old, f"_{name}") for name in ("reader", "company")}
     subjects = old._subjects
     return RightsService(
         office.ledger,
@@ -99,7 +99,7 @@ def restarted(office: Office) -> RightsService:
         old._erasing._eraser,
         subjects._identities,
         office.keyring,
-        parts["catalogue"],
+        parts["company"],
         office._send,
         lambda: office.now,
     )

@@ -21,6 +21,7 @@ from sinks.ports import Found
 from streams.answers.report import access_report, answer
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
+from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.unit.rights.test_short import GONE, visit
@@ -91,7 +92,8 @@ def test_when_the_catalogue_is_mended_the_request_goes_on(office: Office) -> Non
     lie(office, {"retention": ("T99",)})
     request = office.erase(PERSON, anchors=GONE)
     rules = office.catalogue.retention_rules
-    mended = replace(office.catalogue, retention_rules={**rules, "T99": rules["T05"]})
+    catalogue = replace(office.catalogue, retention_rules={**rules, "T99": rules["T05"]})
+    mended = replace(model(), catalogue=catalogue)
     old = office.service
     office.service = RightsService(
         office.ledger, old._reader, office.index.eraser, old._subjects._identities, office.keyring, mended,

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from schemas.catalogue import load_catalogue
 from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
@@ -19,6 +18,7 @@ from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.api import Ledger
+from tests.support.company import model
 from tests.support.desk import Desk, event, moment
 
 KARI, OLA = "10042", "10043"
@@ -36,9 +36,9 @@ class Office:
         self.now = FEBRUARY
         self.sent: list[tuple[str, bytes]] = []
         self._number = 0
-        desk, catalogue = self.desk, load_catalogue()
+        desk = self.desk
         self.service = RightsService(
-            Ledger(), desk.index, desk.index, desk.identities, desk.keyring, catalogue,
+            Ledger(), desk.index, desk.index, desk.identities, desk.keyring, model(),
             lambda topic, message, _: self.sent.append((topic, message)), lambda: self.now, self._id,
         )  # fmt: skip
         self.register(JANUARY, (KARI, MOVED), (OLA, OWN))

@@ -21,7 +21,7 @@ from tests.support.product import Ended, innsyn
 SECRET = "kari.nordmann@example.no"
 PERSON = ("--id", f"email={SECRET}")
 LINE = f'192.0.2.7 - {SECRET} [02/Mar/2026:10:00:00 +0100] "GET / HTTP/1.1" 200 1 "-" "curl/8"\n'
-CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
+CATALOGUE = Path(__file__).parents[2] / "schemas" / "companies" / "base" / "catalogue"
 LOCKER = """
 import fcntl, sys
 file = open(sys.argv[1], "r+b")

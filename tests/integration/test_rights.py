@@ -145,7 +145,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
             ClickHouseEraser(index),
             Identities(ClickHouseClaims(index), load_catalogue().identity_sources),
             keyring,
-            load_catalogue(),
+            model(),
             stack.enter_context(sender(connection)),
             lambda: datetime.now(UTC),
         )

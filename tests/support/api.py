@@ -27,6 +27,7 @@ from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
+from tests.support.company import model
 
 TOKEN = "an-invented-token-for-tests"
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -105,7 +106,7 @@ def services(keys: Path, **other: Any) -> Services:
         "reader": index,
         "identities": Identities(index, load_catalogue().identity_sources, index),
         "tokens": keyring.tokenizer,
-        "catalogue": load_catalogue(),
+        "company": model(),
         "rights": rights(index, keyring),
         "metrics": metrics,
         "clock": lambda: NOW,
@@ -133,7 +134,7 @@ def rights(
         index,
         identities,
         keyring,
-        catalogue,
+        model(),
         send,
         lambda: NOW,
         random,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from schemas.catalogue import Catalogue
 from schemas.company import Company, load_company
 from schemas.layers import BASE, MODEL
+from schemas.policy import RetentionAnchors
+from sinks.ports import Found
+from streams.answers.erasure_plan import Plan, make_plan
 from streams.feeds.registry import Feed, find_feed
 
 
@@ -37,6 +42,12 @@ def model_feed(format_name: str, record: str | None = None, **options: Any) -> F
     return find_feed(model(), format_name, record, **options)
 
 
+def planned(found: Found, catalogue: Catalogue, as_of: date, anchors: RetentionAnchors, **other: Any) -> Plan:
+    """The plan of an erasure by its topics and records, or `other` ones."""
+    given = {"topics": model().topics, "records": model().records}
+    return make_plan(found, catalogue, as_of, anchors, **(given | other))
+
+
 def copy_of_model(folder: Path) -> Path:
     """The model company in a folder of its own."""
     return Path(shutil.copytree(MODEL, folder))
@@ -59,5 +70,6 @@ __all__ = [
     "model",
     "model_examples",
     "model_feed",
+    "planned",
     "write",
 ]

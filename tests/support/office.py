@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ class Office:
             index.eraser,
             Identities(index.claims, self.catalogue.identity_sources),
             self.keyring,
-            self.catalogue,
+            replace(model(), catalogue=self.catalogue, records=self.records),
             self._send,
             lambda: self.now,
         )

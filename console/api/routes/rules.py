@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from console.api.models import Page
 from console.api.services import Services
 from schemas.catalogue import Catalogue, Entry
-from schemas.topics import Topic, load_topics
+from schemas.topics import Topic
 
 _SECTIONS = (
     "categories", "purposes", "legal_bases", "origins", "operations", "subject_types", "roles", "identifier_kinds",
@@ -22,7 +22,7 @@ _SECTIONS = (
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["rules"])
     catalogue = services.catalogue
-    topics = load_topics(catalogue=catalogue)
+    topics = services.company.topics
 
     @routes.get("/catalogue")
     def whole() -> dict[str, Any]:

@@ -17,10 +17,11 @@ from schemas.policy import RetentionAnchors
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.ports import Filter, Found, Holding
-from streams.answers.erasure_plan import make_plan, plan_from_json, plan_json
+from streams.answers.erasure_plan import plan_from_json, plan_json
 from streams.answers.report import access_report
 from streams.rights.protocol.states import State
 from streams.tagging.scan import CATEGORIES, Scanner
+from tests.support.company import planned
 from tests.support.desk import Desk, event, moment
 from tests.support.index import memory_index
 from tests.support.office import Office
@@ -159,7 +160,7 @@ def test_they_go_no_later_than_the_text() -> None:
 def test_they_are_held_with_the_text_that_a_rule_holds() -> None:
     """A rights case is kept for claims: what it reveals lies in no field of its own."""
     case = tags("RightsRequest", "rights.requests", "C-31")
-    plan = make_plan(found(case), CATALOGUE, TODAY, RetentionAnchors())
+    plan = planned(found(case), CATALOGUE, TODAY, RetentionAnchors())
     told = {
         part.category: (part.action, part.rule, part.purposes, part.ended, part.detected)
         for part in plan.parts
@@ -178,7 +179,7 @@ def test_they_are_held_with_the_text_that_a_rule_holds() -> None:
 def test_a_category_that_the_system_holds_elsewhere_is_not_named_to_it() -> None:
     """A case note with a number in it is erased by its fields; the number in the register stays."""
     register, case = tags("CustomerDetails", "crm.customers"), tags("SupportCase", "crm.cases", "C-02")
-    (command,) = make_plan(found(register, case), CATALOGUE, TODAY, RetentionAnchors()).commands
+    (command,) = planned(found(register, case), CATALOGUE, TODAY, RetentionAnchors()).commands
     assert "C-02" not in command.categories
     assert {"SupportCase.notes", "SupportCase.outcome"} <= set(command.fields)
     assert not [field for field in command.fields if field.startswith("CustomerDetails.fodsels")]

@@ -17,8 +17,9 @@ from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
 from sinks.ports import Found, Holding
-from streams.answers.erasure_plan import make_plan, plan_from_json, plan_json, shown
+from streams.answers.erasure_plan import plan_from_json, plan_json, shown
 from streams.answers.orders import Selector
+from tests.support.company import planned
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()
@@ -76,7 +77,7 @@ several = st.lists(holdings, max_size=8, unique_by=lambda item: item.tags.id).ma
 
 def test_an_invoice_is_held_by_bookkeeping_law_and_its_contact_details_go() -> None:
     """C-06 and C-07 until five years after the financial year under T01, only for what the rules allow."""
-    plan = make_plan(found(holding("billing.invoices")), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(holding("billing.invoices")), CATALOGUE, TODAY, NOBODY_TOLD)
     parts = {part.category: part for part in plan.parts}
     assert parts["C-01"].action == "erase_now"
     for category in ("C-06", "C-07"):
@@ -96,7 +97,7 @@ def test_an_invoice_is_held_by_bookkeeping_law_and_its_contact_details_go() -> N
 
 def test_a_visit_goes_whole_and_its_topic_expires_by_itself() -> None:
     """Every personal field is named; the copy in Kafka is gone seven days after the plan at the latest."""
-    plan = make_plan(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD)
     assert plan.kept == {tags("web.visits").id: None}
     assert {part.action for part in plan.parts} == {"erase_now"}
     personal = {f"WebVisit.{field.name}" for field in RECORDS["WebVisit"].fields if field.personal}
@@ -107,18 +108,18 @@ def test_a_visit_goes_whole_and_its_topic_expires_by_itself() -> None:
 def test_customer_data_are_held_while_the_contract_runs() -> None:
     """Without an end the hold has no date; on the day after the end it is over."""
     asked = found(holding("crm.customers"))
-    running = make_plan(asked, CATALOGUE, TODAY, NOBODY_TOLD)
+    running = planned(asked, CATALOGUE, TODAY, NOBODY_TOLD)
     assert {(part.rule, part.until) for part in running.held} == {("T12", None), ("T20", None)}
-    last_day = make_plan(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=TODAY))
+    last_day = planned(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=TODAY))
     assert {(part.rule, part.until) for part in last_day.held} == {("T12", TODAY), ("T20", TODAY)}
-    ended = make_plan(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=date(2026, 11, 21)))
+    ended = planned(asked, CATALOGUE, TODAY, RetentionAnchors(contract_end=date(2026, 11, 21)))
     assert ended.held == ()
 
 
 def test_a_system_that_only_expires_gets_no_command() -> None:
     """What a backup holds is shown with the day it ends, stays in the index as held, and nobody is told to erase."""
     backed_up = replace(tags("web.visits"), system="backups")
-    plan = make_plan(found(Holding(backed_up, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(Holding(backed_up, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
     assert {(part.action, part.rule, part.until) for part in plan.parts} == {
         ("expires", "T30", date(2026, 6, 3))
     }
@@ -131,7 +132,7 @@ def test_a_system_that_only_expires_gets_no_command() -> None:
 def test_a_rule_that_left_the_catalogue_does_not_become_permission() -> None:
     """Nothing is decided of it and nobody told: one line says which rule and what to do."""
     strange = replace(tags("web.visits"), retention=("T99",))
-    plan = make_plan(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
     assert (plan.parts, plan.commands, plan.kept) == ((), (), {})
     assert re.search(r"T99.*retention\.yaml", plan.unjudged[0].why)
 
@@ -141,13 +142,13 @@ def test_what_is_kept_for_the_police_is_shown_without_count_and_day() -> None:
     retained = replace(
         tags("network.assignments"), purposes=("P-IPRET",), legal_basis={"P-IPRET": "c"}, retention=("T06",)
     )
-    plan = make_plan(found(Holding(retained, 3, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(Holding(retained, 3, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
     parts = {part["category"]: part for part in shown(plan_json(plan)["parts"])}
     assert (parts["C-17"]["action"], parts["C-17"]["rule"]) == ("hold_until", "T06")
     assert all(part["events"] is part["until"] is None for part in parts.values())
     assert {part.events for part in plan.parts} == {3}
     open_parts = shown(
-        plan_json(make_plan(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD))["parts"]
+        plan_json(planned(found(holding("web.visits")), CATALOGUE, TODAY, NOBODY_TOLD))["parts"]
     )
     assert {part["events"] for part in open_parts} == {3}
 
@@ -161,7 +162,7 @@ def test_what_only_operation_needed_goes_beside_what_is_kept_for_the_police() ->
     """Assignments of the network's own (T09) are erased from aaa, and only they; the police's (T06) stay locked."""
     operational = holding("network.assignments", LAST_WEEK)
     retained = holding("network.assignments", LAST_WEEK, symbol="retention")
-    plan = make_plan(found(operational, retained), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(operational, retained), CATALOGUE, TODAY, NOBODY_TOLD)
     decided = {(part.where, part.action, part.rule, part.locked) for part in plan.parts}
     assert decided == {
         (OPERATIONS, "erase_now", None, False),
@@ -182,7 +183,7 @@ def test_what_only_operation_needed_goes_beside_what_is_kept_for_the_police() ->
 
 def test_a_system_is_never_told_events_of_a_variant_nobody_decided_about() -> None:
     """Of retained assignments none was found here; those that the system may have stay outside the command."""
-    plan = make_plan(found(holding("network.assignments", LAST_WEEK)), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(holding("network.assignments", LAST_WEEK)), CATALOGUE, TODAY, NOBODY_TOLD)
     (command,) = plan.commands
     assert (command.fields, [order.where for order in command.orders]) == ((), [OPERATIONS])
 
@@ -197,7 +198,7 @@ def test_any_record_with_variants_is_decided_variant_by_variant() -> None:
     )
     records = {**RECORDS, "Payment": record}
     asked = found(*(Holding(item, 1, MARCH, MARCH) for item in (usual, books, test)))
-    plan = make_plan(asked, CATALOGUE, TODAY, NOBODY_TOLD, records=records)
+    plan = planned(asked, CATALOGUE, TODAY, NOBODY_TOLD, records=records)
     fates = {part.where: part.action for part in plan.parts}
     assert fates == {
         Selector("kind", ("trial",), or_empty=True): "erase_now",
@@ -210,7 +211,7 @@ def test_any_record_with_variants_is_decided_variant_by_variant() -> None:
     }
     # Tags that an older schema gave fit no variant: they are held with what might be theirs.
     old = replace(usual, purposes=("P-LEGALREC", "P-CONTRACT"), retention=("T01", "T18"))
-    plan = make_plan(
+    plan = planned(
         found(Holding(old, 1, MARCH, MARCH), Holding(test, 1, MARCH, MARCH)),
         CATALOGUE,
         TODAY,
@@ -252,14 +253,14 @@ def _varied() -> RecordSchema:
 def test_a_record_without_schema_is_not_decided_on() -> None:
     """Its fields could not be named, so a command would erase too little or too much."""
     strange = replace(tags("web.visits"), record="Unheard")
-    plan = make_plan(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
+    plan = planned(found(Holding(strange, 1, MARCH, MARCH)), CATALOGUE, TODAY, NOBODY_TOLD)
     assert (plan.commands, plan.unjudged[0].record) == ((), "Unheard")
 
 
 @given(several, anchors)
 def test_a_plan_covers_every_holding_exactly_once(asked: Found, known: RetentionAnchors) -> None:
     """One part per tag set and category, one entry of what is kept per tag set, and they agree."""
-    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    plan = planned(asked, CATALOGUE, TODAY, known)
     wanted = sorted(
         (item.tags.id, category) for item in asked.holdings for category in item.tags.every_category
     )
@@ -274,7 +275,7 @@ def test_a_plan_covers_every_holding_exactly_once(asked: Found, known: Retention
 @given(several, anchors)
 def test_a_hold_never_covers_a_category_outside_its_rule(asked: Found, known: RetentionAnchors) -> None:
     """Each hold names an active rule of those events that covers the category and has not run out."""
-    for part in make_plan(asked, CATALOGUE, TODAY, known).held:
+    for part in planned(asked, CATALOGUE, TODAY, known).held:
         assert part.rule is not None
         rule = CATALOGUE.retention_rules[part.rule]
         assert rule.active
@@ -287,7 +288,7 @@ def test_a_hold_never_covers_a_category_outside_its_rule(asked: Found, known: Re
 @given(several, anchors)
 def test_no_command_names_a_field_that_is_held(asked: Found, known: RetentionAnchors) -> None:
     """Fields told and fields held of the same events never meet, and every category that goes is told."""
-    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    plan = planned(asked, CATALOGUE, TODAY, known)
     of_all = {field for command in plan.commands for field in command.fields}
     orders = [order for command in plan.commands for order in command.orders]
     for part in plan.parts:
@@ -303,19 +304,19 @@ def test_no_command_names_a_field_that_is_held(asked: Found, known: RetentionAnc
 @given(several, anchors)
 def test_a_plan_survives_the_ledger(asked: Found, known: RetentionAnchors) -> None:
     """Written as JSON and read back it is the same plan."""
-    plan = make_plan(asked, CATALOGUE, TODAY, known)
+    plan = planned(asked, CATALOGUE, TODAY, known)
     assert plan_from_json(json.loads(json.dumps(plan_json(plan)))) == plan
 
 
 @given(several, anchors)
 def test_asking_again_erases_nothing_more(asked: Found, known: RetentionAnchors) -> None:
     """What a first erasure left is planned as held once more, under the same tags."""
-    first = make_plan(asked, CATALOGUE, TODAY, known)
+    first = planned(asked, CATALOGUE, TODAY, known)
     left = [
         replace(item, tags=narrowed)
         for item in asked.holdings
         if (narrowed := first.kept[item.tags.id]) is not None
     ]
-    again = make_plan(Found(left, len(left)), CATALOGUE, TODAY, known)
+    again = planned(Found(left, len(left)), CATALOGUE, TODAY, known)
     assert again.commands == ()
     assert all(narrowed is not None and narrowed.id == tag for tag, narrowed in again.kept.items())

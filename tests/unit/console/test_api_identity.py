@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from console.api.app import create_app
 from schemas.catalogue import load_catalogue
 from tests.support.api import NOW, TOKEN
 from tests.support.asgi import InProcess
+from tests.support.company import model
 from tests.support.town import KARI, MOVED, OLA, SHARED, STRANGE, Town, moment, town
 
 
@@ -237,7 +239,7 @@ def test_the_switch_of_the_catalogue_discloses_it(tmp_path: Path) -> None:
     catalogue = load_catalogue()
     open_rule = catalogue.retention_rules["T06"].model_copy(update={"disclosure": "full"})
     rules = {**catalogue.retention_rules, "T06": open_rule}
-    opened = there.services(catalogue=catalogue.__class__(**{**vars(catalogue), "retention_rules": rules}))
+    opened = there.services(company=replace(model(), catalogue=replace(catalogue, retention_rules=rules)))
     http = httpx.Client(
         transport=InProcess(create_app(opened)),
         base_url="http://innsyn",

@@ -17,6 +17,7 @@ from streams.rights.protocol.messages import Identifiers, Named, identifiers_jso
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
 from tests.support.api import Ledger
+from tests.support.company import model
 from tests.support.receipts import hear
 from tests.support.town import KARI, MOVED, OLA, SHARED, Town, moment, town
 
@@ -39,7 +40,7 @@ class Office:
             there.index,
             Identities(there.index, load_catalogue().identity_sources),
             there.keyring,
-            load_catalogue(),
+            model(),
             self.send,
             lambda: self.now,
             self.random,

@@ -35,6 +35,7 @@ from streams.rights.case import Recorded
 from streams.rights.protocol.messages import opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
+from tests.support.company import model
 from tests.support.receipts import hear
 
 CATALOGUE = load_catalogue()
@@ -163,7 +164,7 @@ def service(memory: Memory, keyring: Keyring) -> RightsService:
     def random(size: int) -> bytes:
         return len(memory.log).to_bytes(size, "big")
 
-    return RightsService(memory, memory, memory, memory, keyring, CATALOGUE, memory.send, lambda: NOW, random)
+    return RightsService(memory, memory, memory, memory, keyring, model(), memory.send, lambda: NOW, random)
 
 
 def ask(service: RightsService, type: str = "erasure") -> str:

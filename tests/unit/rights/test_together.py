@@ -22,7 +22,6 @@ from schemas.records import RecordSchema, load_records, read_record
 from schemas.tokens import Role
 from sinks.clickhouse.migrate import migrate
 from sinks.ports import RecordsGone
-from streams.answers import erasure_plan
 from streams.answers.erasure_plan import CommandPlan, Part, Plan
 from streams.answers.orders import Means, Order
 from streams.answers.report import access_report
@@ -173,7 +172,6 @@ class Cases:
 
     def __init__(self, folder: Path, stack: ExitStack, patch: pytest.MonkeyPatch, **said: Any) -> None:
         self.records = {**load_records(), "ChatMessage": _chat(**said)}
-        patch.setattr(erasure_plan, "load_records", lambda: self.records)
         self.office = Office(folder, memory_index(), stack, self.records)
 
     def message(self, sender: tuple[str, str], receiver: tuple[str, str]) -> None:

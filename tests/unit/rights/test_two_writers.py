@@ -26,6 +26,7 @@ from streams.rights.case import CaseFile, Overtaken
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, Ledger, fill
+from tests.support.company import model
 from tests.support.receipts import hear
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -70,7 +71,7 @@ class Office:
             self.index,
             identities,
             self.keyring,
-            catalogue,
+            model(),
             lambda topic, *_: self.sent.update([topic]),
             lambda: NOW,
         )
