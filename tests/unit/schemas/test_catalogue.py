@@ -28,13 +28,9 @@ def folder(tmp_path: Path) -> Path:
     for name in FILES:
         layers = [layer / "catalogue" / name for layer in (BASE, MODEL)]
         texts = [path.read_text(encoding="utf-8") for path in layers if path.exists()]
-        changed = re.sub(r"^T27:\n  change: true\n.*\n", "", texts[-1], flags=re.M)
-        base = texts[0].replace("C-14, C-20, C-31]", "C-14, C-17, C-20, C-31]") if len(texts) > 1 else ""
-        entries = re.split(
-            r"^(?=\w)",
-            base + changed if name in ("categories.yaml", "purposes.yaml") else changed + base,
-            flags=re.M,
-        )
+        # Edits of the first entry are of base's there, of the model company's elsewhere.
+        ordered = texts if name in ("categories.yaml", "purposes.yaml") else texts[::-1]
+        entries = re.split(r"^(?=\w)", "".join(ordered), flags=re.M)
         numbered = name in ("categories.yaml", "retention.yaml")
         (whole / name).write_text("".join(sorted(entries) if numbered else entries), encoding="utf-8")
     return whole

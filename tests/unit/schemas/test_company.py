@@ -209,7 +209,7 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
     assert {"shop.orders", "deletion.shop", "rights.requests", "lineage.dead-letters"} == set(
         company.topics
     ) - {"rights.receipts"}
-    assert "C-17" not in company.catalogue.categories
+    assert "C-19" not in company.catalogue.categories
     assert set(company.tagged) == {"shop.orders"}
     assert company.profile.zone.key == "Europe/Oslo"
 
