@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, fill
+from bench.load import CHATS, DEAD, FOREIGN, PARTITIONS, TOPIC, fill
 from schemas.errors import InnsynError
 from schemas.topics import load_topics
 from streams.kafka.brokers.local import LocalBroker
@@ -33,7 +33,8 @@ _RESULTS = Path(__file__).parent / "results" / "latest.json"
 _TITLES = {
     "bare": "bare consume loop (reads, decodes nothing)",
     "innsyn": "innsyn tagger, end to end",
-    "with_chats": "the same, with chats beside the visits",
+    "foreign": "the same visits in JSON, by a contract",
+    "with_chats": "innsyn tagger, with chats beside the visits",
     "whose": "and texts scanned, addresses resolved",
     "per_record": "per-record decode + tag, plain loop",
     "faust": "Faust agent, same tagging",
@@ -65,6 +66,9 @@ def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict
     made = [
         topics["web.visits"].model_copy(
             update={"name": TOPIC, "partitions": PARTITIONS, "dead_letter": DEAD}
+        ),
+        topics["web.visits"].model_copy(
+            update={"name": FOREIGN, "partitions": PARTITIONS, "dead_letter": DEAD}
         ),
         topics["support.chats"].model_copy(
             update={"name": CHATS, "partitions": PARTITIONS, "dead_letter": DEAD}
@@ -98,6 +102,7 @@ def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict
         "events_per_second": {name: round(rate) for name, rate in rates.items()},
         "innsyn_times_faust": round(rates["innsyn"] / rates["faust"], 1),
         "innsyn_times_per_record": round(rates["innsyn"] / rates["per_record"], 1),
+        "json_share_of_avro": round(rates["foreign"] / rates["innsyn"], 2),
         "whose_share_of_rate_without": round(rates["whose"] / rates["with_chats"], 2),
         "index": index,
     }

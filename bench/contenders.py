@@ -21,10 +21,11 @@ import pyarrow as pa
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from bench.load import CHATS, DEAD, PARTITIONS, TOPIC, chats_beside, holders
+from bench.load import CHATS, DEAD, FOREIGN, PARTITIONS, TOPIC, chats_beside, foreign_visits, holders
 from schemas.catalogue import load_catalogue
 from schemas.codec import decode_body, split_frame
 from schemas.company import load_company
+from schemas.contracts import Contract
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
@@ -192,6 +193,14 @@ def innsyn(bootstrap: str, events: int) -> dict[str, Any]:
     return _tagged(bootstrap, events, {TOPIC: "WebVisit"}, whose=False)
 
 
+def foreign(bootstrap: str, events: int) -> dict[str, Any]:
+    """Our tagger over the same visits in JSON, by a contract."""
+    with tempfile.TemporaryDirectory() as folder:
+        contract = foreign_visits(Path(folder))
+        topics = {FOREIGN: contract.record.name}
+        return _tagged(bootstrap, events, topics, whose=False, contracts={FOREIGN: contract})
+
+
 def with_chats(bootstrap: str, events: int) -> dict[str, Any]:
     """The same with chats beside the visits, texts unread."""
     return _tagged(
@@ -206,7 +215,14 @@ def whose(bootstrap: str, events: int) -> dict[str, Any]:
     )
 
 
-def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bool) -> dict[str, Any]:
+def _tagged(
+    bootstrap: str,
+    events: int,
+    topics: Mapping[str, str],
+    *,
+    whose: bool,
+    contracts: Mapping[str, Contract] | None = None,
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         index, keyring, records = _index(home), Keyring(home / "keys").made(), load_records()
@@ -250,6 +266,7 @@ def _tagged(bootstrap: str, events: int, topics: Mapping[str, str], *, whose: bo
             journals=home / "journals",
             limits=TagLimits(),
             identities=identities,
+            contracts=contracts,
         )
         worker.run(stop)
         # From the moment the partitions were ours until the last batch was in the ledger.
@@ -269,6 +286,7 @@ CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "per_record": per_record,
     "faust": faust_agent,
     "innsyn": innsyn,
+    "foreign": foreign,
     "with_chats": with_chats,
     "whose": whose,
 }

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import yaml
 
-from schemas.codec import encode, split_frame
+from schemas.catalogue import load_catalogue
+from schemas.codec import decode_body, encode, split_frame
+from schemas.contracts import Contract, load_contract
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
 from streams.columns.tokens import Coordinates
@@ -22,6 +28,7 @@ from streams.tagging.tag import Tagger
 
 TOPIC = "bench.visits"
 CHATS = "bench.chats"
+FOREIGN = "bench.visits.json"
 DEAD = "bench.dead-letters"
 PARTITIONS = 6
 # Distinct messages; the topic repeats them. Enough that no cache of tokens is warm by accident.
@@ -61,6 +68,39 @@ def messages(seed: int = 7) -> list[bytes]:
         )
         for number in range(_DISTINCT)
     ]
+
+
+def as_json(messages: Sequence[bytes]) -> list[bytes]:
+    """The same visits as somebody else would write them, times in milliseconds."""
+    record = load_records()["WebVisit"]
+    return [json.dumps(decode_body(record, split_frame(message)[1])).encode() for message in messages]
+
+
+def foreign_visits(folder: Path) -> Contract:
+    """What holds for them: the words of the record, as a contract."""
+    record = load_records()["WebVisit"]
+    kept = (
+        "system",
+        "subject_type",
+        "purposes",
+        "legal_basis",
+        "origin",
+        "operation",
+        "retention",
+        "recipients",
+    )
+    said = record.annotation.model_dump(mode="json", include=set(kept))
+    fields = {}
+    for item in record.fields:
+        fields[item.name] = {
+            **item.model_dump(mode="json", include={"category", "identifier", "port_of"}, exclude_none=True),
+            "type": "integer" if item.type in ("int", "long") else "string",
+        }
+    time = {"path": record.event_time, "unit": "millis"}
+    content = {**said, "record": "ForeignVisit", "format": "json", "event_time": time, "fields": fields}
+    file = folder / f"{FOREIGN}.yaml"
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    return load_contract(file, load_catalogue(), folder)
 
 
 def chats(seed: int = 7, count: int = 20_000) -> list[bytes]:
@@ -106,11 +146,13 @@ def holders(tokenizer: Tokenizer) -> pa.Table:
 
 
 def fill(bootstrap: str, events: int) -> int:
-    """Send so many visits, and chats beside them; bytes of the visits."""
+    """Send so many visits, the same as JSON, and chats beside them; bytes of the visits."""
     sample, talk = messages(), chats()
+    foreign = as_json(sample)
     with EventProducer(Connection(bootstrap), linger_ms=50) as producer:
         for number in range(events):
             producer.send(TOPIC, sample[number % len(sample)], partition=number // 1_000 % PARTITIONS)
+            producer.send(FOREIGN, foreign[number % len(foreign)], partition=number // 1_000 % PARTITIONS)
         for number in range(chats_beside(events)):
             producer.send(CHATS, talk[number % len(talk)], partition=number // 1_000 % PARTITIONS)
     return sum(map(len, sample)) * events // len(sample)
