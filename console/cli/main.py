@@ -182,8 +182,8 @@ def _options(
 
 def run() -> None:
     """Entry point of the installed command. Exit status: 0 done, 1 it found something wrong, 2 it could not."""
-    # Schemas are kept in a source tree, which belongs to more than one; all else that is written is ours alone.
-    if sys.argv[1:2] != ["schema"]:
+    # Schemas and companies are kept in a source tree, which belongs to more than one; all else that is written is ours.
+    if sys.argv[1:2] not in (["schema"], ["init"]):
         only_ours()
     quiet_threads()
     app()
