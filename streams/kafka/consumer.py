@@ -24,10 +24,11 @@ from streams.kafka.unreadable import UNREADABLE, behind_unreadable
 Partition = tuple[str, int]
 
 _log = structlog.get_logger(__name__)
-# How much is fetched ahead, in librdkafka's names: large pieces, 32 MiB at most (it keeps some 400 bytes more for each
-# message), and no long pauses.
+# How much is fetched ahead, in librdkafka's names: 32 MiB at most (it keeps some 400 bytes more for each message), and
+# no long pauses. In pieces of 1 MiB of each partition: with larger ones those that are first filled the queue, and
+# others of a backlog waited for minutes.
 FETCH = {
-    "fetch.message.max.bytes": 8 * 1024 * 1024,
+    "fetch.message.max.bytes": 1024 * 1024,
     "fetch.wait.max.ms": 50,
     "fetch.queue.backoff.ms": 50,
     "queued.min.messages": 200_000,
