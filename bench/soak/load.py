@@ -52,6 +52,7 @@ class Load(threading.Thread):
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 1_000_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
+                "metadata.recovery.rebootstrap.trigger.ms": 10_000,
                 "log_level": 0,
             }
         )

@@ -15,6 +15,7 @@ from schemas.errors import BrokerUnavailable, SettingsError
 _T = TypeVar("_T")
 # The one name of librdkafka's with an underscore of its own.
 _OWN_NAMES = frozenset({"log_level"})
+_BOOTSTRAP_AGAIN_MS = 10_000
 _log = structlog.get_logger(__name__)
 
 
@@ -54,6 +55,8 @@ class Connection:
             # Only what is critical: errors reach us as events, and a log line could name what it should not.
             "log_level": 2,
             "logger": _libraries_log(),
+            # Its own 5 minutes are long for somebody who waits, once it has lost all brokers.
+            "metadata.recovery.rebootstrap.trigger.ms": _BOOTSTRAP_AGAIN_MS,
             **self.options,
         }
         return base | {

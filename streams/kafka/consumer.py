@@ -43,6 +43,9 @@ _REFRESH_MS = 15_000
 _LOOK_SECONDS = 2.0
 _CALM_SECONDS = 15.0
 _LONGEST_SECONDS = 300.0
+# So often it joins anew in vain before it ends, and whoever runs it begins with another client: librdkafka 2.16 takes
+# an answer without brokers, as one gives that is not well yet, at its word, and may look for none any more.
+_MOST_IN_VAIN = 4
 # A partition that is new, or whose leader changes, is a matter of moments.
 _MOVING = frozenset(
     [
@@ -173,6 +176,7 @@ class SourceConsumer:
         # A member with a name of its own that comes back gets the assignment it had, whatever it subscribes to and
         # however many partitions there are by now (KIP-345): whether all is read is asked once the group stands still.
         self._pause = _LOOK_SECONDS if member else _CALM_SECONDS
+        self._in_vain = 0
         self._ask_at = time.monotonic() + self._pause
         self._asked: Future[list[str] | None] | None = None
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="group-look")
@@ -199,11 +203,14 @@ class SourceConsumer:
             _log.warning("group.untold", error=str(error))
         if left or self._absent:
             self._absent = False
+            self._in_vain += 1
+            if self._in_vain > _MOST_IN_VAIN:
+                raise self._connection.unavailable("being read from")
             _log.info("group.joined_anew", unread=left)
             self.rejoin()
             self._pause = min(2 * self._pause, _LONGEST_SECONDS)
         elif left is not None:
-            self._pause = _CALM_SECONDS
+            self._pause, self._in_vain = _CALM_SECONDS, 0
         self._ask_at = time.monotonic() + self._pause
 
     def rejoin(self) -> None:
