@@ -34,7 +34,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROLE_CODES, ROW_SCHEMA, LineageBatch
+from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import FETCH

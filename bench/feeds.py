@@ -30,8 +30,9 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import ClaimReader, IndexReader, IndexWriter
+from sinks.memory.index import MemoryIndex
+from sinks.ports.identity import ClaimReader
+from sinks.ports.lineage import IndexReader, IndexWriter
 from streams.feeds.registry import Feed, find_feed
 from streams.feeds.run.source import check_source
 from streams.kafka.consumer import TopicBatch

@@ -27,7 +27,7 @@ from bench.feeds import ORDERS, Order, embedded, fill, read_feeds
 from bench.score import Score, score
 from schemas.catalogue import load_catalogue
 from schemas.tokens import TOKEN_BYTES, Tokenizer
-from sinks.ports import ALL_PORTS, KNOWN_CLAIM_SCHEMA, Form, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, KNOWN_CLAIM_SCHEMA, Form, Mark, Proof
 from streams.identity.links.chains import chains
 from streams.identity.links.states import links_of
 from streams.identity.resolve import UNIQUE, resolve

@@ -21,7 +21,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import CLAIM_SCHEMA, ROW_SCHEMA, Form, LineageBatch, Mark, Proof, Span
+from sinks.ports.identity import CLAIM_SCHEMA, Form, Mark, Proof
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 
 _TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
 _BATCH = 65_536

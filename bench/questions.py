@@ -33,7 +33,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, ROW_SCHEMA, Form, LineageBatch, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, Form, Mark, Proof
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.answers import lookup
 from streams.identity.identities import Identities
 

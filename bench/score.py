@@ -15,7 +15,7 @@ import pyarrow as pa
 from bench.feeds import NOW, SYSTEMS, Fed, Index
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
-from sinks.ports import PREFIX_SCHEMA
+from sinks.ports.identity import PREFIX_SCHEMA
 from streams.identity.identities import Identities, given
 from streams.identity.resolve import UNIQUE
 

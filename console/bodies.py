@@ -16,7 +16,7 @@ from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
 from schemas.moments import leap_second
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from sinks.ports import Filter
+from sinks.ports.lineage import Filter
 from streams.answers.question import Identifier as AskedIdentifier
 from streams.answers.question import Question
 

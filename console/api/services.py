@@ -19,7 +19,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
-from sinks.ports import IndexReader
+from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.states import RequestState

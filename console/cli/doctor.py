@@ -33,7 +33,7 @@ from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import DeadLetterIndex
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.parts import lost, sentences
 from streams.kafka.brokers.java import find_java, jar_folder
@@ -289,7 +289,7 @@ def _index(settings: Settings) -> Iterator[Check]:
         ratio, floor = settings.dead_letter_ratio, settings.dead_letter_floor
         # One that runs has told already.
         told = bool(waiting) or client is not None
-        floods = () if told else flooded(DeadLetterIndex(index), now(), ratio, floor)
+        floods = () if told else flooded(ClickHouseDeadLetters(index), now(), ratio, floor)
     finally:
         index.close()
     yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)

@@ -13,7 +13,8 @@ from console.health.health import Health
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import DeadLetterIndex, Flooded
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
+from sinks.ports.dead_letters import Flooded
 
 NEWEST = 10_000
 # What came longer ago is for the list of dead letters.
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Letters(Protocol):
-    """Contract: `sinks.clickhouse.dead_letters.DeadLetterIndex`."""
+    """Part of `sinks.ports.dead_letters.DeadLetterList`."""
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> Sequence[Flooded]: ...
 
@@ -77,7 +78,7 @@ class Floods:
 def watch_floods(health: Health, settings: Settings, index: ClickHouse, metrics: CollectorRegistry) -> None:
     """Tell of flooded topics beside the parts: whoever may write to one topic turns nobody away."""
     floods = Floods(
-        DeadLetterIndex(index),
+        ClickHouseDeadLetters(index),
         health.clock,
         metrics,
         ratio=settings.dead_letter_ratio,

@@ -14,7 +14,7 @@ from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.processes import Background
 from schemas.settings import Settings
-from sinks.ports import Ledger
+from sinks.ports.offsets import OffsetLedger
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach, unread
 from streams.metrics import UnreadMetrics
@@ -25,7 +25,7 @@ def watched(
     settings: Settings,
     connection: Connection,
     index: Callable[[], Sequence[str]],
-    ledger: Ledger,
+    ledger: OffsetLedger,
     metrics: CollectorRegistry,
 ) -> Health:
     """Broker, index, readers of the topics, space and files; add roles with `watch_role`, then `start` it.

@@ -12,8 +12,8 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.errors import IndexUnavailable
 from schemas.tokens import Tokenizer
-from sinks.audit import AuditEntry
-from sinks.ports import IndexReader
+from sinks.ports.audit import AuditEntry
+from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.question import Known
 from streams.identity.model import Given, Link, ResolvedSubject

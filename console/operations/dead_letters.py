@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from schemas.errors import InputError
-from sinks.clickhouse.dead_letters import TAGGED, Chosen, Coordinates, Done
+from sinks.ports.dead_letters import TAGGED, Chosen, Coordinates, Done
 from streams.tagging.prepare import ENDED_PROCESS
 
 MOST = 10_000
@@ -18,7 +18,7 @@ _START = ("", -1, -1)
 
 
 class Letters(Protocol):
-    """Contract: `sinks.clickhouse.dead_letters.DeadLetterIndex`."""
+    """Part of `sinks.ports.dead_letters.DeadLetterList`."""
 
     def find(self, after: Coordinates, limit: int, chosen: Chosen = ...) -> Sequence[Mapping[str, Any]]: ...
 

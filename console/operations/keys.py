@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring, KnownKey
 from schemas.tokens import Tokenizer
-from sinks.ports import KeyEntry, KeyRegister
+from sinks.ports.keys import KeyEntry, KeyRegister
 
 IN_FORCE, RETIRED, KEPT = "in_force", "retired", "kept"
 

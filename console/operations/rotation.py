@@ -14,8 +14,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.rekey import Rekeyer, Resting
-from sinks.clickhouse.requests import RequestLedger
-from sinks.ports import KeyEntry
+from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.ports.keys import KeyEntry
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import fold
 
@@ -130,7 +130,7 @@ class Rotation:
         )
 
     def _requests(self) -> list[RequestState]:
-        folded = (fold(events) for events in RequestLedger(self._index).requests().values())
+        folded = (fold(events) for events in ClickHouseRequests(self._index).requests().values())
         return [request for request in folded if request is not None]
 
 

@@ -21,13 +21,14 @@ from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import Chosen, Coordinates, DeadLetterIndex
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.whole import whole
-from sinks.ports import IndexReader
+from sinks.ports.dead_letters import Chosen, Coordinates
+from sinks.ports.lineage import IndexReader
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
 
@@ -61,7 +62,7 @@ class Answering:
         chosen: Chosen = Chosen(),  # noqa: B008 - frozen
     ) -> Sequence[Mapping[str, Any]]:
         """Unreadable messages behind the coordinates, in that order. Raises IndexUnavailable."""
-        return DeadLetterIndex(self.index).find(after, limit, chosen)
+        return ClickHouseDeadLetters(self.index).find(after, limit, chosen)
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""

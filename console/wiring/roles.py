@@ -30,12 +30,12 @@ from schemas.tokens import Tokenizer
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import DeadLetterIndex
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
 from streams.feeds.run.refused import follow_refused
@@ -181,7 +181,7 @@ def dead_letter_desk(
             RECEIPTS: again(RECEIPTS, rights.on_receipt, own_record("ErasureReceipt")),
         },
     )
-    return DeadLetterDesk(DeadLetterIndex(index), retrier, now)
+    return DeadLetterDesk(ClickHouseDeadLetters(index), retrier, now)
 
 
 def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
@@ -196,7 +196,7 @@ def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsS
         RekeyedBeside(NotingBeside(reader), same),
     )
     return RightsService(
-        RequestLedger(index),
+        ClickHouseRequests(index),
         RekeyedReader(NotingReader(reader), same),
         RekeyedEraser(ClickHouseEraser(complete), same),
         people,

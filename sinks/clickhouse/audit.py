@@ -1,13 +1,13 @@
-"""The record of who asked what about whom, in the index. Contract: `sinks.audit.AuditLog`."""
+"""The record of who asked what about whom, in the index. Contract: `sinks.ports.audit.AuditLog`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sinks.audit import AuditEntry, Looked, Position
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
+from sinks.ports.audit import AuditEntry, Looked, Position
 
 _COLUMNS = (
     "at", "entry", "caller", "client", "action", "kinds", "identifiers", "subjects", "key_id", "request_id", "purpose",

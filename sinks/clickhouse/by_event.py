@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from schemas.tokens import Role
 from sinks.clickhouse.spans import Piece, matching
 from sinks.clickhouse.values import Parameters, tokens_in
-from sinks.ports import ROLE_CODES, LineageBatch, Others
+from sinks.ports.lineage import ROLE_CODES, LineageBatch, Others
 
 _T = TypeVar("_T")
 EVENT = "topic, partition, offset"
@@ -61,8 +61,11 @@ def others(
     *,
     several_keys: bool = False,
 ) -> str:
-    """SQL for `sinks.ports.Others`: tag set, roles, others, known, events. `rows`: as `matching` takes them; `tag_set`:
-    by what the tag set of a row goes; `several_keys`: a claim may be of the token under another key."""
+    """SQL for `sinks.ports.lineage.Others`: tag set, roles, others, known, events.
+
+    `rows`: as `matching` takes them; `tag_set`: by what the tag set of a row goes; `several_keys`: a
+    claim may be of the token under another key.
+    """
     mine = f"SELECT {EVENT}, token, role, {tag_set} AS named FROM ({matching(parts, rows, parameters)})"
     named = (
         f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}))"
@@ -93,8 +96,8 @@ def others(
 def beside(parts: Sequence[Piece], rows: str, parameters: Parameters) -> tuple[str, str]:
     """Two statements. The first: how many rows are under the pieces, and their first and last time in milliseconds.
 
-    The second, with these two as the parameters `first` and `last`: `sinks.ports.BESIDE_SCHEMA`. `rows`: as `matching`
-    takes them.
+    The second, with these two as the parameters `first` and `last`: `sinks.ports.lineage.BESIDE_SCHEMA`. `rows`: as
+    `matching` takes them.
     """
     mine = f"(SELECT * FROM ({matching(parts, rows, parameters)}) WHERE role != 'mentioned')"
     bounds = f"SELECT count(), min(moment), max(moment) FROM {mine}"

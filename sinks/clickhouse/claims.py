@@ -1,4 +1,4 @@
-"""Claims about identity: stored under each of their keys, read by any. Contract: `sinks.ports.ClaimReader`."""
+"""Claims about identity: stored under each of their keys, read by any. Contract: `sinks.ports.identity.ClaimReader`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, at_or_before, tokens_in
-from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark
 
 _KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
 _NOTHING = pa.scalar(NOTHING, pa.binary(TOKEN_BYTES))

@@ -1,20 +1,18 @@
-"""The dead letters of the index with what was done about each, and the record of doing it."""
+"""The dead letters of the index with what was done about each, and the record of doing it.
+
+Contract: `sinks.ports.dead_letters.DeadLetterList`.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
-
-Coordinates = tuple[str, int, int]
-"""Topic, partition and offset; the label of a feed, 0 and the line for what never was a message."""
-State = Literal["open", "tagged", "dropped"]
-TAGGED = "tagged"
+from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, Done, Flooded
 
 _COLUMNS = (
     "topic",
@@ -70,42 +68,8 @@ ORDER BY topic
 _WRITTEN_LATER = timedelta(minutes=15)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Which letters; None: whatever. `since` and `until` bound when it was seen, half-open."""
-
-    topic: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    state: State | None = None
-    at: Sequence[Coordinates] = ()
-
-
-@dataclass(frozen=True)
-class Flooded:
-    """A topic of whose newest messages too many are unreadable. `first`: a letter of those, nothing done about it."""
-
-    topic: str
-    read: int
-    bad: int
-    first: Coordinates
-    reason: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """One thing done about one letter."""
-
-    where: Coordinates
-    kind: Literal["retry", "drop"]
-    outcome: str
-    by: str
-    why: str = ""
-
-
-class DeadLetterIndex:
-    """Contract of the API and the command line. Every call raises IndexUnavailable."""
+class ClickHouseDeadLetters:
+    """A `DeadLetterList` on ClickHouse."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -114,9 +78,8 @@ class DeadLetterIndex:
         self,
         after: Coordinates,
         limit: int,
-        chosen: Chosen = Chosen(),
+        chosen: Chosen = EVERY,
     ) -> list[dict[str, Any]]:
-        """Letters behind the coordinates, in that order, each with its `state`, `retries` and `history`."""
         topic, partition, offset = after
         values: dict[str, Any] = {"topic": topic, "partition": partition, "offset": offset, "limit": limit}
         where = ""
@@ -136,8 +99,6 @@ class DeadLetterIndex:
         return [_letter(row) for row in self._index.query(_LIST + where + ordered, values)]
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
-        """Topics of whose `newest` messages, as far as they were taken in after `since`, more than `floor` and more
-        than that share are dead letters, unless something was done about every one of them."""
         values = {"since": millis(since), "newest": newest, "floor": floor, "ratio": ratio}
         found = []
         for topic, read, bad, first in self._index.query(_FLOODED, values):
@@ -148,7 +109,6 @@ class DeadLetterIndex:
         return found
 
     def note(self, done: Sequence[Done], now: datetime) -> None:
-        """Keep what was done. Not to be repeated: each call is a thing done."""
         columns = ("topic", "partition", "offset", "at", "entry", "kind", "outcome", "by", "why")
         rows = [
             (*item.where, now, secrets.token_hex(8), item.kind, item.outcome, item.by, item.why)

@@ -14,11 +14,12 @@ from sinks.clickhouse.reader import ClickHouseReader, known, rows_of
 from sinks.clickhouse.spans import Piece, conditions, matching, pieces, token_conditions
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import NOTHING_GONE, Forgotten, RecordsGone, Span
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.lineage import Span
 
 
 class ClickHouseEraser:
-    """Contract: `sinks.ports.IndexEraser`."""
+    """Contract: `sinks.ports.erasure.IndexEraser`."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index

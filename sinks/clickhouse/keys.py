@@ -1,4 +1,4 @@
-"""Which token keys made what is in the index. Contract: `sinks.ports.KeyRegister`."""
+"""Which token keys made what is in the index. Contract: `sinks.ports.keys.KeyRegister`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import KeyEntry
+from sinks.ports.keys import KeyEntry
 
 # What anybody but the register itself wrote.
 _FILLED = (
@@ -20,7 +20,7 @@ _FILLED = (
 
 
 class ClickHouseKeys:
-    """A `KeyRegister` on ClickHouse. Which of two entries of a number stands is told as in `RequestLedger`."""
+    """A `KeyRegister` on ClickHouse. Which of two entries of a number stands is told as in `ClickHouseRequests`."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index

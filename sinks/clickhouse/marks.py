@@ -1,4 +1,4 @@
-"""Whether anything under some keys has changed. Contract: `sinks.ports.IndexMarks`."""
+"""Whether anything under some keys has changed. Contract: `sinks.ports.changes.IndexMarks`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, tokens_in
-from sinks.ports import MarkKey
+from sinks.ports.changes import MarkKey
 
 _EVENT = "topic, partition, offset"
 # Kind: column of the key, table, how it is narrowed, what tells one row from another.

@@ -1,4 +1,4 @@
-"""Which tokens of two keys are the same identifier's. Contract: `sinks.ports.PairReader`."""
+"""Which tokens of two keys are the same identifier's. Contract: `sinks.ports.keys.PairReader`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, tokens_in
-from sinks.ports import PAIR_SCHEMA
+from sinks.ports.keys import PAIR_SCHEMA
 
 _AT_ONCE = 1_000
 

@@ -1,4 +1,4 @@
-"""Answers questions from the index. Contract: `sinks.ports.IndexReader`."""
+"""Answers questions from the index. Contract: `sinks.ports.lineage.IndexReader`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
-from sinks.ports import BESIDE_SCHEMA, NO_LIMITS, Filter, Found, Holding, Others, Span
+from sinks.ports.lineage import BESIDE_SCHEMA, NO_LIMITS, Filter, Found, Holding, Others, Span
 
 
 class ClickHouseReader:
@@ -93,7 +93,7 @@ class ClickHouseReader:
         return [to_others(row) for row in self._index.query(sql, parameters)]
 
     def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
-        """Contract: `sinks.ports.BesideReader`."""
+        """Contract: `sinks.ports.lineage.BesideReader`."""
         parts = pieces(replace(span, proof=None) for span in spans)
         if not parts:
             return BESIDE_SCHEMA.empty_table()

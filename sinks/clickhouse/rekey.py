@@ -22,7 +22,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ROW_SCHEMA
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
+from sinks.ports.lineage import ROW_SCHEMA
 
 _TOKENS_AT_ONCE = 1_000
 # In one statement that deletes: as `sinks.clickhouse.spans` says of its own.

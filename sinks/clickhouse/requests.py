@@ -1,37 +1,27 @@
-"""The ledger of rights requests: what happened to each, in order, append-only."""
+"""The ledger of rights requests: what happened to each, in order, append-only.
+
+Contract: `sinks.ports.requests.RequestLog`.
+"""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
+from sinks.ports.requests import UNREADABLE, RequestEvent
 
-UNREADABLE = "unreadable"
-"""Kind of an event whose content is no JSON object; its own kind is `kind` in the content then."""
 _COLUMNS = ("request_id", "sequence", "kind", "occurred_at", "content")
 _STANDING = f"SELECT {', '.join(_COLUMNS)} FROM request_events"
 # Not FINAL: which of several rows of a number stands is for the order of commits to say.
 _FIRST = "ORDER BY request_id, sequence, _block_number LIMIT 1 BY request_id, sequence"
 
 
-@dataclass(frozen=True)
-class RequestEvent:
-    """One thing that happened. `content` is JSON-able and holds no personal value in clear."""
-
-    request_id: str
-    sequence: int
-    kind: str
-    occurred_at: datetime
-    content: Mapping[str, Any] = field(hash=False)
-
-
-class RequestLedger:
-    """Events of requests in the index. Any number of processes may append; reading is safe from any thread.
+class ClickHouseRequests:
+    """A `RequestLog` on ClickHouse.
 
     ClickHouse has no unique key, so whoever appends reads afterwards which row of that number stands: the first that
     the table committed. A later commit never displaces it, so what an appender was told stays true. On one server the
@@ -45,11 +35,6 @@ class RequestLedger:
     def append(
         self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
     ) -> bool:
-        """Store the event; on disk when this returns. `occurred_at` is aware, kept to the millisecond.
-
-        False, and nothing changes, when another event has that sequence number of the request: read again, and decide
-        again on what is there. Raises IndexUnavailable; the event may be stored then, so look before it is repeated.
-        """
         if self._standing(request_id, sequence) is not None:
             return False
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -61,14 +46,12 @@ class RequestLedger:
         return self._standing(request_id, sequence) == entry
 
     def events(self, request_id: str) -> list[RequestEvent]:
-        """All events of one request, in order; empty for an unknown one. Raises IndexUnavailable."""
         rows = self._index.query(
             f"{_STANDING} WHERE request_id = {{request:String}} {_FIRST}", {"request": request_id}
         )
         return [_event(row) for row in rows]
 
     def requests(self) -> dict[str, list[RequestEvent]]:
-        """The events of every request, in order; oldest request first. Raises IndexUnavailable."""
         found: dict[str, list[RequestEvent]] = {}
         for row in self._index.query(f"{_STANDING} {_FIRST}"):
             event = _event(row)

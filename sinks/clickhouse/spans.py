@@ -10,7 +10,8 @@ from itertools import pairwise
 
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.values import Parameters, blob, millis, tokens_in
-from sinks.ports import ALL_PORTS, Proof, Span
+from sinks.ports.identity import ALL_PORTS, Proof
+from sinks.ports.lineage import Span
 
 _ALWAYS = (-(2**63), 2**63 - 1)
 # token, since, until, first port, last port, proof

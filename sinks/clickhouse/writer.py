@@ -1,4 +1,4 @@
-"""Writes lineage batches and keeps the ledger of what was written. Contract: `sinks.ports.IndexWriter`, `Ledger`."""
+"""Writes lineage batches and keeps the ledger of what was written. Contract: `sinks.ports.lineage.IndexWriter`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sinks.clickhouse.by_event import rows_by_event
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.pairs import both_ends
-from sinks.histories import History
-from sinks.ports import DeadRow, LineageBatch, OffsetRange
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import LineageBatch
+from sinks.ports.offsets import History, OffsetRange
 
 Partition = tuple[str, int]
 
@@ -43,7 +44,7 @@ _RANGE_COLUMNS = tuple(item.name for item in fields(OffsetRange))
 
 
 class ClickHouseWriter:
-    """An `IndexWriter` and `Ledger` on ClickHouse."""
+    """An `IndexWriter` on ClickHouse."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -79,15 +80,17 @@ class ClickHouseWriter:
         self._index.insert_rows("tag_sets", TAG_SET_COLUMNS, [_row(tags) for tags in new.values()])
         self._stored |= new.keys()
 
-    def claim(self, partitions: Sequence[Partition], worker: str, now: datetime) -> Mapping[Partition, int]:
+    def take_over(
+        self, partitions: Sequence[Partition], worker: str, now: datetime
+    ) -> Mapping[Partition, int]:
         newest = self.epochs(partitions)
-        # From the clock, so that two claims at once differ; above what was claimed before, whatever the clock says.
+        # From the clock, so that two at once differ; above any epoch before, whatever the clock says.
         least = int(now.timestamp() * 1_000_000)
-        claims = {item: max(newest.get(item, 0) + 1, least) for item in partitions}
-        rows = [(*item, epoch, worker, now) for item, epoch in claims.items()]
+        taken = {item: max(newest.get(item, 0) + 1, least) for item in partitions}
+        rows = [(*item, epoch, worker, now) for item, epoch in taken.items()]
         columns = ("topic", "partition", "epoch", "worker", "claimed_at")
         self._index.insert_rows("partition_epochs", columns, rows)
-        return claims
+        return taken
 
     def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         rows = self._index.query(

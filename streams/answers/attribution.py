@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from schemas.times import iso, iso_or_none, read
-from sinks.ports import ALL_PORTS, Found, Proof, Span
+from sinks.ports.identity import ALL_PORTS, Proof
+from sinks.ports.lineage import Found, Span
 from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 
 LINKS_SHOWN = 200

@@ -14,7 +14,7 @@ from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.times import local_day
 from schemas.tokens import IdentifierKind
-from sinks.ports import Filter, Found, IndexReader, Span
+from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link, by_link_line, ending_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown

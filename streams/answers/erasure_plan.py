@@ -15,7 +15,7 @@ from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
 from schemas.topics import Topic
-from sinks.ports import Found, Holding, Others
+from sinks.ports.lineage import Found, Holding, Others
 from streams.answers.orders import (
     Means,
     Order,

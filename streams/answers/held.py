@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from schemas.catalogue import Catalogue
-from sinks.ports import NO_LIMITS, Filter, Found, IndexReader
+from sinks.ports.lineage import NO_LIMITS, Filter, Found, IndexReader
 from streams.answers.attribution import Attribution
 from streams.answers.report import disclosed_events
 from streams.identity.model import ResolvedSubject

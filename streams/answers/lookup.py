@@ -11,7 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.times import local_day
-from sinks.ports import Filter, Found, IndexReader
+from sinks.ports.lineage import Filter, Found, IndexReader
 from streams.answers.attribution import Attribution, differences
 from streams.answers.held import attributed
 from streams.answers.moments import Asked, looked_up, moment_of

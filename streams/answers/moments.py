@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from schemas.errors import InputError
 from schemas.tokens import IdentifierKind
-from sinks.ports import ALL_PORTS, Span
+from sinks.ports.identity import ALL_PORTS
+from sinks.ports.lineage import Span
 from streams.answers.question import Identifier, Known, Question, givens
 from streams.identity.model import Given, Link, Resolution, ResolvedSubject
 

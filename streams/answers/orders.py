@@ -13,7 +13,7 @@ from typing import Literal
 from schemas.annotations import ErasureRule
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
-from sinks.ports import Holding, Others
+from sinks.ports.lineage import Holding, Others
 
 Means = Literal["delete", "redact"]
 

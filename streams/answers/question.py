@@ -11,7 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.ports import NO_LIMITS, Filter, IndexReader
+from sinks.ports.lineage import NO_LIMITS, Filter, IndexReader
 from streams.answers.attribution import Resolver
 from streams.identity.identities import given
 from streams.identity.model import Given

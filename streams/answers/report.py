@@ -13,7 +13,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from schemas.times import iso
-from sinks.ports import Found, Holding
+from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import STANDS_FOR_ITSELF, Attribution
 from streams.answers.unjudged import judged, rule_fault
 

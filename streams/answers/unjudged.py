@@ -15,7 +15,7 @@ from pydantic import PlainSerializer
 from schemas.catalogue import Catalogue
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
-from sinks.ports import Found
+from sinks.ports.lineage import Found
 
 # As text in JSON: numbers of 64 bits do not survive every reader of it.
 TagSetId = Annotated[int, PlainSerializer(str, return_type=str, when_used="json")]

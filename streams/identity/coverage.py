@@ -55,8 +55,8 @@ class Coverage:
     ) -> Mapping[tuple[str, str], int]:
         """(topic, unique | ambiguous | none) to how many identifiers were seen that lead to so many people.
 
-        `claims`: what else the batch says, already in the index. `prefixes`: `sinks.ports.PREFIX_SCHEMA`, for the
-        IPv6 addresses among the observed. Raises IndexUnavailable.
+        `claims`: what else the batch says, already in the index. `prefixes`: `sinks.ports.identity.PREFIX_SCHEMA`, for
+        the IPv6 addresses among the observed. Raises IndexUnavailable.
         """
         self._forget(claims)
         topics = [topic for topic, seen in observed.items() if len(seen)]

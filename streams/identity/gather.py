@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
 from schemas.patience import check
-from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.states import links_of
 from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
-from sinks.ports import ALL_PORTS, PREFIX_SCHEMA, BesideReader, ClaimReader, Proof, Span
+from sinks.ports.identity import ALL_PORTS, PREFIX_SCHEMA, ClaimReader, Proof
+from sinks.ports.lineage import BesideReader, Span
 from streams.identity.agreement import NOWHERE, Agreement, Meaning, agreed
 from streams.identity.gather import Known, codes_of, downward, upward
 from streams.identity.holders import Holders

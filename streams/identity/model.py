@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.tokens import IdentifierKind
-from sinks.ports import ALL_PORTS, Proof, Span
+from sinks.ports.identity import ALL_PORTS, Proof
+from sinks.ports.lineage import Span
 
 Resolution = Literal["unique", "ambiguous", "none"]
 

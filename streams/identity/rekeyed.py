@@ -19,23 +19,10 @@ import pyarrow.compute as pc
 
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import (
-    NO_LIMITS,
-    NOTHING,
-    NOTHING_GONE,
-    BesideReader,
-    ClaimKey,
-    ClaimReader,
-    Filter,
-    Forgotten,
-    Found,
-    IndexEraser,
-    IndexReader,
-    Others,
-    PairReader,
-    RecordsGone,
-    Span,
-)
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
+from sinks.ports.identity import NOTHING, ClaimKey, ClaimReader
+from sinks.ports.keys import PairReader
+from sinks.ports.lineage import NO_LIMITS, BesideReader, Filter, Found, IndexReader, Others, Span
 
 _TOKENS = ("token", "subject", "group", "line", "server")
 _MOST_KEPT = 500_000

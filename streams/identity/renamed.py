@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import BesideReader, ClaimKey, ClaimReader, Span
+from sinks.ports.identity import ClaimKey, ClaimReader
+from sinks.ports.lineage import BesideReader, Span
 
 Names = Mapping[bytes, bytes]
 """The token of today, by the former one."""

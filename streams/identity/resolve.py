@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ports import ALL_PORTS
+from sinks.ports.identity import ALL_PORTS
 from streams.identity.links.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, each_of, packed
 
 NONE, UNIQUE, AMBIGUOUS = 0, 1, 2
@@ -44,7 +44,7 @@ def resolve_tokens(
 ) -> Resolved:
     """`resolve` for events seen under `tokens[which[i]]` at `at[i]` ms from `port[i]`, 0 unknown.
 
-    `tokens`: distinct. `prefixes`: `sinks.ports.PREFIX_SCHEMA`, those above IPv6 addresses among the tokens.
+    `tokens`: distinct. `prefixes`: `sinks.ports.identity.PREFIX_SCHEMA`, those above IPv6 addresses among the tokens.
     """
     own = np.asarray(pc.index_in(tokens, value_set=ends.names).fill_null(UNKNOWN))
     below = np.asarray(pc.index_in(_whole(prefixes["token"]), value_set=tokens).fill_null(UNKNOWN))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from schemas.entries import IdentitySource
 from schemas.patience import check
-from sinks.ports import Proof
+from sinks.ports.identity import Proof
 from streams.identity.gather import codes_of
 from streams.identity.links.table import ENDS, FOREVER, Flags, Ints, Links
 from streams.identity.model import Given, Link

@@ -14,7 +14,8 @@ from typing import Self
 import numpy as np
 
 from schemas.patience import check
-from sinks.ports import ALL_PORTS, Proof, Span
+from sinks.ports.identity import ALL_PORTS, Proof
+from sinks.ports.lineage import Span
 from streams.identity.links.table import BEGINNING, FOREVER, Flags, Ints, Links, each_of
 from streams.identity.resolve import WHOLE
 

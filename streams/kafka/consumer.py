@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
-from sinks.histories import in_kafka
+from sinks.ports.offsets import in_kafka
 from streams.kafka.apart import ReadApart
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
@@ -71,8 +71,8 @@ class Tombstone(NamedTuple):
 class TopicBatch:
     """Messages of one topic in the order read. `values` holds None for a tombstone.
 
-    `partition`: as the index numbers it, see `sinks.histories`. `tombstones`: those with a key, by partition and
-    offset.
+    `partition`: as the index numbers it, see `sinks.ports.offsets`. `tombstones`: those with a key, by partition
+    and offset.
     """
 
     topic: str

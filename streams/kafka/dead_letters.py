@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import RecordSchema
-from sinks.ports import ROW_SCHEMA, DeadRow, IndexWriter, LineageBatch
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.kafka.producer import EventProducer
 
 # A larger payload stays where it is: the source topic keeps it under its coordinates until its own retention.

@@ -15,10 +15,10 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.systemkeys import SystemKeys
 from schemas.times import iso, whole_milliseconds
-from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import Span
+from sinks.ports.lineage import Span
+from sinks.ports.requests import RequestEvent, RequestLog
 from streams.answers.attribution import spans_json
-from streams.rights.protocol.messages import Ledger, Named, identifiers_from_json, identifiers_json
+from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
 from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.states import fold
 
@@ -52,7 +52,7 @@ def busy(request_id: str) -> Unavailable:
 class CaseFile:
     """Reads and writes the ledger. Methods may raise IndexUnavailable; opening what is sealed, KeyUnavailable."""
 
-    def __init__(self, ledger: Ledger, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: RequestLog, keyring: Keyring, clock: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._keyring = keyring
         self._clock = clock

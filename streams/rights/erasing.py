@@ -9,7 +9,8 @@ from typing import Any
 from schemas.company import Company
 from schemas.errors import KeyUnavailable
 from schemas.times import iso
-from sinks.ports import Forgotten, Found, IndexEraser, IndexReader
+from sinks.ports.erasure import Forgotten, IndexEraser
+from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.rights.case import CaseFile

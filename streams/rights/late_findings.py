@@ -15,7 +15,7 @@ from typing import Any, Literal
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
-from sinks.ports import Filter, IndexReader, Span
+from sinks.ports.lineage import Filter, IndexReader, Span
 from streams.answers.report import only_described
 from streams.rights.protocol.request import RequestState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from schemas.tokens import IdentifierKind
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.request import RequestState, State
 

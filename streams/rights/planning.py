@@ -11,7 +11,7 @@ from typing import Any
 from schemas.company import Company
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from sinks.ports import Filter, Found, IndexReader
+from sinks.ports.lineage import Filter, Found, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json

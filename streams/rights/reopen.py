@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import KeyUnavailable
-from sinks.ports import IndexReader
+from sinks.ports.lineage import IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.late_findings import LateFinding, late_finding
 from streams.rights.protocol.request import RequestState

@@ -21,7 +21,10 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
 from schemas.tokens import Tokenizer
-from sinks.ports import IndexEraser, IndexMarks, IndexReader
+from sinks.ports.changes import IndexMarks
+from sinks.ports.erasure import IndexEraser
+from sinks.ports.lineage import IndexReader
+from sinks.ports.requests import RequestLog
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.lookup import disclosed
 from streams.rights.acts import Acts
@@ -29,7 +32,7 @@ from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
 from streams.rights.follow_ups import FollowUps
 from streams.rights.overlap import open_of, subjects_of
-from streams.rights.protocol.messages import Identifiers, Ledger, Send, canonical_identifiers
+from streams.rights.protocol.messages import Identifiers, Send, canonical_identifiers
 from streams.rights.protocol.states import RequestState, State, due_at
 from streams.rights.reopen import Recheck
 from streams.rights.sealed import Destroying
@@ -65,7 +68,7 @@ class RightsService:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: RequestLog,
         reader: IndexReader,
         eraser: IndexEraser,
         identities: Resolver,

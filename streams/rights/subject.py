@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, unlinked_spans
 from streams.answers.erasure import erasable_identifiers, unclear_of
 from streams.answers.question import Identifier, givens

@@ -15,19 +15,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from sinks.ports import (
-    NO_LIMITS,
-    BesideReader,
-    ClaimKey,
-    ClaimReader,
-    Filter,
-    Found,
-    IndexMarks,
-    IndexReader,
-    MarkKey,
-    Others,
-    Span,
-)
+from sinks.ports.changes import IndexMarks, MarkKey
+from sinks.ports.identity import ClaimKey, ClaimReader
+from sinks.ports.lineage import NO_LIMITS, BesideReader, Filter, Found, IndexReader, Others, Span
 from streams.rights.protocol.request import RequestState
 
 _NOTED: ContextVar[set[MarkKey] | None] = ContextVar("noted", default=None)

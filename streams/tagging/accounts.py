@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sinks.ports import ROW_SCHEMA, DeadRow, OffsetRange
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import ROW_SCHEMA
+from sinks.ports.offsets import OffsetRange
 from streams.kafka.consumer import Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.tag import Tagged

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sinks.histories import History
-from sinks.ports import Ledger
+from sinks.ports.offsets import History, OffsetLedger
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import Partition
 from streams.kafka.groups import bounds
@@ -29,7 +28,11 @@ class Behind:
     """What waits in the topics. Not for several threads."""
 
     def __init__(
-        self, connection: Connection, ledger: Ledger, topics: Collection[str], ids: TopicIds | None = None
+        self,
+        connection: Connection,
+        ledger: OffsetLedger,
+        topics: Collection[str],
+        ids: TopicIds | None = None,
     ) -> None:
         self._connection = connection
         self._ledger = ledger

@@ -8,8 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from sinks.histories import History, check_partitions, going_on
-from sinks.ports import Ledger
+from sinks.ports.offsets import History, OffsetLedger, check_partitions, going_on
 from streams.kafka.consumer import Partition
 from streams.kafka.topic_ids import TopicIds
 
@@ -24,7 +23,7 @@ class Logs:
     `others` may run in a thread beside one that does the rest.
     """
 
-    def __init__(self, ids: TopicIds, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ids: TopicIds, ledger: OffsetLedger, clock: Callable[[], datetime]) -> None:
         self.known: dict[Partition, History] = {}
         self._ids = ids
         self._ledger = ledger

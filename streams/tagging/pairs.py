@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sinks.histories import History
-from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.offsets import History
 from streams.kafka.dead_letters import DeadLetters, DeadMessage
 
 
@@ -32,10 +32,10 @@ class PairsOnly:
             pairs = LineageBatch(ROW_SCHEMA.empty_table(), pairs=batch.pairs, key_id=batch.key_id)
             self.index.write(pairs, now)
 
-    def claim(
+    def take_over(
         self, partitions: Sequence[tuple[str, int]], worker: str, now: datetime
     ) -> Mapping[tuple[str, int], int]:
-        return self.index.claim(partitions, worker, now)
+        return self.index.take_over(partitions, worker, now)
 
     def epochs(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         return self.index.epochs(partitions)

@@ -17,14 +17,9 @@ import structlog
 from schemas.contracts import Contract
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
-from sinks.ports import (
-    CLAIM_SCHEMA,
-    FINDING_SCHEMA,
-    PREFIX_SCHEMA,
-    ROW_SCHEMA,
-    LineageBatch,
-    OffsetRange,
-)
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
+from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.columns.observed import Observed
 from streams.columns.tokens import AHEAD, Coordinates
 from streams.kafka.consumer import Gap, Partition, TopicBatch

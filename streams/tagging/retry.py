@@ -17,7 +17,7 @@ from schemas.codec import decode
 from schemas.errors import DecodeError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema
-from sinks.ports import IndexWriter
+from sinks.ports.lineage import IndexWriter
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import TopicBatch
 from streams.kafka.dead_letters import key_name

@@ -26,7 +26,9 @@ from schemas.tokens import (
     Tokenizer,
     TokenPairs,
 )
-from sinks.ports import CLAIM_SCHEMA, FINDING_SCHEMA, PAIR_SCHEMA, PREFIX_SCHEMA, ROLE_CODES
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
+from sinks.ports.keys import PAIR_SCHEMA
+from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
 from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
 from streams.columns.tokens import (
@@ -52,12 +54,12 @@ _OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
 
 @dataclass(frozen=True)
 class Tagged:
-    """Lineage rows of one topic and schema (columns of `sinks.ports.ROW_COLUMNS` without the topic).
+    """Lineage rows of one topic and schema (columns of `sinks.ports.lineage.ROW_COLUMNS` without the topic).
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
-    `prefixes` and `findings` are tables as `sinks.ports.LineageBatch` has them. `observed`: under what those were
-    seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`: of
-    each path that no contract names how often it had a value.
+    `prefixes` and `findings` are tables as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
+    were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`:
+    of each path that no contract names how often it had a value.
     """
 
     rows: Mapping[str, list[Any]]
@@ -121,7 +123,7 @@ class Tagger:
         return Tagger(*self._made_of)
 
     def take_pairs(self) -> pa.Table:
-        """`sinks.ports.PAIR_SCHEMA`: the tokens under older keys of what was tagged since the last call."""
+        """`sinks.ports.keys.PAIR_SCHEMA`: the tokens under older keys of what was tagged since the last call."""
         pairs = self._pairs.take()
         if not pairs:
             return PAIR_SCHEMA.empty_table()
@@ -301,7 +303,7 @@ def _variants(
 
 
 def _prefix_table(prefixes: Mapping[bytes, Prefixes]) -> pa.Table:
-    """`sinks.ports.PREFIX_SCHEMA`."""
+    """`sinks.ports.identity.PREFIX_SCHEMA`."""
     above = [item for found in prefixes.values() for item in found]
     if not above:
         return PREFIX_SCHEMA.empty_table()

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, TokenCache
-from sinks.ports import FINDING_SCHEMA
+from sinks.ports.lineage import FINDING_SCHEMA
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenColumn, token_column
 from streams.tagging.scan import Scanned, Scanner
@@ -141,7 +141,7 @@ def _mentions(
 
 
 def _findings(found: Scanned, topic: str, field: str, at: Coordinates) -> pa.Table:
-    """`sinks.ports.FINDING_SCHEMA`."""
+    """`sinks.ports.lineage.FINDING_SCHEMA`."""
     count = len(found.row)
     values: Mapping[str, Any] = {
         "topic": _repeated(topic, count),

@@ -32,7 +32,8 @@ import structlog
 from schemas.contracts import Contract
 from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
-from sinks.ports import ROW_SCHEMA, IndexWriter, LineageBatch, OffsetRange
+from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.identity.coverage import Coverage
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
@@ -357,8 +358,8 @@ class TagWorker:
             self._epochs |= dict.fromkeys(stored.values(), 0)
             return {where: Place(number) for where, (_, number) in stored.items()}
         mine = sorted(stored.values())
-        self._epochs |= self._persist(lambda: self._index.claim(mine, self._worker, self._clock()))
-        log.info("partitions.claimed", worker=self._worker, count=len(mine))
+        self._epochs |= self._persist(lambda: self._index.take_over(mine, self._worker, self._clock()))
+        log.info("partitions.taken_over", worker=self._worker, count=len(mine))
         at = self._persist(lambda: self._index.positions(mine))
         self._next |= {item: at.get(item, 0) for item in mine}
         if self._careful is not None:

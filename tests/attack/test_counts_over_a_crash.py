@@ -16,7 +16,7 @@ import pytest
 
 from schemas.errors import InputError
 from sinks.clickhouse.erase import ClickHouseEraser
-from sinks.ports import Forgotten
+from sinks.ports.erasure import Forgotten
 from streams.rights.protocol.states import State
 from tests.support.crashing_eraser import PERSON, SteppingClickHouse, visit
 from tests.support.index import empty, memory_index, running, sql_index

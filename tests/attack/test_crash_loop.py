@@ -24,9 +24,9 @@ from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Tokenizer
-from sinks.clickhouse.dead_letters import Chosen, Coordinates, Done
-from sinks.memory import MemoryIndex
-from sinks.ports import Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import Chosen, Coordinates, Done
+from sinks.ports.lineage import Span
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.crashes.careful import CHUNK, Careful, Stopped
 from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of

@@ -29,10 +29,11 @@ from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, InputError
 from schemas.keys import Keyring
 from schemas.settings import load_settings
-from sinks.audit import AuditEntry, Looked, MemoryAudit
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.migrate import migrate
-from sinks.memory import MemoryIndex
+from sinks.memory.audit import MemoryAudit
+from sinks.memory.index import MemoryIndex
+from sinks.ports.audit import AuditEntry, Looked
 from tests.support.api import EMAIL, NOW, TOKEN, TOTAL, services
 from tests.support.asgi import InProcess
 from tests.support.instance import running

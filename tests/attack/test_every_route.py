@@ -30,13 +30,14 @@ from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
-from sinks.audit import AuditEntry
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
-from sinks.clickhouse.dead_letters import Coordinates, DeadLetterIndex
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch
+from sinks.ports.audit import AuditEntry
+from sinks.ports.dead_letters import Coordinates, DeadRow
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from tests.support.api import EMAIL, NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
@@ -93,7 +94,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         fill(writer, Keyring(keys).made())
         dead = DeadRow("web.visits", 0, 7, "unknown_schema", "c301", 9, NOW)
         writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[dead]), NOW)
-        letters = DeadLetterIndex(index)
+        letters = ClickHouseDeadLetters(index)
         ClickHouseAudit(index).write([AuditEntry(NOW, "log-in", status=401)] * 3)
         recorder = Recorder(Seeded(index))
         given = services(

@@ -18,7 +18,8 @@ from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.topics import load_topics
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
 from streams.kafka.dead_letters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.rights.again import CANNOT_BE, TAKEN, again
@@ -27,7 +28,6 @@ from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
 from streams.rights.service import LARGEST_GIVEN, UNOPENED
 from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
-from tests.support.api import Ledger
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.tagging import in_process_broker
@@ -68,7 +68,7 @@ def request(request_id: str, sealed: bytes, type: str = "erasure") -> bytes:
 
 def sealed_by(keyring: Keyring, request_id: str, identifiers: Any = OLA, reason: str | None = None) -> bytes:
     """As a channel seals that has the keys folder and writes to the topic by itself."""
-    file = CaseFile(Ledger(), keyring, lambda: NOW)
+    file = CaseFile(MemoryRequests(), keyring, lambda: NOW)
     return file.seal(request_id, canonical_identifiers(identifiers), reason)
 
 

@@ -22,8 +22,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import KeyRegister
+from sinks.memory.index import MemoryIndex
+from sinks.ports.keys import KeyRegister
 from tests.support.api import fill
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

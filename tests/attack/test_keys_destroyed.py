@@ -11,14 +11,16 @@ import pytest
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError, KeyUnavailable
 from schemas.keys import Keyring
-from sinks.memory import MemoryIndex
-from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from streams.kafka.dead_letters import expired_keys, key_name
 from streams.rights.case import CaseFile
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
-from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, Ledger, fill
+from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, fill
 from tests.support.company import model
 
 KEPT = timedelta(days=90)
@@ -30,7 +32,7 @@ class Case:
 
     def __init__(self, folder: Path) -> None:
         self.keyring = Keyring(folder / "keys").made()
-        self.index, self.ledger, self.now = MemoryIndex(), Ledger(), NOW
+        self.index, self.ledger, self.now = MemoryIndex(), MemoryRequests(), NOW
         self.learn()
         self.service = self.restarted()
         self.id = self.ask()

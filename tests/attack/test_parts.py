@@ -33,7 +33,8 @@ from console.health.taggers import unread_problems
 from console.wiring.processes import Background, raise_first
 from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.connection import Connection
@@ -44,7 +45,7 @@ from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from streams.tagging.progress import STALLED_SECONDS, Progress
 from streams.waits import Waits
-from tests.support.api import EMAIL, TOKEN, Ledger, fill, rights, services
+from tests.support.api import EMAIL, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.product import await_that
 
@@ -452,10 +453,10 @@ def test_an_index_that_fails_while_a_request_is_recorded_leaves_nobody_in_doubt(
 ) -> None:
     """The write was done but its answer lost; the same, and nobody can look; it was not done."""
     keyring, index = Keyring(tmp_path), MemoryIndex()
-    append, events = Ledger.append, Ledger.events
+    append, events = MemoryRequests.append, MemoryRequests.events
     failing = threading.Event()
 
-    def loses(self: Ledger, *event: Any) -> bool:
+    def loses(self: MemoryRequests, *event: Any) -> bool:
         if event[2] != "received":
             return append(self, *event)
         if written:
@@ -464,13 +465,13 @@ def test_an_index_that_fails_while_a_request_is_recorded_leaves_nobody_in_doubt(
             failing.set()
         raise IndexUnavailable("the index is away")
 
-    def reads(self: Ledger, request_id: str) -> Any:
+    def reads(self: MemoryRequests, request_id: str) -> Any:
         if failing.is_set():
             raise IndexUnavailable("the index is away")
         return events(self, request_id)
 
-    monkeypatch.setattr(Ledger, "append", loses)
-    monkeypatch.setattr(Ledger, "events", reads)
+    monkeypatch.setattr(MemoryRequests, "append", loses)
+    monkeypatch.setattr(MemoryRequests, "events", reads)
     service = rights(index, keyring)
 
     def create() -> RequestState:

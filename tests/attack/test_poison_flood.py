@@ -22,10 +22,12 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import load_settings
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import DeadLetterIndex, Done, Flooded
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange
+from sinks.ports.dead_letters import DeadRow, Done, Flooded
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.tagging.decode.schema_lookup import WriterSchemas
@@ -78,7 +80,7 @@ class Ledger:
 
 
 def floods(index: ClickHouse, ledger: Ledger, registry: CollectorRegistry | None = None) -> Floods:
-    return Floods(DeadLetterIndex(index), lambda: ledger.now, registry or CollectorRegistry(), **LIMITS)
+    return Floods(ClickHouseDeadLetters(index), lambda: ledger.now, registry or CollectorRegistry(), **LIMITS)
 
 
 def test_a_flood_ends_no_tagger_and_each_message_can_be_tried_again(
@@ -93,7 +95,7 @@ def test_a_flood_ends_no_tagger_and_each_message_can_be_tried_again(
         with Running(source.worker(ClickHouseWriter(index), keyring)) as running:
             until(lambda: _counted(index, source.name) == (400, 1_500), "all of it is in the ledger")
             assert running.error is None
-        (line,) = Floods(DeadLetterIndex(index), utc_now, CollectorRegistry(), **LIMITS).lines()
+        (line,) = Floods(ClickHouseDeadLetters(index), utc_now, CollectorRegistry(), **LIMITS).lines()
         assert line.startswith(
             f"1,500 of the last 1,900 messages on {source.name} are unreadable and set aside"
         )
@@ -138,7 +140,7 @@ def test_each_topic_is_told_of_by_itself(index: ClickHouse) -> None:
 
 def _flooded(index: ClickHouse, ledger: Ledger) -> Sequence[Flooded]:
     since = ledger.now - timedelta(days=1)
-    return DeadLetterIndex(index).flooded(since, newest=10_000, floor=1_000, ratio=0.5)
+    return ClickHouseDeadLetters(index).flooded(since, newest=10_000, floor=1_000, ratio=0.5)
 
 
 @pytest.mark.parametrize(("good", "bad"), [(0, 1_000), (1_001, 1_001), (50_000, 9_000)])
@@ -169,7 +171,7 @@ def test_it_clears_when_the_topic_is_good_again(index: ClickHouse) -> None:
 
 def test_it_clears_when_somebody_has_done_something_about_each(index: ClickHouse) -> None:
     """A topic on which nothing comes any more would be told of until tomorrow."""
-    ledger, letters = Ledger(index), DeadLetterIndex(index)
+    ledger, letters = Ledger(index), ClickHouseDeadLetters(index)
     ledger.took("web.visits", bad=1_500)
     done = [Done(("web.visits", 0, at), "drop", "", "dpo", "a test client") for at in range(1_499)]
     letters.note(done, ledger.now)

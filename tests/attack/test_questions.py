@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from schemas.tokens import IdentifierKind
-from sinks.ports import ALL_PORTS, Form, Proof, Span
+from sinks.ports.identity import ALL_PORTS, Form, Proof
+from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.links.table import FOREVER, Links
 from streams.identity.model import Given

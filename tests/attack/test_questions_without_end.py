@@ -20,8 +20,8 @@ from console.wiring.serving import ApiServer
 from schemas.errors import QuestionAbandoned, QuestionTooLong
 from schemas.patience import Patience, check, patience
 from sinks.clickhouse.client import ClickHouse
-from sinks.memory import MemoryIndex
-from sinks.ports import NO_LIMITS, Filter, Found, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import NO_LIMITS, Filter, Found, Span
 from tests.support.api import EMAIL, TOKEN, services
 from tests.support.index import SQL_KINDS, running
 from tests.support.product import await_that

@@ -17,13 +17,13 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, LineageBatch
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingClaims, NotingReader
 from streams.waits import Waits
-from tests.support.api import Ledger
 from tests.support.company import model
 from tests.support.index import (
     NOW,
@@ -50,7 +50,7 @@ class Office:
         self.town, self.now, self.made, self.looks = there, moment(16), 0, 0
         index = there.index
         self.service = RightsService(
-            Ledger(),
+            MemoryRequests(),
             NotingReader(index),
             index,
             Identities(NotingClaims(index), load_catalogue().identity_sources),

@@ -29,8 +29,9 @@ from schemas.errors import IndexUnavailable, InputError
 from schemas.policy import RetentionAnchors, delete_after
 from schemas.records import load_records, without_logical_types
 from schemas.tokens import IdentifierKind
-from sinks.clickhouse.requests import UNREADABLE, _event
-from sinks.ports import Found, IndexWriter
+from sinks.clickhouse.requests import _event
+from sinks.ports.lineage import Found, IndexWriter
+from sinks.ports.requests import UNREADABLE
 from streams.feeds.run import refused
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.producer import EventProducer

@@ -23,8 +23,9 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import _FILLED, ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.pairs import ClickHousePairs
-from sinks.memory import MemoryIndex
-from sinks.ports import PAIR_SCHEMA, ROW_SCHEMA, LineageBatch, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.keys import PAIR_SCHEMA
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from streams.identity.rekeyed import Same
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess

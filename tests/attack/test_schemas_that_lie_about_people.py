@@ -16,8 +16,8 @@ from console.cli.access import report_lines
 from console.cli.show.output import about_identity
 from schemas.catalogue import load_catalogue
 from schemas.times import local_day
-from sinks.memory import MemoryIndex
-from sinks.ports import Found
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import Found
 from streams.answers.report import access_report, answer
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService

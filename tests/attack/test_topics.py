@@ -16,9 +16,9 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from schemas.errors import InputError
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKind
-from sinks.histories import PARTITIONS, History, going_on, in_kafka
-from sinks.memory import MemoryIndex
-from sinks.ports import Filter, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import Filter, Span
+from sinks.ports.offsets import PARTITIONS, History, going_on, in_kafka
 from streams.kafka import consumer
 from streams.kafka.follow import follow
 from streams.tagging import logs

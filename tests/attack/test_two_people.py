@@ -9,7 +9,7 @@ import pytest
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import Form, Mark, Proof
+from sinks.ports.identity import Form, Mark, Proof
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
 from tests.support.said import Claim, TableReader, at, session, table, token

@@ -13,11 +13,11 @@ import pytest
 from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
+from sinks.memory.requests import MemoryRequests
 from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
-from tests.support.api import Ledger
 from tests.support.company import model
 from tests.support.desk import Desk, event, moment
 
@@ -38,7 +38,7 @@ class Office:
         self._number = 0
         desk = self.desk
         self.service = RightsService(
-            Ledger(), desk.index, desk.index, desk.identities, desk.keyring, model(),
+            MemoryRequests(), desk.index, desk.index, desk.identities, desk.keyring, model(),
             lambda topic, message, _: self.sent.append((topic, message)), lambda: self.now, self._id,
         )  # fmt: skip
         self.register(JANUARY, (KARI, MOVED), (OLA, OWN))

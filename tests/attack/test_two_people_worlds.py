@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import Form, Mark, Proof, Span
+from sinks.ports.identity import Form, Mark, Proof
+from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
 from tests.support.said import Claim, TableReader, at, session, table, token

@@ -12,7 +12,7 @@ from schemas.codec import confluent_prefix
 from schemas.errors import UnknownSchema
 from schemas.keys import Keyring
 from schemas.records import load_records
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from streams.metrics import TagMetrics
 from streams.tagging.decode.refusals import HURRIED, Refusals
 from streams.tagging.patience import Patience

@@ -20,7 +20,7 @@ from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.topics import load_topics
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from streams.kafka.connection import Connection
 from streams.kafka.topics import create_topics
 from streams.kafka.unpacking import LARGEST_BATCH, Measured, Unreadable, unpacks

@@ -21,7 +21,7 @@ from console.cli.main import app
 from console.cli.show.output import configure_logging, joined, marked, print_json, say, screen, shown, table
 from console.client import Client
 from schemas.keys import Keyring
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from tests.support.api import NOW, fill, rights, services
 from tests.support.instance import running
 from tests.support.receipts import hear

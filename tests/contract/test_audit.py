@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sinks.audit import AuditEntry, AuditLog, Looked, MemoryAudit
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.client import ClickHouse
+from sinks.memory.audit import MemoryAudit
+from sinks.ports.audit import AuditEntry, AuditLog, Looked
 from tests.support.index import empty, token
 
 # Its month is kept for years to come.

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import Chosen, DeadLetterIndex, Done
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, DeadRow, LineageBatch, OffsetRange, Span
+from sinks.ports.dead_letters import Chosen, DeadRow, Done
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.offsets import OffsetRange
 from tests.support.index import Row, batch, tags
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -23,21 +25,21 @@ def dead(topic: str, offset: int, reason: str = "unknown_schema", seen: datetime
 
 
 @pytest.fixture
-def letters(database: ClickHouse) -> DeadLetterIndex:
+def letters(database: ClickHouse) -> ClickHouseDeadLetters:
     rows = [
         dead("web.visits", 1),
         dead("web.visits", 2, "truncated"),
         dead("tv.viewings", 7, seen=NOW + HOUR),
     ]
     ClickHouseWriter(database).write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), NOW)
-    return DeadLetterIndex(database)
+    return ClickHouseDeadLetters(database)
 
 
 def places(found: list[dict[str, object]]) -> list[tuple[object, object]]:
     return [(item["topic"], item["offset"]) for item in found]
 
 
-def test_letters_are_chosen_by_topic_reason_time_and_place(letters: DeadLetterIndex) -> None:
+def test_letters_are_chosen_by_topic_reason_time_and_place(letters: ClickHouseDeadLetters) -> None:
     """Each limit alone and together, in the order of the coordinates, a page at a time."""
     assert places(letters.find(START, 10)) == [("tv.viewings", 7), ("web.visits", 1), ("web.visits", 2)]
     assert places(letters.find(("web.visits", 0, 1), 10)) == [("web.visits", 2)]
@@ -54,7 +56,7 @@ def test_letters_are_chosen_by_topic_reason_time_and_place(letters: DeadLetterIn
         assert places(letters.find(START, 10, chosen)) == expected
 
 
-def test_what_was_done_decides_and_is_kept(letters: DeadLetterIndex) -> None:
+def test_what_was_done_decides_and_is_kept(letters: ClickHouseDeadLetters) -> None:
     """A failed retry leaves it open, a drop ends it, and what was tagged once stays so; all of it with who and why."""
     where = ("web.visits", 0, 1)
     steps = [
@@ -79,7 +81,9 @@ def test_what_was_done_decides_and_is_kept(letters: DeadLetterIndex) -> None:
     assert [item["history"] for item in others] == [[], []]
 
 
-def test_a_letter_written_again_keeps_its_record(letters: DeadLetterIndex, database: ClickHouse) -> None:
+def test_a_letter_written_again_keeps_its_record(
+    letters: ClickHouseDeadLetters, database: ClickHouse
+) -> None:
     """A replay meets it once more: the same letter, with what was done about it."""
     letters.note([Done(("web.visits", 0, 1), "drop", "", "ola", "a test client")], NOW)
     row = dead("web.visits", 1, seen=NOW + HOUR)
@@ -97,7 +101,7 @@ def test_a_letter_is_known_from_its_retry_on(database: ClickHouse) -> None:
     ranges = [OffsetRange(topic, partition, 0, 5, 1, dead=1)]
     writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
     writer.write(LineageBatch(written.rows, tag_sets=written.tag_sets), NOW + HOUR)
-    DeadLetterIndex(database).note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
+    ClickHouseDeadLetters(database).note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
     spans = [Span(written.rows["token"][0].as_py())]
     assert reader.find(spans).total_events == 1
     assert reader.find(spans, known_at=NOW + HOUR).total_events == 1

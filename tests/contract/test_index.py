@@ -12,8 +12,8 @@ import pytest
 
 from schemas.errors import Fenced
 from schemas.tokens import Role
-from sinks.histories import History
-from sinks.ports import BESIDE_SCHEMA, Filter, Found, Holding, LineageBatch, OffsetRange, Span
+from sinks.ports.lineage import BESIDE_SCHEMA, Filter, Found, Holding, LineageBatch, Span
+from sinks.ports.offsets import History, OffsetRange
 from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token
 
 WEB = tags()
@@ -106,9 +106,9 @@ def test_positions_follow_the_ledger(index: Index) -> None:
 def test_a_claim_fences_older_owners_before_anything_is_written(index: Index) -> None:
     """After a take-over the old owner's batch is refused whole: no row, no position, no tag set of it stays."""
     partitions = [("web.visits", 0), ("support.chats", 1)]
-    first = index.writer.claim(partitions, "worker-a", NOW)
+    first = index.writer.take_over(partitions, "worker-a", NOW)
     index.write(ROWS[:1], epoch=first["web.visits", 0])
-    second = index.writer.claim(partitions[:1], "worker-b", NOW)
+    second = index.writer.take_over(partitions[:1], "worker-b", NOW)
     assert second["web.visits", 0] > first["web.visits", 0]
     assert index.writer.epochs([*partitions, ("web.visits", 1)]) == {**first, **second}
     assert index.writer.epochs(partitions[1:]) == {("support.chats", 1): first["support.chats", 1]}

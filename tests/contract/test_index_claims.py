@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Form, LineageBatch, Mark
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Form, Mark
+from sinks.ports.lineage import LineageBatch
 from tests.support.index import (
     NOW,
     Claim,

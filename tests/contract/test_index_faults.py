@@ -12,7 +12,8 @@ import pytest
 
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import DeadRow, Span
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import Span
 from tests.support.clickhouse_engine import FaultKind
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import (
@@ -158,16 +159,16 @@ def test_a_lost_claim_ends_in_a_higher_epoch(
 ) -> None:
     """A claim whose answer was lost may have been stored: the next one is above it all the same."""
     index = sql_index(connection)
-    first = index.writer.claim([PARTITION], "worker-a", NOW)[PARTITION]
+    first = index.writer.take_over([PARTITION], "worker-a", NOW)[PARTITION]
     http_server.inject_fault(1, "http500_after_write")
     with pytest.raises(IndexUnavailable):
-        index.writer.claim([PARTITION], "worker-b", NOW)
-    assert index.writer.claim([PARTITION], "worker-b", NOW)[PARTITION] == first + 2
+        index.writer.take_over([PARTITION], "worker-b", NOW)
+    assert index.writer.take_over([PARTITION], "worker-b", NOW)[PARTITION] == first + 2
 
 
 CALLS: list[Callable[[Index], object]] = [
     lambda index: index.writer.write(batch(ROWS), NOW),
-    lambda index: index.writer.claim([PARTITION], "worker-a", NOW),
+    lambda index: index.writer.take_over([PARTITION], "worker-a", NOW),
     lambda index: index.writer.positions([PARTITION]),
     lambda index: index.reader.find(PERSON),
     lambda index: index.reader.find(PERSON, known_at=NOW),

@@ -11,8 +11,10 @@ import pytest
 from schemas.tokens import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import ROLE_CODES, ClaimKey, Forgotten, Found, LineageBatch, RecordsGone, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.erasure import Forgotten, RecordsGone
+from sinks.ports.identity import ClaimKey
+from sinks.ports.lineage import ROLE_CODES, Found, LineageBatch, Span
 from tests.support.index import (
     Claim,
     Index,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sinks.ports import Filter, Found, Proof, Span
+from sinks.ports.identity import Proof
+from sinks.ports.lineage import Filter, Found, Span
 from tests.support.index import NOW, Index, Row, moment, tags, token
 
 WEB = tags()

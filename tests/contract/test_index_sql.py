@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 from schemas.tags import TagSet
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import (
-    FINDING_SCHEMA,
-    ClaimKey,
-    DeadRow,
-    Filter,
-    IndexWriter,
-    LineageBatch,
-    Mark,
-    Proof,
-    Span,
-)
+from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.identity import ClaimKey, Mark, Proof
+from sinks.ports.lineage import FINDING_SCHEMA, Filter, IndexWriter, LineageBatch, Span
 from tests.support.index import (
     NOW,
     Claim,

@@ -10,7 +10,8 @@ import pytest
 
 from schemas.tokens import Role
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports import ROLE_CODES, Forgotten, LineageBatch, Others, RecordsGone, Span
+from sinks.ports.erasure import Forgotten, RecordsGone
+from sinks.ports.lineage import ROLE_CODES, LineageBatch, Others, Span
 from tests.contract.test_index_forget import finding_offsets
 from tests.support.index import (
     Claim,

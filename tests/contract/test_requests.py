@@ -15,7 +15,8 @@ import pytest
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
-from sinks.clickhouse.requests import RequestEvent, RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.ports.requests import RequestEvent
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.ledger_writer import write
 
@@ -40,12 +41,12 @@ def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def ledger(index: ClickHouse) -> RequestLedger:
+def ledger(index: ClickHouse) -> ClickHouseRequests:
     index.command("TRUNCATE TABLE request_events")
-    return RequestLedger(index)
+    return ClickHouseRequests(index)
 
 
-def test_events_come_back_in_order_as_they_went_in(ledger: RequestLedger) -> None:
+def test_events_come_back_in_order_as_they_went_in(ledger: ClickHouseRequests) -> None:
     """Kind, moment to the millisecond and content survive; the order is the sequence, not the time of writing."""
     content = {"reason": 'sitat " og \\ og linje\nskift, æøå', "counts": {"rows": 3}, "held": [None, True]}
     assert ledger.append("r-1", 1, "planned", NOON + timedelta(seconds=1), content)
@@ -58,7 +59,7 @@ def test_events_come_back_in_order_as_they_went_in(ledger: RequestLedger) -> Non
     assert ledger.events("r-3") == []
 
 
-def test_a_sequence_number_is_given_once(ledger: RequestLedger) -> None:
+def test_a_sequence_number_is_given_once(ledger: ClickHouseRequests) -> None:
     """The second event of the same number changes nothing, whatever it says."""
     assert ledger.append("r-1", 0, "received", NOON, {"type": "erasure"})
     assert not ledger.append("r-1", 0, "received", NOON, {"type": "erasure"})
@@ -68,7 +69,7 @@ def test_a_sequence_number_is_given_once(ledger: RequestLedger) -> None:
     ]
 
 
-def test_every_request_is_listed_oldest_first(ledger: RequestLedger) -> None:
+def test_every_request_is_listed_oldest_first(ledger: ClickHouseRequests) -> None:
     """Requests by the time of their first event, each with all its events."""
     ledger.append("r-b", 0, "received", NOON, {})
     ledger.append("r-a", 0, "received", NOON + timedelta(days=1), {})
@@ -80,24 +81,24 @@ def test_every_request_is_listed_oldest_first(ledger: RequestLedger) -> None:
     ]
 
 
-def test_an_index_that_is_away_is_said_to_be(ledger: RequestLedger) -> None:
+def test_an_index_that_is_away_is_said_to_be(ledger: ClickHouseRequests) -> None:
     """One error of ours, which names the index and not the statement."""
-    away = RequestLedger(ClickHouse("http://127.0.0.1:9/default"))
+    away = ClickHouseRequests(ClickHouse("http://127.0.0.1:9/default"))
     with pytest.raises(IndexUnavailable, match=r"127\.0\.0\.1") as caught:
         away.append("r-1", 0, "received", NOON, {"secret": "K-100200"})
     assert "K-100200" not in str(caught.value)
 
 
-def contents(ledger: RequestLedger, request_id: str = "r-1") -> Sequence[Mapping[str, Any]]:
+def contents(ledger: ClickHouseRequests, request_id: str = "r-1") -> Sequence[Mapping[str, Any]]:
     return [event.content for event in ledger.events(request_id)]
 
 
 @pytest.mark.parametrize("merged", [False, True])
 def test_of_two_that_saw_a_number_free_the_first_to_store_wins(
-    ledger: RequestLedger, index: ClickHouse, monkeypatch: pytest.MonkeyPatch, merged: bool
+    ledger: ClickHouseRequests, index: ClickHouse, monkeypatch: pytest.MonkeyPatch, merged: bool
 ) -> None:
     """The second is told so, whatever it wrote is nobody's answer, and merging the table changes nothing of it."""
-    other, said, insert = RequestLedger(index), [], index.insert_rows
+    other, said, insert = ClickHouseRequests(index), [], index.insert_rows
 
     def late(*given: Any, **named: Any) -> None:
         monkeypatch.setattr(index, "insert_rows", insert)
@@ -118,10 +119,10 @@ def test_of_two_that_saw_a_number_free_the_first_to_store_wins(
     assert ledger.append("r-1", 1, "planned", NOON, {"by": "the second"})
 
 
-def test_threads_on_one_engine_lose_nothing(ledger: RequestLedger, index: ClickHouse) -> None:
+def test_threads_on_one_engine_lose_nothing(ledger: ClickHouseRequests, index: ClickHouse) -> None:
     """Every event of every writer is there, once, under numbers without a gap, in each writer's order."""
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda name: write(RequestLedger(index), "r-1", name, 8), "abc"))
+        list(threads.map(lambda name: write(ClickHouseRequests(index), "r-1", name, 8), "abc"))
     _all_there(ledger, "abc", 8)
 
 
@@ -143,11 +144,11 @@ def test_processes_over_http_lose_nothing(tmp_path: Path) -> None:
         for writer in writers:
             out, _ = writer.communicate(timeout=120)
             assert (writer.returncode, out.strip().isdigit()) == (0, True)
-        _all_there(RequestLedger(index), "ab", 12)
+        _all_there(ClickHouseRequests(index), "ab", 12)
         index.close()
 
 
-def _all_there(ledger: RequestLedger, names: str, count: int) -> None:
+def _all_there(ledger: ClickHouseRequests, names: str, count: int) -> None:
     events = ledger.events("r-1")
     assert [event.sequence for event in events] == list(range(len(names) * count))
     for name in names:
@@ -162,7 +163,7 @@ def test_a_ledger_of_before_is_read_as_it_was(index: ClickHouse) -> None:
     for number, kind in enumerate(("received", "planned")):
         index.insert_rows("request_events", columns, [("r-1", number, kind, NOON, "{}")])
     index.command("OPTIMIZE TABLE request_events FINAL")
-    ledger = RequestLedger(index)
+    ledger = ClickHouseRequests(index)
     assert not ledger.append("r-1", 1, "completed", NOON, {})
     assert ledger.append("r-1", 2, "completed", NOON, {})
     assert [event.kind for event in ledger.events("r-1")] == ["received", "planned", "completed"]

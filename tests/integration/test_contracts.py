@@ -23,7 +23,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry

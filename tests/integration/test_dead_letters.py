@@ -12,8 +12,8 @@ import pytest
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tokens import IdentifierKind
-from sinks.memory import MemoryIndex
-from sinks.ports import Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import Span
 from streams.kafka.dead_letters import key_name
 from streams.kafka.registry import Registry
 from streams.tagging.decode.schema_lookup import WriterSchemas

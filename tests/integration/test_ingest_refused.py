@@ -15,8 +15,9 @@ import pytest
 from schemas.errors import IndexUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
-from sinks.memory import MemoryIndex
-from sinks.ports import DeadRow, LineageBatch
+from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import LineageBatch
 from streams.feeds.run import refused
 from streams.feeds.run.refused import Aside, follow_refused
 from streams.feeds.run.source import check_source

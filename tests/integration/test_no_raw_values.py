@@ -348,7 +348,7 @@ def test_everything_was_fed_in_and_every_place_was_looked_at(evidence: Evidence)
     assert any(name.startswith("file index/") and name.endswith(".bin") for name in filled)
     assert any(name.startswith("file ingest/") for name in filled)
     assert b"innsyn_dead_letters_total" in evidence.places["metrics"]
-    assert b"partitions.claimed" in evidence.places["log"]
+    assert b"partitions.taken_over" in evidence.places["log"]
 
 
 def test_no_raw_value_is_found_anywhere(evidence: Evidence) -> None:

@@ -26,9 +26,10 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
@@ -140,7 +141,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
         for store in stores.values():
             stack.callback(store.close)
         service = RightsService(
-            RequestLedger(index),
+            ClickHouseRequests(index),
             ClickHouseReader(index),
             ClickHouseEraser(index),
             Identities(ClickHouseClaims(index), load_catalogue().identity_sources),

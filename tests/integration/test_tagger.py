@@ -26,8 +26,9 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.offsets import OffsetRange
 from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
 from streams.kafka.dead_letters import LARGEST_SEALED, key_name
 from streams.kafka.registry import Registry
@@ -321,9 +322,11 @@ class Recording(MemoryIndex):
             key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
             self.rows[key] = (row["tag_set"], row["event_time"], row["port"])
 
-    def claim(self, partitions: Sequence[Partition], worker: str, now: datetime) -> Mapping[Partition, int]:
+    def take_over(
+        self, partitions: Sequence[Partition], worker: str, now: datetime
+    ) -> Mapping[Partition, int]:
         self._there()
-        return super().claim(partitions, worker, now)
+        return super().take_over(partitions, worker, now)
 
     def count(self, column: str) -> int:
         return sum(int(getattr(item, column)) for item in self.ranges)

@@ -16,8 +16,8 @@ from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records, parse_record
 from schemas.tokens import IdentifierKind
-from sinks.memory import MemoryIndex
-from sinks.ports import Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import Span
 from streams.kafka.registry import Registry
 from streams.tagging.worker import TagLimits
 from tests.support.registry_stub import registry_stub

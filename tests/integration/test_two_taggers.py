@@ -18,7 +18,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
 from streams.metrics import TagMetrics
@@ -240,7 +240,7 @@ def test_a_zombie_writes_nothing(
         zombie = member.running.worker
         assert isinstance(zombie, Zombie)
         member.running.until(zombie.decoded.is_set, "the zombie has decoded")
-        ClickHouseWriter(database).claim(taken, "another", utc_now())
+        ClickHouseWriter(database).take_over(taken, "another", utc_now())
         zombie.go_on.set()
         kept = [(source.name, number) for number in (1, 3)]
         writer = ClickHouseWriter(database)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,10 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import IdentifierKind, Role
-from sinks.audit import MemoryAudit
-from sinks.clickhouse.requests import RequestEvent
-from sinks.memory import MemoryIndex
-from sinks.ports import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.memory.audit import MemoryAudit
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
@@ -39,28 +38,6 @@ EVENTS = {
     "provisioning.equipment": ("Equipment", 1),
 }
 TOTAL = sum(count for _, count in EVENTS.values())
-
-
-class Ledger:
-    """Events of requests in a list. Contract: `streams.rights.service.Ledger`."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, list[RequestEvent]] = {}
-
-    def append(
-        self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
-    ) -> bool:
-        events = self.stored.setdefault(request_id, [])
-        if any(event.sequence == sequence for event in events):
-            return False
-        events.append(RequestEvent(request_id, sequence, kind, occurred_at, json.loads(json.dumps(content))))
-        return True
-
-    def events(self, request_id: str) -> list[RequestEvent]:
-        return self.stored.get(request_id, [])
-
-    def requests(self) -> dict[str, list[RequestEvent]]:
-        return self.stored
 
 
 def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
@@ -129,7 +106,7 @@ def rights(
     catalogue = load_catalogue()
     identities = Identities(index, catalogue.identity_sources, index)
     return RightsService(
-        Ledger(),
+        MemoryRequests(),
         index,
         index,
         identities,

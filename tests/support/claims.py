@@ -14,7 +14,7 @@ import pyarrow as pa
 from schemas.errors import InvalidIdentifier
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Tokenizer
-from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
 from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger

@@ -11,7 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company, load_company
 from schemas.layers import BASE, MODEL
 from schemas.policy import RetentionAnchors
-from sinks.ports import Found
+from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, make_plan
 from streams.feeds.registry import Feed, find_feed
 

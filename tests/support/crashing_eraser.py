@@ -24,7 +24,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.writer import ClickHouseWriter
 from tests.support.crashing_tagger import Steps, forked
 from tests.support.office import NOW, Office
@@ -68,7 +68,7 @@ def office(home: Path, index: ClickHouse, stack: ExitStack) -> Office:
     # Not by `tests.support.index`, which brings the engine into the process that forks.
     parts = ClickHouseWriter(index), ClickHouseReader(index), ClickHouseEraser(index), ClickHouseClaims(index)
     made = Office(home, cast(Any, SimpleNamespace(**dict(zip(_PARTS, parts, strict=True)))), stack)
-    made.service._file._ledger = RequestLedger(index)
+    made.service._file._ledger = ClickHouseRequests(index)
     return made
 
 

@@ -29,7 +29,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import LineageBatch, Span
+from sinks.ports.lineage import LineageBatch, Span
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
 from streams.kafka.dead_letters import DeadLetters, DeadMessage

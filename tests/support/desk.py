@@ -18,7 +18,7 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tokens import IdentifierKind, parse_kind
 from schemas.topics import load_topics
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from streams.feeds.formats.ndjson import reader
 from streams.identity.identities import Identities, given
 from streams.identity.model import ResolvedSubject

@@ -19,25 +19,18 @@ from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.memory import MemoryIndex
-from sinks.ports import (
-    CLAIM_SCHEMA,
+from sinks.memory.index import MemoryIndex
+from sinks.ports.erasure import IndexEraser
+from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Form, Mark, Proof, Rank
+from sinks.ports.lineage import (
     FINDING_SCHEMA,
-    NOTHING,
-    PREFIX_SCHEMA,
     ROW_SCHEMA,
     BesideReader,
-    ClaimReader,
-    Form,
-    IndexEraser,
     IndexReader,
     IndexWriter,
     LineageBatch,
-    Mark,
-    OffsetRange,
-    Proof,
-    Rank,
 )
+from sinks.ports.offsets import OffsetRange
 from tests.support.clickhouse_http import ClickHouseHttpServer
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from schemas.records import load_records
 from schemas.tokens import IdentifierKind, Tokenizer
 from schemas.topics import load_topics
 from schemas.user_names import own_realms
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from streams.identity.identities import Identities, given
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas

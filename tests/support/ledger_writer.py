@@ -8,10 +8,10 @@ import sys
 from datetime import UTC, datetime
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
 
 
-def write(ledger: RequestLedger, request_id: str, name: str, events: int) -> int:
+def write(ledger: ClickHouseRequests, request_id: str, name: str, events: int) -> int:
     """How often another writer was faster."""
     lost = 0
     for number in range(events):
@@ -26,5 +26,5 @@ def write(ledger: RequestLedger, request_id: str, name: str, events: int) -> int
 if __name__ == "__main__":
     url, user, request_id, name, events = sys.argv[1:]
     index = ClickHouse(url, user=user, password=sys.stdin.readline().strip())
-    sys.stdout.write(f"{write(RequestLedger(index), request_id, name, int(events))}\n")
+    sys.stdout.write(f"{write(ClickHouseRequests(index), request_id, name, int(events))}\n")
     index.close()

@@ -19,7 +19,8 @@ from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import parse_kind
 from schemas.topics import load_topics
-from sinks.ports import Found, LineageBatch, Span
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import Found, LineageBatch, Span
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import TopicBatch
@@ -32,7 +33,6 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from tests.support.api import Ledger
 from tests.support.company import model
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Office:
         self.now = NOW
         self._offsets: dict[str, int] = {}
         self._jobs = {system: self._job(system, store) for system, store in self.stores.items()}
-        self.ledger = Ledger()
+        self.ledger = MemoryRequests()
         self.service = RightsService(
             self.ledger,
             index.reader,

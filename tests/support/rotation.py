@@ -16,8 +16,10 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tokens import IdentifierKind
 from schemas.topics import load_topics
-from sinks.memory import MemoryIndex
-from sinks.ports import ROW_SCHEMA, IndexEraser, KeyEntry, KeyRegister, LineageBatch, PairReader
+from sinks.memory.index import MemoryIndex
+from sinks.ports.erasure import IndexEraser
+from sinks.ports.keys import KeyEntry, KeyRegister, PairReader
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities, given
 from streams.identity.model import ResolvedSubject
 from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ports import (
+from sinks.ports.identity import (
     ALL_PORTS,
     KNOWN_CLAIM_SCHEMA,
     NOTHING,
@@ -37,7 +37,10 @@ def at(seconds: float) -> datetime:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in words: names instead of tokens, seconds instead of times. Columns: `sinks.ports.CLAIM_SCHEMA`."""
+    """A claim in words: names instead of tokens, seconds instead of times.
+
+    Columns: `sinks.ports.identity.CLAIM_SCHEMA`.
+    """
 
     token: str = ""
     subject: str = ""
@@ -101,7 +104,7 @@ def _row(number: int, claim: Claim) -> dict[str, object]:
 
 
 class TableReader:
-    """Contract: `sinks.ports.ClaimReader`, over a table and (address, prefix, length) in names."""
+    """Contract: `sinks.ports.identity.ClaimReader`, over a table and (address, prefix, length) in names."""
 
     def __init__(self, claims: pa.Table, prefixes: Sequence[tuple[str, str, int]] = ()) -> None:
         self._claims = claims

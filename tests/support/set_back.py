@@ -11,9 +11,10 @@ from pathlib import Path
 from console.wiring.clock import CLOCK, go_on_after, now
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
-from sinks.clickhouse.requests import RequestLedger
+from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports import ROW_SCHEMA, LineageBatch, OffsetRange
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 
 
 def main(folder: Path, offset: Path) -> None:
@@ -21,12 +22,12 @@ def main(folder: Path, offset: Path) -> None:
     index = ClickHouse(f"chdb://{folder}")
     migrate(index, now())
     go_on_after(index)
-    writer, ledger = ClickHouseWriter(index), RequestLedger(index)
+    writer, ledger = ClickHouseWriter(index), ClickHouseRequests(index)
     machine = []
     begun = writer.positions([("web.visits", 0)]).get(("web.visits", 0), 0)
     for number in range(begun, begun + 2):
         machine.append(datetime.now(UTC).timestamp())
-        (epoch,) = writer.claim([("web.visits", 0)], "test", now()).values()
+        (epoch,) = writer.take_over([("web.visits", 0)], "test", now()).values()
         written = OffsetRange("web.visits", 0, number, number, epoch)
         writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=[written]), now())
         ledger.append("r-1", number, "noted", now(), {})

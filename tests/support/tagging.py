@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from schemas.codec import confluent_prefix, encode_body, single_object_prefix
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
-from sinks.ports import IndexWriter
+from sinks.ports.lineage import IndexWriter
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetters

@@ -14,19 +14,10 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import IdentifierKind
-from sinks.memory import MemoryIndex
-from sinks.ports import (
-    ALL_PORTS,
-    CLAIM_SCHEMA,
-    NOTHING,
-    ROW_SCHEMA,
-    Form,
-    LineageBatch,
-    Mark,
-    OffsetRange,
-    Proof,
-    Rank,
-)
+from sinks.memory.index import MemoryIndex
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from tests.support.api import rights, services
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import ALL_PORTS, Form, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, Form, Mark, Proof
 from streams.identity.identities import Identities
 from streams.identity.model import Given
 from tests.support.said import Claim, TableReader, at, session, table, token

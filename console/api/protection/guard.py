@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console.api.problems import problem
 from console.api.protection.doors import UNGUESSABLE, Doors, caller_name
 from console.api.protection.recorder import Recorder
-from sinks.audit import AuditEntry
+from sinks.ports.audit import AuditEntry
 
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0

@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from schemas.errors import IndexUnavailable, InnsynError, place_of
-from sinks.audit import AuditEntry, AuditLog
+from sinks.ports.audit import AuditEntry, AuditLog
 
 _AT_ONCE = 1_000
 # The thread ends when nothing came for so long; the next entry starts another.

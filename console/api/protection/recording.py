@@ -20,7 +20,7 @@ from console.api.protection.recorder import Recorder
 from console.client import PURPOSE_HEADER
 from console.operations.audit import Note
 from schemas.asked_for import AskedFor, asked_for
-from sinks.audit import AuditEntry
+from sinks.ports.audit import AuditEntry
 
 _OF_NOBODY = frozenset({"/v1/catalogue", "/v1/topics", "/v1/systems"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})

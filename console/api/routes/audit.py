@@ -13,7 +13,7 @@ from console.api.protection.recording import note_of
 from console.api.services import Services
 from console.bodies import Moment
 from schemas.errors import InputError
-from sinks.audit import AuditEntry, Looked, Position
+from sinks.ports.audit import AuditEntry, Looked, Position
 
 _SHOWN = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

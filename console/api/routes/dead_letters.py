@@ -16,7 +16,7 @@ from console.api.services import Services
 from console.bodies import AnyMoment
 from console.operations.dead_letters import DeadLetterDesk
 from schemas.errors import Unavailable
-from sinks.clickhouse.dead_letters import Chosen
+from sinks.ports.dead_letters import Chosen
 
 Name = Annotated[str | None, Query(min_length=1, max_length=400)]
 

@@ -17,7 +17,8 @@ from schemas.days import FIRST_DAY, LAST_DAY
 from schemas.errors import DecodeError, Unavailable, place_of
 from schemas.own import own_record
 from schemas.records import RecordSchema
-from sinks.ports import ROW_SCHEMA, DeadRow, IndexWriter, LineageBatch
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.feeds.lines.record import Record
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import SEAL_BYTES, DeadLetters, DeadMessage

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from schemas.addresses import is_placeholder
 from schemas.identity import ASSIGNMENT_FIELDS, RETAINED
 from schemas.tokens import KeyCache, PrefixCache
-from sinks.ports import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.identity import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,

@@ -34,7 +34,7 @@ from schemas.tokens import (
     TokenPairs,
 )
 from schemas.user_names import names_nobody, realm_form
-from sinks.ports import Form, Mark, Proof
+from sinks.ports.identity import Form, Mark, Proof
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,

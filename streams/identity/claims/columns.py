@@ -1,4 +1,4 @@
-"""Claims are gathered in chunks of numpy columns and become Arrow tables of `sinks.ports.CLAIM_SCHEMA`."""
+"""Claims are gathered in chunks of numpy columns and become Arrow tables of `sinks.ports.identity.CLAIM_SCHEMA`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.ports import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenTable, binary_array
 

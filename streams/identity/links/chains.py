@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sinks.ports import ALL_PORTS, Proof
+from sinks.ports.identity import ALL_PORTS, Proof
 from streams.identity.links.table import UNKNOWN, Ints, Links, each_of, joined_links
 
 DEPTH = 5

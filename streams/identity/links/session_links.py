@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from schemas.entries import IdentitySource
-from sinks.ports import Mark
+from sinks.ports.identity import Mark
 from streams.identity.links.runs import Runs, runs_of
 from streams.identity.links.sessions import Sessions, sessions_of, subjects
 from streams.identity.links.table import (

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sinks.ports import Mark
+from sinks.ports.identity import Mark
 from streams.identity.links.table import FOREVER, Claims, Flags, Ints, first_from, packed
 
 # Session times are whole seconds and rounded: a start this much later than an earlier report is the same session's.

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.entries import IdentitySource
-from sinks.ports import Form
+from sinks.ports.identity import Form
 from streams.identity.links.session_links import session_links
 from streams.identity.links.table import (
     BEGINNING,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from schemas.entries import IdentitySource
 from schemas.errors import InputError
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports import NOTHING, RANKS, Proof, Rank
+from sinks.ports.identity import NOTHING, RANKS, Proof, Rank
 
 # Of the width they were read in: times are 64 bits, marks and lengths 8.
 Ints = npt.NDArray[np.integer[Any]]

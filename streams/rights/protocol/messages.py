@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -17,7 +17,6 @@ from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
 from schemas.times import iso, read
 from schemas.tokens import canonical, parse_kind
-from sinks.clickhouse.requests import RequestEvent
 from streams.answers.erasure_plan import CommandPlan
 from streams.answers.orders import Order
 from streams.rights.protocol.authentic import command_bytes, receipt_bytes
@@ -42,18 +41,6 @@ Identifiers = Sequence[tuple[str, str] | Named]
 """Kind and value, in clear, and what more is known of them."""
 Send = Callable[[str, bytes, bytes], None]
 """Topic, message, key; returns when the message is stored. Raises BrokerUnavailable."""
-
-
-class Ledger(Protocol):
-    """Append-only events of requests; `append` of a sequence number that is taken changes nothing."""
-
-    def append(
-        self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
-    ) -> bool: ...
-
-    def events(self, request_id: str) -> list[RequestEvent]: ...
-
-    def requests(self) -> dict[str, list[RequestEvent]]: ...
 
 
 def canonical_identifiers(identifiers: Identifiers) -> list[Named]:

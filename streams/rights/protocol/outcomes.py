@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.tokens import Role
-from sinks.ports import RecordsGone
+from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import Part, Plan
 from streams.answers.orders import Order
 from streams.rights.protocol.command import CommandState

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.command import UNANSWERED, CommandState
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.times import iso, iso_or_none, received_can_be_no_day
-from sinks.clickhouse.requests import UNREADABLE, RequestEvent
+from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
 from streams.answers.erasure_plan import shown
 from streams.rights.protocol.command import CommandState

@@ -14,7 +14,7 @@ import structlog
 from schemas.codec import split_frame
 from schemas.errors import DecodeError, InnsynError, SettingsError
 from schemas.records import RecordSchema
-from sinks.histories import in_kafka
+from sinks.ports.offsets import in_kafka
 from streams.kafka.consumer import Gap, Partition, TopicBatch
 from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of
 from streams.tagging.crashes.trial import fatal_among

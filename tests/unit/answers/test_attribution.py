@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.ports import Proof, Span
+from sinks.ports.identity import Proof
+from sinks.ports.lineage import Span
 from streams.answers.ambiguity import needs_more, timeless
 from streams.answers.attribution import (
     LINKS_SHOWN,

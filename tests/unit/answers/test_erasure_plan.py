@@ -16,7 +16,7 @@ from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
-from sinks.ports import Found, Holding
+from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import plan_from_json, plan_json, shown
 from streams.answers.orders import Selector
 from tests.support.company import planned

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from schemas.catalogue import load_catalogue
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
-from sinks.ports import Found, Holding
+from sinks.ports.lineage import Found, Holding
 from streams.answers.report import access_report, answer
 
 CATALOGUE = load_catalogue()

@@ -17,8 +17,8 @@ from console.health.health import Health
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, SettingsError
 from schemas.keys import Keyring
-from sinks.memory import MemoryIndex
-from sinks.ports import NO_LIMITS, Filter, Found, Span
+from sinks.memory.index import MemoryIndex
+from sinks.ports.lineage import NO_LIMITS, Filter, Found, Span
 from tests.support.api import EMAIL, EVENTS, NOW, TOKEN, TOTAL, rights, services
 from tests.support.asgi import InProcess
 

@@ -23,7 +23,7 @@ from console.cli.main import COMMANDS, app
 from console.cli.show.output import after
 from schemas.errors import InputError
 from schemas.keys import Keyring
-from sinks.memory import MemoryIndex
+from sinks.memory.index import MemoryIndex
 from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, NOW, TOTAL, fill, rights, services

@@ -19,7 +19,7 @@ from console.api.app import create_app
 from console.cli.main import app
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.dead_reasons import OF_MESSAGES, OF_RETRIES, meaning
-from sinks.clickhouse.dead_letters import Chosen, Coordinates, Done
+from sinks.ports.dead_letters import Chosen, Coordinates, Done
 from streams.feeds.lines.reasons import EXPLANATIONS
 from streams.rights import again as rights
 from streams.rights import service
@@ -34,7 +34,7 @@ PLACES = [("tv.viewings", 0, 7), ("web.visits", 0, 1), ("web.visits", 2, 1)]
 
 @dataclass
 class Letters:
-    """Three letters, the state of each decided by the last thing done. Contract: `DeadLetterIndex`."""
+    """Three letters, the state of each decided by the last thing done. Contract: `DeadLetterList`."""
 
     done: list[tuple[datetime, Done]] = field(default_factory=list)
 

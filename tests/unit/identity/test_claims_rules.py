@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.tokens import delegated_tokens, prefix_tokens
-from sinks.ports import NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.identity import NOTHING, Form, Mark, Proof, Rank
 from streams.columns.tokens import EARLIEST, LATEST
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, RECORDS, TOKENIZER, plain, tagged, token

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from sinks.ports import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark
 from streams.columns.observed import Observed
 from streams.identity.coverage import WORDS, Coverage
 from streams.identity.identities import Identities

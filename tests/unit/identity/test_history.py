@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import PREFIX_SCHEMA, Form, Mark, Proof, Span
+from sinks.ports.identity import PREFIX_SCHEMA, Form, Mark, Proof
+from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
 from streams.identity.resolve import AMBIGUOUS, NONE, UNIQUE

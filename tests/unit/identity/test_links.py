@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from schemas.catalogue import load_catalogue
-from sinks.ports import Form, Mark, Proof
+from sinks.ports.identity import Form, Mark, Proof
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.states import links_of
 from streams.identity.links.table import ENDS, UNKNOWN, Links

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports import Form, Mark, Proof, Rank
+from sinks.ports.identity import Form, Mark, Proof, Rank
 from streams.identity.identities import Identities
 from streams.identity.links.table import Links
 from streams.identity.model import Given

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from sinks.ports import Span
+from sinks.ports.lineage import Span
 from streams.answers.attribution import snapshot_of
 from streams.answers.erasure_plan import plan_from_json
 from streams.identity.model import Given, ResolvedSubject

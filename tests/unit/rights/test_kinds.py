@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import Forgotten
+from sinks.ports.erasure import Forgotten
+from sinks.ports.requests import RequestEvent
 from streams.rights.protocol.command import CommandState
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State, fold, summary

@@ -11,12 +11,12 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import decode
 from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError
 from schemas.records import load_records
-from sinks.ports import Span
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
-from tests.support.api import Ledger
 from tests.support.company import model
 from tests.support.receipts import hear
 from tests.support.town import KARI, MOVED, OLA, SHARED, Town, moment, town
@@ -32,7 +32,7 @@ class Office:
         self.now = moment(16)
         self.sent: list[tuple[str, bytes]] = []
         self.away = False
-        self.ledger = Ledger()
+        self.ledger = MemoryRequests()
         self.made = 0
         self.service = RightsService(
             self.ledger,

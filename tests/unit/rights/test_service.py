@@ -17,19 +17,10 @@ from schemas.errors import BrokerUnavailable, InputError, InvalidIdentifier, Key
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
-from sinks.clickhouse.requests import RequestEvent
-from sinks.ports import (
-    NO_LIMITS,
-    NOTHING_GONE,
-    Filter,
-    Forgotten,
-    Found,
-    Holding,
-    Others,
-    Proof,
-    RecordsGone,
-    Span,
-)
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.identity import Proof
+from sinks.ports.lineage import NO_LIMITS, Filter, Found, Holding, Others, Span
+from sinks.ports.requests import RequestEvent
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import opened

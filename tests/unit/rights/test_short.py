@@ -13,7 +13,8 @@ import pytest
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from sinks.ports import Proof, Span
+from sinks.ports.identity import Proof
+from sinks.ports.lineage import Span
 from streams.answers.erasure import named_by
 from streams.identity.model import Given
 from streams.rights.protocol.states import RequestState, State, summary

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from sinks.clickhouse.requests import RequestEvent
+from sinks.ports.requests import RequestEvent
 from streams.rights.protocol.deadlines import due_at, is_public_holiday
 from streams.rights.protocol.states import State, fold, summary
 

@@ -21,7 +21,7 @@ from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tokens import Role
 from sinks.clickhouse.migrate import migrate
-from sinks.ports import RecordsGone
+from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import CommandPlan, Part, Plan
 from streams.answers.orders import Means, Order
 from streams.answers.report import access_report

@@ -19,13 +19,14 @@ from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from sinks.memory import MemoryIndex
-from sinks.ports import Span
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.rights.case import CaseFile, Overtaken
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
-from tests.support.api import EMAIL, EVENTS, Ledger, fill
+from tests.support.api import EMAIL, EVENTS, fill
 from tests.support.company import model
 from tests.support.receipts import hear
 
@@ -33,7 +34,7 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SYSTEMS = {"web": 3, "billing": 1, "provisioning": 1}
 
 
-class Rivalled(Ledger):
+class Rivalled(MemoryRequests):
     """A ledger on which somebody else does something just before an event of ours is stored."""
 
     def __init__(self) -> None:
@@ -131,7 +132,7 @@ def test_a_ledger_that_others_write_to_all_the_time_is_an_error(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No event is given up in silence: whoever calls is told to repeat."""
-    monkeypatch.setattr(Ledger, "append", lambda *_: False)
+    monkeypatch.setattr(MemoryRequests, "append", lambda *_: False)
     with pytest.raises(Unavailable, match="other processes keep writing"):
         office.one.advance(office.request_id)
     with pytest.raises(Unavailable, match="repeat"):

@@ -19,7 +19,7 @@ from schemas.errors import UnknownSchema
 from schemas.policy import RetentionAnchors
 from schemas.records import read_record
 from schemas.tokens import IdentifierKind
-from sinks.ports import ROLE_CODES, Found, Holding
+from sinks.ports.lineage import ROLE_CODES, Found, Holding
 from streams.answers.erasure_plan import make_plan
 from streams.kafka.consumer import Tombstone, TopicBatch
 from streams.tagging.decode.refusals import Refusals

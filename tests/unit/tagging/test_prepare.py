@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from schemas.codec import single_object_prefix
 from schemas.records import load_records
-from sinks.ports import CLAIM_SCHEMA, PREFIX_SCHEMA, ROW_SCHEMA
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
+from sinks.ports.lineage import ROW_SCHEMA
 from streams.kafka.consumer import TopicBatch
 from streams.metrics import TagMetrics
 from streams.tagging.decode.schema_lookup import WriterSchemas

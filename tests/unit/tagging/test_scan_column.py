@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.tokens import IdentifierKind
-from sinks.ports import FINDING_SCHEMA
+from sinks.ports.lineage import FINDING_SCHEMA
 from streams.simulate.labelled import labelled
 from streams.tagging.scan import Finding, Limits, Scanned, Scanner, column, load_recognisers, scan
 

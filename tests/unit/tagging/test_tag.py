@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
-from sinks.ports import PREFIX_SCHEMA, ROLE_CODES, ROW_SCHEMA
+from sinks.ports.identity import PREFIX_SCHEMA
+from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA
 from streams.columns.tokens import EARLIEST, LATEST, Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger

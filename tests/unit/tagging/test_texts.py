@@ -16,7 +16,7 @@ from schemas.codec import single_object_prefix
 from schemas.norwegian import NationalKind, is_organisation_number, national_number
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Role
-from sinks.ports import FINDING_SCHEMA, ROLE_CODES
+from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
 from streams.columns.tokens import LATEST, Coordinates
 from streams.kafka.consumer import TopicBatch
 from streams.simulate.labelled import labelled

@@ -1,13 +1,16 @@
-"""Histories of topics: one that is deleted and made anew counts its offsets from 0 again, for other messages.
+"""Which offsets are in the index, who owns a partition, and which history of its topic that is.
 
-In the index a partition has a number for each history, `PARTITIONS` apart: partition 3 of a topic is 3, after the topic
-was made anew 100,003, then 200,003. So that coordinates name one message for ever, in every table and every answer.
+A topic that is deleted and made anew counts its offsets from 0 again, for other messages. In the index a partition has
+a number for each history, `PARTITIONS` apart: partition 3 of a topic is 3, after the topic was made anew 100,003, then
+200,003. So that coordinates name one message for ever, in every table and every answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
 
 from schemas.errors import InputError
 
@@ -64,3 +67,47 @@ def check_partitions(topic: str, numbers: Sequence[int]) -> None:
         raise InputError(
             f"{topic} has more than {PARTITIONS:,} partitions, which the index has no numbers for"
         )
+
+
+@dataclass(frozen=True)
+class OffsetRange:
+    """What one batch took from one partition, both ends included, and what became of it.
+
+    `lost`: offsets that Kafka's retention had removed before they were read. `tombstones`: messages without a value.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    epoch: int
+    events: int = 0
+    rows: int = 0
+    dead: int = 0
+    no_subject: int = 0
+    tombstones: int = 0
+    lost: int = 0
+
+
+class OffsetLedger(Protocol):
+    """Which offsets are in the index, and who owns a partition. Kept in the index itself.
+
+    All raise IndexUnavailable.
+    """
+
+    def take_over(
+        self, partitions: Sequence[tuple[str, int]], worker: str, now: datetime
+    ) -> Mapping[tuple[str, int], int]:
+        """A new epoch for each, higher than any before. Writers of older ones are fenced."""
+
+    def epochs(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Newest epoch of each partition that was ever taken over."""
+
+    def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Next offset to read of each partition that was ever written; absent: never."""
+
+    def histories(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], History]:
+        """The newest history of each partition, by Kafka's number; absent: none was noted."""
+
+    def note_histories(self, histories: Sequence[History], now: datetime) -> None:
+        """Keep them. Safe to repeat; of one that is noted again the later topic id stands."""

@@ -14,32 +14,23 @@ import pyarrow as pa
 from schemas.errors import Fenced
 from schemas.tags import TagSet, same_but_for_key
 from schemas.tokens import Role
-from sinks.histories import History
-from sinks.ports import (
+from sinks.ports.changes import MarkKey
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark, Proof
+from sinks.ports.keys import PAIR_SCHEMA, KeyEntry
+from sinks.ports.lineage import (
     BESIDE_SCHEMA,
-    KNOWN_CLAIM_SCHEMA,
     NO_LIMITS,
-    NOTHING,
-    NOTHING_GONE,
-    PAIR_SCHEMA,
-    PREFIX_SCHEMA,
     ROLE_CODES,
-    ClaimKey,
-    DeadRow,
     Filter,
-    Forgotten,
     Found,
     Holding,
-    KeyEntry,
     LineageBatch,
-    Mark,
-    MarkKey,
-    OffsetRange,
     Others,
-    Proof,
-    RecordsGone,
     Span,
 )
+from sinks.ports.offsets import History, OffsetRange
 
 _ROLES = {code: role for role, code in ROLE_CODES.items()}
 Partition = tuple[str, int]
@@ -55,7 +46,7 @@ class _Row:
 
 
 class MemoryIndex:
-    """Contracts: `sinks.ports.IndexWriter`, `IndexReader`, `ClaimReader`, `IndexEraser`. Safe from several threads."""
+    """An `IndexWriter`, `IndexReader`, `ClaimReader`, `IndexEraser` and more. Safe from several threads."""
 
     def __init__(self) -> None:
         self.dead: dict[Event, DeadRow] = {}
@@ -101,11 +92,13 @@ class MemoryIndex:
             self.ranges += batch.ranges
             self._written += [(now, item) for item in batch.ranges]
 
-    def claim(self, partitions: Sequence[Partition], worker: str, now: datetime) -> Mapping[Partition, int]:
+    def take_over(
+        self, partitions: Sequence[Partition], worker: str, now: datetime
+    ) -> Mapping[Partition, int]:
         with self._lock:
-            claims = {item: self._epochs.get(item, 0) + 1 for item in partitions}
-            self._epochs |= claims
-            return claims
+            taken = {item: self._epochs.get(item, 0) + 1 for item in partitions}
+            self._epochs |= taken
+            return taken
 
     def epochs(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         with self._lock:
@@ -206,7 +199,7 @@ class MemoryIndex:
         return [Others(*pattern, events) for pattern, events in counts.items()]
 
     def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
-        """Contract: `sinks.ports.BesideReader`."""
+        """Contract: `sinks.ports.lineage.BesideReader`."""
         first: dict[tuple[bytes, bytes, date], datetime] = {}
         with self._lock:
             positions = self._positions(known_at)
@@ -225,7 +218,7 @@ class MemoryIndex:
         )
 
     def marks(self, keys: Mapping[str, Sequence[bytes]]) -> Mapping[MarkKey, int]:
-        """Contract: `sinks.ports.IndexMarks`."""
+        """Contract: `sinks.ports.changes.IndexMarks`."""
         under: defaultdict[MarkKey, set[object]] = defaultdict(set)
         with self._lock:
             for place, claim in self._claims.items():

@@ -1,0 +1,142 @@
+"""What events say of who an identifier belonged to, as the index keeps and tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from schemas.tokens import TOKEN_BYTES
+
+ClaimKey = Literal["token", "subject", "group", "line", "server"]
+
+
+NOTHING = bytes(TOKEN_BYTES)
+"""Stands in a claim where there is no token."""
+
+
+ALL_PORTS = (0, 65_535)
+"""Port range of whoever has the whole address. Port 0 of an event: unknown."""
+
+
+class Form(IntEnum):
+    """How the claims of one group add up to links; `streams.identity.links.states` does it."""
+
+    SESSION = 1  # opened, seen, closed: an access session, a lease, a port block, equipment on loan
+    STATE = 2  # a register: what a slot holds from one claim to the next
+    LOGIN = 3  # from then on, until somebody else uses the same identifier
+    MERGE = 4  # the newest claim decides, for all time: one customer record is another's duplicate
+
+
+class Mark(IntEnum):
+    """What a claim of a session says of it."""
+
+    OPEN = 1
+    SEEN = 2
+    CLOSE = 3
+    OFF = 4  # the server ends all its sessions now
+    ON = 5  # the server starts anew: its sessions ended some time before
+
+
+class Proof(IntEnum):
+    """What a link proves of the person it leads to: who pays for a line or has it need not be who used it."""
+
+    HOLDER = 1  # the register says that the identifier is the person's
+    SUBSCRIBER = 2  # the address, port block or equipment was the person's subscription's
+    LINE_OWNER = 3  # the access line was
+    USER = 4  # somebody logged in as the person
+    PAYER = 5  # the person paid; never followed, a payer may be anybody
+
+
+class Rank(IntEnum):
+    """By what a report names whose session it is; 0 in claims that were stored before this was kept."""
+
+    CUSTOMER_NUMBER = 1
+    USERNAME = 2
+    LINE = 3
+    INSIDE_ADDRESS = 4
+    HARDWARE = 5
+    CLIENT = 6
+    PORT = 7  # a line by a name that its server alone knows
+    PORT_NUMBER = 8
+
+
+RANKS = (
+    *(Rank.CUSTOMER_NUMBER, Rank.USERNAME, Rank.LINE, Rank.PORT, Rank.PORT_NUMBER),
+    *(Rank.INSIDE_ADDRESS, Rank.HARDWARE, Rank.CLIENT),
+)
+"""Best first."""
+
+
+CLAIM_SCHEMA = pa.schema(
+    [
+        ("form", pa.int8()),
+        ("mark", pa.int8()),
+        ("token", pa.binary(TOKEN_BYTES)),
+        ("length", pa.uint8()),
+        ("port_from", pa.uint16()),
+        ("port_to", pa.uint16()),
+        ("subject", pa.binary(TOKEN_BYTES)),
+        ("group", pa.binary(TOKEN_BYTES)),
+        ("line", pa.binary(TOKEN_BYTES)),
+        ("server", pa.binary(TOKEN_BYTES)),
+        ("at", pa.timestamp("ms")),
+        ("since", pa.timestamp("ms")),
+        ("until", pa.timestamp("ms")),
+        ("proof", pa.int8()),
+        ("rank", pa.uint8()),
+        ("source", pa.dictionary(pa.int32(), pa.string())),
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("part", pa.uint8()),
+    ]
+)
+"""What one event says of who an identifier belonged to. Identity: (topic, partition, offset, part).
+
+token: what is observed, NOTHING if the claim is only about a server or says that a slot is empty. length: of an IPv6
+prefix, 0 for an identifier itself. subject: whose it is, a token that may itself be linked further. group: the session
+or slot. line, server: the access line and the server that reports, NOTHING where unknown. at: event time. since: when
+the session or state really began, null if the event does not say. until: when it ends unless renewed, null if nothing
+is said. rank: how well the subject is named, for sessions whose reports name it differently. source: id in
+catalogue/sources.yaml, which knows its clock and habits.
+"""
+
+
+KNOWN_CLAIM_SCHEMA = CLAIM_SCHEMA.append(pa.field("learnt_at", pa.timestamp("ms")))
+"""A claim as it is read: with the moment at which the index first had it."""
+
+
+PREFIX_SCHEMA = pa.schema(
+    [("prefix", pa.binary(TOKEN_BYTES)), ("length", pa.uint8()), ("token", pa.binary(TOKEN_BYTES))]
+)
+"""Which IPv6 prefix tokens an observed address lies under: a keyed hash does not show it."""
+
+
+class ClaimReader(Protocol):
+    """Reads what was said about identity. Safe from several threads. All raise IndexUnavailable."""
+
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
+        """Claims whose column `of` is one of the keys; of `server` only OFF and ON marks.
+
+        `without`: not those on these tokens, which the caller has read already.
+
+        A table of `KNOWN_CLAIM_SCHEMA`, each claim once, in no order. `known_at`: only those learnt by then.
+        Never what is retained for the police alone.
+        """
+
+    def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
+        """`PREFIX_SCHEMA`: the prefixes above the address tokens given."""
+
+    def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
+        """`PREFIX_SCHEMA`: the observed addresses under the prefix tokens given."""

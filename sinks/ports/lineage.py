@@ -1,0 +1,207 @@
+"""Where data about whom is held: what is written to the index, and how it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from schemas.tags import TagSet
+from schemas.tokens import TOKEN_BYTES, Role
+from sinks.ports.dead_letters import DeadRow
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, Proof
+from sinks.ports.keys import PAIR_SCHEMA
+from sinks.ports.offsets import OffsetLedger, OffsetRange
+
+ROLE_CODES = {Role.OWNER: 1, Role.COUNTERPARTY: 2, Role.AGENT: 3, Role.MENTIONED: 4, Role.JOINT_OWNER: 5}
+
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("token", pa.binary(TOKEN_BYTES)),
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("role", pa.int8()),
+        ("tag_set", pa.uint64()),
+        ("event_time", pa.timestamp("ms")),
+        ("port", pa.uint16()),
+    ]
+)
+"""Columns of a lineage row. Its identity is (token, topic, partition, offset, role).
+
+Partitions here and in all that follows: as the index numbers them, see `sinks.ports.offsets`.
+"""
+
+
+BESIDE_SCHEMA = pa.schema(
+    [("token", pa.binary(TOKEN_BYTES)), ("other", pa.binary(TOKEN_BYTES)), ("at", pa.timestamp("ms"))]
+)
+"""Tokens that stand in one role of an event: one person, by two identifiers; the first such event of each day (UTC)."""
+
+
+FINDING_SCHEMA = pa.schema(
+    [
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("field", pa.dictionary(pa.int32(), pa.string())),
+        ("start", pa.uint32()),
+        ("end", pa.uint32()),
+        ("kind", pa.dictionary(pa.int32(), pa.string())),
+        ("category", pa.dictionary(pa.int32(), pa.string())),
+        ("score", pa.float32()),
+    ]
+)
+"""What was recognised in a free text and where, in characters, half-open. Never the text.
+
+Identity: (topic, partition, offset, field, start, end, kind); one place may carry several hypotheses.
+"""
+
+
+@dataclass(frozen=True)
+class LineageBatch:
+    """One write: rows as an Arrow table of `ROW_SCHEMA`, and all that must be stored with them.
+
+    `claims` and `retained` are tables of `CLAIM_SCHEMA`: the second one rests on data kept for the police alone
+    (ekomloven § 3-13) and goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
+    `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
+    """
+
+    rows: pa.Table
+    claims: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    retained: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
+    findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
+    tag_sets: Sequence[TagSet] = ()
+    dead: Sequence[DeadRow] = ()
+    ranges: Sequence[OffsetRange] = ()
+    pairs: pa.Table = field(default_factory=PAIR_SCHEMA.empty_table)
+    key_id: str = ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A token and the half-open interval [since, until) in which it stood for the person. None: no bound.
+
+    Only rows whose port lies in the range, both ends included; 0 is the port of rows that know none. `proof`: what
+    the link to the person proves, None for an identifier that was given.
+    """
+
+    token: bytes
+    since: datetime | None = None
+    until: datetime | None = None
+    port_from: int = 0
+    port_to: int = 65_535
+    proof: Proof | None = None
+
+    def __repr__(self) -> str:
+        return f"Span(token={self.token.hex()}, since={self.since}, until={self.until})"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Limits of a question; empty means no limit. `since` and `until` bound the event time, half-open.
+
+    `revealing`: categories that serve one of the purposes where a free text reveals them.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    categories: Sequence[str] = ()
+    purposes: Sequence[str] = ()
+    systems: Sequence[str] = ()
+    revealing: Sequence[str] = ()
+    tag_sets: Sequence[int] = ()
+
+    def admits(self, tags: TagSet) -> bool:
+        """Whether events with these tags are asked for, whenever they were."""
+        serves = {*self.purposes}.intersection(tags.purposes) or {*self.revealing}.intersection(tags.revealed)
+        return bool(
+            (not self.categories or {*self.categories}.intersection(tags.every_category))
+            and (not self.purposes or serves)
+            and (not self.systems or tags.system in self.systems)
+            and (not self.tag_sets or tags.id in self.tag_sets)
+        )
+
+
+NO_LIMITS = Filter()
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Events of one person that share a tag set: how many, first and last, and by what proofs they are the person's.
+
+    `proofs` is empty for what was found under an identifier that was given.
+    """
+
+    tags: TagSet
+    events: int
+    first_seen: datetime
+    last_seen: datetime
+    proofs: tuple[Proof, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answer of a look-up. `total_events` counts each event once, however many of its rows matched."""
+
+    holdings: Sequence[Holding] = ()
+    total_events: int = 0
+
+
+@dataclass(frozen=True)
+class Others:
+    """Events of one person that name somebody else as well.
+
+    The events have rows of this tag set for the person, who has these `roles` in them; `others`: the roles that
+    somebody else has, `known`: those of somebody of whom there is any claim of identity. In one role of an event stands
+    one person, by whatever identifiers; only those who are mentioned may be several.
+    """
+
+    tag_set: int
+    roles: frozenset[Role]
+    others: frozenset[Role]
+    known: frozenset[Role]
+    events: int
+
+
+class IndexWriter(OffsetLedger, Protocol):
+    """Writes batches and keeps the ledger. One thread at a time."""
+
+    def write(self, batch: LineageBatch, now: datetime) -> None:
+        """Store all of the batch, the ranges last: what they cover is then in the index. Blocks until durable.
+
+        Safe to repeat, whole or in part, with the same or other batch edges: the index ends the same.
+        Raises Fenced, before anything is written, if a range has an epoch older than the partition's newest;
+        IndexUnavailable if the index does not answer: some parts may be stored then, so repeat.
+        """
+
+
+class IndexReader(Protocol):
+    """Answers questions. Safe from several threads."""
+
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
+        """What is held under the spans. Erased rows are never found. Any number of spans; they may overlap.
+
+        `known_at`: only events that were in the index at that moment, by the ledger. Raises IndexUnavailable.
+        """
+
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
+
+
+class BesideReader(Protocol):
+    """Tells by what else an event names the person of some tokens. Safe from several threads."""
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        """`BESIDE_SCHEMA`: `token` of the spans, `other` in the same role of an event under them; in no order.
+
+        Not those that are mentioned, who may be several people. `known_at`: as in `IndexReader.find`. Costs a scan of
+        the offsets in the index where anything is under the spans. Raises IndexUnavailable.
+        """
