@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -14,7 +13,7 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
-from sinks.ports.dead_letters import Flooded
+from sinks.ports.dead_letters import DeadLetterList, Flooded
 
 NEWEST = 10_000
 # What came longer ago is for the list of dead letters.
@@ -22,12 +21,6 @@ _TOLD_FOR = timedelta(days=1)
 # A look at a flooded topic reads its letters: a second or two where there are a million.
 _EVERY_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
-
-
-class Letters(Protocol):
-    """Part of `sinks.ports.dead_letters.DeadLetterList`."""
-
-    def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> Sequence[Flooded]: ...
 
 
 class Floods:
@@ -38,7 +31,7 @@ class Floods:
 
     def __init__(
         self,
-        letters: Letters,
+        letters: DeadLetterList,
         clock: Callable[[], datetime],
         metrics: CollectorRegistry,
         *,
@@ -87,7 +80,7 @@ def watch_floods(health: Health, settings: Settings, index: ClickHouse, metrics:
     health.watch("dead letters", floods.lines, every=_EVERY_SECONDS, notice=True)
 
 
-def flooded(letters: Letters, now: datetime, ratio: float, floor: int) -> Sequence[Flooded]:
+def flooded(letters: DeadLetterList, now: datetime, ratio: float, floor: int) -> Sequence[Flooded]:
     """Flooded topics. Raises IndexUnavailable."""
     return letters.flooded(now - _TOLD_FOR, newest=NEWEST, floor=floor, ratio=ratio)
 

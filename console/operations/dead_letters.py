@@ -7,22 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from schemas.errors import InputError
-from sinks.ports.dead_letters import TAGGED, Chosen, Coordinates, Done
+from sinks.ports.dead_letters import TAGGED, Chosen, Coordinates, DeadLetterList, Done
 from streams.tagging.prepare import ENDED_PROCESS
 
 MOST = 10_000
 _START = ("", -1, -1)
-
-
-class Letters(Protocol):
-    """Part of `sinks.ports.dead_letters.DeadLetterList`."""
-
-    def find(self, after: Coordinates, limit: int, chosen: Chosen = ...) -> Sequence[Mapping[str, Any]]: ...
-
-    def note(self, done: Sequence[Done], now: datetime) -> None: ...
 
 
 class Retry(Protocol):
@@ -43,7 +35,7 @@ class Outcome:
 class DeadLetterDesk:
     """One call at a time; each waits for the one before."""
 
-    def __init__(self, letters: Letters, retrier: Retry, clock: Callable[[], datetime]) -> None:
+    def __init__(self, letters: DeadLetterList, retrier: Retry, clock: Callable[[], datetime]) -> None:
         self._letters = letters
         self._retrier = retrier
         self._clock = clock

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
-from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, Done, Flooded
+from sinks.ports.dead_letters import EVERY, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded
 
 _COLUMNS = (
     "topic",
@@ -64,8 +64,6 @@ WHERE so_far - messages < {newest:UInt64}
 GROUP BY topic HAVING bad > {floor:UInt64} AND bad > {ratio:Float64} * read
 ORDER BY topic
 """
-# A letter is seen when its batch is read; the ledger has it when that is written, which may wait for the index.
-_WRITTEN_LATER = timedelta(minutes=15)
 
 
 class ClickHouseDeadLetters:
@@ -102,7 +100,7 @@ class ClickHouseDeadLetters:
         values = {"since": millis(since), "newest": newest, "floor": floor, "ratio": ratio}
         found = []
         for topic, read, bad, first in self._index.query(_FLOODED, values):
-            of_these = Chosen(topic=topic, since=first - _WRITTEN_LATER, state="open")
+            of_these = Chosen(topic=topic, since=first - WRITTEN_LATER, state="open")
             for letter in self.find(("", -1, -1), 1, of_these):
                 place = (letter["topic"], letter["partition"], letter["offset"])
                 found.append(Flooded(topic, int(read), int(bad), place, letter["reason"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 
@@ -25,6 +25,8 @@ Coordinates = tuple[str, int, int]
 """Topic, partition and offset; the label of a feed, 0 and the line for what never was a message."""
 State = Literal["open", "tagged", "dropped"]
 TAGGED = "tagged"
+WRITTEN_LATER = timedelta(minutes=15)
+"""A letter is seen when its batch is read; the ledger has it when that is written, which may wait for the index."""
 
 
 @dataclass(frozen=True)

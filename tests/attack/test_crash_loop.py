@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence, Set
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Tokenizer
+from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
-from sinks.ports.dead_letters import Chosen, Coordinates, Done
-from sinks.ports.lineage import Span
+from sinks.ports.dead_letters import Chosen, Coordinates, DeadRow
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from streams.kafka.consumer import TopicBatch
 from streams.tagging.crashes.careful import CHUNK, Careful, Stopped
 from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of
@@ -441,27 +441,23 @@ def test_a_shorter_note_after_a_longer_one_is_read_whole(tmp_path: Path) -> None
 
 def test_a_retry_of_everything_leaves_alone_what_ended_the_tagger() -> None:
     """It may end whoever tries it again: for somebody who names it, or its reason."""
-    tried: list[list[Coordinates]] = []
-
-    class Letters:
-        def find(self, after: Coordinates, limit: int, chosen: Chosen = Chosen()) -> list[dict[str, Any]]:  # noqa: B008
-            reasons = ["truncated", ENDED_PROCESS]
-            return [
-                {"topic": "t", "partition": 0, "offset": number, "reason": reason, "state": "open"}
-                for number, reason in enumerate(reasons)
-                if chosen.reason in (None, reason) and (not chosen.at or ("t", 0, number) in chosen.at)
-            ]
-
-        def note(self, done: Sequence[Done], now: datetime) -> None:
-            tried.append([item.where for item in done])
+    index = MemoryIndex()
+    dead = [
+        DeadRow("t", 0, number, reason, "", 9, NOW)
+        for number, reason in enumerate(["truncated", ENDED_PROCESS])
+    ]
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), NOW)
+    letters = MemoryDeadLetters(index)
+    tried: list[Sequence[Coordinates]] = []
 
     class Retry:
         def retry(self, places: Sequence[Coordinates]) -> dict[Coordinates, str]:
-            return dict.fromkeys(places, "tagged")
+            tried.append(places)
+            return dict.fromkeys(places, "truncated")
 
-    desk = DeadLetterDesk(Letters(), Retry(), lambda: NOW)
+    desk = DeadLetterDesk(letters, Retry(), lambda: NOW)
     for chosen in (Chosen(), Chosen(reason=ENDED_PROCESS), Chosen(at=[("t", 0, 1)])):
         desk.retry(chosen, "dpo")
     assert tried == [[("t", 0, 0)], [("t", 0, 1)], [("t", 0, 1)]]
     desk.drop(Chosen(topic="t"), "dpo", "no event")
-    assert tried[-1] == [("t", 0, 0), ("t", 0, 1)]
+    assert [item["state"] for item in letters.find(("", -1, -1), 9)] == ["dropped", "dropped"]

@@ -25,6 +25,8 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.memory.dead_letters import MemoryDeadLetters
+from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import DeadRow, Done, Flooded
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
@@ -58,7 +60,7 @@ def index(engine: ClickHouse) -> ClickHouse:
     return engine
 
 
-class Ledger:
+class Batches:
     """A ledger that is written batch after batch, a second apart, from NOW on."""
 
     def __init__(self, index: ClickHouse) -> None:
@@ -79,7 +81,7 @@ class Ledger:
         self._writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead, ranges=[item]), self.now)
 
 
-def floods(index: ClickHouse, ledger: Ledger, registry: CollectorRegistry | None = None) -> Floods:
+def floods(index: ClickHouse, ledger: Batches, registry: CollectorRegistry | None = None) -> Floods:
     return Floods(ClickHouseDeadLetters(index), lambda: ledger.now, registry or CollectorRegistry(), **LIMITS)
 
 
@@ -125,7 +127,7 @@ def _counted(index: ClickHouse, topic: str) -> tuple[int, int]:
 
 def test_each_topic_is_told_of_by_itself(index: ClickHouse) -> None:
     """However many good messages come on others."""
-    ledger = Ledger(index)
+    ledger = Batches(index)
     ledger.took("web.visits", good=90_000)
     for topic in ("web.logins", "crm.customers"):
         ledger.took(topic, good=5_000)
@@ -138,20 +140,20 @@ def test_each_topic_is_told_of_by_itself(index: ClickHouse) -> None:
     ]
 
 
-def _flooded(index: ClickHouse, ledger: Ledger) -> Sequence[Flooded]:
+def _flooded(index: ClickHouse, ledger: Batches) -> Sequence[Flooded]:
     since = ledger.now - timedelta(days=1)
     return ClickHouseDeadLetters(index).flooded(since, newest=10_000, floor=1_000, ratio=0.5)
 
 
 @pytest.mark.parametrize(("good", "bad"), [(0, 1_000), (1_001, 1_001), (50_000, 9_000)])
 def test_within_ratio_and_floor_nothing_is_said(index: ClickHouse, good: int, bad: int) -> None:
-    ledger = Ledger(index)
+    ledger = Batches(index)
     ledger.took("web.visits", good, bad)
     assert _flooded(index, ledger) == []
 
 
 def test_it_clears_when_the_topic_is_good_again(index: ClickHouse) -> None:
-    ledger, registry = Ledger(index), CollectorRegistry()
+    ledger, registry = Batches(index), CollectorRegistry()
     by = floods(index, ledger, registry)
 
     def gauge() -> float | None:
@@ -171,7 +173,7 @@ def test_it_clears_when_the_topic_is_good_again(index: ClickHouse) -> None:
 
 def test_it_clears_when_somebody_has_done_something_about_each(index: ClickHouse) -> None:
     """A topic on which nothing comes any more would be told of until tomorrow."""
-    ledger, letters = Ledger(index), ClickHouseDeadLetters(index)
+    ledger, letters = Batches(index), ClickHouseDeadLetters(index)
     ledger.took("web.visits", bad=1_500)
     done = [Done(("web.visits", 0, at), "drop", "", "dpo", "a test client") for at in range(1_499)]
     letters.note(done, ledger.now)
@@ -182,7 +184,7 @@ def test_it_clears_when_somebody_has_done_something_about_each(index: ClickHouse
 
 
 def test_what_came_before_yesterday_is_for_the_list(index: ClickHouse) -> None:
-    ledger = Ledger(index)
+    ledger = Batches(index)
     ledger.took("web.visits", bad=1_500)
     assert _flooded(index, ledger)
     ledger.now += timedelta(days=1, seconds=1)
@@ -190,11 +192,11 @@ def test_what_came_before_yesterday_is_for_the_list(index: ClickHouse) -> None:
 
 
 def test_an_index_that_does_not_answer_is_no_flood() -> None:
-    class Away:
-        def flooded(self, *_: Any, **__: Any) -> Sequence[Flooded]:
+    class Away(MemoryDeadLetters):
+        def flooded(self, *_: Any, **__: Any) -> list[Flooded]:
             raise IndexUnavailable("away")
 
-    assert Floods(Away(), lambda: NOW, CollectorRegistry(), **LIMITS).lines() == ()
+    assert Floods(Away(MemoryIndex()), lambda: NOW, CollectorRegistry(), **LIMITS).lines() == ()
 
 
 def test_readiness_tells_and_turns_nobody_away(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_readiness_tells_and_turns_nobody_away(tmp_path: Path) -> None:
 def test_doctor_tells_where_nothing_runs(
     index: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(index)
+    ledger = Batches(index)
     ledger.now = datetime.now(UTC) - timedelta(minutes=5)
     ledger.took("web.visits", bad=1_500)
     monkeypatch.setenv("INNSYN_HOME", str(tmp_path))

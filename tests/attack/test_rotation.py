@@ -158,7 +158,7 @@ def test_a_retired_key_names_nobody_from_that_moment_on() -> None:
     assert dict(same.names([one, two, three, alone])) == {one: one, two: one, three: one, alone: alone}
     newest = Same(index, lambda: changes, newest=True)
     assert dict(newest.names([one, two, three])) == dict.fromkeys((one, two, three), three)
-    index._pairs.clear()
+    index.pairs_known.clear()
     pair(one, two, "")
     pair(two, three, "b")
     assert same.names([three])[three] == one

@@ -48,14 +48,14 @@ def lie(office: Office, more: dict[str, Any]) -> int:
     """One more visit of the person, under tags that say something else; the id of these."""
     index: Any = office.index.reader
     assert isinstance(index, MemoryIndex)
-    known = set(index._rows)
+    known = set(index.rows)
     office.put("web.visits", visit(3))
-    new = {key for key in index._rows if key not in known}
+    new = {key for key in index.rows if key not in known}
     for key in new:
-        row = index._rows[key]
-        tags = replace(index._tag_sets[row.tag_set], **more)
-        index._tag_sets[tags.id] = tags
-        index._rows[key] = replace(row, tag_set=tags.id)
+        row = index.rows[key]
+        tags = replace(index.tag_sets[row.tag_set], **more)
+        index.tag_sets[tags.id] = tags
+        index.rows[key] = replace(row, tag_set=tags.id)
     return int(tags.id)
 
 
@@ -128,7 +128,7 @@ def test_an_answer_shows_the_rest_and_names_what_it_cannot_judge(office: Office)
 def test_an_answer_of_nothing_but_that_does_not_say_that_nothing_is_held(office: Office) -> None:
     """The command line names it; what a schema wrote into an id is text, not markup."""
     index: Any = office.index.reader
-    index._rows.clear()
+    index.rows.clear()
     lie(office, {"retention": ("[/b]T99",)})
     report = access_report(found(office), load_catalogue(), local_day(NOW))
     people = [{"kind": "cookie_id", "value": "c-1"}]

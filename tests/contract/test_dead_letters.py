@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
-from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.dead_letters import Chosen, DeadRow, Done
+from sinks.memory.dead_letters import MemoryDeadLetters
+from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import Chosen, DeadLetterList, DeadRow, Done
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.offsets import OffsetRange
-from tests.support.index import Row, batch, tags
+from tests.support.index import Index, Row, batch, empty, sql_index, tags
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 START = ("", -1, -1)
@@ -24,22 +27,43 @@ def dead(topic: str, offset: int, reason: str = "unknown_schema", seen: datetime
     return DeadRow(topic, 0, offset, reason, "c301", 9, seen)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An index and its dead letters."""
+
+    index: Index
+    letters: DeadLetterList
+
+    def set_aside(self, rows: Sequence[DeadRow], now: datetime = NOW) -> None:
+        self.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), now)
+
+
 @pytest.fixture
-def letters(database: ClickHouse) -> ClickHouseDeadLetters:
-    rows = [
-        dead("web.visits", 1),
-        dead("web.visits", 2, "truncated"),
-        dead("tv.viewings", 7, seen=NOW + HOUR),
-    ]
-    ClickHouseWriter(database).write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), NOW)
-    return ClickHouseDeadLetters(database)
+def empty_kept(engine: ClickHouse | None) -> Kept:
+    if engine is not None:
+        return Kept(sql_index(empty(engine)), ClickHouseDeadLetters(engine))
+    index = MemoryIndex()
+    return Kept(Index(index, index, index, index, index), MemoryDeadLetters(index))
+
+
+@pytest.fixture
+def kept(empty_kept: Kept) -> Kept:
+    empty_kept.set_aside(
+        [dead("web.visits", 1), dead("web.visits", 2, "truncated"), dead("tv.viewings", 7, seen=NOW + HOUR)]
+    )
+    return empty_kept
+
+
+@pytest.fixture
+def letters(kept: Kept) -> DeadLetterList:
+    return kept.letters
 
 
 def places(found: list[dict[str, object]]) -> list[tuple[object, object]]:
     return [(item["topic"], item["offset"]) for item in found]
 
 
-def test_letters_are_chosen_by_topic_reason_time_and_place(letters: ClickHouseDeadLetters) -> None:
+def test_letters_are_chosen_by_topic_reason_time_and_place(letters: DeadLetterList) -> None:
     """Each limit alone and together, in the order of the coordinates, a page at a time."""
     assert places(letters.find(START, 10)) == [("tv.viewings", 7), ("web.visits", 1), ("web.visits", 2)]
     assert places(letters.find(("web.visits", 0, 1), 10)) == [("web.visits", 2)]
@@ -56,7 +80,7 @@ def test_letters_are_chosen_by_topic_reason_time_and_place(letters: ClickHouseDe
         assert places(letters.find(START, 10, chosen)) == expected
 
 
-def test_what_was_done_decides_and_is_kept(letters: ClickHouseDeadLetters) -> None:
+def test_what_was_done_decides_and_is_kept(letters: DeadLetterList) -> None:
     """A failed retry leaves it open, a drop ends it, and what was tagged once stays so; all of it with who and why."""
     where = ("web.visits", 0, 1)
     steps = [
@@ -81,28 +105,54 @@ def test_what_was_done_decides_and_is_kept(letters: ClickHouseDeadLetters) -> No
     assert [item["history"] for item in others] == [[], []]
 
 
-def test_a_letter_written_again_keeps_its_record(
-    letters: ClickHouseDeadLetters, database: ClickHouse
-) -> None:
+def test_a_letter_written_again_keeps_its_record(kept: Kept) -> None:
     """A replay meets it once more: the same letter, with what was done about it."""
-    letters.note([Done(("web.visits", 0, 1), "drop", "", "ola", "a test client")], NOW)
-    row = dead("web.visits", 1, seen=NOW + HOUR)
-    ClickHouseWriter(database).write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), NOW + HOUR)
-    (found,) = letters.find(START, 10, Chosen(state="dropped"))
+    kept.letters.note([Done(("web.visits", 0, 1), "drop", "", "ola", "a test client")], NOW)
+    kept.set_aside([dead("web.visits", 1, seen=NOW + HOUR)], NOW + HOUR)
+    (found,) = kept.letters.find(START, 10, Chosen(state="dropped"))
     assert (found["offset"], found["seen_at"]) == (1, NOW + HOUR)
 
 
-def test_a_letter_is_known_from_its_retry_on(database: ClickHouse) -> None:
+def test_a_letter_is_known_from_its_retry_on(empty_kept: Kept) -> None:
     """`known_at` before the retry does not see it, although its offset lies in a range that was written before."""
     written = batch([Row(1, 1, tags())])
-    writer, reader = ClickHouseWriter(database), ClickHouseReader(database)
+    writer, reader = empty_kept.index.writer, empty_kept.index.reader
     topic = written.rows["topic"][0].as_py()
     partition = written.rows["partition"][0].as_py()
     ranges = [OffsetRange(topic, partition, 0, 5, 1, dead=1)]
     writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
     writer.write(LineageBatch(written.rows, tag_sets=written.tag_sets), NOW + HOUR)
-    ClickHouseDeadLetters(database).note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
+    empty_kept.letters.note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
     spans = [Span(written.rows["token"][0].as_py())]
     assert reader.find(spans).total_events == 1
     assert reader.find(spans, known_at=NOW + HOUR).total_events == 1
     assert reader.find(spans, known_at=NOW + HOUR / 2).total_events == 0
+
+
+def took(kept: Kept, topic: str, first: int, good: int, bad: int, now: datetime) -> None:
+    """One batch of a topic into the index, the bad ones first."""
+    rows = [dead(topic, first + number, seen=now) for number in range(bad)]
+    taken = OffsetRange(topic, 0, first, first + good + bad - 1, 1, events=good, dead=bad)
+    kept.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows, ranges=[taken]), now)
+
+
+def test_a_topic_is_flooded_by_its_newest_messages(empty_kept: Kept) -> None:
+    """By number and share of those; not by what came before them, nor where something was done about each letter."""
+    took(empty_kept, "web.visits", 0, 0, 9, NOW)
+    took(empty_kept, "web.visits", 9, 20, 0, NOW + HOUR)
+    took(empty_kept, "tv.viewings", 0, 2, 6, NOW + HOUR)
+    took(empty_kept, "crm.contacts", 0, 20, 6, NOW + HOUR)
+
+    def flooded(**other: Any) -> list[tuple[str, int, int, int]]:
+        limits = {"newest": 10, "floor": 5, "ratio": 0.5} | other
+        found = empty_kept.letters.flooded(NOW - HOUR, **limits)
+        return [(item.topic, item.read, item.bad, item.first[2]) for item in found]
+
+    assert flooded() == [("tv.viewings", 8, 6, 0)]
+    assert flooded(newest=29, ratio=0.3) == [("tv.viewings", 8, 6, 0), ("web.visits", 29, 9, 0)]
+    assert flooded(floor=6) == []
+    dropped = [Done(("tv.viewings", 0, offset), "drop", "", "ola", "a test") for offset in range(6)]
+    empty_kept.letters.note(dropped[:2], NOW + HOUR)
+    assert flooded() == [("tv.viewings", 8, 6, 2)]
+    empty_kept.letters.note(dropped[2:], NOW + HOUR)
+    assert flooded() == []

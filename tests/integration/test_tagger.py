@@ -307,20 +307,16 @@ def _rows(database: ClickHouse, topic: str) -> int:
 
 
 class Recording(MemoryIndex):
-    """Keeps what was written in a form that two indexes can be compared by. Not there while `down` is set."""
+    """An index that is not there while `down` is set."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.down = threading.Event()
         self.refused = 0
 
     def write(self, batch: LineageBatch, now: datetime) -> None:
         self._there()
         super().write(batch, now)
-        for row in batch.rows.to_pylist():
-            key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
-            self.rows[key] = (row["tag_set"], row["event_time"], row["port"])
 
     def take_over(
         self, partitions: Sequence[Partition], worker: str, now: datetime

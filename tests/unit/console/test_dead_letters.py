@@ -19,7 +19,10 @@ from console.api.app import create_app
 from console.cli.main import app
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.dead_reasons import OF_MESSAGES, OF_RETRIES, meaning
-from sinks.ports.dead_letters import Chosen, Coordinates, Done
+from sinks.memory.dead_letters import MemoryDeadLetters
+from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import Coordinates, DeadRow
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.feeds.lines.reasons import EXPLANATIONS
 from streams.rights import again as rights
 from streams.rights import service
@@ -32,57 +35,18 @@ from tests.support.instance import running
 PLACES = [("tv.viewings", 0, 7), ("web.visits", 0, 1), ("web.visits", 2, 1)]
 
 
-@dataclass
-class Letters:
-    """Three letters, the state of each decided by the last thing done. Contract: `DeadLetterList`."""
-
-    done: list[tuple[datetime, Done]] = field(default_factory=list)
-
-    def find(self, after: Coordinates, limit: int, chosen: Chosen = Chosen()) -> Sequence[Mapping[str, Any]]:  # noqa: B008
-        found = [self._shown(place) for place in PLACES if place > after]
-        return [
-            item
-            for item in found
-            if chosen.topic in (None, item["topic"])
-            and chosen.state in (None, item["state"])
-            and (not chosen.at or (item["topic"], item["partition"], item["offset"]) in chosen.at)
-            and (chosen.since is None or item["seen_at"] >= chosen.since)
-        ][:limit]
-
-    def note(self, done: Sequence[Done], now: datetime) -> None:
-        self.done += [(now, item) for item in done]
-
-    def _shown(self, place: Coordinates) -> dict[str, Any]:
-        mine = [(at, item) for at, item in self.done if item.where == place]
-        last = mine[-1][1] if mine else None
-        state = "open" if last is None or last.outcome not in ("", "tagged") else "dropped"
-        history = [
-            {
-                "at": at,
-                "kind": item.kind,
-                "outcome": item.outcome or None,
-                "by": item.by,
-                "why": item.why or None,
-            }
-            for at, item in mine
-        ]
-        return {
-            **dict(zip(("topic", "partition", "offset"), place, strict=True)),
-            "reason": "unknown_schema",
-            "schema_key": "00",
-            "payload_bytes": 9,
-            "seen_at": NOW,
-            "state": "tagged" if last and last.outcome == "tagged" else state,
-            "retries": sum(item.kind == "retry" for _, item in mine),
-            "history": history,
-        }
+def three_letters() -> MemoryDeadLetters:
+    index = MemoryIndex()
+    dead = [DeadRow(*place, "unknown_schema", "00", 9, NOW) for place in PLACES]
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), NOW)
+    return MemoryDeadLetters(index)
 
 
 @dataclass
 class Desk:
     """The desk on such letters; `outcome` is what a retry of any of them comes to."""
 
-    letters: Letters = field(default_factory=Letters)
+    letters: MemoryDeadLetters = field(default_factory=three_letters)
     outcome: str = "tagged"
 
     def retry(self, places: Sequence[Coordinates]) -> Mapping[Coordinates, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +16,10 @@ from schemas.errors import BrokerUnavailable, InputError, InvalidIdentifier, Key
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
+from sinks.memory.requests import MemoryRequests
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
 from sinks.ports.identity import Proof
 from sinks.ports.lineage import NO_LIMITS, Filter, Found, Holding, Others, Span
-from sinks.ports.requests import RequestEvent
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import opened
@@ -37,31 +36,15 @@ KARI = [("customer_number", "K-100200"), ("email", "Kari.Nordlie@example.no")]
 
 
 @dataclass
-class Memory:
-    """A ledger, an index with one person, and a broker that may be away."""
+class OnePerson:
+    """A log of requests, an index with one person, and a broker that may be away."""
 
     holdings: list[Holding]
-    log: dict[str, list[RequestEvent]] = field(default_factory=dict)
+    log: MemoryRequests = field(default_factory=MemoryRequests)
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     away: int = 0
     spans: Sequence[Span] = ()
     stubborn: bool = False
-
-    def append(
-        self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
-    ) -> bool:
-        events = self.log.setdefault(request_id, [])
-        if sequence < len(events):
-            return False
-        stored = json.loads(json.dumps(content))
-        events.append(RequestEvent(request_id, sequence, kind, occurred_at, stored))
-        return True
-
-    def events(self, request_id: str) -> list[RequestEvent]:
-        return list(self.log.get(request_id, []))
-
-    def requests(self) -> dict[str, list[RequestEvent]]:
-        return dict(self.log)
 
     def find(
         self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
@@ -141,8 +124,8 @@ def holding(record: str, topic: str) -> Holding:
 
 
 @pytest.fixture
-def memory() -> Memory:
-    return Memory([holding("Invoice", "billing.invoices"), holding("WebVisit", "web.visits")])
+def memory() -> OnePerson:
+    return OnePerson([holding("Invoice", "billing.invoices"), holding("WebVisit", "web.visits")])
 
 
 @pytest.fixture
@@ -151,11 +134,13 @@ def keyring(tmp_path: Path) -> Keyring:
 
 
 @pytest.fixture
-def service(memory: Memory, keyring: Keyring) -> RightsService:
+def service(memory: OnePerson, keyring: Keyring) -> RightsService:
     def random(size: int) -> bytes:
-        return len(memory.log).to_bytes(size, "big")
+        return len(memory.log.stored).to_bytes(size, "big")
 
-    return RightsService(memory, memory, memory, memory, keyring, model(), memory.send, lambda: NOW, random)
+    return RightsService(
+        memory.log, memory, memory, memory, keyring, model(), memory.send, lambda: NOW, random
+    )
 
 
 def ask(service: RightsService, type: str = "erasure") -> str:
@@ -175,7 +160,7 @@ def end(service: RightsService, request_id: str) -> RequestState:
     return service.get(request_id)
 
 
-def test_an_erasure_ends_with_what_is_held(service: RightsService, memory: Memory) -> None:
+def test_an_erasure_ends_with_what_is_held(service: RightsService, memory: OnePerson) -> None:
     """Announced, planned, commanded, answered, forgotten, verified: each once."""
     request_id = ask(service)
     assert [topic for topic, _ in memory.sent] == ["rights.requests"]
@@ -189,7 +174,7 @@ def test_an_erasure_ends_with_what_is_held(service: RightsService, memory: Memor
     assert service.requests() == [request]
 
 
-def test_what_only_a_link_makes_the_persons_stays_visible(service: RightsService, memory: Memory) -> None:
+def test_what_only_a_link_makes_the_persons_stays_visible(service: RightsService, memory: OnePerson) -> None:
     """The system cannot be told such events by the identifiers given: the request says so until it has erased them."""
     invoice, visit = memory.holdings
     memory.holdings = [replace(invoice, proofs=(Proof.HOLDER,)), replace(visit, proofs=(Proof.SUBSCRIBER,))]
@@ -204,12 +189,12 @@ def test_what_only_a_link_makes_the_persons_stays_visible(service: RightsService
     assert end(service, request_id).state is State.COMPLETED
 
 
-def test_nothing_personal_is_written(service: RightsService, memory: Memory, keyring: Keyring) -> None:
+def test_nothing_personal_is_written(service: RightsService, memory: OnePerson, keyring: Keyring) -> None:
     """Neither ledger nor messages hold a value in clear; the job opens its own with the system's key."""
     request_id = ask(service)
     service.advance(request_id)
     end(service, request_id)
-    written = repr(memory.log) + repr(memory.sent)
+    written = repr(memory.log.stored) + repr(memory.sent)
     for value in ("K-100200", "k-100200", "kari", "Kari", "nordlie"):
         assert value not in written
     command = decode(RECORDS["ErasureCommand"], memory.sent[1][1])
@@ -223,7 +208,7 @@ def test_nothing_personal_is_written(service: RightsService, memory: Memory, key
         opened(command, keyring.systems.of("web").current)
 
 
-def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> None:
+def test_every_step_may_be_repeated(service: RightsService, memory: OnePerson) -> None:
     """A second delivery of anything adds no event and no message."""
     request_id = ask(service)
     announced = decode(RECORDS["RightsRequest"], memory.sent[0][1])
@@ -232,10 +217,10 @@ def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> N
         service.plan(request_id)
         hear(service, receipt(request_id, "web", "accepted"))
     assert len(memory.sent) == 3
-    once = len(memory.log[request_id])
-    assert [event.kind for event in memory.log[request_id]].count("receipt") == 1
+    once = len(memory.log.stored[request_id])
+    assert [event.kind for event in memory.log.stored[request_id]].count("receipt") == 1
     service.resume()
-    assert len(memory.log[request_id]) == once
+    assert len(memory.log.stored[request_id]) == once
     completed = end(service, request_id)
     for _ in range(2):
         assert (
@@ -244,7 +229,7 @@ def test_every_step_may_be_repeated(service: RightsService, memory: Memory) -> N
 
 
 @pytest.mark.parametrize("away", [1, 2, 3])
-def test_a_broker_that_is_away_loses_nothing(service: RightsService, memory: Memory, away: int) -> None:
+def test_a_broker_that_is_away_loses_nothing(service: RightsService, memory: OnePerson, away: int) -> None:
     """Wherever sending fails, `resume` goes on from the ledger, with the same command ids."""
     memory.away = away
     with pytest.raises(Recorded, match=r"recorded as r-\w+, .* do not ask again"):
@@ -262,7 +247,7 @@ def test_a_broker_that_is_away_loses_nothing(service: RightsService, memory: Mem
 
 
 @pytest.mark.parametrize("state", ["failed", "partial", "withheld"])
-def test_a_refusal_is_kept_and_shown(service: RightsService, memory: Memory, state: str) -> None:
+def test_a_refusal_is_kept_and_shown(service: RightsService, memory: OnePerson, state: str) -> None:
     """The index forgets nothing; sent again and done, the request completes."""
     request_id = ask(service)
     service.advance(request_id)
@@ -285,7 +270,7 @@ def test_a_refusal_is_kept_and_shown(service: RightsService, memory: Memory, sta
     assert service.get(request_id).state is State.COMPLETED
 
 
-def test_receipts_nobody_waits_for_change_nothing(service: RightsService, memory: Memory) -> None:
+def test_receipts_nobody_waits_for_change_nothing(service: RightsService, memory: OnePerson) -> None:
     """Of an unknown request, an unknown command, or from the wrong system."""
     request_id = ask(service)
     service.advance(request_id)
@@ -298,7 +283,7 @@ def test_receipts_nobody_waits_for_change_nothing(service: RightsService, memory
     assert replace(after, set_aside=()) == before
 
 
-def test_an_index_that_does_not_forget_is_no_success(service: RightsService, memory: Memory) -> None:
+def test_an_index_that_does_not_forget_is_no_success(service: RightsService, memory: OnePerson) -> None:
     """Verification looks itself, and the request stands at attention."""
     memory.stubborn = True
     request_id = ask(service)
@@ -310,7 +295,7 @@ def test_an_index_that_does_not_forget_is_no_success(service: RightsService, mem
     assert service.advance(request_id).state is State.COMPLETED
 
 
-def test_a_person_nobody_knows_is_answered(service: RightsService, memory: Memory) -> None:
+def test_a_person_nobody_knows_is_answered(service: RightsService, memory: OnePerson) -> None:
     """Nothing held: the erasure completes without a command, the report says none."""
     memory.holdings = []
     assert service.advance(ask(service)).state is State.COMPLETED
@@ -330,7 +315,9 @@ def test_a_request_whose_key_is_gone_needs_a_person(service: RightsService, keyr
     assert service.resume() == []
 
 
-def test_bad_requests_are_refused_before_anything_is_written(service: RightsService, memory: Memory) -> None:
+def test_bad_requests_are_refused_before_anything_is_written(
+    service: RightsService, memory: OnePerson
+) -> None:
     """An unknown type or kind, no identifier, an unknown id: one line each."""
     for type, identifiers, error in (
         ("deletion", KARI, InputError),
@@ -342,4 +329,4 @@ def test_bad_requests_are_refused_before_anything_is_written(service: RightsServ
             service.create(type, identifiers, reason=None, channel="api", received_at=NOW)
     with pytest.raises(InputError, match="no request r-1"):
         service.get("r-1")
-    assert (memory.log, memory.sent) == ({}, [])
+    assert (memory.log.stored, memory.sent) == ({}, [])

@@ -1,0 +1,123 @@
+"""Forgetting, in plain Python."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.tags import TagSet
+from schemas.tokens import Role
+from sinks.memory.state import ROLES, Event, MemoryState, Row, RowKey
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.lineage import (
+    Span,
+)
+
+
+class MemoryEraser(MemoryState):
+    """An `IndexEraser`."""
+
+    def going(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
+    ) -> Forgotten:
+        with self.lock:
+            positions = self.positions_at(known_at)
+            mine = {key: row for key, row, _ in self.under(spans)}
+            beside = self._beside(mine, kept, {span.token for span in spans})
+            ended = self._ended(mine, kept, gone) | beside
+
+            def count(keys: Iterable[RowKey]) -> int:
+                return sum(self.was_known(key[1:4], positions, known_at) for key in keys)
+
+            decided = {key: kept.get(row.tag_set, self.tag_sets[row.tag_set]) for key, row in mine.items()}
+            narrowed = [key for key, tags in decided.items() if tags and tags.id != mine[key].tag_set]
+            return Forgotten(
+                count(key for key, tags in decided.items() if tags is None), count(narrowed), count(ended)
+            )
+
+    def forget(
+        self,
+        spans: Sequence[Span],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+    ) -> Forgotten:
+        if not any(narrowed is None or narrowed.id != tag_set for tag_set, narrowed in kept.items()):
+            return Forgotten()
+        removed: set[RowKey] = set()
+        narrowed_rows = 0
+        with self.lock:
+            kept, gone = self._of_every_key(kept, gone)
+            tokens = {span.token for span in spans}
+            mine = {key: row for key, row, _ in self.under(spans)}
+            ended = self._ended(mine, kept, gone) | self._beside(mine, kept, tokens)
+            for key, row in mine.items():
+                narrowed = kept.get(row.tag_set, self.tag_sets[row.tag_set])
+                if narrowed is None:
+                    del self.rows[key]
+                    removed.add(key)
+                elif narrowed.id != row.tag_set:
+                    self.tag_sets[narrowed.id] = narrowed
+                    self.rows[key] = replace(row, tag_set=narrowed.id)
+                    narrowed_rows += 1
+            for key in ended:
+                del self.rows[key]
+            events = {key[1:4] for key in removed}
+            theirs = events - {key[1:4] for key in self.rows if key[0] in tokens}
+            nobodys = events - {key[1:4] for key in self.rows}
+            self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
+            self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}
+            unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self.rows}
+            self.prefixes_known = {item for item in self.prefixes_known if item[2] not in unseen}
+        return Forgotten(len(removed), narrowed_rows, len(ended))
+
+    def _of_every_key(
+        self, kept: Mapping[int, TagSet | None], gone: Mapping[int, RecordsGone]
+    ) -> tuple[Mapping[int, TagSet | None], Mapping[int, RecordsGone]]:
+        wider = {
+            other: narrowed and replace(narrowed, key_id=self.tag_sets[other].key_id)
+            for tag_set, narrowed in kept.items()
+            for other in self.alike([tag_set])
+            if other not in kept
+        }
+        ended = {other: records for tag_set, records in gone.items() for other in self.alike([tag_set])}
+        return {**wider, **kept}, {**ended, **gone}
+
+    def _ended(
+        self,
+        mine: Mapping[RowKey, Row],
+        kept: Mapping[int, TagSet | None],
+        gone: Mapping[int, RecordsGone],
+    ) -> set[RowKey]:
+        """Rows of others in events whose record is gone."""
+        theirs, roles = defaultdict[Event, set[RowKey]](set), defaultdict[Event, set[Role]](set)
+        for key in self.rows.keys() - mine.keys():
+            theirs[key[1:4]].add(key)
+        for key in mine:
+            roles[key[1:4]].add(ROLES[key[4]])
+        ended: set[RowKey] = set()
+        for key, row in mine.items():
+            event, records = key[1:4], gone.get(row.tag_set)
+            removed = row.tag_set in kept and kept[row.tag_set] is None
+            if records is not None and removed and ROLES[key[4]] in records.roles:
+                named = {ROLES[other[4]] for other in theirs[event]} - roles[event]
+                if records.stayed_for.isdisjoint(named):
+                    ended |= theirs[event]
+        return ended
+
+    def _beside(
+        self, mine: Mapping[RowKey, Row], kept: Mapping[int, TagSet | None], tokens: Set[bytes]
+    ) -> set[RowKey]:
+        """Rows under another token of the person, outside its span, in an event of theirs and in the same role."""
+        removing = {tag_set for tag_set, narrowed in kept.items() if narrowed is None}
+        events = {key[1:] for key, row in mine.items() if row.tag_set in removing}
+        return {
+            key
+            for key, row in self.rows.items()
+            if key[0] in tokens and key not in mine and key[1:] in events and row.tag_set in removing
+        }

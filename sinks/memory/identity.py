@@ -1,0 +1,48 @@
+"""What was said of who identifiers belonged to, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from sinks.memory.state import MemoryState, naive
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark
+
+
+class MemoryClaims(MemoryState):
+    """A `ClaimReader`."""
+
+    def claims(
+        self,
+        keys: Sequence[bytes],
+        known_at: datetime | None = None,
+        *,
+        of: ClaimKey,
+        without: Sequence[bytes] = (),
+    ) -> pa.Table:
+        wanted, known = set(keys) - {NOTHING}, set(without)
+        with self.lock:
+            found = [
+                row
+                for row in self.claims_known.values()
+                if row[of] in wanted
+                and row["token"] not in known
+                and (of != "server" or row["mark"] in (Mark.OFF, Mark.ON))
+                and (known_at is None or row["learnt_at"] <= naive(known_at))
+            ]
+        return pa.Table.from_pylist(found, KNOWN_CLAIM_SCHEMA)
+
+    def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
+        return self._prefix_table(2, set(tokens))
+
+    def addresses(self, prefixes: Sequence[bytes]) -> pa.Table:
+        return self._prefix_table(0, set(prefixes))
+
+    def _prefix_table(self, place: int, wanted: set[bytes]) -> pa.Table:
+        with self.lock:
+            found = [item for item in self.prefixes_known if item[place] in wanted]
+        return pa.Table.from_pylist(
+            [dict(zip(PREFIX_SCHEMA.names, item, strict=True)) for item in found], PREFIX_SCHEMA
+        )

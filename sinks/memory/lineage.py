@@ -1,0 +1,145 @@
+"""Lineage, written and asked, in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.errors import Fenced
+from schemas.tokens import Role
+from sinks.memory.offsets import MemoryOffsets
+from sinks.memory.state import ROLES, Event, MemoryState, Row, naive, within
+from sinks.ports.identity import Proof
+from sinks.ports.lineage import (
+    BESIDE_SCHEMA,
+    NO_LIMITS,
+    Filter,
+    Found,
+    Holding,
+    LineageBatch,
+    Others,
+    Span,
+)
+
+
+class MemoryWriter(MemoryOffsets):
+    """An `IndexWriter`."""
+
+    def write(self, batch: LineageBatch, now: datetime) -> None:
+        with self.lock:
+            for item in batch.ranges:
+                if self.epochs_known.get((item.topic, item.partition), 0) > item.epoch:
+                    raise Fenced(
+                        f"{item.topic}/{item.partition} was taken over by another worker"
+                        f" (epoch {item.epoch} is old); what was read of it is dropped here and written there"
+                    )
+            self.tag_sets |= {tags.id: tags for tags in batch.tag_sets}
+            self.pairs_known |= dict.fromkeys(zip(*batch.pairs.to_pydict().values(), strict=True))
+            for row in batch.rows.to_pylist():
+                key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
+                self.rows[key] = Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
+            _learn(self.claims_known, batch.claims, now)
+            _learn(self.retained, batch.retained, now)
+            self.prefixes_known |= {
+                (row["prefix"], row["length"], row["token"]) for row in batch.prefixes.to_pylist()
+            }
+            for row in batch.findings.to_pylist():
+                where = tuple(value for name, value in row.items() if name not in ("category", "score"))
+                self.findings[where] = row
+            self.dead |= {(row.topic, row.partition, row.offset): row for row in batch.dead}
+            self.ranges += batch.ranges
+            self.written += [(now, item) for item in batch.ranges]
+
+
+class MemoryReader(MemoryState):
+    """An `IndexReader` and `BesideReader`."""
+
+    def find(
+        self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
+    ) -> Found:
+        with self.lock:
+            positions = self.positions_at(known_at)
+            limits = replace(limits, tag_sets=self.alike(limits.tag_sets))
+            names = self.names()
+            events: defaultdict[int, set[Event]] = defaultdict(set)
+            times: defaultdict[int, list[datetime]] = defaultdict(list)
+            proofs: defaultdict[int, set[Proof]] = defaultdict(set)
+            for key, row, matched in self.under(spans):
+                known = self.was_known(key[1:4], positions, known_at)
+                if known and within(row.event_time, limits) and limits.admits(self.tag_sets[row.tag_set]):
+                    named = names.get(row.tag_set, row.tag_set)
+                    events[named].add(key[1:4])
+                    times[named].append(row.event_time)
+                    proofs[named] |= matched
+            holdings = [
+                Holding(
+                    self.tag_sets[item],
+                    len(found),
+                    min(times[item]),
+                    max(times[item]),
+                    tuple(sorted(proofs[item])),
+                )
+                for item, found in events.items()
+            ]
+        holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
+        return Found(tuple(holdings), len(set().union(*events.values())))
+
+    def others(self, spans: Sequence[Span]) -> Sequence[Others]:
+        with self.lock:
+            mine = {key: row for key, row, _ in self.under(spans)}
+            names = self.names()
+            roles, tag_sets = defaultdict[Event, set[Role]](set), defaultdict[Event, set[int]](set)
+            for key, row in mine.items():
+                roles[key[1:4]].add(ROLES[key[4]])
+                tag_sets[key[1:4]].add(names.get(row.tag_set, row.tag_set))
+            identified = {row[of] for row in self.claims_known.values() for of in ("token", "subject")}
+            pairs = [
+                pair for older, newer, _ in self.pairs_known for pair in ((older, newer), (newer, older))
+            ]
+            identified |= {one for one, other in pairs if other in identified}
+            others, known = defaultdict[Event, set[Role]](set), defaultdict[Event, set[Role]](set)
+            for key in self.rows.keys() - mine.keys():
+                role = ROLES[key[4]]
+                # In one role stands one person, by whatever identifiers; only those mentioned may be several.
+                if key[1:4] in roles and (role is Role.MENTIONED or role not in roles[key[1:4]]):
+                    others[key[1:4]].add(role)
+                    known[key[1:4]] |= {role} if key[0] in identified else set()
+            counts = Counter(
+                (tag_set, frozenset(roles[event]), frozenset(others[event]), frozenset(known[event]))
+                for event in others
+                for tag_set in tag_sets[event]
+            )
+        return [Others(*pattern, events) for pattern, events in counts.items()]
+
+    def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
+        """Contract: `sinks.ports.lineage.BesideReader`."""
+        first: dict[tuple[bytes, bytes, date], datetime] = {}
+        with self.lock:
+            positions = self.positions_at(known_at)
+            mine = defaultdict[tuple[Any, ...], set[bytes]](set)
+            for key, _, _ in self.under(spans):
+                known = self.was_known(key[1:4], positions, known_at)
+                if known and ROLES[key[4]] is not Role.MENTIONED:
+                    mine[key[1:]].add(key[0])
+            for key, row in self.rows.items():
+                for token in mine.get(key[1:], set()) - {key[0]}:
+                    pair = token, key[0], row.event_time.date()
+                    first[pair] = min(first.get(pair, row.event_time), row.event_time)
+        rows = [(token, other, naive(at)) for (token, other, _), at in first.items()]
+        return pa.Table.from_pylist(
+            [dict(zip(BESIDE_SCHEMA.names, row, strict=True)) for row in rows], BESIDE_SCHEMA
+        )
+
+
+def _learn(known: dict[tuple[Any, ...], dict[str, Any]], claims: pa.Table, now: datetime) -> None:
+    """Of a claim that is written again, the version that was learnt first stands."""
+    for row in claims.to_pylist():
+        where = (row["topic"], row["partition"], row["offset"], row["part"])
+        learnt_at = naive(now)
+        if where not in known or learnt_at < known[where]["learnt_at"]:
+            known[where] = {**row, "learnt_at": learnt_at}
