@@ -32,6 +32,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, Form, Mark, Proof
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
@@ -129,7 +130,9 @@ def measure(world: World, index: ClickHouse, repeat: int) -> dict[str, Any]:
     """Seconds of each question, the median of the runs; of the plain look-up median and 95th percentile."""
     catalogue = load_catalogue()
     identities = Identities(ClickHouseClaims(index), catalogue.identity_sources)
-    known = Answering(index, ClickHouseReader(index), identities, lambda: world.tokenizer, load_company())
+    known = Answering(
+        clickhouse_sinks(index), ClickHouseReader(index), identities, lambda: world.tokenizer, load_company()
+    )
     chance = np.random.default_rng(3)
     found: dict[str, Any] = {}
 

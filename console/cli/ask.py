@@ -43,8 +43,8 @@ def _directly(
 
     from console.bodies import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
     from console.operations.audit import Note
-    from console.wiring.answering import embedded_folder, open_answering
-    from sinks.clickhouse.audit import ClickHouseAudit
+    from console.wiring.answering import open_answering
+    from sinks.open import embedded_folder
     from streams.answers.erasure import preview
     from streams.answers.identity import identity
     from streams.answers.lookup import access, lineage
@@ -78,5 +78,5 @@ def _directly(
         finally:
             # Before anybody sees it, as the API does.
             action = f"command {question}"
-            ClickHouseAudit(opened.index).write([note.entry(action, status, time.monotonic() - begun)])
+            opened.sinks.audit.write([note.entry(action, status, time.monotonic() - begun)])
         return found

@@ -173,8 +173,7 @@ def _counters(sent: Counter[str], instance: Instance) -> Table:
 
 
 def _index_bytes(instance: Instance) -> int:
-    answer = instance.index.query("SELECT sum(bytes_on_disk) FROM system.parts WHERE active")
-    return int(answer[0][0] or 0)
+    return instance.sinks.upkeep.size()
 
 
 def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:

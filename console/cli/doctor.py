@@ -23,7 +23,7 @@ from console.health.limits import file_problems, raise_file_limit, space_problem
 from console.health.parts import Part
 from console.health.taggers import read_by_nobody
 from console.operations.rotation import Rotation
-from console.wiring.answering import embedded_folder, keyring, known_keys, open_index, token_keys
+from console.wiring.answering import keyring, known_keys, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.private import openness
@@ -32,10 +32,8 @@ from console.wiring.run_file import RUN_FILE, broker
 from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
-from sinks.clickhouse.migrate import pending
-from sinks.clickhouse.parts import lost, sentences
+from sinks.open import embedded_folder, open_sinks
+from sinks.ports.sinks import Sinks
 from streams.kafka.brokers.java import find_java, jar_folder
 from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
@@ -45,10 +43,6 @@ from streams.tagging.decode.refusals import set_aside
 from streams.tagging.decode.schema_lookup import Refused, judged, too_large
 
 State = Literal["ok", "wrong", "off"]
-_MADE_ANEW = (
-    "SELECT topic, max(history) AS times, max(noted_at) FROM topic_histories"
-    " GROUP BY topic HAVING times > 0 ORDER BY topic"
-)
 _MARKS = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "off": ("–", "dim")}
 
 
@@ -277,28 +271,28 @@ def _index(settings: Settings) -> Iterator[Check]:
     elif folder is not None and not folder.is_dir():
         yield Check("index", "off", f"none in {folder} yet; `innsyn up` or `innsyn migrate` makes it")
         return
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
-        waiting = [migration.name for migration in pending(index)]
-        yield Check("index", "ok", repr(index))
-        if index.embedded:
-            yield from (Check("parts", "wrong", line) for line in sentences(lost(index)))
+        waiting = sinks.upkeep.pending()
+        yield Check("index", "ok", sinks.name)
+        yield from (Check("parts", "wrong", line) for line in sinks.upkeep.lost())
         if not waiting:
-            yield from _guarded("keys", lambda: _known_keys(settings, index))
-        anew = [] if waiting else index.query(_MADE_ANEW)
+            yield from _guarded("keys", lambda: _known_keys(settings, sinks))
+        anew = () if waiting else sinks.upkeep.made_anew()
         ratio, floor = settings.dead_letter_ratio, settings.dead_letter_floor
         # One that runs has told already.
         told = bool(waiting) or client is not None
-        floods = () if told else flooded(ClickHouseDeadLetters(index), now(), ratio, floor)
+        floods = () if told else flooded(sinks.dead_letters, now(), ratio, floor)
     finally:
-        index.close()
+        sinks.close()
     yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)
-    for topic, times, at in anew:
+    for item in anew:
         yield Check(
             "histories",
             "ok",
-            f"{topic} was deleted and made anew {times} times, last known on {at:%Y-%m-%d %H:%M} UTC: it is read from"
-            " its beginning, beside what the index has; what was deleted unread is in no answer",
+            f"{item.topic} was deleted and made anew {item.times} times, last known on"
+            f" {item.noted_at:%Y-%m-%d %H:%M} UTC: it is read from its beginning,"
+            " beside what the index has; what was deleted unread is in no answer",
         )
     if not waiting:
         yield Check("migrations", "ok", "none pending")
@@ -314,11 +308,11 @@ def _part(part: Part) -> Check:
     return Check(f"{part.name} (running)", "wrong", f"{since}: {'; '.join(part.problems)}")
 
 
-def _known_keys(settings: Settings, index: ClickHouse) -> Iterator[Check]:
+def _known_keys(settings: Settings, sinks: Sinks) -> Iterator[Check]:
     """Whether the index was made with the keys that are here."""
-    if known := known_keys(index):
-        token_keys(index, settings).tokenizer()
-        states = Rotation(keyring(settings), index, now).states()
+    if known := known_keys(sinks):
+        token_keys(sinks, settings).tokenizer()
+        states = Rotation(keyring(settings), sinks, now).states()
         for state in states[:-1]:
             rows = f"{state.resting.rows:,} rows and {state.resting.claims:,} claims"
             yield Check(

@@ -13,13 +13,14 @@ import typer
 from console.cli import systemkeys
 from console.cli.show.output import Json, marked, print_json, screen
 from console.operations.rotation import KeyState, Rotation
-from console.wiring.answering import embedded_folder, keyring, known_keys, open_index, refuse_pending
+from console.wiring.answering import keyring, known_keys, refuse_pending
 from console.wiring.processes import until_signal
 from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
 from schemas.systemkeys import FOLDER
-from sinks.clickhouse.client import ClickHouse
+from sinks.open import embedded_folder, open_sinks
+from sinks.ports.sinks import Sinks
 
 app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_help=True)
 app.add_typer(systemkeys.app, name="system")
@@ -104,10 +105,10 @@ def rekey(
     from console.wiring.run_file import broker
 
     settings = load_settings()
-    with _index() as index:
+    with _index() as sinks:
         connection = broker(settings) if topics else None
-        moved = move(settings, connection, index, until_signal())
-        left = [_shown(state) for state in Rotation(keyring(settings), index, _now).states()]
+        moved = move(settings, connection, sinks, until_signal())
+        left = [_shown(state) for state in Rotation(keyring(settings), sinks, _now).states()]
     if as_json:
         print_json({"moved": moved, "keys": left})
     else:
@@ -166,24 +167,24 @@ def _now() -> datetime:
 
 
 @contextmanager
-def _index() -> Iterator[ClickHouse]:
-    """The index, if there is one in its current shape. Raises IndexUnavailable."""
+def _index() -> Iterator[Sinks]:
+    """The sinks, if there is one in its current shape. Raises IndexUnavailable."""
     settings = load_settings()
     folder = embedded_folder(settings)
     if folder is not None and not folder.is_dir():
         raise IndexUnavailable(f"there is no index in {folder}; start with `innsyn up` or set INNSYN_HOME")
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
-        refuse_pending(index)
-        yield index
+        refuse_pending(sinks)
+        yield sinks
     finally:
-        index.close()
+        sinks.close()
 
 
 @contextmanager
 def _rotation() -> Iterator[Rotation]:
-    with _index() as index:
-        yield Rotation(keyring(load_settings()), index, _now)
+    with _index() as sinks:
+        yield Rotation(keyring(load_settings()), sinks, _now)
 
 
 def _shown(state: KeyState) -> dict[str, Any]:
@@ -234,11 +235,11 @@ def _refuse_known(settings: Settings) -> None:
     folder = embedded_folder(settings)
     if folder is not None and not folder.is_dir():
         return
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
-        known = known_keys(index)
+        known = known_keys(sinks)
     finally:
-        index.close()
+        sinks.close()
     if known:
         raise KeyUnavailable(
             f"the index was made with token key {', '.join(known)}, and there is none in {settings.keys_folder};"

@@ -1,4 +1,4 @@
-"""`innsyn migrate`: the index, and the topics of a broker that is not ours, come to their current shape."""
+"""`innsyn migrate`: the sinks, and the topics of a broker that is not ours, come to their current shape."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from console.cli.show.output import Json, print_json, screen
-from console.wiring.answering import embedded_folder, open_index, refuse_if_open
 from console.wiring.company import company_of
 from console.wiring.run_file import broker
 from schemas.settings import load_settings
-from sinks.clickhouse.migrate import migrate as apply
-from sinks.clickhouse.migrate import migrations, pending
+from sinks.open import embedded_folder, every_migration, open_sinks, refuse_if_open
 from streams.kafka.topics import create_topics, missing
 
 
@@ -33,29 +31,28 @@ def migrate(
     refuse_if_open(settings)
     # Both or neither: a broker that is not there is found before the index is changed.
     absent = missing(broker(settings), [topic.name for topic in topics]) if settings.kafka_bootstrap else []
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
         if not dry_run:
-            found = apply(index, datetime.now(UTC))
+            found = list(sinks.upkeep.migrate(datetime.now(UTC)))
         elif folder is None or folder.is_dir():
-            found = pending(index)
+            found = list(sinks.upkeep.pending())
         else:
             # A dry run leaves nothing behind, not even an empty index.
-            found = migrations(settings.clickhouse_cluster)
+            found = list(every_migration(settings))
     finally:
-        index.close()
+        sinks.close()
     made = absent
     if absent and not dry_run:
         made = create_topics(broker(settings), topics, settings.kafka_replication_factor)
-    names = [migration.name for migration in found]
     if as_json:
-        print_json({"dry_run": dry_run, "migrations": names, "topics": made})
+        print_json({"dry_run": dry_run, "migrations": found, "topics": made})
         return
     out = screen()
     verb = "pending" if dry_run else "applied"
-    for name in names:
+    for name in found:
         out.print(f"{verb}: {name}")
     for name in made:
         out.print(f"{'missing' if dry_run else 'made'}: topic {name}")
-    if not names and not made:
+    if not found and not made:
         out.print("Everything is in its current shape.")

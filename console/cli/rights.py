@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from console.cli.show.output import configure_logging
 from console.health.watching import watch_role, watched
-from console.wiring.answering import index_problems, keyring, open_index, refuse_pending, token_keys
+from console.wiring.answering import index_problems, keyring, refuse_pending, token_keys
 from console.wiring.clock import go_on_after, now
 from console.wiring.company import company_of
 from console.wiring.ending import Ending
@@ -26,7 +26,7 @@ from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable, KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings, load_settings
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.open import open_sinks
 from streams.kafka.dead_letters import expired_keys
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
@@ -67,18 +67,18 @@ def rights() -> None:
     settings = load_settings()
     configure_logging(settings.log_level)
     begin(settings)
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     connection = broker(settings)
     try:
         # Asked first: whoever starts it without a broker is told, later a broker that is away is waited for.
         reach(connection)
         with contextlib.suppress(IndexUnavailable):
             # An index that is away is waited for.
-            go_on_after(index)
-        refuse_pending(index)
-        token_keys(index, settings).prove()
+            go_on_after(sinks.upkeep)
+        refuse_pending(sinks)
+        token_keys(sinks, settings).prove()
         with sender(connection) as send:
-            service = rights_service(settings, index, send)
+            service = rights_service(settings, sinks, send)
             roles: list[Background] = []
             waits = Waits()
             ending = Ending(lambda: running_still(roles))
@@ -86,7 +86,7 @@ def rights() -> None:
             ending.after(ended)
 
             def carry_out(stop: threading.Event) -> None:
-                worker = rights_worker(settings, connection, index, service, waits)
+                worker = rights_worker(settings, connection, sinks, service, waits)
                 follow(
                     worker,
                     service,
@@ -97,15 +97,15 @@ def rights() -> None:
                 )
 
             roles.append(Background("rights", carry_out, ended))
-            roles.append(Background("refused", refused_followed(connection, index), ended))
-            mends = mended(index, ended)
+            roles.append(Background("refused", refused_followed(connection, sinks), ended))
+            mends = mended(sinks.upkeep, ended)
             roles.extend(role for role, _ in mends)
-            tokens = token_keys(index, settings).tokenizer
+            tokens = token_keys(sinks, settings).tokenizer
             health = watched(
                 settings,
                 connection,
-                partial(index_problems, index, tokens),
-                ClickHouseWriter(index),
+                partial(index_problems, sinks, tokens),
+                sinks.writer(),
                 CollectorRegistry(),
             )
             watch_role(health, roles[0], waits.said)
@@ -122,7 +122,7 @@ def rights() -> None:
                 stop_all(roles)
             raise_first(roles)
     finally:
-        index.close()
+        sinks.close()
 
 
 def follow(

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from console.cli.show.output import configure_logging
 from console.health.floods import watch_floods
 from console.health.watching import watched
-from console.wiring.answering import answering_of, open_index, token_keys
+from console.wiring.answering import answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK
 from console.wiring.ending import Ending
@@ -20,7 +20,7 @@ from console.wiring.serving import ApiServer
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.open import open_sinks
 from streams.kafka.sender import sender
 
 
@@ -34,20 +34,20 @@ def serve() -> None:
     settings = load_settings()
     configure_logging(settings.log_level)
     begin(settings)
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
         connection = broker(settings)
         with sender(connection) as send:
-            service = rights_service(settings, index, send)
-            desk = dead_letter_desk(settings, connection, index, service)
-            opened = answering_of(index, settings)
+            service = rights_service(settings, sinks, send)
+            desk = dead_letter_desk(settings, connection, sinks, service)
+            opened = answering_of(sinks, settings)
             with suppress(IndexUnavailable):
                 # An index that is not there yet says its keys with the first question.
-                token_keys(index, settings).prove()
+                token_keys(sinks, settings).prove()
             metrics = CollectorRegistry()
-            health = watched(settings, connection, opened.problems, ClickHouseWriter(index), metrics)
-            watch_floods(health, settings, index, metrics)
-            audit, knocks = recorder(index, metrics), doors(settings, metrics)
+            health = watched(settings, connection, opened.problems, sinks.writer(), metrics)
+            watch_floods(health, settings, sinks.dead_letters, metrics)
+            audit, knocks = recorder(sinks, metrics), doors(settings, metrics)
             app = api(
                 *(opened, service, metrics, api_token(settings)),
                 desk=desk,
@@ -74,4 +74,4 @@ def serve() -> None:
                 health.stop()
             raise_first([role])
     finally:
-        index.close()
+        sinks.close()

@@ -14,7 +14,7 @@ from console.cli.show.output import configure_logging, marked, say, screen
 from console.client import Client, connect
 from console.health.floods import watch_floods
 from console.health.watching import watch_role, watched
-from console.wiring.answering import embedded_folder, index_problems, open_index, refuse_pending, token_keys
+from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
 from console.wiring.company import company_of
 from console.wiring.ending import Ending
@@ -25,7 +25,7 @@ from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import InputError, Unavailable
 from schemas.settings import load_settings
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.open import embedded_folder, open_sinks
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
 from streams.tagging.progress import Progress
@@ -63,16 +63,16 @@ def tag(
     connection = broker(settings)
     # Asked first: a consumer would wait for its broker without a word.
     require(connection, company_of(settings).tagged.values())
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     running: list[Background] = []
     try:
-        refuse_pending(index)
-        go_on_after(index)
+        refuse_pending(sinks)
+        go_on_after(sinks.upkeep)
         metrics, progress = TagMetrics(registry), Progress()
 
         def worker() -> TagWorker:
             return tagger(
-                settings, connection, index, metrics, topics=topic or (), replay=replay, progress=progress
+                settings, connection, sinks, metrics, topics=topic or (), replay=replay, progress=progress
             )
 
         first = worker()
@@ -80,7 +80,7 @@ def tag(
             start_http_server(settings.metrics_port, registry=registry)
         ending = Ending(lambda: running_still(running) or ["tagger"])
         stop = until_signal(ending.arm)
-        mends = mended(index, stop)
+        mends = mended(sinks.upkeep, stop)
         ending.after(stop)
         for mend, _ in mends:
             running.append(mend)
@@ -96,14 +96,14 @@ def tag(
         health = watched(
             settings,
             connection,
-            partial(index_problems, index, token_keys(index, settings).tokenizer),
-            ClickHouseWriter(index),
+            partial(index_problems, sinks, token_keys(sinks, settings).tokenizer),
+            sinks.writer(),
             registry,
         )
         watch_role(health, role, progress.problems)
         for mend, look in mends:
             watch_role(health, mend, look)
-        watch_floods(health, settings, index, registry)
+        watch_floods(health, settings, sinks.dead_letters, registry)
         running.append(role)
         role.start()
         health.start()
@@ -113,7 +113,7 @@ def tag(
         raise_first([role])
     finally:
         stop_all(running)
-        index.close()
+        sinks.close()
 
 
 def _there(client: Client, topics: Sequence[str], replay: bool) -> int:

@@ -11,7 +11,6 @@ import typer
 
 from console.cli.show.output import configure_logging, marked, screen
 from console.client import connect
-from console.wiring.answering import refuse_if_open
 from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.local import announced, running
@@ -19,6 +18,7 @@ from console.wiring.processes import Background, raise_first, running_still, unt
 from console.wiring.start import begin
 from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
 from schemas.settings import load_settings
+from sinks.open import refuse_if_open
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection

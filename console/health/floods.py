@@ -11,8 +11,6 @@ from prometheus_client import CollectorRegistry, Gauge
 from console.health.health import Health
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.ports.dead_letters import DeadLetterList, Flooded
 
 NEWEST = 10_000
@@ -68,10 +66,12 @@ class Floods:
         return list(now.values())
 
 
-def watch_floods(health: Health, settings: Settings, index: ClickHouse, metrics: CollectorRegistry) -> None:
+def watch_floods(
+    health: Health, settings: Settings, letters: DeadLetterList, metrics: CollectorRegistry
+) -> None:
     """Tell of flooded topics beside the parts: whoever may write to one topic turns nobody away."""
     floods = Floods(
-        ClickHouseDeadLetters(index),
+        letters,
         health.clock,
         metrics,
         ratio=settings.dead_letter_ratio,

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from console.health.health import Health
 from console.health.limits import file_problems, space_problems
 from console.health.taggers import UnreadMessages, unread_problems
-from console.wiring.answering import embedded_folder
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.processes import Background
 from schemas.settings import Settings
+from sinks.open import embedded_folder
 from sinks.ports.offsets import OffsetLedger
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach, unread

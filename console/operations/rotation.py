@@ -10,12 +10,8 @@ from datetime import datetime
 from console.operations.keys import IN_FORCE, KEPT, RETIRED, alive
 from schemas.errors import InputError
 from schemas.keys import Keyring, KnownKey
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.keys import ClickHouseKeys
-from sinks.clickhouse.pairs import ClickHousePairs
-from sinks.clickhouse.rekey import Rekeyer, Resting
-from sinks.clickhouse.requests import ClickHouseRequests
-from sinks.ports.keys import KeyEntry
+from sinks.ports.keys import KeyEntry, Rekeying, Resting
+from sinks.ports.sinks import Sinks
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import fold
 
@@ -33,10 +29,10 @@ class KeyState:
 class Rotation:
     """The token keys of an index and a key folder. Every method may raise IndexUnavailable and KeyUnavailable."""
 
-    def __init__(self, keyring: Keyring, index: ClickHouse, clock: Callable[[], datetime]) -> None:
+    def __init__(self, keyring: Keyring, sinks: Sinks, clock: Callable[[], datetime]) -> None:
         self._keyring = keyring
-        self._index = index
-        self._register = ClickHouseKeys(index)
+        self._sinks = sinks
+        self._register = sinks.keys
         self._clock = clock
 
     def prepare(self) -> KnownKey:
@@ -111,7 +107,7 @@ class Rotation:
                 KeyEntry(_next(entries) + 1, KEPT, key_id, known[key_id].check, self._clock())
             )
             self._refuse(key_id, left)
-        ClickHousePairs(self._index).retire(key_id, _frozen(requests))
+        self._sinks.pairs.retire(key_id, _frozen(requests))
         return self._keyring.destroy_token_key(key_id)
 
     def _refuse(self, key_id: str, left: Resting) -> None:
@@ -124,13 +120,13 @@ class Rotation:
             " expires or is erased"
         )
 
-    def _rekeyer(self, entries: Sequence[KeyEntry], key: KnownKey) -> Rekeyer:
-        return Rekeyer(
-            self._index, key.key_id, alive(entries)[-1].key_id, first=key.key_id == entries[0].key_id
+    def _rekeyer(self, entries: Sequence[KeyEntry], key: KnownKey) -> Rekeying:
+        return self._sinks.rekeyer(
+            key.key_id, alive(entries)[-1].key_id, first=key.key_id == entries[0].key_id
         )
 
     def _requests(self) -> list[RequestState]:
-        folded = (fold(events) for events in ClickHouseRequests(self._index).requests().values())
+        folded = (fold(events) for events in self._sinks.requests.requests().values())
         return [request for request in folded if request is not None]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.wiring.answering import embedded_folder, open_index, refuse_pending
+from console.wiring.answering import refuse_pending
 from schemas.errors import IndexUnavailable
 from schemas.settings import Settings
 from schemas.tags import TagSet
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.reader import ClickHouseReader
+from sinks.open import embedded_folder, open_sinks
 
 
 def rows_of_index(settings: Settings) -> Sequence[tuple[TagSet, int]] | None:
@@ -18,18 +17,11 @@ def rows_of_index(settings: Settings) -> Sequence[tuple[TagSet, int]] | None:
     if folder is not None and not folder.is_dir():
         return None
     try:
-        index = open_index(settings)
+        sinks = open_sinks(settings)
         try:
-            refuse_pending(index)
-            return tag_set_rows(index)
+            refuse_pending(sinks)
+            return sinks.upkeep.rows_by_tag_set()
         finally:
-            index.close()
+            sinks.close()
     except IndexUnavailable:
         return None
-
-
-def tag_set_rows(index: ClickHouse) -> Sequence[tuple[TagSet, int]]:
-    """Every tag set that rows have, with their number. Raises IndexUnavailable."""
-    known = ClickHouseReader(index).tag_sets()
-    counted = index.query("SELECT tag_set, count() FROM lineage FINAL GROUP BY tag_set")
-    return [(known[int(row[0])], int(row[1])) for row in counted if int(row[0]) in known]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sinks.clickhouse.client import ClickHouse
+from sinks.ports.upkeep import Upkeep
 
 # What the index keeps of a moment.
 _STEP = timedelta(milliseconds=1)
@@ -19,11 +19,6 @@ _WAITS = "set it right; until it has caught up everything is recorded as of the 
 _GIVEN_UP = (
     "too far to wait for: what is recorded now has earlier times than what was before, so of what was learnt meanwhile"
     " late findings may be missing"
-)
-# The newest moments that were recorded: a late finding is what was written after an answer was given.
-_NEWEST = (
-    "SELECT max(at) FROM (SELECT max(written_at) AS at FROM ingest_ledger"
-    " UNION ALL SELECT max(occurred_at) FROM request_events)"
 )
 _log = structlog.get_logger(__name__)
 
@@ -78,7 +73,6 @@ def now() -> datetime:
     return CLOCK()
 
 
-def go_on_after(index: ClickHouse) -> None:
+def go_on_after(upkeep: Upkeep) -> None:
     """Let the clock go on where the index was written last. Raises IndexUnavailable."""
-    ((newest,),) = index.query(_NEWEST)
-    CLOCK.after(newest)
+    CLOCK.after(upkeep.newest())

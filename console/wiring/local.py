@@ -15,7 +15,7 @@ from console.cli.rights import follow, tidy
 from console.health.floods import watch_floods
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
-from console.wiring.answering import Answering, answering_of, open_index, token_keys
+from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.mended import mended
@@ -35,9 +35,8 @@ from console.wiring.roles import (
 from console.wiring.run_file import RUN_FILE
 from console.wiring.serving import ApiServer
 from schemas.settings import Settings
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.migrate import migrate
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.open import open_sinks
+from sinks.ports.sinks import Sinks
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.connection import Connection
 from streams.kafka.sender import sender
@@ -53,7 +52,7 @@ from streams.waits import Waits
 class Instance:
     """A running innsyn. `ended` is set when a role ends by itself; `roles` then hold the reason."""
 
-    index: ClickHouse
+    sinks: Sinks
     answering: Answering
     rights: RightsService
     metrics: TagMetrics
@@ -70,27 +69,27 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
     not start.
     """
     with ExitStack() as stack:
-        index = open_index(settings)
-        stack.callback(index.close)
-        migrate(index, now())
-        go_on_after(index)
-        token_keys(index, settings).prove(make=True)
-        opened = answering_of(index, settings)
+        sinks = open_sinks(settings)
+        stack.callback(sinks.close)
+        sinks.upkeep.migrate(now())
+        go_on_after(sinks.upkeep)
+        token_keys(sinks, settings).prove(make=True)
+        opened = answering_of(sinks, settings)
         send = stack.enter_context(sender(connection))
-        service = rights_service(settings, index, send)
+        service = rights_service(settings, sinks, send)
         registry = CollectorRegistry()
         metrics = TagMetrics(registry)
-        again = replays(settings, connection, index)
-        desk = dead_letter_desk(settings, connection, index, service)
-        health = watched(settings, connection, opened.problems, ClickHouseWriter(index), registry)
+        again = replays(settings, connection, sinks)
+        desk = dead_letter_desk(settings, connection, sinks, service)
+        health = watched(settings, connection, opened.problems, sinks.writer(), registry)
         stack.callback(health.stop)
-        watch_floods(health, settings, index, registry)
+        watch_floods(health, settings, sinks.dead_letters, registry)
         refusals = Refusals()
 
         def notices() -> Sequence[str]:
             return [*refusals.lines(), *CLOCK.problems()]
 
-        audit = recorder(index, registry)
+        audit = recorder(sinks, registry)
         stack.callback(audit.stop)
         health.watch("audit", audit.problems, every=1.0)
         app = api(
@@ -103,18 +102,18 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         progress, rights_waits = Progress(), Waits()
 
         def new_tagger() -> TagWorker:
-            return tagger(settings, connection, index, metrics, progress=progress, refusals=refusals)
+            return tagger(settings, connection, sinks, metrics, progress=progress, refusals=refusals)
 
         # The first of each is made here, so that what cannot be ends the start.
         workers = [new_tagger()]
-        agents = [rights_worker(settings, connection, index, service, rights_waits)]
+        agents = [rights_worker(settings, connection, sinks, service, rights_waits)]
 
         def tag(stop: threading.Event) -> None:
             (workers.pop() if workers else new_tagger()).run(stop)
 
         def carry_out(stop: threading.Event) -> None:
             worker = (
-                agents.pop() if agents else rights_worker(settings, connection, index, service, rights_waits)
+                agents.pop() if agents else rights_worker(settings, connection, sinks, service, rights_waits)
             )
             follow(
                 worker,
@@ -127,14 +126,14 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
 
         ended = threading.Event()
         kept = (Background("kafka", keeper.run, ended),) if keeper else ()
-        mends = mended(index, ended)
+        mends = mended(sinks.upkeep, ended)
         roles = (
             *kept,
             *(role for role, _ in mends),
             Background("tagger", tag, ended),
             Background("rights", carry_out, ended),
-            Background("keys", rekeyed(settings, connection, index), ended),
-            Background("refused", refused_followed(connection, index), ended),
+            Background("keys", rekeyed(settings, connection, sinks), ended),
+            Background("refused", refused_followed(connection, sinks), ended),
             Background("api", server.run, ended),
         )
         of_roles = {"tagger": progress.problems, "rights": rights_waits.said, "api": server.problems}
@@ -148,7 +147,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         health.watch("sealing keys", service.key_problems, every=60.0)
         stack.callback(again.stop)
         health.start()
-        yield Instance(index, opened, service, metrics, server.address, roles, ended)
+        yield Instance(sinks, opened, service, metrics, server.address, roles, ended)
 
 
 @contextmanager

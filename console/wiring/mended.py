@@ -6,13 +6,12 @@ import threading
 
 from console.health.health import Look
 from console.wiring.processes import Background
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.mending import Mending
+from sinks.ports.upkeep import Upkeep
 
 
-def mended(index: ClickHouse, ended: threading.Event) -> list[tuple[Background, Look]]:
+def mended(upkeep: Upkeep, ended: threading.Event) -> list[tuple[Background, Look]]:
     """The role and what it says of itself; none for a server, which its own people look after."""
-    if index.space is None:
+    mending = upkeep.mending()
+    if mending is None:
         return []
-    mending = Mending(index, index.space)
     return [(Background("parts", mending.run, ended), mending.problems)]

@@ -27,17 +27,7 @@ from schemas.errors import SettingsError
 from schemas.own import own_record
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
-from sinks.clickhouse.audit import ClickHouseAudit
-from sinks.clickhouse.claims import ClickHouseClaims
-from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
-from sinks.clickhouse.erase import ClickHouseEraser
-from sinks.clickhouse.marks import ClickHouseMarks
-from sinks.clickhouse.pairs import ClickHousePairs
-from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.requests import ClickHouseRequests
-from sinks.clickhouse.whole import whole
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.sinks import Sinks
 from streams.feeds.run.refused import follow_refused
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
@@ -62,17 +52,11 @@ from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from streams.waits import Waits
 
-# Claims are written with the ranges of their batch, so the ledger shows that there is something new of either kind.
-# What a retry of a dead letter brings has no range.
-_LEARNT = (
-    "SELECT count(), sum(rows), max(written_at), (SELECT count() FROM dead_letter_events) FROM ingest_ledger"
-)
-
 
 def tagger(
     settings: Settings,
     connection: Connection,
-    index: ClickHouse,
+    sinks: Sinks,
     metrics: TagMetrics,
     *,
     topics: Sequence[str] = (),
@@ -91,10 +75,10 @@ def tagger(
         raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
     chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
     catalogue = company.catalogue
-    keys = token_keys(index, settings)
+    keys = token_keys(sinks, settings)
     tokenizer = keys.tagging()
     # What a tagger asks for are tokens of its own key.
-    same = Same(ClickHousePairs(index), keys.rotated, newest=True)
+    same = Same(sinks.pairs, keys.rotated, newest=True)
     dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
     letters = (
         NoDeadLetters()
@@ -109,8 +93,10 @@ def tagger(
         {name: topic.record for name, topic in chosen.items()},
         tagger=made_tagger(tokenizer, company),
         schemas=writer_schemas(settings),
-        index=PairsOnly(ClickHouseWriter(index)) if pairs_only else ClickHouseWriter(index),
-        identities=None if pairs_only else identities(index, catalogue, same),
+        index=PairsOnly(sinks.writer()) if pairs_only else sinks.writer(),
+        identities=None
+        if pairs_only
+        else identities(sinks.claims_as_is, sinks.beside_as_is, catalogue, same),
         dead_letters=letters,
         metrics=metrics,
         clock=now,
@@ -151,7 +137,7 @@ def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | Non
 
 
 def dead_letter_desk(
-    settings: Settings, connection: Connection, index: ClickHouse, rights: RightsService
+    settings: Settings, connection: Connection, sinks: Sinks, rights: RightsService
 ) -> DeadLetterDesk:
     """Retries tag as the tagger would now: by the schemas that are known by then.
 
@@ -159,7 +145,7 @@ def dead_letter_desk(
     """
     company = company_of(settings)
     topics = company.tagged
-    keys = token_keys(index, settings)
+    keys = token_keys(sinks, settings)
 
     def preparer() -> Preparer:
         tagger = made_tagger(keys.tagging(), company)
@@ -172,7 +158,7 @@ def dead_letter_desk(
         connection,
         {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
         preparer=preparer,
-        index=ClickHouseWriter(index),
+        index=sinks.writer(),
         keyring=keyring(settings),
         record=own_record("DeadLetter"),
         clock=now,
@@ -181,40 +167,38 @@ def dead_letter_desk(
             RECEIPTS: again(RECEIPTS, rights.on_receipt, own_record("ErasureReceipt")),
         },
     )
-    return DeadLetterDesk(ClickHouseDeadLetters(index), retrier, now)
+    return DeadLetterDesk(sinks.dead_letters, retrier, now)
 
 
-def rights_service(settings: Settings, index: ClickHouse, send: Send) -> RightsService:
+def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsService:
     company = company_of(settings)
-    keys = token_keys(index, settings)
-    same = Same(ClickHousePairs(index), keys.rotated)
-    complete = whole(index)
-    reader = ClickHouseReader(complete)
+    keys = token_keys(sinks, settings)
+    same = Same(sinks.pairs, keys.rotated)
     people = Identities(
-        RekeyedClaims(NotingClaims(ClickHouseClaims(complete)), same),
+        RekeyedClaims(NotingClaims(sinks.claims), same),
         company.identity_sources,
-        RekeyedBeside(NotingBeside(reader), same),
+        RekeyedBeside(NotingBeside(sinks.beside), same),
     )
     return RightsService(
-        ClickHouseRequests(index),
-        RekeyedReader(NotingReader(reader), same),
-        RekeyedEraser(ClickHouseEraser(complete), same),
+        sinks.requests,
+        RekeyedReader(NotingReader(sinks.reader), same),
+        RekeyedEraser(sinks.eraser, same),
         people,
         keyring(settings, create=True),
         company,
         send,
         now,
         tokenizer=keys.tokenizer,
-        changed=lambda: index.query(_LEARNT),
+        changed=sinks.marks.learnt,
         keys_kept=timedelta(days=settings.request_key_days),
-        marks=ClickHouseMarks(index),
+        marks=sinks.marks,
     )
 
 
 def rights_worker(
     settings: Settings,
     connection: Connection,
-    index: ClickHouse,
+    sinks: Sinks,
     service: RightsService,
     waits: Waits | None = None,
 ) -> RightsWorker:
@@ -225,19 +209,19 @@ def rights_worker(
     letters = DeadLetters(
         EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
     )
-    return RightsWorker(connection, service, SetAside(letters, ClickHouseWriter(index), now), waits)
+    return RightsWorker(connection, service, SetAside(letters, sinks.writer(), now), waits)
 
 
-def refused_followed(connection: Connection, index: ClickHouse) -> Callable[[threading.Event], None]:
+def refused_followed(connection: Connection, sinks: Sinks) -> Callable[[threading.Event], None]:
     """What enters the refused records of feeds in the index, until it is told to stop."""
-    return lambda stop: follow_refused(connection, ClickHouseWriter(index), stop)
+    return lambda stop: follow_refused(connection, sinks.writer(), stop)
 
 
-def replays(settings: Settings, connection: Connection, index: ClickHouse) -> Replays:
+def replays(settings: Settings, connection: Connection, sinks: Sinks) -> Replays:
     """Replays in this process, beside its tagger."""
 
     def make(topics: Sequence[str], metrics: TagMetrics) -> TagWorker:
-        return tagger(settings, connection, index, metrics, topics=topics, replay=True)
+        return tagger(settings, connection, sinks, metrics, topics=topics, replay=True)
 
     return Replays(make, now)
 
@@ -246,9 +230,9 @@ def question_limits(settings: Settings) -> QuestionLimits:
     return QuestionLimits(settings.question_seconds, settings.question_workers, settings.question_queue)
 
 
-def recorder(index: ClickHouse, metrics: CollectorRegistry) -> Recorder:
+def recorder(sinks: Sinks, metrics: CollectorRegistry) -> Recorder:
     """What keeps the record of questions in the index. The caller stops it."""
-    return Recorder(ClickHouseAudit(index), metrics)
+    return Recorder(sinks.audit, metrics)
 
 
 def doors(settings: Settings, metrics: CollectorRegistry) -> Doors:

@@ -46,6 +46,17 @@ class ClickHouseKeys:
     def empty(self) -> bool:
         return not any(self._index.query(f"SELECT 1 FROM {table} LIMIT 1") for table in _FILLED)
 
+    def of_any_shape(self) -> tuple[Sequence[KeyEntry], set[str]]:
+        rows = self._index.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase()"
+            " AND name IN ('token_keys', 'tag_sets')"
+        )
+        tables = {str(row[0]) for row in rows}
+        return (
+            self.entries() if "token_keys" in tables else (),
+            self.used() if "tag_sets" in tables else set(),
+        )
+
     def _standing(self, sequence: int) -> str | None:
         rows = self._index.query(
             "SELECT entry FROM token_keys WHERE sequence = {sequence:UInt32} ORDER BY _block_number LIMIT 1",

@@ -23,9 +23,15 @@ _EVERYWHERE = (
     " + (SELECT sum(cityHash64(token, other, is_new, key_id)) FROM token_pairs FINAL)"
 )
 
+# Claims are written with the ranges of their batch, so the ledger shows that there is something new of either kind.
+# What a retry of a dead letter brings has no range.
+_LEARNT = (
+    "SELECT count(), sum(rows), max(written_at), (SELECT count() FROM dead_letter_events) FROM ingest_ledger"
+)
+
 
 class ClickHouseMarks:
-    """An `IndexMarks` on ClickHouse: five statements, however many keys."""
+    """An `IndexMarks` on ClickHouse; of marks five statements, however many keys."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -47,3 +53,6 @@ class ClickHouseMarks:
             found |= {(kind, bytes.fromhex(key)): int(mark) for key, mark in rows}
             found |= {(kind, key): found.get((kind, key), 0) + everywhere for key in wanted}
         return found
+
+    def learnt(self) -> object:
+        return self._index.query(_LEARNT)

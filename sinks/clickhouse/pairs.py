@@ -1,4 +1,4 @@
-"""Which tokens of two keys are the same identifier's. Contract: `sinks.ports.keys.PairReader`."""
+"""Which tokens of two keys are the same identifier's. Contract: `sinks.ports.keys.PairStore`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AT_ONCE = 1_000
 
 
 class ClickHousePairs:
-    """A `PairReader` on ClickHouse."""
+    """A `PairStore` on ClickHouse."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -34,7 +34,6 @@ class ClickHousePairs:
         return pa.table(columns, PAIR_SCHEMA)
 
     def retire(self, key_id: str, kept: Sequence[bytes]) -> None:
-        """Forget the pairs of an older key; those of the tokens given stay, as of no key. Safe to repeat."""
         for start in range(0, len(kept), _AT_ONCE):
             parameters: Parameters = {"key": key_id}
             tokens = tokens_in(parameters, "token", kept[start : start + _AT_ONCE])

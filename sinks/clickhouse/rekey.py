@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,27 +22,13 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
+from sinks.ports.keys import Resting
 from sinks.ports.lineage import ROW_SCHEMA
 
 _TOKENS_AT_ONCE = 1_000
 # In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
 _ROWS_AT_ONCE = 4_000
 _CLAIM_TOKENS = ("key", "token", "subject", "group", "line", "server")
-
-
-@dataclass(frozen=True)
-class Resting:
-    """What lies under a token key: rows, claims under each of their keys, prefixes; `newest`: its last event's time."""
-
-    rows: int
-    claims: int
-    retained: int
-    prefixes: int
-    newest: datetime | None = None
-
-    @property
-    def nothing(self) -> bool:
-        return not (self.rows or self.claims or self.retained or self.prefixes)
 
 
 @dataclass(frozen=True)

@@ -26,3 +26,7 @@ class MemoryChanges(MemoryState):
                 under["address", item[2]].add(item)
         wanted = {(kind, key) for kind, some in keys.items() for key in some}
         return {key: hash(frozenset(found)) for key, found in under.items() if key in wanted}
+
+    def learnt(self) -> object:
+        with self.lock:
+            return len(self.written), len(self.done)

@@ -11,7 +11,7 @@ from sinks.ports.keys import PAIR_SCHEMA, KeyEntry
 
 
 class MemoryKeys(MemoryState):
-    """A `KeyRegister` and `PairReader`."""
+    """A `KeyRegister` and `PairStore`."""
 
     def entries(self) -> Sequence[KeyEntry]:
         with self.lock:
@@ -39,3 +39,15 @@ class MemoryKeys(MemoryState):
         return pa.Table.from_pylist(
             [dict(zip(PAIR_SCHEMA.names, item, strict=True)) for item in found], PAIR_SCHEMA
         )
+
+    def of_any_shape(self) -> tuple[Sequence[KeyEntry], set[str]]:
+        return self.entries(), self.used()
+
+    def retire(self, key_id: str, kept: Sequence[bytes]) -> None:
+        wanted = set(kept)
+        with self.lock:
+            old = [item for item in self.pairs_known if item[2] == key_id]
+            for older, newer, _ in old:
+                del self.pairs_known[older, newer, key_id]
+                if wanted & {older, newer}:
+                    self.pairs_known[older, newer, ""] = None

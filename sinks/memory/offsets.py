@@ -36,3 +36,4 @@ class MemoryOffsets(MemoryState):
     def note_histories(self, histories: Sequence[History], now: datetime) -> None:
         with self.lock:
             self.histories_known |= {(item.topic, item.partition): item for item in histories}
+            self.histories_noted |= {(item.topic, item.partition): now for item in histories}

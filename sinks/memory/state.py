@@ -53,6 +53,7 @@ class MemoryState:
         self.written: list[tuple[datetime, OffsetRange]] = []
         self.epochs_known: dict[Partition, int] = {}
         self.histories_known: dict[Partition, History] = {}
+        self.histories_noted: dict[Partition, datetime] = {}
         self.lock = threading.Lock()
 
     def __len__(self) -> int:

@@ -17,3 +17,6 @@ class IndexMarks(Protocol):
 
         Absent: 0, nothing is under it. Raises IndexUnavailable.
         """
+
+    def learnt(self) -> object:
+        """Something that stays equal as long as the index has learnt nothing. Raises IndexUnavailable."""

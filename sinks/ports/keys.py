@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,9 @@ class KeyRegister(Protocol):
     def empty(self) -> bool:
         """Whether nothing was ever written to the index but this register."""
 
+    def of_any_shape(self) -> tuple[Sequence[KeyEntry], set[str]]:
+        """`entries` and `used` of an index that need not be in its current shape; nothing where it keeps none yet."""
+
 
 PAIR_SCHEMA = pa.schema(
     [("older", pa.binary(TOKEN_BYTES)), ("newer", pa.binary(TOKEN_BYTES)), ("key_id", pa.string())]
@@ -49,8 +53,52 @@ PAIR_SCHEMA = pa.schema(
 """Tokens under two keys that are the same identifier's; `key_id`: of the older one, empty once it is retired."""
 
 
+@dataclass(frozen=True)
+class Resting:
+    """What lies under a token key: rows, claims under each of their keys, prefixes; `newest`: its last event's time."""
+
+    rows: int
+    claims: int
+    retained: int
+    prefixes: int
+    newest: datetime | None = None
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.rows or self.claims or self.retained or self.prefixes)
+
+
+class Rekeying(Protocol):
+    """Moves what was made with an older token key to the key in force. All raise IndexUnavailable."""
+
+    def resting(self) -> Resting:
+        """What still lies under the older key."""
+
+    def move(self, stop: threading.Event) -> int:
+        """Move all that has its pair, until `stop`; how many rows, claims and prefixes. Safe to repeat.
+
+        A row that is moved stays what it is: erased or narrowed, learnt when it was, counted once.
+        """
+
+
+class NewRekeying(Protocol):
+    """From the older key to the newer one. `first`: the older is the index's first key, of rows that name none."""
+
+    def __call__(self, older: str, newer: str, *, first: bool) -> Rekeying: ...
+
+
 class PairReader(Protocol):
     """Which tokens of several keys are the same identifier's. Safe from several threads."""
 
     def pairs(self, tokens: Sequence[bytes]) -> pa.Table:
         """`PAIR_SCHEMA`: the pairs that one of the tokens is in. Raises IndexUnavailable."""
+
+
+class PairStore(PairReader, Protocol):
+    """Keeps the pairs that were written with batches."""
+
+    def retire(self, key_id: str, kept: Sequence[bytes]) -> None:
+        """Forget the pairs of an older key; those of the tokens given stay, as of no key. Safe to repeat.
+
+        Raises IndexUnavailable.
+        """

@@ -22,17 +22,16 @@ from console.api.protection.recorder import Recorder
 from console.api.services import Services
 from console.cli.ask import ask
 from console.cli.main import app as command_line
-from console.wiring.answering import open_index, token_keys
+from console.wiring.answering import token_keys
 from console.wiring.serving import ApiServer
 from schemas.asked_for import AskedFor
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, InputError
 from schemas.keys import Keyring
 from schemas.settings import load_settings
-from sinks.clickhouse.audit import ClickHouseAudit
-from sinks.clickhouse.migrate import migrate
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.index import MemoryIndex
+from sinks.open import open_sinks
 from sinks.ports.audit import AuditEntry, Looked
 from tests.support.api import EMAIL, NOW, TOKEN, TOTAL, services
 from tests.support.asgi import InProcess
@@ -458,19 +457,19 @@ def test_a_command_on_an_index_that_nobody_has_open_is_recorded(
     """Past the API there is no way either: who ran it, what, about nobody; before the answer is printed."""
     monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "home"))
     settings = load_settings()
-    index = open_index(settings)
-    migrate(index, NOW)
-    token_keys(index, settings).prove(make=True)
-    index.close()
+    sinks = open_sinks(settings)
+    sinks.upkeep.migrate(NOW)
+    token_keys(sinks, settings).prove(make=True)
+    sinks.close()
     answer = ask("access", NOBODY, AskedFor.CUSTOMER_SERVICE)
     assert answer["resolution"] == "none"
     with pytest.raises(InputError):
         ask("query", NOBODY | {"systems": ["none-such"]})
-    index = open_index(settings)
+    sinks = open_sinks(settings)
     try:
-        found = [*reversed(ClickHouseAudit(index).find(Looked(), 10))]
+        found = [*reversed(sinks.audit.find(Looked(), 10))]
     finally:
-        index.close()
+        sinks.close()
     assert [(item.action, item.kinds, item.purpose, item.resolution, item.status) for item in found] == [
         ("command access", ("email",), "customer_service", "none", 200),
         ("command query", ("email",), "", "", 500),

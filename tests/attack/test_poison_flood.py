@@ -24,6 +24,7 @@ from schemas.settings import load_settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
@@ -221,7 +222,7 @@ def test_doctor_tells_where_nothing_runs(
     ledger.now = datetime.now(UTC) - timedelta(minutes=5)
     ledger.took("web.visits", bad=1_500)
     monkeypatch.setenv("INNSYN_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "open_index", lambda _: index)
+    monkeypatch.setattr(doctor, "open_sinks", lambda _: clickhouse_sinks(index))
     monkeypatch.setattr(doctor, "embedded_folder", lambda _: None)
     (check,) = [check for check in doctor.examine(load_settings()) if check.name == "dead letters"]
     assert check.state == "wrong"

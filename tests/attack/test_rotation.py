@@ -23,6 +23,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import _FILLED, ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.index import MemoryIndex
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
@@ -211,7 +212,7 @@ class Ending:
 def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted: Any) -> None:
     """Before, during and after: every answer the same, until the old key is destroyed; and then too."""
     company = Rotated(sql_index(database), ClickHouseKeys(database), ClickHousePairs(database), tmp_path)
-    rotation = Rotation(company.keyring, database, lambda: NOW)
+    rotation = Rotation(company.keyring, clickhouse_sinks(database), lambda: NOW)
     stop = threading.Event()
     mixed(company)
     # Each round asks about a few: the engine takes its time.
@@ -223,7 +224,9 @@ def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted:
     # Ended at any statement that deletes: some rows are there under both keys, and count once.
     for fatal in (1, 2, 3):
         with pytest.raises(IndexUnavailable, match="ended"):
-            Rotation(company.keyring, cast(ClickHouse, Ending(database, fatal)), lambda: NOW).move(stop)
+            Rotation(
+                company.keyring, clickhouse_sinks(cast(ClickHouse, Ending(database, fatal))), lambda: NOW
+            ).move(stop)
         assert company.answers(number, alone=False) == wanted[number][1:]
     # What was seen under both keys moves by itself; the rest is named when somebody would destroy the key.
     assert rotation.move(stop)
@@ -267,8 +270,8 @@ def test_somebody_is_erased_while_rows_move(database: ClickHouse, tmp_path: Path
         company.eraser.forget(person.spans, {item.tags.id: None for item in found.holdings})
         assert company.reader.find(person.spans).total_events == 0
 
-    Rotation(company.keyring, cast(ClickHouse, Meanwhile(database, erase)), lambda: NOW).move(
-        threading.Event()
-    )
+    Rotation(
+        company.keyring, clickhouse_sinks(cast(ClickHouse, Meanwhile(database, erase))), lambda: NOW
+    ).move(threading.Event())
     assert company.reader.find(person.spans).total_events == 0
-    assert Rotation(company.keyring, database, lambda: NOW).states()[0].resting.rows == 0
+    assert Rotation(company.keyring, clickhouse_sinks(database), lambda: NOW).states()[0].resting.rows == 0

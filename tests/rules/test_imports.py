@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,11 @@ IMPURE = {
     "datetime": {"now", "today", "utcnow"},
     "date": {"today"},
 }
+SQL = re.compile(
+    r"\s*(SELECT\s|INSERT\s+(OR \w+ )?INTO\s|DELETE\s+FROM\s|ALTER\s+TABLE\s|TRUNCATE\s|OPTIMIZE\s|SYSTEM\s|KILL\s)",
+)
+# The database of the reference job is a system's own, not the index.
+SPEAK_SQL = ("sinks/clickhouse/", "streams/rights/reference_job/")
 FILES = {
     str(file.relative_to(ROOT)): ast.parse(file.read_text("utf-8"))
     for layer in LAYERS
@@ -76,8 +82,16 @@ def impure(tree: ast.AST) -> Iterator[str]:
                 yield f"{last}.{node.attr} in line {node.lineno}"
 
 
+def statements(tree: ast.AST) -> Iterator[str]:
+    """Every text that begins as a statement of SQL does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value):
+            yield f"{node.value[:40]!r} in line {node.lineno}"
+
+
 def test_the_files_are_there() -> None:
     """The rules below look at something."""
+    assert list(statements(ast.parse("f'SELECT {a} FROM b'\nx = 'INSERT INTO t'")))
     assert {name.partition("/")[0] for name in FILES} == set(LAYERS)
     assert set(PURE) <= set(FILES)
     assert list(impure(ast.parse("import time\nfrom datetime import datetime as d\ndatetime.datetime.now()")))
@@ -122,8 +136,8 @@ def reached(start: str) -> dict[str, str]:
 def test_answers_need_no_driver_and_nobody_who_asks() -> None:
     """The room serves the API, the command line and requests alike: what it imports knows none of them."""
     found = reached(ANSWERS)
-    assert {"sinks.ports", "schemas.tokens", "streams.answers.question"} <= found.keys()
-    assert "clickhouse_connect" in reached("streams/rights/")
+    assert {"sinks.ports.lineage", "schemas.tokens", "streams.answers.question"} <= found.keys()
+    assert "clickhouse_connect" in reached("sinks/open")
     assert not {
         module: file
         for module, file in found.items()
@@ -141,6 +155,17 @@ def test_commands_ask_as_the_api_does_and_not_by_way_of_it() -> None:
         for module in (*imports(tree), *names_imported(tree))
         if f"{module}.".startswith("console.api.")
     }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_file_says_which_engine_holds_the_index(name: str) -> None:
+    """Beside the engine's own folder only `sinks/open.py` imports it, and nobody above speaks its SQL."""
+    if name.startswith("sinks/clickhouse/"):
+        return
+    engine = {found for found in imports(FILES[name]) if found.startswith("sinks.clickhouse")}
+    assert not engine or name == "sinks/open.py"
+    if not name.startswith(SPEAK_SQL):
+        assert not list(statements(FILES[name]))
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -12,6 +12,7 @@ from console.wiring.clock import CLOCK, go_on_after, now
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.clickhouse.upkeep import ClickHouseUpkeep
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
@@ -21,7 +22,7 @@ def main(folder: Path, offset: Path) -> None:
     """Three batches with a request's entry between them: right, ten minutes back, and back still in a new process."""
     index = ClickHouse(f"chdb://{folder}")
     migrate(index, now())
-    go_on_after(index)
+    go_on_after(ClickHouseUpkeep(index))
     writer, ledger = ClickHouseWriter(index), ClickHouseRequests(index)
     machine = []
     begun = writer.positions([("web.visits", 0)]).get(("web.visits", 0), 0)

@@ -446,15 +446,14 @@ def test_doctor_asks_a_running_instance(instance: str, monkeypatch: pytest.Monke
 FILL = """
 import sys
 from pathlib import Path
-from console.wiring.answering import open_index
 from schemas.keys import Keyring
 from schemas.settings import load_settings
-from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.open import open_sinks
 from tests.support.api import fill
 settings = load_settings()
-index = open_index(settings)
-fill(ClickHouseWriter(index), Keyring(settings.keys_folder).made())
-index.close()
+sinks = open_sinks(settings)
+fill(sinks.writer(), Keyring(settings.keys_folder).made())
+sinks.close()
 """
 
 

@@ -1,0 +1,46 @@
+"""An index on ClickHouse as the ports that it is used through."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sinks.clickhouse.audit import ClickHouseAudit
+from sinks.clickhouse.claims import ClickHouseClaims
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.keys import ClickHouseKeys
+from sinks.clickhouse.marks import ClickHouseMarks
+from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.rekey import Rekeyer
+from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.clickhouse.upkeep import ClickHouseUpkeep
+from sinks.clickhouse.whole import whole
+from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.sinks import Sinks
+
+
+def clickhouse_sinks(index: ClickHouse) -> Sinks:
+    """All ports of an index that is open already."""
+    complete = whole(index)
+    reader = ClickHouseReader(complete)
+    return Sinks(
+        name=repr(index),
+        writer=partial(ClickHouseWriter, index),
+        reader=reader,
+        beside=reader,
+        claims=ClickHouseClaims(complete),
+        eraser=ClickHouseEraser(complete),
+        claims_as_is=ClickHouseClaims(index),
+        beside_as_is=ClickHouseReader(index),
+        marks=ClickHouseMarks(index),
+        requests=ClickHouseRequests(index),
+        dead_letters=ClickHouseDeadLetters(index),
+        audit=ClickHouseAudit(index),
+        keys=ClickHouseKeys(index),
+        pairs=ClickHousePairs(index),
+        rekeyer=partial(Rekeyer, index),
+        upkeep=ClickHouseUpkeep(index),
+        close=index.close,
+    )

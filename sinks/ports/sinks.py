@@ -1,0 +1,44 @@
+"""One index, as the ports that it is used through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sinks.ports.audit import AuditLog
+from sinks.ports.changes import IndexMarks
+from sinks.ports.dead_letters import DeadLetterList
+from sinks.ports.erasure import IndexEraser
+from sinks.ports.identity import ClaimReader
+from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
+from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
+from sinks.ports.requests import RequestLog
+from sinks.ports.upkeep import Upkeep
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """An open index; nothing is connected before the first call of a port.
+
+    `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
+    `claims` and `eraser` are for what is said about a person, or done: they raise IndexUnavailable while rows are lost.
+    `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
+    """
+
+    name: str
+    writer: Callable[[], IndexWriter]
+    reader: IndexReader
+    beside: BesideReader
+    claims: ClaimReader
+    eraser: IndexEraser
+    claims_as_is: ClaimReader
+    beside_as_is: BesideReader
+    marks: IndexMarks
+    requests: RequestLog
+    dead_letters: DeadLetterList
+    audit: AuditLog
+    keys: KeyRegister
+    pairs: PairStore
+    rekeyer: NewRekeying
+    upkeep: Upkeep
+    close: Callable[[], None]
