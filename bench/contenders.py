@@ -34,6 +34,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.identity import OpenClaims
 from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
@@ -229,7 +230,9 @@ def _tagged(
         identities = None
         if whose:
             claims = holders(keyring.tokenizer())
-            ClickHouseWriter(index).write(LineageBatch(ROW_SCHEMA.empty_table(), claims=claims), now())
+            ClickHouseWriter(index).write(
+                LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims)), now()
+            )
             identities = Identities(ClickHouseClaims(index), load_catalogue().identity_sources)
         stop, times = threading.Event(), {"first": 0.0, "last": 0.0}
 

@@ -21,7 +21,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import CLAIM_SCHEMA, Form, Mark, Proof
+from sinks.ports.identity import CLAIM_SCHEMA, Form, Mark, OpenClaims, Proof
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 
 _TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
@@ -146,7 +146,7 @@ def _identity(index: ClickHouse, writer: ClickHouseWriter, chance: np.random.Gen
     for done in range(0, claims, _BATCH):
         taken = order[done : done + _BATCH]
         table = _claims(tokens, session[taken], report[taken], start, at[taken], done)
-        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=table), now)
+        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(table)), now)
     written = time.perf_counter() - began
     index.command("OPTIMIZE TABLE identity_claims FINAL")
     size = index.query(

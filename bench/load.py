@@ -142,7 +142,7 @@ def holders(tokenizer: Tokenizer) -> pa.Table:
             value |= {"source": "radius", "purpose": "operations", "occurred_at": at}
             bodies.append(split_frame(encode(record, value))[1])
     where = Coordinates(np.zeros(len(bodies), np.int32), np.arange(len(bodies)))
-    return tagger.tag(record, "network.assignments", decoder.decode(Bodies.of(bodies)), where).claims
+    return tagger.tag(record, "network.assignments", decoder.decode(Bodies.of(bodies)), where).claims.table
 
 
 def fill(bootstrap: str, events: int) -> int:

@@ -34,7 +34,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, Form, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, Form, Mark, OpenClaims, Proof
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.answers import lookup
 from streams.identity.identities import Identities
@@ -111,7 +111,7 @@ class World:
                 part = table.slice(start, _BATCH)
                 at = pa.array(np.arange(offset, offset + part.num_rows))
                 part = part.set_column(part.schema.get_field_index("offset"), "offset", at)
-                writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=part), _NOW)
+                writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(part)), _NOW)
                 offset += part.num_rows
         names = np.concatenate([addresses, customers, shared])
         for done in range(0, rows, _BATCH):

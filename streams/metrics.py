@@ -100,7 +100,7 @@ class TagMetrics:
             self.rows.labels(item.topic).inc(item.rows)
             self.no_subject.labels(item.topic).inc(item.no_subject)
             self.lost.labels(item.topic).inc(item.lost)
-        for counter, table in ((self.claims, batch.claims), (self.retained, batch.retained)):
+        for counter, table in ((self.claims, batch.claims.table), (self.retained, batch.retained.table)):
             for source in pc.value_counts(table["source"].cast(pa.string())).to_pylist():
                 counter.labels(source["values"]).inc(source["counts"])
         for kind in pc.value_counts(batch.findings["kind"].cast(pa.string())).to_pylist():

@@ -59,7 +59,10 @@ class ClickHouseWriter:
         # 2. rows, and what goes with them only after them: an erasure takes it away where it finds no rows
         self._insert("lineage", batch.rows)
         self._insert("lineage_by_event", rows_by_event(batch))
-        for table, claims in (("identity_claims", batch.claims), ("retained_claims", batch.retained)):
+        for table, claims in (
+            ("identity_claims", batch.claims.table),
+            ("retained_claims", batch.retained.table),
+        ):
             learnt = pa.repeat(
                 pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms")), claims.num_rows
             )

@@ -43,8 +43,8 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
                 self.rows[key] = Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
-            _learn(self.claims_known, batch.claims, now)
-            _learn(self.retained, batch.retained, now)
+            _learn(self.claims_known, batch.claims.table, now)
+            _learn(self.retained, batch.retained.table, now)
             self.prefixes_known |= {
                 (row["prefix"], row["length"], row["token"]) for row in batch.prefixes.to_pylist()
             }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import pyarrow as pa
 
@@ -104,6 +105,38 @@ the session or state really began, null if the event does not say. until: when i
 is said. rank: how well the subject is named, for sessions whose reports name it differently. source: id in
 catalogue/sources.yaml, which knows its clock and habits.
 """
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """A table of `CLAIM_SCHEMA`, in a type that says who may ever read it."""
+
+    table: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All of them, one after the other."""
+        return cls(pa.concat_tables([part.table for part in parts])) if parts else cls()
+
+    def changed(self, change: Callable[[pa.Table], pa.Table]) -> Self:
+        """The same after a change of its table."""
+        return type(self)(change(self.table))
+
+
+class OpenClaims(_Claims):
+    """What answers rest on."""
+
+
+class RetainedClaims(_Claims):
+    """What rests on data kept for the police alone (ekomloven § 3-13): stored apart, read by no answer."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What some events say, parted by who may read it."""
+
+    open: OpenClaims = field(default_factory=OpenClaims)
+    retained: RetainedClaims = field(default_factory=RetainedClaims)
 
 
 KNOWN_CLAIM_SCHEMA = CLAIM_SCHEMA.append(pa.field("learnt_at", pa.timestamp("ms")))

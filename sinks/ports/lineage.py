@@ -12,7 +12,7 @@ import pyarrow as pa
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES, Role
 from sinks.ports.dead_letters import DeadRow
-from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, Proof
+from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, Proof, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.offsets import OffsetLedger, OffsetRange
 
@@ -66,14 +66,13 @@ Identity: (topic, partition, offset, field, start, end, kind); one place may car
 class LineageBatch:
     """One write: rows as an Arrow table of `ROW_SCHEMA`, and all that must be stored with them.
 
-    `claims` and `retained` are tables of `CLAIM_SCHEMA`: the second one rests on data kept for the police alone
-    (ekomloven § 3-13) and goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
+    `retained` goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
     """
 
     rows: pa.Table
-    claims: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
-    retained: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    claims: OpenClaims = field(default_factory=OpenClaims)
+    retained: RetainedClaims = field(default_factory=RetainedClaims)
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
+from sinks.ports.identity import OpenClaims
 from streams.columns.observed import Observed
 from streams.columns.tokens import TokenTable, binary_array
 from streams.identity.identities import Identities
@@ -51,14 +52,14 @@ class Coverage:
         self._blocks: list[Links] = []
 
     def count(
-        self, observed: Mapping[str, Observed], claims: pa.Table, prefixes: pa.Table
+        self, observed: Mapping[str, Observed], claims: OpenClaims, prefixes: pa.Table
     ) -> Mapping[tuple[str, str], int]:
         """(topic, unique | ambiguous | none) to how many identifiers were seen that lead to so many people.
 
         `claims`: what else the batch says, already in the index. `prefixes`: `sinks.ports.identity.PREFIX_SCHEMA`, for
         the IPv6 addresses among the observed. Raises IndexUnavailable.
         """
-        self._forget(claims)
+        self._forget(claims.table)
         topics = [topic for topic, seen in observed.items() if len(seen)]
         if not topics:
             return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ import structlog
 from schemas.contracts import Contract
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
-from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
+from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.columns.observed import Observed
@@ -45,16 +45,6 @@ LARGEST_EVENT = 1024 * 1024
 _NONE: Mapping[str, Contract] = MappingProxyType({})
 # Kept of schemas, of which others may register any number.
 _MOST_DECODERS = 200
-
-_BESIDE_ROWS = {
-    "claims": CLAIM_SCHEMA,
-    "retained": CLAIM_SCHEMA,
-    "prefixes": PREFIX_SCHEMA,
-    "findings": FINDING_SCHEMA,
-}
-_TABLES = {"rows": ROW_SCHEMA, **_BESIDE_ROWS}
-# What carries the partition it came from.
-_PLACED_TABLES = ("rows", "claims", "retained", "findings")
 
 Resolve = Callable[[bytes, str], RecordSchema]
 
@@ -85,11 +75,22 @@ class Prepared:
     def without(self, partitions: Iterable[Partition]) -> Prepared:
         """The same without what came from these partitions."""
         gone = set(partitions)
+
         # Prefixes stay: they say something of addresses, whichever partition showed them.
-        tables = {name: _without(getattr(self.batch, name), gone) for name in _PLACED_TABLES}
+        def left(table: pa.Table) -> pa.Table:
+            return _without(table, gone)
+
         dead = [item for item in self.dead if (item.row.topic, item.row.partition) not in gone]
         ranges = [item for item in self.batch.ranges if (item.topic, item.partition) not in gone]
-        batch = replace(self.batch, **tables, dead=[item.row for item in dead], ranges=ranges)
+        batch = replace(
+            self.batch,
+            rows=left(self.batch.rows),
+            claims=self.batch.claims.changed(left),
+            retained=self.batch.retained.changed(left),
+            findings=left(self.batch.findings),
+            dead=[item.row for item in dead],
+            ranges=ranges,
+        )
         return replace(self, batch=batch, dead=dead)
 
 
@@ -157,10 +158,8 @@ class Preparer:
             done.append(self._topic(batch, epochs, now, aside))
         oldest = min((item.oldest_ms for item in batches if item.oldest_ms > 0), default=-1)
         whole = LineageBatch(
-            **{
-                name: _joined([getattr(item.batch, name) for item in done], schema)
-                for name, schema in _TABLES.items()
-            },
+            _joined([item.batch.rows for item in done], ROW_SCHEMA),
+            **_beside([item.batch for item in done]),
             tag_sets=[tags for item in done for tags in item.batch.tag_sets],
             dead=[letter.row for item in done for letter in item.dead],
             ranges=[*ranges, *(given for item in done for given in item.batch.ranges)],
@@ -216,9 +215,7 @@ class Preparer:
         ranges = ranges_of(batch, epochs, events, subjects, set(bad), tombstones)
         whole = LineageBatch(
             row_table(batch.topic, parts),
-            **{
-                name: _joined([getattr(part, name) for part in parts], _TABLES[name]) for name in _BESIDE_ROWS
-            },
+            **_beside(parts),
             tag_sets=[tags for part in parts for tags in part.tag_sets],
             ranges=ranges,
         )
@@ -338,6 +335,25 @@ def _positions(batch: TopicBatch, places: Set[tuple[str, int, int]]) -> list[int
         if topic == batch.topic:
             found += np.flatnonzero((batch.partition == partition) & (batch.offset == offset)).tolist()
     return found
+
+
+class _Beside(TypedDict):
+    """What a batch says beside its rows."""
+
+    claims: OpenClaims
+    retained: RetainedClaims
+    prefixes: pa.Table
+    findings: pa.Table
+
+
+def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
+    """What the parts say beside their rows, together."""
+    return {
+        "claims": OpenClaims.joined([part.claims for part in parts]),
+        "retained": RetainedClaims.joined([part.retained for part in parts]),
+        "prefixes": _joined([part.prefixes for part in parts], PREFIX_SCHEMA),
+        "findings": _joined([part.findings for part in parts], FINDING_SCHEMA),
+    }
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -26,7 +26,7 @@ from schemas.tokens import (
     Tokenizer,
     TokenPairs,
 )
-from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
+from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
 from streams.columns.arrays import Flags, Ints
@@ -57,7 +57,7 @@ class Tagged:
     """Lineage rows of one topic and schema (columns of `sinks.ports.lineage.ROW_COLUMNS` without the topic).
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
-    `prefixes` and `findings` are tables as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
+    `prefixes` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
     were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`:
     of each path that no contract names how often it had a value.
     """
@@ -66,8 +66,8 @@ class Tagged:
     tag_sets: tuple[TagSet, ...]
     subjects: Ints
     bad: Mapping[int, str] = field(default_factory=dict)
-    claims: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
-    retained: pa.Table = field(default_factory=CLAIM_SCHEMA.empty_table)
+    claims: OpenClaims = field(default_factory=OpenClaims)
+    retained: RetainedClaims = field(default_factory=RetainedClaims)
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
@@ -186,20 +186,19 @@ class Tagger:
                     builder.add(named_by.rows[places], found_at, tags, named_by.role, None)
                 if named_by.kind == IdentifierKind.IP:
                     prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
-        tables = (CLAIM_SCHEMA.empty_table(),) * 2
-        if reading is not None:
-            tables = self._claims.claims(reading, topic, good, where)
+        claims = Claims() if reading is None else self._claims.claims(reading, topic, good, where)
         return Tagged(
-            builder.columns,
-            tuple(builder.tag_sets),
-            builder.counted(decoded.rows, len(at.offset)),
-            bad,
-            *tables,
-            _prefix_table(prefixes),
-            texts.findings,
-            _observed(record, decoded, tokens, times, good & ~retained),
-            texts.failures,
-            decoded.untagged,
+            rows=builder.columns,
+            tag_sets=tuple(builder.tag_sets),
+            subjects=builder.counted(decoded.rows, len(at.offset)),
+            bad=bad,
+            claims=claims.open,
+            retained=claims.retained,
+            prefixes=_prefix_table(prefixes),
+            findings=texts.findings,
+            observed=_observed(record, decoded, tokens, times, good & ~retained),
+            scan_failures=texts.failures,
+            untagged=decoded.untagged,
         )
 
     def _texts(

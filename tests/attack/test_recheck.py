@@ -18,6 +18,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.requests import MemoryRequests
+from sinks.ports.identity import OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.rights.protocol.states import State
@@ -163,7 +164,7 @@ def test_the_index_tells_under_which_keys_something_came_and_under_no_others(ind
     rows = batch([Row(4, 1, tags())])
     claims = LineageBatch(
         ROW_SCHEMA.empty_table(),
-        claims=claim_table([Claim(1, token=5, subject=6, group=7, line=8, server=9)]),
+        claims=OpenClaims(claim_table([Claim(1, token=5, subject=6, group=7, line=8, server=9)])),
         prefixes=prefix_table([(10, 56, 11)]),
     )
     for written in (rows, claims):

@@ -10,7 +10,16 @@ import pyarrow as pa
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Form, Mark
+from sinks.ports.identity import (
+    KNOWN_CLAIM_SCHEMA,
+    NOTHING,
+    PREFIX_SCHEMA,
+    ClaimKey,
+    Form,
+    Mark,
+    OpenClaims,
+    RetainedClaims,
+)
 from sinks.ports.lineage import LineageBatch
 from tests.support.index import (
     NOW,
@@ -33,7 +42,7 @@ OFF = Claim(2, token=None, subject=None, group=None, mark=Mark.OFF, at=3_000)
 
 
 def learn(index: Index, *claims: Claim, now: datetime = NOW) -> None:
-    index.writer.write(LineageBatch(table([]), claims=claim_table(claims)), now)
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), now)
 
 
 def offsets(
@@ -114,7 +123,12 @@ def test_two_parts_of_an_event_are_two_claims(index: Index) -> None:
 def test_what_is_retained_for_the_police_is_never_read(index: Index) -> None:
     """Claims from data kept under ekomloven § 3-13 alone lead nowhere: § 3-14 forbids any other use."""
     index.writer.write(
-        LineageBatch(table([]), claims=claim_table([SEEN]), retained=claim_table([OPEN, OFF])), NOW
+        LineageBatch(
+            table([]),
+            claims=OpenClaims(claim_table([SEEN])),
+            retained=RetainedClaims(claim_table([OPEN, OFF])),
+        ),
+        NOW,
     )
     assert [offsets(index, 1, 2, 3, 4, 5, 9, of=of) for of in get_args(ClaimKey)] == [[1], [1], [1], [], []]
 

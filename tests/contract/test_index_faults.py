@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.dead_letters import DeadRow
+from sinks.ports.identity import OpenClaims, RetainedClaims
 from sinks.ports.lineage import Span
 from tests.support.clickhouse_engine import FaultKind
 from tests.support.clickhouse_http import ClickHouseHttpServer
@@ -72,8 +73,8 @@ def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
 
 EVERYTHING = replace(
     batch([Row(1, 200, tags("C-4"))]),
-    claims=claim_table([Claim(200, topic="web.visits")]),
-    retained=claim_table([Claim(200, topic="web.visits", token=7)]),
+    claims=OpenClaims(claim_table([Claim(200, topic="web.visits")])),
+    retained=RetainedClaims(claim_table([Claim(200, topic="web.visits", token=7)])),
     prefixes=prefix_table([(8, 56, 1)]),
     findings=finding_table([("web.visits", 200, "email")]),
     dead=[DeadRow("web.visits", 0, 201, "truncated", "c301", 17, NOW)],

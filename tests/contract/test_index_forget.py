@@ -13,7 +13,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import Forgotten, RecordsGone
-from sinks.ports.identity import ClaimKey
+from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import ROLE_CODES, Found, LineageBatch, Span
 from tests.support.index import (
     Claim,
@@ -125,7 +125,9 @@ def test_claims_go_with_the_events_they_were_read_from(index: Index) -> None:
     held = Claim(4, topic="billing.invoices", token=1, subject=7, group=8)
     other = Claim(9, topic="web.visits", token=1, subject=6, group=8)
     index.write([*ROWS, Row(3, 9, WEB)])
-    index.writer.write(LineageBatch(table([]), claims=claim_table([*claims, held, other])), moment(0))
+    index.writer.write(
+        LineageBatch(table([]), claims=OpenClaims(claim_table([*claims, held, other]))), moment(0)
+    )
     assert index.eraser.forget([Span(token(1), until=moment(5))], {WEB.id: None, BILL.id: HELD}) == Forgotten(
         1, 0
     )
@@ -142,7 +144,7 @@ def test_a_report_that_ends_a_session_goes_with_the_person(index: Index) -> None
     shared = [Row(name, 1, WEB, at=60), Row(address, 1, WEB, at=60, role=ROLE_CODES[Role.COUNTERPARTY])]
     index.write([*end, *shared, Row(address, 2, WEB, at=50)])
     claim = claim_table([Claim(0, topic="web.visits", token=address, subject=name)])
-    index.writer.write(LineageBatch(table([]), claims=claim), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim)), moment(0))
     person = [Span(token(name)), Span(token(address), moment(10), moment(50))]
     assert index.eraser.forget(person, {WEB.id: None}) == Forgotten(2, 0, 1)
     assert counts(index, address) == {WEB.id: 2}
@@ -152,7 +154,9 @@ def test_a_report_that_ends_a_session_goes_with_the_person(index: Index) -> None
 def test_claims_stay_while_another_token_of_the_person_has_the_event(index: Index) -> None:
     """What is still held of an event under one of the tokens still says whose the others were."""
     index.write([Row(1, 0, WEB), Row(3, 0, WEB)])
-    index.writer.write(LineageBatch(table([]), claims=claim_table([Claim(0, topic="web.visits")])), moment(0))
+    index.writer.write(
+        LineageBatch(table([]), claims=OpenClaims(claim_table([Claim(0, topic="web.visits")]))), moment(0)
+    )
     index.write([Row(2, 0, replace(WEB, categories=("C-1",)))])
     person = [Span(token(1)), Span(token(2))]
     index.eraser.forget(person, {WEB.id: None})

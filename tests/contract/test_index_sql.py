@@ -15,7 +15,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import DeadRow
-from sinks.ports.identity import ClaimKey, Mark, Proof
+from sinks.ports.identity import ClaimKey, Mark, OpenClaims, Proof
 from sinks.ports.lineage import FINDING_SCHEMA, Filter, IndexWriter, LineageBatch, Span
 from tests.support.index import (
     NOW,
@@ -189,7 +189,7 @@ def _write(
     for number, rows in enumerate(sequence):
         item = replace(
             batch(rows) if rows else LineageBatch(table([])),
-            claims=claim_table(claims[number:]),
+            claims=OpenClaims(claim_table(claims[number:])),
             findings=finding_table([(row.tags.topic, row.offset, "email") for row in rows if row.role == 1]),
             prefixes=prefix_table([(9, 56, row.token) for row in rows]),
         )

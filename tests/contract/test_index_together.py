@@ -11,6 +11,7 @@ import pytest
 from schemas.tokens import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.erasure import Forgotten, RecordsGone
+from sinks.ports.identity import OpenClaims
 from sinks.ports.lineage import ROLE_CODES, LineageBatch, Others, Span
 from tests.contract.test_index_forget import finding_offsets
 from tests.support.index import (
@@ -65,7 +66,7 @@ def known(index: Index, *numbers: int) -> None:
     claims = [
         Claim(number, topic="crm.customers", token=number, subject=90, group=None) for number in numbers
     ]
-    index.writer.write(LineageBatch(table([]), claims=claim_table(claims)), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), moment(0))
 
 
 def test_a_record_that_was_deleted_counts_for_nobody_any_more(index: Index) -> None:

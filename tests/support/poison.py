@@ -323,7 +323,7 @@ def tried(made: Made, count: Count) -> None:
     (ranges,) = done.batch.ranges
     assert len(dead) == len(done.dead), "a message is a dead letter twice"
     assert ranges.events + ranges.dead == len(messages), "a message is lost, or counted twice"
-    for table in (done.batch.rows, done.batch.claims, done.batch.retained, done.batch.findings):
+    for table in (done.batch.rows, done.batch.claims.table, done.batch.retained.table, done.batch.findings):
         assert not dead.keys() & set(table["offset"].to_pylist()), "a dead letter left something in the index"
     if good:
         assert not {0, len(messages) - 1} & dead.keys(), "a good message was set aside"

@@ -15,7 +15,7 @@ from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, OpenClaims, Proof, Rank
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
@@ -152,7 +152,9 @@ class Town:
         }
         claims = pa.Table.from_pylist([claim], schema=CLAIM_SCHEMA)
         ranges = [OffsetRange("network.assignments", 0, offset, offset, 1)]
-        self.index.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=claims, ranges=ranges), learnt)
+        self.index.write(
+            LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims), ranges=ranges), learnt
+        )
 
     def _next(self, topic: str) -> int:
         self._offsets[topic] = self._offsets.get(topic, -1) + 1

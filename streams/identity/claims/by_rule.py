@@ -34,7 +34,7 @@ from schemas.tokens import (
     TokenPairs,
 )
 from schemas.user_names import names_nobody, realm_form
-from sinks.ports.identity import Form, Mark, Proof
+from sinks.ports.identity import Claims, Form, Mark, Proof
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,
@@ -136,8 +136,8 @@ class ClaimMaker:
         faults = [("time_out_of_range", late), ("invalid_identifier", invalid), *faults]
         return Reading(record, columns, known, times, tuple(faults), retained)
 
-    def claims(self, reading: Reading, topic: str, good: Flags, at: Coordinates) -> tuple[pa.Table, pa.Table]:
-        """Claims of the good rows and, apart, those retained for the police alone. `at`: coordinates of the rows."""
+    def claims(self, reading: Reading, topic: str, good: Flags, at: Coordinates) -> Claims:
+        """Claims of the good rows. `at`: coordinates of the rows."""
         chunks = Chunks(topic, reading.times, at)
         part = 0
         for rule in reading.record.annotation.identity:
@@ -149,7 +149,7 @@ class ClaimMaker:
             for name in rule.tokens:
                 self._rule(chunks, reading, rule, name, part, good)
                 part += 1
-        return chunks.tables(reading.retained)
+        return chunks.claims(reading.retained)
 
     def _rule(
         self, chunks: Chunks, reading: Reading, rule: IdentityRule, name: str, part: int, good: Flags

@@ -9,7 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof, Rank
+from sinks.ports.identity import (
+    ALL_PORTS,
+    CLAIM_SCHEMA,
+    NOTHING,
+    Claims,
+    Form,
+    Mark,
+    OpenClaims,
+    Proof,
+    Rank,
+    RetainedClaims,
+)
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenTable, binary_array
 
@@ -66,10 +77,10 @@ class Chunks:
             column = np.broadcast_to(np.asarray(value, kind), (len(rows), *width))
             self._columns.setdefault(name, []).append(column)
 
-    def tables(self, retained: Flags | None) -> tuple[pa.Table, pa.Table]:
-        """Claims, and those of the rows that are retained for the police alone."""
+    def claims(self, retained: Flags | None) -> Claims:
+        """The claims; `retained`: of which decoded rows they are for the police alone."""
         if not self._rows:
-            return CLAIM_SCHEMA.empty_table(), CLAIM_SCHEMA.empty_table()
+            return Claims()
         rows = np.concatenate(self._rows)
         joined = {name: np.concatenate(chunks) for name, chunks in self._columns.items()}
         columns: dict[str, pa.Array] = {name: binary_array(joined[name]) for name in _TOKENS}
@@ -82,9 +93,12 @@ class Chunks:
         arrays = [columns[name] for name in CLAIM_SCHEMA.names]
         table = pa.Table.from_arrays(arrays, schema=CLAIM_SCHEMA)
         if retained is None or not retained.any():
-            return table, CLAIM_SCHEMA.empty_table()
+            return Claims(open=OpenClaims(table))
         locked = retained[rows]
-        return table.filter(pa.array(~locked)), table.filter(pa.array(locked))
+        return Claims(
+            open=OpenClaims(table.filter(pa.array(~locked))),
+            retained=RetainedClaims(table.filter(pa.array(locked))),
+        )
 
 
 def _dictionary(codes: npt.NDArray[Any], names: list[str]) -> pa.Array:

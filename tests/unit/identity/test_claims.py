@@ -35,7 +35,7 @@ def held_together(record: RecordSchema, events: Sequence[Mapping[str, Any]]) -> 
         found = tagged(record, events, slow=slow)
         reasons = {number: ORACLE.judge(record, event) for number, event in enumerate(events)}
         assert dict(found.bad) == {number: reason for number, reason in reasons.items() if reason}
-        claims = plain(found.claims) + plain(found.retained, retained=True)
+        claims = plain(found.claims.table) + plain(found.retained.table, retained=True)
         claims.sort(key=lambda claim: (claim["offset"], claim["part"]))
         assert claims == expected(record, events)
 
@@ -171,14 +171,14 @@ def test_data_for_the_police_leave_no_address(
     locked = [_locked(report) for report in mostly_good(retained, [False] * 12)]
     found = tagged(ASSIGNMENT, [*usual, *locked])
     alone = tagged(ASSIGNMENT, usual)
-    assert plain(found.claims) == plain(alone.claims)
+    assert plain(found.claims.table) == plain(alone.claims.table)
     assert found.prefixes.equals(alone.prefixes)
     rows = rows_of(found)
     assert [row for row in rows if row[1] < 100 + len(usual)] == rows_of(alone)
     names = ("karinord", "ola", "anonymous", "unknown@other.example")
     allowed = {token("customer_number", "700104"), *(token("username", name) for name in names)}
     assert {row[0] for row in rows if row[1] >= 100 + len(usual)} <= allowed
-    assert {claim["offset"] for claim in plain(found.retained)} <= set(range(100 + len(usual), 200))
+    assert {claim["offset"] for claim in plain(found.retained.table)} <= set(range(100 + len(usual), 200))
 
 
 def _locked(report: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def assigned(**said: Any) -> list[dict[str, Any]]:
     """The claims of one report, which must be good."""
     found = tagged(ASSIGNMENT, [QUIET | said])
     assert not found.bad
-    return plain(found.claims)
+    return plain(found.claims.table)
 
 
 def test_a_session_names_its_holder_its_line_and_its_server() -> None:
@@ -132,7 +132,7 @@ def details(**said: Any) -> list[dict[str, Any]]:
     event |= {"customer_number": "700104", "name": "Kari Nordmann", "updated_at": NOW}
     found = tagged(record, [event | said])
     assert not found.bad
-    return plain(found.claims)
+    return plain(found.claims.table)
 
 
 def test_a_register_says_what_each_slot_holds_and_which_are_empty() -> None:
@@ -180,7 +180,7 @@ def test_a_failed_login_says_nothing() -> None:
     )
     quiet = {"occurred_at": NOW, "cookie": "c1", "customer": None, "user": "kari", "result": "ok"}
     events = [quiet, quiet | {"result": "failed"}, quiet | {"customer": "700104"}, quiet | {"user": None}]
-    found = plain(tagged(record, events).claims)
+    found = plain(tagged(record, events).claims.table)
     assert [(claim["offset"], claim["subject"]) for claim in found] == [
         (100, token("username", "kari")),
         (102, token("customer_number", "700104")),
@@ -197,7 +197,7 @@ def test_a_box_given_back_takes_its_hardware_address_along() -> None:
     quiet = {"device_serial": "RT-1", "mac": None, "customer_number": "700104", "model": "R", "imei": None}
     lent = quiet | {"mac": "02:00:5e:10:00:01", "event": "delivered", "occurred_at": NOW}
     back = quiet | {"event": "returned", "occurred_at": NOW + 1}
-    opened, closed = (plain(tagged(RECORDS["Equipment"], [event]).claims) for event in (lent, back))
+    opened, closed = (plain(tagged(RECORDS["Equipment"], [event]).claims.table) for event in (lent, back))
     assert [claim["mark"] for claim in opened] == [Mark.OPEN] * 2
     assert [claim["mark"] for claim in closed] == [Mark.CLOSE] * 2
     assert [claim["group"] for claim in opened] == [claim["group"] for claim in closed]
@@ -236,7 +236,7 @@ def test_records_without_rules_make_no_claims() -> None:
     }
     found = tagged(visit, [event])
     assert not found.bad
-    assert found.claims.num_rows == found.retained.num_rows == 0
+    assert found.claims.table.num_rows == found.retained.table.num_rows == 0
     prefixes = found.prefixes.to_pylist()
     assert {(item["prefix"], item["length"]) for item in prefixes} == set(
         prefix_tokens(TOKENIZER, "2001:db8::1")

@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark, OpenClaims
 from streams.columns.observed import Observed
 from streams.identity.coverage import WORDS, Coverage
 from streams.identity.identities import Identities
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources
-NO_CLAIMS, NO_PREFIXES = CLAIM_SCHEMA.empty_table(), PREFIX_SCHEMA.empty_table()
+NO_CLAIMS, NO_PREFIXES = OpenClaims(), PREFIX_SCHEMA.empty_table()
 # Far from every border, so that how far clocks may be off does not matter.
 EARLY, LATE = -100_000.0, 100_000.0
 Seen = tuple[str, float, int]
@@ -51,7 +51,7 @@ class Reader(TableReader):
         """From now on this is said too; the batch of claims that said it."""
         self._said += said
         self._claims = table(self._said)
-        return table(said).select(CLAIM_SCHEMA.names)
+        return OpenClaims(table(said).select(CLAIM_SCHEMA.names))
 
     def take(self) -> set[bytes]:
         """What was asked about since the last time."""
@@ -136,7 +136,7 @@ def test_nothing_observed_is_nothing_counted(seen: Mapping[str, Observed]) -> No
     """And nothing is asked, whatever the batch says otherwise."""
     reader = Reader(KARI)
     whose, _ = counting(reader)
-    assert whose.count(seen, table(KARI).select(CLAIM_SCHEMA.names), NO_PREFIXES) == {}
+    assert whose.count(seen, OpenClaims(table(KARI).select(CLAIM_SCHEMA.names)), NO_PREFIXES) == {}
     assert reader.asked == []
 
 

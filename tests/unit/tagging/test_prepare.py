@@ -72,10 +72,10 @@ def places(table: pa.Table) -> list[tuple[str, int, int]]:
 def test_a_write_carries_what_its_events_say_of_identity() -> None:
     """Claims and retained claims of all topics stand in one batch, in their schemas, beside the rows."""
     batch = prepare((ASSIGNMENTS, MIXED), (DETAILS, [details("700104")])).batch
-    assert (batch.rows.schema, batch.claims.schema) == (ROW_SCHEMA, CLAIM_SCHEMA)
-    assert (batch.retained.schema, batch.prefixes.schema) == (CLAIM_SCHEMA, PREFIX_SCHEMA)
-    assert places(batch.claims) == [(DETAILS, 0, 0), (ASSIGNMENTS, 0, 0), (ASSIGNMENTS, 1, 1)]
-    assert places(batch.retained) == [(ASSIGNMENTS, 0, 2)]
+    assert (batch.rows.schema, batch.claims.table.schema) == (ROW_SCHEMA, CLAIM_SCHEMA)
+    assert (batch.retained.table.schema, batch.prefixes.schema) == (CLAIM_SCHEMA, PREFIX_SCHEMA)
+    assert places(batch.claims.table) == [(DETAILS, 0, 0), (ASSIGNMENTS, 0, 0), (ASSIGNMENTS, 1, 1)]
+    assert places(batch.retained.table) == [(ASSIGNMENTS, 0, 2)]
     assert batch.prefixes.num_rows == 7
     assert [(row.offset, row.reason) for row in batch.dead] == [(3, "bad_assignment"), (4, "unknown_framing")]
     counts = {(item.topic, item.partition): (item.events, item.dead) for item in batch.ranges}
@@ -86,8 +86,8 @@ def test_a_write_without_a_partition_has_nothing_of_it() -> None:
     """What another worker took over is in no table; prefixes say nothing of a partition and stay."""
     prepared = prepare((ASSIGNMENTS, MIXED), (DETAILS, [details("700104")])).without([(ASSIGNMENTS, 0)])
     batch = prepared.batch
-    assert places(batch.rows) == places(batch.claims) == [(DETAILS, 0, 0), (ASSIGNMENTS, 1, 1)]
-    assert places(batch.retained) == []
+    assert places(batch.rows) == places(batch.claims.table) == [(DETAILS, 0, 0), (ASSIGNMENTS, 1, 1)]
+    assert places(batch.retained.table) == []
     assert batch.prefixes.num_rows == 7
     assert [(row.partition, row.offset) for row in batch.dead] == [(1, 3)]
     assert {(item.topic, item.partition) for item in batch.ranges} == {(ASSIGNMENTS, 1), (DETAILS, 0)}
@@ -96,7 +96,7 @@ def test_a_write_without_a_partition_has_nothing_of_it() -> None:
 def test_an_empty_write_has_empty_tables() -> None:
     """Nothing taken, nothing said."""
     batch = prepare().batch
-    tables = (batch.rows, batch.claims, batch.retained, batch.prefixes, batch.findings)
+    tables = (batch.rows, batch.claims.table, batch.retained.table, batch.prefixes, batch.findings)
     assert [table.num_rows for table in tables] == [0] * 5
 
 
