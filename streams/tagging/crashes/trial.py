@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 
@@ -78,12 +79,17 @@ def _untried(error: Exception) -> list[int]:
     return []
 
 
+def _read_only(items: dict[Any, Any]) -> Mapping[Any, Any]:
+    # The type has no name that it could be pickled by.
+    return MappingProxyType(items)
+
+
 def _pickled(what: object) -> bytes:
     file = io.BytesIO()
     pickler = pickle.Pickler(file)
     # Schemas are full of these, and only these keep them from being pickled.
     pickler.dispatch_table = copyreg.dispatch_table | {
-        MappingProxyType: lambda item: (MappingProxyType, (dict(item),))
+        MappingProxyType: lambda item: (_read_only, (dict(item),))
     }
     pickler.dump(what)
     return file.getvalue()
