@@ -158,7 +158,7 @@ def test_an_index_that_another_process_has_open(home: Path) -> None:
         assert locker.stdout is not None
         assert locker.stdout.readline() == b"locked\n"
         for command in (("lookup", *PERSON), ("migrate",)):
-            assert_refused(innsyn(home, *command), "another process has the index", "stop it")
+            assert_refused(innsyn(home, *command), "another process has the index", "stop")
         locker.communicate()
 
 
