@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.contracts import ENVELOPE, Contract
+from schemas.contract_file import ENVELOPE
+from schemas.contracts import Contract
 from schemas.paths import tree
 from schemas.records import RecordSchema
 from streams.columns.arrays import Flags, Ints

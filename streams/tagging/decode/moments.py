@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.contracts import Unit
+from schemas.contract_file import Unit
 from schemas.moments import from_iso
 from streams.columns.arrays import Flags, Ints
 

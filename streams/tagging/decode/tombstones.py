@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from schemas.contracts import Contract, MessageKey
+from schemas.contract_file import MessageKey
+from schemas.contracts import Contract
 from streams.kafka.consumer import Tombstone
 from streams.tagging.decode.child import at
 from streams.tagging.decode.columnar import Decoded
