@@ -51,8 +51,10 @@ class TokenColumn:
 
     def at(self, rows: Ints) -> TokenTable:
         """Tokens of these rows, NOTHING where nobody is."""
-        found = np.zeros((len(rows), TOKEN_BYTES), np.uint8)
         there = self.present[rows]
+        if there.all():
+            return self.table[self.index[rows]]
+        found = np.zeros((len(rows), TOKEN_BYTES), np.uint8)
         found[there] = self.table[self.index[rows[there]]]
         return found
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.bounds import largest_body
@@ -26,10 +25,10 @@ from schemas.errors import DecodeError
 from schemas.records import RecordSchema
 from streams.columns.arrays import Bytes, Flags, Ints
 from streams.tagging.decode import isolated
+from streams.tagging.decode.buffer import Buffer, joined
 from streams.tagging.decode.child import at
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
-_MAX_VARINT = 10
 _ARROW = {
     **dict.fromkeys(("string", "enum"), pa.string()),
     **dict.fromkeys(("bytes", "fixed"), pa.binary()),
@@ -41,7 +40,8 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Bodies:
-    """`count` bodies in one buffer: body i is `data[begin[i]:end[i]]`. `apart`: each of its own, if they came so."""
+    """`count` bodies in one buffer: body i is `data[begin[i]:end[i]]`, and `buffer.PADDING` bytes are behind them all.
+    `apart`: each of its own, if they came so."""
 
     data: Bytes
     begin: Ints
@@ -70,7 +70,7 @@ class Bodies:
     def of(cls, bodies: Sequence[bytes]) -> Bodies:
         lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
         end = np.cumsum(lengths)
-        return cls(np.frombuffer(b"".join(bodies), np.uint8), end - lengths, end, bodies)
+        return cls(joined(bodies), end - lengths, end, bodies)
 
 
 @dataclass(frozen=True)
@@ -188,20 +188,15 @@ class _Cursor:
     """Where each record stands. `ok` falls for a record that cannot be valid; its cursor then rests."""
 
     def __init__(self, bodies: Bodies) -> None:
-        self.data = bodies.data if len(bodies.data) else np.zeros(1, np.uint8)
+        self._buffer = Buffer(bodies.data)
+        self.data = bodies.data
         self.at = bodies.begin.copy()
         self.end = bodies.end
         self.ok = np.ones(len(bodies), np.bool_)
-        self._last = len(self.data) - 1
-        # How many bytes outside ASCII lie before each position: strings without any need no UTF-8 check.
-        self._high: npt.NDArray[np.int32] | None = None
-        if (self.data > 0x7F).any():
-            self._high = np.zeros(len(self.data) + 1, np.int32)
-            np.cumsum(self.data > 0x7F, dtype=np.int32, out=self._high[1:])
 
     def byte(self) -> Bytes:
         """The byte under each cursor. One at its end reads a foreign byte: whoever advances checks the bound."""
-        return self.data[np.minimum(self.at, self._last)]
+        return self.data[self.at]
 
     def advance(self, by: Ints | int, present: Flags | None) -> None:
         """Move; a cursor that would leave its record fails and stays."""
@@ -209,41 +204,22 @@ class _Cursor:
         if present is not None:
             target = np.where(present, target, self.at)
         fits = (target <= self.end) & (target >= self.at)
+        if fits.all():
+            self.at = target
+            return
         self.ok &= fits
         self.at = np.where(fits, target, self.end)
 
     def number(self, present: Flags | None) -> Ints:
         """The zigzag varint under each cursor, which must be written in as few bytes as it can."""
-        first = self.byte()
-        value = (first & 0x7F).astype(np.uint64)
-        width = np.ones(len(first), np.int64)
-        more = np.flatnonzero(first > 0x7F)
-        final = first
-        if len(more):
-            final = first.copy()
-            at = self.at[more]
-            for length in range(1, _MAX_VARINT):
-                at = at + 1
-                following = self.data[np.minimum(at, self._last)]
-                value[more] |= (following & 0x7F).astype(np.uint64) << np.uint64(7 * length)
-                width[more] += 1
-                final[more] = following
-                unfinished = following > 0x7F
-                if not unfinished.any():
-                    break
-                more, at = more[unfinished], at[unfinished]
-            # Overlong: a last byte of zero, or bits beyond the 64th.
-            sound = (width == 1) | ((final != 0) & (final < 0x80) & ((width < _MAX_VARINT) | (final < 2)))
-            self.ok &= sound if present is None else sound | ~present
+        value, width, sound = self._buffer.varints(self.at)
+        self.ok &= sound if present is None else sound | ~present
         self.advance(width, present)
         return (value >> np.uint64(1)).astype(np.int64) ^ -(value & np.uint64(1)).astype(np.int64)
 
     def texts(self, begin: Ints) -> None:
         """Clear `ok` where the bytes from `begin` up to the cursor are not UTF-8."""
-        if self._high is None:
-            return
-        foreign = self._high[self.at] - self._high[begin]
-        for row in np.flatnonzero((foreign > 0) & self.ok):
+        for row in self._buffer.not_ascii(begin, self.at):
             try:
                 self.data[begin[row] : self.at[row]].tobytes().decode()
             except UnicodeDecodeError:
@@ -271,17 +247,18 @@ class _Column:
         length = self.length[rows]
         if missing is not None:
             length = np.where(missing, 0, length)
-        offsets = np.zeros(len(rows) + 1, np.int32)
-        np.cumsum(length, out=offsets[1:])
-        # For each byte of the result the place it comes from: the string's begin plus its position in the string.
-        source = np.repeat(value - offsets[:-1], length) + np.arange(offsets[-1])
-        if pa.types.is_floating(kind):
-            doubles = np.zeros(len(rows))
-            doubles[length > 0] = data[source].view("<f8")
-            return pa.array(doubles, mask=missing)
-        validity = None if missing is None else pa.array(~missing).buffers()[1]
-        buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(data[source])]
-        return pa.Array.from_buffers(kind, len(rows), buffers)
+        # The buffer as texts: each value, and after it what lies before the next. Arrow copies every second one.
+        edges = np.empty(2 * len(rows), np.int64)
+        edges[::2], edges[1::2] = value, value + length
+        buffers = [None, pa.py_buffer(edges), pa.py_buffer(data)]
+        wide = pa.large_string() if pa.types.is_string(kind) else pa.large_binary()
+        everything = pa.Array.from_buffers(wide, max(len(edges) - 1, 0), buffers)
+        found = everything.take(pa.array(np.arange(0, len(edges), 2), mask=missing))
+        if not pa.types.is_floating(kind):
+            return found.cast(kind)
+        doubles = np.zeros(len(rows))
+        doubles[length > 0] = np.frombuffer(found.buffers()[2], "<f8", int(length.sum()) // 8)
+        return pa.array(doubles, mask=missing)
 
 
 def _read(cursor: _Cursor, item: _WireField) -> _Column:
