@@ -38,8 +38,8 @@ from sinks.ports.identity import OpenClaims
 from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import FETCH
 from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.fetching import FETCH
 from streams.kafka.producer import EventProducer
 from streams.metrics import TagMetrics
 from streams.tagging.decode.schema_lookup import WriterSchemas

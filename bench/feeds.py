@@ -35,7 +35,7 @@ from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import IndexReader, IndexWriter
 from streams.feeds.registry import Feed, find_feed
 from streams.feeds.run.source import check_source
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger

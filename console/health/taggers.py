@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.errors import BrokerUnavailable, Unavailable
-from streams.kafka.consumer import Partition
+from streams.kafka.batches import Partition
 from streams.metrics import UnreadMetrics
 from streams.tagging.behind import Stuck, Waiting
 

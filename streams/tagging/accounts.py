@@ -12,7 +12,7 @@ import pyarrow as pa
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.lineage import ROW_SCHEMA
 from sinks.ports.offsets import OffsetRange
-from streams.kafka.consumer import Partition, TopicBatch
+from streams.kafka.batches import Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.tag import Tagged
 

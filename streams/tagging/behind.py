@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sinks.ports.offsets import History, OffsetLedger
+from streams.kafka.batches import Partition
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import Partition
 from streams.kafka.groups import bounds
 from streams.kafka.topic_ids import TopicIds
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from sinks.ports.offsets import History, OffsetLedger, check_partitions, going_on
-from streams.kafka.consumer import Partition
+from streams.kafka.batches import Partition
 from streams.kafka.topic_ids import TopicIds
 
 _log = structlog.get_logger(__name__)

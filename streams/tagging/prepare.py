@@ -22,7 +22,7 @@ from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.columns.observed import Observed
 from streams.columns.tokens import AHEAD, Coordinates
-from streams.kafka.consumer import Gap, Partition, TopicBatch
+from streams.kafka.batches import Gap, Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.accounts import dead_message, ranges_of, row_table
 from streams.tagging.decode.apart import apart

@@ -18,8 +18,8 @@ from schemas.errors import DecodeError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema
 from sinks.ports.lineage import IndexWriter
+from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import TopicBatch
 from streams.kafka.dead_letters import key_name
 from streams.kafka.tail import Tail
 from streams.tagging.prepare import Preparer

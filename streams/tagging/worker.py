@@ -36,9 +36,11 @@ from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.identity.coverage import Coverage
 from streams.identity.identities import Identities
+from streams.kafka.batches import Partition, TopicBatch
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import Partition, Place, SourceConsumer, TopicBatch
+from streams.kafka.consumer import SourceConsumer
 from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.positions import Place
 from streams.kafka.topic_ids import TopicIds
 from streams.metrics import TagMetrics
 from streams.tagging.crashes.careful import Careful, Stopped

@@ -27,7 +27,7 @@ from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import Chosen, Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.tagging.crashes.careful import CHUNK, Careful, Stopped
 from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of
 from streams.tagging.crashes.trial import _fatal

@@ -10,8 +10,11 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas.errors import BrokerUnavailable
+from streams.kafka.batches import Partition
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import Partition, Place, SourceConsumer
+from streams.kafka.consumer import SourceConsumer
+from streams.kafka.membership import Membership
+from streams.kafka.positions import Place
 from tests.support.tagging import real_broker, until
 
 
@@ -58,7 +61,7 @@ def test_a_consumer_that_the_group_put_out_is_replaced_and_ends_nothing() -> Non
         def unsubscribe(self) -> None:
             raise KafkaException(KafkaError(KafkaError._FATAL))
 
-    consumer: Any = object.__new__(SourceConsumer)
-    consumer._consumer, consumer._connection = PutOut(), Connection("127.0.0.1:1")
+    member: Any = object.__new__(Membership)
+    member._client, member._connection = PutOut(), Connection("127.0.0.1:1")
     with pytest.raises(BrokerUnavailable, match=r"joining its group again \(_FATAL\)"):
-        consumer.rejoin()
+        member.rejoin()

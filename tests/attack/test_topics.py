@@ -19,7 +19,7 @@ from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import PARTITIONS, History, going_on, in_kafka
-from streams.kafka import consumer
+from streams.kafka import fetching, membership
 from streams.kafka.follow import follow
 from streams.tagging import logs
 from streams.tagging.behind import Behind, Stuck, Waiting
@@ -45,8 +45,8 @@ def keyring(tmp_path: Path) -> Keyring:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at every 15 seconds is looked at every half."""
-    monkeypatch.setattr(consumer, "_REFRESH_MS", 500)
-    monkeypatch.setattr(consumer, "_CALM_SECONDS", 0.5)
+    monkeypatch.setattr(fetching, "_REFRESH_MS", 500)
+    monkeypatch.setattr(membership, "_CALM_SECONDS", 0.5)
     monkeypatch.setattr(logs, "_ALL_SECONDS", 0.5)
 
 

@@ -29,7 +29,8 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.offsets import OffsetRange
-from streams.kafka.consumer import Partition, SourceConsumer, TopicBatch
+from streams.kafka.batches import Partition, TopicBatch
+from streams.kafka.consumer import SourceConsumer
 from streams.kafka.dead_letters import LARGEST_SEALED, key_name
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics

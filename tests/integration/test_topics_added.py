@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streams.kafka.consumer import Partition, Place, SourceConsumer
+from streams.kafka.batches import Partition
+from streams.kafka.consumer import SourceConsumer
 from streams.kafka.groups import unread
+from streams.kafka.positions import Place
 from tests.support.tagging import Broker, in_process_broker, real_broker, until
 
 

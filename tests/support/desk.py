@@ -22,7 +22,7 @@ from sinks.memory.index import MemoryIndex
 from streams.feeds.formats.ndjson import reader
 from streams.identity.identities import Identities, given
 from streams.identity.model import ResolvedSubject
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner

@@ -15,8 +15,8 @@ from typing import Any
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
+from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import TopicBatch
 from streams.tagging.prepare import Preparer
 from tests.support.fatal_value import FATAL, FatalKeyring, die
 from tests.support.tagging import Broker, Source, in_process_broker, single_object, to_the_end, utc_now, visit

@@ -17,7 +17,7 @@ from schemas.topics import load_topics
 from schemas.user_names import own_realms
 from sinks.memory.index import MemoryIndex
 from streams.identity.identities import Identities, given
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger

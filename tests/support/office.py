@@ -22,8 +22,8 @@ from schemas.topics import load_topics
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
 from streams.identity.identities import Identities
+from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
-from streams.kafka.consumer import TopicBatch
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS
 from streams.rights.protocol.states import RequestState
 from streams.rights.reference_job.job import ErasureJob

@@ -13,7 +13,7 @@ import numpy as np
 from schemas.codec import single_object_prefix
 from schemas.records import load_records
 from schemas.versions import known_writers
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer

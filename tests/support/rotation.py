@@ -23,7 +23,7 @@ from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities, given
 from streams.identity.model import ResolvedSubject
 from streams.identity.rekeyed import RekeyedClaims, RekeyedEraser, RekeyedReader, Same
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
 from streams.simulate.world import World, build_world

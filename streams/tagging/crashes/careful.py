@@ -15,7 +15,7 @@ from schemas.codec import split_frame
 from schemas.errors import DecodeError, InnsynError, SettingsError
 from schemas.records import RecordSchema
 from sinks.ports.offsets import in_kafka
-from streams.kafka.consumer import Gap, Partition, TopicBatch
+from streams.kafka.batches import Gap, Partition, TopicBatch
 from streams.tagging.crashes.journal import Journal, Offset, Suspects, suspects_of
 from streams.tagging.crashes.trial import fatal_among
 from streams.tagging.prepare import Prepared, Preparer

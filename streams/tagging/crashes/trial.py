@@ -27,7 +27,7 @@ import structlog
 
 from schemas.errors import UnknownSchema
 from schemas.records import RecordSchema
-from streams.kafka.consumer import Partition, TopicBatch
+from streams.kafka.batches import Partition, TopicBatch
 from streams.tagging.prepare import Preparer
 
 _log = structlog.get_logger(__name__)

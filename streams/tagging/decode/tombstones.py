@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from schemas.contract_file import MessageKey
 from schemas.contracts import Contract
-from streams.kafka.consumer import Tombstone
+from streams.kafka.batches import Tombstone
 from streams.tagging.decode.child import at
 from streams.tagging.decode.columnar import Decoded
 

@@ -21,7 +21,7 @@ from schemas.records import read_record
 from schemas.tokens import IdentifierKind
 from sinks.ports.lineage import ROLE_CODES, Found, Holding
 from streams.answers.erasure_plan import make_plan
-from streams.kafka.consumer import Tombstone, TopicBatch
+from streams.kafka.batches import Tombstone, TopicBatch
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer

@@ -13,7 +13,7 @@ from schemas.codec import single_object_prefix
 from schemas.records import load_records
 from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA
 from sinks.ports.lineage import ROW_SCHEMA
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.metrics import TagMetrics
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer

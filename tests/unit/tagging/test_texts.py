@@ -18,7 +18,7 @@ from schemas.records import RecordSchema, load_records
 from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Role
 from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
 from streams.columns.tokens import LATEST, Coordinates
-from streams.kafka.consumer import TopicBatch
+from streams.kafka.batches import TopicBatch
 from streams.simulate.labelled import labelled
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.decode.schema_lookup import WriterSchemas
