@@ -37,6 +37,11 @@ class TagMetrics:
             ["topic", "resolution"],
             registry=registry,
         )
+        self.uncounted = Counter(
+            "innsyn_batches_not_resolved",
+            "Batches that are not in innsyn_identifiers_resolved: the index took too long for it.",
+            registry=registry,
+        )
         self.findings = Counter(
             "innsyn_text_findings", "What free texts were found to hold.", ["kind"], registry=registry
         )

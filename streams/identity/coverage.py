@@ -42,9 +42,10 @@ class Coverage:
     def __init__(self, identities: Identities, clock: Callable[[], float] = time.monotonic) -> None:
         self._identities = identities
         self._clock = clock
-        self._begin()
+        self.forget()
 
-    def _begin(self) -> None:
+    def forget(self) -> None:
+        """What was looked up holds no longer."""
         self._since = self._clock()
         # Tokens looked up, sorted, and in step the block that holds the chains of each: _NOBODY if it has none.
         self._keys = np.zeros(0, np.uint64)
@@ -79,7 +80,7 @@ class Coverage:
     def _forget(self, claims: pa.Table) -> None:
         old = self._clock() - self._since > _SECONDS
         if old or len(self._keys) > _TOKENS or len(self._blocks) >= _BLOCKS:
-            self._begin()
+            self.forget()
         elif claims.num_rows and len(self._keys):
             said = np.frombuffer(b"".join(claims["token"].to_pylist()), np.uint8).reshape(-1, TOKEN_BYTES)
             keep = ~np.isin(self._keys, _keys(said))

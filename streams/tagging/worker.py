@@ -20,17 +20,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import chain, repeat
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
 from schemas.contracts import Contract
-from schemas.errors import Fenced, InnsynError, Unavailable, UnknownSchema
+from schemas.errors import InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from sinks.ports.offsets import OffsetRange
@@ -43,9 +41,11 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.positions import Place
 from streams.kafka.topic_ids import TopicIds
 from streams.metrics import TagMetrics
+from streams.tagging.coverage import CoverageCounter
 from streams.tagging.crashes.careful import Careful, Stopped
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
+from streams.tagging.index_writes import IndexWrites
 from streams.tagging.logs import Logs
 from streams.tagging.memory import Memory
 from streams.tagging.patience import REGAINED, Patience
@@ -55,12 +55,12 @@ from streams.tagging.tag import Tagger
 
 log = structlog.get_logger()
 
-_T = TypeVar("_T")
 _IDLE_SECONDS = 0.05
 # Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
 _LARGEST_BATCH = 256 * 1024 * 1024
 _WARY_BATCH = 32 * 1024 * 1024
-_RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+# Of the ten within which a role ends. Whoever waits for the end of the topics waits for the figures too.
+_COVERAGE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,21 @@ class TagWorker:
         self._replay = replay
         self._limits = limits or TagLimits()
         self._index = index
-        self._dead_letters = dead_letters
         self._metrics = metrics
         self._clock = clock
         self._worker = worker
-        self._coverage = Coverage(identities) if identities else None
+        self._coverage = CoverageCounter(Coverage(identities), metrics) if identities else None
         self._schemas = schemas
         self._refusals = refusals or Refusals()
         self._preparer = Preparer(tagger, self._resolve, topics, self._refusals, contracts or {})
         self._epochs: dict[Partition, int] = {}
         self._logs = Logs(TopicIds(connection), index, clock)
+        self._writes = IndexWrites(
+            *(index, dead_letters, self._logs, metrics, self._progress, clock),
+            replay=replay,
+            retry_seconds=self._limits.index_retry_seconds,
+        )
         self._next: dict[Partition, int] = {}
-        self._renewed: set[Partition] = set()
         self._held: list[TopicBatch] = []
         self._in_flight: Future[Mapping[Partition, int]] | None = None
         self._memory = Memory()
@@ -151,7 +154,7 @@ class TagWorker:
 
         Raises InputError (ledger ahead of a topic), Unavailable.
         """
-        self._stop = stop
+        self._stop = self._writes.stop = stop
         if self._journals:
             self._careful = Careful(self._preparer, self._journals, self._clock, self._alive)
         clean = False
@@ -180,6 +183,8 @@ class TagWorker:
             self._finish_write()
             consumer.close()
             self._writer.shutdown(wait=True)
+            if self._coverage is not None:
+                self._coverage.close(_COVERAGE_SECONDS if stop.is_set() else None)
             self._progress.rest()
 
     def _step(self, consumer: SourceConsumer) -> bool:
@@ -222,16 +227,16 @@ class TagWorker:
     def _hand_over(self, consumer: SourceConsumer, prepared: Prepared) -> None:
         """To the writer's thread, once the batch before is in."""
         self._settle(consumer)
-        if self._renewed:
+        if self._writes.renewed:
             # What was read meanwhile may be the new topic's, at offsets of the old one.
-            prepared = prepared.without(self._renewed)
+            prepared = prepared.without(self._writes.renewed)
         if prepared.batch.ranges:
             self._in_flight = self._writer.submit(self._store, prepared)
         self._take_anew(consumer)
 
     def _take_anew(self, consumer: SourceConsumer) -> None:
-        if self._renewed:
-            renewed, self._renewed = self._renewed, set()
+        if self._writes.renewed:
+            renewed, self._writes.renewed = self._writes.renewed, set()
             consumer.take_anew(renewed)
 
     def _look_around(self, consumer: SourceConsumer) -> None:
@@ -251,81 +256,13 @@ class TagWorker:
         self._take_anew(consumer)
 
     def _store(self, prepared: Prepared) -> Mapping[Partition, int]:
-        """Steps 3 to 5, in the writer's thread. Repeats what did not reach the index; gives the offsets to commit."""
-        started = time.perf_counter()
-        self._progress.store()
-        try:
-            stored = self._same_topics(prepared)
-            if not stored.batch.ranges:
-                return {}
-            stored = self._repeat(stored)
-        finally:
-            self._progress.stored()
-        self._metrics.write_seconds.observe(time.perf_counter() - started)
-        self._count(stored)
-        self._ask_whose(stored)
+        """Steps 3 to 5, in the writer's thread. Gives the offsets to commit."""
+        stored = self._writes.store(prepared)
+        if stored.batch.ranges:
+            self._count(stored)
+            if self._coverage is not None:
+                self._coverage.take(stored.observed, stored.batch.claims, stored.batch.prefixes)
         return stored.next_offsets
-
-    def _same_topics(self, prepared: Prepared) -> Prepared:
-        """Without what may have been read of a topic that is another one by now."""
-        topics = {item.topic for item in prepared.batch.ranges}
-        other = self._persist(partial(self._logs.others, topics))
-        self._renewed |= set(other)
-        return prepared.without(other) if other else prepared
-
-    def _ask_whose(self, stored: Prepared) -> None:
-        if self._coverage is None:
-            return
-        try:
-            found = self._coverage.count(stored.observed, stored.batch.claims, stored.batch.prefixes)
-        except Unavailable as error:
-            # Only a figure is lost: what was observed is in the index, and answers ask anew.
-            log.warning("resolve.skipped", error=str(error))
-            return
-        except Exception as error:  # noqa: BLE001 - no event may end the tagger for the sake of a figure
-            log.error("resolve.failed", error=type(error).__name__)
-            return
-        for (topic, resolution), count in found.items():
-            self._metrics.resolved.labels(topic, resolution).inc(count)
-
-    def _repeat(self, prepared: Prepared) -> Prepared:
-        """Write until it is written; what was taken over by another worker is dropped."""
-        while True:
-            try:
-                self._persist(partial(self._write, prepared))
-                return prepared
-            except Fenced:
-                self._metrics.fenced.inc()
-                prepared = prepared.without(self._persist(partial(self._lost, prepared)))
-
-    def _write(self, prepared: Prepared) -> None:
-        self._dead_letters.send(prepared.dead)
-        # Ranges of a replay would count offsets twice that are in the ledger already.
-        batch = replace(prepared.batch, ranges=()) if self._replay else prepared.batch
-        self._index.write(batch, self._clock())
-
-    def _persist(self, call: Callable[[], _T]) -> _T:
-        """What the call returns, repeated while the index does not answer. Raises IndexUnavailable in the end."""
-        deadline = time.monotonic() + self._limits.index_retry_seconds
-        pauses = chain(_RETRY_SECONDS, repeat(_RETRY_SECONDS[-1]))
-        while True:
-            try:
-                returned = call()
-            except Unavailable as error:
-                if time.monotonic() > deadline or self._stop.is_set():
-                    raise
-                self._metrics.retries.inc()
-                self._progress.wait("index", str(error))
-                log.warning("write.retry", error=str(error))
-                self._stop.wait(next(pauses))
-            else:
-                self._progress.wait("index", None)
-                return returned
-
-    def _lost(self, prepared: Prepared) -> list[Partition]:
-        mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}
-        newest = self._index.epochs(list(mine))
-        return [partition for partition, epoch in mine.items() if newest.get(partition, 0) > epoch]
 
     def _settle(self, consumer: SourceConsumer) -> None:
         """Wait for the write in flight; meanwhile fetching pauses and the group is served."""
@@ -352,7 +289,7 @@ class TagWorker:
     def _claim(self, ends: Mapping[Partition, int]) -> Mapping[Partition, Place]:
         """Newly ours: fence whoever had them, then go on where the ledger ends, or begin where the log is another."""
         self._finish_write()
-        histories, anew = self._persist(partial(self._logs.take, ends))
+        histories, anew = self._writes.persist(partial(self._logs.take, ends))
         for history in anew:
             self._metrics.made_anew.labels(history.topic).inc()
         stored = {where: (where[0], history.stored) for where, history in histories.items()}
@@ -360,9 +297,9 @@ class TagWorker:
             self._epochs |= dict.fromkeys(stored.values(), 0)
             return {where: Place(number) for where, (_, number) in stored.items()}
         mine = sorted(stored.values())
-        self._epochs |= self._persist(lambda: self._index.take_over(mine, self._worker, self._clock()))
+        self._epochs |= self._writes.persist(lambda: self._index.take_over(mine, self._worker, self._clock()))
         log.info("partitions.taken_over", worker=self._worker, count=len(mine))
-        at = self._persist(lambda: self._index.positions(mine))
+        at = self._writes.persist(lambda: self._index.positions(mine))
         self._next |= {item: at.get(item, 0) for item in mine}
         if self._careful is not None:
             self._careful.passed(at)

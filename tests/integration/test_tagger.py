@@ -34,7 +34,7 @@ from streams.kafka.consumer import SourceConsumer
 from streams.kafka.dead_letters import LARGEST_SEALED, key_name
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
-from streams.tagging import worker
+from streams.tagging import index_writes
 from streams.tagging.decode.columnar import ColumnDecoder
 from streams.tagging.worker import TagLimits
 from tests.support.clickhouse_http import ClickHouseHttpServer
@@ -232,7 +232,8 @@ def test_every_bad_message_is_one_dead_letter(tagged: Filled, database: ClickHou
         where = f"{letter['topic']}/{letter['partition']}/{letter['offset']}".encode()
         assert key == where
         payload = keyring.open(key_name(letter["first_seen_at"]), letter["sealed_payload"], where)
-        assert not payload or payload not in message
+        # A few bytes may stand in what is sealed by chance.
+        assert len(payload) < 6 or payload not in message
         opened[letter["partition"], letter["offset"]] = (letter["reason"], payload)
     assert len(letters) == len(opened)
     assert opened == {
@@ -445,7 +446,7 @@ def test_an_index_that_is_away_delays_and_nothing_else(
     """Away at the start and again in the middle: fetching pauses, and in the end every event is in once."""
     source, framing, index = broker.source(), single_object(), Recording()
     watched = Watched(monkeypatch)
-    monkeypatch.setattr(worker, "_RETRY_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(index_writes, "_RETRY_SECONDS", (0.05, 0.1))
 
     def send(count: int) -> None:
         source.send(spread([framing(visit(number, f"203.0.113.{number % 250}")) for number in range(count)]))
