@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,37 @@ def statements(tree: ast.AST) -> Iterator[str]:
             yield f"{node.value[:40]!r} in line {node.lineno}"
 
 
+def rooms(files: Mapping[str, ast.AST]) -> dict[str, dict[str, str]]:
+    """Of each room of `streams` (a folder or file directly below it): the rooms it imports, each with a file that does.
+
+    An import under TYPE_CHECKING or inside a function counts as any other.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, tree in files.items():
+        if not name.startswith("streams/"):
+            continue
+        room = name.removesuffix(".py").split("/")[1]
+        known = found.setdefault(room, {})
+        for module in (*imports(tree), *names_imported(tree)):
+            layer, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if layer == "streams" and other and other != room:
+                known.setdefault(other, name)
+    return found
+
+
+def cycle(graph: Mapping[str, Mapping[str, str]]) -> str:
+    """Rooms that need each other, as `a -> b (in the file) -> a (in the file)`; "" where there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        # Given from the one that is needed to the one that needs it.
+        told: list[str] = error.args[1][::-1]
+        ways = zip(told, told[1:], strict=False)
+        return told[0] + "".join(f" -> {there} (in {graph[here][there]})" for here, there in ways)
+    return ""
+
+
 def test_the_files_are_there() -> None:
     """The rules below look at something."""
     assert list(statements(ast.parse("f'SELECT {a} FROM b'\nx = 'INSERT INTO t'")))
@@ -104,6 +136,24 @@ def test_imports_run_one_way(name: str) -> None:
     allowed = LAYERS[: LAYERS.index(name.partition("/")[0]) + 1]
     ours = {found for found in imports(FILES[name]) if found.partition(".")[0] in (*LAYERS, "tests", "bench")}
     assert not {found for found in ours if found.partition(".")[0] not in allowed}
+
+
+def test_no_two_rooms_of_streams_need_each_other() -> None:
+    """Each can be read, and changed, with those it stands on and no others."""
+    made = {
+        "streams/a/x.py": ast.parse("def later():\n    from streams.b import y"),
+        "streams/b/y.py": ast.parse("if TYPE_CHECKING:\n    import streams.c.z"),
+        "streams/c/z.py": ast.parse("from streams import a"),
+        "streams/d.py": ast.parse("from streams.a.x import later"),
+    }
+    told = "a -> b (in streams/a/x.py) -> c (in streams/b/y.py) -> a (in streams/c/z.py)"
+    assert cycle(rooms(made)) == told
+    del made["streams/c/z.py"]
+    assert not cycle(rooms(made))
+    there = rooms(FILES)
+    assert {"kafka", "tagging", "identity", "answers", "rights", "feeds"} <= there.keys()
+    assert "identity" in there["tagging"]
+    assert not cycle(there)
 
 
 @pytest.mark.parametrize(("client", "folder"), CLIENTS.items())
