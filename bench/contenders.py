@@ -29,13 +29,14 @@ from schemas.contracts import Contract
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
-from schemas.tokens import IdentifierKind, Role, TokenCache
+from schemas.tokens import IdentifierKind, TokenCache
+from schemas.vocabulary import Role
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.identity import OpenClaims
-from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, LineageBatch
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetters
@@ -98,7 +99,7 @@ class PerRecord:
             if identifier is not None:
                 (token,) = self._tokens[IdentifierKind(reference.kind)].tokens([identifier])
                 port = (value[reference.port_field] or 0) if reference.port_field else 0
-                role = ROLE_CODES[Role(reference.role)]
+                role = Role(reference.role).code
                 tags = self._tags[reference.field].id
                 self._rows.append((token, TOPIC, partition, offset, role, tags, value["occurred_at"], port))
         if len(self._rows) >= _BATCH:

@@ -27,10 +27,11 @@ from bench.feeds import ORDERS, Order, embedded, fill, read_feeds
 from bench.score import Score, score
 from schemas.catalogue import load_catalogue
 from schemas.tokens import TOKEN_BYTES, Tokenizer
-from sinks.ports.identity import ALL_PORTS, KNOWN_CLAIM_SCHEMA, Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof, Resolution
+from sinks.ports.identity import ALL_PORTS, KNOWN_CLAIM_SCHEMA
 from streams.identity.links.chains import chains
 from streams.identity.links.states import links_of
-from streams.identity.resolve import UNIQUE, resolve
+from streams.identity.resolve import resolve
 from tests.support.isp_feeds import Size, write_feeds
 
 _EVENTS = _ASSIGNMENTS = 1_000_000
@@ -119,7 +120,7 @@ def speed(repeat: int = 3) -> dict[str, Any]:
         marks.append(time.perf_counter())
         runs.append(np.diff(marks))
         processor.append(time.process_time() - begun)
-    unique = found.resolution == UNIQUE
+    unique = found.resolution == Resolution.UNIQUE.code
     names = np.frombuffer(ends.names.buffers()[1], np.uint8).reshape(-1, TOKEN_BYTES)
     answered = np.where(unique, history.customer_of(names)[found.subject], -1)
     if not np.array_equal(answered, history.holder(events, at)):
@@ -163,18 +164,18 @@ class _History:
             "group": self._sessions,
             "line": self._lines[self._user],
             "server": self._server,
-            "proof": Proof.SUBSCRIBER,
+            "proof": Proof.SUBSCRIBER.code,
         }
         register = {
             "token": self._users,
             "subject": self._customers,
             "group": self._slots,
-            "form": Form.STATE,
+            "form": ClaimForm.STATE.code,
         }
         entered = np.full(_CUSTOMERS, _START_MS - _HOUR_MS)
         parts = [
-            _claims(self._since, said, mark=Mark.OPEN),
-            _claims(self._until, said | {"since": self._since}, mark=Mark.CLOSE, offset=_ASSIGNMENTS),
+            _claims(self._since, said, mark=Mark.OPEN.code),
+            _claims(self._until, said | {"since": self._since}, mark=Mark.CLOSE.code, offset=_ASSIGNMENTS),
             _claims(entered, register, source="register", offset=2 * _ASSIGNMENTS),
         ]
         return pa.concat_tables(parts).unify_dictionaries()
@@ -195,7 +196,12 @@ def _claims(
     at: Ints, said: dict[str, Any], *, source: str = "radius", offset: int = 0, **more: int
 ) -> pa.Table:
     count = len(at)
-    neutral: dict[str, Any] = {"form": Form.SESSION, "mark": Mark.OPEN, "proof": Proof.HOLDER, "at": at}
+    neutral: dict[str, Any] = {
+        "form": ClaimForm.SESSION.code,
+        "mark": Mark.OPEN.code,
+        "proof": Proof.HOLDER.code,
+        "at": at,
+    }
     neutral |= {"port_to": ALL_PORTS[1], "offset": offset + np.arange(count), "learnt_at": at}
     values = neutral | said | more
     named = {"source": source, "topic": "bench"}

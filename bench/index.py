@@ -16,12 +16,13 @@ import pyarrow as pa
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import CLAIM_SCHEMA, Form, Mark, OpenClaims, Proof
+from sinks.ports.identity import CLAIM_SCHEMA, OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 
 _TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
@@ -125,7 +126,7 @@ def _many_spans(index: ClickHouse, tokens: Any, chance: np.random.Generator) -> 
             datetime.fromtimestamp((start + length) / 1000, UTC),
             number % 8 * 8_192,
             number % 8 * 8_192 + 8_191,
-            Proof(1 + number % 4),
+            Proof.of(1 + number % 4),
         )
         for number, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True))
     ]
@@ -180,9 +181,11 @@ def _claims(tokens: Any, session: Any, report: Any, start: Any, at: Any, offset:
         return pa.repeat(pa.scalar(value), count)
 
     customer = sessions // 5 + session % (sessions // 100 + 1)
-    mark = np.where(report == 0, Mark.OPEN, np.where(report == _REPORTS - 1, Mark.CLOSE, Mark.SEEN))
+    mark = np.where(
+        report == 0, Mark.OPEN.code, np.where(report == _REPORTS - 1, Mark.CLOSE.code, Mark.SEEN.code)
+    )
     columns = {
-        "form": same(int(Form.SESSION)),
+        "form": same(ClaimForm.SESSION.code),
         "mark": pa.array(mark),
         "token": of(session % (sessions // 5)),
         "length": same(0),
@@ -195,7 +198,7 @@ def _claims(tokens: Any, session: Any, report: Any, start: Any, at: Any, offset:
         "at": pa.array(at.astype("datetime64[ms]")),
         "since": pa.array(start[session].astype("datetime64[ms]")),
         "until": pa.array((at + 3_600_000).astype("datetime64[ms]")),
-        "proof": same(int(Proof.SUBSCRIBER)),
+        "proof": same(Proof.SUBSCRIBER.code),
         "source": same("radius").dictionary_encode(),
         "topic": same("network.assignments").dictionary_encode(),
         "partition": pa.array(session % 6),

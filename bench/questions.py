@@ -28,13 +28,14 @@ from schemas.company import load_company
 from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.tokens import TOKEN_BYTES, IdentifierKind, Tokenizer
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, Form, Mark, OpenClaims, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.answers import lookup
 from streams.identity.identities import Identities
@@ -193,7 +194,13 @@ def _timed(question: Callable[[], object]) -> float:
 def _register(users: Tokens, customers: Tokens) -> pa.Table:
     """Whose the user names are."""
     count = len(users)
-    said = {"form": Form.STATE, "token": users, "subject": customers, "group": users, "proof": Proof.HOLDER}
+    said = {
+        "form": ClaimForm.STATE.code,
+        "token": users,
+        "subject": customers,
+        "group": users,
+        "proof": Proof.HOLDER.code,
+    }
     return _claims(np.full(count, _START_MS - _DAY_MS), **said, source="register")
 
 
@@ -208,14 +215,16 @@ def _sessions(chance: np.random.Generator, addresses: Tokens, users: Tokens, cla
     lines = chance.integers(0, 256, (_CUSTOMERS, TOKEN_BYTES), np.uint8)
     return _claims(
         at,
-        form=Form.SESSION,
-        mark=np.where(report == 0, Mark.OPEN, np.where(report == _REPORTS - 1, Mark.CLOSE, Mark.SEEN)),
+        form=ClaimForm.SESSION.code,
+        mark=np.where(
+            report == 0, Mark.OPEN.code, np.where(report == _REPORTS - 1, Mark.CLOSE.code, Mark.SEEN.code)
+        ),
         token=addresses[chance.integers(0, len(addresses), sessions)[session]],
         subject=users[user],
         group=group[session],
         line=lines[user],
         server=chance.integers(0, 256, (20, TOKEN_BYTES), np.uint8)[session % 20],
-        proof=Proof.SUBSCRIBER,
+        proof=Proof.SUBSCRIBER.code,
         since=start[session],
     )
 
@@ -233,17 +242,17 @@ def _blocks(
     user[block == blocks // 2] = 2 - number
     group = chance.integers(0, 256, (len(block), TOKEN_BYTES), np.uint8)
     said = {
-        "form": Form.SESSION,
+        "form": ClaimForm.SESSION.code,
         "token": np.broadcast_to(token, (len(block), TOKEN_BYTES)),
         "subject": users[user],
         "group": group,
         "port_from": 1_024 + block * size,
         "port_to": 1_024 + block * size + size - 1,
-        "proof": Proof.SUBSCRIBER,
+        "proof": Proof.SUBSCRIBER.code,
         "source": "nat_map",
     }
-    ends = _claims(until, **said, mark=Mark.CLOSE)
-    return pa.concat_tables([_claims(since, **said, mark=Mark.OPEN), ends]).unify_dictionaries()
+    ends = _claims(until, **said, mark=Mark.CLOSE.code)
+    return pa.concat_tables([_claims(since, **said, mark=Mark.OPEN.code), ends]).unify_dictionaries()
 
 
 def _rows(chance: np.random.Generator, names: Tokens, count: int, done: int, single: int) -> LineageBatch:
@@ -276,7 +285,7 @@ def _claims(at: Ints, **said: Any) -> pa.Table:
     """A table of `CLAIM_SCHEMA`; what is not said is neutral."""
     count = len(at)
     values: dict[str, Any] = {
-        "mark": Mark.OPEN,
+        "mark": Mark.OPEN.code,
         "port_to": ALL_PORTS[1],
         "source": "radius",
         "topic": "network.assignments",

@@ -15,9 +15,9 @@ import pyarrow as pa
 from bench.feeds import NOW, SYSTEMS, Fed, Index
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
+from schemas.vocabulary import Resolution
 from sinks.ports.identity import PREFIX_SCHEMA
 from streams.identity.identities import Identities, given
-from streams.identity.resolve import UNIQUE
 
 _THREADS = 4
 
@@ -158,7 +158,7 @@ def _resolved(
     found, subjects = identities.resolve(pa.array(tokens, pa.binary(16)), prefixes, which, at, port)
     pairs = zip(found.resolution.tolist(), found.subject.tolist(), strict=True)
     return [
-        names.get(subjects[subject].as_py(), "") if resolution == UNIQUE else None
+        names.get(subjects[subject].as_py(), "") if resolution == Resolution.UNIQUE.code else None
         for resolution, subject in pairs
     ]
 

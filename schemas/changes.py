@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from schemas.annotations import FieldAnnotation, Problem, RecordAnnotation, RecordSchema
 from schemas.resolution import Mismatch, mismatches
-from schemas.tokens import Role
 from schemas.versions import Committed, same_contract
+from schemas.vocabulary import Role
 
 Compatibility = Literal[
     "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"

@@ -10,14 +10,12 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from schemas.annotations import IdentityRule, Problem, RecordSchema
+from schemas.vocabulary import RULE_MARKS, AssignmentKind, ClaimForm, KeyDomain, Proof
 
 ASSIGNMENT = "assignment"
-FORMS = (ASSIGNMENT, "state", "merge", "login", "session")
-PROOFS = ("holder", "subscriber", "line_owner", "user", "payer")
-MARKS = ("open", "seen", "close")
-KEY_DOMAINS = ("session", "line", "server", "client")
+FORMS = (ASSIGNMENT, *ClaimForm)
+"""Forms of an identity rule: reports of servers are claims of sessions, read in a way of their own."""
 
-ASSIGNMENT_KINDS = ("start", "interim", "stop", "on", "off", "alloc", "release")
 # Field: type without null, and its key domain or identifier kind where it has one.
 ASSIGNMENT_FIELDS = {
     "kind": ("enum", None),
@@ -50,7 +48,7 @@ def identity_problems(record: RecordSchema) -> Iterator[Problem]:
         where = f"{record.name}.{field.name}"
         if field.key is None:
             continue
-        yield from _word(record, where, "key", field.key, KEY_DOMAINS)
+        yield from _word(record, where, "key", field.key, list(KeyDomain))
         if field.type != "string" or "." in field.name or field.identifier is not None:
             mend = "make it a string at the top of the record that is no identifier"
             yield Problem(record.file, where, "key that cannot be one", mend)
@@ -76,7 +74,7 @@ def _rule(record: RecordSchema, where: str, rule: IdentityRule) -> Iterator[Prob
                 mend = "name a field of the record that has an identifier or a key"
                 yield Problem(record.file, where, f"{name} in {key} identifies nothing", mend)
     if rule.proof:
-        yield from _word(record, where, "proof", rule.proof, PROOFS)
+        yield from _word(record, where, "proof", rule.proof, list(Proof))
     since = record.find(rule.since) if rule.since else None
     timed = (
         since and (since.type, since.logical_type) == ("long", "timestamp-millis") and "." not in since.name
@@ -93,7 +91,7 @@ def _rule(record: RecordSchema, where: str, rule: IdentityRule) -> Iterator[Prob
             mend = "name an enum at the top of the record"
             yield Problem(record.file, where, f"mark {rule.mark} is no enum", mend)
         for symbol, mark in rule.marks.items():
-            yield from _word(record, where, "mark", mark, MARKS)
+            yield from _word(record, where, "mark", mark, RULE_MARKS)
             if symbols:
                 yield from _word(record, where, "symbol", symbol, symbols)
 
@@ -113,7 +111,7 @@ def _assignment(record: RecordSchema, where: str, rule: IdentityRule) -> Iterato
                 record.file, where, f"no field {name} {form}", "write it as AddressAssignment has it"
             )
     for symbol in record.symbols("kind"):
-        yield from _word(record, f"{record.name}.kind", "symbol", symbol, ASSIGNMENT_KINDS)
+        yield from _word(record, f"{record.name}.kind", "symbol", symbol, list(AssignmentKind))
     field, symbol = RETAINED
     if symbol in record.symbols(field) and symbol not in record.annotation.variants.get(field, {}):
         mend = "say in variants what holds for data that are kept for the police alone (ekomloven § 3-13)"

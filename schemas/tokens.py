@@ -14,7 +14,6 @@ import hmac
 import ipaddress
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar, cast
 
@@ -42,7 +41,6 @@ __all__ = [
     "PrefixCache",
     "Prefixes",
     "RenamedCache",
-    "Role",
     "TokenCache",
     "TokenPairs",
     "Tokenizer",
@@ -62,16 +60,6 @@ Prefixes = tuple[tuple[bytes, int], ...]
 """Token and length of each prefix."""
 
 _T = TypeVar("_T")
-
-
-class Role(StrEnum):
-    """What a subject reference is to the event."""
-
-    OWNER = "owner"
-    COUNTERPARTY = "counterparty"
-    AGENT = "agent"
-    MENTIONED = "mentioned"
-    JOINT_OWNER = "joint_owner"
 
 
 # Network keys as feeds spell them differently; other domains are made of what was brought into form before.

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from console.bodies import Body, End, Moment, SubjectBody, Text
 from schemas.asked_for import AskedFor
 from schemas.tokens import IdentifierKind
-
-Right = Literal["access", "erasure", "rectification", "restriction", "objection", "portability"]
+from schemas.vocabulary import Bound, Proof, Resolution, Right
 
 
 class LetterAt(Body):
@@ -109,10 +108,6 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-Resolution = Literal["unique", "ambiguous", "none"]
-Proof = Literal["holder", "subscriber", "line_owner", "user", "payer"]
-
-
 class Evidence(_Answer):
     """The message on Kafka that a link rests on."""
 
@@ -130,10 +125,10 @@ class IdentityLink(_Answer):
     source: str
     since: str | None
     until: str | None
-    begin: Literal["stated", "inferred"] = "stated"
+    begin: Bound = Bound.STATED
     begin_earliest: str | None = None
     begin_latest: str | None = None
-    end: Literal["stated", "inferred", "open"]
+    end: Bound
     end_earliest: str | None
     end_latest: str | None
     learnt_at: str

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from schemas.company import load_company
-from schemas.tokens import IdentifierKind, Role
+from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Role
 from streams.rights.protocol.messages import Named
 from streams.rights.reference_job.store import SqliteStore
 from streams.simulate.model import records

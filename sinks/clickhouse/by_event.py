@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.clickhouse.spans import Piece, matching
 from sinks.clickhouse.values import Parameters, tokens_in
-from sinks.ports.lineage import ROLE_CODES, LineageBatch, Others
+from sinks.ports.lineage import LineageBatch, Others
 
 _T = TypeVar("_T")
 EVENT = "topic, partition, offset"
@@ -28,7 +28,7 @@ _TOKENS_AT_ONCE = 1_000
 def rows_by_event(batch: LineageBatch) -> pa.Table:
     """The rows of a batch that `lineage_by_event` takes: of events with another role than owner, or with findings."""
     rows = batch.rows
-    other = rows["role"].to_numpy() != ROLE_CODES[Role.OWNER]
+    other = rows["role"].to_numpy() != Role.OWNER.code
     if not other.any() and not batch.findings.num_rows:
         return rows.select(COLUMNS).slice(0, 0)
     wanted = _offsets(rows.filter(pa.array(other)))

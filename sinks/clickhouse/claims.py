@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Mark
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, at_or_before, tokens_in
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey
 
 _KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
 _NOTHING = pa.scalar(NOTHING, pa.binary(TOKEN_BYTES))
@@ -21,7 +22,7 @@ _NOTHING = pa.scalar(NOTHING, pa.binary(TOKEN_BYTES))
 def keyed(claims: pa.Table) -> pa.Table:
     """Each claim once for each of its distinct keys, in a column `key` before the others."""
     taken: list[pa.Table] = []
-    marks = pc.is_in(claims["mark"], pa.array([Mark.OFF, Mark.ON], pa.int8()))
+    marks = pc.is_in(claims["mark"], pa.array([Mark.OFF.code, Mark.ON.code], pa.int8()))
     for number, name in enumerate(_KEYS):
         fits = pc.not_equal(claims[name], _NOTHING)
         for other in _KEYS[:number]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Proof
 from sinks.clickhouse.values import Parameters, blob, millis, tokens_in
-from sinks.ports.identity import ALL_PORTS, Proof
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 
 _ALWAYS = (-(2**63), 2**63 - 1)
@@ -52,7 +53,8 @@ def pieces(spans: Iterable[Span]) -> list[Piece]:
         since = _ALWAYS[0] if span.since is None else millis(span.since)
         until = _ALWAYS[1] if span.until is None else millis(span.until)
         if since < until and span.port_from <= span.port_to:
-            by_token[span.token].add((since, until, (span.port_from, span.port_to, span.proof or _NO_PROOF)))
+            proof = span.proof.code if span.proof else _NO_PROOF
+            by_token[span.token].add((since, until, (span.port_from, span.port_to, proof)))
     return [piece for token, ranges in by_token.items() for piece in _pieces(token, sorted(ranges))]
 
 
@@ -171,4 +173,4 @@ def _bounded(parts: Sequence[Piece]) -> tuple[str, Parameters]:
 
 def to_proofs(matched: Iterable[int]) -> tuple[Proof, ...]:
     """Of what `matched` holds, the proofs in order, without the identifiers that were given."""
-    return tuple(Proof(item) for item in sorted(set(matched)) if item != _NO_PROOF)
+    return tuple(Proof.of(item) for item in sorted(set(matched)) if item != _NO_PROOF)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from schemas.tags import TagSet
-from schemas.tokens import Role
-from sinks.memory.state import ROLES, Event, MemoryState, Row, RowKey
+from schemas.vocabulary import Role
+from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
 from sinks.ports.lineage import (
     Span,
@@ -99,13 +99,13 @@ class MemoryEraser(MemoryState):
         for key in self.rows.keys() - mine.keys():
             theirs[key[1:4]].add(key)
         for key in mine:
-            roles[key[1:4]].add(ROLES[key[4]])
+            roles[key[1:4]].add(Role.of(key[4]))
         ended: set[RowKey] = set()
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)
             removed = row.tag_set in kept and kept[row.tag_set] is None
-            if records is not None and removed and ROLES[key[4]] in records.roles:
-                named = {ROLES[other[4]] for other in theirs[event]} - roles[event]
+            if records is not None and removed and Role.of(key[4]) in records.roles:
+                named = {Role.of(other[4]) for other in theirs[event]} - roles[event]
                 if records.stayed_for.isdisjoint(named):
                     ended |= theirs[event]
         return ended

@@ -7,8 +7,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from schemas.vocabulary import Mark
 from sinks.memory.state import MemoryState, naive
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Mark
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey
 
 
 class MemoryClaims(MemoryState):
@@ -29,7 +30,7 @@ class MemoryClaims(MemoryState):
                 for row in self.claims_known.values()
                 if row[of] in wanted
                 and row["token"] not in known
-                and (of != "server" or row["mark"] in (Mark.OFF, Mark.ON))
+                and (of != "server" or row["mark"] in (Mark.OFF.code, Mark.ON.code))
                 and (known_at is None or row["learnt_at"] <= naive(known_at))
             ]
         return pa.Table.from_pylist(found, KNOWN_CLAIM_SCHEMA)

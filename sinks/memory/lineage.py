@@ -11,10 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.errors import Fenced
-from schemas.tokens import Role
+from schemas.vocabulary import Proof, Role
 from sinks.memory.offsets import MemoryOffsets
-from sinks.memory.state import ROLES, Event, MemoryState, Row, naive, within
-from sinks.ports.identity import Proof
+from sinks.memory.state import Event, MemoryState, Row, naive, within
 from sinks.ports.lineage import (
     BESIDE_SCHEMA,
     NO_LIMITS,
@@ -82,7 +81,7 @@ class MemoryReader(MemoryState):
                     len(found),
                     min(times[item]),
                     max(times[item]),
-                    tuple(sorted(proofs[item])),
+                    tuple(sorted(proofs[item], key=lambda proof: proof.code)),
                 )
                 for item, found in events.items()
             ]
@@ -95,7 +94,7 @@ class MemoryReader(MemoryState):
             names = self.names()
             roles, tag_sets = defaultdict[Event, set[Role]](set), defaultdict[Event, set[int]](set)
             for key, row in mine.items():
-                roles[key[1:4]].add(ROLES[key[4]])
+                roles[key[1:4]].add(Role.of(key[4]))
                 tag_sets[key[1:4]].add(names.get(row.tag_set, row.tag_set))
             identified = {row[of] for row in self.claims_known.values() for of in ("token", "subject")}
             pairs = [
@@ -104,7 +103,7 @@ class MemoryReader(MemoryState):
             identified |= {one for one, other in pairs if other in identified}
             others, known = defaultdict[Event, set[Role]](set), defaultdict[Event, set[Role]](set)
             for key in self.rows.keys() - mine.keys():
-                role = ROLES[key[4]]
+                role = Role.of(key[4])
                 # In one role stands one person, by whatever identifiers; only those mentioned may be several.
                 if key[1:4] in roles and (role is Role.MENTIONED or role not in roles[key[1:4]]):
                     others[key[1:4]].add(role)
@@ -124,7 +123,7 @@ class MemoryReader(MemoryState):
             mine = defaultdict[tuple[Any, ...], set[bytes]](set)
             for key, _, _ in self.under(spans):
                 known = self.was_known(key[1:4], positions, known_at)
-                if known and ROLES[key[4]] is not Role.MENTIONED:
+                if known and Role.of(key[4]) is not Role.MENTIONED:
                     mine[key[1:]].add(key[0])
             for key, row in self.rows.items():
                 for token in mine.get(key[1:], set()) - {key[0]}:

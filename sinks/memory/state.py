@@ -10,17 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.tags import TagSet, same_but_for_key
+from schemas.vocabulary import Proof
 from sinks.ports.dead_letters import TAGGED, DeadRow, Done
-from sinks.ports.identity import Proof
 from sinks.ports.keys import KeyEntry
-from sinks.ports.lineage import (
-    ROLE_CODES,
-    Filter,
-    Span,
-)
+from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import History, OffsetRange
 
-ROLES = {code: role for role, code in ROLE_CODES.items()}
 Partition = tuple[str, int]
 Event = tuple[str, int, int]  # topic, partition, offset
 RowKey = tuple[bytes, str, int, int, int]  # token, topic, partition, offset, role

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.tags import TagSet
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.ports.lineage import Span
 
 

@@ -23,35 +23,6 @@ ALL_PORTS = (0, 65_535)
 """Port range of whoever has the whole address. Port 0 of an event: unknown."""
 
 
-class Form(IntEnum):
-    """How the claims of one group add up to links; `streams.identity.links.states` does it."""
-
-    SESSION = 1  # opened, seen, closed: an access session, a lease, a port block, equipment on loan
-    STATE = 2  # a register: what a slot holds from one claim to the next
-    LOGIN = 3  # from then on, until somebody else uses the same identifier
-    MERGE = 4  # the newest claim decides, for all time: one customer record is another's duplicate
-
-
-class Mark(IntEnum):
-    """What a claim of a session says of it."""
-
-    OPEN = 1
-    SEEN = 2
-    CLOSE = 3
-    OFF = 4  # the server ends all its sessions now
-    ON = 5  # the server starts anew: its sessions ended some time before
-
-
-class Proof(IntEnum):
-    """What a link proves of the person it leads to: who pays for a line or has it need not be who used it."""
-
-    HOLDER = 1  # the register says that the identifier is the person's
-    SUBSCRIBER = 2  # the address, port block or equipment was the person's subscription's
-    LINE_OWNER = 3  # the access line was
-    USER = 4  # somebody logged in as the person
-    PAYER = 5  # the person paid; never followed, a payer may be anybody
-
-
 class Rank(IntEnum):
     """By what a report names whose session it is; 0 in claims that were stored before this was kept."""
 

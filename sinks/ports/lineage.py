@@ -10,14 +10,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from schemas.tags import TagSet
-from schemas.tokens import TOKEN_BYTES, Role
+from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Proof, Role
 from sinks.ports.dead_letters import DeadRow
-from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, Proof, RetainedClaims
+from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.offsets import OffsetLedger, OffsetRange
-
-ROLE_CODES = {Role.OWNER: 1, Role.COUNTERPARTY: 2, Role.AGENT: 3, Role.MENTIONED: 4, Role.JOINT_OWNER: 5}
-
 
 ROW_SCHEMA = pa.schema(
     [

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from schemas.times import iso, iso_or_none, read
-from sinks.ports.identity import ALL_PORTS, Proof
+from schemas.vocabulary import Proof, Resolution
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Found, Span
-from streams.identity.model import Given, Link, Resolution, ResolvedSubject
+from streams.identity.model import Given, Link, ResolvedSubject
 
 LINKS_SHOWN = 200
 BY_LINK = (
@@ -51,7 +52,7 @@ class Attribution:
     identifiers that stand for themselves.
     """
 
-    resolution: Resolution = "unique"
+    resolution: Resolution = Resolution.UNIQUE
     candidates: int = 1
     ambiguous_events: int = 0
     links: Sequence[Link] = ()
@@ -60,9 +61,9 @@ class Attribution:
 
     def of_answer(self, held: bool) -> Resolution:
         """`ambiguous` if an identifier is, or only shared events were found; `none` if nothing was found at all."""
-        if self.resolution == "ambiguous" or (self.ambiguous_events and not held):
-            return "ambiguous"
-        return self.resolution if held else "none"
+        if self.resolution == Resolution.AMBIGUOUS or (self.ambiguous_events and not held):
+            return Resolution.AMBIGUOUS
+        return self.resolution if held else Resolution.NONE
 
     def shown(self, held: bool) -> dict[str, Any]:
         """What every answer says of identity: resolution, candidates, disagree, unlinked, ambiguous_events, identity,
@@ -73,7 +74,7 @@ class Attribution:
         resolution = self.of_answer(held)
         return {
             "resolution": resolution,
-            "candidates": 0 if resolution == "none" else self.candidates,
+            "candidates": 0 if resolution == Resolution.NONE else self.candidates,
             "disagree": [list(kinds) for kinds in self.disagree],
             "unlinked": list(self.unlinked),
             "ambiguous_events": self.ambiguous_events,
@@ -94,7 +95,7 @@ def link_json(link: Link) -> dict[str, Any]:
     """A link without the tokens it joins. `ports` only where the person had a part of them."""
     topic, partition, offset = link.evidence
     shown = {
-        "proof": link.proof.name.lower(),
+        "proof": link.proof.value,
         "source": link.source,
         "since": iso_or_none(link.since),
         "until": iso_or_none(link.until),
@@ -216,7 +217,7 @@ def spans_json(spans: Sequence[Span]) -> list[list[Any]]:
             iso_or_none(span.until),
             span.port_from,
             span.port_to,
-            span.proof.name.lower() if span.proof else None,
+            span.proof.value if span.proof else None,
         ]
         for span in spans
     ]
@@ -225,9 +226,7 @@ def spans_json(spans: Sequence[Span]) -> list[list[Any]]:
 def spans_from_json(stored: Sequence[Sequence[Any]]) -> list[Span]:
     """What `spans_json` wrote."""
     return [
-        Span(
-            bytes.fromhex(token), read(since), read(until), low, high, Proof[proof.upper()] if proof else None
-        )
+        Span(bytes.fromhex(token), read(since), read(until), low, high, Proof(proof) if proof else None)
         for token, since, until, low, high, proof in stored
     ]
 
@@ -238,7 +237,16 @@ def _begin(link: Link) -> tuple[Any, ...]:
 
 def _order(link: Link) -> tuple[Any, ...]:
     ends = (link.since or _NEVER, link.until or _ALWAYS)
-    return *ends, link.source, link.proof, link.evidence, link.token, link.length, link.ports, link.subject
+    return (
+        *ends,
+        link.source,
+        link.proof.code,
+        link.evidence,
+        link.token,
+        link.length,
+        link.ports,
+        link.subject,
+    )
 
 
 def by_link(found: Found, systems: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.times import local_day
 from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link, by_link_line, ending_before
@@ -184,7 +185,7 @@ class ErasurePlanner:
     def _stop(
         self, subject: ResolvedSubject, given: Sequence[Given], erasable: Sequence[Given], plan: Plan
     ) -> str | None:
-        if subject.resolution == "ambiguous":
+        if subject.resolution == Resolution.AMBIGUOUS:
             return unclear_of(subject, given)
         if why := nobody_told(plan, self._catalogue):
             return why

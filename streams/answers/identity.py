@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Resolution
 from streams.answers.attribution import differences, link_json, newest
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
@@ -37,9 +38,9 @@ def identity(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         }
         for link in newest([*kinds])
     ]
-    unknown = then.resolution == "unique" and not links
+    unknown = then.resolution == Resolution.UNIQUE and not links
     answered: dict[str, Any] = {
-        "resolution": "none" if unknown else then.resolution,
+        "resolution": Resolution.NONE if unknown else then.resolution,
         "candidates": 0 if unknown else then.candidates,
         "disagree": [list(kinds) for kinds in then.disagree],
         "unlinked": list(then.unlinked),

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from schemas.errors import InputError
 from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.answers.question import Identifier, Known, Question, givens
-from streams.identity.model import Given, Link, Resolution, ResolvedSubject
+from streams.identity.model import Given, Link, ResolvedSubject
 
 _SECOND = timedelta(seconds=1)
 
@@ -95,9 +96,9 @@ def _address(item: Given, person: ResolvedSubject) -> tuple[ResolvedSubject, lis
     if item.at is None:
         subjects = frozenset(link.subject for link in links) or frozenset([item.token])
         candidates = len(subjects)
-        resolution = "ambiguous" if candidates > 1 else "unique"
+        resolution = Resolution.AMBIGUOUS if candidates > 1 else Resolution.UNIQUE
     unclear = []
-    if resolution == "ambiguous" and item.at is not None:
+    if resolution == Resolution.AMBIGUOUS and item.at is not None:
         # Behind blocks of ports, an event that knows its port has an owner; one that does not is anybody's.
         unknown_port = item.port is None and all(link.ports != ALL_PORTS for link in links)
         unclear = [replace(span, port_from=0, port_to=0) if unknown_port else span]
@@ -122,11 +123,11 @@ def _limited(spans: Sequence[Span], at: datetime | None, port: int | None) -> li
 
 def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:
     resolutions: set[Resolution] = {person.resolution for person in persons}
-    order: tuple[Resolution, ...] = ("ambiguous", "unique", "none")
+    order: tuple[Resolution, ...] = (Resolution.AMBIGUOUS, Resolution.UNIQUE, Resolution.NONE)
     subjects = frozenset[bytes]().union(*(person.subjects for person in persons))
     several = len({person.subjects for person in persons if len(person.subjects) == 1}) > 1
     return ResolvedSubject(
-        resolution="ambiguous" if several else next(item for item in order if item in resolutions),
+        resolution=Resolution.AMBIGUOUS if several else next(item for item in order if item in resolutions),
         candidates=max(*(person.candidates for person in persons), len(subjects) if several else 0),
         subjects=subjects,
         spans=[span for person in persons for span in person.spans],

@@ -13,6 +13,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from schemas.times import iso
+from schemas.vocabulary import Proof
 from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import STANDS_FOR_ITSELF, Attribution
 from streams.answers.unjudged import judged, rule_fault
@@ -197,7 +198,7 @@ def _seen(holdings: Sequence[Holding], locked: bool) -> dict[str, Any]:
         "events": None if locked else sum(holding.events for holding in holdings),
         "first_seen": None if locked else iso(min(holding.first_seen for holding in holdings)),
         "last_seen": None if locked else iso(max(holding.last_seen for holding in holdings)),
-        "proofs": [proof.name.lower() for proof in sorted({p for item in holdings for p in item.proofs})],
+        "proofs": [proof.value for proof in Proof if any(proof in item.proofs for item in holdings)],
         "locked": locked,
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from schemas.tokens import IdentifierKind
-from streams.identity.model import Resolution
+from schemas.vocabulary import Resolution
 
 NOWHERE = b""
 """Stands for the end of a chain that could not be followed."""
@@ -68,14 +68,14 @@ def agreed(meanings: Sequence[Meaning]) -> Agreement:
         groups = _groups([*known, *strange]) + [[item.kind] for item in unsettled]
         groups += _named_groups(item for item in foreign if item not in strange)
         named = sorted(tuple(sorted(set(group))) for group in groups)
-        return Agreement("ambiguous", max(len(groups), _most(unsettled)), disagree=tuple(named))
+        return Agreement(Resolution.AMBIGUOUS, max(len(groups), _most(unsettled)), disagree=tuple(named))
     nowhere = any(NOWHERE in item.subjects for item in meanings)
     subjects = people | _subjects(alone)
     if unsettled or (nowhere and not subjects):
-        return Agreement("ambiguous", max(_most(unsettled), 1))
+        return Agreement(Resolution.AMBIGUOUS, max(_most(unsettled), 1))
     if not subjects:
-        return Agreement("none", 0)
-    return Agreement("unique", 1, subjects, unlinked=tuple(sorted({item.kind for item in alone})))
+        return Agreement(Resolution.NONE, 0)
+    return Agreement(Resolution.UNIQUE, 1, subjects, unlinked=tuple(sorted({item.kind for item in alone})))
 
 
 def _foreign(alone: Sequence[Meaning], people: frozenset[bytes]) -> list[Meaning]:

@@ -14,14 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Resolution
 from sinks.ports.identity import OpenClaims
 from streams.columns.observed import Observed
 from streams.columns.tokens import TokenTable, binary_array
 from streams.identity.identities import Identities
 from streams.identity.links.table import Ints, Links
-from streams.identity.resolve import AMBIGUOUS, NONE, UNIQUE, resolve_tokens
+from streams.identity.resolve import resolve_tokens
 
-WORDS = {UNIQUE: "unique", AMBIGUOUS: "ambiguous", NONE: "none"}
 # Other taggers learn too: what was looked up is believed for so long.
 _SECONDS = 30.0
 _TOKENS, _BLOCKS = 1_000_000, 32
@@ -71,9 +71,9 @@ class Coverage:
         place = self._places[np.searchsorted(self._keys, keys)]
         resolution = self._resolved(tokens, place, prefixes, which, every)
         of_topic = np.repeat(np.arange(len(topics)), [len(observed[topic]) for topic in topics])
-        pairs, counts = np.unique(of_topic * len(WORDS) + resolution, return_counts=True)
+        pairs, counts = np.unique(of_topic * len(Resolution) + resolution, return_counts=True)
         return {
-            (topics[pair // len(WORDS)], WORDS[pair % len(WORDS)]): count
+            (topics[pair // len(Resolution)], Resolution.of(pair % len(Resolution))): count
             for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
         }
 
@@ -105,7 +105,7 @@ class Coverage:
         self, tokens: TokenTable, place: Ints, prefixes: pa.Table, which: Ints, seen: Observed
     ) -> Ints:
         """The resolution of each, from the block that knows its token: `place` of each token."""
-        resolution = np.full(len(seen), NONE)
+        resolution = np.full(len(seen), Resolution.NONE.code)
         for number in np.unique(place[place >= 0]).tolist():
             mine = np.flatnonzero(place == number)
             of = np.full(len(place), -1)

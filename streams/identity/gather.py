@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
 from schemas.patience import check
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader, Form
+from schemas.vocabulary import ClaimForm
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.states import links_of
 from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source
@@ -76,7 +77,7 @@ def downward(reader: ClaimReader, subjects: Iterable[bytes], known_at: datetime 
             break
         said = reader.claims(sorted(frontier), known_at, of="subject")
         # What names the subject need not name the address: other reports of the session do.
-        sessions = said.filter(pc.equal(said["form"], pa.scalar(int(Form.SESSION), pa.int8())))
+        sessions = said.filter(pc.equal(said["form"], pa.scalar(ClaimForm.SESSION.code, pa.int8())))
         said = pa.concat_tables([said, _keyed(reader, sessions, "group", known_at)])
         found = set(said["token"].to_pylist()) - {NOTHING} - tokens
         tokens |= found
@@ -124,7 +125,7 @@ def _keyed(
     without: Sequence[bytes] = (),
 ) -> pa.Table:
     """The claims under what the claims name in that column."""
-    some = said.filter(pc.not_equal(said["form"], pa.scalar(int(Form.LOGIN), pa.int8())))
+    some = said.filter(pc.not_equal(said["form"], pa.scalar(ClaimForm.LOGIN.code, pa.int8())))
     keys = set(pc.unique(some[column]).to_pylist()) - {NOTHING}
     if not keys:
         return KNOWN_CLAIM_SCHEMA.empty_table()

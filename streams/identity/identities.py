@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
-from sinks.ports.identity import ALL_PORTS, PREFIX_SCHEMA, ClaimReader, Proof
+from schemas.vocabulary import Proof
+from sinks.ports.identity import ALL_PORTS, PREFIX_SCHEMA, ClaimReader
 from sinks.ports.lineage import BesideReader, Span
 from streams.identity.agreement import NOWHERE, Agreement, Meaning, agreed
 from streams.identity.gather import Known, codes_of, downward, upward
@@ -165,7 +166,7 @@ class Identities:
             return others
         said = self._reader.claims(sorted(others), known_at, of="subject")
         # A payer may be anybody.
-        said = said.filter(pc.not_equal(said["proof"], pa.scalar(int(Proof.PAYER), pa.int8())))
+        said = said.filter(pc.not_equal(said["proof"], pa.scalar(Proof.PAYER.code, pa.int8())))
         return others.difference(pc.unique(said["subject"]).to_pylist())
 
     def _named_in_events(
@@ -182,13 +183,13 @@ class Identities:
             return {}
         others = pc.unique(found["other"].combine_chunks())
         ends = within_skew(upward(self._reader, others.to_pylist(), self._sources, known_at).ends, self._skew)
-        ends = ends.where(~np.isin(ends.proof, (Proof.SUBSCRIBER, Proof.LINE_OWNER)))
+        ends = ends.where(~np.isin(ends.proof, (Proof.SUBSCRIBER.code, Proof.LINE_OWNER.code)))
         which = np.asarray(pc.index_in(found["other"].combine_chunks(), value_set=others))
         at = np.asarray(found["at"].combine_chunks().cast(pa.int64()))
         whose = resolve_tokens(ends, others, PREFIX_SCHEMA.empty_table(), which, at, np.zeros_like(at))
         # A customer number leads nowhere; others lead to it.
         said = self._reader.claims(others.to_pylist(), known_at, of="subject")
-        said = said.filter(pc.not_equal(said["proof"], pa.scalar(int(Proof.PAYER), pa.int8())))
+        said = said.filter(pc.not_equal(said["proof"], pa.scalar(Proof.PAYER.code, pa.int8())))
         people = np.asarray(pc.is_in(others, value_set=said["subject"].combine_chunks()))
         people &= ~np.asarray(pc.is_in(others, value_set=ends.names.take(pa.array(np.unique(ends.token)))))
         certain = whose.subject >= 0

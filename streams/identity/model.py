@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import ALL_PORTS, Proof
+from schemas.vocabulary import Bound, Proof, Resolution
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
-
-Resolution = Literal["unique", "ambiguous", "none"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ class Link:
     until: datetime | None
     proof: Proof
     source: str
-    end: Literal["stated", "inferred", "open"]
+    end: Bound
     end_earliest: datetime | None
     end_latest: datetime | None
     learnt_at: datetime
     evidence: tuple[str, int, int]
     length: int = 0
     ports: tuple[int, int] = ALL_PORTS
-    begin: Literal["stated", "inferred"] = "stated"
+    begin: Bound = Bound.STATED
     begin_earliest: datetime | None = None
     begin_latest: datetime | None = None
 

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
 from streams.identity.links.table import BEGINNING, FOREVER, UNKNOWN, Flags, Ints, Links, each_of, packed
 
-NONE, UNIQUE, AMBIGUOUS = 0, 1, 2
 WHOLE = 128
 """Length that an address itself counts as, among its prefixes."""
 
@@ -89,7 +89,9 @@ def resolve(
     np.minimum.at(least, of, subject)
     np.maximum.at(most, of, subject)
     unique = (least == most) & (most != UNKNOWN)
-    resolution = np.where(most == -2, NONE, np.where(unique, UNIQUE, AMBIGUOUS))
+    resolution = np.where(
+        most == -2, Resolution.NONE.code, np.where(unique, Resolution.UNIQUE.code, Resolution.AMBIGUOUS.code)
+    )
     return Resolved(resolution, np.where(unique & (most >= 0), most, -1))
 
 

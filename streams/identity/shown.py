@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from schemas.entries import IdentitySource
 from schemas.patience import check
-from sinks.ports.identity import Proof
+from schemas.vocabulary import Bound, Proof
 from streams.identity.gather import codes_of
-from streams.identity.links.table import ENDS, FOREVER, Flags, Ints, Links
+from streams.identity.links.table import FOREVER, Flags, Ints, Links
 from streams.identity.model import Given, Link
 from streams.identity.resolve import behind
 from streams.identity.spans import EPOCH, moment
@@ -52,12 +52,12 @@ def shown(
                 subject=subjects[number],
                 since=since[number],
                 until=until[number],
-                proof=Proof(proof),
+                proof=Proof.of(proof),
                 source=names[source],
-                begin="stated" if begin[number] == begun[number] else "inferred",
+                begin=Bound.STATED if begin[number] == begun[number] else Bound.INFERRED,
                 begin_earliest=begin[number],
                 begin_latest=begun[number],
-                end=ENDS[end],
+                end=Bound.of(end),
                 end_earliest=earliest[number],
                 end_latest=latest[number],
                 learnt_at=learnt,

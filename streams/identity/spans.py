@@ -14,7 +14,8 @@ from typing import Self
 import numpy as np
 
 from schemas.patience import check
-from sinks.ports.identity import ALL_PORTS, Proof
+from schemas.vocabulary import Proof
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.identity.links.table import BEGINNING, FOREVER, Flags, Ints, Links, each_of
 from streams.identity.resolve import WHOLE
@@ -263,5 +264,5 @@ def _spans(
     found: tuple[list[Span], list[Span]] = [], []
     columns = place, low, high, since, until, proof, shared
     for token, first, last, begin, end, kind, both in zip(*(item.tolist() for item in columns), strict=True):
-        found[both].append(Span(tokens[token], moment(begin), moment(end), first, last, Proof(kind)))
+        found[both].append(Span(tokens[token], moment(begin), moment(end), first, last, Proof.of(kind)))
     return found

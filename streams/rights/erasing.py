@@ -9,6 +9,7 @@ from typing import Any
 from schemas.company import Company
 from schemas.errors import KeyUnavailable
 from schemas.times import iso
+from schemas.vocabulary import Resolution
 from sinks.ports.erasure import Forgotten, IndexEraser
 from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver
@@ -194,8 +195,8 @@ class Erasing:
     def _plan(self, request: RequestState) -> RequestState:
         now = self._file.now()
         person = self._subjects.of(request)
-        if person.resolution == "ambiguous":
-            content = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
+        if person.resolution == Resolution.AMBIGUOUS:
+            content = {"reason": self._subjects.unclear(request, person), "resolution": Resolution.AMBIGUOUS}
             return self._file.decide(request, "attention", content)
         if first := before_it(self._file.every(), request, person.spans):
             return self._file.decide(request, "behind", {"behind": first})

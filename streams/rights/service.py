@@ -21,6 +21,7 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
 from schemas.tokens import Tokenizer
+from schemas.vocabulary import Resolution
 from sinks.ports.changes import IndexMarks
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
@@ -389,8 +390,8 @@ class RightsService:
     def _answer(self, request: RequestState) -> RequestState:
         now = self._file.now()
         person = self._subjects.of(request)
-        if person.resolution == "ambiguous":
-            unclear = {"reason": self._subjects.unclear(request, person), "resolution": "ambiguous"}
+        if person.resolution == Resolution.AMBIGUOUS:
+            unclear = {"reason": self._subjects.unclear(request, person), "resolution": Resolution.AMBIGUOUS}
             return self._file.decide(request, "attention", unclear)
         anchors = self._file.anchors(request.request_id)
         _, report = disclosed(person, self._reader, self._company.catalogue, anchors, now)

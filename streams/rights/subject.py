@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
+from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, unlinked_spans
 from streams.answers.erasure import erasable_identifiers, unclear_of
@@ -54,7 +55,7 @@ class SubjectFinder:
         named = {item.token: item for item in self.given(request.request_id)}
         asked = [named.get(token, Given(IdentifierKind.CUSTOMER_NUMBER, token)) for token in sorted(subjects)]
         found = self._identities.person(asked, request.received_at)
-        if found.resolution == "ambiguous":
+        if found.resolution == Resolution.AMBIGUOUS:
             apart = [self._identities.person([item], request.received_at) for item in asked]
             # Whatever speaks against them together by now: those that lead to nobody else are still who they were.
             found = _together(
@@ -95,7 +96,7 @@ class SubjectFinder:
         return unlinked_spans(spans, [link for links in found for link in links])
 
     def _inheriting(self, request: RequestState, person: ResolvedSubject) -> ResolvedSubject:
-        if not request.inherited or person.resolution == "ambiguous":
+        if not request.inherited or person.resolution == Resolution.AMBIGUOUS:
             return person
         spans = dict.fromkeys([*person.spans, *self.unlinked_spans(request.inherited)])
         return replace(person, spans=list(spans))
@@ -109,7 +110,7 @@ def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:
     """Several as one, each with what is theirs alone or may be."""
     spans = dict.fromkeys(span for one in persons for span in one.spans)
     return ResolvedSubject(
-        "unique" if persons else "none",
+        Resolution.UNIQUE if persons else Resolution.NONE,
         min(len(persons), 1),
         frozenset[bytes]().union(*(one.subjects for one in persons)),
         spans=list(spans),

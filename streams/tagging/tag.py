@@ -16,19 +16,11 @@ from schemas.annotations import RecordAnnotation
 from schemas.contracts import SOURCE_DELETE
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import (
-    FORMS,
-    IdentifierKind,
-    PrefixCache,
-    Prefixes,
-    Role,
-    TokenCache,
-    Tokenizer,
-    TokenPairs,
-)
+from schemas.tokens import FORMS, IdentifierKind, PrefixCache, Prefixes, TokenCache, Tokenizer, TokenPairs
+from schemas.vocabulary import Role
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
-from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
+from sinks.ports.lineage import FINDING_SCHEMA
 from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
 from streams.columns.tokens import (
@@ -342,7 +334,7 @@ class _Rows:
         self.columns["token"].append(tokens)
         self.columns["partition"].append(self._at.partition[rows])
         self.columns["offset"].append(self._at.offset[rows])
-        self.columns["role"].append(np.full(count, ROLE_CODES[role], np.int8))
+        self.columns["role"].append(np.full(count, role.code, np.int8))
         self.columns["tag_set"].append(np.full(count, tags.id, np.uint64))
         self.columns["event_time"].append(self._times[rows])
         self.columns["port"].append(

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import ALL_PORTS, Form, Proof
+from schemas.vocabulary import ClaimForm, Proof
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.links.table import FOREVER, Links
@@ -174,7 +175,7 @@ def test_a_chain_that_is_too_long_leads_nowhere_whoever_else_is_asked_about() ->
 
 def test_who_had_an_address_before_is_not_shown_to_whom_asks_about_a_moment() -> None:
     """The register's entry of an earlier holder was among the links."""
-    name = {"form": Form.STATE, "proof": Proof.HOLDER, "source": "register"}
+    name = {"form": ClaimForm.STATE, "proof": Proof.HOLDER, "source": "register"}
     claims = [
         *session("s", "A", "u1", 0, [], 100),
         *session("t", "A", "u2", 500, [], 900),

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
 from tests.support.said import Claim, TableReader, at, session, table, token
@@ -21,13 +21,13 @@ FEBRUARY = 50.0
 
 def state(name: str, owner: str, since: float, *, slot: str = "email", proof: Proof = Proof.HOLDER) -> Claim:
     """From then on the register has that detail of the customer."""
-    said = {"form": Form.STATE, "group": f"{slot} {owner}", "source": "register", "proof": proof}
+    said = {"form": ClaimForm.STATE, "group": f"{slot} {owner}", "source": "register", "proof": proof}
     return Claim(name, owner, since, since=since, **said)  # type: ignore[arg-type]
 
 
 def merge(one: str, other: str, learnt: float) -> Claim:
     return Claim(
-        one, other, learnt, form=Form.MERGE, group=f"merge {one}", source="register", learnt_at=learnt
+        one, other, learnt, form=ClaimForm.MERGE, group=f"merge {one}", source="register", learnt_at=learnt
     )
 
 
@@ -54,10 +54,10 @@ WORLD = [
     *session("d", "mac", "A", 0, [], 400, like=Claim(source="equipment")),
     *session("e", "mac", "B", 400, like=Claim(source="equipment")),
     *(
-        Claim("cookie", name, 10, form=Form.LOGIN, proof=Proof.USER, source="login", mark=Mark.OPEN)
+        Claim("cookie", name, 10, form=ClaimForm.LOGIN, proof=Proof.USER, source="login", mark=Mark.OPEN)
         for name in "AB"
     ),
-    Claim("account", "B", 10, form=Form.LOGIN, proof=Proof.PAYER, source="payment", mark=Mark.OPEN),
+    Claim("account", "B", 10, form=ClaimForm.LOGIN, proof=Proof.PAYER, source="payment", mark=Mark.OPEN),
 ]
 IDENTITIES = Identities(TableReader(table(WORLD)), SOURCES)
 

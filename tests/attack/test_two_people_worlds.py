@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
@@ -100,7 +100,7 @@ def world(rng: random.Random) -> World:
             held.append(Held("cookie_id", f"cookie_id{number}", customer, since, until))
             claims.append(
                 Claim(
-                    f"cookie_id{number}", customer, since, Mark.OPEN, Form.LOGIN, proof=Proof.USER, source="login"
+                    f"cookie_id{number}", customer, since, Mark.OPEN, ClaimForm.LOGIN, proof=Proof.USER, source="login"
                 )
             )  # fmt: skip
     for number in range(KINDS["ip"]):
@@ -113,7 +113,7 @@ def world(rng: random.Random) -> World:
             since = until + rng.choice((0, 50))
     merged = {"C4": "C1"} if rng.random() < 0.3 else {}
     claims += [
-        Claim(one, other, 0, form=Form.MERGE, group="merge", source="register")
+        Claim(one, other, 0, form=ClaimForm.MERGE, group="merge", source="register")
         for one, other in merged.items()
     ]
     return World(held, claims, merged)
@@ -122,7 +122,7 @@ def world(rng: random.Random) -> World:
 def _state(name: str, customer: str, since: float, kind: str) -> Claim:
     group = f"{kind} of {customer}"
     return Claim(
-        name, customer, since, form=Form.STATE, since=since, group=group, proof=Proof.HOLDER, source="register"
+        name, customer, since, form=ClaimForm.STATE, since=since, group=group, proof=Proof.HOLDER, source="register"
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import Fenced
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.ports.lineage import BESIDE_SCHEMA, Filter, Found, Holding, LineageBatch, Span
 from sinks.ports.offsets import History, OffsetRange
 from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token

@@ -9,14 +9,13 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 
+from schemas.vocabulary import ClaimForm, Mark
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.identity import (
     KNOWN_CLAIM_SCHEMA,
     NOTHING,
     PREFIX_SCHEMA,
     ClaimKey,
-    Form,
-    Mark,
     OpenClaims,
     RetainedClaims,
 )
@@ -80,7 +79,7 @@ def test_a_claim_is_found_by_each_of_its_keys_and_once(index: Index) -> None:
 
 def test_a_key_named_twice_by_one_claim_gives_it_once(index: Index) -> None:
     """An identifier may be its own group: a slot of a register."""
-    learn(index, Claim(0, token=1, group=1, subject=2, form=Form.STATE))
+    learn(index, Claim(0, token=1, group=1, subject=2, form=ClaimForm.STATE))
     assert offsets(index, 1, 2) == offsets(index, 1, 2, of="group") == offsets(index, 2, of="subject") == [0]
 
 

@@ -8,13 +8,13 @@ from typing import get_args
 
 import pytest
 
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import Forgotten, RecordsGone
 from sinks.ports.identity import ClaimKey, OpenClaims
-from sinks.ports.lineage import ROLE_CODES, Found, LineageBatch, Span
+from sinks.ports.lineage import Found, LineageBatch, Span
 from tests.support.index import (
     Claim,
     Index,
@@ -141,7 +141,7 @@ def test_a_report_that_ends_a_session_goes_with_the_person(index: Index) -> None
     """It lies under the address at the moment from which on that is nobody's; next holder and other roles stay."""
     name, address = 1, 2
     end = [Row(name, 0, WEB, at=50), Row(address, 0, WEB, at=50)]
-    shared = [Row(name, 1, WEB, at=60), Row(address, 1, WEB, at=60, role=ROLE_CODES[Role.COUNTERPARTY])]
+    shared = [Row(name, 1, WEB, at=60), Row(address, 1, WEB, at=60, role=Role.COUNTERPARTY.code)]
     index.write([*end, *shared, Row(address, 2, WEB, at=50)])
     claim = claim_table([Claim(0, topic="web.visits", token=address, subject=name)])
     index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim)), moment(0))
@@ -268,8 +268,8 @@ def test_what_forgetting_will_do_is_counted_before(index: Index) -> None:
 def test_what_came_since_a_moment_is_counted_apart(index: Index) -> None:
     """Read for the first time after it, not read again; narrowed rows and those of others too."""
     gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
-    index.write([Row(1, 0, WEB), Row(1, 1, BILL), Row(4, 0, WEB, role=ROLE_CODES[Role.AGENT])], now=moment(0))
-    index.write([Row(1, 1, WEB), Row(4, 1, WEB, role=ROLE_CODES[Role.AGENT])], now=moment(1000))
+    index.write([Row(1, 0, WEB), Row(1, 1, BILL), Row(4, 0, WEB, role=Role.AGENT.code)], now=moment(0))
+    index.write([Row(1, 1, WEB), Row(4, 1, WEB, role=Role.AGENT.code)], now=moment(1000))
     index.write([Row(1, 0, WEB)], now=moment(1000))
     decision = {WEB.id: None, BILL.id: HELD}
     assert index.eraser.going(PERSON, decision, gone, moment(500)) == Forgotten(1, 1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sinks.ports.identity import Proof
+from schemas.vocabulary import Proof
 from sinks.ports.lineage import Filter, Found, Span
 from tests.support.index import NOW, Index, Row, moment, tags, token
 
@@ -130,7 +130,7 @@ def test_ten_thousand_spans_are_one_question(index: Index) -> None:
             moment(number * 10 + 5),
             number % 2,
             3,
-            Proof(1 + number % 5),
+            Proof.of(1 + number % 5),
         )
         for number in range(10_000)
     ]

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.tags import TagSet
+from schemas.vocabulary import Mark, Proof
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import DeadRow
-from sinks.ports.identity import ClaimKey, Mark, OpenClaims, Proof
+from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import FINDING_SCHEMA, Filter, IndexWriter, LineageBatch, Span
 from tests.support.index import (
     NOW,

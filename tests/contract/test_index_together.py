@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.erasure import Forgotten, RecordsGone
 from sinks.ports.identity import OpenClaims
-from sinks.ports.lineage import ROLE_CODES, LineageBatch, Others, Span
+from sinks.ports.lineage import LineageBatch, Others, Span
 from tests.contract.test_index_forget import finding_offsets
 from tests.support.index import (
     Claim,
@@ -32,7 +32,7 @@ CALLS = tags("C-16", topic="network.traffic", system="flow_collector", purposes=
 CHATS = tags("C-12", topic="support.chats", system="contact_centre", purposes=("P-SUPPORT",))
 HELD = replace(CALLS, categories=("C-15",), held_only=True)
 OWNER, OTHER, AGENT, MENTIONED, JOINT = (
-    ROLE_CODES[role] for role in (Role.OWNER, Role.COUNTERPARTY, Role.AGENT, Role.MENTIONED, Role.JOINT_OWNER)
+    role.code for role in (Role.OWNER, Role.COUNTERPARTY, Role.AGENT, Role.MENTIONED, Role.JOINT_OWNER)
 )
 ANNA, BERIT, AGNES = 1, 2, 3
 """Tokens of three people; BERIT is a customer."""

@@ -18,11 +18,12 @@ from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
-from schemas.tokens import IdentifierKind, Role
+from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Role
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
-from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
@@ -55,7 +56,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
                 "topic": topic,
                 "partition": 0,
                 "offset": offset,
-                "role": ROLE_CODES[Role.OWNER],
+                "role": Role.OWNER.code,
                 "tag_set": tags.id,
                 "event_time": datetime(2026, 5, 1, offset - first, tzinfo=UTC).replace(tzinfo=None),
                 "port": 0,

@@ -14,7 +14,8 @@ import pyarrow as pa
 from schemas.errors import InvalidIdentifier
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Tokenizer
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING
 from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
@@ -101,14 +102,14 @@ class Oracle:
                 word = rule.marks.get(event[rule.mark]) if rule.mark else "open"
                 if word is None:
                     continue
-                mark = Mark[word.upper()]
+                mark = Mark(word).code
                 label = f"{rule.source}\0{name}\0"
                 claim = _claim(event[record.event_time], rule.source, part) | {
-                    "form": Form[rule.form.upper()],
+                    "form": ClaimForm(rule.form).code,
                     "mark": mark,
                     "token": token,
                     "subject": subject,
-                    "proof": Proof[rule.proof.upper()],
+                    "proof": Proof(rule.proof).code,
                     "since": max(event[rule.since], EARLIEST)
                     if rule.since and event[rule.since] is not None
                     else None,
@@ -121,7 +122,7 @@ class Oracle:
                     found.append(claim)
                 elif rule.form == "session" and NOTHING not in (first, subject):
                     group = self._tokenizer.key("session", label + first.hex() + subject.hex())
-                    if token != NOTHING or mark == Mark.CLOSE:
+                    if token != NOTHING or mark == Mark.CLOSE.code:
                         found.append(claim | {"group": group})
         return found
 
@@ -138,7 +139,7 @@ class Oracle:
     def _assignment(self, event: Event) -> Iterator[Claim]:
         mark = _MARKS[event["kind"]]
         said = _claim(event["occurred_at"], event["source"], 0) | {
-            "form": Form.SESSION,
+            "form": ClaimForm.SESSION.code,
             "mark": mark,
             "retained": event["purpose"] == "retention",
             "server": self._tokenizer.key("server", event["nas"]),
@@ -173,18 +174,18 @@ class Oracle:
                 subject = self._tokenizer.key(_DOMAINS[name], event[name])
             else:
                 subject = self._tokenizer.token(IdentifierKind(_KINDS.get(name, name)), event[name])
-            proof = Proof.LINE_OWNER if name == "line_id" else Proof.SUBSCRIBER
+            proof = Proof.LINE_OWNER.code if name == "line_id" else Proof.SUBSCRIBER.code
             rank = 1 + _NAMES.index(name)
             if name == "line_id" and "|" in event[name]:
                 rank = 8 if event[name].split("|")[1].isdecimal() else 7
             return {"subject": subject, "proof": proof, "rank": rank}
-        return {"subject": NOTHING, "proof": Proof.SUBSCRIBER, "rank": len(_NAMES)}
+        return {"subject": NOTHING, "proof": Proof.SUBSCRIBER.code, "rank": len(_NAMES)}
 
     def _times(self, event: Event, mark: int) -> Claim:
         at, times = event["occurred_at"], Claim()
         if event["session_seconds"] is not None:
             times["since"] = at - event["session_seconds"] * 1000
-        if mark != Mark.CLOSE:
+        if mark != Mark.CLOSE.code:
             valid = (
                 event["lease_seconds"]
                 if event["lease_seconds"] is not None
@@ -209,14 +210,14 @@ def _claim(at: int, source: str, part: int) -> Claim:
     """A claim that says nothing yet."""
     return {
         **dict.fromkeys(("token", "subject", "group", "line", "server"), NOTHING),
-        "mark": Mark.OPEN,
+        "mark": Mark.OPEN.code,
         "length": 0,
         "port_from": ALL_PORTS[0],
         "port_to": ALL_PORTS[1],
         "at": at,
         "since": None,
         "until": None,
-        "proof": Proof.HOLDER,
+        "proof": Proof.HOLDER.code,
         "rank": 2,
         "source": source,
         "part": part,

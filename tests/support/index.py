@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import pyarrow as pa
 
 from schemas.tags import TagSet
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
@@ -21,7 +22,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import IndexEraser
-from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Form, Mark, Proof, Rank
+from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
     FINDING_SCHEMA,
     ROW_SCHEMA,
@@ -78,7 +79,7 @@ class Claim:
     group: int | None = 3
     line: int | None = None
     server: int | None = 9
-    form: Form = Form.SESSION
+    form: ClaimForm = ClaimForm.SESSION
     mark: Mark = Mark.SEEN
     at: int = 0
     since: int | None = None
@@ -219,8 +220,8 @@ def claim_table(claims: Sequence[Claim]) -> pa.Table:
 
     rows = [
         {
-            "form": item.form,
-            "mark": item.mark,
+            "form": item.form.code,
+            "mark": item.mark.code,
             "token": of(item.token),
             "length": item.length,
             "port_from": item.ports[0],
@@ -232,7 +233,7 @@ def claim_table(claims: Sequence[Claim]) -> pa.Table:
             "at": when(item.at),
             "since": when(item.since),
             "until": when(item.until),
-            "proof": Proof.SUBSCRIBER,
+            "proof": Proof.SUBSCRIBER.code,
             "rank": Rank.USERNAME,
             "source": "radius",
             "topic": item.topic,

@@ -10,17 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ports.identity import (
-    ALL_PORTS,
-    KNOWN_CLAIM_SCHEMA,
-    NOTHING,
-    PREFIX_SCHEMA,
-    ClaimKey,
-    Form,
-    Mark,
-    Proof,
-    Rank,
-)
+from schemas.vocabulary import ClaimForm, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, Rank
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -46,7 +37,7 @@ class Claim:
     subject: str = ""
     at: float = 0
     mark: Mark = Mark.SEEN
-    form: Form = Form.SESSION
+    form: ClaimForm = ClaimForm.SESSION
     group: str = ""
     since: float | None = None
     until: float | None = None
@@ -79,8 +70,8 @@ def _row(number: int, claim: Claim) -> dict[str, object]:
         return None if seconds is None else at(seconds).replace(tzinfo=None)
 
     return {
-        "form": claim.form,
-        "mark": claim.mark,
+        "form": claim.form.code,
+        "mark": claim.mark.code,
         "token": token(claim.token),
         "length": claim.length,
         "port_from": claim.ports[0],
@@ -92,7 +83,7 @@ def _row(number: int, claim: Claim) -> dict[str, object]:
         "at": moment(claim.at),
         "since": moment(claim.since),
         "until": moment(claim.until),
-        "proof": claim.proof,
+        "proof": claim.proof.code,
         "rank": claim.rank,
         "source": claim.source,
         "topic": "network.assignments",
@@ -125,7 +116,7 @@ class TableReader:
         known = pc.is_in(self._claims["token"], value_set=pa.array(list(without), pa.binary(16)))
         chosen = pc.and_not(chosen, known)
         if of == "server":
-            resets = pa.array([int(Mark.OFF), int(Mark.ON)], pa.int8())
+            resets = pa.array([Mark.OFF.code, Mark.ON.code], pa.int8())
             chosen = pc.and_(chosen, pc.is_in(self._claims["mark"], value_set=resets))
         if known_at is not None:
             by_then = pa.scalar(known_at.replace(tzinfo=None), pa.timestamp("ms"))

@@ -14,8 +14,9 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import IdentifierKind
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.memory.index import MemoryIndex
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Form, Mark, OpenClaims, Proof, Rank
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, OpenClaims, Rank
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
@@ -129,8 +130,8 @@ class Town:
     ) -> None:
         offset = self._next("network.assignments")
         claim = {
-            "form": Form.SESSION,
-            "mark": mark,
+            "form": ClaimForm.SESSION.code,
+            "mark": mark.code,
             "token": self.token("ip", address),
             "length": 0,
             "port_from": ports[0],
@@ -142,7 +143,7 @@ class Town:
             "at": at.replace(tzinfo=None),
             "since": None,
             "until": None,
-            "proof": Proof.SUBSCRIBER,
+            "proof": Proof.SUBSCRIBER.code,
             "rank": Rank.CUSTOMER_NUMBER,
             "source": "nat_map",
             "topic": "network.assignments",

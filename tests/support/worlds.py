@@ -9,7 +9,8 @@ from datetime import datetime
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import ALL_PORTS, Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof
+from sinks.ports.identity import ALL_PORTS
 from streams.identity.identities import Identities
 from streams.identity.model import Given
 from tests.support.said import Claim, TableReader, at, session, table, token
@@ -84,7 +85,7 @@ def world(chance: random.Random) -> World:
                     name,
                     chance.choice([*_CUSTOMERS, ""]),
                     moment,
-                    form=Form.STATE,
+                    form=ClaimForm.STATE,
                     group=f"slot {name}",
                     since=moment,
                     proof=Proof.HOLDER,
@@ -94,11 +95,11 @@ def world(chance: random.Random) -> World:
     for number in range(chance.randint(0, 4)):
         whom, moment = chance.choice(_CUSTOMERS), chance.randrange(HORIZON)
         claims.append(
-            Claim(f"k{number % 2}", whom, moment, form=Form.LOGIN, proof=Proof.USER, source="register")
+            Claim(f"k{number % 2}", whom, moment, form=ClaimForm.LOGIN, proof=Proof.USER, source="register")
         )
     for one, other, share in (("C0", "C1", 0.3), ("C1", "C0", 0.1)):
         if chance.random() < share:
-            merge = Claim(one, other, 5, form=Form.MERGE, group=f"merge {one}", source="register")
+            merge = Claim(one, other, 5, form=ClaimForm.MERGE, group=f"merge {one}", source="register")
             claims.append(replace(merge, proof=Proof.HOLDER))
     if chance.random() < 0.4:
         mark = chance.choice([Mark.ON, Mark.OFF])

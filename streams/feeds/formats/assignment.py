@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from schemas.errors import DecodeError, InvalidIdentifier
 from schemas.tokens import IdentifierKind, canonical
+from schemas.vocabulary import AssignmentKind
 
-Kind = Literal["start", "interim", "stop", "on", "off", "alloc", "release"]
 Source = Literal["radius", "dhcp", "cgnat", "nat_map"]
 
 _MAC = re.compile(
@@ -42,7 +42,7 @@ _BLANK: dict[str, Any] = dict.fromkeys(
 
 
 def assignment(
-    kind: Kind, source: Source, *, nas: str, session_id: str, occurred_at: int, **known: object
+    kind: AssignmentKind, source: Source, *, nas: str, session_id: str, occurred_at: int, **known: object
 ) -> dict[str, Any]:
     """The event; times in milliseconds since 1970. What is not among `known` is null."""
     return {

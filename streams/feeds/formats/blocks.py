@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds.formats.assignment import Kind, assignment
+from schemas.vocabulary import AssignmentKind
+from streams.feeds.formats.assignment import assignment
 from streams.feeds.lines.fields import address, port
 from streams.feeds.lines.holders import FOREVER, Holders
 from streams.feeds.lines.names import Names
@@ -20,7 +21,7 @@ _BLOCKS = 1_024
 class Block(NamedTuple):
     """As the log spells it. `subscriber` is a user name, empty if the log names none."""
 
-    kind: Kind
+    kind: AssignmentKind
     inside: str
     public: str
     first_port: str
@@ -48,7 +49,7 @@ class Blocks:
         ports = port(block.first_port), port(block.last_port)
         if ports[1] < ports[0]:
             raise DecodeError(END_BEFORE_START)
-        age = None if allocated is None or block.kind == "alloc" else (at - allocated) // 1_000
+        age = None if allocated is None or block.kind is AssignmentKind.ALLOC else (at - allocated) // 1_000
         event = assignment(
             block.kind,
             "cgnat",
@@ -70,7 +71,7 @@ class Blocks:
         public, session, at = event["address"], event["session_id"], event["occurred_at"]
         since = at - 1_000 * (event["session_seconds"] or 0)
         holder = event["username"] or event["inside_address"]
-        if event["kind"] == "release":
+        if event["kind"] == AssignmentKind.RELEASE:
             found = event["session_seconds"] is not None and self._holders.seen(
                 public, holder, session, since, at, ports
             )

@@ -22,7 +22,7 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from schemas.errors import DecodeError
-from streams.feeds.formats.assignment import Kind
+from schemas.vocabulary import AssignmentKind
 from streams.feeds.formats.blocks import Block, Blocks
 from streams.feeds.formats.nat_vendors import vendor
 from streams.feeds.lines import times
@@ -48,7 +48,12 @@ _NEW_TEXT = re.compile(
     r"(?:.*\bepoch (?:0x)?([0-9A-Fa-f]{1,16})\b)?"
 )
 _PARAMETER = re.compile(r' ([\w.-]+)="((?:[^"\\\]]|\\.)*+)"', re.ASCII)
-_KINDS: dict[str, Kind] = {"ALLOC": "alloc", "RELEASE": "release", "ACTIVE": "interim", "INTERIM": "interim"}
+_KINDS: dict[str, AssignmentKind] = {
+    "ALLOC": AssignmentKind.ALLOC,
+    "RELEASE": AssignmentKind.RELEASE,
+    "ACTIVE": AssignmentKind.INTERIM,
+    "INTERIM": AssignmentKind.INTERIM,
+}
 # How far a line is written behind what it tells.
 _WRITTEN_LATER_MS = 60_000
 _QUARTER_MS = 15 * 60_000
@@ -117,7 +122,7 @@ class CgnatReader(RememberingReader):
             return times.local(head[2], self._zone, after=said.stamp)
         self.remarks |= {ZONE_ASSUMED}
         at = times.local(head[2], UTC, after=said.stamp)
-        if said.stamp is not None and said.block.kind == "alloc":
+        if said.stamp is not None and said.block.kind is AssignmentKind.ALLOC:
             quarters = round((at - said.stamp) / _QUARTER_MS)
             if abs(at - said.stamp - quarters * _QUARTER_MS) <= _WRITTEN_LATER_MS:
                 self._ahead_ms = quarters * _QUARTER_MS
@@ -137,13 +142,19 @@ def _said(line: str, start: int) -> _Said:
                 raise DecodeError("not_a_port_block")
             inside, first, last, public = (named[name] for name in names)
             stamp = named.get("epoch-time-64") or named.get("epoch-time")
-        return _Said(Block(kind, inside, public, first, last, ""), _stamp(stamp), kind != "interim")
+        return _Said(
+            Block(kind, inside, public, first, last, ""), _stamp(stamp), kind is not AssignmentKind.INTERIM
+        )
     old = _OLD.search(line, start)
     if old is None:
         raise DecodeError("not_a_port_block")
     verb, subscriber, inside, public, first, last, stamp = old.groups()
     kind = _KINDS[verb]
-    return _Said(Block(kind, inside, public, first, last, subscriber or ""), _stamp(stamp), kind == "alloc")
+    return _Said(
+        Block(kind, inside, public, first, last, subscriber or ""),
+        _stamp(stamp),
+        kind is AssignmentKind.ALLOC,
+    )
 
 
 def _stamp(text: str | None) -> int | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds.formats.assignment import Kind, assignment, hardware_address, prefix
+from schemas.vocabulary import AssignmentKind
+from streams.feeds.formats.assignment import assignment, hardware_address, prefix
 from streams.feeds.lines.fields import address
 from streams.feeds.lines.holders import FOREVER, Holders
 from streams.feeds.lines.reader import NO_DATA, Read
@@ -86,7 +87,9 @@ class Leases:
         self._last: dict[str, tuple[Lease, Client, int]] = {}
         self._holders = Holders(kept=8, gapless=False)
 
-    def held(self, kind: Kind, what: Lease, who: Client, at: int, lease_seconds: int | None) -> Read:
+    def held(
+        self, kind: AssignmentKind, what: Lease, who: Client, at: int, lease_seconds: int | None
+    ) -> Read:
         """Given or renewed; `lease_seconds` None: nothing is said of its end."""
         if is_placeholder(what.name):
             return Read(counted=[PLACEHOLDER_ADDRESS])
@@ -102,7 +105,7 @@ class Leases:
         if is_placeholder(what.name):
             return Read(counted=[PLACEHOLDER_ADDRESS])
         self._holders.ended(what.name, who.key, at)
-        return Read((self._event("stop", what, who, at),))
+        return Read((self._event(AssignmentKind.STOP, what, who, at),))
 
     def removed(self, what: Lease, who: Client, at: int) -> Read:
         """Removed, where `at` may be the last renewal: then the end is not dated, and the lease's own term stands."""
@@ -132,7 +135,7 @@ class Leases:
             raise DecodeError("unknown_lease")
         return self.deleted(mine[0].address, at)
 
-    def _event(self, kind: Kind, what: Lease, who: Client, at: int) -> dict[str, object]:
+    def _event(self, kind: AssignmentKind, what: Lease, who: Client, at: int) -> dict[str, object]:
         return assignment(
             kind,
             "dhcp",

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from schemas.errors import DecodeError
+from schemas.vocabulary import AssignmentKind
 from streams.feeds.formats.assignment import seconds
 from streams.feeds.formats.kea import Client, Lease, Leases, client4, client6, lease
 from streams.feeds.lines import times
@@ -60,7 +61,7 @@ class KeaCsvReader(RememberingReader):
             return self._leases.over(what, who, times.timestamp(expire))
         if term == 0 or state == _RELEASED:
             return self._leases.removed(what, who, times.timestamp(expire))
-        return self._leases.held("interim", what, who, renewed, term)
+        return self._leases.held(AssignmentKind.INTERIM, what, who, renewed, term)
 
 
 def _lease(row: Mapping[str, str]) -> tuple[Lease, Client | None]:

@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds.formats.assignment import Kind, server_line
+from schemas.vocabulary import AssignmentKind
+from streams.feeds.formats.assignment import server_line
 from streams.feeds.formats.kea import INFINITE, Client, Leases, client4, client6, lease
 from streams.feeds.lines import fields, times
 from streams.feeds.lines.reader import BLANK, Read, RememberingReader
@@ -58,11 +59,11 @@ _LINE = re.compile(
 )
 # The subscriber-id is the operator's own name of the line (RFC 3993); the others name a port or a box on it.
 _BEST_FIRST = ("subscriber-id", "remote-id", "circuit-id", "interface-id")
-_VERBS: dict[str, Kind] = {
-    "assigned": "start",
-    "renewed": "interim",
-    "added a lease of": "start",
-    "updated information on the lease of": "interim",
+_VERBS: dict[str, AssignmentKind] = {
+    "assigned": AssignmentKind.START,
+    "renewed": AssignmentKind.INTERIM,
+    "added a lease of": AssignmentKind.START,
+    "updated information on the lease of": AssignmentKind.INTERIM,
 }
 _UNITS = {"day": 86_400, "hr": 3_600, "min": 60, "sec": 1}
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.errors import DecodeError
+from schemas.vocabulary import AssignmentKind
 from streams.feeds.formats.assignment import assignment
 from streams.feeds.lines import times
 from streams.feeds.lines.holders import FOREVER
@@ -65,11 +66,21 @@ class _Version:
             session = f"{server}/{self.since}/{public}:{first}-{ports['port_to']}/{inside}"
             known = ports | {"address": public, "inside_address": inside}
             yield assignment(
-                "alloc", "nat_map", nas=server, session_id=session, occurred_at=self.since, **known
+                AssignmentKind.ALLOC,
+                "nat_map",
+                nas=server,
+                session_id=session,
+                occurred_at=self.since,
+                **known,
             )
             if self.until is not None:
                 yield assignment(
-                    "release", "nat_map", nas=server, session_id=session, occurred_at=self.until, **known
+                    AssignmentKind.RELEASE,
+                    "nat_map",
+                    nas=server,
+                    session_id=session,
+                    occurred_at=self.until,
+                    **known,
                 )
 
 

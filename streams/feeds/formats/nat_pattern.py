@@ -29,7 +29,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from schemas.errors import DecodeError, FeedError
 from schemas.files import read_regular
-from streams.feeds.formats.assignment import Kind
+from schemas.vocabulary import AssignmentKind
 from streams.feeds.formats.blocks import Block, Blocks
 from streams.feeds.lines import times
 from streams.feeds.lines.names import Names
@@ -99,10 +99,11 @@ class Events(BaseModel):
     interim: Words = ()
     other: Words = ()
 
-    def kinds(self) -> Mapping[str, Kind | None]:
+    def kinds(self) -> Mapping[str, AssignmentKind | None]:
         """By word; None: of no block."""
-        named: list[tuple[Words, Kind | None]] = [
-            (self.alloc, "alloc"), (self.release, "release"), (self.interim, "interim"), (self.other, None),
+        named: list[tuple[Words, AssignmentKind | None]] = [
+            (self.alloc, AssignmentKind.ALLOC), (self.release, AssignmentKind.RELEASE),
+            (self.interim, AssignmentKind.INTERIM), (self.other, None),
         ]  # fmt: skip
         return {word: kind for words, kind in named for word in words}
 

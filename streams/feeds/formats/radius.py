@@ -14,7 +14,8 @@ from typing import Any
 
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
-from streams.feeds.formats.assignment import Kind, assignment, hardware_address, prefix, seconds, server_line
+from schemas.vocabulary import AssignmentKind
+from streams.feeds.formats.assignment import assignment, hardware_address, prefix, seconds, server_line
 from streams.feeds.lines import times
 from streams.feeds.lines.clock import Clock
 from streams.feeds.lines.fields import address
@@ -30,12 +31,12 @@ _ATTRIBUTE = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_KINDS: Mapping[str, Kind] = {
-    "Start": "start", "1": "start",
-    "Stop": "stop", "2": "stop",
-    "Interim-Update": "interim", "Alive": "interim", "3": "interim",
-    "Accounting-On": "on", "7": "on",
-    "Accounting-Off": "off", "8": "off",
+_KINDS: Mapping[str, AssignmentKind] = {
+    "Start": AssignmentKind.START, "1": AssignmentKind.START,
+    "Stop": AssignmentKind.STOP, "2": AssignmentKind.STOP,
+    "Interim-Update": AssignmentKind.INTERIM, "Alive": AssignmentKind.INTERIM, "3": AssignmentKind.INTERIM,
+    "Accounting-On": AssignmentKind.ON, "7": AssignmentKind.ON,
+    "Accounting-Off": AssignmentKind.OFF, "8": AssignmentKind.OFF,
 }  # fmt: skip
 # Of tunnels (RFC 2867) and of modems: no address is given or taken.
 _ELSEWHERE = frozenset(
@@ -116,7 +117,7 @@ class RadiusReader(RememberingReader):
                 return NO_DATA
             raise DecodeError("bad_status" if status else "missing_attribute")
         common, clock = self._common(kind, values, header)
-        if kind in ("on", "off"):
+        if kind in (AssignmentKind.ON, AssignmentKind.OFF):
             return Read((assignment(kind, "radius", **common),), counted=[clock] if clock else [])
         name, of_name = self._names.read(values.get("User-Name", ""))
         common |= _line(values, common["nas"], self._network_lines) | {"username": name}
@@ -130,10 +131,12 @@ class RadiusReader(RememberingReader):
         notice = TWO_HOLDERS if odd == TWO_HOLDERS else None
         return Read(events, notice, counted=[reason for reason in said if reason])
 
-    def _common(self, kind: Kind, values: Attributes, header: str) -> tuple[dict[str, Any], str | None]:
+    def _common(
+        self, kind: AssignmentKind, values: Attributes, header: str
+    ) -> tuple[dict[str, Any], str | None]:
         server = next((found for name in _SERVERS if (found := _server(name, values.get(name, "")))), "")
         session = values.get("Acct-Session-Id")
-        if kind in ("on", "off"):
+        if kind in (AssignmentKind.ON, AssignmentKind.OFF):
             # It belongs to no session, and some servers leave the number out.
             session = session or f"accounting-{kind}"
         if not server or not session:

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from schemas.addresses import is_placeholder
 from schemas.identity import ASSIGNMENT_FIELDS, RETAINED
 from schemas.tokens import KeyCache, PrefixCache
-from sinks.ports.identity import ALL_PORTS, NOTHING, Form, Mark, Proof, Rank
+from schemas.vocabulary import AssignmentKind, ClaimForm, Mark, Proof
+from sinks.ports.identity import ALL_PORTS, NOTHING, Rank
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,
@@ -38,24 +39,24 @@ FIELDS = tuple(ASSIGNMENT_FIELDS)
 JOINED = ("session_id",)
 """Keys that mean nothing alone: two servers may give the same number to a session."""
 
-_MARKS = {
-    "start": Mark.OPEN,
-    "alloc": Mark.OPEN,
-    "interim": Mark.SEEN,
-    "stop": Mark.CLOSE,
-    "release": Mark.CLOSE,
-    "off": Mark.OFF,
-    "on": Mark.ON,
+_MARKS: dict[str, int] = {
+    AssignmentKind.START: Mark.OPEN.code,
+    AssignmentKind.ALLOC: Mark.OPEN.code,
+    AssignmentKind.INTERIM: Mark.SEEN.code,
+    AssignmentKind.STOP: Mark.CLOSE.code,
+    AssignmentKind.RELEASE: Mark.CLOSE.code,
+    AssignmentKind.OFF: Mark.OFF.code,
+    AssignmentKind.ON: Mark.ON.code,
 }
-_SERVER_MARKS = (Mark.OFF, Mark.ON)
+_SERVER_MARKS = (Mark.OFF.code, Mark.ON.code)
 # Whose it is, best first, and what that proves of the person it leads to.
 _SUBJECTS = {
-    "customer_number": (Rank.CUSTOMER_NUMBER, Proof.SUBSCRIBER),
-    "username": (Rank.USERNAME, Proof.SUBSCRIBER),
-    "line_id": (Rank.LINE, Proof.LINE_OWNER),
-    "inside_address": (Rank.INSIDE_ADDRESS, Proof.SUBSCRIBER),
-    "mac": (Rank.HARDWARE, Proof.SUBSCRIBER),
-    "client_id": (Rank.CLIENT, Proof.SUBSCRIBER),
+    "customer_number": (Rank.CUSTOMER_NUMBER, Proof.SUBSCRIBER.code),
+    "username": (Rank.USERNAME, Proof.SUBSCRIBER.code),
+    "line_id": (Rank.LINE, Proof.LINE_OWNER.code),
+    "inside_address": (Rank.INSIDE_ADDRESS, Proof.SUBSCRIBER.code),
+    "mac": (Rank.HARDWARE, Proof.SUBSCRIBER.code),
+    "client_id": (Rank.CLIENT, Proof.SUBSCRIBER.code),
 }
 _LINE = list(_SUBJECTS).index("line_id")
 _RANKS, _PROOFS = np.array(list(_SUBJECTS.values())).T
@@ -106,7 +107,14 @@ class Assignments:
         of_server = np.isin(marks[rows], _SERVER_MARKS)
         about = rows[of_server]
         server = self.tokens["nas"].at(about)
-        chunks.add(about, form=Form.SESSION, part=0, source=sources[about], mark=marks[about], server=server)
+        chunks.add(
+            about,
+            form=ClaimForm.SESSION.code,
+            part=0,
+            source=sources[about],
+            mark=marks[about],
+            server=server,
+        )
 
         rows = rows[~of_server]
         said = self._said(rows, marks[rows]) | {"source": sources[rows], "mark": marks[rows]}
@@ -115,7 +123,7 @@ class Assignments:
         def add(keep: Flags, part: int, **more: Any) -> None:
             at = np.flatnonzero(keep)
             chosen = {name: value[at] for name, value in said.items()}
-            chunks.add(rows[at], form=Form.SESSION, part=part, **chosen, **more)
+            chunks.add(rows[at], form=ClaimForm.SESSION.code, part=part, **chosen, **more)
 
         address = self.tokens["address"]
         there = address.present[rows]
@@ -147,7 +155,7 @@ class Assignments:
             "line": line,
             "server": self.tokens["nas"].at(rows),
             "since": np.where(session >= 0, at - session * 1_000, UNKNOWN_TIME),
-            "until": np.where((valid >= 0) & (marks != Mark.CLOSE), at + valid * 1_000, UNKNOWN_TIME),
+            "until": np.where((valid >= 0) & (marks != Mark.CLOSE.code), at + valid * 1_000, UNKNOWN_TIME),
         }
 
     def _line_rank(self, rows: Ints) -> Ints:

@@ -34,7 +34,8 @@ from schemas.tokens import (
     TokenPairs,
 )
 from schemas.user_names import names_nobody, realm_form
-from sinks.ports.identity import Claims, Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, KeyDomain, Mark, Proof
+from sinks.ports.identity import Claims
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
     EARLIEST,
@@ -51,12 +52,8 @@ from streams.identity.claims import by_assignment
 from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
 from streams.identity.claims.groups import Groups
 
-_FORMS = {"state": Form.STATE, "merge": Form.MERGE, "login": Form.LOGIN, "session": Form.SESSION}
-_MARKS = {"open": Mark.OPEN, "seen": Mark.SEEN, "close": Mark.CLOSE}
-_PROOFS = {proof.name.lower(): proof for proof in Proof}
 # Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
 _RENAMED = 128
-_DOMAINS = ("session", "line", "server", "client")
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class ClaimMaker:
         self._groups = Groups(tokenizer, pairs)
         self._addresses = addresses
         self._observed = prefixes
-        self._keys = {domain: KeyCache(tokenizer, domain) for domain in _DOMAINS}
+        self._keys: dict[str, KeyCache] = {domain: KeyCache(tokenizer, domain) for domain in KeyDomain}
         self._delegated = PrefixCache(tokenizer, delegated=True)
         self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
         nobody = {realm_form(name) for name in placeholders}
@@ -144,7 +141,7 @@ class ClaimMaker:
             if rule.form == ASSIGNMENT:
                 reports = by_assignment.Assignments(reading.columns, reading.tokens, reading.times)
                 rows = np.flatnonzero(good)
-                reports.claims(chunks, rows, self._keys["session"], self._delegated)
+                reports.claims(chunks, rows, self._keys[KeyDomain.SESSION], self._delegated)
                 continue
             for name in rule.tokens:
                 self._rule(chunks, reading, rule, name, part, good)
@@ -159,25 +156,25 @@ class ClaimMaker:
         rows, marks = _marked(reading, rule, np.flatnonzero(good))
         subject, somebody = _subject(reading, rule, rows)
         match rule.form:
-            case "state":
+            case ClaimForm.STATE:
                 keep = somebody
-            case "merge":
+            case ClaimForm.MERGE:
                 keep = token.present[rows]
-            case "login":
+            case ClaimForm.LOGIN:
                 keep = somebody & token.present[rows]
             case _:
                 # Given back without saying this identifier: it goes back with the thing, which is the first one.
-                keep = somebody & first.present[rows] & (token.present[rows] | (marks == Mark.CLOSE))
+                keep = somebody & first.present[rows] & (token.present[rows] | (marks == Mark.CLOSE.code))
         rows, marks, subject = rows[keep], marks[keep], subject[keep]
         tokens = token.at(rows)
         label = f"{rule.source}\0{name}\0"
         said: dict[str, Any] = {}
         match rule.form:
-            case "state":
+            case ClaimForm.STATE:
                 said["group"] = self._groups.tokens("slot", label, reading, rule, subject)
-            case "merge":
+            case ClaimForm.MERGE:
                 said["group"] = self._groups.tokens("slot", label, reading, rule, tokens)
-            case "session":
+            case ClaimForm.SESSION:
                 said["group"] = self._groups.tokens("session", label, reading, rule, first.at(rows), subject)
         if rule.since:
             # Nobody's events are older than that, and a register may well be.
@@ -188,13 +185,13 @@ class ClaimMaker:
         parts = np.where(self._is_renamed(reading, name)[rows], part + _RENAMED, part)
         chunks.add(
             rows,
-            form=_FORMS[rule.form],
+            form=ClaimForm(rule.form).code,
             part=parts,
             source=chunks.source(rule.source),
             mark=marks,
             token=tokens,
             subject=subject,
-            proof=_PROOFS[rule.proof],
+            proof=Proof(rule.proof).code,
             **said,
         )
 
@@ -216,10 +213,10 @@ def _without(column: TokenColumn, placeholder: Callable[[str], bool]) -> TokenCo
 def _marked(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
     """The rows whose symbol says something, and what; without a mark all of them, as the begin of something."""
     if rule.mark is None:
-        return rows, np.full(len(rows), Mark.OPEN, np.int8)
-    codes = coded(reading.columns[rule.mark], {symbol: _MARKS[mark] for symbol, mark in rule.marks.items()})[
-        rows
-    ]
+        return rows, np.full(len(rows), Mark.OPEN.code, np.int8)
+    codes = coded(
+        reading.columns[rule.mark], {symbol: Mark(mark).code for symbol, mark in rule.marks.items()}
+    )[rows]
     return rows[codes > 0], codes[codes > 0].astype(np.int8)
 
 

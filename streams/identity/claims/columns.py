@@ -9,18 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sinks.ports.identity import (
-    ALL_PORTS,
-    CLAIM_SCHEMA,
-    NOTHING,
-    Claims,
-    Form,
-    Mark,
-    OpenClaims,
-    Proof,
-    Rank,
-    RetainedClaims,
-)
+from schemas.vocabulary import Mark, Proof
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Claims, OpenClaims, Rank, RetainedClaims
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenTable, binary_array
 
@@ -55,7 +45,7 @@ class Chunks:
         """The code under which a source stands in the `source` column."""
         return self._sources.setdefault(name, len(self._sources))
 
-    def add(self, rows: Ints, *, form: Form, part: int | Ints, source: int | Ints, **said: Any) -> None:
+    def add(self, rows: Ints, *, form: int, part: int | Ints, source: int | Ints, **said: Any) -> None:
         """One claim for each of these rows. What is not said has its neutral value; see `CLAIM_SCHEMA`."""
         if not len(rows):
             return
@@ -63,8 +53,8 @@ class Chunks:
         neutral: Mapping[str, Any] = {
             **dict.fromkeys(_TOKENS, np.frombuffer(NOTHING, np.uint8)),
             **dict.fromkeys(("since", "until"), UNKNOWN_TIME),
-            "mark": Mark.OPEN,
-            "proof": Proof.HOLDER,
+            "mark": Mark.OPEN.code,
+            "proof": Proof.HOLDER.code,
             "rank": Rank.USERNAME,
             "length": 0,
             "port_from": ALL_PORTS[0],

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sinks.ports.identity import ALL_PORTS, Proof
+from schemas.vocabulary import Proof
+from sinks.ports.identity import ALL_PORTS
 from streams.identity.links.table import UNKNOWN, Ints, Links, each_of, joined_links
 
 DEPTH = 5
@@ -22,7 +23,7 @@ def chains(links: Links) -> Links:
 
     Links that prove who paid are left out: a payer may be anybody.
     """
-    links = links.where(links.proof != Proof.PAYER)
+    links = links.where(links.proof != Proof.PAYER.code)
     steps = links.where(
         (links.length == 0) & (links.port_from == ALL_PORTS[0]) & (links.port_to == ALL_PORTS[1])
     )

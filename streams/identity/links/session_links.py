@@ -16,14 +16,11 @@ from dataclasses import replace
 import numpy as np
 
 from schemas.entries import IdentitySource
-from sinks.ports.identity import Mark
+from schemas.vocabulary import Bound, Mark
 from streams.identity.links.runs import Runs, runs_of
 from streams.identity.links.sessions import Sessions, sessions_of, subjects
 from streams.identity.links.table import (
     FOREVER,
-    INFERRED,
-    OPEN,
-    STATED,
     Claims,
     Ints,
     Links,
@@ -36,7 +33,7 @@ from streams.identity.links.table import (
 
 def session_links(claims: Claims, sources: Sequence[IdentitySource]) -> Links:
     """Links of the claims of form SESSION: one for each run and each of those the session may be whose."""
-    of_server = (claims.mark == Mark.OFF) | (claims.mark == Mark.ON)
+    of_server = (claims.mark == Mark.OFF.code) | (claims.mark == Mark.ON.code)
     resets = claims.where(of_server)
     if not (~of_server & (claims.token >= 0)).any():
         return no_links(claims.names)
@@ -58,7 +55,7 @@ def session_links(claims: Claims, sources: Sequence[IdentitySource]) -> Links:
         begin=runs.earliest,
         begun=runs.named,
         end=end,
-        earliest=np.where(end == STATED, until, runs.last),
+        earliest=np.where(end == Bound.STATED.code, until, runs.last),
         latest=latest,
         learnt_at=runs.learnt_at,
         row=runs.row,
@@ -90,7 +87,7 @@ def _ends(
         line >= 0, first_from(line[on_line], sessions.start[on_line], np.maximum(line, 0), asked), FOREVER
     )
     silent = _silent(sessions, sources)
-    off, on = (_reset(resets, server, asked, mark) for mark in (Mark.OFF, Mark.ON))
+    off, on = (_reset(resets, server, asked, mark) for mark in (Mark.OFF.code, Mark.ON.code))
     nobody = np.maximum(runs.last, runs.since + 1)
     rival = first_from(runs.place, runs.since, runs.place, nobody)
     moments = [rival, next_on_line[of], on[of], off[of], silent[of]]
@@ -108,11 +105,11 @@ def _ends(
     latest = np.where(final, latest, runs.follows)
     unbounded = latest >= FOREVER
     until = np.where(stated, stop, np.where(unbounded, FOREVER, until))
-    end = np.where(stated, STATED, np.where(unbounded, OPEN, INFERRED))
+    end = np.where(stated, Bound.STATED.code, np.where(unbounded, Bound.OPEN.code, Bound.INFERRED.code))
     return until, np.where(stated, stop, latest), end
 
 
-def _reset(resets: Claims, server: Ints, asked: Ints, mark: Mark) -> Ints:
+def _reset(resets: Claims, server: Ints, asked: Ints, mark: int) -> Ints:
     """When the server of each session next reported that all its sessions are over."""
     found = (resets.mark == mark) & (resets.server >= 0)
     moment = first_from(resets.server[found], resets.at[found], np.where(server >= 0, server, 0), asked)

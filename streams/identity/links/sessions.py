@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sinks.ports.identity import Mark
+from schemas.vocabulary import Mark
 from streams.identity.links.table import FOREVER, Claims, Flags, Ints, first_from, packed
 
 # Session times are whole seconds and rounded: a start this much later than an earlier report is the same session's.
@@ -63,13 +63,13 @@ def sessions_of(claims: Claims, resets: Claims) -> Sessions:
     claims = claims.where(~_overtaken(claims))
     begins = _begins(claims, resets)
     number = np.cumsum(begins) - 1
-    closes = np.where(claims.mark == Mark.CLOSE, claims.at, FOREVER)
+    closes = np.where(claims.mark == Mark.CLOSE.code, claims.at, FOREVER)
     end = np.minimum.reduceat(closes, np.flatnonzero(begins))
     within = claims.at <= end[number]
     if not within.all():
         claims, number = claims.where(within), number[within]
     first = np.flatnonzero(np.diff(number, prepend=-1))
-    known = claims.has_since | (claims.mark == Mark.OPEN)
+    known = claims.has_since | (claims.mark == Mark.OPEN.code)
     return Sessions(
         claims=claims,
         number=number,
@@ -121,7 +121,7 @@ def _last_known(values: Ints, first: Ints) -> Ints:
 def _overtaken(claims: Claims) -> Flags:
     """What is dated after the Stop of its session, when the server has given its id to another one already."""
     overtaken = np.zeros(len(claims), np.bool_)
-    closes = claims.mark == Mark.CLOSE
+    closes = claims.mark == Mark.CLOSE.code
     if closes[:-1][claims.group[1:] == claims.group[:-1]].any():
         latest = _latest_begin(claims)
         older = np.flatnonzero(claims.has_since & (claims.since < latest - ROUNDING_MS))
@@ -131,7 +131,7 @@ def _overtaken(claims: Claims) -> Flags:
 
 def _latest_begin(claims: Claims) -> Ints:
     """The latest beginning of a session that the reports of the group, up to each, have told of."""
-    began = np.where((claims.mark == Mark.OPEN) | _proves(claims), claims.since, claims.since.min())
+    began = np.where((claims.mark == Mark.OPEN.code) | _proves(claims), claims.since, claims.since.min())
     earliest = int(began.min())
     width = int(began.max()) - earliest + 1
     return np.maximum.accumulate(packed(claims.group, began - earliest, width)) % width + earliest
@@ -139,7 +139,7 @@ def _latest_begin(claims: Claims) -> Ints:
 
 def _next_stop(claims: Claims, of: Ints, since: Ints) -> Ints:
     """When the group of each of those claims next had a Stop, from that time on."""
-    closes = claims.mark == Mark.CLOSE
+    closes = claims.mark == Mark.CLOSE.code
     return first_from(claims.group[closes], claims.at[closes], claims.group[of], since)
 
 
@@ -157,7 +157,7 @@ def _begins(claims: Claims, resets: Claims) -> Flags:
     begins = of_group.copy()
     if of_group.all():
         return begins
-    opens, closes = claims.mark == Mark.OPEN, claims.mark == Mark.CLOSE
+    opens, closes = claims.mark == Mark.OPEN.code, claims.mark == Mark.CLOSE.code
     before = np.where(of_group, FOREVER, np.append(0, claims.at[:-1]))
     # 1. A later beginning than the report before.
     proves = _proves(claims)

@@ -8,13 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.entries import IdentitySource
-from sinks.ports.identity import Form
+from schemas.vocabulary import Bound, ClaimForm
 from streams.identity.links.session_links import session_links
 from streams.identity.links.table import (
     BEGINNING,
     FOREVER,
-    OPEN,
-    STATED,
     Claims,
     Flags,
     Ints,
@@ -34,11 +32,11 @@ def links_of(table: pa.Table, sources: Mapping[str, IdentitySource]) -> Links:
     """
     known = list(sources.values())
     claims = read_claims(table, list(sources))
-    makers: dict[Form, Callable[[Claims], Links]] = {
-        Form.SESSION: lambda chosen: session_links(chosen, known),
-        Form.LOGIN: _logins,
-        Form.STATE: _states,
-        Form.MERGE: _merges,
+    makers: dict[int, Callable[[Claims], Links]] = {
+        ClaimForm.SESSION.code: lambda chosen: session_links(chosen, known),
+        ClaimForm.LOGIN.code: _logins,
+        ClaimForm.STATE.code: _states,
+        ClaimForm.MERGE.code: _merges,
     }
     chosen = ((claims.where(claims.form == form), make) for form, make in makers.items())
     parts = [make(some) for some, make in chosen if len(some)]
@@ -129,7 +127,7 @@ def _links(claims: Claims, since: Ints, until: Ints, learnt_at: Ints) -> Links:
         source=claims.source,
         begin=since,
         begun=since,
-        end=np.where(until < FOREVER, STATED, OPEN),
+        end=np.where(until < FOREVER, Bound.STATED.code, Bound.OPEN.code),
         earliest=until,
         latest=until,
         learnt_at=learnt_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ import pyarrow as pa
 from schemas.entries import IdentitySource
 from schemas.errors import InputError
 from schemas.tokens import TOKEN_BYTES
-from sinks.ports.identity import NOTHING, RANKS, Proof, Rank
+from schemas.vocabulary import Proof
+from sinks.ports.identity import NOTHING, RANKS, Rank
 
 # Of the width they were read in: times are 64 bits, marks and lengths 8.
 Ints = npt.NDArray[np.integer[Any]]
@@ -27,9 +28,6 @@ UNKNOWN = -1
 
 # How well each rank names somebody, best first, by its code.
 _ORDER = np.argsort([0, *RANKS])
-
-STATED, INFERRED, OPEN = 0, 1, 2
-ENDS: tuple[Literal["stated", "inferred", "open"], ...] = ("stated", "inferred", "open")
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def read_claims(table: pa.Table, sources: Sequence[str]) -> Claims:
         for name in ("form", "mark", "length", "port_from", "port_to", "proof", "rank")
     }
     # Rows from before the rank was kept: of the lines alone it is known.
-    unranked = np.where(plain["proof"] == Proof.LINE_OWNER, Rank.LINE, Rank.USERNAME)
+    unranked = np.where(plain["proof"] == Proof.LINE_OWNER.code, Rank.LINE, Rank.USERNAME)
     plain["rank"] = _ORDER[np.where(plain["rank"] == 0, unranked, plain["rank"])]
     return Claims(
         names=names,

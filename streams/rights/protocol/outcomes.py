@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import Part, Plan
 from streams.answers.orders import Order

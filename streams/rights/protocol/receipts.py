@@ -14,7 +14,7 @@ from typing import Any
 from schemas.catalogue import Catalogue
 from schemas.systemkeys import SystemKeys
 from schemas.times import local_day
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from streams.rights.protocol.authentic import AUTHENTICATOR, MOST, receipt_bytes
 from streams.rights.protocol.command import CommandState
 from streams.rights.protocol.messages import receipt_content

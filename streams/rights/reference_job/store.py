@@ -20,7 +20,8 @@ from pydantic import TypeAdapter
 
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.records import RecordSchema
-from schemas.tokens import IdentifierKind, Role, canonical
+from schemas.tokens import IdentifierKind, canonical
+from schemas.vocabulary import Role
 from streams.answers.orders import Order, Outcome, Selector
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers

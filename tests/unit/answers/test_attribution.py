@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.ports.identity import Proof
+from schemas.vocabulary import Bound, Proof, Resolution
 from sinks.ports.lineage import Span
 from streams.answers.ambiguity import needs_more, timeless
 from streams.answers.attribution import (
@@ -24,7 +24,7 @@ from streams.answers.attribution import (
     snapshot_of,
     unlinked_spans,
 )
-from streams.identity.model import Link, Resolution, ResolvedSubject
+from streams.identity.model import Link, ResolvedSubject
 from streams.rights.protocol.messages import (
     Named,
     canonical_identifiers,
@@ -44,7 +44,7 @@ def link(
     since: int | None, until: int | None, ports: tuple[int, int] = (0, 65_535), token: bytes = TOKEN
 ) -> Link:
     return Link(
-        token, OTHER, at(since), at(until), Proof.SUBSCRIBER, "radius", "stated", at(until), at(until), NOON,
+        token, OTHER, at(since), at(until), Proof.SUBSCRIBER, "radius", Bound.STATED, at(until), at(until), NOON,
         ("network.assignments", 0, 7), 0, ports,
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_the_resolution_of_an_answer(resolution: Resolution, shared: int, held: 
 def test_the_newest_links_are_shown_and_all_are_counted() -> None:
     """In the same order, whatever order they come in; a link without an end counts as new."""
     links = [link(number, number + 1) for number in range(LINKS_SHOWN + 5)]
-    shown = Attribution("unique", 1, 0, links[::-1]).shown(True)
+    shown = Attribution(Resolution.UNIQUE, 1, 0, links[::-1]).shown(True)
     assert (len(shown["identity"]), shown["identity_total"]) == (LINKS_SHOWN, LINKS_SHOWN + 5)
     assert newest(links) == newest(links[::-1]) == links[5:]
     assert STANDS_FOR_ITSELF.shown(True)["identity"] == []
@@ -132,7 +132,7 @@ def test_where_a_link_is_nothing_stays_unclaimed(one: list[Span], other: list[Li
 @given(st.lists(spans, max_size=4), st.lists(spans, max_size=4))
 def test_an_identity_survives_the_ledger(one: list[Span], other: list[Span]) -> None:
     """Written as JSON and read back it is the same."""
-    person = ResolvedSubject("unique", 1, frozenset([TOKEN]), one, other, ())
+    person = ResolvedSubject(Resolution.UNIQUE, 1, frozenset([TOKEN]), one, other, ())
     assert IdentitySnapshot.read(json.loads(json.dumps(snapshot_of(person).json()))) == snapshot_of(person)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from schemas.tokens import delegated_tokens, prefix_tokens
-from sinks.ports.identity import NOTHING, Form, Mark, Proof, Rank
+from schemas.vocabulary import ClaimForm, Mark, Proof
+from sinks.ports.identity import NOTHING, Rank
 from streams.columns.tokens import EARLIEST, LATEST
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, RECORDS, TOKENIZER, plain, tagged, token
@@ -33,10 +34,10 @@ def test_a_session_names_its_holder_its_line_and_its_server() -> None:
         session_seconds=600,
         interim_seconds=300,
     )
-    assert claim["form"] == Form.SESSION
-    assert claim["mark"] == Mark.SEEN
+    assert claim["form"] == ClaimForm.SESSION.code
+    assert claim["mark"] == Mark.SEEN.code
     assert (claim["token"], claim["length"]) == (token("ip", "203.0.113.24"), 0)
-    assert (claim["subject"], claim["proof"]) == (token("username", "karinord"), Proof.SUBSCRIBER)
+    assert (claim["subject"], claim["proof"]) == (token("username", "karinord"), Proof.SUBSCRIBER.code)
     assert (claim["port_from"], claim["port_to"]) == (0, 65_535)
     assert claim["line"] == TOKENIZER.key("line", "olt3-1/2/17")
     assert claim["server"] == TOKENIZER.key("server", "bras1.bgo")
@@ -48,9 +49,9 @@ def test_a_session_names_its_holder_its_line_and_its_server() -> None:
 def test_a_line_is_the_same_for_the_network_and_the_register() -> None:
     """The line that a session ran over leads to the customer whose line the register says it is."""
     (session,) = assigned(address="203.0.113.24", line_id="OLT3-1/2/17")
-    owned = [claim for claim in details(line_id="olt3-1/2/17 ") if claim["proof"] == Proof.LINE_OWNER]
+    owned = [claim for claim in details(line_id="olt3-1/2/17 ") if claim["proof"] == Proof.LINE_OWNER.code]
     assert [claim["token"] for claim in owned] == [session["subject"]]
-    assert session["proof"] == Proof.LINE_OWNER
+    assert session["proof"] == Proof.LINE_OWNER.code
 
 
 def test_a_household_has_its_prefix_beside_its_address() -> None:
@@ -77,7 +78,7 @@ def test_a_prefix_of_unusual_length_is_written_as_those_it_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "mark"), [("start", Mark.OPEN), ("interim", Mark.SEEN), ("stop", Mark.CLOSE)]
+    ("kind", "mark"), [("start", Mark.OPEN.code), ("interim", Mark.SEEN.code), ("stop", Mark.CLOSE.code)]
 )
 def test_a_report_that_names_no_address_is_one_of_its_session(kind: str, mark: Mark) -> None:
     """It may say whose the session is, and that it is over."""
@@ -101,7 +102,7 @@ def test_a_claim_says_how_well_it_names_whose_the_session_is(named: dict[str, st
     assert claim["rank"] == rank
 
 
-@pytest.mark.parametrize(("kind", "mark"), [("on", Mark.ON), ("off", Mark.OFF)])
+@pytest.mark.parametrize(("kind", "mark"), [("on", Mark.ON.code), ("off", Mark.OFF.code)])
 def test_a_server_that_starts_anew_is_all_its_report_says(kind: str, mark: Mark) -> None:
     """Nobody is named, whatever else the report carries."""
     (claim,) = assigned(
@@ -141,9 +142,9 @@ def test_a_register_says_what_each_slot_holds_and_which_are_empty() -> None:
     assert [claim["group"] for claim in first] == [claim["group"] for claim in second]
     assert len({claim["group"] for claim in first}) == len(first)
     (held,) = [claim for claim in first if claim["token"] == token("email", "kari@example.no")]
-    assert (held["form"], held["proof"], held["since"]) == (Form.STATE, Proof.HOLDER, NOW - 1)
+    assert (held["form"], held["proof"], held["since"]) == (ClaimForm.STATE.code, Proof.HOLDER.code, NOW - 1)
     assert held["subject"] == token("customer_number", "700104")
-    states = [claim for claim in second if claim["form"] == Form.STATE]
+    states = [claim for claim in second if claim["form"] == ClaimForm.STATE.code]
     assert {claim["token"] for claim in states} == {NOTHING}
 
 
@@ -158,7 +159,7 @@ def test_a_register_older_than_all_events_holds_from_their_beginning() -> None:
 def test_a_merge_names_the_record_that_goes_on_or_takes_it_back() -> None:
     """Both are claims of the same slot, so the newest decides."""
     merged, split = (
-        next(claim for claim in details(merged_into=into) if claim["form"] == Form.MERGE)
+        next(claim for claim in details(merged_into=into) if claim["form"] == ClaimForm.MERGE.code)
         for into in ("700105", None)
     )
     assert merged["token"] == split["token"] == token("customer_number", "700104")
@@ -198,8 +199,8 @@ def test_a_box_given_back_takes_its_hardware_address_along() -> None:
     lent = quiet | {"mac": "02:00:5e:10:00:01", "event": "delivered", "occurred_at": NOW}
     back = quiet | {"event": "returned", "occurred_at": NOW + 1}
     opened, closed = (plain(tagged(RECORDS["Equipment"], [event]).claims.table) for event in (lent, back))
-    assert [claim["mark"] for claim in opened] == [Mark.OPEN] * 2
-    assert [claim["mark"] for claim in closed] == [Mark.CLOSE] * 2
+    assert [claim["mark"] for claim in opened] == [Mark.OPEN.code] * 2
+    assert [claim["mark"] for claim in closed] == [Mark.CLOSE.code] * 2
     assert [claim["group"] for claim in opened] == [claim["group"] for claim in closed]
     assert [claim["token"] for claim in closed] == [token("device_serial", "RT-1"), NOTHING]
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, Form, Mark, OpenClaims
+from schemas.vocabulary import ClaimForm, Mark, Resolution
+from sinks.ports.identity import CLAIM_SCHEMA, PREFIX_SCHEMA, ClaimKey, OpenClaims
 from streams.columns.observed import Observed
-from streams.identity.coverage import WORDS, Coverage
+from streams.identity.coverage import Coverage
 from streams.identity.identities import Identities
 from tests.support.said import Claim, TableReader, at, session, table, token
 
@@ -124,7 +125,7 @@ def test_answers_are_counted_per_topic() -> None:
 
 def test_chains_are_followed_to_their_end() -> None:
     """An address leads to a user name, which leads to a customer."""
-    said = [*KARI, Claim("kari", "K1", 0, Mark.OPEN, Form.STATE, "slot", since=EARLY, source="register")]
+    said = [*KARI, Claim("kari", "K1", 0, Mark.OPEN, ClaimForm.STATE, "slot", since=EARLY, source="register")]
     reader = Reader(said)
     whose, _ = counting(reader)
     assert whose.count({"web": observed(("A", 0, 0))}, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 1}
@@ -334,6 +335,6 @@ def test_the_figures_are_those_of_the_rules_asked_at_once(
             which = np.array([names.index(name) for name, _, _ in seen], np.int64)
             distinct = pa.array([token(name) for name in names], pa.binary(16))
             resolved, _ = identities.resolve(distinct, prefixes, which, given_.at, given_.port)
-            expected.update((topic, WORDS[word]) for word in resolved.resolution.tolist())
+            expected.update((topic, Resolution.of(word)) for word in resolved.resolution.tolist())
         found = whose.count({topic: observed(*seen) for topic, seen in by_topic.items()}, NO_CLAIMS, prefixes)
         assert found == dict(expected)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import PREFIX_SCHEMA, Form, Mark, Proof
+from schemas.vocabulary import ClaimForm, Mark, Proof, Resolution
+from sinks.ports.identity import PREFIX_SCHEMA
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
-from streams.identity.resolve import AMBIGUOUS, NONE, UNIQUE
 from tests.support.said import EPOCH, Claim, TableReader, at, session, table, token
 
+NONE, UNIQUE, AMBIGUOUS = (word.code for word in Resolution)
 SOURCES = load_catalogue().identity_sources
 CUSTOMERS = ("C1", "C2", "C3")
 HORIZON = 20_000
@@ -67,7 +68,7 @@ def history(rng: random.Random, faults: bool) -> History:
             f"u-{name}",
             name,
             -5000,
-            form=Form.STATE,
+            form=ClaimForm.STATE,
             group=f"slot {name}",
             proof=Proof.HOLDER,
             source="register",
@@ -307,7 +308,7 @@ def test_nothing_known_resolves_to_nobody(count: int) -> None:
 
 def test_a_chain_shows_every_link_on_the_way() -> None:
     """The address leads to a user name, the user name to the customer; of the address itself it is one link."""
-    name = Claim("u", "C1", 0, form=Form.STATE, group="slot", proof=Proof.HOLDER, source="register")
+    name = Claim("u", "C1", 0, form=ClaimForm.STATE, group="slot", proof=Proof.HOLDER, source="register")
     identities = Identities(TableReader(table([*session("s", "A", "u", 0, [], 900), name])), SOURCES)
     address = Given(IdentifierKind.IP, token("A"), at(10))
     assert [link.subject for link in identities.links([address])[0]] == [token("u")]

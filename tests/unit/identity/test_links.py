@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from schemas.catalogue import load_catalogue
-from sinks.ports.identity import Form, Mark, Proof
+from schemas.vocabulary import Bound, ClaimForm, Mark, Proof
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.states import links_of
-from streams.identity.links.table import ENDS, UNKNOWN, Links
+from streams.identity.links.table import UNKNOWN, Links
 from streams.identity.spans import moment
 from tests.support.said import Claim, at, session, table, token
 
@@ -40,7 +40,7 @@ def held(found: Links, name: str) -> list[tuple[str, float | None, float | None,
         code = int(found.subject[number])
         subject = "?" if code == UNKNOWN else names[found.name(code)]
         times = (seconds(moment(int(found.since[number]))), seconds(moment(int(found.until[number]))))
-        rows.append((subject, *times, ENDS[int(found.end[number])]))
+        rows.append((subject, *times, Bound.of(int(found.end[number]))))
     return rows
 
 
@@ -191,7 +191,14 @@ def test_equipment_is_the_customers_until_it_comes_back() -> None:
 def register(value: str, subject: str, at: float, since: float | None = None, field: str = "email") -> Claim:
     slot = f"{subject}/{field}"
     return Claim(
-        value, subject, at, form=Form.STATE, group=slot, since=since, proof=Proof.HOLDER, source="register"
+        value,
+        subject,
+        at,
+        form=ClaimForm.STATE,
+        group=slot,
+        since=since,
+        proof=Proof.HOLDER,
+        source="register",
     )
 
 
@@ -221,7 +228,7 @@ def test_a_correction_with_an_earlier_date_replaces_what_was_entered_before() ->
 
 
 def login(value: str, subject: str, at: float) -> Claim:
-    return Claim(value, subject, at, form=Form.LOGIN, proof=Proof.USER, source="login")
+    return Claim(value, subject, at, form=ClaimForm.LOGIN, proof=Proof.USER, source="login")
 
 
 def test_a_cookie_is_whoever_logged_in_last() -> None:
@@ -240,7 +247,7 @@ def test_two_logins_in_one_moment_leave_both_possible() -> None:
 
 def merge(record: str, into: str, at: float) -> Claim:
     return Claim(
-        record, into, at, form=Form.MERGE, group=f"merge {record}", proof=Proof.HOLDER, source="register"
+        record, into, at, form=ClaimForm.MERGE, group=f"merge {record}", proof=Proof.HOLDER, source="register"
     )
 
 
@@ -297,7 +304,7 @@ def test_a_chain_longer_than_the_bound_leads_to_nobody() -> None:
 
 def test_a_payer_is_never_followed() -> None:
     """Whoever paid may be anybody."""
-    paid = Claim("A", "C1", 0, form=Form.LOGIN, proof=Proof.PAYER, source="payment")
+    paid = Claim("A", "C1", 0, form=ClaimForm.LOGIN, proof=Proof.PAYER, source="payment")
     assert held(links(paid), "A") == [("C1", 0, None, "open")]
     assert held(chains(links(paid)), "A") == []
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import Form, Mark, Proof, Rank
+from schemas.vocabulary import ClaimForm, Mark, Proof
+from sinks.ports.identity import Rank
 from streams.identity.identities import Identities
 from streams.identity.links.table import Links
 from streams.identity.model import Given
@@ -52,7 +53,7 @@ def histories(rng: random.Random) -> tuple[list[Had], list[Claim]]:
             f"u-{name}",
             name,
             -5000,
-            form=Form.STATE,
+            form=ClaimForm.STATE,
             group=f"slot {name}",
             proof=Proof.HOLDER,
             source="register",

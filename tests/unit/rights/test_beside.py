@@ -13,6 +13,7 @@ import pytest
 
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
+from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import snapshot_of
 from streams.answers.erasure_plan import plan_from_json
@@ -133,7 +134,7 @@ def test_whom_requests_are_about_decides() -> None:
     """A subject or a place in common; not an address at another time, nor one that has ended."""
     token, other, hour = b"t" * 16, b"o" * 16, timedelta(hours=1)
     spans = [Span(token, LAST_WEEK, LAST_WEEK + hour)]
-    found = snapshot_of(ResolvedSubject("unique", 1, frozenset([token]), spans, (), ()))
+    found = snapshot_of(ResolvedSubject(Resolution.UNIQUE, 1, frozenset([token]), spans, (), ()))
     planned = state("r-1", identity=found, plan={}, state=State.WAITING)
     assert open_of([planned], [], [Span(token, LAST_WEEK)]) == [planned]
     assert open_of([planned], [], [Span(token, LAST_WEEK + hour)]) == []
@@ -143,7 +144,9 @@ def test_whom_requests_are_about_decides() -> None:
     assert open_of([named], [token.hex()], ()) == [named]
     given = [Given(IdentifierKind.IP, token), Given(IdentifierKind.EMAIL, other)]
     for subjects in (frozenset[bytes](), frozenset([token])):
-        assert subjects_of(ResolvedSubject("unique", 1, subjects, (), (), ()), given) == [other.hex()]
+        assert subjects_of(ResolvedSubject(Resolution.UNIQUE, 1, subjects, (), (), ()), given) == [
+            other.hex()
+        ]
 
 
 def test_of_two_without_a_plan_the_older_one_comes_first() -> None:

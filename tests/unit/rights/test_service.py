@@ -16,9 +16,9 @@ from schemas.errors import BrokerUnavailable, InputError, InvalidIdentifier, Key
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
+from schemas.vocabulary import Proof, Resolution
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
-from sinks.ports.identity import Proof
 from sinks.ports.lineage import NO_LIMITS, Filter, Found, Holding, Others, Span
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
@@ -63,7 +63,7 @@ class OnePerson:
     ) -> ResolvedSubject:
         tokens = frozenset(item.token for item in givens)
         return ResolvedSubject(
-            "unique", len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ()
+            Resolution.UNIQUE, len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ()
         )
 
     def links(self, givens: Sequence[Given], known_at: datetime | None = None) -> Sequence[Sequence[Link]]:

@@ -13,7 +13,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind
-from sinks.ports.identity import Proof
+from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
 from streams.answers.erasure import named_by
 from streams.identity.model import Given

@@ -19,7 +19,7 @@ import pytest
 
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
-from schemas.tokens import Role
+from schemas.vocabulary import Role
 from sinks.clickhouse.migrate import migrate
 from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import CommandPlan, Part, Plan

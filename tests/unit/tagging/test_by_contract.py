@@ -19,7 +19,8 @@ from schemas.errors import UnknownSchema
 from schemas.policy import RetentionAnchors
 from schemas.records import read_record
 from schemas.tokens import IdentifierKind
-from sinks.ports.lineage import ROLE_CODES, Found, Holding
+from schemas.vocabulary import Role
+from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import make_plan
 from streams.kafka.batches import Tombstone, TopicBatch
 from streams.tagging.decode.refusals import Refusals
@@ -32,7 +33,7 @@ from tests.support.claims import NOW, TOKENIZER
 from tests.support.contracts import ORDER, TOPIC, contract, order
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
-NAMES = {code: role.value for role, code in ROLE_CODES.items()}
+NAMES = {role.code: role.value for role in Role}
 
 
 class Registered:

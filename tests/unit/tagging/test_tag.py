@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
+from schemas.vocabulary import Role
 from sinks.ports.identity import PREFIX_SCHEMA
-from sinks.ports.lineage import ROLE_CODES, ROW_SCHEMA
+from sinks.ports.lineage import ROW_SCHEMA
 from streams.columns.tokens import EARLIEST, LATEST, Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
@@ -161,7 +162,7 @@ def test_every_role_has_its_code_and_shared_tags_are_one_set() -> None:
                 "type": "string",
                 "innsyn": {"category": "C-01", "identifier": kind | {"role": role}},
             }
-            for role in ROLE_CODES
+            for role in Role
         ),
         {
             "name": "second",
@@ -169,11 +170,11 @@ def test_every_role_has_its_code_and_shared_tags_are_one_set() -> None:
             "innsyn": {"category": "C-01", "identifier": kind | {"role": "owner"}},
         },
     )
-    value = {f"{role}_id": f"K{code}" for role, code in ROLE_CODES.items()}
+    value = {f"{role}_id": f"K{role.code}" for role in Role}
     tagged = tag(record, [body_of(record, value | {"occurred_at": NOW, "second": "K9"})])
     assert sorted((role, found) for found, _, role, _ in short(tagged)) == sorted(
         (role, token(CUSTOMER, f"K{number}"))
-        for role, number in [*((code, code) for code in ROLE_CODES.values()), (OWNER, 9)]
+        for role, number in [*((role.code, role.code) for role in Role), (OWNER, 9)]
     )
     assert len({s.id for s in tagged.tag_sets}) == len(tagged.tag_sets)
     assert {row[4] for row in rows_of(tagged)} == {s.id for s in tagged.tag_sets}

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from schemas.codec import single_object_prefix
 from schemas.norwegian import NationalKind, is_organisation_number, national_number
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import PREFIX_LENGTHS, IdentifierKind, Role
-from sinks.ports.lineage import FINDING_SCHEMA, ROLE_CODES
+from schemas.tokens import PREFIX_LENGTHS, IdentifierKind
+from schemas.vocabulary import Role
+from sinks.ports.lineage import FINDING_SCHEMA
 from streams.columns.tokens import LATEST, Coordinates
 from streams.kafka.batches import TopicBatch
 from streams.simulate.labelled import labelled
@@ -29,7 +30,7 @@ from tests.support.claims import ASSIGNMENT, NOW, QUIET, TOKENIZER, token
 from tests.support.company import model
 from tests.support.records import body_of
 
-OWNER, AGENT, MENTIONED = (ROLE_CODES[role] for role in (Role.OWNER, Role.AGENT, Role.MENTIONED))
+OWNER, AGENT, MENTIONED = (role.code for role in (Role.OWNER, Role.AGENT, Role.MENTIONED))
 RECORDS = load_records()
 CHAT, CASE = RECORDS["ChatMessage"], RECORDS["SupportCase"]
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
