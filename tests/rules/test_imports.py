@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -116,7 +117,7 @@ def cycle(graph: Mapping[str, Mapping[str, str]]) -> str:
     except CycleError as error:
         # Given from the one that is needed to the one that needs it.
         told: list[str] = error.args[1][::-1]
-        ways = zip(told, told[1:], strict=False)
+        ways = itertools.pairwise(told)
         return told[0] + "".join(f" -> {there} (in {graph[here][there]})" for here, there in ways)
     return ""
 
