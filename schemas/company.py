@@ -40,6 +40,8 @@ from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
 
 PROFILE = "company.yaml"
+STORY = "story.yaml"
+"""Read by nobody but the demo and the simulator (`schemas.story`)."""
 SHIPPED = {"base": BASE, "model": MODEL}
 _FOLDERS = (catalogues.FOLDER, AVRO, EXAMPLES, CONTRACTS)
 Text = Annotated[str, Field(min_length=1)]
@@ -119,6 +121,10 @@ class Company:
 
     def examples(self, record: str) -> list[dict[str, Any]]:
         """The examples of a record; empty where there are none. Errors: SchemaError."""
+        return list(self.named_examples(record).values())
+
+    def named_examples(self, record: str) -> Mapping[str, dict[str, Any]]:
+        """The same by the names of their files, without `.json`."""
         return load_examples(self.records[record], *(layer / EXAMPLES for layer in self.layers))
 
 
@@ -205,7 +211,7 @@ def read_profile(folder: Path) -> Profile:
 
 def _refuse_strangers(folder: Path) -> None:
     """A misspelt file would be one that says nothing."""
-    files = {folder: (PROFILE, TOPICS), folder / catalogues.FOLDER: catalogues.FILES}
+    files = {folder: (PROFILE, TOPICS, STORY), folder / catalogues.FOLDER: catalogues.FILES}
     for where, known in files.items():
         for path in sorted(where.glob("*.y*ml")):
             if path.name not in known:

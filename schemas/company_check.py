@@ -9,10 +9,14 @@ from pathlib import Path
 from schemas.annotations import Problem, RecordSchema
 from schemas.changes import DEFAULT, Compatibility
 from schemas.check import check_record
-from schemas.codec import encode
-from schemas.company import Company
-from schemas.errors import InnsynError
+from schemas.codec import encode, encode_body
+from schemas.company import STORY, Company
+from schemas.contracts import Contract
+from schemas.errors import CatalogueError, InnsynError, SchemaError
+from schemas.examples import Example, example_writer, load_messages
+from schemas.paths import written
 from schemas.records import EXAMPLES
+from schemas.story import check_story, load_story
 from schemas.versions import same_contract, versions_of
 
 
@@ -34,10 +38,11 @@ def company_problems(company: Company) -> list[Problem]:
         for mode in sorted(modes.get(record.name, modes[""])):
             found += check_record(record, company.catalogue, history=versions_of(file), compatibility=mode)
         found += _examples(company, record)
-    known = {Path(record.file).stem for record in company.records.values()}
+    found += _messages(company)
+    known = {Path(record.file).stem for record in company.records.values()} | {*company.contracts}
     for folder in sorted((company.folder / EXAMPLES).glob("*/")):
         if folder.name not in known:
-            mend = f"name the folder as the schema file, such as {min(known)}"
+            mend = f"name the folder as the schema file or the topic of a contract, such as {min(known)}"
             found.append(Problem(f"{EXAMPLES}/{folder.name}", "folder", "examples of no record", mend))
     return list(dict.fromkeys(found))
 
@@ -70,3 +75,41 @@ def _examples(company: Company, record: RecordSchema) -> Iterator[Problem]:
             yield Problem(
                 where, record.name, f"example {number} cannot be written by its schema", "mend a field of it"
             )
+
+
+def _messages(company: Company) -> Iterator[Problem]:
+    """What is wrong with the examples of topics that somebody else owns, and with the story that is made of them."""
+    try:
+        examples = load_messages(company)
+        story = load_story(company.folder)
+        if story is not None:
+            check_story(story, examples)
+    except SchemaError as error:
+        yield Problem(error.file, error.where, *_halves(error.mend))
+        return
+    except CatalogueError as error:
+        yield Problem(STORY, error.key, *_halves(error.mend))
+        return
+    for name, example in examples.items():
+        if example.contract is not None:
+            yield from _foreign(company, f"{EXAMPLES}/{name}.json", example, example.contract)
+
+
+def _foreign(company: Company, file: str, example: Example, contract: Contract) -> Iterator[Problem]:
+    for place in example.places:
+        if place.path is None and place.value is not None:
+            mend = f"name it in {contract.record.file}, with category none if it is about nobody"
+            yield Problem(file, written(map(str, place.steps)), "no path of the contract names it", mend)
+    if example.value is None:
+        return
+    try:
+        schema = example_writer(contract, company.folder)
+        if schema is not None:
+            encode_body(schema, example.value)
+    except SchemaError as error:
+        yield Problem(file, error.where, *_halves(error.mend))
+
+
+def _halves(mend: str) -> tuple[str, str]:
+    what, _, rest = mend.partition("; ")
+    return what, rest or "mend it"

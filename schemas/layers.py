@@ -18,6 +18,7 @@ from schemas.errors import CatalogueError
 COMPANIES = Path(__file__).with_name("companies")
 BASE = COMPANIES / "base"
 MODEL = COMPANIES / "model"
+MINIMAL = COMPANIES / "minimal"
 CHANGE = "change"
 
 

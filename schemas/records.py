@@ -224,12 +224,13 @@ def _load_records(folders: Sequence[Path]) -> Mapping[str, RecordSchema]:
     return MappingProxyType(records)
 
 
-def load_examples(record: RecordSchema, *folders: Path) -> list[dict[str, Any]]:
-    """The examples of a record; datetimes (UTC), dates and bytes (base64 in the file) as Python values.
+def load_examples(record: RecordSchema, *folders: Path) -> dict[str, dict[str, Any]]:
+    """The examples of a record by the names of their files, without `.json`; datetimes (UTC), dates and bytes (base64
+    in the file) as Python values. Of one name the last folder's.
 
     Errors: SchemaError if a file is not a JSON object."""
     stem = Path(record.file).stem
-    examples = []
+    examples = {}
     for path in (path for folder in folders for path in sorted((folder / stem).glob("*.json"))):
         where = f"{EXAMPLES}/{stem}/{path.name}"
         try:
@@ -243,7 +244,7 @@ def load_examples(record: RecordSchema, *folders: Path) -> list[dict[str, Any]]:
         if not isinstance(value, dict):
             raise SchemaError(where, record.name, "is not an object; write field: value pairs")
         try:
-            examples.append({key: _from_json(record, key, item) for key, item in value.items()})
+            examples[path.stem] = {key: _from_json(record, key, item) for key, item in value.items()}
         except ValueError:
             raise SchemaError(
                 where, record.name, "has a time, date or base64 that is none; mend it"

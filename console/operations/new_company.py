@@ -10,9 +10,9 @@ from pathlib import Path
 
 from schemas.company import PROFILE, SHIPPED, load_company
 from schemas.errors import InputError
-from schemas.layers import COMPANIES
+from schemas.layers import MINIMAL
 
-TEMPLATES = {"minimal": COMPANIES / "minimal", "model": SHIPPED["model"]}
+TEMPLATES = {"minimal": MINIMAL, "model": SHIPPED["model"]}
 
 
 def write_company(folder: Path, template: str, answers: Mapping[str, str]) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.catalogue import load_catalogue
-from schemas.layers import BASE, COMPANIES
+from schemas.company import load_company
+from schemas.layers import BASE, COMPANIES, MINIMAL
 from streams.tagging.scan.finding import CATEGORIES, SOLE_PROPRIETOR
 from tests.support.company import model
 from tests.support.pages import ROOT
+from tests.support.stories import CARRIER
 
 LOADING = {"load_catalogue", "load_records", "load_topics", "load_company", "known_writers"}
 # Where a company is loaded: the edge, and the story of the model company.
@@ -59,6 +61,24 @@ def test_no_code_names_a_record_or_topic_of_the_model_company() -> None:
     assert named == set()
 
 
+def test_no_code_names_anything_of_the_second_company() -> None:
+    """Not even the simulator or the demo, which play whatever a folder says."""
+    company = load_company(CARRIER)
+    shipped = load_company(MINIMAL)
+    theirs = {item.record.name for item in company.contracts.values()} | set(company.tagged)
+    theirs |= set(company.catalogue.retention_rules) - set(model().catalogue.retention_rules)
+    theirs |= set(company.catalogue.purposes) - set(model().catalogue.purposes)
+    theirs -= set(shipped.catalogue.retention_rules)
+    assert len(theirs) > 15
+    named = {
+        (name, node.value)
+        for name, tree in modules("schemas", "sinks", "streams", "console")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in theirs
+    }
+    assert named == set()
+
+
 def test_what_the_scanner_finds_every_company_has_a_category_for() -> None:
     """Else what a text reveals could be decided on by nobody."""
     shared = load_catalogue(BASE / "catalogue")
@@ -67,4 +87,4 @@ def test_what_the_scanner_finds_every_company_has_a_category_for() -> None:
 
 def test_companies_hold_no_code() -> None:
     """A company is files alone."""
-    assert not list(COMPANIES.rglob("*.py"))
+    assert not [path for folder in (COMPANIES, CARRIER.parent) for path in folder.rglob("*.py")]

@@ -11,10 +11,10 @@ import pytest
 from schemas.company import load_company, read_profile
 from schemas.company_check import company_problems
 from schemas.errors import CatalogueError, SchemaError
-from schemas.layers import BASE, COMPANIES, MODEL
+from schemas.layers import BASE, MINIMAL, MODEL
 from tests.support.company import model, write
+from tests.support.stories import CARRIER
 
-MINIMAL = COMPANIES / "minimal"
 TOPIC = """\
 {record: %s, key: null, owner: shop, system: shop, partitions: 1, retention: P1D, cleanup_policy: delete,
  dead_letter: lineage.dead-letters, personal: true, tagged: true}
@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_folder_is_one_line(
 
 def test_the_shipped_companies_pass_every_check() -> None:
     """Those that one starts from."""
-    for folder in (MINIMAL, MODEL):
+    for folder in (MINIMAL, MODEL, CARRIER):
         assert company_problems(load_company(folder)) == []
 
 

@@ -1,0 +1,166 @@
+"""A company's examples as messages of its topics: which values in them are which field's, and whom they name.
+
+Those of an annotated record lie in a folder named after its schema. Those that somebody else owns lie in
+`examples/<topic>/` as JSON, whatever their format, a tombstone as `null`; where they are Avro of a registry, what it
+has for the topic stands beside them in `schema.avsc`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.annotations import RecordSchema
+from schemas.company import Company
+from schemas.contracts import SOURCE_DELETE, Contract
+from schemas.errors import SchemaError
+from schemas.paths import ITEM, Node
+from schemas.records import EXAMPLES, read_record
+from schemas.topics import Topic
+
+SCHEMA = "schema.avsc"
+_IMAGES = ("before", "after")
+_BESIDE = ("source", "transaction", "op", "ts_ms", "ts_us", "ts_ns")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value in a message. `steps`: keys and numbers that lead to it; `path`: what the contract calls it, None where
+    it names no such path. `items`: which item of each array it is in."""
+
+    steps: tuple[str | int, ...]
+    path: str | None
+    value: Any
+
+    @property
+    def items(self) -> tuple[int, ...]:
+        return tuple(step for step in self.steps if isinstance(step, int))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One message. `value` None: a tombstone. `contract` None: of an annotated record."""
+
+    topic: Topic
+    record: RecordSchema
+    contract: Contract | None
+    value: Mapping[str, Any] | None
+
+    @property
+    def places(self) -> list[Place]:
+        """The values in it, each by the name of its field."""
+        if self.value is None:
+            return []
+        if self.contract is not None:
+            return list(places(self.contract, self.value))
+        return [Place((name,), name, value) for name, value in self.value.items()]
+
+    @property
+    def identifiers(self) -> Iterator[tuple[Place, str, str]]:
+        """Where in it an identifier stands, with its kind and role."""
+        named = {item.field: item for item in self.record.identifiers}
+        for place in self.places:
+            if place.path in named and place.value is not None:
+                yield place, named[place.path].kind, named[place.path].role
+
+    @property
+    def operation(self) -> str:
+        """What was done, as the index has it."""
+        change = (self.value or {}).get("payload", self.value)
+        gone = change is None or (self.contract and self.contract.debezium and change.get("op") == "d")
+        return SOURCE_DELETE if gone else self.record.annotation.operation
+
+
+def load_messages(company: Company) -> dict[str, Example]:
+    """All examples of the topics that are tagged, as `topic/name` or, of an annotated record, `schema/name`, by the
+    names of folder and file. Errors: SchemaError."""
+    found: dict[str, Example] = {}
+    for topic in company.tagged.values():
+        contract = company.contracts.get(topic.name)
+        if contract is not None:
+            for name, value in load_foreign_examples(contract, company.folder).items():
+                found[f"{topic.name}/{name}"] = Example(topic, contract.record, contract, value)
+            continue
+        record = company.records[topic.record]
+        for name, value in company.named_examples(record.name).items():
+            found[f"{Path(record.file).stem}/{name}"] = Example(topic, record, None, value)
+    return found
+
+
+def load_foreign_examples(contract: Contract, folder: Path) -> Mapping[str, Any]:
+    """Messages by the name of their file, without `.json`; empty where there are none. Errors: SchemaError.
+
+    `folder`: the company's."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / EXAMPLES / contract.topic).glob("*.json")):
+        where = f"{EXAMPLES}/{contract.topic}/{path.name}"
+        try:
+            value = json.loads(path.read_text("utf-8"))
+        except json.JSONDecodeError as error:
+            raise SchemaError(where, f"line {error.lineno}", "is not JSON; mend it") from None
+        except OSError as error:
+            raise SchemaError(where, "file", f"cannot be read ({error.strerror}); mend the path") from None
+        except (UnicodeDecodeError, RecursionError):
+            raise SchemaError(where, "file", "is no JSON in UTF-8; save it as UTF-8") from None
+        if value is not None and not isinstance(value, dict):
+            mend = "is not an object; write a message, or null for a tombstone"
+            raise SchemaError(where, contract.record.name, mend)
+        found[path.stem] = value
+    return found
+
+
+def example_writer(contract: Contract, folder: Path) -> RecordSchema | None:
+    """The schema that examples of Avro are written with; None for JSON. Errors: SchemaError."""
+    if contract.format == "json":
+        return None
+    if contract.writer is not None:
+        return contract.writer
+    path = folder / EXAMPLES / contract.topic / SCHEMA
+    where = f"{EXAMPLES}/{contract.topic}/{SCHEMA}"
+    try:
+        return read_record(path.read_text("utf-8"), where)
+    except OSError as error:
+        mend = f"cannot be read ({error.strerror}); put there what the registry has for the topic"
+        raise SchemaError(where, "file", mend) from None
+    except UnicodeDecodeError:
+        raise SchemaError(where, "file", "is not UTF-8 text; save it as UTF-8") from None
+
+
+def places(contract: Contract, message: Mapping[str, Any]) -> Iterator[Place]:
+    """Every value of a message, or of the rows in its envelope; of what a path covers as a whole, the whole."""
+    if not contract.debezium:
+        yield from _places(message, contract.tree, ())
+        return
+    for steps, change in _changes(message):
+        for image in _IMAGES:
+            if isinstance(change.get(image), Mapping):
+                yield from _places(change[image], contract.tree, (*steps, image))
+        for key in change.keys() - {*_IMAGES, *_BESIDE}:
+            yield Place((*steps, key), None, change[key])
+
+
+def _changes(message: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    inside = message.get("payload")
+    if isinstance(inside, Mapping):
+        yield ("payload",), inside
+    else:
+        yield (), message
+
+
+def _places(value: Any, node: Node | None, steps: tuple[str | int, ...]) -> Iterator[Place]:
+    if node is not None and not node.below:
+        yield Place(steps, node.path, value)
+    elif isinstance(value, Mapping) and (value or node is None):
+        for key, part in value.items():
+            below = None if node is None else node.at(key)
+            known = below if below is not None or node is None or node.path is None else Node(node.path)
+            yield from _places(part, known, (*steps, key))
+    elif isinstance(value, list):
+        below = None if node is None else node.below.get(ITEM)
+        for number, part in enumerate(value):
+            yield from _places(part, below, (*steps, number))
+    elif value is not None:
+        yield Place(steps, None if node is None else node.path, value)
