@@ -3,58 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
-from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Protocol
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from console.cli.show.output import configure_logging
 from console.health.watching import watch_role, watched
-from console.wiring.answering import index_problems, keyring, refuse_pending, token_keys
-from console.wiring.clock import go_on_after, now
-from console.wiring.company import company_of
+from console.wiring.answering import index_problems, refuse_pending, token_keys
+from console.wiring.clock import go_on_after
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
+from console.wiring.rights import carrying_out
 from console.wiring.roles import refused_followed, rights_service, rights_worker
 from console.wiring.run_file import broker
 from console.wiring.start import begin
-from schemas.errors import IndexUnavailable, KeyUnavailable, Unavailable, place_of
+from schemas.errors import IndexUnavailable
 from schemas.settings import Settings, load_settings
 from sinks.open import open_sinks
-from streams.kafka.dead_letters import expired_keys
+from sinks.ports.sinks import Sinks
+from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
-from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
 from streams.waits import Waits
-
-_LOOK_SECONDS = 1.0
-_TIDY_SECONDS = 3_600.0
-_LATE_PATIENCE = 600.0
-_log = structlog.get_logger(__name__)
-
-
-class Worker(Protocol):
-    """What carries requests out, as `streams.rights.worker.RightsWorker` does."""
-
-    @property
-    def error(self) -> BaseException | None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class Service(Protocol):
-    """What looks again at answers, as `streams.rights.service.RightsService` does."""
-
-    def recheck(self, now: datetime) -> Sequence[RequestState]: ...
 
 
 def rights() -> None:
@@ -79,119 +51,37 @@ def rights() -> None:
         token_keys(sinks, settings).prove()
         with sender(connection) as send:
             service = rights_service(settings, sinks, send)
-            roles: list[Background] = []
-            waits = Waits()
-            ending = Ending(lambda: running_still(roles))
-            ended = until_signal(ending.arm)
-            ending.after(ended)
-
-            def carry_out(stop: threading.Event) -> None:
-                worker = rights_worker(settings, connection, sinks, service, waits)
-                follow(
-                    worker,
-                    service,
-                    settings.late_check_seconds,
-                    stop,
-                    waits,
-                    tidy=partial(tidy, service, settings),
-                )
-
-            roles.append(Background("rights", carry_out, ended))
-            roles.append(Background("refused", refused_followed(connection, sinks), ended))
-            mends = mended(sinks.upkeep, ended)
-            roles.extend(role for role, _ in mends)
-            tokens = token_keys(sinks, settings).tokenizer
-            health = watched(
-                settings,
-                connection,
-                partial(index_problems, sinks, tokens),
-                sinks.writer(),
-                CollectorRegistry(),
-            )
-            watch_role(health, roles[0], waits.said)
-            watch_role(health, roles[1])
-            for mend, look in mends:
-                watch_role(health, mend, look)
-            try:
-                for role in roles:
-                    role.start()
-                health.start()
-                ended.wait()
-            finally:
-                health.stop()
-                stop_all(roles)
-            raise_first(roles)
+            _run(settings, connection, sinks, service)
     finally:
         sinks.close()
 
 
-def follow(
-    worker: Worker,
-    service: Service,
-    late_seconds: float,
-    stop: threading.Event,
-    waits: Waits | None = None,
-    tidy: Callable[[], object] = object,
-) -> None:
-    """Run the agents until `stop`; raise what ended them, if they end by themselves.
-
-    Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
-    has to wait. Now and every hour `tidy`.
-    """
-    waits = waits or Waits()
-    worker.start()
-    due = time.monotonic() + late_seconds
-    tidy_due = time.monotonic()
+def _run(settings: Settings, connection: Connection, sinks: Sinks, service: RightsService) -> None:
+    """The roles, until a signal ends them or one ends by itself. Raises what ended it."""
+    roles: list[Background] = []
+    ending = Ending(lambda: running_still(roles))
+    ended = until_signal(ending.arm)
+    ending.after(ended)
+    waits = Waits()
+    make = partial(rights_worker, settings, connection, sinks, service, waits)
+    roles.append(Background("rights", carrying_out(make, service, settings, waits), ended))
+    roles.append(Background("refused", refused_followed(connection, sinks), ended))
+    mends = mended(sinks.upkeep, ended)
+    roles.extend(role for role, _ in mends)
+    tokens = token_keys(sinks, settings).tokenizer
+    health = watched(
+        settings, connection, partial(index_problems, sinks, tokens), sinks.writer(), CollectorRegistry()
+    )
+    watch_role(health, roles[0], waits.said)
+    watch_role(health, roles[1])
+    for mend, look in mends:
+        watch_role(health, mend, look)
     try:
-        while not stop.wait(min(_LOOK_SECONDS, late_seconds)):
-            if worker.error is not None:
-                raise worker.error
-            if time.monotonic() >= due:
-                _recheck(service, waits)
-                due = time.monotonic() + late_seconds
-            if time.monotonic() >= tidy_due:
-                _tidied(tidy)
-                tidy_due = time.monotonic() + _TIDY_SECONDS
+        for role in roles:
+            role.start()
+        health.start()
+        ended.wait()
     finally:
-        worker.stop()
-        waits.rest()
-
-
-def _recheck(service: Service, waits: Waits) -> None:
-    waits.begin("late", "looking for what answers lack has been under way", _LATE_PATIENCE)
-    try:
-        for request in service.recheck(now()):
-            found = request.late_findings
-            said = (
-                "request opened again" if len(found) == 1 else "more came to light for a request that is open"
-            )
-            _log.info(said, request=request.request_id, found=found[-1])
-        waits.wait("late", None)
-    except Unavailable as error:
-        waits.wait("late", f"looking for what answers lack waits: {error}")
-        _log.warning("looking for late findings waits", error=str(error))
-    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
-        _log.error("looking for late findings failed", fault=place_of(error))
-    finally:
-        waits.end("late")
-
-
-def _tidied(tidy: Callable[[], object]) -> None:
-    try:
-        tidy()
-    except (Unavailable, KeyUnavailable) as error:
-        _log.warning("destroying keys waits", error=str(error))
-    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
-        _log.error("destroying keys failed", fault=place_of(error))
-
-
-def tidy(service: RightsService, settings: Settings) -> None:
-    """Destroy the keys of what nobody needs any more: of ended requests, and of months without dead letters."""
-    topics = company_of(settings).topics
-    for request_id in service.destroy_keys(now()):
-        _log.info("key destroyed", request=request_id)
-    ring = keyring(settings)
-    kept = max(topics[topic.dead_letter].retention for topic in topics.values() if topic.dead_letter)
-    for name in expired_keys(ring.sealing_keys(), kept, now()):
-        ring.destroy(name)
-        _log.info("key destroyed", key=name)
+        health.stop()
+        stop_all(roles)
+    raise_first(roles)

@@ -19,13 +19,22 @@ from console.wiring.clock import go_on_after
 from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
-from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
+from console.wiring.processes import (
+    Background,
+    first_then,
+    raise_first,
+    running_still,
+    stop_all,
+    until_signal,
+)
 from console.wiring.roles import tagger
 from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import InputError, Unavailable
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from sinks.open import embedded_folder, open_sinks
+from sinks.ports.sinks import Sinks
+from streams.kafka.connection import Connection
 from streams.kafka.topics import require
 from streams.metrics import TagMetrics
 from streams.tagging.progress import Progress
@@ -59,29 +68,43 @@ def tag(
         with client:
             raise typer.Exit(_there(client, topic or (), replay))
     begin(settings)
-    registry = CollectorRegistry()
     connection = broker(settings)
     # Asked first: a consumer would wait for its broker without a word.
     require(connection, company_of(settings).tagged.values())
     sinks = open_sinks(settings)
-    running: list[Background] = []
     try:
         refuse_pending(sinks)
         go_on_after(sinks.upkeep)
-        metrics, progress = TagMetrics(registry), Progress()
+        _run(settings, connection, sinks, topic or (), replay=replay, until_end=until_end)
+    finally:
+        sinks.close()
 
-        def worker() -> TagWorker:
-            return tagger(
-                settings, connection, sinks, metrics, topics=topic or (), replay=replay, progress=progress
-            )
 
-        first = worker()
-        if settings.metrics_port:
-            start_http_server(settings.metrics_port, registry=registry)
-        ending = Ending(lambda: running_still(running) or ["tagger"])
-        stop = until_signal(ending.arm)
-        mends = mended(sinks.upkeep, stop)
-        ending.after(stop)
+def _run(
+    settings: Settings,
+    connection: Connection,
+    sinks: Sinks,
+    topics: Sequence[str],
+    *,
+    replay: bool,
+    until_end: bool,
+) -> None:
+    """Tag until a signal, or until everything is in the index. Raises what ended the tagger."""
+    registry, progress = CollectorRegistry(), Progress()
+    metrics = TagMetrics(registry)
+
+    def make() -> TagWorker:
+        return tagger(settings, connection, sinks, metrics, topics=topics, replay=replay, progress=progress)
+
+    first = make()
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, registry=registry)
+    running: list[Background] = []
+    ending = Ending(lambda: running_still(running) or ["tagger"])
+    stop = until_signal(ending.arm)
+    mends = mended(sinks.upkeep, stop)
+    ending.after(stop)
+    try:
         for mend, _ in mends:
             running.append(mend)
             mend.start()
@@ -89,16 +112,11 @@ def tag(
             # Somebody waits for the end: what keeps it from there is said, not waited out.
             first.run(stop, until_end=True)
             return
-        waiting_workers = [first]
-        role = Background(
-            "tagger", lambda stop: (waiting_workers.pop() if waiting_workers else worker()).run(stop), stop
-        )
+        workers = first_then(first, make)
+        role = Background("tagger", lambda stop: workers().run(stop), stop)
+        tokens = token_keys(sinks, settings).tokenizer
         health = watched(
-            settings,
-            connection,
-            partial(index_problems, sinks, token_keys(sinks, settings).tokenizer),
-            sinks.writer(),
-            registry,
+            settings, connection, partial(index_problems, sinks, tokens), sinks.writer(), registry
         )
         watch_role(health, role, progress.problems)
         for mend, look in mends:
@@ -113,7 +131,6 @@ def tag(
         raise_first([role])
     finally:
         stop_all(running)
-        sinks.close()
 
 
 def _there(client: Client, topics: Sequence[str], replay: bool) -> int:

@@ -11,15 +11,17 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from console.cli.rights import follow, tidy
 from console.health.floods import watch_floods
+from console.health.health import Health, Look
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
+from console.operations.replay import Replays
 from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.mended import mended
-from console.wiring.processes import Background, stop_all
+from console.wiring.processes import Background, first_then, stop_all
+from console.wiring.rights import carrying_out
 from console.wiring.roles import (
     api,
     dead_letter_desk,
@@ -61,6 +63,23 @@ class Instance:
     ended: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the roles of one instance share."""
+
+    settings: Settings
+    connection: Connection
+    sinks: Sinks
+    answering: Answering
+    rights: RightsService
+    registry: CollectorRegistry
+    metrics: TagMetrics
+    health: Health
+    progress: Progress = field(default_factory=Progress)
+    refusals: Refusals = field(default_factory=Refusals)
+    waits: Waits = field(default_factory=Waits)
+
+
 @contextmanager
 def running(settings: Settings, connection: Connection, keeper: Keeper | None = None) -> Iterator[Instance]:
     """Start tagger, rights worker and API on one embedded index; stop them together.
@@ -69,85 +88,94 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
     not start.
     """
     with ExitStack() as stack:
-        sinks = open_sinks(settings)
-        stack.callback(sinks.close)
-        sinks.upkeep.migrate(now())
-        go_on_after(sinks.upkeep)
-        token_keys(sinks, settings).prove(make=True)
-        opened = answering_of(sinks, settings)
-        send = stack.enter_context(sender(connection))
-        service = rights_service(settings, sinks, send)
-        registry = CollectorRegistry()
-        metrics = TagMetrics(registry)
-        again = replays(settings, connection, sinks)
-        desk = dead_letter_desk(settings, connection, sinks, service)
-        health = watched(settings, connection, opened.problems, sinks.writer(), registry)
-        stack.callback(health.stop)
-        watch_floods(health, settings, sinks.dead_letters, registry)
-        refusals = Refusals()
-
-        def notices() -> Sequence[str]:
-            return [*refusals.lines(), *CLOCK.problems()]
-
-        audit = recorder(sinks, registry)
-        stack.callback(audit.stop)
-        health.watch("audit", audit.problems, every=1.0)
-        app = api(
-            *(opened, service, registry, api_token(settings), again, desk, health, notices),
-            limits=question_limits(settings),
-            recorder=audit,
-            doors=doors(settings, registry),
-        )
-        server = ApiServer(app, settings.api_host, settings.api_port)
-        progress, rights_waits = Progress(), Waits()
-
-        def new_tagger() -> TagWorker:
-            return tagger(settings, connection, sinks, metrics, progress=progress, refusals=refusals)
-
-        # The first of each is made here, so that what cannot be ends the start.
-        workers = [new_tagger()]
-        agents = [rights_worker(settings, connection, sinks, service, rights_waits)]
-
-        def tag(stop: threading.Event) -> None:
-            (workers.pop() if workers else new_tagger()).run(stop)
-
-        def carry_out(stop: threading.Event) -> None:
-            worker = (
-                agents.pop() if agents else rights_worker(settings, connection, sinks, service, rights_waits)
-            )
-            follow(
-                worker,
-                service,
-                settings.late_check_seconds,
-                stop,
-                rights_waits,
-                partial(tidy, service, settings),
-            )
-
+        parts = _opened(settings, connection, stack)
+        again = replays(settings, connection, parts.sinks)
+        server = _server(parts, again, stack)
         ended = threading.Event()
-        kept = (Background("kafka", keeper.run, ended),) if keeper else ()
-        mends = mended(sinks.upkeep, ended)
-        roles = (
-            *kept,
-            *(role for role, _ in mends),
-            Background("tagger", tag, ended),
-            Background("rights", carry_out, ended),
-            Background("keys", rekeyed(settings, connection, sinks), ended),
-            Background("refused", refused_followed(connection, sinks), ended),
-            Background("api", server.run, ended),
-        )
-        of_roles = {"tagger": progress.problems, "rights": rights_waits.said, "api": server.problems}
-        if keeper:
-            of_roles["kafka"] = keeper.problems
-        of_roles |= {role.name: look for role, look in mends}
+        looks = _roles(parts, server, keeper, ended)
+        roles = tuple(role for role, _ in looks)
         stack.callback(stop_all, roles)
-        for role in roles:
+        for role, look in looks:
             role.start()
-            watch_role(health, role, of_roles.get(role.name))
-        health.watch("sealing keys", service.key_problems, every=60.0)
+            watch_role(parts.health, role, look)
+        parts.health.watch("sealing keys", parts.rights.key_problems, every=60.0)
         stack.callback(again.stop)
-        health.start()
-        yield Instance(sinks, opened, service, metrics, server.address, roles, ended)
+        parts.health.start()
+        yield Instance(
+            *(parts.sinks, parts.answering, parts.rights, parts.metrics, server.address, roles, ended)
+        )
+
+
+def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Parts:
+    """The index with its tables and keys, and what works on it; closed by the stack."""
+    sinks = open_sinks(settings)
+    stack.callback(sinks.close)
+    sinks.upkeep.migrate(now())
+    go_on_after(sinks.upkeep)
+    token_keys(sinks, settings).prove(make=True)
+    answering = answering_of(sinks, settings)
+    send = stack.enter_context(sender(connection))
+    registry = CollectorRegistry()
+    health = watched(settings, connection, answering.problems, sinks.writer(), registry)
+    stack.callback(health.stop)
+    watch_floods(health, settings, sinks.dead_letters, registry)
+    return _Parts(
+        *(settings, connection, sinks, answering, rights_service(settings, sinks, send)),
+        registry=registry,
+        metrics=TagMetrics(registry),
+        health=health,
+    )
+
+
+def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
+    """The API on its port; it is not served yet. The stack stops its record of questions."""
+    settings, sinks = parts.settings, parts.sinks
+    audit = recorder(sinks, parts.registry)
+    stack.callback(audit.stop)
+    parts.health.watch("audit", audit.problems, every=1.0)
+
+    def notices() -> Sequence[str]:
+        return [*parts.refusals.lines(), *CLOCK.problems()]
+
+    app = api(
+        *(parts.answering, parts.rights, parts.registry, api_token(settings), again),
+        desk=dead_letter_desk(settings, parts.connection, sinks, parts.rights),
+        health=parts.health,
+        notices=notices,
+        limits=question_limits(settings),
+        recorder=audit,
+        doors=doors(settings, parts.registry),
+    )
+    return ApiServer(app, settings.api_host, settings.api_port)
+
+
+def _roles(
+    parts: _Parts, server: ApiServer, keeper: Keeper | None, ended: threading.Event
+) -> list[tuple[Background, Look | None]]:
+    """Each role with what it says of itself, in the order in which they start."""
+    settings, connection, sinks = parts.settings, parts.connection, parts.sinks
+
+    def make_tagger() -> TagWorker:
+        progress, refusals = parts.progress, parts.refusals
+        return tagger(settings, connection, sinks, parts.metrics, progress=progress, refusals=refusals)
+
+    make_worker = partial(rights_worker, settings, connection, sinks, parts.rights, parts.waits)
+    # The first of each is made here, so that what cannot be ends the start.
+    taggers = first_then(make_tagger(), make_tagger)
+    workers = first_then(make_worker(), make_worker)
+    carry_out = carrying_out(workers, parts.rights, settings, parts.waits)
+    kept: list[tuple[Background, Look | None]] = []
+    if keeper:
+        kept.append((Background("kafka", keeper.run, ended), keeper.problems))
+    return [
+        *kept,
+        *mended(sinks.upkeep, ended),
+        (Background("tagger", lambda stop: taggers().run(stop), ended), parts.progress.problems),
+        (Background("rights", carry_out, ended), parts.waits.said),
+        (Background("keys", rekeyed(settings, connection, sinks), ended), None),
+        (Background("refused", refused_followed(connection, sinks), ended), None),
+        (Background("api", server.run, ended), server.problems),
+    ]
 
 
 @contextmanager

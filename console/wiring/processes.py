@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
+from typing import TypeVar
 
 import structlog
 
 from schemas.errors import Crashed, InnsynError, Unavailable, place_of
 
+_T = TypeVar("_T")
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 _LONGEST_PAUSE = 30.0
 # A role that ran for so long got over what ended it before.
@@ -116,6 +118,13 @@ def _sentence(name: str, error: Unavailable, times: int) -> str:
             " again by itself, and the rest goes on without it"
         )
     return f"{name} ended {times} times in a row ({error}); it is tried again by itself until what it needs is there"
+
+
+def first_then(first: _T, make: Callable[[], _T]) -> Callable[[], _T]:
+    """The one that is there already for the first start, a new one for each after it: what cannot be made then is known
+    before the role starts."""
+    waiting = [first]
+    return lambda: waiting.pop() if waiting else make()
 
 
 def stop_all(roles: Sequence[Background]) -> None:

@@ -23,7 +23,6 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.cli import main
-from console.cli.rights import _recheck, follow
 from console.cli.show.output import quiet_threads
 from console.client import Client, Instance
 from console.health.health import Health
@@ -31,6 +30,7 @@ from console.health.limits import files, space_problems
 from console.health.parts import Part, turned
 from console.health.taggers import unread_problems
 from console.wiring.processes import Background, raise_first
+from console.wiring.rights import _recheck, follow
 from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from console.cli.rights import _recheck
+from console.wiring.rights import _recheck
 from schemas.catalogue import load_catalogue
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console import bodies
-from console.cli.rights import follow
+from console.wiring.rights import follow
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode, single_object_prefix
 from schemas.days import OPEN, is_open_moment

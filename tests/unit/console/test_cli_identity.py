@@ -14,7 +14,7 @@ import structlog
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.cli.rights import follow
+from console.wiring.rights import follow
 from schemas.errors import IndexUnavailable
 from streams.rights.protocol.states import RequestState
 from tests.support.api import NOW, rights

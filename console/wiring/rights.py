@@ -1,0 +1,125 @@
+"""The role that carries rights requests out: its worker, looking again at what was answered, destroying old keys."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from console.wiring.answering import keyring
+from console.wiring.clock import now
+from console.wiring.company import company_of
+from schemas.errors import KeyUnavailable, Unavailable, place_of
+from schemas.settings import Settings
+from streams.kafka.dead_letters import expired_keys
+from streams.rights.protocol.states import RequestState
+from streams.rights.service import RightsService
+from streams.waits import Waits
+
+_LOOK_SECONDS = 1.0
+_TIDY_SECONDS = 3_600.0
+_LATE_PATIENCE = 600.0
+_log = structlog.get_logger(__name__)
+
+
+class Worker(Protocol):
+    """What carries requests out, as `streams.rights.worker.RightsWorker` does."""
+
+    @property
+    def error(self) -> BaseException | None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Service(Protocol):
+    """What looks again at answers, as `streams.rights.service.RightsService` does."""
+
+    def recheck(self, now: datetime) -> Sequence[RequestState]: ...
+
+
+def carrying_out(
+    make: Callable[[], Worker], service: RightsService, settings: Settings, waits: Waits
+) -> Callable[[threading.Event], None]:
+    """What carries requests out until it is told to stop, at each start with a worker from `make`."""
+    return lambda stop: follow(
+        make(), service, settings.late_check_seconds, stop, waits, tidy=partial(tidy, service, settings)
+    )
+
+
+def follow(
+    worker: Worker,
+    service: Service,
+    late_seconds: float,
+    stop: threading.Event,
+    waits: Waits | None = None,
+    tidy: Callable[[], object] = object,
+) -> None:
+    """Run the agents until `stop`; raise what ended them, if they end by themselves.
+
+    Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
+    has to wait. Now and every hour `tidy`.
+    """
+    waits = waits or Waits()
+    worker.start()
+    due = time.monotonic() + late_seconds
+    tidy_due = time.monotonic()
+    try:
+        while not stop.wait(min(_LOOK_SECONDS, late_seconds)):
+            if worker.error is not None:
+                raise worker.error
+            if time.monotonic() >= due:
+                _recheck(service, waits)
+                due = time.monotonic() + late_seconds
+            if time.monotonic() >= tidy_due:
+                _tidied(tidy)
+                tidy_due = time.monotonic() + _TIDY_SECONDS
+    finally:
+        worker.stop()
+        waits.rest()
+
+
+def _recheck(service: Service, waits: Waits) -> None:
+    waits.begin("late", "looking for what answers lack has been under way", _LATE_PATIENCE)
+    try:
+        for request in service.recheck(now()):
+            found = request.late_findings
+            said = (
+                "request opened again" if len(found) == 1 else "more came to light for a request that is open"
+            )
+            _log.info(said, request=request.request_id, found=found[-1])
+        waits.wait("late", None)
+    except Unavailable as error:
+        waits.wait("late", f"looking for what answers lack waits: {error}")
+        _log.warning("looking for late findings waits", error=str(error))
+    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
+        _log.error("looking for late findings failed", fault=place_of(error))
+    finally:
+        waits.end("late")
+
+
+def _tidied(tidy: Callable[[], object]) -> None:
+    try:
+        tidy()
+    except (Unavailable, KeyUnavailable) as error:
+        _log.warning("destroying keys waits", error=str(error))
+    except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
+        _log.error("destroying keys failed", fault=place_of(error))
+
+
+def tidy(service: RightsService, settings: Settings) -> None:
+    """Destroy the keys of what nobody needs any more: of ended requests, and of months without dead letters."""
+    topics = company_of(settings).topics
+    for request_id in service.destroy_keys(now()):
+        _log.info("key destroyed", request=request_id)
+    ring = keyring(settings)
+    kept = max(topics[topic.dead_letter].retention for topic in topics.values() if topic.dead_letter)
+    for name in expired_keys(ring.sealing_keys(), kept, now()):
+        ring.destroy(name)
+        _log.info("key destroyed", key=name)
