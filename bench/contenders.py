@@ -217,6 +217,32 @@ def whose(bootstrap: str, events: int) -> dict[str, Any]:
     )
 
 
+class Timed(ClickHouseWriter):
+    """The index's writer, with the moments at which a run begins and ends; `stop` is set once all events are in."""
+
+    def __init__(self, index: ClickHouse, events: int, stop: threading.Event) -> None:
+        super().__init__(index)
+        self._left = events
+        self._stop = stop
+        self._first = self._last = 0.0
+
+    def write(self, batch: LineageBatch, at: datetime) -> None:
+        super().write(batch, at)
+        self._left -= sum(item.events for item in batch.ranges)
+        self._last = time.perf_counter()
+        if self._left <= 0:
+            self._stop.set()
+
+    def positions(self, partitions: Any) -> Any:
+        self._first = time.perf_counter()
+        return super().positions(partitions)
+
+    @property
+    def seconds(self) -> float:
+        """From the moment the partitions were ours until the last batch was in the ledger."""
+        return self._last - self._first
+
+
 def _tagged(
     bootstrap: str,
     events: int,
@@ -228,61 +254,53 @@ def _tagged(
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         index, keyring, records = _index(home), Keyring(home / "keys").made(), load_records()
-        identities = None
-        if whose:
-            claims = holders(keyring.tokenizer())
-            ClickHouseWriter(index).write(
-                LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims)), now()
-            )
-            identities = Identities(ClickHouseClaims(index), load_catalogue().identity_sources)
-        stop, times = threading.Event(), {"first": 0.0, "last": 0.0}
-
-        class Timed(ClickHouseWriter):
-            seen = 0
-
-            def write(self, batch: LineageBatch, at: datetime) -> None:
-                super().write(batch, at)
-                self.seen += sum(item.events for item in batch.ranges)
-                times["last"] = time.perf_counter()
-                if self.seen >= events:
-                    stop.set()
-
-            def positions(self, partitions: Any) -> Any:
-                times["first"] = time.perf_counter()
-                return super().positions(partitions)
-
-        connection = Connection(bootstrap)
+        stop, metrics = threading.Event(), TagMetrics(CollectorRegistry())
+        timed, connection = Timed(index, events, stop), Connection(bootstrap)
         dead = DeadLetters(
             EventProducer(connection), keyring, records["DeadLetter"], dict.fromkeys(topics, DEAD)
         )
-        metrics = TagMetrics(CollectorRegistry())
         worker = TagWorker(
             connection,
             f"bench-{uuid.uuid4().hex[:8]}",
             topics,
             tagger=Tagger(keyring.tokenizer(), _VERSION, Scanner() if whose else None),
             schemas=WriterSchemas(records.values(), load_company().catalogue),
-            index=Timed(index),
+            index=timed,
             dead_letters=dead,
             metrics=metrics,
             clock=now,
             worker="bench",
             journals=home / "journals",
             limits=TagLimits(),
-            identities=identities,
+            identities=_holders_known(index, keyring) if whose else None,
             contracts=contracts,
         )
         worker.run(stop)
-        # From the moment the partitions were ours until the last batch was in the ledger.
-        seconds = times["last"] - times["first"]
         counted = index.query("SELECT uniqExact(topic, partition, offset), count() FROM lineage")[0]
-        found = {"events": events, "seconds": seconds, "in_index": int(counted[0]), "rows": int(counted[1])}
-        asked = [sample for family in metrics.resolved.collect() for sample in family.samples]
-        return found | {
-            f"{item.labels['topic']} {item.labels['resolution']}": int(item.value)
-            for item in asked
-            if item.name.endswith("_total")
+        return {
+            "events": events,
+            "seconds": timed.seconds,
+            "in_index": int(counted[0]),
+            "rows": int(counted[1]),
+            **_resolved(metrics),
         }
+
+
+def _holders_known(index: ClickHouse, keyring: Keyring) -> Identities:
+    """Who had which address, written to the index."""
+    batch = LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(holders(keyring.tokenizer())))
+    ClickHouseWriter(index).write(batch, now())
+    return Identities(ClickHouseClaims(index), load_catalogue().identity_sources)
+
+
+def _resolved(metrics: TagMetrics) -> dict[str, int]:
+    """Identifiers by topic and by whom they led to."""
+    samples = (sample for family in metrics.resolved.collect() for sample in family.samples)
+    return {
+        f"{item.labels['topic']} {item.labels['resolution']}": int(item.value)
+        for item in samples
+        if item.name.endswith("_total")
+    }
 
 
 CONTENDERS: dict[str, Callable[[str, int], dict[str, Any]]] = {

@@ -19,9 +19,44 @@ class TagMetrics:
     """What a tagger counts. One instance for each worker, on the registry given."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._of_messages(registry)
+        self._of_contents(registry)
+        self._of_times(registry)
+
+    def _of_messages(self, registry: CollectorRegistry) -> None:
+        """What came, and what became of it."""
         self.consumed = Counter("innsyn_messages_consumed", "Messages read.", ["topic"], registry=registry)
         self.tagged = Counter("innsyn_events_tagged", "Events in the index.", ["topic"], registry=registry)
         self.rows = Counter("innsyn_rows_written", "Lineage rows written.", ["topic"], registry=registry)
+        self.dead = Counter(
+            "innsyn_dead_letters", "Messages set aside.", ["topic", "reason"], registry=registry
+        )
+        self.unasked = Counter(
+            "innsyn_schemas_not_asked_for",
+            "Unknown schema ids that were dead letters unasked: too many came at once.",
+            registry=registry,
+        )
+        self.lost = Counter(
+            "innsyn_offsets_lost",
+            "Offsets removed by Kafka's retention before they were read.",
+            ["topic"],
+            registry=registry,
+        )
+        self.made_anew = Counter(
+            "innsyn_partitions_made_anew",
+            "Partitions of topics that were deleted and made anew: read from their beginning.",
+            ["topic"],
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "innsyn_batches_fenced", "Writes refused: partition taken over.", registry=registry
+        )
+        self.retries = Counter(
+            "innsyn_index_retries", "Writes repeated: index did not answer.", registry=registry
+        )
+
+    def _of_contents(self, registry: CollectorRegistry) -> None:
+        """What events say of people."""
         self.claims = Counter(
             "innsyn_identity_claims", "What events said of who it was.", ["source"], registry=registry
         )
@@ -57,32 +92,9 @@ class TagMetrics:
         self.no_subject = Counter(
             "innsyn_events_without_subject", "Events that name nobody.", ["topic"], registry=registry
         )
-        self.dead = Counter(
-            "innsyn_dead_letters", "Messages set aside.", ["topic", "reason"], registry=registry
-        )
-        self.unasked = Counter(
-            "innsyn_schemas_not_asked_for",
-            "Unknown schema ids that were dead letters unasked: too many came at once.",
-            registry=registry,
-        )
-        self.lost = Counter(
-            "innsyn_offsets_lost",
-            "Offsets removed by Kafka's retention before they were read.",
-            ["topic"],
-            registry=registry,
-        )
-        self.made_anew = Counter(
-            "innsyn_partitions_made_anew",
-            "Partitions of topics that were deleted and made anew: read from their beginning.",
-            ["topic"],
-            registry=registry,
-        )
-        self.fenced = Counter(
-            "innsyn_batches_fenced", "Writes refused: partition taken over.", registry=registry
-        )
-        self.retries = Counter(
-            "innsyn_index_retries", "Writes repeated: index did not answer.", registry=registry
-        )
+
+    def _of_times(self, registry: CollectorRegistry) -> None:
+        """How far behind it is, and how long the steps take."""
         self.lag = Gauge("innsyn_lag_messages", "Messages not read yet.", ["topic"], registry=registry)
         self.decode_seconds = Histogram(
             "innsyn_batch_tag_seconds", "Decode and tag of one batch.", registry=registry, buckets=_SECONDS

@@ -33,6 +33,14 @@ from streams.rights.protocol.states import RequestState, State, due_at, summary
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/requests", tags=["requests"])
+    _add_making(routes, services)
+    _add_showing(routes, services)
+    _add_acts(routes, services)
+    return routes
+
+
+def _add_making(routes: APIRouter, services: Services) -> None:
+    """Exercising a right, and what that would do."""
 
     @routes.post("", status_code=201, response_model=models.Recorded, response_model_exclude_none=True)
     def create(body: NewRequest, request: Request) -> dict[str, Any]:
@@ -75,6 +83,10 @@ def router(services: Services) -> APIRouter:
             whole=True,
         )
 
+
+def _add_showing(routes: APIRouter, services: Services) -> None:
+    """What there is of requests."""
+
     @routes.get("", response_model=RequestPage)
     def listed(
         request: Request,
@@ -91,6 +103,10 @@ def router(services: Services) -> APIRouter:
         """One request with its plan, its commands, what was held, and what came to light after its answer."""
         return summary(_known(services, request_id, request))
 
+
+def _add_acts(routes: APIRouter, services: Services) -> None:
+    """What a person does with a request that does not go on by itself."""
+
     @routes.post(
         "/{request_id}/follow-up",
         status_code=201,
@@ -102,13 +118,6 @@ def router(services: Services) -> APIRouter:
         """Deal with what came to light after the answer: a new request of the same person and type."""
         _act(services, request_id, "follow-up", request)
         return _created(services.rights.follow_up(request_id))
-
-    _add_acts(routes, services)
-    return routes
-
-
-def _add_acts(routes: APIRouter, services: Services) -> None:
-    """What a person does with a request that does not go on by itself."""
 
     @routes.post("/{request_id}/resend", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def resend(request: Request, request_id: str) -> dict[str, Any]:
