@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.show.output import (
+from console.cli.options import (
     At,
     Because,
     Changes,
@@ -21,14 +21,16 @@ from console.cli.show.output import (
     Json,
     KnownAt,
     Port,
-    about_identity,
-    after,
     anchors,
     as_known,
     at_moment,
+    identifiers,
+)
+from console.cli.show.output import (
+    about_identity,
+    after,
     counted,
     day,
-    identifiers,
     joined,
     marked,
     print_json,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from console.cli.show.output import user_name
+from console.cli.options import user_name
 from console.client import connect
 from schemas.asked_for import AskedFor
 from schemas.errors import InputError, Unavailable

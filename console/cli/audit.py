@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.show.output import Json, joined, marked, moment, print_json, screen, table
+from console.cli.options import Json, moment
+from console.cli.show.output import joined, marked, print_json, screen, table
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.show.output import Json, print_json, say, screen, table
+from console.cli.options import Json
+from console.cli.show.output import print_json, say, screen, table
 from console.operations.rows import rows_of_index
 from schemas.company import load_company
 from schemas.company_check import company_problems

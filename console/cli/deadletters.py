@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.show.output import Json, marked, moment, print_json, say, screen, table, user_name
+from console.cli.options import Json, moment, user_name
+from console.cli.show.output import marked, print_json, say, screen, table
 from console.client import require
 from console.operations.dead_reasons import meaning
 from schemas.errors import InputError

@@ -21,7 +21,8 @@ from rich.text import Text
 from console.bodies import AccessQuery, LineageQuery
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
-from console.cli.show.output import configure_logging, counted, marked, screen, table
+from console.cli.show.logs import configure_logging
+from console.cli.show.output import counted, marked, screen, table
 from console.demo.company import Company, contract_end, leaver, query, systems
 from console.wiring.clock import now
 from console.wiring.local import Instance, running

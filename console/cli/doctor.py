@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from rich.text import Text
 
 from console.cli.keys import describe
-from console.cli.show.output import Json, marked, print_json, screen, table
+from console.cli.options import Json
+from console.cli.show.output import marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems

@@ -13,23 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.show.output import (
+from console.cli.options import (
     At,
     Because,
     Clocks,
     Ids,
     Json,
     Port,
-    about_identity,
-    after,
     anchors,
     at_moment,
-    counted,
     identifiers,
+    reads_stdin,
+)
+from console.cli.show.output import (
+    about_identity,
+    after,
+    counted,
     joined,
     marked,
     print_json,
-    reads_stdin,
     say,
     screen,
     table,

@@ -10,23 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.show.output import (
-    Because,
-    Changes,
-    Ids,
-    Json,
-    KnownAt,
-    Port,
-    about_identity,
-    as_known,
-    at_moment,
-    identifiers,
-    joined,
-    marked,
-    print_json,
-    screen,
-    table,
-)
+from console.cli.options import Because, Changes, Ids, Json, KnownAt, Port, as_known, at_moment, identifiers
+from console.cli.show.output import about_identity, joined, marked, print_json, screen, table
 
 
 def identity(

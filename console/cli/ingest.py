@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from console.cli.options import Json
 from console.cli.show.output import print_json, screen, shown, table
 from console.wiring.company import company_of
 from console.wiring.run_file import broker
@@ -40,39 +41,43 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...", help="Logs, plain or gzip; - is standard input, which cannot be resumed."
+    ),
+]
+FormatName = Annotated[str, typer.Option("--format", help=f"One of {', '.join(Format)}.")]
+RecordName = Annotated[str | None, typer.Option(help="Record the lines of ndjson are, for example WebVisit.")]
+Server = Annotated[
+    str | None,
+    typer.Option(help="Name of the server whose log it is: kea-csv, kea-forensic, nat-map."),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="YAML that describes another maker's lines: cgnat-syslog."),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(help="Zone of times that name none, as Europe/Oslo or +01:00: cgnat-syslog."),
+]
+ClientColumn = Annotated[
+    int | None,
+    typer.Option(min=1, max=2, help="Which of two columns is the client's: combined."),
+]
+Again = Annotated[bool, typer.Option("--again", help="Send everything once more, also what was sent before.")]
+
 
 def ingest(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE...",
-            help="Logs, plain or gzip; - is standard input, which cannot be resumed.",
-        ),
-    ],
-    format_name: Annotated[str, typer.Option("--format", help=f"One of {', '.join(Format)}.")],
-    record: Annotated[
-        str | None, typer.Option(help="Record the lines of ndjson are, for example WebVisit.")
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(help="Name of the server whose log it is: kea-csv, kea-forensic, nat-map."),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="YAML that describes another maker's lines: cgnat-syslog."),
-    ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(help="Zone of times that name none, as Europe/Oslo or +01:00: cgnat-syslog."),
-    ] = None,
-    client_column: Annotated[
-        int | None,
-        typer.Option(min=1, max=2, help="Which of two columns is the client's: combined."),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send everything once more, also what was sent before.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    files: Files,
+    format_name: FormatName,
+    record: RecordName = None,
+    server: Server = None,
+    pattern: Pattern = None,
+    zone: Zone = None,
+    client_column: ClientColumn = None,
+    again: Again = False,
+    as_json: Json = False,
 ) -> None:
     """Turn log files into events on Kafka.
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.show.output import Json, print_json, say
+from console.cli.options import Json
+from console.cli.show.output import print_json, say
 from console.operations.new_company import write_company
 from schemas.company import load_company
 

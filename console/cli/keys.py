@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from console.cli import systemkeys
-from console.cli.show.output import Json, marked, print_json, screen
+from console.cli.options import Json
+from console.cli.show.output import marked, print_json, screen
 from console.operations.rotation import KeyState, Rotation
 from console.wiring.answering import keyring, known_keys, refuse_pending
 from console.wiring.processes import until_signal

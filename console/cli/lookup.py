@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.show.output import (
+from console.cli.options import (
     Because,
     Changes,
     Clocks,
@@ -17,20 +17,13 @@ from console.cli.show.output import (
     Json,
     KnownAt,
     Port,
-    about_identity,
     anchors,
     as_known,
     at_moment,
-    counted,
-    day,
     identifiers,
-    joined,
-    marked,
     moment,
-    print_json,
-    screen,
-    table,
 )
+from console.cli.show.output import about_identity, counted, day, joined, marked, print_json, screen, table
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
 from schemas.settings import load_settings

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from console.cli.show.output import configure_logging, quiet_libraries, quiet_threads, shown
+from console.cli.show.logs import configure_logging, quiet_libraries, quiet_threads
+from console.cli.show.output import shown
 from console.wiring.private import only_ours
 from schemas.errors import InnsynError
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.show.output import Json, print_json, screen
+from console.cli.options import Json
+from console.cli.show.output import print_json, screen
 from console.wiring.company import company_of
 from console.wiring.run_file import broker
 from schemas.settings import load_settings

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.erase import headline, plan_table, say_open
-from console.cli.show.output import Json, day, marked, print_json, screen, table
+from console.cli.options import Json
+from console.cli.show.output import day, marked, print_json, screen, table
 from console.client import require
 from console.wiring.company import company_of
 from schemas.errors import InputError

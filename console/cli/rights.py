@@ -7,7 +7,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from console.cli.show.output import configure_logging
+from console.cli.show.logs import configure_logging
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after

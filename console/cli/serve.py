@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 
-from console.cli.show.output import configure_logging
+from console.cli.show.logs import configure_logging
 from console.health.floods import watch_floods
 from console.health.watching import watched
 from console.wiring.answering import answering_of, token_keys

@@ -15,7 +15,8 @@ from typing import Annotated, TextIO
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from console.cli.show.output import Json, moment, print_json, screen, table
+from console.cli.options import Json, moment
+from console.cli.show.output import print_json, screen, table
 from console.wiring.run_file import broker
 from schemas.errors import InputError
 from schemas.settings import load_settings

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.show.output import Json, print_json, say, screen, table
+from console.cli.options import Json
+from console.cli.show.output import print_json, say, screen, table
 from console.wiring.company import company_of
 from schemas.errors import InputError
 from schemas.settings import Settings, load_settings

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, start_http_server
 
-from console.cli.show.output import configure_logging, marked, say, screen
+from console.cli.show.logs import configure_logging
+from console.cli.show.output import marked, say, screen
 from console.client import Client, connect
 from console.health.floods import watch_floods
 from console.health.watching import watch_role, watched

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from console.cli.show.output import configure_logging, marked, screen
+from console.cli.show.logs import configure_logging
+from console.cli.show.output import marked, screen
 from console.client import connect
 from console.wiring.company import company_of
 from console.wiring.ending import Ending
@@ -17,7 +21,7 @@ from console.wiring.local import announced, running
 from console.wiring.processes import Background, raise_first, running_still, until_signal
 from console.wiring.start import begin
 from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from sinks.open import refuse_if_open
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.brokers.local import LocalBroker
@@ -40,17 +44,8 @@ def up(
     """
     settings = load_settings(**({} if port is None else {"api_port": port}))
     settings = settings.model_copy(update={"tag_worker": settings.tag_worker or "up"})
-    if settings.clickhouse_url and not settings.clickhouse_url.startswith("chdb:"):
-        raise SettingsError(
-            "`innsyn up` runs on the embedded index; for a ClickHouse server start `innsyn tag`, `rights` and `serve`"
-        )
     configure_logging(settings.log_level)
-    if (client := connect(settings)) is not None:
-        with client:
-            raise IndexUnavailable(
-                f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
-            )
-    refuse_if_open(settings)
+    _refuse_elsewhere(settings)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     begin(settings)
     out = screen(stderr=True)
@@ -65,13 +60,8 @@ def up(
             connection = Connection(settings.kafka_bootstrap, settings.kafka_options())
         else:
             stack.callback(broker.stop)
-            with out.status("starting Apache Kafka"):
-                try:
-                    broker.start(stop.is_set)
-                except BrokerUnavailable:
-                    if stop.is_set():
-                        return
-                    raise
+            if not _started(broker, stop, out):
+                return
             mend = f"it is started again by itself when it ended; its log is {broker.log_file}"
             connection = Connection(broker.bootstrap, mend=mend)
             keeper = Keeper(broker, partial(reach, connection))
@@ -79,18 +69,47 @@ def up(
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
-        out.print(marked("[bold]innsyn is up[/bold]   broker [cyan]{}[/cyan]", connection.bootstrap))
-        where = instance.address, settings.home / "token"
-        out.print(marked("                API    [cyan]{}[/cyan], token in {}", *where))
-        out.print(
-            marked(
-                "                try    [cyan]innsyn simulate --customers 100[/cyan],"
-                " then [cyan]innsyn doctor[/cyan]"
-            )
-        )
-        out.print("                ctrl-C stops all of it, the data stays")
+        _tell(out, connection.bootstrap, instance.address, settings.home / "token")
         while not stop.wait(0.2) and not instance.ended.is_set():
             pass
         ending.begin()
         raise_first(instance.roles)
         out.print("stopping")
+
+
+def _refuse_elsewhere(settings: Settings) -> None:
+    """Raises SettingsError where the index is a server's, IndexUnavailable where another process has it."""
+    if settings.clickhouse_url and not settings.clickhouse_url.startswith("chdb:"):
+        raise SettingsError(
+            "`innsyn up` runs on the embedded index; for a ClickHouse server start `innsyn tag`, `rights` and `serve`"
+        )
+    if (client := connect(settings)) is not None:
+        with client:
+            raise IndexUnavailable(
+                f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
+            )
+    refuse_if_open(settings)
+
+
+def _started(broker: LocalBroker, stop: threading.Event, out: Console) -> bool:
+    """Whether the broker runs; not where `stop` came first. Raises BrokerUnavailable."""
+    with out.status("starting Apache Kafka"):
+        try:
+            broker.start(stop.is_set)
+        except BrokerUnavailable:
+            if stop.is_set():
+                return False
+            raise
+    return True
+
+
+def _tell(out: Console, bootstrap: str, address: str, token: Path) -> None:
+    out.print(marked("[bold]innsyn is up[/bold]   broker [cyan]{}[/cyan]", bootstrap))
+    out.print(marked("                API    [cyan]{}[/cyan], token in {}", address, token))
+    out.print(
+        marked(
+            "                try    [cyan]innsyn simulate --customers 100[/cyan],"
+            " then [cyan]innsyn doctor[/cyan]"
+        )
+    )
+    out.print("                ctrl-C stops all of it, the data stays")

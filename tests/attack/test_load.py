@@ -352,7 +352,7 @@ import json, os, resource, sys, threading
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pathlib import Path
 from console.api.app import create_app
-from console.cli.show.output import configure_logging
+from console.cli.show.logs import configure_logging
 from console.wiring.serving import ApiServer
 from tests.support.api import services
 

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 
 from console.api.app import create_app
 from console.cli import main
-from console.cli.show.output import quiet_threads
+from console.cli.show.logs import quiet_threads
 from console.client import Client, Instance
 from console.health.health import Health
 from console.health.limits import files, space_problems

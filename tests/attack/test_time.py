@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from console.bodies import End, Moment
-from console.cli.show import output
+from console.cli import options
 from schemas.catalogue import load_catalogue
 from schemas.errors import DecodeError, InputError
 from schemas.moments import from_iso
@@ -168,7 +168,7 @@ def test_a_leap_second_is_no_error_at_any_edge() -> None:
         assert from_iso(text) == NEXT
         for known in (Moment, End):
             assert TypeAdapter(known).validate_python(text) == NEXT
-        assert datetime.fromisoformat(output.moment(text, "--at") or "") == NEXT
+        assert datetime.fromisoformat(options.moment(text, "--at") or "") == NEXT
     assert from_iso("2016-12-31T23:59:60.250Z") == NEXT + timedelta(milliseconds=250)
     assert from_iso("20161231T235960Z") == NEXT
     assert ndjson_time("2016-12-31T23:59:60Z") == NEXT
@@ -182,7 +182,7 @@ def test_what_is_no_leap_second_and_no_day_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_iso(text)
     with pytest.raises(InputError):
-        output.moment(text, "--at")
+        options.moment(text, "--at")
     with pytest.raises(DecodeError):
         times.formatted(text, "%Y-%m-%dT%H:%M:%SZ", UTC)
 
@@ -190,4 +190,4 @@ def test_what_is_no_leap_second_and_no_day_is_refused(text: str) -> None:
 def test_the_end_of_time_with_a_leap_second_ends_nothing() -> None:
     """There is no second after it."""
     with pytest.raises(InputError):
-        output.moment("9999-12-31T23:59:60Z", "--at")
+        options.moment("9999-12-31T23:59:60Z", "--at")

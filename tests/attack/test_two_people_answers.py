@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.cli.show.output import at_moment
+from console.cli.options import at_moment
 from schemas.codec import decode, encode
 from schemas.errors import InputError
 from schemas.records import load_records

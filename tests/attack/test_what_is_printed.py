@@ -18,7 +18,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.cli.show.output import configure_logging, joined, marked, print_json, say, screen, shown, table
+from console.cli.show.logs import configure_logging
+from console.cli.show.output import joined, marked, print_json, say, screen, shown, table
 from console.client import Client
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
