@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 ITEM = "[]"
 ANY = "*"
 Steps = tuple[str, ...]
 
+_KEY = re.compile(r"[^.\[\]*\s]+")
 _PART = re.compile(r"(\*|[^.\[\]*\s]+)((?:\[\])*)")
 
 
@@ -34,6 +36,12 @@ def written(path: Iterable[str]) -> str:
     for step in path:
         text += step if step == ITEM or not text else f".{step}"
     return text
+
+
+@lru_cache(4096)
+def key_step(key: str) -> str:
+    """A key of a message as a step: itself, or `*` if it cannot be written in a path."""
+    return key if _KEY.fullmatch(key) else ANY
 
 
 @dataclass

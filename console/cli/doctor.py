@@ -23,6 +23,7 @@ from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems
 from console.health.parts import Part
 from console.health.taggers import read_by_nobody
+from console.health.untagged import untagged_lines
 from console.operations.rotation import Rotation
 from console.wiring.answering import keyring, known_keys, token_keys
 from console.wiring.clock import now
@@ -284,9 +285,12 @@ def _index(settings: Settings) -> Iterator[Check]:
         # One that runs has told already.
         told = bool(waiting) or client is not None
         floods = () if told else flooded(sinks.dead_letters, now(), ratio, floor)
+        contracts = company_of(settings).contracts
+        untagged = () if told else untagged_lines(sinks.untagged, contracts, now())
     finally:
         sinks.close()
     yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)
+    yield from (Check("untagged fields", "wrong", line) for line in untagged)
     for item in anew:
         yield Check(
             "histories",

@@ -8,10 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from console.cli.show.logs import configure_logging
 from console.health.floods import watch_floods
+from console.health.untagged import watch_untagged
 from console.health.watching import watched
 from console.wiring.answering import answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK
+from console.wiring.company import company_of
 from console.wiring.ending import Ending
 from console.wiring.processes import Background, raise_first, until_signal
 from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
@@ -47,6 +49,7 @@ def serve() -> None:
             metrics = CollectorRegistry()
             health = watched(settings, connection, opened.problems, sinks.writer(), metrics)
             watch_floods(health, settings, sinks.dead_letters, metrics)
+            watch_untagged(health, sinks.untagged, company_of(settings).contracts)
             audit, knocks = recorder(sinks, metrics), doors(settings, metrics)
             app = api(
                 *(opened, service, metrics, api_token(settings)),

@@ -14,6 +14,7 @@ from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, say, screen
 from console.client import Client, connect
 from console.health.floods import watch_floods
+from console.health.untagged import watch_untagged
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
@@ -123,6 +124,7 @@ def _run(
         for mend, look in mends:
             watch_role(health, mend, look)
         watch_floods(health, settings, sinks.dead_letters, registry)
+        watch_untagged(health, sinks.untagged, company_of(settings).contracts)
         running.append(role)
         role.start()
         health.start()

@@ -13,12 +13,14 @@ from prometheus_client import CollectorRegistry
 
 from console.health.floods import watch_floods
 from console.health.health import Health, Look
+from console.health.untagged import watch_untagged
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
 from console.operations.replay import Replays
 from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
+from console.wiring.company import company_of
 from console.wiring.mended import mended
 from console.wiring.processes import Background, first_then, stop_all
 from console.wiring.rights import carrying_out
@@ -119,6 +121,7 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     health = watched(settings, connection, answering.problems, sinks.writer(), registry)
     stack.callback(health.stop)
     watch_floods(health, settings, sinks.dead_letters, registry)
+    watch_untagged(health, sinks.untagged, company_of(settings).contracts)
     return _Parts(
         *(settings, connection, sinks, answering, rights_service(settings, sinks, send)),
         registry=registry,

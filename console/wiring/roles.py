@@ -107,6 +107,7 @@ def tagger(
         refusals=refusals,
         journals=settings.home / "journals",
         contracts=company.contracts,
+        untagged=None if pairs_only else sinks.untagged,
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,

@@ -15,6 +15,7 @@ from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
 from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -38,6 +39,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         requests=ClickHouseRequests(index),
         dead_letters=ClickHouseDeadLetters(index),
         audit=ClickHouseAudit(index),
+        untagged=ClickHouseUntaggedFields(index),
         keys=ClickHouseKeys(index),
         pairs=ClickHousePairs(index),
         rekeyer=partial(Rekeyer, index),

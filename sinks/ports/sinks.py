@@ -13,6 +13,7 @@ from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
 from sinks.ports.requests import RequestLog
+from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
 
 
@@ -37,6 +38,7 @@ class Sinks:
     requests: RequestLog
     dead_letters: DeadLetterList
     audit: AuditLog
+    untagged: UntaggedFields
     keys: KeyRegister
     pairs: PairStore
     rekeyer: NewRekeying

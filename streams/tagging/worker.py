@@ -32,6 +32,7 @@ from schemas.errors import InnsynError, Unavailable, UnknownSchema
 from schemas.records import RecordSchema
 from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from sinks.ports.offsets import OffsetRange
+from sinks.ports.untagged import UntaggedFields
 from streams.identity.coverage import Coverage
 from streams.identity.identities import Identities
 from streams.kafka.batches import Partition, TopicBatch
@@ -52,6 +53,7 @@ from streams.tagging.patience import REGAINED, Patience
 from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.progress import Progress
 from streams.tagging.tag import Tagger
+from streams.tagging.untagged import Untagged
 
 log = structlog.get_logger()
 
@@ -97,6 +99,7 @@ class TagWorker:
         refusals: Refusals | None = None,
         journals: Path | None = None,
         contracts: Mapping[str, Contract] | None = None,
+        untagged: UntaggedFields | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
@@ -105,7 +108,7 @@ class TagWorker:
         leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on,
         `refusals` which schemas break a rule. `journals`: the folder where this host's taggers note what they work on;
         None: nothing is noted, and an offset that ends the process does so after every start. `contracts`: by topic, of
-        events that somebody else owns.
+        events that somebody else owns. `untagged`: where fields are noted that no contract names; None: nowhere.
         """
         self._progress = progress or Progress()
         self._journals = None if replay else journals
@@ -120,6 +123,7 @@ class TagWorker:
         self._schemas = schemas
         self._refusals = refusals or Refusals()
         self._preparer = Preparer(tagger, self._resolve, topics, self._refusals, contracts or {})
+        self._untagged = Untagged(contracts or {}, metrics, untagged, clock)
         self._epochs: dict[Partition, int] = {}
         self._logs = Logs(TopicIds(connection), index, clock)
         self._writes = IndexWrites(
@@ -375,6 +379,4 @@ class TagWorker:
     def _count(self, stored: Prepared) -> None:
         self._metrics.stored(stored.batch, stored.oldest_ms, self._clock())
         self._metrics.scan_failures.inc(stored.scan_failures)
-        for topic, paths in stored.untagged.items():
-            for path, count in self._refusals.untagged.add(topic, paths).items():
-                self._metrics.untagged.labels(topic, path).inc(count)
+        self._untagged.add(stored.untagged)

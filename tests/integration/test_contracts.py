@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
 
+from console.health.untagged import untagged_lines
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode_body
-from schemas.contracts import load_contracts
+from schemas.contracts import Contract, load_contracts
 from schemas.keys import Keyring
 from schemas.records import load_records, read_record
 from schemas.tokens import IdentifierKind
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.lineage import Span
+from sinks.ports.untagged import UntaggedFields
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
-from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
@@ -69,7 +70,8 @@ class Shop:
     index: ClickHouse
     keyring: Keyring
     metrics: CollectorRegistry
-    refusals: Refusals
+    fields: UntaggedFields
+    contracts: Mapping[str, Contract]
 
     def operations(self, source: Source, number: str) -> dict[str, int]:
         """Events of a customer number on a topic, by operation."""
@@ -117,10 +119,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         stack.callback(index.close)
         migrate(index, utc_now())
         keyring = Keyring(folder / "keys").made()
-        metrics, refusals = CollectorRegistry(), Refusals()
-        to_the_end(_worker(folder, sources, registry, index, keyring, TagMetrics(metrics), refusals))
+        metrics, fields = CollectorRegistry(), ClickHouseUntaggedFields(index)
+        contracts = load_contracts(folder / "contracts", load_catalogue(), load_records())
+        to_the_end(_worker(contracts, sources, registry, index, keyring, TagMetrics(metrics), fields))
         first, second, third = sources
-        yield Shop(first, second, third, index, keyring, metrics, refusals)
+        yield Shop(first, second, third, index, keyring, metrics, fields, contracts)
 
 
 def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
@@ -143,15 +146,14 @@ def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
 
 
 def _worker(
-    folder: Path,
+    contracts: Mapping[str, Contract],
     sources: Sequence[Source],
     registry: Registry,
     index: ClickHouse,
     keyring: Keyring,
     metrics: TagMetrics,
-    refusals: Refusals,
+    fields: UntaggedFields,
 ) -> TagWorker:
-    contracts = load_contracts(folder / "contracts", load_catalogue(), load_records())
     connection = sources[0].broker.connection
     return TagWorker(
         connection,
@@ -170,8 +172,8 @@ def _worker(
         clock=utc_now,
         worker="tests",
         limits=TagLimits(batch_events=256, batch_seconds=0.1),
-        refusals=refusals,
         contracts=contracts,
+        untagged=fields,
     )
 
 
@@ -217,7 +219,11 @@ def test_a_new_field_is_counted_and_told_of(shop: Shop) -> None:
         return shop.metrics.get_sample_value("innsyn_untagged_values_total", labels)
 
     assert (counted("nickname"), counted("by_phone")) == (7, 7)
-    lines = shop.refusals.lines()
+    lines = untagged_lines(shop.fields, shop.contracts, utc_now())
     assert len(lines) == 2
     assert any(f"field nickname on {shop.json.name} is in no contract" in line for line in lines)
     assert not any("somebody" in line or "4700000001" in line for line in lines)
+    found = shop.index.query(
+        "SELECT topic, field FROM v_findings WHERE kind = 'untagged_field' ORDER BY field"
+    )
+    assert found == [(shop.json.name, "by_phone"), (shop.json.name, "nickname")]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from streams.tagging.untagged import Untagged
-
 _MOST = 20
 HURRIED = (
     "schema ids that the registry does not know came one after the other, so that none is waited for just now: "
@@ -23,7 +21,6 @@ class Refusals:
         self._rules: dict[tuple[str, str], str] = {}
         self._clock = clock
         self._hurried_until = clock()
-        self.untagged = Untagged()
 
     def note(self, topic: str, schema: str, rule: str) -> bool:
         """The rule that a schema (framing prefix, hex) breaks; whether that is news. The newest are kept."""
@@ -39,11 +36,10 @@ class Refusals:
         return HURRIED
 
     def lines(self) -> Sequence[str]:
-        """A sentence for each schema: topic, schema and rule; for each field that no contract names; and one while
-        unknown schemas are not waited for."""
+        """A sentence for each schema: topic, schema and rule; and one while unknown schemas are not waited for."""
         hurried = [HURRIED] if self._clock() < self._hurried_until else []
         refused = [set_aside(topic, rule) for (topic, _), rule in self._rules.items()]
-        return [*hurried, *refused, *self.untagged.lines()]
+        return [*hurried, *refused]
 
 
 def set_aside(topic: str, rule: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.paths import ITEM, Node, steps
+from schemas.paths import ITEM, Node, key_step, steps
 from streams.columns.arrays import Ints
 
 SCALARS = {
@@ -121,7 +121,7 @@ def columns_of(
     covered = covered or node.path is not None
     if pa.types.is_struct(values.type):
         for kind, item in zip(values.type, values.flatten(), strict=True):
-            below = f"{path}.{kind.name}" if path else kind.name
+            below = f"{path}.{key_step(kind.name)}" if path else key_step(kind.name)
             yield from columns_of(item, node.at(kind.name), below, rows, covered)
     elif pa.types.is_list(values.type):
         parents: Ints = pc.list_parent_indices(values).to_numpy().astype(np.int64)

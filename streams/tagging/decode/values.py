@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.errors import DecodeError
-from schemas.paths import ANY, ITEM, Node
+from schemas.paths import ANY, ITEM, Node, key_step
 
 _LONG = range(-(2**63), 2**63)
 _MOST_PATHS = 100
@@ -91,7 +91,8 @@ def _look(value: Any, node: Node, path: str, covered: bool, wanted: Mapping[str,
     covered = covered or node.path is not None
     if isinstance(value, dict):
         for key, item in value.items():
-            _step(item, node.at(key), f"{path}.{key}" if path else key, covered, wanted, found)
+            below = f"{path}.{key_step(key)}" if path else key_step(key)
+            _step(item, node.at(key), below, covered, wanted, found)
     elif isinstance(value, list):
         for item in value:
             _step(item, node.items, path + ITEM, covered, wanted, found)

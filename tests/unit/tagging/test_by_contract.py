@@ -28,7 +28,6 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.scan import Scanner, load_recognisers
 from streams.tagging.tag import Tagger
-from streams.tagging.untagged import MORE, Untagged, shown
 from tests.support.claims import NOW, TOKENIZER
 from tests.support.contracts import ORDER, TOPIC, contract, order
 
@@ -458,16 +457,3 @@ def test_changes_of_debezium_in_avro(tmp_path: Path) -> None:
         (customer("700105"), "counterparty", "source_delete"),
     }
     assert fastavro.parse_schema(envelope)
-
-
-def test_paths_that_may_be_values_are_not_shown() -> None:
-    """A key may be somebody's address or number; there is an end to what is kept."""
-    assert shown("customer.nick") == "customer.nick"
-    assert shown("people[].kari@example") == "people[].*"
-    assert shown("by_number.4700000001.name") == "by_number.*.name"
-    kept = Untagged()
-    for number in range(60):
-        kept.add("t", {f"f{number}": 1})
-    assert len(kept.lines()) == 51
-    assert kept.add("t", {"g": 2, "f1": 1}) == {MORE: 2, "f1": 1}
-    assert "field f1 on t is in no contract" in "".join(kept.lines())
