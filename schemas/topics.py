@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,7 +26,10 @@ SYSTEM = "{system}"
 
 class Topic(BaseModel):
     """One Kafka topic. `key` is the field whose value is the message key, None where messages are spread;
-    `compatibility` is what a new version of its record has to keep (`schemas.changes`)."""
+    `compatibility` is what a new version of its record has to keep (`schemas.changes`).
+
+    `writers`: teams or programs that write it; empty: its owner alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +45,19 @@ class Topic(BaseModel):
     personal: bool
     tagged: bool
     compatibility: Compatibility = DEFAULT
+    writers: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = ()
+
+    @property
+    def written_by(self) -> tuple[str, ...]:
+        """Who may write it."""
+        return self.writers or (self.owner,)
+
+    @property
+    def retention_iso(self) -> str:
+        """ISO 8601: whole days, else seconds."""
+        day = timedelta(days=1)
+        whole = self.retention % day == timedelta(0)
+        return f"P{self.retention // day}D" if whole else f"PT{self.retention // timedelta(seconds=1)}S"
 
     @property
     def retention_ms(self) -> int:

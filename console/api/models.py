@@ -310,6 +310,26 @@ class Page(_Answer):
     next_cursor: str | None = None
 
 
+class WholeSchema(BaseModel):
+    """A record's Avro schema: `avsc` as it is kept, `canonical` its Parsing Canonical Form.
+
+    In hexadecimal digits: `crc_64_avro` the number, `frame` the ten bytes before a body in single-object encoding,
+    `sha256` of `canonical`; `earlier`: frames of older versions that are still read, oldest first.
+    """
+
+    record: str
+    fullname: str
+    doc: str | None
+    file: str
+    topics: list[str]
+    crc_64_avro: str
+    frame: str
+    sha256: str
+    avsc: dict[str, Any]
+    canonical: str
+    earlier: list[str]
+
+
 class AuditItem(BaseModel):
     """One question, or a log-in that was refused. `subjects`: whom the answer was about, the first 12 hex digits of
     each token; the first hundred of `subjects_total`. `size`: events that it counts; of a list its items."""

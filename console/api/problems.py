@@ -147,6 +147,11 @@ TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] fo
 REQUEST_RESPONSES: dict[int | str, dict[str, Any]] = {404: _answer(404, "There is no request of that id.")}
 """The same of a rights request."""
 
+SCHEMA_RESPONSES: dict[int | str, dict[str, Any]] = {
+    404: _answer(404, "There is no Avro schema of that record.")
+}
+"""The same of a schema."""
+
 QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _answer(
         503, "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds."

@@ -97,8 +97,14 @@ COMMANDS = {
         "Messages nobody could read: list, retry, drop",
         "innsyn deadletters retry --reason unknown_schema",
     ),
+    "topics": Entry(
+        "console.cli.topics:topics",
+        "Topics: record, key, who writes them",
+        "innsyn topics --owner web",
+        company=True,
+    ),
     "schema": Entry(
-        "console.cli.schema:app", "Check Avro records and register them", "innsyn schema check", company=True
+        "console.cli.schema:app", "Check, show and register Avro records", "innsyn schema check", company=True
     ),
     "catalogue": Entry(
         "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"

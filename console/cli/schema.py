@@ -9,8 +9,10 @@ from typing import Annotated, get_args
 
 import typer
 
-from console.cli.show.output import print_json, say
+from console.cli.show.output import print_json, print_schema, say
+from console.cli.show.schemas import show_schema
 from console.operations.committed import altered, history, in_git
+from console.operations.producers import find_schema, known_as, whole_schema
 from console.wiring.company import company_of
 from schemas.annotations import Problem
 from schemas.changes import Compatibility
@@ -18,6 +20,7 @@ from schemas.check import check_record
 from schemas.company import Company
 from schemas.company_check import modes_of
 from schemas.errors import InputError, SchemaError
+from schemas.fingerprints import canonical_form, fingerprints_of
 from schemas.records import read_record, read_text
 from schemas.settings import load_settings
 from schemas.versions import commit as keep
@@ -25,9 +28,16 @@ from streams.kafka.registry import Registry
 
 MODES: tuple[Compatibility, ...] = get_args(Compatibility)
 
-app = typer.Typer(name="schema", help="Check Avro records and register them.", no_args_is_help=True)
+app = typer.Typer(name="schema", help="Check, show and register Avro records.", no_args_is_help=True)
+
+_PRINTS = {"crc_64_avro": "CRC-64-AVRO", "frame": "frame", "sha256": "SHA-256"}
+_UNKNOWN = (
+    "no record of the company has this schema: single-object messages of it would be dead letters (unknown_schema); "
+    "commit it there (`innsyn schema commit`), or write with the schema of `innsyn schema show`"
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Record = Annotated[str, typer.Argument(help="Name of the record, such as OrderPlaced.")]
 Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of the company's.")]
 
 
@@ -125,6 +135,71 @@ def register(
     for line in refused:
         say(line, err=True)
     raise typer.Exit(1 if refused else 0)
+
+
+@app.command(
+    short_help="Show a record: what a producer has to write.",
+    epilog="Example: innsyn schema show Payment --avsc > payment.avsc",
+)
+def show(
+    record: Record,
+    avsc: Annotated[bool, typer.Option("--avsc", help="Print the schema itself, as it is kept.")] = False,
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="Print its Parsing Canonical Form, without a line break.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a record: its topics and keys, its fields with what they hold, and by what its messages are known.
+
+    --json has all of it in one object: schema, canonical form, fingerprints and frame.
+    """
+    if avsc + canonical + as_json > 1:
+        raise InputError("--avsc, --canonical and --json each print another thing; give one of them")
+    company = company_of(load_settings())
+    schema = find_schema(company, record)
+    if avsc:
+        print_schema(schema.text)
+    elif canonical:
+        print_schema(canonical_form(schema))
+    elif as_json:
+        print_json(whole_schema(company, record, schema))
+    else:
+        show_schema(company, record, schema)
+
+
+@app.command(
+    short_help="Print by what a schema's messages are known.",
+    epilog="Example: innsyn schema fingerprint Payment",
+)
+def fingerprint(
+    schema: Annotated[
+        str, typer.Argument(metavar="RECORD|FILE", help="Name of a record, or a file that ends with .avsc.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Print the fingerprints of a schema: CRC-64-AVRO as a number and as the ten bytes that single-object encoding puts
+    before each body, and SHA-256, both of its Parsing Canonical Form.
+
+    Of a file it says too whether the company knows what is written with it.
+
+    Exit status 1: nothing reads what is written with that file; 2: it cannot be read.
+    """
+    company = company_of(load_settings())
+    if not schema.endswith(".avsc"):
+        named, known = find_schema(company, schema), None
+    else:
+        path = Path(schema)
+        named = read_record(read_text(path), str(path))
+        known = known_as(company, named)
+    prints = dataclasses.asdict(fingerprints_of(named))
+    if as_json:
+        print_json({"record": named.name, **prints} | ({} if known is None else {"known": bool(known)}))
+    else:
+        for name, digits in prints.items():
+            say(f"{_PRINTS[name]:12} {digits}")
+        for line in [known or _UNKNOWN] if known is not None else []:
+            say(line, err=not known)
+    raise typer.Exit(1 if known == "" else 0)
 
 
 def _registry(given: str | None) -> Registry:

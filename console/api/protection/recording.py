@@ -22,7 +22,8 @@ from console.operations.audit import Note
 from schemas.asked_for import AskedFor, asked_for
 from sinks.ports.audit import AuditEntry
 
-_OF_NOBODY = frozenset({"/v1/catalogue", "/v1/topics", "/v1/systems"})
+_OF_NOBODY = frozenset({"/v1/catalogue", "/v1/topics", "/v1/schemas", "/v1/systems"})
+_BELOW_OF_NOBODY = "/v1/schemas/"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -90,7 +91,7 @@ def note_of(state: Any) -> Note:
 
 
 def _is_recorded(path: str) -> bool:
-    return path.startswith("/v1/") and path not in _OF_NOBODY
+    return path.startswith("/v1/") and path not in _OF_NOBODY and not path.startswith(_BELOW_OF_NOBODY)
 
 
 def _note(scope: Scope, now: datetime, doors: Doors) -> Note:

@@ -1,15 +1,17 @@
-"""What is in force: catalogue, topics, systems."""
+"""What is in force: catalogue, topics, schemas, systems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 
-from console.api.models import Page
+from console.api.models import Page, WholeSchema
+from console.api.problems import SCHEMA_RESPONSES
 from console.api.services import Services
+from console.operations.producers import schema_entry, schemas_of, topic_entry, whole_schema
 from schemas.catalogue import Catalogue, Entry
 from schemas.topics import Topic
 
@@ -22,7 +24,8 @@ _SECTIONS = (
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["rules"])
     catalogue = services.catalogue
-    topics = services.company.topics
+    company = services.company
+    topics = company.topics
 
     @routes.get("/catalogue")
     def whole() -> dict[str, Any]:
@@ -31,8 +34,25 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/topics", response_model=Page)
     def every_topic() -> dict[str, Any]:
-        """Every Kafka topic with record, key, owner, system and retention (ISO 8601)."""
-        return {"items": [_topic(topic) for topic in topics.values()]}
+        """Every Kafka topic with record or contract, key, owner, who writes it, system, retention (ISO 8601) and the
+        fingerprints of its schema."""
+        return {"items": [topic_entry(company, topic) for topic in topics.values()]}
+
+    @routes.get("/schemas", response_model=Page)
+    def every_schema() -> dict[str, Any]:
+        """The Avro schema of every record in short: its topics, and its fingerprints in hexadecimal digits."""
+        found = schemas_of(company)
+        return {"items": [schema_entry(company, name, schema) for name, schema in found.items()]}
+
+    @routes.get("/schemas/{record}", response_model=WholeSchema, responses=SCHEMA_RESPONSES)
+    def one_schema(record: str) -> dict[str, Any]:
+        """The Avro schema of a record, its Parsing Canonical Form, and by what it is known."""
+        schema = schemas_of(company).get(record)
+        if schema is None:
+            raise HTTPException(
+                404, "there is no Avro schema of that record; GET /v1/schemas lists those there are"
+            )
+        return whole_schema(company, record, schema)
 
     @routes.get("/systems", response_model=Page)
     def every_system() -> dict[str, Any]:
@@ -45,11 +65,6 @@ def router(services: Services) -> APIRouter:
 def _entries(catalogue: Catalogue, section: str) -> dict[str, Any]:
     entries: Mapping[str, Entry] = getattr(catalogue, section)
     return {key: entry.model_dump(mode="json") for key, entry in entries.items()}
-
-
-def _topic(topic: Topic) -> dict[str, Any]:
-    # Whole days, as the file has them.
-    return topic.model_dump(mode="json") | {"retention": f"P{topic.retention // timedelta(days=1)}D"}
 
 
 def _system(system: Entry, topics: Mapping[str, Topic]) -> dict[str, Any]:

@@ -32,6 +32,11 @@ def print_json(data: Any, *, indent: int | None = 2) -> None:
     typer.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
+def print_schema(text: str) -> None:
+    """The text of an Avro schema as it is, without a line break behind it: its SHA-256 is that of what is printed."""
+    typer.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), nl=False)
+
+
 def shown(text: object) -> str:
     """The text on one line, as a terminal prints and never obeys it: `\\x1b` instead of the character.
 

@@ -1,0 +1,85 @@
+"""Topics and records, as a person reads them before writing a producer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from console.cli.show.output import joined, marked, screen, table
+from console.operations.producers import topic_entry
+from schemas.annotations import FieldAnnotation, RecordSchema
+from schemas.company import Company
+from schemas.fingerprints import fingerprints_of
+
+
+def show_topics(items: list[dict[str, Any]]) -> None:
+    """A row for each topic."""
+    rows = table("topic", "carries", "key", "parts", "kept", "dead letters", right=("parts",))
+    rows.columns[0].no_wrap = rows.columns[-1].no_wrap = True
+    for item in items:
+        frame = item["schema"]["frame"] if item["schema"] else item["format"]
+        carried = f"{item['record']} (contract)" if item["contract"] else item["record"]
+        rows.add_row(
+            joined([item["name"], marked("[dim]{}[/dim]", frame)]),
+            joined([carried, marked("[dim]by {}[/dim]", ", ".join(item["writers"]))]),
+            item["key"] or "–",
+            str(item["partitions"]),
+            item["retention"],
+            item["dead_letter"] or "–",
+        )
+    out = screen()
+    out.print(rows)
+    # A note of our own, which holds no value.
+    out.print(
+        marked(
+            "[dim]Below a topic: the first bytes of its messages in single-object encoding, or their format.[/dim]"
+        )
+    )
+
+
+def show_schema(company: Company, name: str, schema: RecordSchema) -> None:
+    """A record: what it is, the topics that carry it, its fields, its frame."""
+    prints = fingerprints_of(schema)
+    out = screen()
+    out.print(marked("[bold]{}[/bold]  {}", name, schema.json.get("doc") or ""))
+    for topic in company.topics.values():
+        if topic.record == name:
+            out.print(marked("  {}", _topic_line(topic_entry(company, topic))))
+    rows = table("field", "type", "holds", "names", "what it is")
+    rows.columns[0].no_wrap = True
+    for item in schema.fields:
+        rows.add_row(
+            item.name, _type(item), item.category or "–", _names(item), "; ".join(_said(schema, item))
+        )
+    out.print(rows)
+    out.print(marked("event time  {}", schema.event_time or "as the contract says"))
+    out.print(
+        marked("frame       {}  single-object encoding (CRC-64-AVRO {})", prints.frame, prints.crc_64_avro)
+    )
+
+
+def _topic_line(item: Mapping[str, Any]) -> str:
+    key = f"key {item['key']}" if item["key"] else "no key"
+    return (
+        f"{item['name']}: {key}, {item['partitions']} partitions, kept {item['retention']}, "
+        f"written by {', '.join(item['writers'])}"
+    )
+
+
+def _type(item: FieldAnnotation) -> str:
+    logical = f" {item.logical_type}" if item.logical_type else ""
+    return f"{item.type}{logical}{' or null' if item.nullable else ''}"
+
+
+def _names(item: FieldAnnotation) -> str:
+    if item.identifier is None:
+        return ""
+    return f"{item.identifier.role} by {item.identifier.kind}"
+
+
+def _said(schema: RecordSchema, item: FieldAnnotation) -> Iterator[str]:
+    doc = next((field.get("doc") for field in schema.json["fields"] if field["name"] == item.name), None)
+    if doc:
+        yield str(doc)
+    if item.free_text:
+        yield "read as free text"
