@@ -54,10 +54,11 @@ class Topic(BaseModel):
 
     @property
     def retention_iso(self) -> str:
-        """ISO 8601: whole days, else seconds."""
-        day = timedelta(days=1)
-        whole = self.retention % day == timedelta(0)
-        return f"P{self.retention // day}D" if whole else f"PT{self.retention // timedelta(seconds=1)}S"
+        """ISO 8601: in whole days or hours if it can be, else in seconds."""
+        for name, unit in (("P{}D", timedelta(days=1)), ("PT{}H", timedelta(hours=1))):
+            if self.retention % unit == timedelta(0):
+                return name.format(self.retention // unit)
+        return f"PT{self.retention // timedelta(seconds=1)}S"
 
     @property
     def retention_ms(self) -> int:
