@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.show.output import Json, print_json
+from console.cli.options import Json
+from console.cli.show.output import print_json
 from console.cli.show.schemas import show_topics
 from console.operations.producers import topic_entry
 from console.wiring.company import company_of
