@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from schemas.annotations import RecordSchema
 from schemas.company import Company
 from schemas.contracts import SOURCE_DELETE, Contract
 from schemas.errors import SchemaError
-from schemas.paths import ITEM, Node
+from schemas.paths import ANY, ITEM, Node
+from schemas.paths import steps as parts
 from schemas.records import EXAMPLES, read_record
 from schemas.topics import Topic
 
@@ -26,18 +27,34 @@ _IMAGES = ("before", "after")
 _BESIDE = ("source", "transaction", "op", "ts_ms", "ts_us", "ts_ns")
 
 
+Steps = tuple[str | int, ...]
+
+
 @dataclass(frozen=True)
 class Place:
-    """A value in a message. `steps`: keys and numbers that lead to it; `path`: what the contract calls it, None where
-    it names no such path. `items`: which item of each array it is in."""
+    """A value in a message. `inside`: keys and numbers that lead to it, of a change within the row, to which `before`
+    leads; `path`: what the contract calls it, None where it names no such path."""
 
-    steps: tuple[str | int, ...]
+    inside: Steps
     path: str | None
     value: Any
+    before: Steps = ()
+
+    @property
+    def steps(self) -> Steps:
+        """What leads to it from the whole message."""
+        return self.before + self.inside
 
     @property
     def items(self) -> tuple[int, ...]:
-        return tuple(step for step in self.steps if isinstance(step, int))
+        """Which item of each array it is in."""
+        return tuple(step for step in self.inside if isinstance(step, int))
+
+    @property
+    def among(self) -> str:
+        """Which of several values of its path it is: the numbers of items and the keys of maps that lead to it."""
+        fixed = zip(self.inside, parts(self.path or ""), strict=False)
+        return ".".join(str(step) for step, said in fixed if said in (ITEM, ANY))
 
 
 @dataclass(frozen=True)
@@ -69,8 +86,8 @@ class Example:
     @property
     def operation(self) -> str:
         """What was done, as the index has it."""
-        change = (self.value or {}).get("payload", self.value)
-        gone = change is None or (self.contract and self.contract.debezium and change.get("op") == "d")
+        changes = self.contract is not None and self.contract.debezium
+        gone = self.value is None or (changes and change_of(self.value).get("op") == "d")
         return SOURCE_DELETE if gone else self.record.annotation.operation
 
 
@@ -134,23 +151,21 @@ def places(contract: Contract, message: Mapping[str, Any]) -> Iterator[Place]:
     if not contract.debezium:
         yield from _places(message, contract.tree, ())
         return
-    for steps, change in _changes(message):
-        for image in _IMAGES:
-            if isinstance(change.get(image), Mapping):
-                yield from _places(change[image], contract.tree, (*steps, image))
-        for key in change.keys() - {*_IMAGES, *_BESIDE}:
-            yield Place((*steps, key), None, change[key])
+    change, outside = change_of(message), ("payload",) if "payload" in message else ()
+    for image in _IMAGES:
+        if isinstance(change.get(image), Mapping):
+            for place in _places(change[image], contract.tree, ()):
+                yield replace(place, before=(*outside, image))
+    for key in sorted(change.keys() - {*_IMAGES, *_BESIDE}):
+        yield Place((key,), None, change[key], outside)
 
 
-def _changes(message: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    inside = message.get("payload")
-    if isinstance(inside, Mapping):
-        yield ("payload",), inside
-    else:
-        yield (), message
+def change_of(message: Any) -> Any:
+    """What Debezium says of a row, wherever in the message it lies."""
+    return message.get("payload", message)
 
 
-def _places(value: Any, node: Node | None, steps: tuple[str | int, ...]) -> Iterator[Place]:
+def _places(value: Any, node: Node | None, steps: Steps) -> Iterator[Place]:
     if node is not None and not node.below:
         yield Place(steps, node.path, value)
     elif isinstance(value, Mapping) and (value or node is None):

@@ -1,4 +1,7 @@
-"""Which columns of which records a command means; a system of record keeps one for each top-level field. Pure."""
+"""Which columns of which records a command means. Pure.
+
+A system of record keeps one for each top-level field; of events that somebody else owns one for each path.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ Records = Mapping[str, RecordSchema]
 
 
 def columns(schema: RecordSchema) -> list[str]:
-    """Names of the top-level fields."""
-    return [field.name for field in schema.fields if "." not in field.name]
+    """Names of the top-level fields, of a contract its paths."""
+    return [field.name for field in schema.fields if schema.contract or "." not in field.name]
 
 
 def record_named(records: Records, name: str) -> RecordSchema:
@@ -61,9 +64,9 @@ def _listed(records: Records, categories: Sequence[str], fields: Sequence[str]) 
         if schema.find(name) is None:
             raise InputError(f"record {record} has no field {name}; name one of its schema")
         chosen.setdefault(record, set()).add(name)
-        if "." in name and f"{record}.{top}" not in fields:
+        if not schema.contract and "." in name and f"{record}.{top}" not in fields:
             raise InputError(f"{path} lies inside {top}, which this store erases only as a whole")
-    return {record: {name for name in names if "." not in name} for record, names in chosen.items()}
+    return {record: names & {*columns(records[record])} for record, names in chosen.items()}
 
 
 def _category(schema: RecordSchema, name: str) -> str:

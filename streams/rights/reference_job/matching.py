@@ -10,6 +10,7 @@ from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, canonical, former, parse_kind
 from streams.answers.orders import Selector
 from streams.rights.protocol.messages import Identifiers, Named
+from streams.rights.reference_job.several import repeats
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
 def _of(item: Named, field: str, port_field: str | None, event_time: str) -> tuple[str, list[str]]:
     # What was stored before a canonical form changed stands there in the former one.
     values = [item.value, *former(parse_kind(item.kind), item.value)]
-    text = " OR ".join([f"{quoted(field)} = ?"] * len(values))
+    one = f"{quoted(field)} = ?"
+    if repeats(field):
+        one = f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE value = ?)"
+    text = " OR ".join([one] * len(values))
     if item.kind != IdentifierKind.IP:
         return text, values
     if item.at is not None:

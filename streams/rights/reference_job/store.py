@@ -1,7 +1,7 @@
 """A toy system of record on SQLite: what the reference erasure job erases from.
 
-One table per record of `schemas/`, one column per top-level field (text; lists and objects as JSON). A person's rows
-are those where a field annotated as an identifier of that kind holds the value in its canonical form.
+One table per record, one column per field (`streams.rights.protocol.columns`; text, lists and objects as JSON). A
+person's rows are those where a field annotated as an identifier of that kind holds the value in its canonical form.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from streams.answers.orders import Order, Outcome, Selector
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.reference_job.matching import conditions, quoted, selected
+from streams.rights.reference_job.several import Items, blank_items, items_of, repeats
 
 _BUSY_SECONDS = 10
 _TABLES = """
@@ -186,7 +187,7 @@ class SqliteStore:
                 if row in holds:
                     held.append(holds[row])
                     continue
-                done = self._erase_row(connection, order, row, roles)
+                done = self._erase_row(connection, order, row, roles, identifiers)
                 if done is not None and errand is not None:
                     connection.execute(_CLEAR, (errand, order.record, row, done))
                 elif done in ("deleted", "redacted"):
@@ -209,20 +210,26 @@ class SqliteStore:
         return replace(erased, held=len(held), ground=ground, review_date=review)
 
     def _erase_row(
-        self, connection: sqlite3.Connection, order: Order, row: int, roles: Mapping[str, frozenset[str]]
+        self,
+        connection: sqlite3.Connection,
+        order: Order,
+        row: int,
+        roles: Mapping[str, frozenset[str]],
+        identifiers: Identifiers,
     ) -> Literal["deleted", "redacted", "clear"] | None:
         """What became of the row: clear had nothing left to lose; None if nothing of it was to go.
 
         `roles` of the person in it, with the fields that say so.
         """
         record, fields = self._records[order.record], frozenset(order.fields)
+        table, items = quoted(order.record), None
         party = not roles.keys().isdisjoint(order.parties)
         stays = (order.action == "redact" and not order.stays_for) or bool(
             self._named(connection, record, row, set(order.stays_for) - roles.keys())
         )
         if party and not stays:
             if fields >= {name for name in columns(record) if self._personal(order.record, name)}:
-                connection.execute(f"DELETE FROM {quoted(order.record)} WHERE rowid = ?", (row,))
+                connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
                 return "deleted"
         else:
             redactions = {item.role: item.fields for item in order.redactions}
@@ -232,9 +239,12 @@ class SqliteStore:
             )
             going = {name.partition(".")[2] for names in of_roles for name in names}
             fields &= going.union(*roles.values())
+            # Of others who stand in the same array nothing goes.
+            named = ((name, item.values) for item in conditions(record, identifiers) for name in item.fields)
+            items = items_of(connection, table, row, named)
         if not fields:
             return None
-        return "redacted" if _blank(connection, order.record, row, fields) else "clear"
+        return "redacted" if _blank(connection, table, row, fields, items) else "clear"
 
     def _named(
         self, connection: sqlite3.Connection, record: RecordSchema, row: int, roles: Set[str]
@@ -325,21 +335,30 @@ def _come(connection: sqlite3.Connection, once: str | None) -> None:
         raise Superseded("a later attempt at the command came before; it is that one which counts")
 
 
-def _blank(connection: sqlite3.Connection, record: str, row: int, fields: Set[str]) -> int:
-    """1 if there was something in the fields, else 0."""
-    names = sorted(map(quoted, fields))
+def _blank(
+    connection: sqlite3.Connection, table: str, row: int, fields: Set[str], items: Items | None
+) -> bool:
+    """Whether there was something in the fields. `items`: all that goes of those that repeat; None: all of them."""
+    apart = {name for name in fields if items is not None and repeats(name)}
+    there = [blank_items(connection, table, row, name, items or {}) for name in sorted(apart)]
+    names = sorted(map(quoted, fields - apart))
+    if not names:
+        return any(there)
     blanks, some = (
         ", ".join(f"{name} = NULL" for name in names),
         " OR ".join(f"{name} NOT NULL" for name in names),
     )
-    query = f"UPDATE {quoted(record)} SET {blanks} WHERE rowid = ? AND ({some})"
-    return connection.execute(query, (row,)).rowcount
+    query = f"UPDATE {table} SET {blanks} WHERE rowid = ? AND ({some})"
+    return connection.execute(query, (row,)).rowcount > 0 or any(there)
 
 
 def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
     if value is None:
         return None
     field = schema.find(name)
+    if isinstance(value, dict) and repeats(name):
+        texts = {place: _text(schema, name, item) for place, item in value.items()}
+        return json.dumps(texts, ensure_ascii=False)
     if field is not None and field.identifier is not None:
         try:
             return canonical(IdentifierKind(field.identifier.kind), str(value), field.identifier.form)

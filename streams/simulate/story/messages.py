@@ -14,7 +14,7 @@ from schemas.annotations import RecordSchema
 from schemas.codec import confluent_prefix, encode, encode_body, single_object_prefix
 from schemas.company import Company
 from schemas.contracts import Contract
-from schemas.examples import Example, example_writer, places
+from schemas.examples import Example, change_of, example_writer, places
 from streams.simulate.story.cast import digits_like
 
 Register = Callable[[str, RecordSchema], int]
@@ -33,10 +33,10 @@ def filled(example: Example, said: Mapping[tuple[str | int, ...], Any], at: date
         return value
     time = contract.event_time
     for place in example.places:
-        if place.path == time.path and "before" not in place.steps[:-1]:
+        if place.path == time.path and place.before[-1:] != ("before",):
             _put(value, place.steps, _written(at, time.unit, time.zone))
     if contract.debezium:
-        change = value.get("payload", value)
+        change = change_of(value)
         change["ts_ms"] = change.setdefault("source", {})["ts_ms"] = _written(at, "millis")
     return value
 
@@ -55,7 +55,7 @@ def other_keys(example: Example, rng: random.Random) -> dict[tuple[str | int, ..
 
 
 def flat(example: Example, value: Mapping[str, Any]) -> dict[str, Any]:
-    """What a system of record keeps of a message: a column for each field, with a list where there are several."""
+    """What a system of record keeps of a message: each field, where there are several by the place of each."""
     if example.contract is None:
         return dict(value)
     columns: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def flat(example: Example, value: Mapping[str, Any]) -> dict[str, Any]:
         if place.path is None:
             continue
         if example.contract.repeats(place.path):
-            columns.setdefault(place.path, []).append(place.value)
+            columns.setdefault(place.path, {})[place.among] = place.value
         else:
             # Of a change the row as it is now, which comes behind the one before.
             columns[place.path] = place.value

@@ -1,0 +1,64 @@
+"""Columns of fields that a record has several times, in arrays and maps: a JSON object from each place to its value.
+
+What stands in one item of an array has the same place in each column of that array, so that one person's item can go
+while the others stay. Pure but for the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+_SEVERAL = re.compile(r"\[\]|\*")
+Items = Mapping[str, frozenset[str]]
+"""By the array or map in which they are, the places of somebody's items."""
+
+
+def repeats(field: str) -> bool:
+    """Whether the field may have several values in one record."""
+    return _SEVERAL.search(field) is not None
+
+
+def within(field: str) -> str:
+    """The array or map that such a field is in."""
+    return _SEVERAL.split(field, maxsplit=1)[0]
+
+
+def items_of(
+    connection: sqlite3.Connection, table: str, row: int, values: Iterable[tuple[str, Collection[str]]]
+) -> Items:
+    """Where in a row one of the values stands, for each of the fields. `table` is quoted."""
+    found: dict[str, frozenset[str]] = {}
+    for field, wanted in values:
+        if not repeats(field):
+            continue
+        kept = _kept(connection, table, row, field)
+        places = {place for place, value in kept.items() if value in wanted}
+        found[within(field)] = found.get(within(field), frozenset()) | places
+    return found
+
+
+def blank_items(connection: sqlite3.Connection, table: str, row: int, field: str, items: Items) -> int:
+    """Take what stands at the items out of a column: 1 if there was something, else 0."""
+    kept = _kept(connection, table, row, field)
+    mine = items.get(within(field), frozenset())
+    gone = {
+        place
+        for place, value in kept.items()
+        if value is not None and any(place == item or place.startswith(f"{item}.") for item in mine)
+    }
+    if not gone:
+        return 0
+    left = {place: None if place in gone else value for place, value in kept.items()}
+    text = json.dumps(left, ensure_ascii=False) if any(value is not None for value in left.values()) else None
+    connection.execute(f'UPDATE {table} SET "{field}" = ? WHERE rowid = ?', (text, row))
+    return 1
+
+
+def _kept(connection: sqlite3.Connection, table: str, row: int, field: str) -> dict[str, Any]:
+    (text,) = connection.execute(f'SELECT "{field}" FROM {table} WHERE rowid = ?', (row,)).fetchone()
+    found: dict[str, Any] = {} if text is None else json.loads(text)
+    return found
