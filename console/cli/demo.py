@@ -23,28 +23,30 @@ from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import counted, marked, screen, table
-from console.demo.company import Company, contract_end, leaver, query, systems
+from console.demo.model import ModelTale
+from console.demo.story import StoryTale
+from console.demo.tale import Asker, Event, Tale, systems
 from console.wiring.clock import now
+from console.wiring.company import company_of
 from console.wiring.local import Instance, running
 from console.wiring.processes import raise_first
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 from streams.answers.erasure_plan import shown
 from streams.answers.lookup import access as access_answer
 from streams.answers.lookup import lineage
 from streams.kafka.brokers.in_process import InProcessBroker
+from streams.kafka.brokers.in_process_registry import InProcessRegistry
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
-from streams.rights.protocol.messages import Named
+from streams.kafka.registry import Registry
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.job import ErasureJob
+from streams.rights.reference_job.store import SqliteStore
 from streams.simulate.emit import emit
-from streams.simulate.model import topics
-from streams.simulate.plan import Plan, SimEvent
-from streams.simulate.simulate import Truth, events
-from streams.simulate.world import Customer, build_world
+from streams.simulate.plan import Plan
 
 _PATIENCE = 60.0
 _LOOK = 0.1
@@ -52,13 +54,16 @@ _STORE_BATCH = 1_000
 
 
 def demo(
-    customers: Annotated[int, typer.Option(min=20, help="Households of the invented company.")] = 120,
+    customers: Annotated[
+        int, typer.Option(min=20, help="Households of the invented company, or people of another's story.")
+    ] = 120,
     days: Annotated[int, typer.Option(min=7, help="Days that are simulated.")] = 14,
     seed: Annotated[int, typer.Option(help="Another number gives other people.")] = 1,
 ) -> None:
     """See it work: a company's events, one person's access answer, an erasure followed to its proof.
 
     Runs on librdkafka's in-process broker and an embedded ClickHouse in a temporary folder; both are gone afterwards.
+    With --company it plays the story of that folder.
 
     Example: innsyn demo --customers 200 --seed 7
     """
@@ -67,40 +72,39 @@ def demo(
     begun = time.monotonic()
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
     plan = Plan(customers, days, seed, start)
-    with tempfile.TemporaryDirectory(prefix="innsyn-demo-") as folder, ExitStack() as stack:
-        home = Path(folder)
-        settings = Settings(home=home, company=None, api_port=0, tag_batch_seconds=0.2)
-        world = build_world(plan)
-        company = Company(plan, world, Truth(world), systems(home, stack))
+    folder = load_settings().company
+    with tempfile.TemporaryDirectory(prefix="innsyn-demo-") as temporary, ExitStack() as stack:
+        home = Path(temporary)
+        settings = Settings(home=home, company=folder, api_port=0, tag_batch_seconds=0.2)
+        tale: Tale
+        if folder is None:
+            tale = ModelTale(plan)
+        else:
+            registry = stack.enter_context(InProcessRegistry())
+            settings = settings.model_copy(update={"registry_url": registry.url})
+            client = stack.enter_context(Registry(registry.url))
+            tale = StoryTale(company_of(settings), plan, client.register)
+        stores = systems(tale.company, home, stack)
         with out.status("starting broker, index, tagger, rights worker and API"):
             broker = stack.enter_context(InProcessBroker())
-            for name in topics():
+            for name in tale.company.topics:
                 broker.make_topic(name)
             instance = stack.enter_context(running(settings, broker.connection))
-        _act(out, 1, f"A provider with {customers} households, {days} days of its events")
-        _flow(out, company, instance, broker.connection)
-        person = leaver(company)
-        _act(out, 2, "One of them, no longer a customer, asks: what do you hold about me?")
-        out.print(
-            marked(
-                "[dim]asked by the customer number alone: what else was theirs, and when, the events tell[/dim]"
-            )
-        )
-        _ask(out, instance, company, person)
+        first, second = tale.acts
+        _act(out, 1, first)
+        _flow(out, tale, stores, instance, broker.connection)
+        person = tale.asker()
+        _act(out, 2, second)
+        out.print(marked("[dim]{}[/dim]", person.how_asked))
+        _ask(out, instance, person)
         _act(out, 3, "…and then: delete it")
-        with _jobs(company, broker.connection, settings):
-            request = _erase(out, instance, company, person)
+        with _jobs(stores, broker.connection, settings):
+            request = _erase(out, instance, person)
         _act(out, 4, "Proof")
-        _prove(out, instance, company, person, request)
+        _prove(out, instance, stores, person, request)
         raise_first(instance.roles)
     _act(out, 5, f"That was {time.monotonic() - begun:.0f} seconds. Where to look next")
-    for what, command in (
-        ("keep it running, on a real Kafka", "innsyn up"),
-        ("feed it your own web server's log", "innsyn ingest --format combined access.log.gz"),
-        ("ask about anybody", "innsyn access --id customer_number=-"),
-        ("check an event schema as an upstream team", "innsyn schema check my_event.avsc"),
-        ("read the rules it went by", "schemas/companies/model/catalogue/retention.yaml"),
-    ):
+    for what, command in tale.next_steps:
         out.print(marked("  {} [cyan]{}[/cyan]", f"{what:<45}", command))
 
 
@@ -109,20 +113,25 @@ def _act(out: Console, number: int, title: str) -> None:
     out.rule(marked("[bold]{}. {}[/bold]", number, title), align="left")
 
 
-def _flow(out: Console, company: Company, instance: Instance, connection: Connection) -> None:
+def _flow(
+    out: Console,
+    tale: Tale,
+    stores: Mapping[str, SqliteStore],
+    instance: Instance,
+    connection: Connection,
+) -> None:
     """Send every event, store it in its system of record, and watch the index keep up."""
     sent: Counter[str] = Counter()
-    systems = {topic.name: topic.system for topic in topics().values()}
-    waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in company.stores}
+    systems = {topic.name: topic.system for topic in tale.company.topics.values()}
+    waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in stores}
 
-    def counted(item: SimEvent) -> None:
-        company.add(item)
+    def counted(item: Event) -> None:
         sent[item.topic] += 1
         batch = waiting.get(systems[item.topic])
-        if batch is not None:
+        if batch is not None and item.value is not None:
             batch.append((item.record, item.value))
             if len(batch) >= _STORE_BATCH:
-                company.stores[systems[item.topic]].put_many(batch)
+                stores[systems[item.topic]].put_many(batch)
                 batch.clear()
         if sent.total() % _STORE_BATCH == 0:
             table_shown.update(_counters(sent, instance))
@@ -136,9 +145,9 @@ def _flow(out: Console, company: Company, instance: Instance, connection: Connec
         Live(_counters(sent, instance), console=out, refresh_per_second=8) as table_shown,
         EventProducer(connection) as producer,
     ):
-        emit(events(company.plan, world=company.world), producer, lag=behind, sent=counted)
+        emit(tale.events(), producer, lag=behind, sent=counted)
         for name, batch in waiting.items():
-            company.stores[name].put_many(batch)
+            stores[name].put_many(batch)
         _await(lambda: behind() <= 0, "the tagger to catch up")
         table_shown.update(_counters(sent, instance))
     seconds = time.monotonic() - begun
@@ -177,18 +186,12 @@ def _index_bytes(instance: Instance) -> int:
     return instance.sinks.upkeep.size()
 
 
-def _ask(out: Console, instance: Instance, company: Company, person: Customer) -> None:
+def _ask(out: Console, instance: Instance, person: Asker) -> None:
     known = instance.answering
-    report = access_answer(AccessQuery.model_validate(query(person)).question(), known, now())
+    report = access_answer(AccessQuery.model_validate(_query(person)).question(), known, now())
     for part in report_lines(report, "en"):
         out.print(part)
-    sure, maybe = (
-        sum(sum(company.truth.of(person.number, counts).values()) for counts in kinds)
-        for kinds in (
-            [company.truth.unique],
-            [company.truth.gaps, company.truth.only_mentioned],
-        )
-    )
+    sure, maybe = person.sure, person.maybe
     found = report["total_events"]
     out.print(
         marked(
@@ -200,12 +203,17 @@ def _ask(out: Console, instance: Instance, company: Company, person: Customer) -
     )
 
 
+def _query(person: Asker) -> dict[str, Any]:
+    identifiers = [{"kind": kind, "value": value} for kind, value in person.asked_by]
+    return {"identifiers": identifiers, "anchors": {"contract_end": person.contract_end}}
+
+
 @contextmanager
-def _jobs(company: Company, connection: Connection, settings: Settings) -> Iterator[None]:
+def _jobs(stores: Mapping[str, SqliteStore], connection: Connection, settings: Settings) -> Iterator[None]:
     """The reference erasure job of every system, each in a thread."""
     keys = Keyring(settings.keys_folder).systems
     jobs = []
-    for name, store in company.stores.items():
+    for name, store in stores.items():
         keys.of(name)
         # All that the job of a system is given.
         jobs.append(ErasureJob(keys.path(name), connection, store))
@@ -220,24 +228,17 @@ def _jobs(company: Company, connection: Connection, settings: Settings) -> Itera
         ended.result()
 
 
-def _erase(out: Console, instance: Instance, company: Company, person: Customer) -> RequestState:
+def _erase(out: Console, instance: Instance, person: Asker) -> RequestState:
     request_id = ""
 
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
-    anchors = RetentionAnchors(contract_end=contract_end(person))
-    used = company.addresses[person.number]
-    out.print(
-        marked(
-            "[dim]the systems know no links, so they are told the {} addresses, each with its second, that the"
-            " company's own log gives for this person[/dim]",
-            f"{len(used):,}",
-        )
-    )
-    named: list[tuple[str, str] | Named] = [*person.identifiers(), *used]
+    anchors = RetentionAnchors(contract_end=person.contract_end)
+    if person.how_erased:
+        out.print(marked("[dim]{}[/dim]", person.how_erased))
     request_id = instance.rights.create(
-        "erasure", named, reason=None, channel="demo", received_at=now(), anchors=anchors
+        "erasure", [*person.erased_by], reason=None, channel="demo", received_at=now(), anchors=anchors
     ).request_id
     with out.status("planning") as status:
         _await(lambda: latest().plan is not None, "the plan")
@@ -275,10 +276,14 @@ def _accept(out: Console, instance: Instance, request: RequestState) -> None:
 
 
 def _prove(
-    out: Console, instance: Instance, company: Company, person: Customer, request: RequestState
+    out: Console,
+    instance: Instance,
+    stores: Mapping[str, SqliteStore],
+    person: Asker,
+    request: RequestState,
 ) -> None:
     known = instance.answering
-    left = lineage(LineageQuery.model_validate(query(person)).question(), known, now())
+    left = lineage(LineageQuery.model_validate(_query(person)).question(), known, now())
     forgotten = request.forgotten or {}
     out.print(
         f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"
@@ -296,7 +301,7 @@ def _prove(
     out.print(rows)
     found = [item for item in left["items"] if not item["held_only"]]
     out.print(marked("  {} nothing is found beyond what is held", _verdict(not found)))
-    kept = {name: store.count(person.identifiers()) for name, store in company.stores.items()}
+    kept = {name: store.count(person.own) for name, store in stores.items()}
     where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
     out.print(
         f"  records under this person's own identifiers left in the systems themselves: {where or 'none'}"

@@ -37,7 +37,12 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("console.cli.demo:demo", "See all of it in a minute, nothing to install", "innsyn demo"),
+    "demo": Entry(
+        "console.cli.demo:demo",
+        "See all of it in a minute, nothing to install",
+        "innsyn demo",
+        company=True,
+    ),
     "up": Entry(
         "console.cli.up:up",
         "Run everything on this machine; ctrl-C stops it",

@@ -47,14 +47,15 @@ class EventProducer:
     def send(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         timestamp_ms: int = 0,
         partition: int = -1,
     ) -> None:
-        """Queue one message; waits while the queue is full. Not stored before `flush` returns.
+        """Queue one message, a tombstone without a value; waits while the queue is full. Not stored before `flush`
+        returns.
 
         Raises BrokerUnavailable if an earlier message could not be delivered; it says so once.
         """

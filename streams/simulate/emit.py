@@ -7,11 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
-from schemas.codec import encode
 from schemas.errors import InputError, Unavailable
-from streams.simulate.model import records
 from streams.simulate.plan import SimEvent
 
 CHUNK = 1_000
@@ -23,24 +21,38 @@ LAG_BOUND = 8_000
 class Sender(Protocol):
     """What is needed of a producer; `EventProducer` is one. `flush` returns when all sent messages are stored."""
 
-    def send(self, topic: str, value: bytes, *, key: bytes | None = None) -> None: ...
+    def send(self, topic: str, value: bytes | None, *, key: bytes | None = None) -> None: ...
 
     def flush(self) -> None: ...
 
 
+class Sendable(Protocol):
+    """An event as it travels; `body` None: a tombstone."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def body(self) -> bytes | None: ...
+
+
+_Item = TypeVar("_Item", bound=Sendable)
+
+
 def emit(
-    items: Iterable[SimEvent],
+    items: Iterable[_Item],
     sender: Sender,
     *,
     rate: float = 0.0,
     lag: Callable[[], int] | None = None,
     bound: int = LAG_BOUND,
     patience: float = 120.0,
-    sent: Callable[[SimEvent], object] | None = None,
+    sent: Callable[[_Item], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Counter[str]:
-    """Send every event in single-object encoding; events per topic.
+    """Send every event; events per topic.
 
     `rate`: at most so many events a second, 0 for as fast as possible. `lag`: messages stored and not yet consumed;
     sending pauses while it is over `bound`. `patience`: seconds of a lag that does not shrink, after which Unavailable
@@ -51,13 +63,12 @@ def emit(
     """
     if rate < 0:
         raise InputError(f"rate is {rate}; give events a second, 0 for as fast as possible")
-    known = records()
     counts: Counter[str] = Counter()
     begun = clock()
     # With a rate, pauses should be short: a tenth of a second's events at a time.
     chunk = CHUNK if rate == 0 else max(1, min(CHUNK, int(rate / 10)))
     for total, item in enumerate(items, 1):
-        sender.send(item.topic, encode(known[item.record], item.value), key=item.key)
+        sender.send(item.topic, item.body, key=item.key)
         counts[item.topic] += 1
         if sent is not None:
             sent(item)

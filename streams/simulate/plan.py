@@ -11,8 +11,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from schemas.codec import encode
 from schemas.errors import InputError
-from streams.simulate.model import topics
+from streams.simulate.model import records, topics
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 MAX_CUSTOMERS = 50_000  # The address ranges that belong to nobody hold no more at once.
@@ -87,6 +88,11 @@ class SimEvent(NamedTuple):
     named: tuple[str, ...] = ()
     observed: str | None = None
     mentioned: tuple[Mention, ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """In single-object encoding."""
+        return encode(records()[self.record], self.value)
 
     def __repr__(self) -> str:
         return f"SimEvent(topic={self.topic!r}, record={self.record!r}, at={self.at.isoformat()})"

@@ -253,8 +253,8 @@ class _Producer(EventProducer):
     def __init__(self, sent: list[bytes]) -> None:
         self._sent = sent
 
-    def send(self, topic: str, value: bytes, **_: Any) -> None:
-        self._sent.append(value)
+    def send(self, topic: str, value: bytes | None, **_: Any) -> None:
+        self._sent.append(value or b"")
 
     def flush(self) -> None:
         return

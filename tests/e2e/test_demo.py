@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.product import innsyn, naming
+from tests.support.stories import CARRIER
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +48,57 @@ def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, seed: int) 
     assert done.err == ""
     assert {*tmp_path.rglob("*")} == {*folders.values()}
     assert not naming(folders["temporary"])
+
+
+CARRIERS_ACTS = (
+    r"1\. A parcel carrier and 40 people, 7 days of its events",
+    r"2\. One of them, a customer, asks: what do you hold about me\?",
+    r"3\. …and then: delete it",
+    r"4\. Proof",
+    r"5\. That was \d+ seconds\. Where to look next",
+)
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["as it ships", "changed by somebody else"])
+def test_the_demo_tells_the_story_of_a_folder(tmp_path: Path, renamed: bool) -> None:
+    """The carrier's own systems, rules and topics; also of a copy under another name with another topic."""
+    folder = shutil.copytree(CARRIER, tmp_path / "ours")
+    if renamed:
+        _rename(folder, "transport.scans", "handhelds")
+    work = tmp_path / "work"
+    work.mkdir()
+    done = innsyn(
+        tmp_path / "home", "demo", "--company", str(folder), "--customers", "40", "--days", "7",
+        cwd=work,
+        timeout=120.0,
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    told = " ".join(done.out.split())
+    places = [act.start() for act in (re.search(act, told) for act in CARRIERS_ACTS) if act is not None]
+    assert len(places) == len(CARRIERS_ACTS), done.out
+    assert ("handhelds" if renamed else "transport.scans") in told
+    assert re.search(r"still held .* shop C-07 \d+ \d{4}-12-31 T50 bokføringsloven", told[places[3] :]), (
+        done.out
+    )
+    assert "✗" not in told
+    assert done.err == ""
+    assert not [*work.iterdir()]
+
+
+def test_a_folder_without_a_story_is_told_so(tmp_path: Path) -> None:
+    """In a line, before anything starts."""
+    folder = shutil.copytree(CARRIER, tmp_path / "ours")
+    (folder / "story.yaml").unlink()
+    done = innsyn(tmp_path / "home", "demo", "--company", str(folder))
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert "has no story.yaml" in done.err
+
+
+def _rename(folder: Path, topic: str, other: str) -> None:
+    """The topic under another name, and the company too."""
+    for path in (folder / "topics.yaml", folder / "story.yaml", folder / "company.yaml"):
+        text = path.read_text("utf-8").replace(topic, other).replace("name: Trillebud", "name: Ours")
+        path.write_text(text, "utf-8")
+    (folder / "contracts" / f"{topic}.yaml").rename(folder / "contracts" / f"{other}.yaml")
+    (folder / "examples" / topic).rename(folder / "examples" / other)

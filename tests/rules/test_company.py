@@ -22,7 +22,7 @@ EDGE = {
     "console/cli/company.py",
     "console/cli/catalogue.py",
     "console/operations/new_company.py",
-    "console/demo/company.py",
+    "console/demo/model.py",
     "streams/simulate/model.py",
 }
 # Formats of feeds say which record they become; the simulator and the demo tell the model company's story.

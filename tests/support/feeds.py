@@ -71,7 +71,7 @@ class MemoryProducer(EventProducer):
     def send(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
@@ -81,7 +81,7 @@ class MemoryProducer(EventProducer):
         if self._life == 0:
             raise Killed
         self._life -= 1
-        self._messages.append((value, dict(headers)))
+        self._messages.append((value or b"", dict(headers)))
 
     def flush(self) -> None:
         return None

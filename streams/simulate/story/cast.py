@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from faker import Faker
 
@@ -21,13 +21,16 @@ _TRIES = 1_000
 
 @dataclass(eq=False)
 class Person:
-    """Somebody of a group. `things`: identifiers of what was theirs in a scene, in the order in which they had it."""
+    """Somebody of a group. `things`: identifiers of what was theirs in a scene, in the order in which they had it.
+
+    `gone`: when the contract ended.
+    """
 
     group: str
     name: str = field(repr=False)
     own: dict[str, str] = field(default_factory=dict, repr=False)
     things: list[Named] = field(default_factory=list, repr=False)
-    gone: bool = False
+    gone: datetime | None = None
 
     @property
     def identifiers(self) -> list[Named]:

@@ -97,7 +97,6 @@ class Play:
         for person in self.cast.groups[scene.each]:
             if scene.share < 1 and self._rng.random() >= scene.share:
                 continue
-            person.gone = person.gone or scene.ends
             for _ in range(scene.times):
                 yield from self._scene(scene, person)
 
@@ -107,6 +106,8 @@ class Play:
         room = self._plan.end - self._plan.start - scene.span
         begin = self._plan.start + room * self._rng.uniform(*scene.when)
         begin = begin.replace(microsecond=begin.microsecond // 1_000 * 1_000)
+        if scene.ends:
+            person.gone = begin
         for event in scene.events:
             yield self._event(event, begin + event.after, actors, things)
 

@@ -359,7 +359,7 @@ class Consumer:
     def __init__(self, takes: int) -> None:
         self.takes, self.stored, self.consumed, self.most, self.now = takes, 0, 0, 0, 0.0
 
-    def send(self, topic: str, value: bytes, *, key: bytes | None = None) -> None:
+    def send(self, topic: str, value: bytes | None, *, key: bytes | None = None) -> None:
         self.stored += 1
         self.most = max(self.most, self.stored - self.consumed)
 
