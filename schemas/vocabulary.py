@@ -147,3 +147,17 @@ class CommandState(StrEnum):
     PARTIAL = "partial"
     WITHHELD = "withheld"
     FAILED = "failed"
+
+
+class ErasureAction(StrEnum):
+    """What becomes of a record: it goes as a whole, or stays without the person's fields."""
+
+    DELETE = "delete"
+    REDACT = "redact"
+
+
+class ErasureReason(StrEnum):
+    """Why a command was sent: somebody asked for it, or a retention rule did."""
+
+    REQUEST = "request"
+    RETENTION = "retention"

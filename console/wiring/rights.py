@@ -17,6 +17,7 @@ from console.wiring.company import company_of
 from schemas.errors import KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings
 from streams.kafka.dead_letters import expired_keys
+from streams.rights.protocol.events import content_of
 from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
 from streams.waits import Waits
@@ -93,7 +94,7 @@ def _recheck(service: Service, waits: Waits) -> None:
             said = (
                 "request opened again" if len(found) == 1 else "more came to light for a request that is open"
             )
-            _log.info(said, request=request.request_id, found=found[-1])
+            _log.info(said, request=request.request_id, found=content_of(found[-1]))
         waits.wait("late", None)
     except Unavailable as error:
         waits.wait("late", f"looking for what answers lack waits: {error}")

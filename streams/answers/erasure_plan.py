@@ -11,21 +11,14 @@ from pydantic import TypeAdapter
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
+from schemas.messages import Order, Selector
 from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
 from schemas.topics import Topic
+from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
-from streams.answers.orders import (
-    Means,
-    Order,
-    Selector,
-    groups,
-    is_plain,
-    is_whole,
-    make_order,
-    staying_events,
-)
+from streams.answers.orders import groups, is_plain, is_whole, make_order, staying_events
 from streams.answers.report import only_described, retention_of, rules_of, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
@@ -63,7 +56,7 @@ class Part:
     locked: bool = False
     where: Selector | None = None
     detected: bool = False
-    means: Means | None = None
+    means: ErasureAction | None = None
     stays: int = 0
 
 
@@ -328,14 +321,16 @@ def _carried_out(
     record = records[part.record]
     stays = staying_events(record, [item for item in others if item.tag_set == part.tag_set])
     redacted = record.annotation.erasure.retain or not is_whole(order, record) or stays >= part.events
-    return replace(part, means="redact" if redacted else "delete", stays=stays)
+    return replace(part, means=ErasureAction.REDACT if redacted else ErasureAction.DELETE, stays=stays)
 
 
 def _commands(orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema]) -> Iterable[CommandPlan]:
     for system in dict.fromkeys(system for system, _, _ in orders):
         of_system = [order for (name, _, _), order in orders.items() if name == system]
         # Jobs that do not know orders may do what is safe without them.
-        listed = [order for order in of_system if order.where is None and order.action == "delete"]
+        listed = [
+            order for order in of_system if order.where is None and order.action is ErasureAction.DELETE
+        ]
         yield CommandPlan(
             system,
             tuple(sorted({category for order in of_system for category in order.categories})),

@@ -8,63 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from schemas.annotations import ErasureRule
+from schemas.messages import Order, Redaction, Selector
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
+from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Holding, Others
-
-Means = Literal["delete", "redact"]
-
-
-@dataclass(frozen=True)
-class Selector:
-    """Some events of a record: those whose `field` has one of `values`, and with `or_empty` those where it is empty."""
-
-    field: str
-    values: tuple[str, ...]
-    or_empty: bool = False
-
-
-@dataclass(frozen=True)
-class Redaction:
-    """The fields (`Record.field`) that go of the person in `role` where the record stays."""
-
-    role: str
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Order:
-    """One record of one system: erase `categories`, that is `fields` (`Record.field`), of the events `where` selects.
-
-    A record is deleted if the person has one of the roles `parties` in it and all its personal fields go. But one that
-    names somebody else in a role of `stays_for` stays, without the fields of `redactions`; so does every record where
-    the action is `redact` and no role is named in `stays_for`.
-    """
-
-    record: str
-    categories: tuple[str, ...]
-    fields: tuple[str, ...]
-    where: Selector | None = None
-    action: Means = "delete"
-    parties: tuple[str, ...] = ("owner",)
-    stays_for: tuple[str, ...] = ()
-    redactions: tuple[Redaction, ...] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a system did to records of one kind: so many are gone, so many stay without the person's fields.
-
-    `stayed_for`: roles of others for whom records stayed; one that names nobody else in them was deleted.
-    """
-
-    record: str
-    deleted: int = 0
-    redacted: int = 0
-    stayed_for: tuple[str, ...] = ()
 
 
 def make_order(
@@ -90,7 +40,7 @@ def make_order(
         tuple(categories),
         tuple(fields),
         where,
-        action="redact" if shared or rule.retain else "delete",
+        action=ErasureAction.REDACT if shared or rule.retain else ErasureAction.DELETE,
         parties=tuple(rule.stays_for),
         stays_for=() if rule.retain else tuple(staying),
         redactions=tuple(
@@ -103,7 +53,7 @@ def make_order(
 def is_plain(order: Order, record: RecordSchema) -> bool:
     """Whether a bare list of the fields says the same: every event, and nobody but the owner has a right to it."""
     named = {item.role for item in record.identifiers if item.role in order.parties}
-    return order.where is None and order.action == "delete" and named <= {"owner"}
+    return order.where is None and order.action is ErasureAction.DELETE and named <= {"owner"}
 
 
 def is_whole(order: Order, record: RecordSchema) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.codec import encode
 from schemas.keys import Keyring
+from schemas.messages import DeadLetter, value_of
 from schemas.records import RecordSchema
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
@@ -71,18 +72,20 @@ class DeadLetters:
             if seal is None or month != key_name(row.seen_at):
                 month = key_name(row.seen_at)
                 seal = self._keyring.sealer(month)
-            value = {
-                "topic": row.topic,
-                "partition": row.partition,
-                "offset": row.offset,
-                "reason": row.reason,
-                "schema_key": row.schema_key or None,
-                "sealed_payload": seal(payload, coordinates),
-                "first_seen_at": row.seen_at,
-                "feed": message.feed,
-                "line": message.line,
-            }
-            self._producer.send(self._topics[row.topic], encode(self._record, value), key=coordinates)
+            letter = DeadLetter(
+                topic=row.topic,
+                partition=row.partition,
+                offset=row.offset,
+                reason=row.reason,
+                schema_key=row.schema_key or None,
+                sealed_payload=seal(payload, coordinates),
+                first_seen_at=row.seen_at,
+                feed=message.feed,
+                line=message.line,
+            )
+            self._producer.send(
+                self._topics[row.topic], encode(self._record, value_of(letter)), key=coordinates
+            )
             sent += 1
         if sent:
             self._producer.flush()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import CaseFile, Recorded
 from streams.rights.erasing import Erasing
+from streams.rights.protocol.events import Accepted, Cancelled, Closed, Closing
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
@@ -40,8 +41,7 @@ class Acts:
                 f" {', '.join(sorted(doubtful)) or 'none'} (what was refused is resent, or the request closed)"
             )
         sealed = self._file.seal_note(request.request_id, reason)
-        content = {"command_id": doubtful[system].command_id, "system": system, "sealed": sealed}
-        request = self._file.decide(request, "accepted", content)
+        request = self._file.decide(request, Accepted(doubtful[system].command_id, system, sealed))
         if request.settled:
             # Whoever carries requests out lets the index forget; where Kafka is away, a moment later.
             with suppress(BrokerUnavailable):
@@ -54,10 +54,10 @@ class Acts:
         if request.state is not State.REOPENED:
             _refuse_ended(request)
         _refuse_forgetting(request)
-        content = {"sealed": self._file.seal_note(request.request_id, reason)}
+        sealed = self._file.seal_note(request.request_id, reason)
         if request.plan is None or request.carried_out or request.unread:
-            return self._file.decide(request, "closed", content)
-        request = self._file.decide(request, "closing", content)
+            return self._file.decide(request, Closed(sealed))
+        request = self._file.decide(request, Closing(sealed))
         try:
             return self._erasing.finish(request)
         except Unavailable as error:
@@ -71,7 +71,7 @@ class Acts:
                 f"the index has forgotten some of {request.request_id} already; close it with a reason instead"
             )
         sealed = self._file.seal_note(request.request_id, reason) if reason else None
-        return self._file.decide(request, "cancelled", {"sealed": sealed})
+        return self._file.decide(request, Cancelled(sealed))
 
 
 def _refuse_ended(request: RequestState) -> None:

@@ -14,10 +14,11 @@ from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.systemkeys import SystemKeys
-from schemas.times import iso, whole_milliseconds
+from schemas.times import whole_milliseconds
 from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
 from streams.answers.attribution import spans_json
+from streams.rights.protocol.events import LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
 from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.states import fold
@@ -97,7 +98,7 @@ class CaseFile:
     def follows(self, request_id: str) -> str | None:
         """The request that this one was made to follow up here; None for any other, and for an unknown id."""
         events = self._ledger.events(request_id)
-        return events[0].content.get("follows") if events else None
+        return _first(events).follows if events else None
 
     def opens(self, request_id: str, sealed: bytes) -> bool:
         """Whether the request's own key is here, and sealed this for this request."""
@@ -131,19 +132,16 @@ class CaseFile:
 
         `inherited`: see `RequestState`; `follows`: the request whose late findings this one deals with.
         """
-        known = {name: day.isoformat() for name, day in asdict(anchors).items() if day is not None}
-        content: dict[str, Any] = {
-            "type": type,
-            "channel": channel,
-            "received_at": iso(received_at),
-            "sealed": base64.b64encode(sealed).decode(),
-            "anchors": known,
-        }
-        if inherited:
-            content["inherited"] = spans_json(inherited)
-        if follows is not None:
-            content["follows"] = follows
-        return self._ledger.append(request_id, 0, "received", self.now(), content)
+        event = Received(
+            type=type,
+            channel=channel,
+            received_at=received_at,
+            sealed=base64.b64encode(sealed).decode(),
+            anchors={name: day.isoformat() for name, day in asdict(anchors).items() if day is not None},
+            inherited=tuple(map(tuple, spans_json(inherited))) or None,
+            follows=follows,
+        )
+        return self._ledger.append(request_id, 0, event.kind, self.now(), content_of(event))
 
     def record_received(self, request_id: str, *given: Any) -> bool:
         """`receive` on an index that may fail and have written it all the same. False if the id is taken."""
@@ -163,8 +161,7 @@ class CaseFile:
     def decide(
         self,
         request: RequestState,
-        kind: str,
-        content: Mapping[str, Any],
+        event: LedgerEvent,
         occurred_at: datetime | None = None,
     ) -> RequestState:
         """Append what was decided on the request as it was read, once; the request as it stands then.
@@ -174,32 +171,34 @@ class CaseFile:
         events = self._ledger.events(request.request_id)
         if len(events) != request.length:
             raise Overtaken
-        if not _holds(events, kind, content):
+        content = content_of(event)
+        if not _holds(events, event.kind, content):
             moment = occurred_at or self.now()
-            if not self._ledger.append(request.request_id, request.length, kind, moment, content):
+            if not self._ledger.append(request.request_id, request.length, event.kind, moment, content):
                 raise Overtaken
         return self.get(request.request_id)
 
-    def note(self, request_id: str, kind: str, content: Mapping[str, Any]) -> RequestState:
+    def note(self, request_id: str, event: LedgerEvent) -> RequestState:
         """Append what has happened and is so whatever else was written meanwhile, once; the request then.
 
         Raises Unavailable when other processes are always faster.
         """
+        content = content_of(event)
         for _ in range(TRIES):
             events = self._ledger.events(request_id)
-            if _holds(events, kind, content) or self._ledger.append(
-                request_id, len(events), kind, self.now(), content
+            if _holds(events, event.kind, content) or self._ledger.append(
+                request_id, len(events), event.kind, self.now(), content
             ):
                 return self.get(request_id)
         raise busy(request_id)
 
     def sealed(self, request_id: str) -> bytes:
         """As `seal` gave it."""
-        return base64.b64decode(self._ledger.events(request_id)[0].content["sealed"])
+        return base64.b64decode(_first(self._ledger.events(request_id)).sealed)
 
     def anchors(self, request_id: str) -> RetentionAnchors:
         """The days that start retention clocks, as the case handler knew them."""
-        stored = self._ledger.events(request_id)[0].content["anchors"]
+        stored = _first(self._ledger.events(request_id)).anchors
         return RetentionAnchors(**{name: date.fromisoformat(day) for name, day in stored.items()})
 
     def identifiers(self, request_id: str) -> list[Named]:
@@ -231,6 +230,14 @@ class CaseFile:
             self._keyring.open(f"request-{request_id}", sealed, request_id.encode())
         )
         return opened
+
+
+def _first(events: Sequence[RequestEvent]) -> Received:
+    """Raises ValueError for a request whose first event is none that begins one, or cannot be read."""
+    event = event_of(events[0])
+    if not isinstance(event, Received):
+        raise ValueError(f"{events[0].request_id} does not begin with its receipt")
+    return event
 
 
 def _holds(events: Sequence[RequestEvent], kind: str, content: Mapping[str, Any]) -> bool:

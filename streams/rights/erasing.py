@@ -8,8 +8,8 @@ from typing import Any
 
 from schemas.company import Company
 from schemas.errors import KeyUnavailable
-from schemas.times import iso
-from schemas.vocabulary import Resolution
+from schemas.messages import ErasureReceipt
+from schemas.vocabulary import CommandState, ReceiptState, Resolution
 from sinks.ports.erasure import Forgotten, IndexEraser
 from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver
@@ -17,8 +17,8 @@ from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
-from streams.rights.protocol.command import CommandState
-from streams.rights.protocol.messages import receipt_content
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import Attention, Behind, Closed, Completed, Forgetting, Forgot, answer_of
 from streams.rights.protocol.outcomes import records_gone
 from streams.rights.protocol.receipts import aside, fault, repeats, unproven
 from streams.rights.protocol.request import RequestState
@@ -59,7 +59,7 @@ class Erasing:
                 break
             before, request = request.length, self.finish(request)
             if request.length == before or not any(
-                item.state == "unsent" for item in request.commands.values()
+                item.state is CommandState.UNSENT for item in request.commands.values()
             ):
                 break
         return request
@@ -71,7 +71,7 @@ class Erasing:
         if request.plan is None:
             request = self._plan(request)
         for command in request.commands.values():
-            if command.state == "unsent" and not request.ended and not request.closing:
+            if command.state is CommandState.UNSENT and not request.ended and not request.closing:
                 request = self._sending.command(request, command.command_id)
         return request
 
@@ -82,25 +82,31 @@ class Erasing:
                 request = self._sending.command(request, command.command_id)
         return request
 
-    def receive(self, request: RequestState, receipt: Mapping[str, Any]) -> RequestState:
-        """Take the answer of a system, or set it aside."""
-        command = request.commands.get(receipt["command_id"])
-        why = self._unproven(receipt, command) or fault(receipt, command, self._catalogue, self._file.now())
+    def receive(
+        self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
+    ) -> RequestState:
+        """Take the answer of a system, or set it aside. `written`: the same as its authenticator covers it."""
+        command = request.commands.get(receipt.command_id)
+        why = self._unproven(receipt, written, command) or fault(
+            receipt, command, self._catalogue, self._file.now()
+        )
         if why is not None or command is None:
-            return self._file.note(request.request_id, "aside", aside(receipt, why or "", self._catalogue))
+            return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
         if repeats(receipt, command):
             return request
-        content = receipt_content(receipt)
+        known = None
         # A plan from before anybody counted is counted at the end; what is known there is asked now.
-        if receipt["state"] == "done" and receipt["erased"] > (command.planned or 0):
-            content["known"] = self._planner.known(request, command.system)
-        return self._file.decide(request, "receipt", content)
+        if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
+            known = self._planner.known(request, command.system)
+        return self._file.decide(request, answer_of(receipt, known))
 
-    def _unproven(self, receipt: Mapping[str, Any], command: CommandState | None) -> str | None:
-        if command is None or receipt["system"] != command.system:
+    def _unproven(
+        self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None
+    ) -> str | None:
+        if command is None or receipt.system != command.system:
             return None
         try:
-            return unproven(receipt, self._file.system_keys(command.system))
+            return unproven(written, self._file.system_keys(command.system))
         except KeyUnavailable:
             return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
 
@@ -117,7 +123,7 @@ class Erasing:
             # Planned before anybody counted: what was answered since is held against what is there now.
             plan = plan_from_json(request.plan)
             counts = self._planner.counts(request, plan, self._subjects.erasable(request))
-            request = self._file.decide(request, "counted", {"commands": counts})
+            request = self._file.decide(request, counts)
         if not request.closing:
             request = self._grown(request)
         return self._forget(request) if request.settled or request.closing else request
@@ -148,7 +154,7 @@ class Erasing:
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
         now = self._file.now()
         again = self._planner.again(request, found, erasable, anchors, now, forgotten=forgotten)
-        return self._file.decide(request, "replanned", {**again, "at": iso(now)})
+        return self._file.decide(request, again)
 
     def _forget(self, request: RequestState) -> RequestState:
         """What goes is counted and recorded before, so that the number stays true whatever ends the process then."""
@@ -161,13 +167,8 @@ class Erasing:
         if request.counted_at is not None:
             # The run before counted what it did not come to remove.
             going = going.without(self._eraser.going(spans, kept, gone, request.counted_at))
-        intent = {
-            "run": run,
-            "going": asdict(going),
-            "as_of": iso(now),
-            "tag_sets": [str(key) for key in kept],
-        }
-        request = self._file.decide(request, "forgetting", intent)
+        intent = Forgetting(run=run, going=asdict(going), as_of=now, tag_sets=tuple(map(str, kept)))
+        request = self._file.decide(request, intent)
         self._eraser.forget(spans, kept, gone)
         meant = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
         # What came meanwhile was not among what was to go.
@@ -178,31 +179,31 @@ class Erasing:
             # Not through: the next run counts on from here.
             where = f" ({', '.join(topics)})" if topics else ""
             reason = f"the index still finds events that nothing holds{where}"
-            return self._file.decide(request, "attention", {"reason": reason, "run": run})
-        request = self._file.note(request.request_id, "forgotten", {"run": run, "left": asdict(left)})
+            return self._file.decide(request, Attention(reason, run=run))
+        request = self._file.note(request.request_id, Forgot(run=run, left=asdict(left)))
         if request.closing:
-            return self._file.decide(request, "closed", {})
+            return self._file.decide(request, Closed())
         if topics:
             return self._replanned(request, found, forgotten=True)
         if open_now := unjudged(found, self._company):
             lines = dict.fromkeys(item.line for item in open_now)
             reason = f"the rest is erased, but {'; '.join(lines)}"
-            return self._file.decide(request, "attention", {"reason": reason, "run": run})
-        held = [part for part in (request.plan or {})["parts"] if part["action"] != "erase_now"]
+            return self._file.decide(request, Attention(reason, run=run))
+        held = tuple(part for part in (request.plan or {})["parts"] if part["action"] != "erase_now")
         self._late.answered()
-        return self._file.decide(request, "completed", {"held": held})
+        return self._file.decide(request, Completed(held))
 
     def _plan(self, request: RequestState) -> RequestState:
         now = self._file.now()
         person = self._subjects.of(request)
         if person.resolution == Resolution.AMBIGUOUS:
-            content = {"reason": self._subjects.unclear(request, person), "resolution": Resolution.AMBIGUOUS}
-            return self._file.decide(request, "attention", content)
+            unclear = self._subjects.unclear(request, person)
+            return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
         if first := before_it(self._file.every(), request, person.spans):
-            return self._file.decide(request, "behind", {"behind": first})
+            return self._file.decide(request, Behind(tuple(first)))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
-        content = self._planner.plan(request, person, givens, anchors, now)
-        return self._file.decide(request, "planned", content, now)
+        planned = self._planner.plan(request, person, givens, anchors, now)
+        return self._file.decide(request, planned, now)
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

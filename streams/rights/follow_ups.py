@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 
 import structlog
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from schemas.tokens import IdentifierKind
 from streams.rights.case import TRIES, CaseFile
+from streams.rights.protocol.events import FollowedUp
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.reopen import LATE
 from streams.rights.sending import Sending
@@ -61,7 +61,7 @@ class FollowUps:
             item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
             for item in self._file.identifiers(request_id)
         ]
-        found_at = datetime.fromisoformat(request.late_findings[0]["found_at"])
+        found_at = request.late_findings[0].found_at
         inherited = request.identity.spans if request.identity and request.type == "erasure" else ()
         anchors = self._file.anchors(request_id)
         taken: list[str] = []
@@ -82,5 +82,5 @@ class FollowUps:
         with suppress(BrokerUnavailable):
             # Recorded, so `resume` goes on with it.
             self._sending.announce(made)
-        self._file.decide(request, "followed_up", {"follow_up": new_id, "taken": taken})
+        self._file.decide(request, FollowedUp(new_id, tuple(taken)))
         return made

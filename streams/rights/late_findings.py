@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
-from schemas.times import iso
 from sinks.ports.lineage import Filter, IndexReader, Span
 from streams.answers.report import only_described
+from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.request import RequestState
 
 Because = Literal["links", "events", "correction"]
@@ -37,16 +37,16 @@ class LateFinding:
     categories: tuple[str, ...]
     because: Because
 
-    def json(self, found_at: datetime) -> dict[str, Any]:
+    def found(self, found_at: datetime) -> LateFound:
         """As the ledger keeps it."""
-        return {
-            "found_at": iso(found_at),
-            "events": self.events,
-            "no_longer": self.no_longer,
-            "systems": list(self.systems),
-            "categories": list(self.categories),
-            "because": self.because,
-        }
+        return LateFound(
+            found_at=found_at,
+            events=self.events,
+            no_longer=self.no_longer,
+            systems=self.systems,
+            categories=self.categories,
+            because=self.because,
+        )
 
 
 def late_finding(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from schemas.company import Company
 from schemas.errors import InputError
@@ -17,7 +16,8 @@ from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
 from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, ResolvedSubject
-from streams.rights.protocol.command import EVERY, CommandState, told_of
+from streams.rights.protocol.command import EVERY, Command, told_of
+from streams.rights.protocol.events import Counted, Planned, PlannedCommand, Replanned
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
 
@@ -37,19 +37,19 @@ class Planner:
         givens: Sequence[Given],
         anchors: RetentionAnchors,
         now: datetime,
-    ) -> dict[str, Any]:
-        """Content of `planned`. `givens`: what the person gave."""
+    ) -> Planned:
+        """`givens`: what the person gave."""
         made = self._erasures.plan(person, givens, anchors, now)
         if made.stop is not None:
             raise InputError(made.stop)
-        return {
-            "plan": plan_json(made.plan),
-            "commands": [_content(request, item) for item in made.counts],
-            "identity": snapshot_of(made.subject).json(),
-            "resolution": made.attribution.of_answer(bool(made.found.holdings)),
-            "by_link": made.by_link,
-            "remarks": made.remarks,
-        }
+        return Planned(
+            plan=plan_json(made.plan),
+            commands=tuple(_command(request, item) for item in made.counts),
+            identity=snapshot_of(made.subject).json(),
+            resolution=made.attribution.of_answer(bool(made.found.holdings)),
+            by_link=tuple(made.by_link),
+            remarks=tuple(made.remarks),
+        )
 
     def again(
         self,
@@ -60,8 +60,8 @@ class Planner:
         now: datetime,
         *,
         forgotten: bool = False,
-    ) -> dict[str, Any]:
-        """Content of `replanned`: the same person at the same places, by what the index holds there now.
+    ) -> Replanned:
+        """The same person at the same places, by what the index holds there now.
 
         A system is told again where there is more to erase than it was told, or than was counted then; anything is
         more where the index has `forgotten` what was planned. Of a run that was interrupted, what it left is counted.
@@ -69,7 +69,7 @@ class Planner:
         assert request.identity is not None
         spans = request.identity.spans
         earlier = {item.system: item for item in plan_from_json(request.plan or {}).commands}
-        nobody = CommandState("", "")
+        nobody = Command("", "")
         plan = self._erasures.decided(found, spans, anchors, now)
         if why := nobody_told(plan, self._catalogue):
             raise InputError(why)
@@ -81,21 +81,22 @@ class Planner:
             }
         commands = []
         for item, count in zip(plan.commands, counts, strict=True):
-            counted = _content(request, count)
-            known = request.commands.get(counted["command_id"], nobody)
+            counted = _command(request, count)
+            known = request.commands.get(counted.command_id, nobody)
             then = {} if forgotten else {**known.records, EVERY: known.total}
             if interrupted is not None:
                 then = {**left[item.system], EVERY: sum(left[item.system].values())}
             more = sum(count.records.values()) > then.get(EVERY, 0)
             least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
-            commands.append({**counted, "least": least, "again": tell})
-        return {"plan": plan_json(plan), "commands": commands}
+            commands.append(replace(counted, least=least, again=tell))
+        return Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
 
-    def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> list[dict[str, Any]]:
+    def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> Counted:
         """The commands of a plan with what is there now, for one that was made without counting."""
         spans = request.identity.spans if request.identity else ()
-        return [_content(request, item) for item in self._erasures.counts(plan, spans, erasable)]
+        counts = self._erasures.counts(plan, spans, erasable)
+        return Counted(tuple(_command(request, item) for item in counts))
 
     def known(self, request: RequestState, system: str) -> int:
         """Events of the person that the index knows of a system by now, whatever becomes of them."""
@@ -105,9 +106,16 @@ class Planner:
         return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0
 
 
-def _content(request: RequestState, count: CommandCount) -> dict[str, Any]:
+def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
     """A command as the ledger keeps it."""
-    return {"command_id": command_id(request.request_id, count.system), **asdict(count)}
+    return PlannedCommand(
+        command_id=command_id(request.request_id, count.system),
+        system=count.system,
+        planned=count.planned,
+        by_link=count.by_link,
+        described=count.described,
+        records=count.records,
+    )
 
 
 def outgrown(plan: Plan, found: Found) -> bool:
@@ -130,9 +138,9 @@ def grown(then: Found, found: Found) -> bool:
     return any(item.events > known.get(item.tags.id, 0) for item in found.holdings)
 
 
-def _least(counted: Mapping[str, Any], known: CommandState, then: Mapping[str, int]) -> dict[str, int]:
+def _least(counted: PlannedCommand, known: Command, then: Mapping[str, int]) -> dict[str, int]:
     """Of how many records the next answer has to tell at least: those told of before, and what came on top since."""
-    now = {**counted["records"], EVERY: sum(counted["records"].values())}
+    now = {**counted.records, EVERY: sum(counted.records.values())}
     told = {**told_of(known), EVERY: known.erased}
     return {name: max(count, told.get(name, 0) + count - then.get(name, 0)) for name, count in now.items()}
 

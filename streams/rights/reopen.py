@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import KeyUnavailable
 from sinks.ports.lineage import IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.late_findings import LateFinding, late_finding
+from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched, noting
 
-LATE = "late_finding"
+LATE = LateFound.kind
+"""Channel of a request that follows such a finding up."""
 
 
 class Recheck:
@@ -77,11 +78,11 @@ class Recheck:
             finding = self._finding(request, now)
         if self._touched is not None:
             self._touched.looked(request, noted)
-        content = finding.json(now) if finding else None
+        found = finding.found(now) if finding else None
         last = request.late_findings[-1] if request.late_findings else None
-        if content is None or (last is not None and says_the_same(content, last)):
+        if found is None or (last is not None and says_the_same(found, last)):
             return None
-        return self._file.decide(request, LATE, content)
+        return self._file.decide(request, found)
 
     def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
         assert request.identity is not None
@@ -98,12 +99,17 @@ class Recheck:
         return late_finding(replace(request, identity=theirs), present, self._reader, self._catalogue)
 
 
-def says_the_same(finding: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+def says_the_same(finding: LateFound, last: LateFound) -> bool:
     """Whether the last finding tells a person all that this one would: of the same, and not yet twice as many.
 
     While late events keep coming each look counts more of them: each recorded, the ledger would grow without end.
     Fewer are always said, so that what was found is never less than what is shown.
     """
-    if any(finding[name] != last[name] for name in ("systems", "categories", "because")):
+    if (finding.systems, finding.categories, finding.because) != (
+        last.systems,
+        last.categories,
+        last.because,
+    ):
         return False
-    return all(last[name] <= finding[name] < max(2 * last[name], 1) for name in ("events", "no_longer"))
+    counts = ((last.events, finding.events), (last.no_longer, finding.no_longer))
+    return all(then <= now < max(2 * then, 1) for then, now in counts)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from schemas.keys import Keyring
 from streams.rights.case import CaseFile, Overtaken
+from streams.rights.protocol.events import KeyDestroyed
 from streams.rights.protocol.request import RequestState, State
 
 
@@ -58,7 +59,7 @@ class Destroying:
                 gone.append(request.request_id)
             if request.key_destroyed_at is None:
                 with suppress(Overtaken):
-                    self._file.decide(request, "key_destroyed", {})
+                    self._file.decide(request, KeyDestroyed())
         self._missing = tuple(item for item in needed if key_of(item) not in there)
         return gone
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.codec import encode
-from schemas.own import own_record
+from schemas.messages import RightsRequest, encoded
+from schemas.vocabulary import Right
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
-from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message, request_message
+from streams.rights.protocol.events import Commanded
+from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder
 
@@ -22,8 +23,16 @@ class Sending:
     def announce(self, request: RequestState) -> None:
         """Whoever carries requests out goes on with it: a repeated announcement changes nothing else."""
         request_id, sealed = request.request_id, self._file.sealed(request.request_id)
-        value = request_message(request_id, request.type, sealed, request.channel, request.received_at)
-        self._send(REQUESTS, encode(own_record("RightsRequest"), value), request_id.encode())
+        message = RightsRequest(
+            request_id=request_id,
+            type=Right(request.type),
+            sealed_identifiers=sealed,
+            channel=request.channel,
+            # It is free text: it travels sealed with the identifiers.
+            reason=None,
+            received_at=request.received_at,
+        )
+        self._send(REQUESTS, encoded(message), request_id.encode())
 
     def command(self, request: RequestState, command_id: str) -> RequestState:
         """Tell one system, in the next attempt; the request then."""
@@ -37,9 +46,6 @@ class Sending:
             self._file.system_keys(command.system).current,
             self._subjects.erasable_identifiers(request),
         )
-        value = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
-        message = encode(own_record("ErasureCommand"), value)
-        self._send(f"{DELETION}{command.system}", message, request.request_id.encode())
-        return self._file.note(
-            request.request_id, "commanded", {"command_id": command_id, "attempt": attempt}
-        )
+        message = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
+        self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
+        return self._file.note(request.request_id, Commanded(command_id, attempt))

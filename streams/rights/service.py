@@ -18,6 +18,7 @@ import structlog
 from schemas.company import Company
 from schemas.errors import DecodeError, InnsynError, InputError, Unavailable, place_of
 from schemas.keys import Keyring
+from schemas.messages import ErasureReceipt, RightsRequest, message_of
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
 from schemas.tokens import Tokenizer
@@ -33,6 +34,7 @@ from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
 from streams.rights.erasing import Erasing
 from streams.rights.follow_ups import FollowUps
 from streams.rights.overlap import open_of, subjects_of
+from streams.rights.protocol.events import About, Answered, Attention, Looked, OpenRequest
 from streams.rights.protocol.messages import Identifiers, Send, canonical_identifiers
 from streams.rights.protocol.states import RequestState, State, due_at
 from streams.rights.reopen import Recheck
@@ -157,10 +159,10 @@ class RightsService:
         Whoever may write to Kafka could fill the list with what nobody can read. Raises DecodeError for that:
         `request_too_large`, or `unopened`, which may be taken again when its key is back.
         """
-        request_id = value["request_id"]
+        message = message_of(RightsRequest, value)
+        request_id = message.request_id
         if not self._file.length(request_id):
-            sealed, received_at = value["sealed_identifiers"], value["received_at"]
-            kind, channel = value["type"], value["channel"]
+            sealed, received_at = message.sealed_identifiers, message.received_at
             try:
                 days_make_sense(RetentionAnchors(), received_at, self._file.now())
             except InputError:
@@ -169,7 +171,9 @@ class RightsService:
                 raise DecodeError("request_too_large")
             if not self._file.opens(request_id, sealed):
                 raise DecodeError(UNOPENED)
-            self._file.receive(request_id, kind, channel, received_at, sealed, RetentionAnchors())
+            self._file.receive(
+                request_id, message.type, message.channel, received_at, sealed, RetentionAnchors()
+            )
             self._step(request_id, self._about_if_known)
         return self._advance_recorded(request_id)
 
@@ -223,11 +227,12 @@ class RightsService:
 
         Returns the request, None for an unknown one. After the last that settles its command the index forgets.
         """
-        request_id = value["request_id"]
+        receipt = message_of(ErasureReceipt, value)
+        request_id = receipt.request_id
         if self._file.find(request_id) is None:
             return None
         try:
-            request = self._step(request_id, lambda request: self._erasing.receive(request, value))
+            request = self._step(request_id, lambda request: self._erasing.receive(request, receipt, value))
         except Broken as error:
             fault = error
             self._step(request_id, lambda request: self._stopped(request, fault))
@@ -298,7 +303,7 @@ class RightsService:
         except Exception as error:  # noqa: BLE001 - it is said on the request, and the others are looked at
             failed = str(error) if isinstance(error, InnsynError) else str(Broken(error))
         if failed != request.unchecked:
-            self._file.note(request.request_id, "looked", {"failed": failed, "after": request.length})
+            self._file.note(request.request_id, Looked(failed, request.length))
         return found
 
     def _each(self, request_ids: Iterable[str], work: Callable[[str], T]) -> list[T]:
@@ -339,11 +344,11 @@ class RightsService:
         person = self._subjects.of(request)
         subjects = subjects_of(person, givens)
         others = [
-            {"request_id": item.request_id, "type": item.type, "state": item.state.value}
+            OpenRequest(item.request_id, item.type, item.state.value)
             for item in open_of(self.requests(), subjects, person.spans)
             if item.request_id != request.request_id
         ]
-        return self._file.decide(request, "about", {"subjects": subjects, "beside": others})
+        return self._file.decide(request, About(tuple(subjects), tuple(others)))
 
     def _about_if_known(self, request: RequestState) -> RequestState:
         """Whoever cannot be known here stands at attention in the next step."""
@@ -378,27 +383,27 @@ class RightsService:
     def _stopped(self, request: RequestState, error: Exception) -> RequestState:
         """At attention with why; without anything of the person's, which the text of a foreign error may hold."""
         if isinstance(error, InnsynError) and not isinstance(error, Broken):
-            return self._file.decide(request, "attention", {"reason": str(error)})
+            return self._file.decide(request, Attention(str(error)))
         reason = str(Broken(error))
         _log.error("request stands at attention", request=request.request_id, why=reason)
         self._tried.add(request.request_id)
         if request.state is State.ATTENTION and request.problem == reason:
             return request
-        content = {"reason": reason, "broke": True, "after": request.length}
-        return self._file.decide(request, "attention", content)
+        return self._file.decide(request, Attention(reason, broke=True, after=request.length))
 
     def _answer(self, request: RequestState) -> RequestState:
         now = self._file.now()
         person = self._subjects.of(request)
         if person.resolution == Resolution.AMBIGUOUS:
-            unclear = {"reason": self._subjects.unclear(request, person), "resolution": Resolution.AMBIGUOUS}
-            return self._file.decide(request, "attention", unclear)
+            unclear = self._subjects.unclear(request, person)
+            return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
         anchors = self._file.anchors(request.request_id)
         _, report = disclosed(person, self._reader, self._company.catalogue, anchors, now)
-        content = {
-            "report": report,
-            "identity": snapshot_of(person).json(),
-            "resolution": report["resolution"],
-        }
+        answered = Answered(
+            report=report,
+            identity=snapshot_of(person).json(),
+            resolution=Resolution(report["resolution"]),
+            remarks=tuple(person.problems),
+        )
         self._late.answered()
-        return self._file.decide(request, "answered", {**content, "remarks": list(person.problems)}, now)
+        return self._file.decide(request, answered, now)

@@ -16,6 +16,7 @@ import numpy as np
 from schemas.codec import decode
 from schemas.errors import DecodeError, KeyUnavailable
 from schemas.keys import Keyring
+from schemas.messages import DeadLetter, message_of
 from schemas.records import RecordSchema
 from sinks.ports.lineage import IndexWriter
 from streams.kafka.batches import TopicBatch
@@ -85,7 +86,7 @@ class Retrier:
                 letter = self._letter(message.value())
                 if letter is None:
                     continue
-                place = (letter["topic"], letter["partition"], letter["offset"])
+                place = (letter.topic, letter.partition, letter.offset)
                 if place not in wanted:
                     continue
                 payload = self._opened(place, letter)
@@ -98,22 +99,22 @@ class Retrier:
                     held.clear()
         outcomes |= self._tagged(preparer, held)
 
-    def _letter(self, message: Any) -> dict[str, Any] | None:
+    def _letter(self, message: Any) -> DeadLetter | None:
         """None for a letter of a feed, and for what is none."""
         try:
-            letter = decode(self._record, message or b"")
+            letter = message_of(DeadLetter, decode(self._record, message or b""))
         except DecodeError:
             return None
-        return letter if letter["feed"] is None else None
+        return letter if letter.feed is None else None
 
-    def _opened(self, place: Place, letter: Mapping[str, Any]) -> bytes | str:
+    def _opened(self, place: Place, letter: DeadLetter) -> bytes | str:
         topic, partition, offset = place
         bound = f"{topic}/{partition}/{offset}".encode()
         try:
-            payload = self._keyring.open(key_name(letter["first_seen_at"]), letter["sealed_payload"], bound)
+            payload = self._keyring.open(key_name(letter.first_seen_at), letter.sealed_payload, bound)
         except KeyUnavailable:
             return NO_KEY
-        return payload or (GONE if letter["reason"] == "oversized" else b"")
+        return payload or (GONE if letter.reason == "oversized" else b"")
 
     def _tagged(self, preparer: Preparer, held: Mapping[Place, bytes]) -> dict[Place, str]:
         if not held:

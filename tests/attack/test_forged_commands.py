@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from schemas.codec import decode, encode
 from schemas.errors import InnsynError, KeyUnavailable
 from schemas.keys import Keyring
+from schemas.messages import Order, Selector, value_of
 from schemas.records import load_records
 from schemas.systemkeys import read_system_keys
 from streams.answers.erasure_plan import CommandPlan
-from streams.answers.orders import Order, Selector
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
 from streams.rights.protocol.receipts import unproven
@@ -62,7 +62,7 @@ class Billing:
     def command(
         self, attempt: int = 1, issued_at: datetime = NOW, told: CommandPlan = TOLD
     ) -> dict[str, Any]:
-        return command_message("r-1", told, KARI, self.keys.current, attempt, issued_at)
+        return value_of(command_message("r-1", told, KARI, self.keys.current, attempt, issued_at))
 
     def send(self, command: dict[str, Any]) -> list[tuple[str, int, str | None]]:
         return self.send_bytes(encode(RECORDS["ErasureCommand"], command))
@@ -147,7 +147,7 @@ def test_the_orders_of_a_captured_command_cannot_be_widened(billing: Billing, ch
 def test_a_command_for_another_system_is_not_carried_out(billing: Billing) -> None:
     """As it was sent there; and renamed for this one, under either key's id."""
     there = billing.keyring.systems.of("crm").current
-    command = command_message("r-1", replace(TOLD, system="crm"), KARI, there, 1, NOW)
+    command = value_of(command_message("r-1", replace(TOLD, system="crm"), KARI, there, 1, NOW))
     assert billing.send(command) == [("failed", 0, "other_system")]
     renamed = {**command, "system": "billing", "command_id": "r-1/billing"}
     assert billing.send(renamed) == [("failed", 0, "key_unknown")]
@@ -200,7 +200,7 @@ def test_a_job_is_given_its_own_key_and_no_other(billing: Billing, tmp_path: Pat
     key = given_keys.current
     assert opened(billing.command(), key)[0].value == "k-100200"
     other = billing.keyring.systems.of("crm").current
-    command = command_message("r-1", replace(TOLD, system="crm"), KARI, other, 1, NOW)
+    command = value_of(command_message("r-1", replace(TOLD, system="crm"), KARI, other, 1, NOW))
     with pytest.raises(KeyUnavailable):
         opened(command, key)
     assert other._key.hex() not in file.read_text()

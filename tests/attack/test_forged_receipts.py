@@ -60,7 +60,7 @@ def nothing_done(office: Office, request_id: str, why: str) -> RequestState:
     request = office.service.get(request_id)
     assert (request.state, request.waiting_for) == (State.COMMANDED, ("web",))
     assert office.events(*COOKIE) == 2
-    assert why in request.set_aside[-1]["why"]
+    assert why in request.set_aside[-1].why
     assert any(line.endswith("set aside") for line in request.problems)
     return request
 
@@ -121,7 +121,7 @@ def test_an_answer_to_what_was_told_before_is_none_to_a_newer_plan(office: Offic
     office.service.on_receipt(captured)
     request = office.service.get(request_id)
     assert (request.state, office.events(*COOKIE)) == (State.COMMANDED, 3)
-    assert "answers an earlier attempt" in request.set_aside[-1]["why"]
+    assert "answers an earlier attempt" in request.set_aside[-1].why
 
 
 def test_an_answer_of_another_request_is_none_of_this(office: Office) -> None:

@@ -24,6 +24,7 @@ from streams.kafka.dead_letters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.rights.again import CANNOT_BE, TAKEN, again
 from streams.rights.case import CaseFile
+from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
 from streams.rights.service import LARGEST_GIVEN, UNOPENED
 from streams.rights.worker import _take
@@ -182,8 +183,7 @@ def reopened(office: Office) -> str:
     """An answered access request to which something came to light."""
     made = office.service.create("access", OLA, reason=None, channel="web", received_at=NOW)
     answered = office.service.advance(made.request_id)
-    finding = {"found_at": NOW.isoformat(), "events": 1, "no_longer": 0, "systems": ["billing"]}
-    office.service._file.decide(answered, "late_finding", {**finding, "categories": [], "because": "events"})
+    office.service._file.decide(answered, LateFound(NOW, 1, 0, ("billing",), (), "events"))
     return made.request_id
 
 

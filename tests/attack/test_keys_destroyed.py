@@ -112,7 +112,7 @@ def test_late_findings_are_found_without_the_key(case: Case) -> None:
     assert case.service.recheck(case.now) == []
     case.learn(100)
     (opened,) = case.service.recheck(case.now)
-    assert opened.late_findings[-1]["events"] == TOTAL
+    assert opened.late_findings[-1].events == TOTAL
     with pytest.raises(InputError, match="its key was destroyed; ask the person"):
         case.service.follow_up(case.id)
     assert case.service.close(case.id, "the person was asked anew").state is State.CLOSED

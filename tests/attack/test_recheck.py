@@ -21,6 +21,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.identity import OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
+from streams.rights.protocol.events import content_of
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingClaims, NotingReader
@@ -90,7 +91,7 @@ class Office:
 
     def findings(self) -> dict[str, list[dict[str, Any]]]:
         return {
-            request.request_id: [dict(item) for item in request.late_findings]
+            request.request_id: [content_of(item) for item in request.late_findings]
             for request in self.service.requests()
         }
 
@@ -190,7 +191,7 @@ def test_late_events_that_keep_coming_are_said_when_they_have_doubled(tmp_path: 
     said = []
     for minute in range(1, 41):
         office.town.invoice(KARI, moment(9, minute), moment(17, minute))
-        said += [item.late_findings[-1]["events"] for item in office.service.recheck(moment(17, minute))]
+        said += [item.late_findings[-1].events for item in office.service.recheck(moment(17, minute))]
     assert said == [1, 2, 4, 8, 16, 32]
     (line,) = office.service.get(made).problems
     assert "at least 32 events came to light" in line
@@ -220,7 +221,7 @@ def test_late_events_of_another_kind_are_said_at_once(tmp_path: Path) -> None:
     assert len(office.service.recheck(moment(17, 10))) == 1
     office.town.visit(MOVED, moment(10, 15), moment(17, 20))
     (found,) = office.service.recheck(moment(17, 20))
-    assert [item["systems"] for item in found.late_findings] == [["billing"], ["billing", "web"]]
+    assert [item.systems for item in found.late_findings] == [("billing",), ("billing", "web")]
 
 
 @pytest.mark.parametrize("targeted", [True, False])
@@ -248,4 +249,4 @@ def test_what_was_late_and_not_on_its_way_is_found(
     office.town.invoice(KARI, moment(16) - timedelta(seconds=5), moment(16) + timedelta(seconds=5))
     office.town.invoice(KARI, moment(16) - before, moment(16) + after)
     (found,) = office.service.recheck(moment(19))
-    assert [item["events"] for item in found.late_findings] == [1]
+    assert [item.events for item in found.late_findings] == [1]

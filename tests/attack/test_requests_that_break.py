@@ -186,7 +186,7 @@ def test_an_open_end_in_a_request_means_that_nothing_ended(office: Office, day: 
             office.service._subjects.given(office.service.requests()[-1].request_id),
             anchors,
             NOW,
-        )["plan"]["parts"]
+        ).plan["parts"]
         for anchors in (told, RetentionAnchors())
     ]
     assert plans[0] == plans[1]
@@ -380,7 +380,7 @@ def test_a_request_that_cannot_be_read_is_listed_and_can_be_ended(office: Office
     good = office.erase(OLA, anchors=GONE)
     request = office.service.get(bad.request_id)
     assert (request.state, good.state) == (State.ATTENTION, State.COMPLETED)
-    assert f"event {bad.length} of the ledger (planned) cannot be read (KeyError)" in request.problems[0]
+    assert f"event {bad.length} of the ledger (planned) cannot be read (ValueError)" in request.problems[0]
     assert office.service.resume() == []
     with pytest.raises(InputError, match="cannot be read in full"):
         office.service.resend(bad.request_id)

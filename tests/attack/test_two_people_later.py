@@ -107,7 +107,7 @@ def test_an_answer_stays_its_persons_when_the_address_is_handed_over(
     assert office.service.recheck(APRIL) == []
     office.chats(JANUARY, MOVED, learnt=APRIL)
     (opened,) = office.service.recheck(APRIL)
-    assert [(item["events"], item["no_longer"]) for item in opened.late_findings] == [(1, 0)]
+    assert [(item.events, item.no_longer) for item in opened.late_findings] == [(1, 0)]
     followed = office.service.follow_up(made.request_id)
     answered = office.service.advance(followed.request_id)
     # Kari's entries of the register and her chats of January.
@@ -138,8 +138,8 @@ def test_an_address_that_was_never_theirs_takes_back_and_gives_nothing_of_the_ot
     office.register(APRIL, (KARI, NEW), (OLA, MOVED), since=JANUARY)
     (opened,) = office.service.recheck(APRIL)
     (finding,) = opened.late_findings
-    assert (finding["no_longer"], finding["because"]) == (1, "correction")
-    assert finding["events"] == 0
+    assert (finding.no_longer, finding.because) == (1, "correction")
+    assert finding.events == 0
     if identifiers is BY_ADDRESS:
         with pytest.raises(InputError, match="lead to somebody else by now"):
             office.service.follow_up(made.request_id)
@@ -207,7 +207,7 @@ def test_an_address_that_proves_to_be_on_anothers_invoice_takes_nothing_else_bac
     office.now = APRIL
     office.desk.tell("billing.invoices", [invoice(OLA, JANUARY)], learnt=APRIL)
     (opened,) = office.service.recheck(APRIL)
-    assert [(item["events"], item["no_longer"]) for item in opened.late_findings] == [(1, 0)]
+    assert [(item.events, item.no_longer) for item in opened.late_findings] == [(1, 0)]
     followed = office.service.follow_up(made.request_id)
     assert office.service.advance(followed.request_id).state is State.ATTENTION
 

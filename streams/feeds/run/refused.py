@@ -15,6 +15,7 @@ import structlog
 from schemas.codec import decode
 from schemas.days import FIRST_DAY, LAST_DAY
 from schemas.errors import DecodeError, Unavailable, place_of
+from schemas.messages import DeadLetter, message_of
 from schemas.own import own_record
 from schemas.records import RecordSchema
 from sinks.ports.dead_letters import DeadRow
@@ -95,17 +96,17 @@ def follow_refused(connection: Connection, index: IndexWriter, stop: threading.E
 def _row(record: RecordSchema, message: bytes) -> DeadRow | None:
     """None for a tagger's letter: it is in the index with the batch it comes from."""
     try:
-        letter = decode(record, message)
+        letter = message_of(DeadLetter, decode(record, message))
     except DecodeError:
         # Written by an older version, which sent none for feeds.
         return None
-    if letter["feed"] is None or letter["line"] is None:
+    if letter.feed is None or letter.line is None:
         return None
-    payload_bytes, seen_at = len(letter["sealed_payload"]) - SEAL_BYTES, letter["first_seen_at"]
-    if payload_bytes < 0 or letter["line"] < 0 or not FIRST_DAY <= seen_at.date() <= LAST_DAY:
+    payload_bytes, seen_at = len(letter.sealed_payload) - SEAL_BYTES, letter.first_seen_at
+    if payload_bytes < 0 or letter.line < 0 or not FIRST_DAY <= seen_at.date() <= LAST_DAY:
         _log.warning("a dead letter of a feed that cannot be was passed over")
         return None
-    return DeadRow(letter["feed"], 0, letter["line"], letter["reason"], "", payload_bytes, seen_at)
+    return DeadRow(letter.feed, 0, letter.line, letter.reason, "", payload_bytes, seen_at)
 
 
 def _entered(index: IndexWriter, row: DeadRow, stop: threading.Event) -> bool:

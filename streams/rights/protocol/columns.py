@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from schemas.errors import InputError
+from schemas.messages import Order
 from schemas.records import RecordSchema
-from streams.answers.orders import Order
 
 Records = Mapping[str, RecordSchema]
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from schemas.messages import Outcome
+from schemas.vocabulary import CommandState
 from streams.answers.attribution import BY_LINK, by_link_line
 from streams.rights.protocol.reasons import told
 
 RECORDS_PER_EVENT = 10
 """How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
-REFUSALS = ("partial", "withheld", "failed")
-UNANSWERED = ("unsent", "sent", "accepted")
+REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED)
+UNANSWERED = (CommandState.UNSENT, CommandState.SENT, CommandState.ACCEPTED)
 EVERY = "*"
 """Stands, among the kinds of records, for all of them."""
 
 
 @dataclass(frozen=True)
-class CommandState:
-    """Where one system stands. `state`: unsent, sent, accepted, done, partial, withheld, failed.
+class Command:
+    """Where one system stands.
 
     `planned`: events that the index found there to erase, each of which is a record at least; None: nobody counted.
     `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
@@ -28,13 +29,13 @@ class CommandState:
     planned came on top: answers add up.
     `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
-    (`streams.answers.orders.Outcome`), if it says so. `described`: some of them may not be counted
+    (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be counted
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
     """
 
     command_id: str
     system: str
-    state: str = "unsent"
+    state: CommandState = CommandState.UNSENT
     attempt: int = 0
     erased: int = 0
     held: int = 0
@@ -49,14 +50,14 @@ class CommandState:
     described: bool = False
     records: Mapping[str, int] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
-    outcomes: tuple[Mapping[str, Any], ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     accepted: bool = False
     after_end: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is."""
-        return self.state == "done" and (self.accepted or not (self.short or self.excessive))
+        return self.state is CommandState.DONE and (self.accepted or not (self.short or self.excessive))
 
     @property
     def refused(self) -> bool:
@@ -65,7 +66,7 @@ class CommandState:
     @property
     def doubtful(self) -> bool:
         """Done by its own word, and not enough, or more than can be."""
-        return self.state == "done" and not self.settled
+        return self.state is CommandState.DONE and not self.settled
 
     @property
     def short(self) -> bool:
@@ -104,7 +105,7 @@ class CommandState:
                 f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or"
                 f" `innsyn requests close {request_id} --reason ...` to end without it"
             )
-        if self.state == "done" and not self.accepted:
+        if self.state is CommandState.DONE and not self.accepted:
             return self._doubt()
         if self.state in UNANSWERED and self.by_link:
             return by_link_line(self.system, self.by_link, self.planned or 0)
@@ -114,11 +115,11 @@ class CommandState:
         """One line on a system that was told, where the request ended (`closed`, `cancelled`) without it, or None."""
         said = f"{self.system}: {self.state}, {self.erased:,} records erased"
         shown = "the index still shows what it knew there; a new request brings it in line"
-        if self.state in ("sent", "accepted"):
+        if self.state in (CommandState.SENT, CommandState.ACCEPTED):
             return f"{self.system}: was told to erase and has not answered; it may still do so, and {shown}"
         if self.after_end:
             return f"{said}: answered after the request was {ended}; {shown}"
-        if self.state == "unsent":
+        if self.state is CommandState.UNSENT:
             return None
         if ended == "cancelled" and self.erased:
             return f"{said} before the request was cancelled; {shown}"
@@ -179,9 +180,9 @@ class CommandState:
         )
 
 
-def told_of(command: CommandState) -> Counter[str]:
+def told_of(command: Command) -> Counter[str]:
     """How many records of each kind the answer tells of."""
     told = Counter[str]()
     for item in command.outcomes:
-        told[item["record"]] += item["deleted"] + item["redacted"]
+        told[item.record] += item.deleted + item.redacted
     return told

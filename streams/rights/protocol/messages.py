@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-
-from pydantic import TypeAdapter
 
 from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import DecodeError, InputError
 from schemas.ids import malformed
+from schemas.messages import ErasureCommand, value_of
 from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
 from schemas.times import iso, read
 from schemas.tokens import canonical, parse_kind
+from schemas.vocabulary import ErasureReason
 from streams.answers.erasure_plan import CommandPlan
-from streams.answers.orders import Order
 from streams.rights.protocol.authentic import command_bytes, receipt_bytes
-from streams.rights.protocol.reasons import REASONS, UNLISTED
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
 
@@ -75,20 +74,6 @@ def _canonical(item: Named) -> Named:
     return Named(str(kind), canonical(kind, item.value), at, item.port)
 
 
-def request_message(
-    request_id: str, type: str, sealed: bytes, channel: str, received_at: datetime
-) -> dict[str, Any]:
-    """Value of a RightsRequest. The reason is free text: it travels sealed with the identifiers."""
-    return {
-        "request_id": request_id,
-        "type": type,
-        "sealed_identifiers": sealed,
-        "channel": channel,
-        "reason": None,
-        "received_at": received_at,
-    }
-
-
 def command_message(
     request_id: str,
     told: CommandPlan,
@@ -96,30 +81,34 @@ def command_message(
     key: SystemKey,
     attempt: int,
     issued_at: datetime,
-) -> dict[str, Any]:
-    """Value of an ErasureCommand. Its id is the same for every attempt.
+) -> ErasureCommand:
+    """What a system is told. The id is the same for every attempt.
 
     The identifiers are sealed under the system's key together with all else that it says.
     """
-    said = {
-        "command_id": command_id(request_id, told.system),
-        "request_id": request_id,
-        "system": told.system,
-        "key_id": key.id,
+    said = ErasureCommand(
+        command_id=command_id(request_id, told.system),
+        request_id=request_id,
+        system=told.system,
+        sealed_identifiers=b"",
         # Without a field they would mean all fields of the categories.
-        "categories": list(told.categories) if told.fields else [],
-        "fields": list(told.fields),
-        "orders": _ORDERS.dump_python(told.orders, mode="json"),
-        "reason": "request",
-        "attempt": attempt,
-        "issued_at": issued_at,
-    }
+        categories=told.categories if told.fields else (),
+        fields=told.fields,
+        reason=ErasureReason.REQUEST,
+        attempt=attempt,
+        issued_at=issued_at,
+        orders=told.orders,
+        key_id=key.id,
+    )
     named = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
-    return {**said, "sealed_identifiers": key.seal(named, command_bytes(said))}
+    return replace(said, sealed_identifiers=key.seal(named, command_bytes(value_of(said))))
 
 
 def opened(command: Mapping[str, Any], key: SystemKey) -> list[Named]:
-    """The identifiers of a decoded ErasureCommand, if nothing of it was altered. Raises KeyUnavailable."""
+    """The identifiers of a decoded ErasureCommand, if nothing of it was altered. Raises KeyUnavailable.
+
+    `command`: with the fields that its writer's schema has, since those are what the seal covers.
+    """
     return identifiers_from_json(json.loads(key.open(command["sealed_identifiers"], command_bytes(command))))
 
 
@@ -142,27 +131,6 @@ def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
     return value
 
 
-def orders_of(command: Mapping[str, Any]) -> list[Order]:
-    """The orders of a decoded ErasureCommand; none in one from before there were any."""
-    return list(_ORDERS.validate_python(command.get("orders", ())))
-
-
-_ORDERS = TypeAdapter(tuple[Order, ...])
-
-
 def command_id(request_id: str, system: str) -> str:
     """One command per request and system."""
     return f"{request_id}/{system}"
-
-
-def receipt_content(value: Mapping[str, Any]) -> dict[str, Any]:
-    """What the ledger keeps of a decoded ErasureReceipt."""
-    review_date, reason = value["review_date"], value["reason"]
-    return {
-        **{name: value[name] for name in ("command_id", "state", "erased", "held", "ground")},
-        "review_date": review_date.isoformat() if review_date else None,
-        "reason": (reason if reason in REASONS else UNLISTED) if reason else None,
-        "attempt": value.get("attempt", 0),
-        "reported_at": iso(value["reported_at"]),
-        "outcomes": [dict(item) for item in value.get("outcomes", ())],
-    }

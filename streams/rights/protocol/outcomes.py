@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.vocabulary import Role
+from schemas.messages import Order
+from schemas.vocabulary import ErasureAction, Role
 from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import Part, Plan
-from streams.answers.orders import Order
-from streams.rights.protocol.command import CommandState
+from streams.rights.protocol.command import Command
 
 
-def records_gone(plan: Plan, commands: Mapping[str, CommandState]) -> dict[int, RecordsGone]:
+def records_gone(plan: Plan, commands: Mapping[str, Command]) -> dict[int, RecordsGone]:
     """By tag set, of which events the record is gone, as `IndexEraser.forget` takes it.
 
     Only by the receipts. A job that says nothing of its records did as it was told, if it erased anything: it deleted
@@ -35,17 +35,17 @@ def records_gone(plan: Plan, commands: Mapping[str, CommandState]) -> dict[int, 
     return gone
 
 
-def _of(part: Part, order: Order | None, state: CommandState) -> RecordsGone | None:
+def _of(part: Part, order: Order | None, state: Command) -> RecordsGone | None:
     parties = _roles(order.parties if order else _OWNERS)
     if state.outcomes:
         for outcome in state.outcomes:
-            if outcome["record"] == part.record and outcome["deleted"]:
+            if outcome.record == part.record and outcome.deleted:
                 # Which of them stayed it cannot say; where it does not say for whom, those it was told to leave.
-                told = order.stays_for if order and outcome["redacted"] else ()
-                return RecordsGone(parties, _roles(outcome["stayed_for"] or told))
+                told = order.stays_for if order and outcome.redacted else ()
+                return RecordsGone(parties, _roles(outcome.stayed_for or told))
         return None
-    listed = order is None or (order.where is None and order.action == "delete")
-    if listed and part.means == "delete" and state.erased:
+    listed = order is None or (order.where is None and order.action is ErasureAction.DELETE)
+    if listed and part.means is ErasureAction.DELETE and state.erased:
         return RecordsGone(_roles(_OWNERS))
     return None
 

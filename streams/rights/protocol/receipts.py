@@ -8,110 +8,124 @@ whether an answer is enough is `streams.rights.protocol.command`'s to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.catalogue import Catalogue
+from schemas.messages import ErasureReceipt
 from schemas.systemkeys import SystemKeys
 from schemas.times import local_day
-from schemas.vocabulary import Role
+from schemas.vocabulary import CommandState, ReceiptState, Role
 from streams.rights.protocol.authentic import AUTHENTICATOR, MOST, receipt_bytes
-from streams.rights.protocol.command import CommandState
-from streams.rights.protocol.messages import receipt_content
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import SetAside, answer_of
 from streams.rights.protocol.reasons import NOT_OURS, told
 
 CLOCKS_APART = timedelta(minutes=5)
 """How far the clock of a system may be from ours."""
 LONGEST_HOLD = timedelta(days=30 * 366)
 """No hold is looked at again later than that: limitation periods end after at most twenty years (foreldelsesloven)."""
-_SAID = ("state", "erased", "held", "ground", "review_date", "reason", "outcomes")
 
 
-def unproven(receipt: Mapping[str, Any], keys: SystemKeys) -> str | None:
-    """Why it is not proven that the job which has these keys wrote the receipt as it is, None if it is."""
-    authenticator = receipt.get(AUTHENTICATOR)
+def unproven(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
+    """Why it is not proven that the job which has these keys wrote the receipt as it is, None if it is.
+
+    `written`: the decoded receipt, with the fields that its writer's schema has.
+    """
+    authenticator = written.get(AUTHENTICATOR)
     if not authenticator:
         return (
             "carries no authenticator; its job needs this version and the key (`innsyn keys system export`)"
         )
-    key = keys.find(receipt["key_id"])
+    key = keys.find(written["key_id"])
     if key is None:
         return (
             "was made under a key that is not in force (`innsyn keys system export` gives its team the file)"
         )
-    if not key.proves(authenticator, receipt_bytes(receipt)):
+    if not key.proves(authenticator, receipt_bytes(written)):
         return "has not the authenticator of what it says; see who may write to rights.receipts"
     return None
 
 
 def fault(
-    receipt: Mapping[str, Any], command: CommandState | None, catalogue: Catalogue, now: datetime
+    receipt: ErasureReceipt, command: Command | None, catalogue: Catalogue, now: datetime
 ) -> str | None:
     """Why a proven ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it."""
     if command is None:
         return "names no command of this request"
-    if receipt["system"] != command.system:
+    if receipt.system != command.system:
         return "names another system than its command"
-    if receipt["reason"] in NOT_OURS:
-        return f"says that {told(receipt['reason'])}; see who may write to deletion.{command.system}"
+    if receipt.reason is not None and receipt.reason in NOT_OURS:
+        return f"says that {told(receipt.reason)}; see who may write to deletion.{command.system}"
     return _number_fault(receipt) or _date_fault(receipt, now) or _place_fault(receipt, command, catalogue)
 
 
-def repeats(receipt: Mapping[str, Any], command: CommandState) -> bool:
+def repeats(receipt: ErasureReceipt, command: Command) -> bool:
     """Whether it says nothing that was not said: messages come twice, and "accepted" may come after the outcome."""
-    if receipt["state"] == "accepted":
-        return command.state != "sent"
-    said = receipt_content(receipt)
-    known = {**vars(command), "outcomes": list(command.outcomes)}
-    return all(said[name] == known[name] for name in _SAID)
+    if receipt.state is ReceiptState.ACCEPTED:
+        return command.state is not CommandState.SENT
+    said = answer_of(receipt)
+    review_date = said.review_date.isoformat() if said.review_date else None
+    return (
+        CommandState(said.state),
+        said.erased,
+        said.held,
+        said.ground,
+        review_date,
+        said.reason,
+        said.outcomes,
+    ) == (
+        *(command.state, command.erased, command.held, command.ground, command.review_date),
+        *(command.reason, command.outcomes),
+    )
 
 
-def aside(receipt: Mapping[str, Any], why: str, catalogue: Catalogue) -> dict[str, Any]:
+def aside(receipt: ErasureReceipt, why: str, catalogue: Catalogue) -> SetAside:
     """What the ledger keeps of an answer that was set aside. Few different ones: the same again adds nothing."""
-    system = receipt["system"] if receipt["system"] in catalogue.systems else None
-    return {"system": system, "state": receipt["state"], "why": why}
+    system = receipt.system if receipt.system in catalogue.systems else None
+    return SetAside(system, receipt.state, why)
 
 
-def _number_fault(receipt: Mapping[str, Any]) -> str | None:
-    if receipt["erased"] < 0 or receipt["held"] < 0:
+def _number_fault(receipt: ErasureReceipt) -> str | None:
+    if receipt.erased < 0 or receipt.held < 0:
         return "counts below zero"
-    if max(receipt["erased"], receipt["held"]) > MOST:
+    if max(receipt.erased, receipt.held) > MOST:
         return "counts more than there can be"
-    if receipt["state"] == "done" and receipt["held"]:
+    if receipt.state is ReceiptState.DONE and receipt.held:
         return "says done and that records are held back"
-    outcomes = receipt.get("outcomes", ())
-    counts = [item[done] for item in outcomes for done in ("deleted", "redacted")]
+    outcomes = receipt.outcomes
+    counts = [count for item in outcomes for count in (item.deleted, item.redacted)]
     if any(count < 0 for count in counts):
         return "counts below zero"
-    if sum(counts) > receipt["erased"]:
+    if sum(counts) > receipt.erased:
         return "tells of more records than it erased"
-    if {name for item in outcomes for name in item["stayed_for"]} - set(Role):
+    if {name for item in outcomes for name in item.stayed_for} - set(Role):
         return "names a role that is none"
     return None
 
 
-def _date_fault(receipt: Mapping[str, Any], now: datetime) -> str | None:
-    if receipt["reported_at"] > now + CLOCKS_APART:
+def _date_fault(receipt: ErasureReceipt, now: datetime) -> str | None:
+    if receipt.reported_at > now + CLOCKS_APART:
         return "was reported at a time to come; set that system's clock"
-    day: date | None = receipt["review_date"]
+    day = receipt.review_date
     if day is None:
         return None
-    if day < local_day(receipt["reported_at"]):
+    if day < local_day(receipt.reported_at):
         return "names a review date that had passed when it was reported"
     if day > local_day(now) + LONGEST_HOLD:
         return "names a review date that no hold reaches"
     return None
 
 
-def _place_fault(receipt: Mapping[str, Any], command: CommandState, catalogue: Catalogue) -> str | None:
-    ground = receipt["ground"]
+def _place_fault(receipt: ErasureReceipt, command: Command, catalogue: Catalogue) -> str | None:
+    ground = receipt.ground
     if ground is not None and ground not in catalogue.retention_rules:
         return "names a ground that the catalogue lacks"
     if repeats(receipt, command):
         return None
     # A later one is authentic, so it was sent: whoever sent it has not come to write that down.
-    if receipt.get("attempt", 0) < command.attempt + (command.state == "unsent"):
+    if receipt.attempt < command.attempt + (command.state is CommandState.UNSENT):
         return "answers an earlier attempt; that of the last one is waited for"
-    if command.sent_at and receipt["reported_at"] < datetime.fromisoformat(command.sent_at) - CLOCKS_APART:
+    if command.sent_at and receipt.reported_at < datetime.fromisoformat(command.sent_at) - CLOCKS_APART:
         return "was reported before this attempt was sent; its answer is waited for"
     return "contradicts the answer that settled its command" if command.settled else None

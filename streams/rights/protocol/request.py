@@ -8,9 +8,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
-from streams.rights.protocol.command import UNANSWERED, CommandState
+from streams.rights.protocol.command import UNANSWERED, Command
+from streams.rights.protocol.events import LateFound, OpenRequest, SetAside
 
 
 class State(StrEnum):
@@ -41,6 +43,19 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run of forgetting that nobody said was through: what `going` was counted to go, by kind, at `as_of`.
+
+    `replanned`: a new plan was made since.
+    """
+
+    going: Mapping[str, int]
+    as_of: datetime
+    tag_sets: frozenset[int]
+    replanned: bool = False
+
+
+@dataclass(frozen=True)
 class RequestState:
     """All that is known of a request. `plan` and `report` are JSON without personal values, as stored.
 
@@ -65,7 +80,7 @@ class RequestState:
     state: State = State.RECEIVED
     plan: Mapping[str, Any] | None = None
     planned_at: datetime | None = None
-    commands: Mapping[str, CommandState] = field(default_factory=dict)
+    commands: Mapping[str, Command] = field(default_factory=dict)
     problem: str | None = None
     forgotten: Mapping[str, int] | None = None
     report: Mapping[str, Any] | None = None
@@ -73,19 +88,19 @@ class RequestState:
     completed_at: datetime | None = None
     identity: IdentitySnapshot | None = field(default=None, repr=False)
     inherited: Sequence[Span] = field(default=(), repr=False)
-    resolution: str | None = None
-    late_findings: tuple[Mapping[str, Any], ...] = ()
+    resolution: Resolution | None = None
+    late_findings: tuple[LateFound, ...] = ()
     follow_up: str | None = None
     by_link: tuple[str, ...] = ()
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
-    beside: tuple[Mapping[str, Any], ...] = ()
+    beside: tuple[OpenRequest, ...] = ()
     behind: tuple[str, ...] = ()
-    set_aside: tuple[Mapping[str, Any], ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
     remarks: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     closing: bool = False
     forgotten_as_planned: bool = False
-    runs: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    runs: tuple[Run, ...] = field(default=(), repr=False)
     ended_at: datetime | None = None
     undated: bool = False
     broke: bool = False
@@ -161,17 +176,17 @@ class RequestState:
     @property
     def interrupted_at(self) -> datetime | None:
         """When the last run of forgetting began that nobody said was through, unless it was planned anew since."""
-        return None if not self.runs or self.runs[-1].get("replanned") else self.counted_at
+        return None if not self.runs or self.runs[-1].replanned else self.counted_at
 
     @property
     def counted_at(self) -> datetime | None:
         """When it was last counted what goes, of runs that nobody said were through; they may go on elsewhere."""
-        return datetime.fromisoformat(self.runs[-1]["as_of"]) if self.runs else None
+        return self.runs[-1].as_of if self.runs else None
 
     @property
     def forgetting(self) -> frozenset[int]:
         """The tag sets that runs which are not through are about."""
-        return frozenset(int(tag_set) for run in self.runs for tag_set in run["tag_sets"])
+        return frozenset(tag_set for run in self.runs for tag_set in run.tag_sets)
 
     @property
     def settled(self) -> bool:
@@ -183,7 +198,7 @@ class RequestState:
         """Whether a next step waits for nobody."""
         if self.ended or self.unread or (self.broke and self.state is State.ATTENTION):
             return False
-        if any(item.state == "unsent" for item in self.commands.values()):
+        if any(item.state is CommandState.UNSENT for item in self.commands.values()):
             return True
         return (
             self.closing
@@ -192,9 +207,9 @@ class RequestState:
         )
 
 
-def aside_line(aside: Mapping[str, Any]) -> str:
+def aside_line(aside: SetAside) -> str:
     """An answer that was set aside, in one line."""
-    return f"{aside['system'] or 'a system that is not known'}: an answer ({aside['state']}) {aside['why']}; set aside"
+    return f"{aside.system or 'a system that is not known'}: an answer ({aside.state}) {aside.why}; set aside"
 
 
 def taken_line(request_id: str) -> str:
@@ -212,16 +227,16 @@ def _by_link(systems: Sequence[str]) -> str:
     )
 
 
-def _late(request_id: str, finding: Mapping[str, Any]) -> str:
+def _late(request_id: str, finding: LateFound) -> str:
     """What to do about a late finding, in one line."""
     parts = []
-    if finding["events"]:
-        parts.append(f"at least {_events(finding['events'])} came to light after this was answered")
-    if finding["no_longer"]:
+    if finding.events:
+        parts.append(f"at least {_events(finding.events)} came to light after this was answered")
+    if finding.no_longer:
         parts.append(
-            f"of those answered, at least {_events(finding['no_longer'])} proved not to be this person's"
+            f"of those answered, at least {_events(finding.no_longer)} proved not to be this person's"
         )
-    where = ", ".join(finding["systems"])
+    where = ", ".join(finding.systems)
     return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
 
 

@@ -14,20 +14,49 @@ up. Before the index forgets, a person may cancel a request; nothing more is sen
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from schemas.times import iso, iso_or_none, received_can_be_no_day
+from schemas.vocabulary import CommandState
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
 from streams.answers.erasure_plan import shown
-from streams.rights.protocol.command import CommandState
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.deadlines import due_at
-from streams.rights.protocol.request import Note, RequestState, State, taken_line
+from streams.rights.protocol.events import (
+    About,
+    Accepted,
+    Answer,
+    Answered,
+    Attention,
+    Behind,
+    Cancelled,
+    Closed,
+    Closing,
+    Commanded,
+    Completed,
+    Counted,
+    FollowedUp,
+    Forgetting,
+    Forgot,
+    KeyDestroyed,
+    LateFound,
+    LedgerEvent,
+    Looked,
+    Planned,
+    PlannedCommand,
+    Received,
+    Replanned,
+    SetAside,
+    content_of,
+    event_of,
+)
+from streams.rights.protocol.request import Note, RequestState, Run, State, taken_line
 
-__all__ = ["CommandState", "RequestState", "State", "due_at", "fold", "summary"]
+__all__ = ["RequestState", "State", "due_at", "fold", "summary"]
 
 
 def fold(events: Iterable[RequestEvent]) -> RequestState | None:
@@ -56,16 +85,16 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
     return replace(request, length=length)
 
 
-def _with(request: RequestState | None, event: RequestEvent) -> RequestState | None:
-    if event.kind == UNREADABLE:
-        raise ValueError(event.kind)
-    if event.kind == "received":
-        return request or _received(event)
+def _with(request: RequestState | None, stored: RequestEvent) -> RequestState | None:
+    event = event_of(stored)
+    if isinstance(event, Received):
+        return request or _received(stored, event)
     if request is None:
         return None
-    if event.kind == "key_destroyed":
-        return replace(request, key_destroyed_at=event.occurred_at)
-    request = _ended(request, event) if request.ended else _after(request, event)
+    if isinstance(event, KeyDestroyed):
+        return replace(request, key_destroyed_at=stored.occurred_at)
+    after = _ended if request.ended else _after
+    request = after(request, event, stored.occurred_at)
     # What is wrong in an event may show only where it is told to people.
     _ = request.problems, request.waiting_for, request.movable
     return request
@@ -109,12 +138,12 @@ def summary(request: RequestState) -> dict[str, Any]:
         "held": shown(request.held),
         "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
         "report": request.report,
-        "late_findings": [dict(finding) for finding in request.late_findings],
+        "late_findings": [content_of(finding) for finding in request.late_findings],
         "follow_up": request.follow_up,
         "by_link": list(request.by_link),
-        "also_open": [dict(item) for item in request.beside],
+        "also_open": [content_of(item) for item in request.beside],
         "behind": list(request.behind),
-        "set_aside": [dict(item) for item in request.set_aside],
+        "set_aside": [content_of(item) for item in request.set_aside],
         "notes": [
             {"what": note.what, "at": iso(note.at), "system": note.system, "reason": note.reason}
             for note in request.notes
@@ -122,204 +151,215 @@ def summary(request: RequestState) -> dict[str, Any]:
     }
 
 
-def _shown(command: CommandState) -> dict[str, Any]:
+def _shown(command: Command) -> dict[str, Any]:
     """Without the counts by kind, in which events are that may not be counted aloud."""
-    return {name: value for name, value in vars(command).items() if name not in ("records", "least")}
+    said = {name: value for name, value in vars(command).items() if name not in ("records", "least")}
+    return {**said, "outcomes": [content_of(item) for item in command.outcomes]}
 
 
-def _received(event: RequestEvent) -> RequestState:
-    content = event.content
-    received_at, recorded_at = datetime.fromisoformat(content["received_at"]), event.occurred_at
+def _received(stored: RequestEvent, event: Received) -> RequestState:
+    received_at, recorded_at = event.received_at, stored.occurred_at
     # Recorded before days were bounded: it came in when it was recorded, at the latest.
     undated = received_can_be_no_day(received_at, recorded_at)
     received_at = recorded_at if undated else received_at
     return RequestState(
-        request_id=event.request_id,
-        type=content["type"],
-        channel=content["channel"],
+        request_id=stored.request_id,
+        type=event.type,
+        channel=event.channel,
         received_at=received_at,
         due=due_at(received_at),
         undated=undated,
-        inherited=spans_from_json(content.get("inherited", [])),
+        inherited=spans_from_json(event.inherited or ()),
     )
 
 
-def _after(request: RequestState, event: RequestEvent) -> RequestState:
-    content = event.content
-    if event.kind != "aside":
+def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> RequestState:
+    if not isinstance(event, SetAside):
         request = replace(request, broke=False)
-    match event.kind:
-        case "about":
-            subjects = request.subjects.union(content["subjects"])
-            return replace(request, subjects=subjects, beside=tuple(content["beside"]) or request.beside)
-        case "behind" if request.plan is None:
-            return replace(request, behind=tuple(content["behind"]), problem=None, state=State.RECEIVED)
-        case "planned" if request.plan is None:
-            return _planned(_identified(request, content), event)
-        case "replanned" if request.plan is not None:
-            return _replanned(request, content)
-        case "counted":
-            counted = {item["command_id"]: item for item in content["commands"]}
+    match event:
+        case About():
+            subjects = request.subjects.union(event.subjects)
+            return replace(request, subjects=subjects, beside=event.beside or request.beside)
+        case Behind() if request.plan is None:
+            return replace(request, behind=event.behind, problem=None, state=State.RECEIVED)
+        case Planned() if request.plan is None:
+            return _planned(_identified(request, event), event, at)
+        case Replanned() if request.plan is not None:
+            return _replanned(request, event)
+        case Counted():
+            counted = {item.command_id: item for item in event.commands}
             commands = request.commands.items()
             told = {key: _told(item, counted[key]) if key in counted else item for key, item in commands}
             return _stands(replace(request, commands=told))
-        case "commanded" | "receipt" | "accepted":
-            return _commands(_noted(request, event), event)
-        case "aside":
-            return replace(request, set_aside=(*request.set_aside, content))
-        case "closing":
-            return replace(_noted(request, event), state=State.FORGETTING, closing=True, problem=None)
-        case "forgetting" if request.settled or request.closing:
-            # Versions before did not count beforehand.
-            runs = (*request.runs, content) if "going" in content else request.runs
-            return replace(request, state=State.FORGETTING, problem=None, runs=runs)
-        case "forgotten":
-            return _forgotten(request, content)
-        case "attention":
-            resolution = content.get("resolution", request.resolution)
-            broke = content.get("broke", False)
-            request = replace(request, state=State.ATTENTION, resolution=resolution, broke=broke)
-            return replace(request, problem=content["reason"])
-        case "answered":
-            request = replace(request, problem=None, report=content["report"], completed_at=event.occurred_at)
-            remarks = tuple(content.get("remarks", ()))
-            return replace(_identified(request, content), state=State.COMPLETED, remarks=remarks)
-        case "completed" if request.settled:
-            held = tuple(content["held"])
-            return replace(request, state=State.COMPLETED, held=held, completed_at=event.occurred_at)
-        case "closed" | "cancelled":
-            request = replace(_noted(request, event), problem=None, behind=())
-            return replace(request, state=State(event.kind), ended_at=event.occurred_at)
+        case Commanded() | Answer() | Accepted():
+            return _commands(_noted(request, event, at), event, at)
+        case SetAside():
+            return replace(request, set_aside=(*request.set_aside, event))
+        case Closing():
+            return replace(_noted(request, event, at), state=State.FORGETTING, closing=True, problem=None)
+        case Forgetting() if request.settled or request.closing:
+            return replace(request, state=State.FORGETTING, problem=None, runs=(*request.runs, *_runs(event)))
+        case Forgot():
+            return _forgotten(request, event)
+        case Attention():
+            resolution = event.resolution or request.resolution
+            request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
+            return replace(request, problem=event.reason)
+        case Answered():
+            request = replace(request, problem=None, report=event.report, completed_at=at)
+            return replace(_identified(request, event), state=State.COMPLETED, remarks=event.remarks)
+        case Completed() if request.settled:
+            return replace(request, state=State.COMPLETED, held=event.held, completed_at=at)
+        case Closed() | Cancelled():
+            request = replace(_noted(request, event, at), problem=None, behind=())
+            return replace(request, state=State(event.kind), ended_at=at)
     return request
 
 
-def _ended(request: RequestState, event: RequestEvent) -> RequestState:
+def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> RequestState:
     """After the end: what came to light later, until it is followed up or closed, and what systems still said."""
-    content = event.content
-    if event.kind == "aside":
-        return replace(request, set_aside=(*request.set_aside, content))
+    if isinstance(event, SetAside):
+        return replace(request, set_aside=(*request.set_aside, event))
     if not request.carried_out:
-        return _commands(request, event) if event.kind in ("commanded", "receipt") else request
+        return _commands(request, event, at) if isinstance(event, Commanded | Answer) else request
     if request.follow_up is not None:
         return request
-    if event.kind == "late_finding":
-        return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, content))
-    if event.kind == "followed_up":
-        remarks = tuple(taken_line(name) for name in content.get("taken", ()))
-        request = replace(request, remarks=(*request.remarks, *remarks))
-        return replace(request, state=State.COMPLETED, follow_up=content["follow_up"])
-    if event.kind == "looked":
-        return replace(request, unchecked=content["failed"])
-    if event.kind == "closed" and request.state is State.REOPENED:
-        return replace(_noted(request, event), state=State.CLOSED, ended_at=event.occurred_at)
+    match event:
+        case LateFound():
+            return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, event))
+        case FollowedUp():
+            remarks = (*request.remarks, *(taken_line(name) for name in event.taken))
+            return replace(request, remarks=remarks, state=State.COMPLETED, follow_up=event.follow_up)
+        case Looked():
+            return replace(request, unchecked=event.failed)
+        case Closed() if request.state is State.REOPENED:
+            return replace(_noted(request, event, at), state=State.CLOSED, ended_at=at)
     return request
 
 
-def _planned(request: RequestState, event: RequestEvent) -> RequestState:
-    content = event.content
+def _planned(request: RequestState, event: Planned, at: datetime) -> RequestState:
     commands = {
-        item["command_id"]: _told(CommandState(item["command_id"], item["system"]), item)
-        for item in content["commands"]
+        item.command_id: _told(Command(item.command_id, item.system), item) for item in event.commands
     }
     return replace(
         request,
-        plan=content["plan"],
-        planned_at=event.occurred_at,
+        plan=event.plan,
+        planned_at=at,
         commands=commands,
         problem=None,
         behind=(),
-        by_link=tuple(content.get("by_link", ())),
-        remarks=tuple(content.get("remarks", ())),
+        by_link=event.by_link,
+        remarks=event.remarks,
         state=State.PLANNED,
     )
 
 
-def _forgotten(request: RequestState, content: Mapping[str, Any]) -> RequestState:
+def _runs(event: Forgetting) -> tuple[Run, ...]:
+    # Versions before did not count beforehand.
+    if event.going is None or event.as_of is None:
+        return ()
+    return (Run(event.going, event.as_of, frozenset(map(int, event.tag_sets))),)
+
+
+def _forgotten(request: RequestState, event: Forgot) -> RequestState:
     """What is gone is what the runs since the last such event were to remove, without what is left of it.
 
     Runs that were interrupted count too. Where two processes forget at once the first that is through says it of both.
     """
-    if "counts" in content:
-        removed = content["counts"]
+    if event.counts is not None:
+        removed = dict(event.counts)
     elif not request.runs:
         return request
+    elif event.left is None:
+        raise ValueError("a run that is through, and nobody says what is left of it")
     else:
-        names = content["left"]
         removed = {
-            name: max(sum(run["going"][name] for run in request.runs) - left, 0)
-            for name, left in names.items()
+            name: max(sum(run.going[name] for run in request.runs) - left, 0)
+            for name, left in event.left.items()
         }
     earlier = request.forgotten or {}
-    counts = {name: int(count) + earlier.get(name, 0) for name, count in removed.items()}
+    counts = {name: count + earlier.get(name, 0) for name, count in removed.items()}
     over = request.forgotten_as_planned or any(removed.values())
     return replace(request, forgotten=counts, forgotten_as_planned=over, runs=())
 
 
-def _replanned(request: RequestState, content: Mapping[str, Any]) -> RequestState:
+def _replanned(request: RequestState, event: Replanned) -> RequestState:
     """What a system is told anew is to be sent; what it need not be told stays as it was answered."""
     commands = dict(request.commands)
-    for item in content["commands"]:
-        earlier = commands.get(item["command_id"], CommandState(item["command_id"], item["system"]))
-        anew = CommandState(earlier.command_id, earlier.system, attempt=earlier.attempt)
-        commands[earlier.command_id] = _told(anew if item["again"] else earlier, item)
-    runs = tuple({**run, "replanned": True} for run in request.runs)
-    request = replace(request, plan=content["plan"], commands=commands, runs=runs)
+    for item in event.commands:
+        earlier = commands.get(item.command_id, Command(item.command_id, item.system))
+        anew = Command(earlier.command_id, earlier.system, attempt=earlier.attempt)
+        commands[earlier.command_id] = _told(anew if item.again else earlier, item)
+    runs = tuple(replace(run, replanned=True) for run in request.runs)
+    request = replace(request, plan=event.plan, commands=commands, runs=runs)
     return _stands(replace(request, problem=None, forgotten_as_planned=False))
 
 
-def _told(command: CommandState, item: Mapping[str, Any]) -> CommandState:
+def _told(command: Command, item: PlannedCommand) -> Command:
     """With what the index counted there, which requests from before it did lack."""
     return replace(
         command,
-        planned=item.get("planned"),
-        by_link=item.get("by_link", 0),
-        described=item.get("described", False),
-        records=item.get("records", {}),
-        least=item.get("least", {}),
+        planned=item.planned,
+        by_link=item.by_link,
+        described=item.described,
+        records=item.records,
+        least=item.least or {},
     )
 
 
-def _identified(request: RequestState, content: Mapping[str, Any]) -> RequestState:
-    if "identity" not in content:
+def _identified(request: RequestState, event: Planned | Answered) -> RequestState:
+    if event.identity is None:
         return request
-    identity = IdentitySnapshot.read(content["identity"])
-    return replace(request, identity=identity, resolution=content["resolution"])
+    identity = IdentitySnapshot.read(event.identity)
+    return replace(request, identity=identity, resolution=event.resolution)
 
 
-def _noted(request: RequestState, event: RequestEvent) -> RequestState:
+def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestState:
     """With what a person did, where the event is that."""
-    what = {"closing": "closed"}.get(event.kind, event.kind)
-    if what not in ("accepted", "closed", "cancelled") or "sealed" not in event.content:
-        return request
-    system = event.content.get("system")
-    return replace(
-        request, notes=(*request.notes, Note(what, event.occurred_at, system, event.content["sealed"]))
-    )
+    match event:
+        case Accepted() if event.sealed is not None:
+            note = Note("accepted", at, event.system, event.sealed)
+        case Closing() | Closed() if event.sealed is not None:
+            note = Note("closed", at, None, event.sealed)
+        case Cancelled():
+            note = Note("cancelled", at, None, event.sealed)
+        case _:
+            return request
+    return replace(request, notes=(*request.notes, note))
 
 
-def _commands(request: RequestState, event: RequestEvent) -> RequestState:
-    content = event.content
-    command = request.commands.get(content["command_id"])
+def _commands(request: RequestState, event: Commanded | Answer | Accepted, at: datetime) -> RequestState:
+    command = request.commands.get(event.command_id)
     if command is None or command.settled:
         return request
-    if event.kind == "commanded":
-        fresh = CommandState(command.command_id, command.system, "sent", int(content["attempt"]))
-        command = replace(
-            fresh,
-            sent_at=iso(event.occurred_at),
-            planned=command.planned,
-            by_link=command.by_link,
-            described=command.described,
-            records=command.records,
-            least=command.least,
-        )
-    elif event.kind == "accepted":
-        command = replace(command, accepted=command.state == "done")
-    else:
-        names = ("state", "erased", "held", "ground", "review_date", "reason", "reported_at")
-        said = {name: content[name] for name in names} | {"known": content.get("known")}
-        said["outcomes"] = tuple(content.get("outcomes", ()))
-        command = replace(command, **said, after_end=request.ended)
+    match event:
+        case Commanded():
+            fresh = Command(command.command_id, command.system, CommandState.SENT, event.attempt)
+            command = replace(
+                fresh,
+                sent_at=iso(at),
+                planned=command.planned,
+                by_link=command.by_link,
+                described=command.described,
+                records=command.records,
+                least=command.least,
+            )
+        case Accepted():
+            command = replace(command, accepted=command.state is CommandState.DONE)
+        case Answer():
+            command = replace(
+                command,
+                state=CommandState(event.state),
+                erased=event.erased,
+                held=event.held,
+                ground=event.ground,
+                review_date=event.review_date.isoformat() if event.review_date else None,
+                reason=event.reason,
+                reported_at=iso(event.reported_at),
+                known=event.known,
+                outcomes=event.outcomes,
+                after_end=request.ended,
+            )
     request = replace(request, commands={**request.commands, command.command_id: command})
     return request if request.ended else _stands(request)
 
@@ -332,9 +372,9 @@ def _stands(request: RequestState) -> RequestState:
     states = {item.state for item in commands}
     if any(item.refused or item.doubtful for item in commands):
         state = State.ATTENTION
-    elif "unsent" in states:
+    elif CommandState.UNSENT in states:
         state = State.PLANNED
-    elif states == {"sent"}:
+    elif states == {CommandState.SENT}:
         state = State.COMMANDED
     else:
         state = State.WAITING

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +13,10 @@ import structlog
 
 from schemas.codec import encode
 from schemas.errors import DecodeError, InnsynError, InputError, KeyUnavailable, Unavailable
+from schemas.messages import ErasureCommand, ErasureReceipt, Order, message_of, value_of
 from schemas.own import own_record
 from schemas.systemkeys import SystemKey, SystemKeys, read_system_keys
-from streams.answers.orders import Order
+from schemas.vocabulary import ReceiptState
 from streams.kafka.connection import Connection
 from streams.kafka.follow import follow
 from streams.kafka.sender import sender
@@ -28,7 +28,6 @@ from streams.rights.protocol.messages import (
     Send,
     decoded,
     opened,
-    orders_of,
     receipt_message,
 )
 from streams.rights.protocol.receipts import CLOCKS_APART
@@ -111,85 +110,87 @@ class ErasureJob:
         carried out is answered `failed`, with why. Raises KeyUnavailable where the job has no key to answer under.
         """
         try:
-            command = decoded(own_record("ErasureCommand"), message)
+            value = decoded(own_record("ErasureCommand"), message)
         except DecodeError as error:
             _log.warning("erasure command not readable", system=self.system, reason=error.reason)
             return
+        command = message_of(ErasureCommand, value)
         keys = read_system_keys(self._key_file)
-        key = keys.find(command.get("key_id", "")) or keys.newest
+        key = keys.find(command.key_id) or keys.newest
         try:
-            identifiers = self._opened(command, keys)
+            identifiers = self._opened(command, value, keys)
         except (_Refused, ValueError, TypeError) as error:
             self._failed(send, command, key, error)
             return
-        self._answer(send, command, key, "accepted", Erased())
+        self._answer(send, command, key, ReceiptState.ACCEPTED, Erased())
         try:
             outcome = self._erase(command, identifiers)
         except Exception as error:  # noqa: BLE001 - one command fails, not the job
             self._failed(send, command, key, error)
             return
-        self._answer(send, command, key, "partial" if outcome.held else "done", outcome)
+        state = ReceiptState.PARTIAL if outcome.held else ReceiptState.DONE
+        self._answer(send, command, key, state, outcome)
 
-    def _failed(self, send: Send, command: Mapping[str, Any], key: SystemKey, error: Exception) -> None:
+    def _failed(self, send: Send, command: ErasureCommand, key: SystemKey, error: Exception) -> None:
         reason = _reason(error)
         _log.warning("erasure command failed", system=self.system, reason=reason, error=_shown(error))
-        self._answer(send, command, key, "failed", Erased(), reason)
+        self._answer(send, command, key, ReceiptState.FAILED, Erased(), reason)
 
-    def _opened(self, command: Mapping[str, Any], keys: SystemKeys) -> list[Named]:
+    def _opened(self, command: ErasureCommand, value: Mapping[str, Any], keys: SystemKeys) -> list[Named]:
         """Whom a command is about, if innsyn sent it as it is, here, and not too long ago. Raises _Refused."""
-        if command["system"] != self.system:
+        if command.system != self.system:
             raise _Refused("other_system")
-        if not command.get("key_id"):
+        if not command.key_id:
             raise _Refused("not_authentic")
-        key = keys.find(command["key_id"])
+        key = keys.find(command.key_id)
         if key is None:
             raise _Refused("key_unknown")
         try:
-            identifiers = opened(command, key)
+            identifiers = opened(value, key)
         except KeyUnavailable:
             raise _Refused("not_authentic") from None
         now = self._clock()
-        if command["issued_at"] > now + CLOCKS_APART:
+        if command.issued_at > now + CLOCKS_APART:
             raise _Refused("clock_off")
-        if command["issued_at"] < now - self._oldest:
+        if command.issued_at < now - self._oldest:
             raise _Refused("too_old")
         return identifiers
 
-    def _erase(self, command: Mapping[str, Any], identifiers: Identifiers) -> Erased:
+    def _erase(self, command: ErasureCommand, identifiers: Identifiers) -> Erased:
         return self._store.erase(
             identifiers,
-            command["categories"],
-            command["fields"],
-            orders=orders_of(command),
-            once=f"{command['command_id']}#{command['attempt']}",
+            command.categories,
+            command.fields,
+            orders=command.orders,
+            once=f"{command.command_id}#{command.attempt}",
             now=self._clock(),
         )
 
     def _answer(
         self,
         send: Send,
-        command: Mapping[str, Any],
+        command: ErasureCommand,
         key: SystemKey,
-        state: str,
+        state: ReceiptState,
         outcome: Erased,
         reason: str | None = None,
     ) -> None:
-        said = {
-            "command_id": command["command_id"],
-            "request_id": command["request_id"],
-            "system": self.system,
-            "state": state,
-            "erased": outcome.erased,
-            "held": outcome.held,
-            "outcomes": [asdict(item) for item in outcome.outcomes],
-            "ground": outcome.ground,
-            "review_date": outcome.review_date,
-            "reason": reason,
-            "attempt": command["attempt"],
-            "reported_at": outcome.at or self._clock(),
-        }
-        message = encode(own_record("ErasureReceipt"), receipt_message(said, key))
-        send(RECEIPTS, message, command["request_id"].encode())
+        said = ErasureReceipt(
+            command_id=command.command_id,
+            request_id=command.request_id,
+            system=self.system,
+            state=state,
+            erased=outcome.erased,
+            held=outcome.held,
+            outcomes=tuple(outcome.outcomes),
+            ground=outcome.ground,
+            review_date=outcome.review_date,
+            reason=reason,
+            attempt=command.attempt,
+            reported_at=outcome.at or self._clock(),
+        )
+        message = encode(own_record("ErasureReceipt"), receipt_message(value_of(said), key))
+        send(RECEIPTS, message, command.request_id.encode())
 
     def _guarded(self) -> None:
         try:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
+from schemas.messages import Selector
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, canonical, former, parse_kind
-from streams.answers.orders import Selector
 from streams.rights.protocol.messages import Identifiers, Named
 from streams.rights.reference_job.several import repeats
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
+from schemas.messages import Order, Outcome, Selector
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, canonical
-from schemas.vocabulary import Role
-from streams.answers.orders import Order, Outcome, Selector
+from schemas.vocabulary import ErasureAction, Role
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.reference_job.matching import conditions, quoted, selected
@@ -224,7 +224,7 @@ class SqliteStore:
         record, fields = self._records[order.record], frozenset(order.fields)
         table, items = quoted(order.record), None
         party = not roles.keys().isdisjoint(order.parties)
-        stays = (order.action == "redact" and not order.stays_for) or bool(
+        stays = (order.action is ErasureAction.REDACT and not order.stays_for) or bool(
             self._named(connection, record, row, set(order.stays_for) - roles.keys())
         )
         if party and not stays:

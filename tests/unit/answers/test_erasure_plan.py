@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
+from schemas.messages import Selector
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
 from schemas.topics import load_topics
 from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import plan_from_json, plan_json, shown
-from streams.answers.orders import Selector
 from tests.support.company import planned
 
 CATALOGUE = load_catalogue()

@@ -52,7 +52,7 @@ def test_the_second_erasure_waits_for_the_first(office: Office) -> None:
     """By whom they are about, not by what was given; when the first has ended the second is planned and ends too."""
     first = office.erase(NUMBER, EMAIL, anchors=GONE)
     second = office.erase(EMAIL, anchors=GONE)
-    assert [item["request_id"] for item in second.beside] == [first.request_id]
+    assert [item.request_id for item in second.beside] == [first.request_id]
     assert (second.state, second.behind) == (State.RECEIVED, (first.request_id,))
     assert second.waiting_for == (first.request_id,)
     assert summary(second)["also_open"] == [

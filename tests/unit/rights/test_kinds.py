@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from schemas.vocabulary import CommandState
 from sinks.ports.erasure import Forgotten
 from sinks.ports.requests import RequestEvent
-from streams.rights.protocol.command import CommandState
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State, fold, summary
 from tests.support.index import memory_index
@@ -131,8 +132,8 @@ def test_a_plan_that_nobody_counted_is_no_leave_to_erase_others(office: Office) 
 def test_an_answer_to_a_request_that_a_person_ends_leaves_it_to_be_ended() -> None:
     """It comes between the decision and the end, and whoever resumes goes on with the end."""
     commands = {
-        "r/web": CommandState("r/web", "web", "sent", 1),
-        "r/crm": CommandState("r/crm", "crm", "sent", 1),
+        "r/web": Command("r/web", "web", CommandState.SENT, 1),
+        "r/crm": Command("r/crm", "crm", CommandState.SENT, 1),
     }
     received = {"type": "erasure", "channel": "test", "received_at": "2026-11-22T12:00:00Z"}
     said = {"command_id": "r/web", "state": "failed", "erased": 0, "held": 0, "ground": None}

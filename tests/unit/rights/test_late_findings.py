@@ -14,6 +14,7 @@ from schemas.records import load_records
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
+from streams.rights.protocol.events import content_of
 from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
@@ -79,7 +80,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def late(request: RequestState) -> list[dict[str, Any]]:
-    return [dict(finding) for finding in request.late_findings]
+    return [content_of(finding) for finding in request.late_findings]
 
 
 def test_nothing_new_opens_nothing(office: Office) -> None:

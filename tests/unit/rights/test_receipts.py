@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
+from schemas.messages import ErasureReceipt, message_of
 from schemas.records import load_records
 from schemas.versions import versions_of
-from streams.rights.protocol.command import CommandState
+from schemas.vocabulary import CommandState
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS
 from streams.rights.protocol.receipts import fault
 from streams.rights.protocol.states import State, summary
@@ -41,8 +43,8 @@ def outcome(**more: Any) -> dict[str, Any]:
     return {"record": "WebVisit", "deleted": 0, "redacted": 0, "stayed_for": [], **more}
 
 
-def sent(state: str = "sent", **more: Any) -> CommandState:
-    return CommandState("r-1/web", "web", state, 1, sent_at="2026-11-22T12:00:00Z", **more)
+def sent(state: str = "sent", **more: Any) -> Command:
+    return Command("r-1/web", "web", CommandState(state), 1, sent_at="2026-11-22T12:00:00Z", **more)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,10 @@ def sent(state: str = "sent", **more: Any) -> CommandState:
         (receipt(reported_at=NOW + 6 * MINUTE), sent(), "at a time to come"),
         (receipt(reported_at=NOW - 6 * MINUTE), sent(), "before this attempt was sent"),
         (receipt(reported_at=datetime(1970, 1, 1, tzinfo=UTC)), sent(), "before this attempt was sent"),
-        (receipt(attempt=0), CommandState("r-1/web", "web"), "an earlier attempt"),
+        (receipt(attempt=0), Command("r-1/web", "web"), "an earlier attempt"),
         (receipt(attempt=0), sent(), "an earlier attempt"),
         (receipt(attempt=-1), sent(), "an earlier attempt"),
-        (receipt(attempt=1), CommandState("r-1/web", "web", attempt=1), "an earlier attempt"),
+        (receipt(attempt=1), Command("r-1/web", "web", attempt=1), "an earlier attempt"),
         (receipt("failed", reason="not_authentic"), sent(), "not from innsyn"),
         (receipt(erased=2**53), sent(), "more than there can be"),
         (receipt("failed"), sent("done"), "contradicts"),
@@ -76,11 +78,9 @@ def sent(state: str = "sent", **more: Any) -> CommandState:
         (receipt(erased=2), sent("done", erased=1), "contradicts"),
     ],
 )
-def test_what_nobody_can_mean_is_a_fault(
-    answer: dict[str, Any], command: CommandState | None, why: str
-) -> None:
+def test_what_nobody_can_mean_is_a_fault(answer: dict[str, Any], command: Command | None, why: str) -> None:
     """Of every field; the reason says which, and quotes nothing."""
-    said = fault(answer, command, CATALOGUE, NOW)
+    said = fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW)
     assert said is not None
     assert why in said
     assert "Kari" not in said
@@ -90,7 +90,7 @@ def test_what_nobody_can_mean_is_a_fault(
     ("answer", "command"),
     [
         (receipt(), sent()),
-        (receipt(), CommandState("r-1/web", "web")),
+        (receipt(), Command("r-1/web", "web")),
         (receipt(attempt=2), sent()),
         (receipt(), sent("accepted")),
         (receipt(), sent("failed")),
@@ -104,9 +104,9 @@ def test_what_nobody_can_mean_is_a_fault(
         (receipt(reported_at=NOW + 4 * MINUTE), sent()),
     ],
 )
-def test_what_can_be_is_no_fault(answer: dict[str, Any], command: CommandState) -> None:
+def test_what_can_be_is_no_fault(answer: dict[str, Any], command: Command) -> None:
     """Answers on time and late, repeated ones, clocks a little apart, holds of many years."""
-    assert fault(answer, command, CATALOGUE, NOW) is None
+    assert fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW) is None
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_no_answer_is_taken_for_more_than_it_is(said: dict[str, Any]) -> None:
     command = sent(planned=2)
     answer = {**receipt(), **said, "command_id": f"r-1/{said['command']}"}
     known = command if said["command"] == "web" else None
-    if fault(answer, known, CATALOGUE, NOW) is None:
+    if fault(message_of(ErasureReceipt, answer), known, CATALOGUE, NOW) is None:
         assert (answer["system"], answer["command_id"]) == ("web", "r-1/web")
-        settled = CommandState("r-1/web", "web", answer["state"], 1, answer["erased"], planned=2).settled
+        settled = Command("r-1/web", "web", answer["state"], 1, answer["erased"], planned=2).settled
         assert settled == (answer["state"] == "done" and answer["erased"] >= 2 and answer["held"] == 0)

@@ -11,14 +11,14 @@ from typing import Any
 
 import fastavro
 
-from schemas.codec import decode, encode
+from schemas.codec import decode
 from schemas.keys import Keyring
+from schemas.messages import ErasureCommand, Order, Selector, encoded, message_of, value_of
 from schemas.records import load_records
 from schemas.systemkeys import SystemKey
 from streams.answers.erasure_plan import CommandPlan
-from streams.answers.orders import Order, Selector
 from streams.kafka.connection import Connection
-from streams.rights.protocol.messages import command_message, orders_of
+from streams.rights.protocol.messages import command_message
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
@@ -48,7 +48,7 @@ class _Job:
         """As innsyn sends it."""
         key = self.keyring.systems.of(told.system).current
         value = command_message("r-1", told, KARI, key, attempt, issued_at)
-        return encode(RECORDS["ErasureCommand"], value)
+        return encoded(value)
 
     def handle(self, message: bytes) -> list[tuple[str, int, str | None]]:
         before = len(self.answers)
@@ -77,7 +77,7 @@ def test_orders_reach_the_store_and_older_jobs_erase_nothing_by_them(tmp_path: P
     message = job.sealed(told)
     value = decode(RECORDS["ErasureCommand"], message)
     assert (value["categories"], value["fields"]) == ([], [])
-    assert orders_of(value) == [order]
+    assert message_of(ErasureCommand, value).orders == (order,)
     assert job.handle(message) == [("accepted", 0, None), ("done", 0, None)]
     everything = replace(told, orders=(replace(order, where=None),))
     assert job.handle(job.sealed(everything, 2))[-1] == ("done", 1, None)
@@ -91,12 +91,13 @@ def test_a_command_from_before_there_were_orders_is_carried_out(tmp_path: Path) 
     older = fastavro.parse_schema(before)
     written, read = io.BytesIO(), RECORDS["ErasureCommand"].json
     key = SystemKey("k", bytes(32))
-    value = command_message("r-1", CommandPlan("billing", ("C-01",), ("Invoice.name",)), KARI, key, 1, NOW)
+    told = CommandPlan("billing", ("C-01",), ("Invoice.name",))
+    value = value_of(command_message("r-1", told, KARI, key, 1, NOW))
     fastavro.schemaless_writer(written, older, {key: value[key] for key in value if key != "orders"})
     written.seek(0)
     command = fastavro.schemaless_reader(written, older, fastavro.parse_schema(read))
     assert isinstance(command, dict)
-    assert orders_of(command) == []
+    assert message_of(ErasureCommand, command).orders == ()
     assert command["fields"] == ["Invoice.name"]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError, Unavailable
+from schemas.messages import Order, Selector
 from schemas.records import load_records
-from streams.answers.orders import Order, Selector
 from streams.rights.protocol.messages import Named
 from streams.rights.reference_job.store import Erased, SqliteStore
 from tests.support.company import model

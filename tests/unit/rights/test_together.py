@@ -17,16 +17,17 @@ from typing import Any
 
 import pytest
 
+from schemas.messages import Order, Outcome
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
-from schemas.vocabulary import Role
+from schemas.vocabulary import CommandState, ErasureAction, Role
 from sinks.clickhouse.migrate import migrate
 from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import CommandPlan, Part, Plan
-from streams.answers.orders import Means, Order
 from streams.answers.report import access_report
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.outcomes import records_gone
-from streams.rights.protocol.states import CommandState, RequestState, State, summary
+from streams.rights.protocol.states import RequestState, State, summary
 from tests.support.index import memory_index, running, sql_index
 from tests.support.office import NOW, Office
 from tests.support.receipts import hear
@@ -317,27 +318,27 @@ def test_an_answer_speaks_of_what_concerns_the_one_who_asks(cases: Any) -> None:
 _OWNERS = (Role.OWNER, Role.JOINT_OWNER)
 
 
-def _planned(means: Means) -> Plan:
+def _planned(means: ErasureAction) -> Plan:
     part = Part("web", "web.visits", "WebVisit", 7, "C-21", "erase_now", 3, means=means)
     return Plan(date(2026, 6, 1), "v1", (part,), (), (), {7: None})
 
 
-def _state(erased: int, *outcomes: dict[str, Any]) -> CommandState:
-    return CommandState("r-1/web", "web", "done", 1, erased, outcomes=outcomes)
+def _state(erased: int, *outcomes: Outcome) -> Command:
+    return Command("r-1/web", "web", CommandState.DONE, 1, erased, outcomes=outcomes)
 
 
 def test_jobs_that_say_nothing_of_records_did_as_they_were_told() -> None:
     """An older job that erased what a list named deleted it; what only an order names it never touched."""
-    plain, ordered = _planned(means="delete"), _planned(means="redact")
+    plain, ordered = _planned(means=ErasureAction.DELETE), _planned(means=ErasureAction.REDACT)
     silent = {"web": _state(erased=3)}
     assert records_gone(plain, silent) == {7: RecordsGone(frozenset({*_OWNERS}))}
     assert records_gone(ordered, silent) == {}
     assert records_gone(plain, {"web": _state(erased=0)}) == {}
     assert records_gone(plain, {}) == {}
-    said = {"record": "WebVisit", "deleted": 0, "redacted": 2, "stayed_for": []}
+    said = Outcome("WebVisit", redacted=2)
     assert records_gone(plain, {"web": _state(2, said)}) == {}
-    assert records_gone(plain, {"web": _state(2, {**said, "record": "Login", "deleted": 2})}) == {}
-    told = records_gone(plain, {"web": _state(2, {**said, "deleted": 1, "stayed_for": ["owner"]})})
+    assert records_gone(plain, {"web": _state(2, replace(said, record="Login", deleted=2))}) == {}
+    told = records_gone(plain, {"web": _state(2, replace(said, deleted=1, stayed_for=("owner",)))})
     assert told == {7: RecordsGone(frozenset({*_OWNERS}), frozenset({_OWNERS[0]}))}
     assert records_gone(replace(plain, kept={}), silent) == {}
 
@@ -346,9 +347,9 @@ def test_jobs_that_do_not_say_for_whom_records_stayed_left_those_they_were_told_
     """Some deleted, some redacted: nobody for whom they had to stay loses one that may still be there."""
     order = Order("WebVisit", ("C-21",), (), stays_for=("counterparty",))
     command = CommandPlan("web", ("C-21",), (), (order,))
-    plan = replace(_planned(means="redact"), commands=(command,))
-    said = {"record": "WebVisit", "deleted": 1, "redacted": 2, "stayed_for": []}
+    plan = replace(_planned(means=ErasureAction.REDACT), commands=(command,))
+    said = Outcome("WebVisit", 1, 2)
     told = records_gone(plan, {"web": _state(3, said)})[7]
     assert told == RecordsGone(frozenset({Role.OWNER}), frozenset({Role.COUNTERPARTY}))
-    gone = records_gone(plan, {"web": _state(3, {**said, "deleted": 3, "redacted": 0})})[7]
+    gone = records_gone(plan, {"web": _state(3, replace(said, deleted=3, redacted=0))})[7]
     assert gone == RecordsGone(frozenset({Role.OWNER}), frozenset())

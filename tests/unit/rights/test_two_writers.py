@@ -24,6 +24,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.rights.case import CaseFile, Overtaken
+from streams.rights.protocol.events import Attention
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, fill
@@ -120,11 +121,11 @@ def test_what_was_decided_on_an_older_state_is_not_written(office: Office) -> No
     read = file.get(office.request_id)
     office.other.plan(office.request_id)
     with pytest.raises(Overtaken):
-        file.decide(read, "attention", {"reason": "none"})
+        file.decide(read, Attention("none"))
     read = file.get(office.request_id)
     office.ledger.rivals = [lambda: hear(office.other, office.receipt("web", "accepted"))]
     with pytest.raises(Overtaken):
-        file.decide(read, "attention", {"reason": "none"})
+        file.decide(read, Attention("none"))
     assert "attention" not in office.kinds()
 
 

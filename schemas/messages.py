@@ -1,0 +1,155 @@
+"""The messages of innsyn's own topics, as it reads and writes them: one frozen class for each record. Pure.
+
+`tests/rules/test_messages.py` holds each class against its Avro schema: fields, types, and which may be null. A field
+with a default is one that older versions of the record lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from schemas.codec import encode
+from schemas.own import own_record
+from schemas.vocabulary import ErasureAction, ErasureReason, ReceiptState, Right
+
+
+@dataclass(frozen=True)
+class RightsRequest:
+    """Somebody exercises a right. What the person gave and wrote is sealed under the request's own key."""
+
+    request_id: str
+    type: Right
+    sealed_identifiers: bytes = field(repr=False)
+    channel: str
+    reason: str | None = field(repr=False)
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Some events of a record: those whose `field` has one of `values`, and with `or_empty` those where it is empty."""
+
+    field: str
+    values: tuple[str, ...]
+    or_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """The fields (`Record.field`) that go of the person in `role` where the record stays."""
+
+    role: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One record of one system: erase `categories`, that is `fields` (`Record.field`), of the events `where` selects.
+
+    A record is deleted if the person has one of the roles `parties` in it and all its personal fields go. But one that
+    names somebody else in a role of `stays_for` stays, without the fields of `redactions`; so does every record where
+    the action is `redact` and no role is named in `stays_for`.
+    """
+
+    record: str
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    where: Selector | None = None
+    action: ErasureAction = ErasureAction.DELETE
+    parties: tuple[str, ...] = ("owner",)
+    stays_for: tuple[str, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
+
+
+@dataclass(frozen=True)
+class ErasureCommand:
+    """What one system is to erase. `command_id` is the same for every attempt."""
+
+    command_id: str
+    request_id: str
+    system: str
+    sealed_identifiers: bytes = field(repr=False)
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    reason: ErasureReason
+    attempt: int
+    issued_at: datetime
+    orders: tuple[Order, ...] = ()
+    key_id: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a system did to records of one kind: so many are gone, so many stay without the person's fields.
+
+    `stayed_for`: roles of others for whom records stayed; one that names nobody else in them was deleted.
+    """
+
+    record: str
+    deleted: int = 0
+    redacted: int = 0
+    stayed_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ErasureReceipt:
+    """What a system answers to a command: how many records are erased and how many held, by which ground until when."""
+
+    command_id: str
+    request_id: str
+    system: str
+    state: ReceiptState
+    erased: int
+    held: int
+    ground: str | None
+    review_date: date | None
+    reason: str | None
+    reported_at: datetime
+    outcomes: tuple[Outcome, ...] = ()
+    attempt: int = 0
+    key_id: str = ""
+    authenticator: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that is no event, with the reason. `feed` and `line`: where it was read, for what was no message."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    schema_key: str | None
+    sealed_payload: bytes = field(repr=False)
+    first_seen_at: datetime
+    feed: str | None = None
+    line: int | None = None
+
+
+MESSAGES = (RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter)
+"""Each has the name of its record."""
+_Message = TypeVar("_Message", RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter)
+
+
+def message_of(kind: type[_Message], value: Mapping[str, Any]) -> _Message:
+    """A decoded value as its class, whichever version of the record wrote it."""
+    found: _Message = _ADAPTERS[kind].validate_python(value)
+    return found
+
+
+def value_of(message: RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter) -> dict[str, Any]:
+    """As the Avro record has it, in the newest version."""
+    return asdict(message)
+
+
+def encoded(message: RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter) -> bytes:
+    """The message as it goes to Kafka: Avro single-object encoding, by the newest version of its record."""
+    return encode(own_record(type(message).__name__), value_of(message))
+
+
+_ADAPTERS: Mapping[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in MESSAGES}

@@ -1,0 +1,365 @@
+"""What the ledger keeps of a request: one class for each kind of event, and its stored form. Pure.
+
+A new field needs a default, so that events from before it can be read. One that is None by default is left out of the
+stored form where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.messages import ErasureReceipt, Outcome
+from schemas.times import iso
+from schemas.vocabulary import ReceiptState, Resolution
+from sinks.ports.requests import UNREADABLE, RequestEvent
+from streams.rights.protocol.reasons import REASONS, UNLISTED
+
+Json = Mapping[str, Any]
+Spans = tuple[tuple[Any, ...], ...]
+"""As `streams.answers.attribution.spans_json` writes them."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A right was exercised. `inherited` and `follows`: of a request that follows late findings of another up.
+
+    `anchors`: days as they were given; one that is no day stops what needs it, not the list of requests.
+    """
+
+    kind: ClassVar[str] = "received"
+    type: str
+    channel: str
+    received_at: datetime
+    sealed: str = field(default="", repr=False)
+    anchors: Mapping[str, str] = field(default_factory=dict)
+    inherited: Spans | None = field(default=None, repr=False)
+    follows: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """Another request of the same person that is open."""
+
+    request_id: str
+    type: str
+    state: str
+
+
+@dataclass(frozen=True)
+class About:
+    """Whom the request is about, as hex tokens, and what else is open for them."""
+
+    kind: ClassVar[str] = "about"
+    subjects: tuple[str, ...]
+    beside: tuple[OpenRequest, ...]
+
+
+@dataclass(frozen=True)
+class Behind:
+    """It waits for these requests of the same person."""
+
+    kind: ClassVar[str] = "behind"
+    behind: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedCommand:
+    """What one system is to be told, and what the index counts there; see `CommandState` for each.
+
+    `planned` None: made before anybody counted. `again`: of a new plan, whether the system has to be told of it.
+    """
+
+    command_id: str
+    system: str
+    planned: int | None = None
+    by_link: int = 0
+    described: bool = False
+    records: Mapping[str, int] = field(default_factory=dict)
+    least: Mapping[str, int] | None = None
+    again: bool | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What becomes of everything held. `plan` as `plan_json`, `identity` as `IdentitySnapshot.json`."""
+
+    kind: ClassVar[str] = "planned"
+    plan: Json
+    commands: tuple[PlannedCommand, ...]
+    identity: Json | None = field(default=None, repr=False)
+    resolution: Resolution | None = None
+    by_link: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """Planned anew, of the same person, since the index holds more by now."""
+
+    kind: ClassVar[str] = "replanned"
+    plan: Json
+    commands: tuple[PlannedCommand, ...]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Commands of a plan from before anybody counted, counted."""
+
+    kind: ClassVar[str] = "counted"
+    commands: tuple[PlannedCommand, ...]
+
+
+@dataclass(frozen=True)
+class Commanded:
+    """A system was told, in this attempt."""
+
+    kind: ClassVar[str] = "commanded"
+    command_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system answered. `known`: events that the index knew there then, asked where it said more than planned."""
+
+    kind: ClassVar[str] = "receipt"
+    command_id: str
+    state: ReceiptState
+    erased: int
+    held: int
+    ground: str | None
+    review_date: date | None
+    reason: str | None
+    reported_at: datetime
+    attempt: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    known: int | None = None
+
+
+def answer_of(receipt: ErasureReceipt, known: int | None = None) -> Answer:
+    """What the ledger keeps of a receipt. Of its reason only a word of the list, since a sentence may name somebody."""
+    reason = (receipt.reason if receipt.reason in REASONS else UNLISTED) if receipt.reason else None
+    return Answer(
+        command_id=receipt.command_id,
+        state=receipt.state,
+        erased=receipt.erased,
+        held=receipt.held,
+        ground=receipt.ground,
+        review_date=receipt.review_date,
+        reason=reason,
+        reported_at=receipt.reported_at,
+        attempt=receipt.attempt,
+        outcomes=receipt.outcomes,
+        known=known,
+    )
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A person took the answer of a system for enough; why is `sealed`."""
+
+    kind: ClassVar[str] = "accepted"
+    command_id: str
+    system: str | None = None
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An answer that cannot be. `system` None: one that the catalogue lacks."""
+
+    kind: ClassVar[str] = "aside"
+    system: str | None
+    state: ReceiptState
+    why: str
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A person ends it although not all was done; the index still forgets what systems did in full."""
+
+    kind: ClassVar[str] = "closing"
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """The index begins to forget. `run`: length of the ledger then; `going`: how many entries, by kind.
+
+    `going` None: recorded by a version that did not count beforehand.
+    """
+
+    kind: ClassVar[str] = "forgetting"
+    run: int = 0
+    going: Mapping[str, int] | None = None
+    as_of: datetime | None = None
+    tag_sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Forgot:
+    """The index is through with a run. `left`: what is still there of it; `counts`: what older versions removed."""
+
+    kind: ClassVar[str] = "forgotten"
+    run: int | None = None
+    left: Mapping[str, int] | None = None
+    counts: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A person has to look. `broke`: a step failed by a fault of ours, at this length of the ledger (`after`)."""
+
+    kind: ClassVar[str] = "attention"
+    reason: str
+    resolution: Resolution | None = None
+    broke: bool = False
+    after: int | None = None
+    run: int | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The person can be answered: with this report, about this identity."""
+
+    kind: ClassVar[str] = "answered"
+    report: Json
+    identity: Json | None = field(default=None, repr=False)
+    resolution: Resolution | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Everything is done but what is `held`, as parts of the plan."""
+
+    kind: ClassVar[str] = "completed"
+    held: tuple[Json, ...]
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A person ended it; `sealed` says why, unless `Closing` did."""
+
+    kind: ClassVar[str] = "closed"
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """It was taken back."""
+
+    kind: ClassVar[str] = "cancelled"
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class LateFound:
+    """What came to light after the answer; see `streams.rights.late_findings.LateFinding`."""
+
+    kind: ClassVar[str] = "late_finding"
+    found_at: datetime
+    events: int
+    no_longer: int
+    systems: tuple[str, ...]
+    categories: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True)
+class FollowedUp:
+    """A new request deals with what came to light. `taken`: ids meant for it that another request had."""
+
+    kind: ClassVar[str] = "followed_up"
+    follow_up: str
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Why nobody can tell whether anything came to light, None: it can be told again."""
+
+    kind: ClassVar[str] = "looked"
+    failed: str | None
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class KeyDestroyed:
+    """Nobody reads any more what the person gave."""
+
+    kind: ClassVar[str] = "key_destroyed"
+
+
+LedgerEvent = (
+    Received
+    | About
+    | Behind
+    | Planned
+    | Replanned
+    | Counted
+    | Commanded
+    | Answer
+    | Accepted
+    | SetAside
+    | Closing
+    | Forgetting
+    | Forgot
+    | Attention
+    | Answered
+    | Completed
+    | Closed
+    | Cancelled
+    | LateFound
+    | FollowedUp
+    | Looked
+    | KeyDestroyed
+)
+KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
+"""Each class by the word it is stored under."""
+_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
+
+
+def event_of(stored: RequestEvent) -> LedgerEvent | None:
+    """The event as its class; None for a kind that this version does not know, which then changes nothing.
+
+    Raises ValueError for one that cannot be read.
+    """
+    if stored.kind == UNREADABLE:
+        raise ValueError(stored.kind)
+    if stored.kind not in KINDS:
+        return None
+    try:
+        found: LedgerEvent = _ADAPTERS[stored.kind].validate_python(stored.content)
+    except ValidationError:
+        # Its text shows what does not fit, which may be anything.
+        raise ValueError(f"no content of {stored.kind}") from None
+    return found
+
+
+def content_of(event: object) -> dict[str, Any]:
+    """The event (or a part of one) as JSON, as the ledger stores it and the API shows it."""
+    said = {}
+    for item in fields(event):  # type: ignore[arg-type]
+        value = getattr(event, item.name)
+        if not (value is None and item.default is None):
+            said[item.name] = _plain(value)
+    return said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return content_of(value) if hasattr(value, "__dataclass_fields__") else value
