@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -251,10 +252,12 @@ def _tagged(
     whose: bool,
     contracts: Mapping[str, Contract] | None = None,
 ) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        index, keyring, records = _index(home), Keyring(home / "keys").made(), load_records()
-        stop, metrics = threading.Event(), TagMetrics(CollectorRegistry())
+    # Closed before the folder goes: it writes into it as long as it is open.
+    with tempfile.TemporaryDirectory() as folder, closing(_index(Path(folder))) as index:
+        home, records = Path(folder), load_records()
+        keyring = Keyring(home / "keys").made()
+        stop, registry = threading.Event(), CollectorRegistry()
+        metrics = TagMetrics(registry)
         timed, connection = Timed(index, events, stop), Connection(bootstrap)
         dead = DeadLetters(
             EventProducer(connection), keyring, records["DeadLetter"], dict.fromkeys(topics, DEAD)
@@ -282,6 +285,7 @@ def _tagged(
             "seconds": timed.seconds,
             "in_index": int(counted[0]),
             "rows": int(counted[1]),
+            "batches_not_counted": int(registry.get_sample_value("innsyn_batches_not_resolved_total") or 0),
             **_resolved(metrics),
         }
 
