@@ -16,6 +16,12 @@ _T = TypeVar("_T")
 # The one name of librdkafka's with an underscore of its own.
 _OWN_NAMES = frozenset({"log_level"})
 _BOOTSTRAP_AGAIN_MS = 10_000
+_ALLOW = "let this user write it (an ACL of the broker; INNSYN_KAFKA_SASL_USERNAME says who we are)"
+_MENDS = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: _ALLOW,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: _ALLOW,
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
+}
 _log = structlog.get_logger(__name__)
 
 
@@ -77,3 +83,16 @@ class Connection:
         """The one-line error for a broker that does not do what was asked."""
         why = f" ({error.name()})" if error else ""
         return BrokerUnavailable(f"Kafka at {self.bootstrap} does not answer while {doing}{why}; {self.mend}")
+
+    def without(self, topic: str) -> BrokerUnavailable:
+        """The one-line error for a topic that is not there."""
+        return BrokerUnavailable(
+            f"Kafka at {self.bootstrap} has no topic {topic}; `innsyn up` or `innsyn migrate` makes it"
+        )
+
+    def refuses(self, topic: str, error: KafkaError) -> BrokerUnavailable:
+        """The one-line error for a broker that answers, and does not take a message."""
+        mend = _MENDS.get(error.code(), "look into the broker's log and the settings of the topic")
+        return BrokerUnavailable(
+            f"Kafka at {self.bootstrap} refuses a message to {topic} ({error.name()}); {mend}"
+        )

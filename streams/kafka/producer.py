@@ -8,11 +8,19 @@ from typing import Literal
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 
 # A dead letter of the largest message we accept, sealed, still has to fit.
 _LARGEST_MESSAGE = 16 * 1024 * 1024
 
+_LOOK_SECONDS = 4.0
+_PERHAPS_NO_TOPIC = (
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 _GIVEN_UP = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 
@@ -32,7 +40,7 @@ class EventProducer:
     ) -> None:
         self._connection = connection
         self._timeout = timeout_seconds
-        self._failed: KafkaError | None = None
+        self._failed: tuple[KafkaError, str] | None = None
         self._options = connection.client(
             enable_idempotence=True,
             linger_ms=linger_ms,
@@ -57,7 +65,8 @@ class EventProducer:
         """Queue one message, a tombstone without a value; waits while the queue is full. Not stored before `flush`
         returns.
 
-        Raises BrokerUnavailable if an earlier message could not be delivered; it says so once.
+        Raises BrokerUnavailable if an earlier message could not be delivered, once; it names the topic, and says where
+        that is not on the broker or refuses the message.
         """
         while True:
             self._raise_failure()
@@ -76,7 +85,7 @@ class EventProducer:
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
-                raise self._connection.unavailable(f"writing to {topic}", error.args[0]) from error
+                raise self._undelivered(error.args[0], topic) from error
 
     def flush(self) -> None:
         """Wait until every queued message is stored. Raises BrokerUnavailable."""
@@ -105,16 +114,33 @@ class EventProducer:
         self._producer.flush(1)
         self._failed = None
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
         # What was given up failed by our own will, and its report may come after the next message was sent.
         if error is not None and self._failed is None and error.code() not in _GIVEN_UP:
-            self._failed = error
+            self._failed = error, message.topic() or ""
 
     def _raise_failure(self) -> None:
         """Raise what failed since the last call, once: whoever sends again may find the broker back."""
-        failed, self._failed = self._failed, None
-        if failed is not None:
+        failure, self._failed = self._failed, None
+        if failure is not None:
+            failed, topic = failure
             if failed.fatal() or failed.code() == KafkaError._FATAL:
                 # It would refuse everything from now on, also when the broker is back.
                 self._producer = self._connection.made(Producer, self._options)
-            raise self._connection.unavailable("writing", failed)
+            raise self._undelivered(failed, topic)
+
+    def _undelivered(self, error: KafkaError, topic: str) -> BrokerUnavailable:
+        """Why a message was not stored: librdkafka waits for a topic that is missing as for a broker that is away."""
+        if error.code() in _PERHAPS_NO_TOPIC and self._lacks(topic):
+            return self._connection.without(topic)
+        if error.code() > 0 and not error.fatal() and error.code() not in _PERHAPS_NO_TOPIC:
+            return self._connection.refuses(topic, error)
+        return self._connection.unavailable(f"writing to {topic}", error)
+
+    def _lacks(self, topic: str) -> bool:
+        try:
+            # All of them: asked for by its name, a broker may make it.
+            found = self._producer.list_topics(timeout=_LOOK_SECONDS).topics.get(topic)
+        except KafkaException:
+            return False
+        return found is None or found.error is not None

@@ -9,7 +9,6 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 
 # The first question is whether there is a broker at all, and somebody waits for the answer.
@@ -126,9 +125,7 @@ class Tail:
             raise self._connection.unavailable("looking for topics", error.args[0]) from error
         topic = metadata.topics[self._topic]
         if topic.error is not None or not topic.partitions:
-            raise BrokerUnavailable(
-                f"Kafka at {self._connection.bootstrap} has no topic {self._topic}; `innsyn up` creates the topics"
-            )
+            raise self._connection.without(self._topic)
         return str(metadata.cluster_id), sorted(topic.partitions)
 
 

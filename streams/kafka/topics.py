@@ -12,7 +12,6 @@ from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from schemas.errors import BrokerUnavailable
 from schemas.topics import Topic
 from streams.kafka.connection import Connection
 
@@ -59,9 +58,7 @@ def missing(connection: Connection, names: Iterable[str]) -> list[str]:
 def require(connection: Connection, topics: Iterable[Topic]) -> None:
     """Return at once when the topics are there. Raises BrokerUnavailable when the broker or one of them is not."""
     if absent := missing(connection, [topic.name for topic in topics]):
-        raise BrokerUnavailable(
-            f"Kafka at {connection.bootstrap} has no topic {absent[0]}; `innsyn up` or `innsyn migrate` makes it"
-        )
+        raise connection.without(absent[0])
 
 
 def drift(connection: Connection, topics: Iterable[Topic]) -> list[str]:

@@ -659,7 +659,7 @@ def test_a_full_disk_is_said_and_is_no_bug(capsys: pytest.CaptureFixture[str]) -
 def test_a_producer_that_kafka_refuses_for_good_is_made_anew() -> None:
     """librdkafka's fatal errors end one producer for ever; what is sent after one was told arrives."""
     with InProcessBroker() as broker, EventProducer(broker.connection, linger_ms=0) as producer:
-        producer._failed = KafkaError(KafkaError._FATAL, "out of order", fatal=True)
+        producer._failed = KafkaError(KafkaError._FATAL, "out of order", fatal=True), "web.visits"
         with pytest.raises(BrokerUnavailable):
             producer.send("web.visits", b"lost")
         producer.send("web.visits", b"kept")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from typing import cast
+from unittest.mock import create_autospec
 
 import pytest
 from confluent_kafka import KafkaError, Message
@@ -26,7 +26,7 @@ class _FailsOnce(EventProducer):
     def flush(self) -> None:
         if not self.failed:
             self.failed = True
-            self._delivered(KafkaError(KafkaError._TRANSPORT), cast(Message, None))
+            self._delivered(KafkaError(KafkaError._TRANSPORT), create_autospec(Message, instance=True))
         super().flush()
 
 
