@@ -15,6 +15,7 @@ from streams.kafka.connection import Connection
 _LARGEST_MESSAGE = 16 * 1024 * 1024
 
 _LOOK_SECONDS = 4.0
+_REPORT_SECONDS = 2.0
 _PERHAPS_NO_TOPIC = (
     KafkaError._MSG_TIMED_OUT,
     KafkaError._UNKNOWN_TOPIC,
@@ -89,7 +90,8 @@ class EventProducer:
 
     def flush(self) -> None:
         """Wait until every queued message is stored. Raises BrokerUnavailable."""
-        left = self._producer.flush(self._timeout)
+        # Longer than a message may take: what is given up is reported at most a second later, and says why.
+        left = self._producer.flush(self._timeout + _REPORT_SECONDS)
         self._raise_failure()
         if left:
             raise self._connection.unavailable("waiting for acknowledgements")
