@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import CaseFile, Recorded
-from streams.rights.erasing import Erasing
 from streams.rights.protocol.events import Accepted, Cancelled, Closed, Closing
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
 
 class Acts:
-    """Every method may raise InputError, and what `Erasing` raises."""
+    """Every method may raise InputError, and what a step may raise.
 
-    def __init__(self, file: CaseFile, erasing: Erasing, sending: Sending) -> None:
+    `carry_on` does the next steps of a request that wait for nobody.
+    """
+
+    def __init__(
+        self, file: CaseFile, sending: Sending, carry_on: Callable[[RequestState], RequestState]
+    ) -> None:
         self._file = file
-        self._erasing = erasing
         self._sending = sending
+        self._carry_on = carry_on
 
     def resend(self, request: RequestState) -> RequestState:
         _refuse_ended(request)
@@ -26,7 +31,7 @@ class Acts:
         if request.closing:
             _refuse_forgetting(request)
         length = request.length
-        request = self._erasing.resend(request)
+        request = self._sending.again(request)
         if request.length == length:
             self._sending.announce(request)
         return request
@@ -50,7 +55,7 @@ class Acts:
 
     def close(self, request: RequestState, reason: str) -> RequestState:
         if request.closing and not request.ended and not request.unread:
-            return self._erasing.finish(request)
+            return self._carry_on(request)
         if request.state is not State.REOPENED:
             _refuse_ended(request)
         _refuse_forgetting(request)
@@ -59,7 +64,7 @@ class Acts:
             return self._file.decide(request, Closed(sealed))
         request = self._file.decide(request, Closing(sealed))
         try:
-            return self._erasing.finish(request)
+            return self._carry_on(request)
         except Unavailable as error:
             raise Recorded(error, request.request_id) from error
 

@@ -59,10 +59,10 @@ def late_finding(
     if request.identity is None or request.completed_at is None:
         return None
     # What happened after an erasure was planned was not asked to be erased, nor a later event to be shown.
-    until = request.planned_at if request.type == "erasure" else request.completed_at
+    until = request.planned_at if request.erases else request.completed_at
     index = _Index(reader, catalogue, Filter(until=until))
     frozen = request.identity.spans
-    if request.type == "erasure":
+    if request.erases:
         assert request.planned_at is not None
         return index.still_there(frozen, present, request.planned_at)
     return index.not_answered(frozen, present, request.completed_at)

@@ -10,7 +10,7 @@ from datetime import datetime
 from schemas.company import Company
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from sinks.ports.lineage import Filter, Found, IndexReader
+from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
@@ -26,7 +26,6 @@ class Planner:
     """Every method may raise IndexUnavailable, and InputError where a plan cannot be made or told."""
 
     def __init__(self, reader: IndexReader, identities: Resolver, company: Company) -> None:
-        self._reader = reader
         self._catalogue = company.catalogue
         self._erasures = ErasurePlanner(reader, identities, company)
 
@@ -97,13 +96,6 @@ class Planner:
         spans = request.identity.spans if request.identity else ()
         counts = self._erasures.counts(plan, spans, erasable)
         return Counted(tuple(_command(request, item) for item in counts))
-
-    def known(self, request: RequestState, system: str) -> int:
-        """Events of the person that the index knows of a system by now, whatever becomes of them."""
-        spans = request.identity.spans if request.identity else ()
-        # A span that the plan cut short goes on: what happened since may be erased as well.
-        whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]
-        return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0
 
 
 def _command(request: RequestState, count: CommandCount) -> PlannedCommand:

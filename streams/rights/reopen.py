@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from schemas.catalogue import Catalogue
-from schemas.errors import KeyUnavailable
+from schemas.errors import InnsynError, KeyUnavailable, Unavailable
 from sinks.ports.lineage import IndexReader
-from streams.rights.case import CaseFile
+from streams.rights.case import CaseFile, Overtaken
 from streams.rights.late_findings import LateFinding, late_finding
-from streams.rights.protocol.events import LateFound
+from streams.rights.protocol.events import LateFound, Looked
 from streams.rights.protocol.request import RequestState
+from streams.rights.stopped import Broken
 from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched, noting
 
@@ -69,6 +70,19 @@ class Recheck:
         """Every due request was looked at."""
         self._seen = mark
 
+    def looked(self, request: RequestState, now: datetime) -> RequestState | None:
+        """As `look`; why it cannot be looked is said on the request, and the others are looked at. Raises Overtaken."""
+        found = failed = None
+        try:
+            found = self.look(request, now)
+        except (Overtaken, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one
+            failed = str(error) if isinstance(error, InnsynError) else str(Broken(error))
+        if failed != request.unchecked:
+            self._file.note(request.request_id, Looked(failed, request.length))
+        return found
+
     def look(self, request: RequestState, now: datetime) -> RequestState | None:
         """Record a finding that says something else than the last one of the request; the request then, else None.
 
@@ -92,7 +106,7 @@ class Recheck:
             # Nobody can tell any more who it was: what is known of then is all there is.
             present = request.identity.spans
         finding = late_finding(request, present, self._reader, self._catalogue)
-        if finding is None or request.type != "erasure":
+        if finding is None or not request.erases:
             return finding
         # Where a link came since, the events are somebody else's, or this person's by `present`.
         theirs = replace(request.identity, spans=self._subjects.unlinked_spans(request.identity.spans))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.messages import RightsRequest, encoded
-from schemas.vocabulary import Right
+from schemas.vocabulary import CommandState, Right
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.protocol.events import Commanded
@@ -49,3 +49,17 @@ class Sending:
         message = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command_id, attempt))
+
+    def untold(self, request: RequestState) -> RequestState:
+        """Tell every system that was not told yet."""
+        for command in request.commands.values():
+            if command.state is CommandState.UNSENT and not request.ended and not request.closing:
+                request = self.command(request, command.command_id)
+        return request
+
+    def again(self, request: RequestState) -> RequestState:
+        """Tell every system whose command is not settled, in the next attempt under the same id."""
+        for command in request.commands.values():
+            if not command.settled and not request.ended:
+                request = self.command(request, command.command_id)
+        return request

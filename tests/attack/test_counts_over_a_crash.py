@@ -55,10 +55,10 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def killed(office: Office, before: bool) -> str:
     """An erasure whose process ended in the middle; the next one begins a minute later."""
-    office.service._erasing._eraser = Dying(office, before)
+    office.erasure._eraser = Dying(office, before)
     with pytest.raises(Killed):
         office.erase(PERSON, anchors=GONE)
-    office.service._erasing._eraser = office.index.eraser
+    office.erasure._eraser = office.index.eraser
     office.now += timedelta(minutes=1)
     (request,) = office.service.requests()
     return request.request_id
@@ -112,10 +112,10 @@ def test_two_processes_that_forget_at_once_count_once(office: Office) -> None:
             done = eraser.forget(*given)
             if not inside:
                 inside.append(True)
-                office.service.finish(office.service.requests()[0].request_id)
+                office.service.advance(office.service.requests()[0].request_id)
             return done
 
-    office.service._erasing._eraser = Beside(office, before=False)
+    office.erasure._eraser = Beside(office, before=False)
     request = office.erase(PERSON, anchors=GONE)
     assert request.state is State.COMPLETED
     assert request.forgotten == {"rows_removed": 5, "rows_narrowed": 0, "rows_ended": 5}
@@ -129,12 +129,12 @@ def test_an_index_that_keeps_rows_is_counted_for_what_it_gave(office: Office) ->
         def forget(self, spans: Any, *more: Any) -> Forgotten:
             return real.forget([replace(span, since=visit(2)["occurred_at"]) for span in spans], *more)
 
-    office.service._erasing._eraser = Half(office, before=False)
+    office.erasure._eraser = Half(office, before=False)
     request = office.erase(PERSON, anchors=GONE)
     assert (request.state, office.events(*PERSON)) == (State.ATTENTION, 2)
     with pytest.raises(InputError, match="forgotten some"):
         office.service.cancel(request.request_id)
-    office.service._erasing._eraser = real
+    office.erasure._eraser = real
     office.now += timedelta(minutes=1)
     office.service.resend(request.request_id)
     office.deliver()
@@ -154,7 +154,7 @@ def test_every_statement_may_be_the_last_one(tmp_path: Path) -> None:
                 raise Killed
 
         index = SteppingClickHouse(f"chdb://{tmp_path / 'index'}", step)
-        office.service._erasing._eraser = ClickHouseEraser(index)
+        office.erasure._eraser = ClickHouseEraser(index)
         people = [f"c-{number}" for number in range(8)]
         office.put("web.visits", *(visit(minute, name) for name in people for minute in range(3)))
         died = 0

@@ -24,9 +24,9 @@ from streams.kafka.dead_letters import DeadLetters, SetAside
 from streams.kafka.producer import EventProducer
 from streams.rights.again import CANNOT_BE, TAKEN, again
 from streams.rights.case import CaseFile
+from streams.rights.intake import LARGEST_GIVEN, UNOPENED
 from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
-from streams.rights.service import LARGEST_GIVEN, UNOPENED
 from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
 from tests.support.index import memory_index
@@ -228,7 +228,7 @@ def test_a_follow_up_that_was_interrupted_is_the_same_one_again(
     """Recorded, and the process died before the old request named it."""
     old = reopened(office)
     with monkeypatch.context() as dies:
-        dies.setattr(office.service, "_about", Mock(side_effect=SystemExit))
+        dies.setattr(office.service._beside, "record", Mock(side_effect=SystemExit))
         with pytest.raises(SystemExit):
             office.service.follow_up(old)
     assert len(office.service.requests()) == 2

@@ -91,7 +91,7 @@ def test_a_request_that_goes_on_keeps_its_key(case: Case) -> None:
     open_one = case.service.create(
         "erasure", [("email", EMAIL)], reason=None, channel="email", received_at=NOW
     )
-    assert case.service.plan(open_one.request_id).state is State.COMMANDED
+    assert case.service.advance(open_one.request_id).state is State.COMMANDED
     assert case.after(timedelta(days=3_000)) == [case.id]
     assert f"request-{open_one.request_id}" in case.keyring.sealing_keys()
 

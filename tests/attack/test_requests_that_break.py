@@ -92,12 +92,12 @@ def faulty(office: Office, *people: tuple[str, str]) -> Faulty:
 def restarted(office: Office) -> RightsService:
     """The service of a process that starts anew on the same ledger."""
     old = office.service
-    parts = {name: getattr(old, f"_{name}") for name in ("reader", "company")}
+    parts = {name: getattr(old._tools, name) for name in ("reader", "company")}
     subjects = old._subjects
     return RightsService(
         office.ledger,
         parts["reader"],
-        old._erasing._eraser,
+        old._tools.eraser,
         subjects._identities,
         office.keyring,
         parts["company"],
@@ -180,7 +180,7 @@ def test_an_open_end_in_a_request_means_that_nothing_ended(office: Office, day: 
     """The same plan as if nobody had told of an end; no fault, no attention."""
     told = bodies.Anchors.model_validate({"contract_end": day}).days()
     plans = [
-        office.service._erasing._planner.plan(
+        office.erasure._planner.plan(
             office.service.create("erasure", [KARI], reason=None, channel="test", received_at=NOW),
             office.service._subjects.of(office.service.requests()[-1]),
             office.service._subjects.given(office.service.requests()[-1].request_id),
@@ -499,7 +499,7 @@ def test_a_receipt_that_was_set_aside_is_taken_again(office: Office, monkeypatch
     answers = [encode(RECORDS["ErasureReceipt"], value) for value in office.receipts]
     taken = again(RECEIPTS, office.service.on_receipt, RECORDS["ErasureReceipt"])
     with monkeypatch.context() as broken:
-        broken.setattr(office.service._erasing, "receive", Mock(side_effect=ZeroDivisionError(SECRET)))
+        broken.setattr(office.service._receipts, "take", Mock(side_effect=ZeroDivisionError(SECRET)))
         assert {taken(answer) for answer in answers} == {"step_failed"}
     assert {taken(answer) for answer in answers} == {TAKEN}
     office.deliver()
@@ -507,6 +507,6 @@ def test_a_receipt_that_was_set_aside_is_taken_again(office: Office, monkeypatch
     nowhere = encode(RECORDS["ErasureReceipt"], {**office.receipts[-1], "request_id": "r-none"})
     assert (taken(nowhere), taken(b"")) == ("unknown_request", "empty_payload")
     with monkeypatch.context() as away:
-        away.setattr(office.service._erasing, "receive", Mock(side_effect=IndexUnavailable("away")))
+        away.setattr(office.service._receipts, "take", Mock(side_effect=IndexUnavailable("away")))
         with pytest.raises(IndexUnavailable):
             taken(answers[-1])

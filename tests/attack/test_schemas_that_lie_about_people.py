@@ -96,7 +96,7 @@ def test_when_the_catalogue_is_mended_the_request_goes_on(office: Office) -> Non
     mended = replace(model(), catalogue=catalogue)
     old = office.service
     office.service = RightsService(
-        office.ledger, old._reader, office.index.eraser, old._subjects._identities, office.keyring, mended,
+        office.ledger, old._tools.reader, office.index.eraser, old._subjects._identities, office.keyring, mended,
         office._send, lambda: office.now,
     )  # fmt: skip
     office.service.resend(request.request_id)

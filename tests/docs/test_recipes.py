@@ -50,6 +50,31 @@ print(told.action, told.rule, told.until)
 """
 
 
+NEW_RIGHT = """
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from schemas.errors import InputError
+from tests.support.index import memory_index
+from tests.support.office import Office
+
+with ExitStack() as stack:
+    office = Office(Path(sys.argv[1]), memory_index(), stack)
+    seen = datetime(2026, 11, 15, 9, tzinfo=UTC)
+    office.put("crm.customers", {"customer_number": "k-1", "name": "Kari", "updated_at": seen})
+    try:
+        made = office.service.create(
+            "portability", [("customer_number", "k-1")], reason=None, channel="web", received_at=office.now
+        )
+    except InputError as error:
+        print(error)
+    else:
+        office.deliver()
+        print(office.service.get(made.request_id).state)
+"""
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return copy_of_the_repository(tmp_path)
@@ -71,16 +96,16 @@ def follow(name: str, copy: Path) -> list[Step]:
     return told
 
 
-def printed(copy: Path, script: str) -> list[str]:
+def printed(copy: Path, script: str, *given: str) -> list[str]:
     """What a script prints in the copy."""
-    ran = run(copy, "python", "-c", script)
+    ran = run(copy, "python", "-c", script, *given)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 
 
 def test_every_recipe_is_carried_out() -> None:
     """A new recipe needs a test below."""
-    assert list(RECIPES) == ["A record and its topic", "A log format", "A retention rule"]
+    assert list(RECIPES) == ["A record and its topic", "A log format", "A retention rule", "A right"]
     assert set(sections()) == {*RECIPES, CHANGING}
 
 
@@ -141,3 +166,19 @@ def test_a_retention_rule_decides(company: Path) -> None:
     assert printed(company, NEW_RULE) == ["erase_now None None"]
     follow("A retention rule", company)
     assert printed(company, NEW_RULE) == ["hold_until T51 2031-01-15"]
+
+
+@pytest.mark.slow
+def test_a_right_is_served(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Refused before; then carried out by whatever carries requests out, in at most six files."""
+    (refused,) = printed(copy, NEW_RIGHT, str(tmp_path_factory.mktemp("before")))
+    assert refused.startswith("'portability' is no request that is served; use one of access, erasure")
+    told = follow("A right", copy)
+    assert len({step.file for step in told if step.file}) <= 6
+    assert {
+        step.file for step in told if step.file.startswith(("schemas/", "sinks/", "streams/", "console/"))
+    } == {
+        "streams/rights/portability.py",
+        "streams/rights/registry.py",
+    }
+    assert printed(copy, NEW_RIGHT, str(tmp_path_factory.mktemp("after"))) == ["completed"]

@@ -89,7 +89,7 @@ def live(home: Path, minute: int, fatal: int, late: int) -> None:
     index = SteppingClickHouse(f"chdb://{home / 'index'}", lambda: None)
     with ExitStack() as stack:
         made = office(home, index, stack)
-        made.service._erasing._eraser = ClickHouseEraser(index)
+        made.erasure._eraser = ClickHouseEraser(index)
         made.now = made.now.replace(hour=13, minute=minute)
         if late:
             made._offsets["web.visits"] = 6

@@ -19,6 +19,7 @@ from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import parse_kind
 from schemas.topics import load_topics
+from schemas.vocabulary import Right
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
 from streams.identity.identities import Identities
@@ -85,6 +86,11 @@ class Office:
             self._send,
             lambda: self.now,
         )
+
+    @property
+    def erasure(self) -> Any:
+        """The steps of that right, for what is put in place of their parts."""
+        return self.service._rights[Right.ERASURE]
 
     def _job(self, system: str, store: SqliteStore) -> ErasureJob:
         key_file = self.keyring.systems.path(self.keyring.systems.of(system).system)

@@ -27,6 +27,7 @@ from schemas.errors import InputError
 from schemas.ids import is_id
 from streams.answers.erasure import preview
 from streams.rights.case import Recorded
+from streams.rights.protocol.events import content_of
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.states import RequestState, State, due_at, summary
 
@@ -166,4 +167,4 @@ def _known(services: Services, request_id: str, request: Request) -> RequestStat
 
 def _created(made: RequestState) -> dict[str, Any]:
     answer = {"request_id": made.request_id, "due_at": made.due, "state": made.state.value}
-    return {**answer, "also_open": made.beside or None}
+    return {**answer, "also_open": [content_of(item) for item in made.beside] or None}

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from schemas.vocabulary import CommandState, Resolution
+from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.command import UNANSWERED, Command
@@ -108,6 +108,11 @@ class RequestState:
     unchecked: str | None = None
     key_destroyed_at: datetime | None = None
     length: int = field(default=0, compare=False)
+
+    @property
+    def erases(self) -> bool:
+        """Whether what is found of the person goes by it; of the same person only one such request goes at a time."""
+        return self.type == Right.ERASURE
 
     @property
     def carried_out(self) -> bool:

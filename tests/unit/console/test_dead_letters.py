@@ -25,7 +25,7 @@ from sinks.ports.dead_letters import Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.feeds.lines.reasons import EXPLANATIONS
 from streams.rights import again as rights
-from streams.rights import service
+from streams.rights import intake
 from streams.tagging import prepare, retry
 from streams.tagging.decode import apart, child, isolated, schema_lookup
 from tests.support.api import NOW, TOKEN, services
@@ -207,7 +207,7 @@ def test_every_code_that_the_source_gives_has_its_sentence() -> None:
         isolated.UNAVAILABLE,
         apart.FAILED,
     }
-    found |= {child.LIMIT, child.CRASHED, schema_lookup.BROKEN, schema_lookup.SAYS_LESS, service.UNOPENED}
+    found |= {child.LIMIT, child.CRASHED, schema_lookup.BROKEN, schema_lookup.SAYS_LESS, intake.UNOPENED}
     found |= {rights.CANNOT_BE, rights.UNKNOWN, rights.BROKEN, retry.NO_KEY, retry.GONE, retry.NOT_TAGGED}
     found |= {
         "future_time",

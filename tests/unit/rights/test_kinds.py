@@ -68,7 +68,7 @@ class LateVisits:
 
 def test_what_came_while_the_index_forgot_is_told_before_it_is_forgotten(office: Office) -> None:
     """One event, fewer than were planned: the system is told of it, and its answers add up."""
-    office.service._erasing._eraser = LateVisits(office, visit(9))
+    office.erasure._eraser = LateVisits(office, visit(9))
     request = office.erase(NUMBER, USERNAME, COOKIE, anchors=GONE)
     assert (request.state, request.waiting_for) == (State.WAITING, ("web",))
     assert (office.events(*COOKIE), office.stored("web", COOKIE)) == (1, 1)

@@ -98,8 +98,8 @@ def office(tmp_path: Path) -> Office:
 
 def test_a_plan_that_another_process_made_first_is_the_plan(office: Office) -> None:
     """Ours was decided on a ledger without it, so it is dropped, and its commands are not sent twice for it."""
-    office.ledger.rivals = [lambda: office.other.plan(office.request_id)]
-    office.one.plan(office.request_id)
+    office.ledger.rivals = [lambda: office.other.advance(office.request_id)]
+    office.one.advance(office.request_id)
     assert office.kinds().count("planned") == 1
     assert {topic: count for topic, count in office.sent.items() if topic.startswith("deletion.")} == {
         f"deletion.{system}": 1 for system in SYSTEMS
@@ -108,7 +108,7 @@ def test_a_plan_that_another_process_made_first_is_the_plan(office: Office) -> N
 
 def test_a_receipt_is_kept_whoever_writes_at_that_moment(office: Office) -> None:
     """Two receipts at once: the second finds its number taken and takes the next."""
-    office.one.plan(office.request_id)
+    office.one.advance(office.request_id)
     office.ledger.rivals = [lambda: hear(office.other, office.receipt("billing", "done"))]
     hear(office.one, office.receipt("web", "failed"))
     commands = {item.system: item.state for item in office.one.get(office.request_id).commands.values()}
@@ -119,7 +119,7 @@ def test_what_was_decided_on_an_older_state_is_not_written(office: Office) -> No
     """Neither before nor while it is stored."""
     file = CaseFile(office.ledger, office.keyring, lambda: NOW)
     read = file.get(office.request_id)
-    office.other.plan(office.request_id)
+    office.other.advance(office.request_id)
     with pytest.raises(Overtaken):
         file.decide(read, Attention("none"))
     read = file.get(office.request_id)
@@ -157,7 +157,7 @@ def test_whatever_two_processes_do_at_once_adds_up(
     """One plan, at most one end, nothing forgotten before every system was done, every answer in the ledger."""
     with TemporaryDirectory() as folder:
         office = Office(Path(folder))
-        office.one.plan(office.request_id)
+        office.one.advance(office.request_id)
         said: list[tuple[str, str]] = []
 
         def act(service: RightsService, step: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The steps of an erasure: planned, told, answered, forgotten; each on the request as it was read."""
+"""Erasure (GDPR Art. 17): planned, told to each system, answered by all, forgotten by the index, and verified."""
 
 from __future__ import annotations
 
@@ -6,118 +6,66 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from schemas.company import Company
-from schemas.errors import KeyUnavailable
-from schemas.messages import ErasureReceipt
-from schemas.vocabulary import CommandState, ReceiptState, Resolution
-from sinks.ports.erasure import Forgotten, IndexEraser
-from sinks.ports.lineage import Found, IndexReader
-from streams.answers.attribution import Resolver
+from schemas.vocabulary import CommandState, Resolution
+from sinks.ports.erasure import Forgotten
+from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, plan_from_json
-from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
-from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import Attention, Behind, Closed, Completed, Forgetting, Forgot, answer_of
+from streams.rights.protocol.events import Attention, Behind, Closed, Completed, Forgetting, Forgot
 from streams.rights.protocol.outcomes import records_gone
-from streams.rights.protocol.receipts import aside, fault, repeats, unproven
 from streams.rights.protocol.request import RequestState
-from streams.rights.reopen import Recheck
-from streams.rights.sending import Sending
-from streams.rights.subject import SubjectFinder
+from streams.rights.right import Step, Tools
 
 
-class Erasing:
-    """Every method may raise Overtaken, IndexUnavailable, BrokerUnavailable, KeyUnavailable, InputError."""
+class Erasure:
+    """The right to erasure."""
 
-    def __init__(
-        self,
-        file: CaseFile,
-        subjects: SubjectFinder,
-        reader: IndexReader,
-        identities: Resolver,
-        eraser: IndexEraser,
-        company: Company,
-        sending: Sending,
-        late: Recheck,
-    ) -> None:
-        self._file = file
-        self._subjects = subjects
-        self._reader = reader
-        self._eraser = eraser
-        self._company = company
-        self._catalogue = company.catalogue
-        self._planner = Planner(reader, identities, company)
-        self._sending = sending
-        self._late = late
+    def __init__(self, tools: Tools) -> None:
+        self._file = tools.file
+        self._subjects = tools.subjects
+        self._reader = tools.reader
+        self._eraser = tools.eraser
+        self._company = tools.company
+        self._planner = Planner(tools.reader, tools.identities, tools.company)
+        self._sending = tools.sending
+        self._about = tools.about
+        self._answered = tools.answered
 
-    def advance(self, request: RequestState) -> RequestState:
-        """As far as it comes without anybody's answer."""
-        while not request.ended:
-            request = self.planned(request)
-            if not (request.settled or request.closing):
-                break
-            before, request = request.length, self.finish(request)
-            if request.length == before or not any(
-                item.state is CommandState.UNSENT for item in request.commands.values()
-            ):
-                break
-        return request
+    def next(self, request: RequestState) -> Step | None:
+        return next_step(request)
 
-    def planned(self, request: RequestState) -> RequestState:
-        """Plan, once and when its turn has come, and send the commands not sent yet."""
-        if request.ended or request.closing or request.unread:
-            return request
-        if request.plan is None:
-            request = self._plan(request)
-        for command in request.commands.values():
-            if command.state is CommandState.UNSENT and not request.ended and not request.closing:
-                request = self._sending.command(request, command.command_id)
-        return request
+    def do(self, step: Step, request: RequestState) -> RequestState:
+        match step:
+            case Step.PLAN:
+                return self._plan(request)
+            case Step.TELL:
+                return self._sending.untold(request)
+            case _:
+                return self._finish(request)
 
-    def resend(self, request: RequestState) -> RequestState:
-        """Send every command again that is not settled, as the next attempt under the same id."""
-        for command in request.commands.values():
-            if not command.settled and not request.ended:
-                request = self._sending.command(request, command.command_id)
-        return request
+    def _plan(self, request: RequestState) -> RequestState:
+        if not request.subjects:
+            # Without them it would not wait for an erasure of the same person.
+            request = self._about(request)
+        now = self._file.now()
+        person = self._subjects.of(request)
+        if person.resolution is Resolution.AMBIGUOUS:
+            unclear = self._subjects.unclear(request, person)
+            return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+        if first := before_it(self._file.every(), request, person.spans):
+            return self._file.decide(request, Behind(tuple(first)))
+        givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
+        planned = self._planner.plan(request, person, givens, anchors, now)
+        return self._file.decide(request, planned, now)
 
-    def receive(
-        self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
-    ) -> RequestState:
-        """Take the answer of a system, or set it aside. `written`: the same as its authenticator covers it."""
-        command = request.commands.get(receipt.command_id)
-        why = self._unproven(receipt, written, command) or fault(
-            receipt, command, self._catalogue, self._file.now()
-        )
-        if why is not None or command is None:
-            return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
-        if repeats(receipt, command):
-            return request
-        known = None
-        # A plan from before anybody counted is counted at the end; what is known there is asked now.
-        if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
-            known = self._planner.known(request, command.system)
-        return self._file.decide(request, answer_of(receipt, known))
-
-    def _unproven(
-        self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None
-    ) -> str | None:
-        if command is None or receipt.system != command.system:
-            return None
-        try:
-            return unproven(written, self._file.system_keys(command.system))
-        except KeyUnavailable:
-            return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
-
-    def finish(self, request: RequestState) -> RequestState:
+    def _finish(self, request: RequestState) -> RequestState:
         """Let the index forget, look whether it did, and end: completed, or closed where a person chose that.
 
         Where the index holds more by now than was planned, a new plan is made of it first, and whoever has more to
         erase is to be told again: state `planned`.
         """
-        done = (request.settled or request.closing) and not request.unread
-        if not done or request.plan is None or request.identity is None or request.ended:
+        if request.plan is None or request.identity is None:
             return request
         if any(item.planned is None for item in request.commands.values()):
             # Planned before anybody counted: what was answered since is held against what is there now.
@@ -190,20 +138,21 @@ class Erasing:
             reason = f"the rest is erased, but {'; '.join(lines)}"
             return self._file.decide(request, Attention(reason, run=run))
         held = tuple(part for part in (request.plan or {})["parts"] if part["action"] != "erase_now")
-        self._late.answered()
+        self._answered()
         return self._file.decide(request, Completed(held))
 
-    def _plan(self, request: RequestState) -> RequestState:
-        now = self._file.now()
-        person = self._subjects.of(request)
-        if person.resolution == Resolution.AMBIGUOUS:
-            unclear = self._subjects.unclear(request, person)
-            return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
-        if first := before_it(self._file.every(), request, person.spans):
-            return self._file.decide(request, Behind(tuple(first)))
-        givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
-        planned = self._planner.plan(request, person, givens, anchors, now)
-        return self._file.decide(request, planned, now)
+
+def next_step(request: RequestState) -> Step | None:
+    """What comes next of an erasure; None: somebody's answer, another erasure of the person, or nothing any more."""
+    if request.ended or request.unread:
+        return None
+    if request.closing:
+        return Step.FORGET
+    if request.plan is None:
+        return Step.PLAN
+    if any(command.state is CommandState.UNSENT for command in request.commands.values()):
+        return Step.TELL
+    return Step.FORGET if request.settled else None
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

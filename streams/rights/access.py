@@ -1,0 +1,54 @@
+"""Access (GDPR Art. 15): what is held of a person, as a report. Answered from the index at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.vocabulary import Resolution
+from streams.answers.attribution import snapshot_of
+from streams.answers.lookup import disclosed
+from streams.rights.protocol.events import Answered, Attention
+from streams.rights.protocol.request import RequestState
+from streams.rights.right import Step, Tools
+
+Report = dict[str, Any]
+
+
+class Access:
+    """The right of access."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def next(self, request: RequestState) -> Step | None:
+        return next_step(request)
+
+    def do(self, step: Step, request: RequestState) -> RequestState:
+        return answer(self._tools, request)
+
+
+def next_step(request: RequestState) -> Step | None:
+    """Of any right that the index answers."""
+    return None if request.ended or request.unread else Step.ANSWER
+
+
+def answer(
+    tools: Tools, request: RequestState, chosen: Callable[[Report], Report] = lambda report: report
+) -> RequestState:
+    """Answer with what is `chosen` of the access report; at `attention` where nobody knows whose it would be."""
+    now = tools.file.now()
+    person = tools.subjects.of(request)
+    if person.resolution is Resolution.AMBIGUOUS:
+        unclear = tools.subjects.unclear(request, person)
+        return tools.file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+    anchors = tools.file.anchors(request.request_id)
+    _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
+    answered = Answered(
+        report=chosen(report),
+        identity=snapshot_of(person).json(),
+        resolution=Resolution(report["resolution"]),
+        remarks=tuple(person.problems),
+    )
+    tools.answered()
+    return tools.file.decide(request, answered, now)

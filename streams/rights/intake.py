@@ -1,0 +1,71 @@
+"""How requests come into the ledger: made here, or read from `rights.requests`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from schemas.errors import DecodeError, InputError, Unavailable
+from schemas.messages import RightsRequest
+from schemas.policy import RetentionAnchors
+from schemas.times import days_make_sense
+from streams.rights.case import TRIES, CaseFile
+from streams.rights.protocol.deadlines import due_at
+from streams.rights.protocol.messages import Identifiers, canonical_identifiers
+from streams.rights.registry import RIGHTS
+
+LARGEST_GIVEN = 256 * 1024
+"""Bytes of what a person gave and wrote, sealed, that are taken from Kafka: a hundred identifiers and a long letter."""
+UNOPENED = "unopened"
+"""Reason of a request whose seal does not open: no key of that request is here, or another sealed it."""
+
+
+class Intake:
+    """May raise IndexUnavailable."""
+
+    def __init__(self, file: CaseFile, random: Callable[[int], bytes]) -> None:
+        self._file = file
+        self._random = random
+
+    def made(
+        self,
+        type: str,
+        identifiers: Identifiers,
+        reason: str | None,
+        channel: str,
+        received_at: datetime,
+        anchors: RetentionAnchors,
+    ) -> str:
+        """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
+        if type not in RIGHTS:
+            raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
+        named = canonical_identifiers(identifiers)
+        days_make_sense(anchors, received_at, self._file.now())
+        due_at(received_at)
+        for _ in range(TRIES):
+            request_id = f"r-{self._random(8).hex()}"
+            sealed = self._file.seal(request_id, named, reason)
+            if self._file.record_received(request_id, type, channel, received_at, sealed, anchors):
+                return request_id
+        raise Unavailable("no id for a new request is free; repeat")
+
+    def read(self, message: RightsRequest) -> bool | None:
+        """Whether a request from Kafka is new here, and recorded now; None for one of a day that cannot be.
+
+        Raises DecodeError: `request_too_large`, `unopened`.
+        """
+        request_id, sealed = message.request_id, message.sealed_identifiers
+        if self._file.length(request_id):
+            return False
+        try:
+            days_make_sense(RetentionAnchors(), message.received_at, self._file.now())
+        except InputError:
+            return None
+        if len(sealed) > LARGEST_GIVEN:
+            raise DecodeError("request_too_large")
+        if not self._file.opens(request_id, sealed):
+            raise DecodeError(UNOPENED)
+        self._file.receive(
+            request_id, message.type, message.channel, message.received_at, sealed, RetentionAnchors()
+        )
+        return True

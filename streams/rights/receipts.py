@@ -1,0 +1,62 @@
+"""What systems of record answer: taken into the ledger, or set aside with why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.errors import KeyUnavailable
+from schemas.messages import ErasureReceipt
+from schemas.vocabulary import ReceiptState
+from sinks.ports.lineage import Filter, IndexReader
+from streams.rights.case import CaseFile
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import answer_of
+from streams.rights.protocol.receipts import aside, fault, repeats, unproven
+from streams.rights.protocol.request import RequestState
+
+
+class Receipts:
+    """May raise Overtaken, IndexUnavailable."""
+
+    def __init__(self, file: CaseFile, reader: IndexReader, catalogue: Catalogue) -> None:
+        self._file = file
+        self._reader = reader
+        self._catalogue = catalogue
+
+    def take(
+        self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
+    ) -> RequestState:
+        """The request after the answer of a system. `written`: the same, as its authenticator covers it."""
+        command = request.commands.get(receipt.command_id)
+        why = self._unproven(receipt, written, command) or fault(
+            receipt, command, self._catalogue, self._file.now()
+        )
+        if why is not None or command is None:
+            return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
+        if repeats(receipt, command):
+            return request
+        known = None
+        # A plan from before anybody counted is counted at the end; what is known there is asked now.
+        if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
+            known = self._known(request, command.system)
+        return self._file.decide(request, answer_of(receipt, known))
+
+    def _unproven(
+        self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None
+    ) -> str | None:
+        if command is None or receipt.system != command.system:
+            return None
+        try:
+            return unproven(written, self._file.system_keys(command.system))
+        except KeyUnavailable:
+            return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
+
+    def _known(self, request: RequestState, system: str) -> int:
+        """Events of the person that the index knows of a system by now, whatever becomes of them."""
+        spans = request.identity.spans if request.identity else ()
+        # A span that the plan cut short goes on: what happened since may be erased as well.
+        whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]
+        return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0

@@ -1,0 +1,18 @@
+"""The rights that are served. A new one is a file beside this one, and a row here (`docs/adding.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from schemas.vocabulary import Right
+from streams.rights.access import Access
+from streams.rights.erasure import Erasure
+from streams.rights.right import RightSteps, Tools
+
+RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
+    {
+        Right.ACCESS: Access,
+        Right.ERASURE: Erasure,
+    }
+)

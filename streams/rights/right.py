@@ -1,0 +1,65 @@
+"""What the service asks of a right: which step comes next, by the state of a request alone, and to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from schemas.company import Company
+from sinks.ports.erasure import IndexEraser
+from sinks.ports.lineage import IndexReader
+from streams.answers.attribution import Resolver
+from streams.rights.case import CaseFile
+from streams.rights.protocol.request import RequestState
+from streams.rights.sending import Sending
+from streams.rights.subject import SubjectFinder
+
+
+class Step(StrEnum):
+    """What is done next with a request."""
+
+    ANSWER = "answer"  # by what the index holds
+    PLAN = "plan"  # what becomes of everything that is held
+    TELL = "tell"  # every system that was not told yet
+    FORGET = "forget"  # the index removes or narrows its rows, and is asked whether it did
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given."""
+
+    file: CaseFile
+    subjects: SubjectFinder
+    reader: IndexReader
+    identities: Resolver
+    eraser: IndexEraser
+    company: Company
+    sending: Sending
+    about: Callable[[RequestState], RequestState]
+    answered: Callable[[], None]
+
+
+class RightSteps(Protocol):
+    """One right. `streams.rights.registry` lists them all."""
+
+    def next(self, request: RequestState) -> Step | None:
+        """The next step that waits for nobody, None where there is none. Pure."""
+
+    def do(self, step: Step, request: RequestState) -> RequestState:
+        """Do the step on the request as it was read; the request then. Each step may be repeated.
+
+        Raises Overtaken, IndexUnavailable, BrokerUnavailable, KeyUnavailable, InputError.
+        """
+
+
+def carry_on(right: RightSteps, request: RequestState) -> RequestState:
+    """As far as the request comes without anybody's answer. A step that is due again at once waits for something."""
+    step = right.next(request)
+    while step is not None:
+        request = right.do(step, request)
+        done, step = step, right.next(request)
+        if step is done:
+            break
+    return request
