@@ -46,20 +46,30 @@ def unread_problems(
 class UnreadMessages:
     """What waits in the topics, whoever reads them or does not; which `metrics` show. Not for several threads.
 
-    `behind()`: see `streams.tagging.behind.Behind`.
+    `behind()`: see `streams.tagging.behind.Behind`; `stuck` judges what it gives.
     """
 
-    def __init__(self, behind: Callable[[], Mapping[Partition, Waiting]], metrics: UnreadMetrics) -> None:
+    def __init__(
+        self, behind: Callable[[], Mapping[Partition, Waiting]], stuck: Stuck, metrics: UnreadMetrics
+    ) -> None:
         self._behind = behind
         self._metrics = metrics
-        self._stuck = Stuck()
+        self._stuck = stuck
+        self._notices: Sequence[str] = ()
 
     def problems(self) -> Sequence[str]:
-        """One line, or none."""
+        """What waits and no tagger gets on with."""
+        self._notices = ()
         try:
             waiting = self._behind()
+            self._metrics.show({where: item.messages for where, item in waiting.items()})
+            standing = self._stuck.look(waiting)
         except Unavailable:
             # Broker and index are parts of their own.
             return ()
-        self._metrics.show({where: item.messages for where, item in waiting.items()})
-        return self._stuck.problems(waiting)
+        self._notices = standing.notices
+        return standing.problems
+
+    def notices(self) -> Sequence[str]:
+        """What waits behind other messages, as of the last `problems`. From any thread."""
+        return self._notices

@@ -16,9 +16,9 @@ from schemas.settings import Settings
 from sinks.open import embedded_folder
 from sinks.ports.offsets import OffsetLedger
 from streams.kafka.connection import Connection
-from streams.kafka.groups import reach, unread
+from streams.kafka.groups import reach, readers, unread
 from streams.metrics import UnreadMetrics
-from streams.tagging.behind import Behind
+from streams.tagging.behind import Behind, Stuck
 
 
 def watched(
@@ -39,8 +39,10 @@ def watched(
     health.watch("broker", lambda: reach(connection))
     health.watch("index", index)
     health.watch("topics", lambda: unread_problems(lambda: unread(connection, group, tagged), group))
-    messages = UnreadMessages(Behind(connection, ledger, tagged), UnreadMetrics(metrics))
+    stuck = Stuck(lambda: readers(connection, group))
+    messages = UnreadMessages(Behind(connection, ledger, tagged), stuck, UnreadMetrics(metrics))
     health.watch("messages", messages.problems)
+    health.watch("backlog", messages.notices, notice=True)
     health.watch("disk", lambda: space_problems(folders, settings.disk_reserve_mb))
     health.watch("files", lambda: file_problems(topics))
     return health

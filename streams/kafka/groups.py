@@ -57,6 +57,20 @@ def unread(connection: Connection, group: str, topics: Iterable[str]) -> list[st
     return sorted({name for name, number in wanted if (name, number) not in taken})
 
 
+def readers(connection: Connection, group: str) -> Mapping[tuple[str, int], str] | None:
+    """Which member of the group has each partition; one that is left out nobody has.
+
+    None and what it raises: as of `unread`.
+    """
+    try:
+        state, taken = _described(_admin(connection), group)
+    except KafkaException as error:
+        if error.args[0].code() in _UNTOLD:
+            return None
+        raise connection.unavailable(f"describing the group {group}", error.args[0]) from None
+    return taken if state in (_STABLE, *_NOBODY) else None
+
+
 def bounds(connection: Connection, topics: Iterable[str]) -> Mapping[tuple[str, int], tuple[int, int]]:
     """Of each partition that is there: the oldest offset, and the one that a reader of what is committed waits for.
 
@@ -91,8 +105,8 @@ def bounds(connection: Connection, topics: Iterable[str]) -> Mapping[tuple[str, 
         raise connection.unavailable("asking for the ends of topics", error.args[0]) from None
 
 
-def _described(admin: AdminClient, group: str) -> tuple[str, set[tuple[str, int]]]:
-    """State of the group, and the partitions that its members have. A group that is not there is dead.
+def _described(admin: AdminClient, group: str) -> tuple[str, dict[tuple[str, int], str]]:
+    """State of the group, and which member has which partition. A group that is not there is dead.
 
     `describe_consumer_groups` is the newer call, but while a broker hangs librdkafka 2.16 may fail an assertion in it
     (`eonce->refcnt > 0`), which ends the process.
@@ -105,15 +119,14 @@ def _described(admin: AdminClient, group: str) -> tuple[str, set[tuple[str, int]
         if found.error:
             raise KafkaException(found.error)
         # The broker keeps what a member was assigned without reading it.
-        assigned = [
-            ConsumerProtocolMemberAssignment.decode(member.assignment).assignment
+        return found.state, {
+            (name, number): str(member.id)
             for member in found.members
             if member.assignment
-        ]
-        return found.state, {
-            (name, number) for topics in assigned for name, numbers in topics for number in numbers
+            for name, numbers in ConsumerProtocolMemberAssignment.decode(member.assignment).assignment
+            for number in numbers
         }
-    return "Dead", set()
+    return "Dead", {}
 
 
 def _spec(which: str) -> OffsetSpec:

@@ -14,6 +14,8 @@ from streams.kafka.topic_ids import TopicIds
 
 STUCK_SECONDS = 60.0
 _MOST_NAMED = 3
+_MEND = "look into the tagger's log, and start one (`innsyn tag`) where none runs"
+Readers = Mapping[Partition, str]
 
 
 @dataclass(frozen=True)
@@ -60,33 +62,80 @@ class Behind:
         return {where: (item, at.get((item.topic, item.stored), 0)) for where, item in histories.items()}
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Of partitions that stand still, a line each: `problems` of those that no tagger gets on with, `notices` of those
+    whose tagger is busy with its other partitions."""
+
+    problems: Sequence[str] = ()
+    notices: Sequence[str] = ()
+
+
 class Stuck:
-    """Notes since when a partition has messages that wait and none is taken. Not for several threads."""
+    """Notes since when a partition has messages that wait and none is taken. Not for several threads.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `readers()`: which member of the taggers' group has each partition, None where that is not told. Raises Unavailable.
+    """
+
+    def __init__(
+        self,
+        readers: Callable[[], Readers | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._readers = readers
         self._clock = clock
-        self._since: dict[Partition, tuple[tuple[int, int], float]] = {}
+        self._seen: dict[Partition, tuple[int, int]] = {}
+        self._moved: dict[Partition, float] = {}
+        self._since: dict[Partition, float] = {}
 
-    def problems(self, waiting: Mapping[Partition, Waiting]) -> Sequence[str]:
-        """One line for all that stood still for a minute over the looks that were taken."""
+    def look(self, waiting: Mapping[Partition, Waiting]) -> Standing:
+        """What stood still for a minute over the looks that were taken. Raises Unavailable."""
         now = self._clock()
+        still = self._still(waiting, now)
+        who = self._readers() if still else {}
+        if who is None:
+            return Standing(self._said(still, waiting, "that wait", _MEND))
+        moved = (where for where, at in self._moved.items() if now - at < STUCK_SECONDS)
+        busy = {who[where] for where in moved if where in who}
+        behind = [where for where in still if who.get(where) in busy]
+        unread = [where for where in still if where not in who]
+        hangs = [where for where in still if where not in behind and where not in unread]
+        return Standing(
+            [
+                *self._said(unread, waiting, "that nobody reads", _MEND),
+                *self._said(
+                    hangs, waiting, "that its tagger does not take", "look into the log of that tagger"
+                ),
+            ],
+            self._said(behind, waiting, "that wait behind others", "start another tagger where this lasts"),
+        )
+
+    def _still(self, waiting: Mapping[Partition, Waiting], now: float) -> list[Partition]:
+        """Those with messages of which none was taken for a minute; notes what moved since the last look."""
+        before, self._seen = self._seen, {where: item.position for where, item in waiting.items()}
+        moved = {where for where, at in self._seen.items() if where in before and before[where] != at}
+        self._moved = {where: at for where, at in self._moved.items() if where in waiting} | dict.fromkeys(
+            moved, now
+        )
         self._since = {
-            where: (item.position, before[1])
-            if (before := self._since.get(where)) and before[0] == item.position
-            else (item.position, now)
+            where: now if where in moved else self._since.get(where, now)
             for where, item in waiting.items()
             if item.messages
         }
-        still = sorted(where for where, (_, since) in self._since.items() if now - since >= STUCK_SECONDS)
-        if not still:
+        return sorted(where for where, since in self._since.items() if now - since >= STUCK_SECONDS)
+
+    def _said(
+        self, chosen: Sequence[Partition], waiting: Mapping[Partition, Waiting], what: str, mend: str
+    ) -> Sequence[str]:
+        """One line for all of them, or none."""
+        if not chosen:
             return ()
         named = ", ".join(
             f"{topic}/{number} has {waiting[topic, number].messages:,} messages"
-            for topic, number in still[:_MOST_NAMED]
+            for topic, number in chosen[:_MOST_NAMED]
         )
-        more = f", and so {len(still) - _MOST_NAMED} more partitions" if len(still) > _MOST_NAMED else ""
-        longest = int(now - min(self._since[where][1] for where in still))
+        more = f", and so {len(chosen) - _MOST_NAMED} more partitions" if len(chosen) > _MOST_NAMED else ""
+        longest = int(self._clock() - min(self._since[where] for where in chosen))
         return (
-            f"{named} that nobody reads{more}: nothing of it was taken into the index for {longest} s, so answers lack "
-            "it; look into the tagger's log, and start one (`innsyn tag`) where none runs",
+            f"{named} {what}{more}: nothing of it was taken into the index for {longest} s, so answers lack it; {mend}",
         )

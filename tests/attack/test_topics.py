@@ -256,12 +256,14 @@ def test_what_is_not_in_the_index_is_counted_whoever_reads(
 def test_a_partition_that_stands_still_is_told_after_a_minute() -> None:
     """Not while it moves, not when nothing waits, not again once it was taken up."""
     now = [0.0]
-    stuck = Stuck(lambda: now[0])
+    stuck = Stuck(dict, lambda: now[0])
 
     def look(at: float, **waiting: tuple[int, int]) -> list[str]:
         now[0] = at
         found = {(name, 0): Waiting((0, offset), messages) for name, (offset, messages) in waiting.items()}
-        return list(stuck.problems(found))
+        standing = stuck.look(found)
+        assert not standing.notices
+        return list(standing.problems)
 
     assert look(0, read=(5, 3), still=(7, 1), empty=(9, 0)) == []
     assert look(59, read=(6, 30), still=(7, 2), empty=(9, 0)) == []

@@ -9,7 +9,7 @@ import pytest
 
 from streams.kafka.batches import Partition
 from streams.kafka.consumer import SourceConsumer
-from streams.kafka.groups import unread
+from streams.kafka.groups import readers, unread
 from streams.kafka.positions import Place
 from tests.support.tagging import Broker, in_process_broker, real_broker, until
 
@@ -50,6 +50,9 @@ def test_a_member_that_comes_back_with_more_topics_gets_them(kafka_bootstrap: st
     before = Member(broker, group, [first.name])
     until(lambda: before.has(first.name), "the first topic is assigned")
     until(lambda: unread(broker.connection, group, both) == [second.name], "the other one is read by nobody")
+    has = readers(broker.connection, group) or {}
+    assert has.keys() == {(first.name, number) for number in range(2)}
+    assert len(set(has.values())) == 1
     before.consumer.close()
 
     second.send([(0, b"waiting"), (1, b"too")])
@@ -66,6 +69,7 @@ def test_a_broker_that_does_not_tell_is_no_finding() -> None:
     with in_process_broker() as broker:
         source = broker.source()
         assert unread(broker.connection, "group", [source.name]) is None
+        assert readers(broker.connection, "group") is None
         member = Member(broker, "group", [source.name])
         until(lambda: bool(member.has(source.name) or member.got), "it is assigned")
         member.consumer.close()
