@@ -15,8 +15,8 @@ from console.health.health import Health
 from console.health.taggers import UnreadMessages, read_by_nobody, unread_problems
 from schemas.errors import BrokerUnavailable
 from schemas.settings import Settings
-from streams.kafka.connection import Connection
 from streams.kafka.batches import Partition
+from streams.kafka.connection import Connection
 from streams.metrics import UnreadMetrics
 from streams.tagging.behind import Stuck, Waiting
 from tests.support.api import NOW, services
