@@ -53,7 +53,7 @@ sbom: ## What innsyn is made of, as CycloneDX: dist/sbom-python.cdx.json, and th
 	dist/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom-python.cdx.json
 	mvn -q -B -f streams/kafka/brokers/pom.xml org.cyclonedx:cyclonedx-maven-plugin:2.9.1:makeBom -DoutputFormat=json -DoutputDirectory=$(CURDIR)/dist -DoutputName=sbom-kafka.cdx
 
-lock: ## Resolve the requirements and the checksums of the jars anew (needs uv and Maven)
+lock: ## Resolve the requirements, the checksums of the jars and the lock of the Node producer anew (needs uv, Maven, npm)
 	@command -v uv >/dev/null || { echo "uv is missing: install it (pip install uv)" >&2; exit 1; }
 	uv pip compile pyproject.toml $(LOCKING) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt $(LOCKING) -o requirements/dev.txt
@@ -62,6 +62,10 @@ lock: ## Resolve the requirements and the checksums of the jars anew (needs uv a
 	rm -rf dist/jars
 	mvn -q -B -f streams/kafka/brokers/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/jars
 	cd dist/jars && sha256sum *.jar > ../../streams/kafka/brokers/jars.sha256
+	rm -rf dist/producer-jars
+	mvn -q -B -f tests/producers/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/producer-jars
+	cd dist/producer-jars && sha256sum *.jar > ../../tests/producers/jars.sha256
+	cd tests/producers && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

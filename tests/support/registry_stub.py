@@ -96,8 +96,9 @@ def _route(store: Store, method: str, path: str, body: dict[str, Any]) -> Answer
     if found := re.fullmatch(r"/subjects/([^/]+)/versions", path):
         subject = found[1]
         return store.register(subject, body["schema"]) if method == "POST" else store.versions(subject)
-    if method == "GET" and (found := re.fullmatch(r"/subjects/([^/]+)/versions/(\d+)", path)):
-        return store.version(found[1], int(found[2]))
+    if method == "GET" and (found := re.fullmatch(r"/subjects/([^/]+)/versions/(\d+|latest)", path)):
+        newest = len(store.subjects.get(found[1], ()))
+        return store.version(found[1], newest if found[2] == "latest" else int(found[2]))
     if method == "POST" and (found := re.fullmatch(r"/compatibility/subjects/([^/]+)/versions/latest", path)):
         return store.compatible(found[1], body["schema"])
     return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}

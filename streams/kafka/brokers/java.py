@@ -89,9 +89,9 @@ def resolve_jars() -> Path:
     return target
 
 
-def unlike(jars: Path) -> str | None:
+def unlike(jars: Path, checksums: Path = CHECKSUMS) -> str | None:
     """The first jar that is missing, not named or has another content than the checksums say; None: there is none."""
-    lines = CHECKSUMS.read_text("utf-8").splitlines()
+    lines = checksums.read_text("utf-8").splitlines()
     known = {name: digest for digest, name in map(str.split, lines)}
     found = {path.name: path for path in jars.iterdir()}
     for name in sorted(known.keys() | found.keys()):
