@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from schemas.annotations import ErasureRule, Identifier
 from schemas.errors import CatalogueError
 from schemas.paths import steps
+from schemas.undecided import refuse_undecided
 
 ENVELOPE = "envelope."
 """What the names of fields begin with that belong to Debezium's envelope, not to the row inside."""
@@ -120,6 +121,7 @@ class ContractFile(_Frozen):
 
 def read_contract_file(file: str, content: Mapping[str, Any]) -> ContractFile:
     """What a file says. `file`: as errors name it. Errors: CatalogueError with file, key and mend."""
+    refuse_undecided(file, content)
     try:
         said = ContractFile.model_validate(content)
     except ValidationError as error:
