@@ -196,6 +196,16 @@ def test_answers_need_no_driver_and_nobody_who_asks() -> None:
     }
 
 
+def test_what_judges_fields_needs_no_driver() -> None:
+    """Names and values come in, kinds and shares go out: whoever read the messages."""
+    found = reached("streams/discovery/")
+    assert "streams.tagging.scan" in found
+    drivers = ("streams.kafka", "sinks.clickhouse", "console", *CLIENTS)
+    assert not [
+        module for module in found if any(module == name or module.startswith(f"{name}.") for name in drivers)
+    ]
+
+
 def test_commands_ask_as_the_api_does_and_not_by_way_of_it() -> None:
     """A command asks a running innsyn over HTTP, or `streams.answers` itself."""
     commands = {name: tree for name, tree in FILES.items() if name.startswith("console/cli/")}
