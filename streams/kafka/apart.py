@@ -50,16 +50,19 @@ class _Held:
     suspect_until: float = 0.0
     records: Any = None  # of one answer, gone through lazily
     done: bool = False
+    refusal: str = ""
 
 
 @dataclass
 class Taken:
     """`messages`: offset, value and time by partition; `unreadable`: partition, first offset and the one behind;
-    `passed`: partitions that librdkafka may read from there on."""
+    `passed`: partitions that librdkafka may read from there on; `refused`: those of them that the broker does not let
+    anybody of ours read, with its error's name."""
 
     messages: dict[Partition, list[Any]] = field(default_factory=dict)
     unreadable: list[tuple[Partition, int, int]] = field(default_factory=list)
     passed: dict[Partition, int] = field(default_factory=dict)
+    refused: dict[Partition, str] = field(default_factory=dict)
 
 
 class ReadApart:
@@ -94,6 +97,10 @@ class ReadApart:
         """It is somebody else's."""
         if self._held.pop(where, None) is not None:
             self._turns.remove(where)
+
+    def position(self, where: Partition) -> int:
+        """The next offset of a partition that is held."""
+        return self._held[where].at
 
     def behind(self) -> dict[Partition, int]:
         """Messages that were not handed out, by partition."""
@@ -130,6 +137,8 @@ class ReadApart:
             self._turns.rotate(-1)
             if held.done or (held.at >= held.until and time.monotonic() > held.suspect_until):
                 taken.passed[where] = held.at
+                if held.refusal:
+                    taken.refused[where] = held.refusal
                 self.drop(where)
         return taken
 
@@ -164,6 +173,7 @@ class ReadApart:
         if error:
             self._again = time.monotonic() + _PAUSE_SECONDS
             held.done = not for_code(error).retriable or self._again - self._answered > _PATIENCE_SECONDS
+            held.refusal = for_code(error).__name__ if held.done else ""
             return None
         self._answered = time.monotonic()
         held.end = end

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -24,6 +24,7 @@ _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _KEPT = 200
 # What it says besides a schema is short, and JSON writes a sign in up to six bytes.
 LARGEST_ANSWER = 4 * 1024 * 1024
+_OWNERS, _LONGEST_OWNER = ("owner", "team", "owner_team", "application.owner"), 100
 _UNKNOWN = httpx.codes.NOT_FOUND
 _REFUSED = (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY)
 
@@ -36,6 +37,16 @@ class _Answer:
     def json(self) -> Any:
         """Raises ValueError, RecursionError."""
         return json.loads(self.content)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A schema as the registry has it. `kind`: AVRO, JSON or PROTOBUF; `owner`: who the registry's metadata say answers
+    for it, "" where they do not."""
+
+    kind: str
+    text: str = field(repr=False)
+    owner: str = ""
 
 
 class _TooLarge(Exception):
@@ -90,6 +101,25 @@ class Registry:
             del self._schemas[next(iter(self._schemas))]
         self._schemas[schema_id] = text
         return text
+
+    def latest(self, subject: str) -> Registered | None:
+        """The newest schema of a subject, whatever its kind; None where there is no such subject. Errors:
+        RegistryUnavailable, SchemaTooLarge."""
+        return self._registered(f"/subjects/{subject}/versions/latest", subject)
+
+    def by_id(self, schema_id: int) -> Registered | None:
+        """The schema of an id, whatever its kind; None where there is none. Errors: as `latest`."""
+        return self._registered(f"/schemas/ids/{schema_id}", f"registry id {schema_id}")
+
+    def _registered(self, path: str, name: str) -> Registered | None:
+        answer = self._schema(path, name)
+        if answer.status == _UNKNOWN:
+            return None
+        text = self._member(answer, "schema", str)
+        said = answer.json()
+        # Left out for Avro, as there was nothing else once.
+        kind = said.get("schemaType") or "AVRO"
+        return Registered(str(kind).upper(), text, _owner(said))
 
     def versions(self, subject: str) -> Iterator[tuple[int, str]]:
         """Id and Avro schema (JSON text) of every version of a subject, oldest first; none for a subject that is not
@@ -191,3 +221,13 @@ class Registry:
 
     def _unavailable(self, what: str) -> RegistryUnavailable:
         return RegistryUnavailable(f"schema registry {self._shown} {what}")
+
+
+def _owner(said: Mapping[str, Any]) -> str:
+    """Of the metadata that a registry may keep beside a schema ("data contracts"), the property that names an owner."""
+    metadata = said.get("metadata")
+    properties = metadata.get("properties") if isinstance(metadata, dict) else None
+    if not isinstance(properties, dict):
+        return ""
+    owners = (properties.get(key) for key in _OWNERS)
+    return next((found.strip()[:_LONGEST_OWNER] for found in owners if isinstance(found, str)), "")

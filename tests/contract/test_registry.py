@@ -267,3 +267,23 @@ def test_doctor_asks_no_annotations_of_a_schema_that_somebody_else_owns(
     shop = company(tmp_path, {"shop.orders": TOPIC_SAID}, format="avro")
     with Registry("http://127.0.0.1:1") as client:
         assert [check.state for check in _registered(client, shop)] == ["ok"]
+
+
+def test_the_newest_schema_says_what_it_is_and_whose() -> None:
+    """Its kind, where that is not Avro, and the owner that the registry's metadata name."""
+    with registry_stub() as (url, store), Registry(url) as client:
+        owned = {"metadata": {"properties": {"owner": " parcels "}}}
+        number = store.put("a-value", 'syntax = "proto3";', "PROTOBUF", **owned)
+        found = client.latest("a-value")
+        assert found is not None
+        assert (found.kind, found.owner) == ("PROTOBUF", "parcels")
+        assert "proto3" not in repr(found)
+        by_id = client.by_id(number)
+        assert by_id is not None
+        assert (by_id.kind, by_id.owner) == ("PROTOBUF", "")
+        store.put("b-value", '{"type": "record", "name": "B", "fields": []}', "AVRO", metadata="strange")
+        second = client.latest("b-value")
+        assert second is not None
+        assert (second.kind, second.owner) == ("AVRO", "")
+        assert client.latest("c-value") is None
+        assert client.by_id(99) is None

@@ -19,12 +19,17 @@ Answer = tuple[int, Any]
 
 
 class Store:
-    """Subjects with their versions. Schemas equal as JSON share an id, whatever their subject."""
+    """Subjects with their versions. Schemas equal as JSON share an id, whatever their subject.
+
+    `beside`: what a subject's answers hold besides, such as metadata.
+    """
 
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}
         self.subjects: dict[str, list[int]] = {}
         self.requests: list[str] = []
+        self.kinds: dict[int, str] = {}
+        self.beside: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def text(self, schema_id: int) -> str | None:
@@ -68,13 +73,29 @@ class Store:
         if not 0 < number <= len(versions):
             return 404, {"error_code": 40402, "message": "Version not found"}
         schema_id = versions[number - 1]
-        return 200, {"subject": subject, "version": number, "id": schema_id, "schema": self.text(schema_id)}
+        answer = {"subject": subject, "version": number, "id": schema_id, "schema": self.text(schema_id)}
+        return 200, answer | self._kind(schema_id) | self.beside.get(subject, {})
+
+    def _kind(self, schema_id: int) -> dict[str, str]:
+        # Left out for Avro, as a registry does.
+        return {"schemaType": self.kinds[schema_id]} if schema_id in self.kinds else {}
+
+    def put(self, subject: str, schema: str, kind: str, **beside: Any) -> int:
+        """Register what is no Avro, or with something beside it; returns its id."""
+        with self._lock:
+            schema_id = self.ids.setdefault(schema, len(self.ids) + 1)
+            self.subjects.setdefault(subject, []).append(schema_id)
+            self.kinds[schema_id] = kind
+            self.beside[subject] = beside
+        return schema_id
 
     def by_id(self, schema_id: int) -> Answer:
         """GET /schemas/ids/{id}."""
         text = self.text(schema_id)
         return (
-            (200, {"schema": text}) if text else (404, {"error_code": 40403, "message": "Schema not found"})
+            (200, {"schema": text} | self._kind(schema_id))
+            if text
+            else (404, {"error_code": 40403, "message": "Schema not found"})
         )
 
 
