@@ -117,6 +117,12 @@ COMMANDS = {
     "company": Entry(
         "console.cli.company:app", "Check a company's folder", "innsyn company check our-company"
     ),
+    "discover": Entry(
+        "console.cli.discover:discover",
+        "Which topics hold personal data nobody declared",
+        "innsyn discover --sample 200 --out drafts",
+        company=True,
+    ),
     "init": Entry(
         "console.cli.init:init",
         "Write a folder for a company of your own",
@@ -195,7 +201,7 @@ def _options(
 def run() -> None:
     """Entry point of the installed command. Exit status: 0 done, 1 it found something wrong, 2 it could not."""
     # Schemas and companies are kept in a source tree, which belongs to more than one; all else that is written is ours.
-    if sys.argv[1:2] not in (["schema"], ["init"]):
+    if sys.argv[1:2] not in (["schema"], ["init"], ["discover"]):
         only_ours()
     quiet_threads()
     app()
