@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
@@ -21,8 +23,10 @@ from console.operations.new_company import write_company
 from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.clock import now
 from console.wiring.roles import tagger
+from schemas.codec import confluent_prefix, encode, single_object_prefix
 from schemas.company import Company, load_company
 from schemas.policy import RetentionAnchors
+from schemas.records import read_record, without_logical_types
 from schemas.settings import Settings
 from schemas.tokens import IdentifierKind
 from sinks.open import open_sinks
@@ -31,6 +35,7 @@ from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.kafka.connection import Connection
 from streams.kafka.groups import bounds
+from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.kafka.topics import create_topics
 from streams.metrics import TagMetrics
@@ -40,7 +45,7 @@ from tests.support.registry_stub import registry_stub
 from tests.support.tagging import to_the_end
 from tests.support.toolchains import LOCKS, java, node
 
-TITLE = "A producer in about twenty lines"
+TITLE, WRONG = "A producer in about twenty lines", "What becomes a dead letter"
 TOPIC = "shop.orders"
 # Their keys have a murmur2 with its highest bit set: partitioners that treat it otherwise choose another partition.
 CUSTOMERS = {
@@ -92,7 +97,7 @@ def shop(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Registry(url).register(company.topics[TOPIC].subject, company.records["OrderPlaced"])
         settings = Settings(
             home=folder / "home", company=company.folder, kafka_bootstrap=kafka_bootstrap, registry_url=url,
-            tag_group=f"producers-{folder.name}",
+            unknown_schema_wait_seconds=0.5, tag_group=f"producers-{folder.name}",
         )  # fmt: skip
         settings.home.mkdir()
         for step in followed():
@@ -142,9 +147,15 @@ def partition_of(shop: Shop, key: str) -> int:
     return number
 
 
+def letters(shop: Shop) -> dict[tuple[int, int], str]:
+    """The code of each dead letter, by partition and offset."""
+    found = shop.answering.dead_letters(("", 0, 0), 100)
+    return {(item["partition"], item["offset"]): item["reason"] for item in found}
+
+
 def check(shop: Shop, customer: str, words: list[str], **environment: str) -> None:
     """Run a producer: one message, where its key belongs, is that customer's event of now, and no dead letter."""
-    before, begun = shop.ends(), datetime.now(UTC)
+    before, begun, dead = shop.ends(), datetime.now(UTC), letters(shop)
     expected = {**before, (at := partition_of(shop, customer)): before[at] + 1}
     done = subprocess.run(
         [*words, customer], cwd=shop.folder, capture_output=True, text=True, timeout=120, check=False,
@@ -159,7 +170,7 @@ def check(shop: Shop, customer: str, words: list[str], **environment: str) -> No
     assert {entry["system"]["id"] for entry in report["entries"]} == {"shop"}
     seen = {datetime.fromisoformat(entry["last_seen"]) for entry in report["entries"]}
     assert all(begun - timedelta(seconds=1) <= moment <= datetime.now(UTC) for moment in seen)
-    assert not shop.answering.dead_letters(("", 0, 0), 10)
+    assert letters(shop) == dead
 
 
 @pytest.mark.kafka
@@ -197,6 +208,58 @@ def test_the_producer_in_java(shop: Shop) -> None:
     (shop.folder / "OrderProducer.java").write_text(program("OrderProducer.java"), "utf-8")
     assert command("OrderProducer.java") == ["java", "-cp", "jars/*", "OrderProducer.java"]
     check(shop, CUSTOMERS["OrderProducer.java"], [str(found), "-cp", "jars/*", "OrderProducer.java"])
+
+
+def wrong(shop: Shop) -> dict[str, list[bytes]]:
+    """What a team may send instead, by the first words of the page's table."""
+    record, begun = shop.company.records["OrderPlaced"], datetime.now(UTC)
+    (example,) = shop.company.examples("OrderPlaced")
+    order = {**example, "customer_number": "700199"}
+    newer = {**record.json, "fields": [*record.json["fields"], {"name": "note", "type": "string"}]}
+    older = {**record.json, "fields": [item for item in record.json["fields"] if item["name"] != "placed_at"]}
+
+    def body(schema: Mapping[str, Any], **changes: Any) -> bytes:
+        text = io.BytesIO()
+        fastavro.schemaless_writer(
+            text, fastavro.parse_schema(dict(schema)), {**order, "note": "x", **changes}
+        )
+        return text.getvalue()
+
+    def dated(ms: float) -> bytes:
+        # As a program writes it that has the wrong unit.
+        plain = without_logical_types(record.json)
+        return frame + body(plain, placed_at=int(ms))
+
+    frame, now_ms = single_object_prefix(record), begun.timestamp() * 1000
+    container = io.BytesIO()
+    fastavro.writer(container, fastavro.parse_schema(record.json), [order])
+    unknown = single_object_prefix(read_record(newer, "newer.avsc"))
+    return {
+        "a body without a frame": [body(record.json), b'{"customer_number": "700199"}', container.getvalue()],
+        "by a schema that": [unknown + body(newer), confluent_prefix(77) + body(record.json)],
+        "a longer body": [frame + body(newer)],
+        "a shorter one": [frame + body(older)],
+        "seconds or microseconds": [dated(now_ms / 1000), dated(now_ms * 1000)],
+        "a time of the day": [dated(now_ms + 2 * 86_400_000)],
+        "an empty customer number": [frame + body(record.json, customer_number="")],
+    }
+
+
+@pytest.mark.kafka
+def test_what_is_sent_wrong_has_the_code_of_the_page(shop: Shop) -> None:
+    """Each row of its table, and what is right beside it is tagged."""
+    table = re.findall(r"^\| ([^|]+) \| `(\w+)` \|$", sections("docs/producers.md")[WRONG], re.MULTILINE)
+    codes = {begin: code for begin in wrong(shop) for said, code in table if said.startswith(begin)}
+    assert len(codes) == len(table) == len(wrong(shop))
+    messages = [(codes[begin], message) for begin, several in wrong(shop).items() for message in several]
+    right = encode(shop.company.records["OrderPlaced"], shop.company.examples("OrderPlaced")[0])
+    before, start = letters(shop), shop.ends()[0]
+    with EventProducer(shop.connection) as producer:
+        for message in (right, *(message for _, message in messages), right):
+            producer.send(TOPIC, message, partition=0)
+    shop.tag()
+    new = {at: code for at, code in letters(shop).items() if at not in before}
+    assert new == {(0, start + 1 + number): code for number, (code, _) in enumerate(messages)}
 
 
 def test_the_page_installs_what_the_test_ran_with() -> None:
