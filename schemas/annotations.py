@@ -245,6 +245,11 @@ class RecordSchema:
         return ()
 
     @property
+    def bare(self) -> bool:
+        """Whether it has no annotation at all, as one that was written without knowing of them."""
+        return self.annotation.absent == RECORD_KEYS and not any(item.category for item in self.fields)
+
+    @property
     def event_time(self) -> str:
         """Name of the field that says when it happened."""
         return self.annotation.event_time

@@ -55,6 +55,9 @@ def check_record(
         *_names_nobody(record),
         *incompatible_changes(record, known, compatibility),
     ]
+    # What was never said is one mistake, and not as many changes as could have been said.
+    if record.bare:
+        return found
     # A word that nobody knows is a mistake before it is a change.
     misspelt = {problem.where for problem in found if problem.what.startswith("unknown ")}
     return [*found, *(line for line in unexplained_changes(record, known) if line.where not in misspelt)]

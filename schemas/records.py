@@ -166,6 +166,12 @@ def whole(record: RecordSchema) -> RecordSchema:
 def form_problems(record: RecordSchema) -> Iterator[Problem]:
     """What is missing or unknown in the annotations, whatever the catalogue says."""
     said = record.annotation
+    if record.bare:
+        mend = (
+            'add an "innsyn" object to it and to each field, or go on from `innsyn schema show RECORD --avsc`'
+        )
+        yield Problem(record.file, record.name, "record without annotation", mend)
+        return
     if said.absent == RECORD_KEYS:
         yield Problem(record.file, record.name, "record without annotation", 'add an "innsyn" object to it')
     else:

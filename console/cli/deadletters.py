@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.options import Json, moment, user_name
-from console.cli.show.output import marked, print_json, say, screen, table
+from console.cli.show.output import joined, marked, print_json, say, screen, table
 from console.client import require
 from console.operations.dead_reasons import meaning
 from schemas.errors import InputError
@@ -42,7 +42,10 @@ def listed(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show at most so many.")] = 1_000,
     as_json: Json = False,
 ) -> None:
-    """List dead letters by topic, partition and offset, with what was done about them."""
+    """List dead letters by topic, partition and offset, with what was done about them.
+
+    Below a reason stands the frame that the message began with, as `innsyn schema fingerprint` shows it.
+    """
     if state not in STATES:
         raise InputError(f"--state takes one of {', '.join(STATES)}")
     asked = _filters(topic, reason, since, until) | ({} if state == "all" else {"state": state})
@@ -60,7 +63,12 @@ def listed(
         why = f": {last['why'] or last['outcome']}" if last else ""
         rows.add_row(
             f"{item['topic']}/{item['partition']}/{item['offset']}",
-            item["reason"],
+            joined(
+                [
+                    item["reason"],
+                    *([marked("[dim]{}[/dim]", item["schema_key"])] if item.get("schema_key") else []),
+                ]
+            ),
             item["seen_at"][:16],
             item["state"],
             str(item["retries"]),

@@ -23,6 +23,7 @@ from schemas.errors import InputError, SchemaError
 from schemas.fingerprints import canonical_form, fingerprints_of
 from schemas.records import read_record, read_text
 from schemas.settings import load_settings
+from schemas.versions import FOLDER as VERSIONS
 from schemas.versions import commit as keep
 from streams.kafka.registry import Registry
 
@@ -38,7 +39,12 @@ _UNKNOWN = (
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Record = Annotated[str, typer.Argument(help="Name of the record, such as OrderPlaced.")]
-Files = Annotated[list[Path] | None, typer.Argument(help="Avro schemas; none: all of the company's.")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Avro schemas, or folders with such; none: all of the company's.", show_default=False
+    ),
+]
 
 
 @app.command(
@@ -242,8 +248,17 @@ class Checked:
         return list(dict.fromkeys(found))
 
 
-def _paths(files: Sequence[Path] | None, company: Company) -> list[Path]:
-    return list(files or (path for folder in company.avro for path in sorted(folder.glob("*.avsc"))))
+def _paths(given: Sequence[Path] | None, company: Company) -> list[Path]:
+    """Raises InputError for a folder without a schema."""
+    if not given:
+        return [path for folder in company.avro for path in sorted(folder.glob("*.avsc"))]
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(path.rglob("*.avsc")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError("a folder that is named has no schema in it (*.avsc); name another, or a file")
+        found += [file for file in inside if VERSIONS not in file.relative_to(path).parts[:-1]]
+    return found
 
 
 def _modes(given: str | None, company: Company) -> Mapping[str, frozenset[Compatibility]]:

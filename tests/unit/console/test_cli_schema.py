@@ -73,6 +73,38 @@ def test_command_says_that_a_file_cannot_be_read(tmp_path: Path, content: bytes 
     assert sorted(line.split(": ")[0] for line in err.splitlines()) == [str(bad), str(good)]
 
 
+def test_a_team_names_the_folder_of_its_schemas(tmp_path: Path) -> None:
+    """Every schema below it is checked but committed versions; a folder without one is refused."""
+    for place in ("events/payment.avsc", "more/deep/payment.avsc", "events/versions/payment/1.avsc"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(json.dumps(with_system("order")))
+    status, _, err = run("check", str(tmp_path))
+    named = [line.split(": ")[0] for line in err.splitlines() if "unknown system" in line]
+    assert (status, named) == (
+        1,
+        [str(tmp_path / "events/payment.avsc"), str(tmp_path / "more/deep/payment.avsc")],
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="has no schema in it"):
+        run("check", str(tmp_path / "empty"))
+
+
+def test_a_schema_that_knows_nothing_of_annotations_is_one_line(tmp_path: Path) -> None:
+    """Not one for each field and each word that the committed version has; what breaks readers is said beside it."""
+    plain = {key: value for key, value in PAYMENT.items() if key != "innsyn"}
+    fields = [
+        {k: v for k, v in item.items() if k in ("name", "type", "default")} for item in PAYMENT["fields"]
+    ]
+    path = tmp_path / "payment.avsc"
+    path.write_text(json.dumps({**plain, "fields": fields}))
+    status, _, err = run("check", str(path))
+    assert (status, err.count("\n")) == (1, 1)
+    assert "Payment: record without annotation" in err
+    assert "`innsyn schema show RECORD --avsc`" in err
+    path.write_text(json.dumps({**plain, "fields": [*fields, {"name": "note", "type": "string"}]}))
+    assert "Payment.note: incompatible change since version" in run("check", str(path))[2]
+
+
 def git(folder: Path, *arguments: str) -> None:
     who = ["-c", "user.name=t", "-c", "user.email=t@example.no", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
