@@ -30,7 +30,7 @@ from schemas.contracts import Contract
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
-from schemas.tokens import IdentifierKind, TokenCache
+from schemas.tokens import TokenCache
 from schemas.vocabulary import Role
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
@@ -83,7 +83,7 @@ class PerRecord:
         self._writer = ClickHouseWriter(self._index)
         self._record = load_records()["WebVisit"]
         tokenizer = Keyring(home / "keys").made().tokenizer()
-        self._tokens = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
+        self._tokens = {name: TokenCache(tokenizer, kind) for name, kind in load_company().kinds.items()}
         self._tags = {
             reference.field: tag_set(
                 self._record, TOPIC, reference.role, catalogue_version=_VERSION, key_id=tokenizer.key_id
@@ -98,7 +98,7 @@ class PerRecord:
         for reference in self._record.identifiers:
             identifier = value[reference.field]
             if identifier is not None:
-                (token,) = self._tokens[IdentifierKind(reference.kind)].tokens([identifier])
+                (token,) = self._tokens[reference.kind].tokens([identifier])
                 port = (value[reference.port_field] or 0) if reference.port_field else 0
                 role = Role(reference.role).code
                 tags = self._tags[reference.field].id
@@ -259,6 +259,7 @@ def _tagged(
         stop, registry = threading.Event(), CollectorRegistry()
         metrics = TagMetrics(registry)
         timed, connection = Timed(index, events, stop), Connection(bootstrap)
+        company = load_company()
         dead = DeadLetters(
             EventProducer(connection), keyring, records["DeadLetter"], dict.fromkeys(topics, DEAD)
         )
@@ -266,8 +267,10 @@ def _tagged(
             connection,
             f"bench-{uuid.uuid4().hex[:8]}",
             topics,
-            tagger=Tagger(keyring.tokenizer(), _VERSION, Scanner() if whose else None),
-            schemas=WriterSchemas(records.values(), load_company().catalogue),
+            tagger=Tagger(
+                keyring.tokenizer(), _VERSION, company.kinds, Scanner(company.kinds) if whose else None
+            ),
+            schemas=WriterSchemas(records.values(), company.catalogue),
             index=timed,
             dead_letters=dead,
             metrics=metrics,

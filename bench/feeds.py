@@ -121,7 +121,9 @@ def fill(fed: Fed, index: Index, tokenizer: Tokenizer, order: Order) -> int:
     """
     records = load_records()
     expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
-    tagger = Tagger(tokenizer, load_catalogue().version, placeholders=load_catalogue().placeholders)
+    tagger = Tagger(
+        tokenizer, load_catalogue().version, load_company().kinds, placeholders=load_catalogue().placeholders
+    )
     preparer = Preparer(tagger, WriterSchemas(records.values(), load_company().catalogue).resolve, expected)
     next_offset: Counter[str] = Counter()
     dead = 0

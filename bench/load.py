@@ -14,6 +14,7 @@ import yaml
 
 from schemas.catalogue import load_catalogue
 from schemas.codec import decode_body, encode, split_frame
+from schemas.company import load_company
 from schemas.contracts import Contract, load_contract
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
@@ -127,7 +128,7 @@ def holders(tokenizer: Tokenizer) -> pa.Table:
     """Claims of who had each address: a session of start, interim and stop over all of the time."""
     record = load_records()["AddressAssignment"]
     chance = random.Random(7)
-    tagger = Tagger(tokenizer, "0" * 12)
+    tagger = Tagger(tokenizer, "0" * 12, load_company().kinds)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     bodies = []
     for number, address in enumerate(addresses()):

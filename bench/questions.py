@@ -97,11 +97,10 @@ class World:
         """Rows and claims of a year, merged as they are after a while."""
         migrate(index, _NOW)
         writer, chance = ClickHouseWriter(index), self.chance
-        addresses = self._tokens(IdentifierKind.IP, [self.address(number) for number in range(_ADDRESSES)])
-        shared = self._tokens(IdentifierKind.IP, list(_SHARED))
-        customers = self._tokens(
-            IdentifierKind.CUSTOMER_NUMBER, [self.customer(number) for number in range(_CUSTOMERS)]
-        )
+        kinds = load_company().kinds
+        addresses = self._tokens(kinds.address, [self.address(number) for number in range(_ADDRESSES)])
+        shared = self._tokens(kinds.address, list(_SHARED))
+        customers = self._tokens(kinds.customer, [self.customer(number) for number in range(_CUSTOMERS)])
         users = chance.integers(0, 256, (_CUSTOMERS, TOKEN_BYTES), np.uint8)
         told = [_register(users, customers), _sessions(chance, addresses, users, claims)]
         for number, (token, blocks) in enumerate(zip(shared, _SHARED.values(), strict=True)):
@@ -143,11 +142,17 @@ def measure(world: World, index: ClickHouse, repeat: int) -> dict[str, Any]:
 
     def lineage(identifiers: list[dict[str, Any]]) -> dict[str, Any]:
         return lookup.lineage(
-            LineageQuery.model_validate({"identifiers": identifiers}).question(), known, _NOW
+            LineageQuery.model_validate({"identifiers": identifiers}).question(known.company.kinds),
+            known,
+            _NOW,
         )
 
     def access(identifiers: list[dict[str, Any]]) -> dict[str, Any]:
-        return lookup.access(AccessQuery.model_validate({"identifiers": identifiers}).question(), known, _NOW)
+        return lookup.access(
+            AccessQuery.model_validate({"identifiers": identifiers}).question(known.company.kinds),
+            known,
+            _NOW,
+        )
 
     def addresses(count: int) -> list[dict[str, Any]]:
         numbers = chance.choice(_ADDRESSES, count, replace=False)

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from bench.feeds import NOW, SYSTEMS, Fed, Index
 from schemas.catalogue import load_catalogue
-from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
+from schemas.company import load_company
+from schemas.tokens import Tokenizer, prefix_tokens
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import PREFIX_SCHEMA
 from streams.identity.identities import Identities, given
@@ -93,7 +94,8 @@ def score(folder: Path, fed: Fed, index: Index, tokenizer: Tokenizer) -> Score:
     holders = [_holders(truth, address, at) for _, address, at, _ in seen]
     identities = Identities(index.claims, load_catalogue().identity_sources)
     numbers = [row["customer_number"] for row in _rows(folder / "customers.csv")]
-    names = {tokenizer.token(IdentifierKind.CUSTOMER_NUMBER, number): number for number in numbers}
+    kinds = load_company().kinds
+    names = {tokenizer.token(kinds.customer, number): number for number in numbers}
     answers = _resolved(identities, tokenizer, seen, names)
     single = [next(iter(found)) if len(found) == 1 else None for found in holders]
     right = [
@@ -148,7 +150,7 @@ def _resolved(
     addresses = list(dict.fromkeys(address for _, address, _, _ in seen))
     place = {address: number for number, address in enumerate(addresses)}
     which, at, port = np.array([(place[address], at, port) for _, address, at, port in seen], np.int64).T
-    tokens = [tokenizer.token(IdentifierKind.IP, address) for address in addresses]
+    tokens = [tokenizer.token(load_company().kinds.address, address) for address in addresses]
     above = [
         {"token": token, "prefix": prefix, "length": length}
         for token, address in zip(tokens, addresses, strict=True)
@@ -169,7 +171,7 @@ def _access(
     """Events of each customer and feed, as an access answer counts them."""
 
     def ask(number: str) -> Counter[tuple[str, str]]:
-        person = identities.person([given(tokenizer, IdentifierKind.CUSTOMER_NUMBER, number)], NOW)
+        person = identities.person([given(tokenizer, load_company().kinds.customer, number)], NOW)
         found: Counter[tuple[str, str]] = Counter()
         for holding in index.reader.find(person.spans).holdings:
             if feed := SYSTEMS.get(holding.tags.system):

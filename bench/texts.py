@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.foreign import foreign, foreign_accuracy
+from schemas.company import load_company
 from streams.simulate.labelled import Labelled, Span, labelled, parse_marked
 from streams.simulate.plan import Plan
 from streams.simulate.simulate import events
@@ -114,7 +115,7 @@ def _prose(name: str) -> dict[str, list[str]]:
 def speed(texts: Sequence[str], runs: int = 7) -> int:
     """Characters a second of the column scanner on one core, the fastest of the runs."""
     column = pa.array(texts)
-    scanner = Scanner()
+    scanner = Scanner(load_company().kinds)
     scanner.scan_column(column)
     taken = []
     for _ in range(runs):

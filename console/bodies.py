@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
 from schemas.moments import leap_second
 from schemas.policy import RetentionAnchors
-from schemas.tokens import IdentifierKind
+from schemas.tokens import IdentifierKinds
 from sinks.ports.lineage import Filter
 from streams.answers.question import Identifier as AskedIdentifier
 from streams.answers.question import Question
@@ -56,16 +56,21 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+KindName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""Which there are, the company says: `schemas.identifiers.IdentifierKinds`."""
+
+
 class Identifier(Body):
     """One identifier of the person. `at` and `port` limit an address to who used it at that second, on that port."""
 
-    kind: IdentifierKind
+    kind: KindName
     value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
     at: Moment | None = None
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
-    def asked(self) -> AskedIdentifier:
-        return AskedIdentifier(self.kind, self.value, self.at, self.port)
+    def asked(self, kinds: IdentifierKinds) -> AskedIdentifier:
+        """Raises InvalidIdentifier for a kind that the company does not have."""
+        return AskedIdentifier(kinds.parse(self.kind), self.value, self.at, self.port)
 
 
 Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
@@ -94,9 +99,9 @@ class SubjectBody(Body):
     identifiers: Identifiers
     anchors: Anchors = Anchors()
 
-    def question(self) -> Question:
-        """The question itself, for `streams.answers`."""
-        return Question([item.asked() for item in self.identifiers], self.anchors.days())
+    def question(self, kinds: IdentifierKinds) -> Question:
+        """The question itself, for `streams.answers`. Raises InvalidIdentifier."""
+        return Question([item.asked(kinds) for item in self.identifiers], self.anchors.days())
 
 
 class AsKnown(Body):
@@ -109,8 +114,8 @@ class AsKnown(Body):
 class AccessQuery(SubjectBody, AsKnown):
     """Whom an access answer is about."""
 
-    def question(self) -> Question:
-        return replace(super().question(), known_at=self.known_at, changes=self.changes)
+    def question(self, kinds: IdentifierKinds) -> Question:
+        return replace(super().question(kinds), known_at=self.known_at, changes=self.changes)
 
 
 class IdentityQuery(AsKnown):
@@ -118,9 +123,9 @@ class IdentityQuery(AsKnown):
 
     identifiers: Identifiers
 
-    def question(self) -> Question:
-        """The question itself, for `streams.answers`."""
-        identifiers = [item.asked() for item in self.identifiers]
+    def question(self, kinds: IdentifierKinds) -> Question:
+        """The question itself, for `streams.answers`. Raises InvalidIdentifier."""
+        identifiers = [item.asked(kinds) for item in self.identifiers]
         return Question(identifiers, known_at=self.known_at, changes=self.changes)
 
 
@@ -135,6 +140,6 @@ class LineageQuery(AccessQuery):
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
-    def question(self) -> Question:
+    def question(self, kinds: IdentifierKinds) -> Question:
         limits = Filter(self.since, self.until, self.categories, self.purposes, self.systems)
-        return replace(super().question(), limits=limits)
+        return replace(super().question(kinds), limits=limits)

@@ -50,7 +50,7 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class SubjectReference:
     """One field that names a person: identifier kind, the person's role, the field with the source port, and the form
-    in which the field holds the identifier (`schemas.tokens.FORMS`)."""
+    in which the field holds the identifier (`forms` of the kind)."""
 
     field: str
     kind: str
@@ -66,7 +66,7 @@ class _Frozen(BaseModel):
 class Identifier(_Frozen):
     """`identifier` of a field. Empty strings: the schema left it out, which `schemas.check` reports.
 
-    `form`: how the field holds it, where that is not as people write it (`schemas.tokens.FORMS`).
+    `form`: how the field holds it, where that is not as people write it (`forms` of the kind).
     """
 
     kind: str = ""

@@ -24,6 +24,7 @@ from schemas.entries import (
     PERIOD_MEND,
     Category,
     Entry,
+    IdentifierKindEntry,
     IdentitySource,
     LegalBasis,
     Name,
@@ -34,6 +35,7 @@ from schemas.entries import (
     Term,
 )
 from schemas.errors import CatalogueError
+from schemas.kind_check import check_kinds
 from schemas.layers import BASE, MODEL, read_layers
 
 __all__ = [
@@ -67,7 +69,7 @@ class Catalogue:
     operations: Mapping[str, Term]
     subject_types: Mapping[str, Term]
     roles: Mapping[str, Term]
-    identifier_kinds: Mapping[str, Term]
+    identifier_kinds: Mapping[str, IdentifierKindEntry]
     recipients: Mapping[str, Recipient]
     systems: Mapping[str, System]
     retention_rules: Mapping[str, RetentionRule]
@@ -105,7 +107,7 @@ _SECTIONS = (
     _Section("vocabulary.yaml", "operations", Term, _WORD, "collect"),
     _Section("vocabulary.yaml", "subject_types", Term, _WORD, "customer"),
     _Section("vocabulary.yaml", "roles", Term, _WORD, "owner"),
-    _Section("vocabulary.yaml", "identifier_kinds", Term, _WORD, "customer_number"),
+    _Section("identifiers.yaml", "identifier_kinds", IdentifierKindEntry, _WORD, "customer_number"),
     _Section("recipients.yaml", "recipients", Recipient, _WORD, "credit_bureau"),
     _Section("systems.yaml", "systems", System, _WORD, "billing"),
     _Section("retention.yaml", "retention_rules", RetentionRule, r"T\d\d", "T01"),
@@ -210,6 +212,7 @@ def _cross_check(catalogue: Catalogue) -> None:
         _check_revealed(category, catalogue)
     for purpose in catalogue.purposes.values():
         _known("purposes.yaml", f"{purpose.id}.legal_bases", purpose.legal_bases, catalogue.legal_bases)
+    check_kinds(catalogue.identifier_kinds)
     for system in catalogue.systems.values():
         _known("systems.yaml", f"{system.id}.holds", system.holds, catalogue.categories)
     for rule in catalogue.retention_rules.values():

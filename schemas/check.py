@@ -18,7 +18,6 @@ from schemas.changes import (
 )
 from schemas.identity import RETAINED
 from schemas.records import form_problems
-from schemas.tokens import FORMS
 from schemas.versions import Committed
 
 __all__ = ["check_record", "incompatibilities"]
@@ -178,7 +177,7 @@ def _field_words(record: RecordSchema, catalogue: Catalogue) -> Iterator[Problem
             mend = f'write "confluent:tags": {tags}' if field.personal else "take the tags out"
             yield Problem(record.file, where, "confluent:tags differ from the category", mend)
         yield from _identifier(record, where, field, catalogue)
-        if field.port_of is not None and not _is_address(record.find(field.port_of)):
+        if field.port_of is not None and not _is_address(record.find(field.port_of), catalogue):
             mend = "name the field that holds the address"
             yield Problem(
                 record.file, where, f"port_of {field.port_of} is no field with an ip identifier", mend
@@ -213,15 +212,18 @@ def _identifier(
             yield Problem(record.file, where, f"identifier without {key}", mend)
         else:
             yield from _unknown(record, where, f"identifier {key}", value, known)
-    yield from _form(record, where, field.identifier)
+    yield from _form(record, where, field.identifier, catalogue)
     if field.category and not field.personal:
         yield Problem(
             record.file, where, "identifier without category", "give it a data category instead of none"
         )
 
 
-def _form(record: RecordSchema, where: str, identifier: Identifier) -> Iterator[Problem]:
-    known = {str(kind): forms for kind, forms in FORMS.items()}.get(identifier.kind, ())
+def _form(
+    record: RecordSchema, where: str, identifier: Identifier, catalogue: Catalogue
+) -> Iterator[Problem]:
+    kind = catalogue.identifier_kinds.get(identifier.kind)
+    known = tuple(kind.forms) if kind else ()
     if identifier.form is not None and identifier.form not in known:
         mend = f"use {', '.join(known)}" if known else "take it out"
         what = f"{identifier.kind or 'identifier'} has no form {identifier.form or '(empty)'}"
@@ -233,8 +235,11 @@ def _inside(record: RecordSchema, name: str) -> bool:
     return "." in name and not record.contract
 
 
-def _is_address(field: FieldAnnotation | None) -> bool:
-    return field is not None and field.identifier is not None and field.identifier.kind == "ip"
+def _is_address(field: FieldAnnotation | None, catalogue: Catalogue) -> bool:
+    if field is None or field.identifier is None:
+        return False
+    kind = catalogue.identifier_kinds.get(field.identifier.kind)
+    return kind is not None and kind.is_address
 
 
 def _unknown(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -33,7 +33,9 @@ from schemas.contracts import FOLDER as CONTRACTS
 from schemas.contracts import Contract, load_contracts
 from schemas.entries import IdentitySource
 from schemas.errors import CatalogueError, SchemaError
+from schemas.identifiers import IdentifierKinds, identifier_kinds
 from schemas.layers import BASE, MODEL, read_mapping
+from schemas.phones import knows
 from schemas.records import AVRO, EXAMPLES, load_examples, load_records
 from schemas.topics import FILE as TOPICS
 from schemas.topics import Topic, load_topics
@@ -59,6 +61,13 @@ class Profile(BaseModel):
     time_zone: str
     dpo_contact: Text
     extends: str = "base"
+
+    @field_validator("country")
+    @classmethod
+    def _has_a_plan(cls, country: str) -> str:
+        if not knows(country):
+            raise PydanticCustomError("country", "unknown country; write its ISO 3166 letters, such as NO")
+        return country
 
     @field_validator("time_zone")
     @classmethod
@@ -114,6 +123,11 @@ class Company:
     def tagged(self) -> Mapping[str, Topic]:
         """The topics that a tagger reads."""
         return {name: topic for name, topic in self.topics.items() if topic.tagged}
+
+    @cached_property
+    def kinds(self) -> IdentifierKinds:
+        """The kinds of identifiers, by the numbering plan of its country."""
+        return identifier_kinds(self.catalogue.identifier_kinds, self.profile.country)
 
     @property
     def identity_sources(self) -> Mapping[str, IdentitySource]:

@@ -1,4 +1,4 @@
-"""The entries of the catalogue: categories, purposes, bases, recipients, systems and retention rules."""
+"""The entries of the catalogue: categories, purposes, bases, recipients, systems, identifier kinds, retention rules."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ Effect = Literal[
 HOLDS: frozenset[Effect] = frozenset(
     {"hold_legal_obligation", "hold_legal_claims", "hold_contract", "freeze"}
 )
+
+Names = Literal["person", "device", "household", "network_place"]
+FoundAs = Literal["national_number", "email", "phone", "ip", "mac", "account_number"]
 
 Text = Annotated[str, Field(min_length=1)]
 FideslangKeys = Annotated[
@@ -76,9 +79,39 @@ class Entry(_Frozen):
 
 
 class Term(Entry):
-    """A word of a closed list: origin, operation, subject type, role or identifier kind."""
+    """A word of a closed list: origin, operation, subject type or role."""
 
     citation: Text | None = None
+
+
+Steps = Annotated[
+    tuple[Text | Annotated[dict[Text, StrictInt | str], Field(min_length=1, max_length=1)], ...],
+    Field(min_length=1, max_length=10),
+]
+
+
+class IdentifierKindEntry(Term):
+    """A kind of identifiers: what it names, and how a value is brought into the one spelling that counts.
+
+    `steps` (`schemas.steps`) are taken in order; `pattern` is that of the result as a whole. `forms`: steps for
+    fields that hold it otherwise than people write it. `example`: an invented one, in its one spelling. `stands_for`:
+    the customer is known by it. `one_per_person`: nobody has two at a time. `found_as`: what the scanner finds in texts
+    that is of this kind.
+    """
+
+    names: Names
+    steps: Steps
+    forms: dict[Text, Steps] = {}
+    pattern: Text | None = None
+    example: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    stands_for: Literal["customer"] | None = None
+    one_per_person: StrictBool = False
+    found_as: FoundAs | None = None
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is an IP address."""
+        return self.steps == ("ip",)
 
 
 class Revealed(_Frozen):

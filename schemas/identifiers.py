@@ -1,142 +1,202 @@
-"""Identifiers: which kinds there are, and the one spelling of each that stands for all others.
+"""Identifiers: which kinds a company has, and the one spelling of each that stands for all others.
 
-A canonical form that changes would leave what is stored behind, under tokens that nobody asks for any more. So the
-forms of before are kept here (`former`), and whoever asks for an identifier asks for their tokens as well.
+Kinds are data (`catalogue/identifiers.yaml`); this makes of an entry what brings values into form. A canonical form
+that changes would leave what is stored behind, under tokens that nobody asks for any more. So the forms of before are
+kept (`former`), and whoever asks for an identifier asks for their tokens as well.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import socket
-import unicodedata
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
+from schemas.entries import IdentifierKindEntry, Names
 from schemas.errors import InvalidIdentifier
-from schemas.hosts import a_labels, host_name
-from schemas.phones import e164, spellings
-from schemas.unicode import folded, plain, trimmed
+from schemas.patterns import LONGEST_VALUE, matcher
+from schemas.steps import STEPS, Said, composed, composed_before, said
+from schemas.vocabulary import ADDRESS
+
+Change = Callable[[str], str]
 
 
-class IdentifierKind(StrEnum):
-    CUSTOMER_NUMBER = "customer_number"
-    FODSELSNUMMER = "fodselsnummer"
-    EMAIL = "email"
-    PHONE = "phone"
-    USERNAME = "username"
-    IP = "ip"
-    MAC = "mac"
-    COOKIE_ID = "cookie_id"
-    CHAT_HANDLE = "chat_handle"
-    SOCIAL_HANDLE = "social_handle"
-    DEVICE_SERIAL = "device_serial"
-    ACCOUNT_NUMBER = "account_number"
+@dataclass(frozen=True)
+class IdentifierKind:
+    """One kind of identifiers, as data: see `schemas.entries.IdentifierKindEntry`. Two are equal that say the same.
+
+    `forms`: how a field may hold identifiers of the kind, apart from the usual spellings, each with its steps.
+    `country`: in which numbers are dialled that say none.
+    """
+
+    name: str
+    names: Names
+    steps: tuple[Said, ...]
+    forms: tuple[tuple[str, tuple[Said, ...]], ...] = ()
+    pattern: str | None = None
+    example: str | None = None
+    stands_for_customer: bool = False
+    one_per_person: bool = False
+    found_as: str | None = None
+    country: str = "NO"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"IdentifierKind({self.name!r})"
+
+    def __lt__(self, other: IdentifierKind) -> bool:
+        return self.name < other.name
+
+    def __hash__(self) -> int:
+        # Of all fields it would be reckoned with each look into a cache.
+        return hash(self.name)
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is an IP address: one has prefixes, and ports behind it."""
+        return self.steps == (Said("ip"),)
+
+    @property
+    def is_place(self) -> bool:
+        """Whether it says where somebody was in the network: one has it after the other."""
+        return self.names == "network_place"
+
+    @property
+    def has_realms(self) -> bool:
+        """Whether the operator's own realms are no part of it."""
+        return any(step.name == "own_realm" for step in self.steps)
+
+    @property
+    def was_other(self) -> bool:
+        """Whether the canonical form has changed."""
+        return _before(self) is not None
 
 
-FORMS: Mapping[IdentifierKind, tuple[str, ...]] = MappingProxyType({IdentifierKind.PHONE: ("e164",)})
-"""How a field may hold identifiers of a kind, apart from the usual spellings.
+class IdentifierKinds(Mapping[str, IdentifierKind]):
+    """The kinds of a company, by name."""
 
-`e164` (ITU-T E.164): a record of the network's own, in which digits alone begin with the country code unless they are a
-Norwegian number of eight digits, and three to six digits are a short number.
-"""
+    def __init__(self, kinds: Iterable[IdentifierKind]) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
 
+    def __getitem__(self, name: str) -> IdentifierKind:
+        return self._kinds[name]
 
-def _digits(length: int) -> Callable[[str], str]:
-    def canonical(value: str) -> str:
-        digits = re.sub(r"[\s.\-]", "", value if value.isascii() else plain(value))
-        return digits if len(digits) == length and digits.isascii() and digits.isdigit() else ""
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
 
-    return canonical
+    def __len__(self) -> int:
+        return len(self._kinds)
 
+    def parse(self, name: str) -> IdentifierKind:
+        """Raises InvalidIdentifier naming the kinds there are."""
+        try:
+            return self._kinds[name]
+        except KeyError:
+            # The name is not repeated: with kind and value swapped it would be a person's.
+            raise InvalidIdentifier(
+                f"there is no such identifier kind; use one of {', '.join(self._kinds)}"
+            ) from None
 
-def _email(value: str) -> str:
-    """Local part and domain without upper case (RFC 5321, 2.4 lets hosts tell them apart; hardly one does)."""
-    name, at, host = _at_host(value)
-    return f"{name}@{host}" if name and host else "" if at else name
+    @cached_property
+    def address(self) -> IdentifierKind:
+        """The kind of IP addresses."""
+        return self._kinds[ADDRESS]
 
+    @cached_property
+    def customer(self) -> IdentifierKind:
+        """The first kind that stands for the customer."""
+        return next(kind for kind in self._kinds.values() if kind.stands_for_customer)
 
-def _user(value: str) -> str:
-    """A user name, with the realm behind it (RFC 7542) in one spelling."""
-    name, at, host = _at_host(value)
-    return name + at + host
+    @cached_property
+    def found(self) -> Mapping[str, IdentifierKind]:
+        """By what the scanner finds them as."""
+        return {kind.found_as: kind for kind in self._kinds.values() if kind.found_as}
 
-
-def _at_host(value: str) -> tuple[str, str, str]:
-    """What stands before the last @, the @, and the name of the host behind it; with no @, all is before."""
-    if value.isascii():
-        text = value.strip().lower()
-        name, at, host = text.rpartition("@")
-        if not at:
-            return text, "", ""
-        return name, at, host_name(host) if "xn--" in host else host.rstrip(".")
-    text = trimmed(unicodedata.normalize("NFKC", value))
-    name, at, host = text.rpartition("@")
-    # The host before it is folded: ß is a letter of its own in a domain.
-    return (name.casefold(), at, host_name(host)) if at else (text.casefold(), "", "")
-
-
-def _ip(value: str) -> str:
-    """RFC 5952 text of the address; an IPv4-mapped IPv6 address is the IPv4 address (RFC 4291, 2.5.5.2)."""
-    text = value.strip()
-    try:
-        # Dotted quads are most of what comes, and this is six times as fast; as strict as what follows.
-        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
-    except (OSError, ValueError):
-        text = plain(text)
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    @cached_property
+    def changed(self) -> Mapping[str, IdentifierKind]:
+        """The kinds whose canonical form has changed."""
+        return {kind.name: kind for kind in self._kinds.values() if kind.was_other}
 
 
-def _mac(value: str) -> str:
-    digits = re.sub(r"[:.\-\s]", "", value if value.isascii() else plain(value)).lower()
-    return digits if re.fullmatch(r"[0-9a-f]{12}", digits) else ""
+def identifier_kinds(entries: Mapping[str, IdentifierKindEntry], country: str) -> IdentifierKinds:
+    """The kinds of a catalogue, in a country (ISO 3166 letters). The entries were checked (`schemas.kind_check`)."""
+    return IdentifierKinds(made_kind(entry, country) for entry in entries.values())
 
 
-_CANONICAL: dict[tuple[IdentifierKind, str | None], Callable[[str], str]] = {
-    (IdentifierKind.CUSTOMER_NUMBER, None): folded,
-    (IdentifierKind.FODSELSNUMMER, None): _digits(11),
-    (IdentifierKind.EMAIL, None): _email,
-    (IdentifierKind.PHONE, None): e164,
-    (IdentifierKind.PHONE, "e164"): partial(e164, bare=True),
-    (IdentifierKind.USERNAME, None): _user,
-    (IdentifierKind.IP, None): _ip,
-    (IdentifierKind.MAC, None): _mac,
-    (IdentifierKind.COOKIE_ID, None): trimmed,
-    (IdentifierKind.CHAT_HANDLE, None): _user,
-    (IdentifierKind.SOCIAL_HANDLE, None): lambda value: _user(value).removeprefix("@"),
-    (IdentifierKind.DEVICE_SERIAL, None): lambda value: folded(value).upper(),
-    (IdentifierKind.ACCOUNT_NUMBER, None): _digits(11),
-}
-_HINTS = {IdentifierKind.PHONE: ": with + and the country code, or as eight Norwegian digits"}
+def made_kind(entry: IdentifierKindEntry, country: str) -> IdentifierKind:
+    return IdentifierKind(
+        name=entry.id,
+        names=entry.names,
+        steps=tuple(map(said, entry.steps)),
+        forms=tuple((name, tuple(map(said, steps))) for name, steps in entry.forms.items()),
+        pattern=entry.pattern,
+        example=entry.example,
+        stands_for_customer=entry.stands_for == "customer",
+        one_per_person=entry.one_per_person,
+        found_as=entry.found_as,
+        country=country,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read(kind: IdentifierKind, form: str | None) -> Change:
+    steps = kind.steps if form is None else dict(kind.forms)[form]
+    read = composed(steps, kind.country)
+    if kind.pattern is None:
+        return read
+    fits = matcher(kind.pattern)
+
+    def fitting(value: str) -> str:
+        # The engine takes time in proportion to the text, whatever the pattern; a long text is no identifier.
+        text = read(value) if len(value) <= LONGEST_VALUE else ""
+        return text if fits(text) else ""
+
+    return fitting
+
+
+@lru_cache(maxsize=1024)
+def _before(kind: IdentifierKind) -> Change | None:
+    return composed_before(kind.steps, kind.country)
 
 
 def canonical(kind: IdentifierKind, value: str, form: str | None = None) -> str:
-    """The one spelling of an identifier, from a field that holds it in that form (`FORMS`).
+    """The one spelling of an identifier, from a field that holds it in that form (`IdentifierKind.forms`).
 
     Raises InvalidIdentifier if the value cannot be of this kind, or could be several.
     """
-    return _checked(kind, _CANONICAL[kind, form](value))
+    return _checked(kind, _read(kind, form)(value))
 
 
-def canonical_in(kind: IdentifierKind, form: str | None = None) -> Callable[[str], str]:
+def canonical_in(kind: IdentifierKind, form: str | None = None) -> Change:
     """The function from a value to its one spelling, for those who have many values. See `canonical`."""
-    read = _CANONICAL[kind, form]
+    read = _read(kind, form)
     return lambda value: _checked(kind, read(value))
+
+
+def spelled(step: str, value: str) -> str:
+    """The one spelling of a value by one step alone (`schemas.steps`). Raises InvalidIdentifier."""
+    text = _alone(step)(value)
+    if text and text.isprintable():
+        return text
+    raise InvalidIdentifier(f"the value given is no {step}; check the spelling")
+
+
+@lru_cache(maxsize=64)
+def _alone(step: str) -> Change:
+    return composed((Said(step),), "NO")
 
 
 def _checked(kind: IdentifierKind, text: str) -> str:
     # A lone surrogate, possible in JSON, has no bytes; a control character is nobody's name.
     if text and text.isprintable():
         return text
-    hint = _HINTS.get(kind, "")
-    raise InvalidIdentifier(f"the value given for {kind} is not one; check the kind and the spelling{hint}")
+    hint = next((step.hint(kind.country) for item in kind.steps if (step := STEPS[item.name]).hint), "")
+    if kind.example:
+        hint = f"such as {kind.example}"
+    raise InvalidIdentifier(
+        f"the value given for {kind} is not one; check the kind and the spelling{': ' if hint else ''}{hint}"
+    )
 
 
 def former(kind: IdentifierKind, value: str) -> tuple[str, ...]:
@@ -146,17 +206,27 @@ def former(kind: IdentifierKind, value: str) -> tuple[str, ...]:
     InvalidIdentifier.
     """
     now = canonical(kind, value)
+    before = _before(kind)
+    if before is None:
+        return ()
     found: dict[str, None] = {}
-    for spelling in (value, *_SPELLINGS.get(kind, _no_other)(now)):
-        was = _FORMER.get(kind, str)(spelling)
+    for spelling in (value, *_spellings(kind, now)):
+        was = before(spelling)
         if was and was.isprintable() and was != now and _is_free(kind, was, now):
             found[was] = None
-    return tuple(found) if kind in _FORMER else ()
+    return tuple(found)
+
+
+def _spellings(kind: IdentifierKind, now: str) -> Iterator[str]:
+    for item in kind.steps:
+        if (step := STEPS[item.name]).spellings:
+            yield from step.spellings(now)
 
 
 def renamed(kind: IdentifierKind, value: str) -> bool:
     """Whether this very value was filed under another canonical form before. Raises InvalidIdentifier."""
-    was = _FORMER[kind](value) if kind in _FORMER else ""
+    before = _before(kind)
+    was = before(value) if before else ""
     return bool(was) and was.isprintable() and was != canonical(kind, value)
 
 
@@ -165,56 +235,3 @@ def _is_free(kind: IdentifierKind, was: str, now: str) -> bool:
         return canonical(kind, was) == now
     except InvalidIdentifier:
         return True
-
-
-def _no_other(now: str) -> tuple[str, ...]:
-    return ()
-
-
-def _names(now: str) -> tuple[str, ...]:
-    """Other spellings of a name at a host."""
-    name, at, host = now.rpartition("@")
-    return (f"{name}@{a_labels(host)}", f"{now}.", f"{name}@{a_labels(host)}.") if at else ()
-
-
-# The canonical forms as they were first: what was stored under tokens of these stays findable.
-def _text_before(value: str) -> str:
-    return unicodedata.normalize("NFKC", value).strip().casefold()
-
-
-def _phone_before(value: str) -> str:
-    digits = re.sub(r"[\s().\-]", "", value)
-    if digits.startswith("00"):
-        digits = "+" + digits[2:]
-    if not digits.startswith("+"):
-        digits = "+47" + digits if len(digits) in (5, 8, 12) else ""
-    return digits if re.fullmatch(r"\+[1-9][0-9]{4,14}", digits) else ""
-
-
-_FORMER: dict[IdentifierKind, Callable[[str], str]] = {
-    IdentifierKind.EMAIL: _text_before,
-    IdentifierKind.PHONE: _phone_before,
-    IdentifierKind.USERNAME: _text_before,
-    IdentifierKind.CHAT_HANDLE: _text_before,
-    IdentifierKind.SOCIAL_HANDLE: lambda value: _text_before(value).removeprefix("@"),
-}
-_SPELLINGS: dict[IdentifierKind, Callable[[str], tuple[str, ...]]] = {
-    **dict.fromkeys((IdentifierKind.EMAIL, IdentifierKind.USERNAME), _names),
-    **dict.fromkeys((IdentifierKind.CHAT_HANDLE, IdentifierKind.SOCIAL_HANDLE), _names),
-    IdentifierKind.PHONE: spellings,
-}
-
-
-FORMER_KINDS: Mapping[str, IdentifierKind] = MappingProxyType({str(kind): kind for kind in _FORMER})
-"""The kinds whose canonical form has changed, by name."""
-
-
-def parse_kind(name: str) -> IdentifierKind:
-    """Raises InvalidIdentifier naming the kinds there are."""
-    try:
-        return IdentifierKind(name)
-    except ValueError as error:
-        # The name is not repeated: with kind and value swapped it would be a person's.
-        raise InvalidIdentifier(
-            f"there is no such identifier kind; use one of {', '.join(IdentifierKind)}"
-        ) from error

@@ -1,13 +1,16 @@
 """Phone numbers in one form: E.164, a plus and the digits (ITU-T E.164; the plus is how E.123 writes it).
 
 People and exchanges write one number in many ways: grouped, with 00 for the plus, as digits alone, as a URI. What a
-number is, is decided by the Norwegian numbering plan and by phonenumbers; what cannot be decided is none. Whether a
-number is given out is not asked: numbers set aside for fiction and tests are numbers too.
+number is, is decided by the Norwegian numbering plan and by phonenumbers, in other countries by phonenumbers alone;
+what cannot be decided is none. Whether a number is given out is not asked: numbers set aside for fiction and tests are
+numbers too.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -32,6 +35,20 @@ _TRUNK = re.compile(r"(?<=[0-9)])\s*\(\s*0\s*\)")
 _EXIT = ("00", "011")
 
 
+def e164_of(country: str, *, bare: bool = False) -> Callable[[str], str]:
+    """`e164` by the numbering plan of a country (ISO 3166 letters, see `knows`)."""
+    if country == "NO":
+        return partial(e164, bare=True) if bare else e164
+    return partial(_elsewhere, country=country, bare=bare)
+
+
+def knows(country: str) -> bool:
+    """Whether the numbering plan of the country is known."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return country in SUPPORTED_REGIONS
+
+
 def e164(value: str, *, bare: bool = False) -> str:
     """The number as + and digits; "" for what is none, or may be two.
 
@@ -49,6 +66,36 @@ def e164(value: str, *, bare: bool = False) -> str:
         return kept
     # In Italy the zero belongs to the number wherever it is dialled from.
     return kept if kept and _exists(kept) else _read(_TRUNK.sub("", text), bare)
+
+
+def _elsewhere(value: str, *, country: str, bare: bool) -> str:
+    """The same by another country's plan: digits alone are dialled there, or begin with the country code if `bare`."""
+    from phonenumbers import (
+        NumberParseException,
+        PhoneNumberFormat,
+        country_code_for_region,
+        format_number,
+        is_possible_number,
+        is_valid_number,
+        parse,
+    )
+
+    text = _subscriber(plain(value))
+    if _NUMBER.fullmatch(text) is None:
+        return ""
+    text = _TRUNK.sub("", text)
+    digits = _SEPARATORS.sub("", text).lstrip("+")
+    if "+" in text:
+        return _international(digits)
+    if bare and re.fullmatch(r"[0-9]{3,6}", digits):
+        return f"+{country_code_for_region(country)}{digits}"
+    try:
+        number = parse(digits, country)
+    except NumberParseException:
+        number = None
+    if number is not None and (is_valid_number(number) or (is_possible_number(number) and not bare)):
+        return format_number(number, PhoneNumberFormat.E164)
+    return _possible(digits) if bare else ""
 
 
 def spellings(number: str) -> tuple[str, ...]:

@@ -19,24 +19,22 @@ from typing import Generic, TypeVar, cast
 
 from schemas.errors import InvalidIdentifier
 from schemas.identifiers import (
-    FORMER_KINDS,
-    FORMS,
     IdentifierKind,
+    IdentifierKinds,
     canonical,
     canonical_in,
     former,
-    parse_kind,
     renamed,
+    spelled,
 )
 from schemas.unicode import folded
 from schemas.user_names import without_realm
 
 __all__ = [
-    "FORMER_KINDS",
-    "FORMS",
     "PREFIX_LENGTHS",
     "TOKEN_BYTES",
     "IdentifierKind",
+    "IdentifierKinds",
     "KeyCache",
     "PrefixCache",
     "Prefixes",
@@ -47,8 +45,8 @@ __all__ = [
     "canonical",
     "delegated_tokens",
     "former",
-    "parse_kind",
     "prefix_tokens",
+    "spelled",
 ]
 
 TOKEN_BYTES = 16
@@ -139,18 +137,18 @@ class Tokenizer:
         return noted
 
     def _tokens_of(self, kind: IdentifierKind, form: str | None) -> Callable[[str], bytes]:
-        read, key, domain = canonical_in(kind, form), self._key, kind.encode() + b"\0"
-        if kind is IdentifierKind.USERNAME and (realms := self._realms):
-            return lambda value: self._hash(kind, read(without_realm(value, realms)))
+        read, key, domain = canonical_in(kind, form), self._key, kind.name.encode() + b"\0"
+        if kind.has_realms and (realms := self._realms):
+            return lambda value: self._hash(kind.name, read(without_realm(value, realms)))
         return lambda value: hmac.digest(key, domain + read(value).encode(), "sha256")[:TOKEN_BYTES]
 
     def former(self, kind: IdentifierKind, value: str) -> tuple[bytes, ...]:
         """Other tokens under which the identifier may be stored. Raises InvalidIdentifier."""
         texts = dict.fromkeys(former(kind, value))
-        if kind is IdentifierKind.USERNAME and without_realm(value, self._realms) != value:
+        if kind.has_realms and without_realm(value, self._realms) != value:
             # Before the realm was declared to be our own, it was part of the name.
             texts[canonical(kind, value)] = None
-        return tuple(self._hash(kind, text) for text in texts)
+        return tuple(self._hash(kind.name, text) for text in texts)
 
     def key(self, domain: str, value: str) -> bytes:
         """16 bytes for a key of the network. Domains: line, server and client, in any spelling; session, slot and
@@ -175,18 +173,18 @@ class Tokenizer:
 
 def prefix_tokens(tokenizer: Tokenizer, address: str) -> Prefixes:
     """The prefixes an IPv6 address lies under, shortest first; none for IPv4. Raises InvalidIdentifier."""
-    text = canonical(IdentifierKind.IP, address)
+    text = spelled("ip", address)
     if ":" not in text:
         return ()
     number = int(ipaddress.IPv6Address(text))
     return tuple((_prefix(tokenizer, number, length), length) for length in PREFIX_LENGTHS)
 
 
-def delegated_tokens(tokenizer: Tokenizer, prefix: str) -> Prefixes:
+def delegated_tokens(tokenizer: Tokenizer, prefix: str, address: IdentifierKind) -> Prefixes:
     """The tokens of a prefix in CIDR form that was delegated: those of all addresses it holds, of no other.
 
     A length between those known becomes the prefixes of the next longer one, at most eight; /128 is the address
-    itself, of length 0. Raises InvalidIdentifier for any other length or form.
+    itself, of length 0. `address`: the kind of addresses. Raises InvalidIdentifier for any other length or form.
     """
     try:
         # Without a length it would be read as /128: a guess, where the length was lost.
@@ -194,7 +192,7 @@ def delegated_tokens(tokenizer: Tokenizer, prefix: str) -> Prefixes:
     except ValueError:
         network = None
     if network is not None and network.prefixlen == 128:
-        return ((tokenizer.token(IdentifierKind.IP, str(network.network_address)), 0),)
+        return ((tokenizer.token(address, str(network.network_address)), 0),)
     if network is None or not PREFIX_LENGTHS[0] <= network.prefixlen <= PREFIX_LENGTHS[-1]:
         raise InvalidIdentifier(
             f"the prefix given is no IPv6 prefix of {PREFIX_LENGTHS[0]} to {PREFIX_LENGTHS[-1]} bits or 128"
@@ -266,7 +264,11 @@ class RenamedCache(_Cache[bool]):
 
 
 class PrefixCache(_Cache[Prefixes]):
-    """Prefixes of addresses or, `delegated`, of delegated prefixes: none for what is refused, or is no IPv6."""
+    """Prefixes of addresses or, `delegated` (the kind of addresses), of delegated prefixes: none for what is refused,
+    or is no IPv6."""
 
-    def __init__(self, tokenizer: Tokenizer, *, delegated: bool = False, bound: int = 100_000) -> None:
-        super().__init__(partial(delegated_tokens if delegated else prefix_tokens, tokenizer), (), bound)
+    def __init__(
+        self, tokenizer: Tokenizer, *, delegated: IdentifierKind | None = None, bound: int = 100_000
+    ) -> None:
+        made = partial(delegated_tokens, tokenizer, address=delegated) if delegated else None
+        super().__init__(made or partial(prefix_tokens, tokenizer), (), bound)

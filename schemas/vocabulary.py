@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
+ADDRESS = "ip"
+"""The kind of identifiers that IP addresses are, in every company: the only one with prefixes and ports."""
+
 
 class CodedWord(StrEnum):
     """A word, and the number under which the index stores it. Numbers are never given anew."""

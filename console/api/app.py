@@ -37,7 +37,7 @@ def create_app(services: Services) -> FastAPI:
             dependencies=[Depends(declared_purpose)],
         )
     app.include_router(health.router(services))
-    problems.describe(app)
+    problems.describe(app, services.company.kinds)
     # The last one stands outside.
     app.add_middleware(Recorded, recorder=services.recorder, doors=services.doors, clock=services.clock)
     app.add_middleware(

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from console.bodies import Body, End, Moment, SubjectBody, Text
 from schemas.asked_for import AskedFor
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Bound, Proof, Resolution, Right
 
 
@@ -142,7 +141,7 @@ class NamedLink(IdentityLink):
     `token` and `subject`: what leads to whom, the first 12 hex digits of each.
     """
 
-    kind: IdentifierKind | None
+    kind: str | None
     token: str
     subject: str
 
@@ -152,8 +151,8 @@ class IdentityAnswer(_Answer):
 
     resolution: Resolution
     candidates: int
-    disagree: list[list[IdentifierKind]] = []
-    unlinked: list[IdentifierKind] = []
+    disagree: list[list[str]] = []
+    unlinked: list[str] = []
     subjects: list[str]
     links: list[NamedLink]
     links_total: int
@@ -181,8 +180,8 @@ class Identified(_Answer):
 
     resolution: Resolution
     candidates: int
-    disagree: list[list[IdentifierKind]] = []
-    unlinked: list[IdentifierKind] = []
+    disagree: list[list[str]] = []
+    unlinked: list[str] = []
     ambiguous_events: int
     identity: list[IdentityLink]
     identity_total: int
@@ -292,7 +291,7 @@ class RequestSummary(Created):
     received_at: datetime
     ended_at: datetime | None
     resolution: Resolution | None
-    unlinked: list[IdentifierKind]
+    unlinked: list[str]
     problems: list[str]
     waiting_for: list[str]
     behind: list[str]
@@ -338,7 +337,7 @@ class AuditItem(BaseModel):
     action: str
     caller: str
     client: str
-    kinds: list[IdentifierKind]
+    kinds: list[str]
     identifiers: int
     subjects: list[str]
     subjects_total: int

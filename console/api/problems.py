@@ -161,12 +161,14 @@ QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
 """The same of a question about a person."""
 
 
-def describe(app: FastAPI) -> None:
-    """Let the OpenAPI description say the media type of problems, which the framework takes to be plain JSON."""
+def describe(app: FastAPI, kinds: Iterable[str]) -> None:
+    """Let the OpenAPI description say the media type of problems, which the framework takes to be plain JSON, and which
+    kinds of identifiers the company has."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
+            plain()["components"]["schemas"]["Identifier"]["properties"]["kind"]["enum"] = list(kinds)
             for methods in plain()["paths"].values():
                 for operation in methods.values():
                     _name_media_type(operation["responses"].values())

@@ -44,6 +44,7 @@ def _directly(
     from console.bodies import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
     from console.operations.audit import Note
     from console.wiring.answering import open_answering
+    from console.wiring.company import company_of
     from sinks.open import embedded_folder
     from streams.answers.erasure import preview
     from streams.answers.identity import identity
@@ -69,11 +70,12 @@ def _directly(
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; mend it") from None
     begun = time.monotonic()
     note = Note(datetime.now(UTC), caller=f"user {user_name()}", purpose=because or "")
-    note.asks(query.identifiers)
+    asked_of = query.question(company_of(settings).kinds)
+    note.asks(asked_of.identifiers)
     with open_answering(settings) as opened:
         status = 500
         try:
-            found = note.answered(answer(query.question(), note.of(opened), note.at))
+            found = note.answered(answer(asked_of, note.of(opened), note.at))
             status = 200
         finally:
             # Before anybody sees it, as the API does.

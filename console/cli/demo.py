@@ -188,7 +188,9 @@ def _index_bytes(instance: Instance) -> int:
 
 def _ask(out: Console, instance: Instance, person: Asker) -> None:
     known = instance.answering
-    report = access_answer(AccessQuery.model_validate(_query(person)).question(), known, now())
+    report = access_answer(
+        AccessQuery.model_validate(_query(person)).question(known.company.kinds), known, now()
+    )
     for part in report_lines(report, "en"):
         out.print(part)
     sure, maybe = person.sure, person.maybe
@@ -283,7 +285,7 @@ def _prove(
     request: RequestState,
 ) -> None:
     known = instance.answering
-    left = lineage(LineageQuery.model_validate(_query(person)).question(), known, now())
+    left = lineage(LineageQuery.model_validate(_query(person)).question(known.company.kinds), known, now())
     forgotten = request.forgotten or {}
     out.print(
         f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"

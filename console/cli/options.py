@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -14,8 +15,9 @@ import typer
 from schemas.asked_for import AskedFor
 from schemas.errors import InputError, InvalidIdentifier
 from schemas.moments import from_iso
-from schemas.tokens import IdentifierKind, canonical
+from schemas.vocabulary import ADDRESS
 
+_KIND = re.compile("[a-z][a-z0-9_]{0,63}")
 Ids = Annotated[
     list[str],
     typer.Option(
@@ -59,7 +61,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 def identifiers(given: Sequence[str]) -> list[dict[str, str]]:
     """`KIND=VALUE` as the API takes them. `KIND=-` takes the next line of standard input.
 
-    Raises InvalidIdentifier; its text never holds a value, nor what stood for the kind (it may be a value swapped in).
+    Which kinds there are, who answers knows: its company's. Raises InvalidIdentifier; its text never holds a value, nor
+    what stood for the kind (it may be a value swapped in).
     """
     if not given:
         raise InvalidIdentifier("nobody is named; give --id KIND=VALUE, such as --id customer_number=-")
@@ -70,15 +73,12 @@ def _identifier(text: str) -> dict[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise InvalidIdentifier("--id takes KIND=VALUE, such as email=-, but one has no '='")
-    if name not in set(IdentifierKind):
-        raise InvalidIdentifier(
-            f"--id has an unknown kind before '='; use one of {', '.join(IdentifierKind)}"
-        )
+    if not _KIND.fullmatch(name):
+        raise InvalidIdentifier("--id has no kind before '='; give KIND=VALUE, such as email=-")
     if value == "-":
         value = sys.stdin.readline().strip()
         if not value:
             raise InvalidIdentifier(f"standard input holds no line for --id {name}=-; write one for each")
-    canonical(IdentifierKind(name), value)
     return {"kind": name, "value": value}
 
 
@@ -102,7 +102,7 @@ def at_moment(
                 f"--at {kind}= is given {len(given)} times for {kinds.count(kind)} --id {kind}=; give it once, or once"
                 " for each, in their order"
             )
-    if addresses and port is not None and "ip" not in kinds:
+    if addresses and port is not None and ADDRESS not in kinds:
         raise InputError("--port says where an address was used; give it with --id ip=ADDRESS")
     found = []
     for number, item in enumerate(people):
@@ -110,7 +110,7 @@ def at_moment(
         given = times.get(kind) or times.get(None) or [None]
         more = {
             "at": given[kinds[:number].count(kind)] if len(given) > 1 else given[0],
-            "port": port if kind == "ip" or not addresses else None,
+            "port": port if kind == ADDRESS or not addresses else None,
         }
         found.append({**item, **{name: value for name, value in more.items() if value is not None}})
     return found
@@ -121,7 +121,7 @@ def _times(at: Sequence[str]) -> dict[str | None, list[str | None]]:
     times: dict[str | None, list[str | None]] = {}
     for text in at:
         before, equals, after_it = text.partition("=")
-        kind = before if equals and before in set(IdentifierKind) else None
+        kind = before if equals and _KIND.fullmatch(before) else None
         times.setdefault(kind, []).append(moment(after_it if kind else text, "--at"))
     if len(times.get(None, ())) > 1:
         raise InputError("--at TIME is given twice; say which identifiers each goes with: --at KIND=TIME")

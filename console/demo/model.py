@@ -8,8 +8,7 @@ from datetime import date
 
 from console.demo.tale import Asker
 from schemas.company import Company, load_company
-from schemas.tokens import IdentifierKind
-from schemas.vocabulary import Role
+from schemas.vocabulary import ADDRESS, Role
 from streams.rights.protocol.messages import Named
 from streams.simulate.model import records
 from streams.simulate.plan import Plan, SimEvent
@@ -88,7 +87,7 @@ def addresses(item: SimEvent) -> list[Named]:
     return [
         Named(who.kind, item.value[who.field], at, item.value.get(who.port_field) if who.port_field else None)
         for who in record.identifiers
-        if who.kind == IdentifierKind.IP and who.role == Role.OWNER and item.value.get(who.field)
+        if who.kind == ADDRESS and who.role == Role.OWNER and item.value.get(who.field)
     ]
 
 

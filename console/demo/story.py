@@ -32,7 +32,7 @@ class StoryTale:
         self._plan = plan
         self._story = story_of(company)
         self._play = Play(company, self._story, plan, Bodies(company, register))
-        self._truth = StoryTruth()
+        self._truth = StoryTruth(company.kinds)
 
     @property
     def acts(self) -> tuple[str, str]:

@@ -66,7 +66,10 @@ class Tale(Protocol):
 def systems(company: Company, home: Path, stack: ExitStack) -> Mapping[str, SqliteStore]:
     """A SQLite file for every system of record that erases on command."""
     names = (system.id for system in company.catalogue.systems.values() if system.erasure == "command")
-    stores = {name: SqliteStore(home / "systems" / f"{name}.sqlite", company.every_record) for name in names}
+    stores = {
+        name: SqliteStore(home / "systems" / f"{name}.sqlite", company.every_record, company.kinds)
+        for name in names
+    }
     for store in stores.values():
         stack.callback(store.close)
     return stores

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from console.bodies import Identifier
 from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.errors import IndexUnavailable
@@ -15,7 +14,7 @@ from schemas.tokens import Tokenizer
 from sinks.ports.audit import AuditEntry
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
-from streams.answers.question import Known
+from streams.answers.question import Identifier, Known
 from streams.identity.model import Given, Link, ResolvedSubject
 
 
@@ -45,7 +44,7 @@ class Note:
 
     def asks(self, identifiers: Sequence[Identifier]) -> None:
         """It is about these. Raises TooOften."""
-        self.kinds = frozenset(item.kind.value for item in identifiers)
+        self.kinds = frozenset(item.kind.name for item in identifiers)
         self.identifiers = len(identifiers)
         if self.limit is not None:
             self.limit(self.caller, self.identifiers)

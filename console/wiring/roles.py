@@ -118,7 +118,13 @@ def tagger(
 
 def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
     catalogue = company.catalogue
-    return Tagger(tokenizer, catalogue.version, Scanner(load_recognisers()), catalogue.placeholders)
+    return Tagger(
+        tokenizer,
+        catalogue.version,
+        company.kinds,
+        Scanner(company.kinds, load_recognisers()),
+        catalogue.placeholders,
+    )
 
 
 def writer_schemas(settings: Settings) -> WriterSchemas:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from schemas.tokens import IdentifierKind
-
 
 def needs_more(kinds: Sequence[str], timeless_address: bool) -> str:
     """What to give where identifiers of these kinds may mean several people; `timeless_address`: see `timeless`."""
@@ -21,9 +19,9 @@ def needs_more(kinds: Sequence[str], timeless_address: bool) -> str:
     )
 
 
-def timeless(kinds_and_times: Iterable[tuple[str, object]]) -> bool:
-    """Whether one of the identifiers is an address without the time (None) at which it was used."""
-    return any(kind == IdentifierKind.IP and at is None for kind, at in kinds_and_times)
+def timeless(places_and_times: Iterable[tuple[bool, object]]) -> bool:
+    """Whether one of the identifiers is a place in the network without the time (None) at which it was used."""
+    return any(is_place and at is None for is_place, at in places_and_times)
 
 
 def disagreement(groups: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.times import local_day
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
@@ -217,9 +216,9 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
 def unclear_of(subject: ResolvedSubject, given: Sequence[Given]) -> str:
     """What somebody has to give where the identifiers may mean several people."""
-    kinds_and_times = [(item.kind.value, item.at) for item in given]
-    kinds = [kind for kind, _ in kinds_and_times]
-    return unclear(kinds, timeless(kinds_and_times), subject.disagree, subject.problems)
+    kinds = [item.kind.name for item in given]
+    without_time = timeless((item.kind.is_place, item.at) for item in given)
+    return unclear(kinds, without_time, subject.disagree, subject.problems)
 
 
 def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identities: Resolver) -> list[Given]:
@@ -227,8 +226,8 @@ def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identiti
 
     `own`: the subjects of the person. Raises IndexUnavailable.
     """
-    alone = [item for item in given if item.kind is IdentifierKind.IP and item.at is None]
-    others = [item for item in given if item.kind not in (IdentifierKind.IP, IdentifierKind.CUSTOMER_NUMBER)]
+    alone = [item for item in given if item.kind.is_place and item.at is None]
+    others = [item for item in given if not (item.kind.is_place or item.kind.stands_for_customer)]
     # What does not name one of `own` and nobody else, whenever it is met.
     unsafe = {item for item, found in zip(alone, identities.links(alone), strict=True) if found}
     unsafe |= {item for item, found in zip(others, identities.ever(others), strict=True) if not found <= own}
@@ -242,7 +241,7 @@ def named_by(spans: Sequence[Span], erasable: Sequence[Given]) -> list[Span]:
         for span in spans:
             if span.token != item.token:
                 continue
-            if item.kind is not IdentifierKind.IP or item.at is None:
+            if not item.kind.is_place or item.at is None:
                 named.append(span)
                 continue
             since = max(item.at, span.since) if span.since else item.at

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Resolution
 from streams.answers.attribution import differences, link_json, newest
 from streams.answers.moments import Asked, looked_up, moment_of
@@ -22,7 +21,7 @@ def identity(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     def asked(moment: Asked) -> tuple[ResolvedSubject, list[tuple[str, Link]]]:
         chains = moment.chains(question.identifiers)
         links = [(_of(link, item), link) for item, chain in chains for link in chain]
-        if not links and not any(item.kind is IdentifierKind.IP for item, _ in chains):
+        if not links and not any(item.kind.is_place for item, _ in chains):
             # Where chains end, such as a customer number: what leads there.
             links = [("", link) for link in moment.person(question.identifiers).links]
         return looked_up(question.identifiers, moment)[0], links
@@ -57,7 +56,7 @@ def identity(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
 def _of(link: Link, item: Given) -> str:
     """The kind of the identifier if the link is its own, "" for one further along the chain."""
-    return item.kind.value if link.token in {item.token, *(token for token, _ in item.prefixes)} else ""
+    return item.kind.name if link.token in {item.token, *(token for token, _ in item.prefixes)} else ""
 
 
 def _short(token: bytes) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schemas.errors import InputError
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
@@ -63,7 +62,7 @@ def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Resolved
     it was, with the number of people it may have been. With another identifier it is one person's: what is theirs, in
     that second if one is given. Raises InvalidIdentifier, IndexUnavailable.
     """
-    if any(item.kind is not IdentifierKind.IP for item in identifiers):
+    if any(not item.kind.is_place for item in identifiers):
         return _one(identifiers, asked), []
     parts = [_address(item, person) for item, person in asked.each(identifiers)]
     return _together([person for person, _ in parts]), [span for _, unclear in parts for span in unclear]
@@ -72,8 +71,8 @@ def looked_up(identifiers: Sequence[Identifier], asked: Asked) -> tuple[Resolved
 def _one(identifiers: Sequence[Identifier], asked: Asked) -> ResolvedSubject:
     """The person whom all of them mean, where and when they are asked about."""
     person = asked.person(identifiers)
-    limits = {(item.at, item.port) for item in identifiers if item.kind is not IdentifierKind.IP}
-    addresses = [item for item in asked.given(identifiers) if item.kind is IdentifierKind.IP]
+    limits = {(item.at, item.port) for item in identifiers if not item.kind.is_place}
+    addresses = [item for item in asked.given(identifiers) if item.kind.is_place]
 
     def within(found: Sequence[Span]) -> list[Span]:
         parts = [_limited(found, at, port) for at, port in sorted(limits, key=str)]

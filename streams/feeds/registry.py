@@ -126,7 +126,7 @@ def find_feed(company: Company, format_name: str, record_name: str | None = None
     name = record_name or _RECORDS[chosen]
     topic = _topic(company, name)
     record = company.records[name]
-    reader, scope = _reader(chosen, record, given, company.identity_sources)
+    reader, scope = _reader(chosen, record, given, company)
     return Feed(
         chosen,
         record,
@@ -172,11 +172,12 @@ def _records(chosen: Format) -> Callable[[Numbered], Iterator[Record]]:
 
 
 def _reader(
-    chosen: Format, record: RecordSchema, given: Options, sources: Mapping[str, IdentitySource]
+    chosen: Format, record: RecordSchema, given: Options, company: Company
 ) -> tuple[Callable[[], Reader], Sequence[str]]:
     """And what of the options makes another feed of the same content."""
     server = given.server
     named = [f"server={server}"] if server else []
+    sources = company.identity_sources
 
     def source(name: str) -> IdentitySource:
         if name not in sources:
@@ -222,7 +223,7 @@ def _reader(
             return lambda: NatMapReader(server), named
         case Format.CUSTOMERS_CSV:
             users = names("register")
-            return lambda: CustomersReader(users), []
+            return lambda: CustomersReader(users, company.kinds), []
         case Format.NDJSON:
             read = ndjson.reader(record)
             return lambda: LineReader(read), []

@@ -47,8 +47,8 @@ class Agreement:
     resolution: Resolution
     candidates: int
     subjects: frozenset[bytes] = field(default=frozenset(), repr=False)
-    disagree: tuple[tuple[IdentifierKind, ...], ...] = ()
-    unlinked: tuple[IdentifierKind, ...] = ()
+    disagree: tuple[tuple[str, ...], ...] = ()
+    unlinked: tuple[str, ...] = ()
 
 
 def agreed(meanings: Sequence[Meaning]) -> Agreement:
@@ -59,13 +59,12 @@ def agreed(meanings: Sequence[Meaning]) -> Agreement:
     people = _subjects(known)
     several = [item for item in meanings if len(item.subjects) > 1]
     unsettled = [item for item in several if (people or _subjects(alone)).isdisjoint(item.subjects)]
-    numbers = [item for item in certain if item.kind is IdentifierKind.FODSELSNUMMER]
-    strange = [item for item in numbers if not item.known] if len(_subjects(numbers)) > 1 else []
+    strange = _strange([item for item in certain if item.kind.one_per_person])
     foreign = _foreign(alone, people)
     if len(people) > 1 or strange or (people and unsettled) or foreign:
         # A person has one national identity number at a time: one that nobody is linked to is not another one's. Nor
         # is a D-number, which may have been theirs before: nothing here says so, and each can be asked about alone.
-        groups = _groups([*known, *strange]) + [[item.kind] for item in unsettled]
+        groups = _groups([*known, *strange]) + [[item.kind.name] for item in unsettled]
         groups += _named_groups(item for item in foreign if item not in strange)
         named = sorted(tuple(sorted(set(group))) for group in groups)
         return Agreement(Resolution.AMBIGUOUS, max(len(groups), _most(unsettled)), disagree=tuple(named))
@@ -75,7 +74,18 @@ def agreed(meanings: Sequence[Meaning]) -> Agreement:
         return Agreement(Resolution.AMBIGUOUS, max(_most(unsettled), 1))
     if not subjects:
         return Agreement(Resolution.NONE, 0)
-    return Agreement(Resolution.UNIQUE, 1, subjects, unlinked=tuple(sorted({item.kind for item in alone})))
+    return Agreement(
+        Resolution.UNIQUE, 1, subjects, unlinked=tuple(sorted({item.kind.name for item in alone}))
+    )
+
+
+def _strange(unique: Sequence[Meaning]) -> list[Meaning]:
+    """Of identifiers of which nobody has two, those that nobody is linked to while another of the kind is given."""
+    return [
+        item
+        for item in unique
+        if not item.known and len(_subjects(one for one in unique if one.kind == item.kind)) > 1
+    ]
 
 
 def _foreign(alone: Sequence[Meaning], people: frozenset[bytes]) -> list[Meaning]:
@@ -86,10 +96,10 @@ def _foreign(alone: Sequence[Meaning], people: frozenset[bytes]) -> list[Meaning
     return [item for item in alone if item.named] if len(named) > 1 else []
 
 
-def _named_groups(foreign: Iterable[Meaning]) -> list[list[IdentifierKind]]:
-    groups: dict[frozenset[bytes], list[IdentifierKind]] = {}
+def _named_groups(foreign: Iterable[Meaning]) -> list[list[str]]:
+    groups: dict[frozenset[bytes], list[str]] = {}
     for item in foreign:
-        groups.setdefault(item.named, []).append(item.kind)
+        groups.setdefault(item.named, []).append(item.kind.name)
     return list(groups.values())
 
 
@@ -97,10 +107,10 @@ def _subjects(meanings: Iterable[Meaning]) -> frozenset[bytes]:
     return frozenset[bytes]().union(*(item.subjects for item in meanings))
 
 
-def _groups(meanings: Iterable[Meaning]) -> list[list[IdentifierKind]]:
-    groups: dict[frozenset[bytes], list[IdentifierKind]] = {}
+def _groups(meanings: Iterable[Meaning]) -> list[list[str]]:
+    groups: dict[frozenset[bytes], list[str]] = {}
     for item in meanings:
-        groups.setdefault(item.subjects, []).append(item.kind)
+        groups.setdefault(item.subjects, []).append(item.kind.name)
     return list(groups.values())
 
 

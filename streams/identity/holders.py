@@ -6,7 +6,6 @@ from datetime import datetime
 
 import numpy as np
 
-from schemas.tokens import IdentifierKind
 from streams.identity.agreement import NOWHERE
 from streams.identity.links.table import UNKNOWN, Ints, Links
 from streams.identity.model import Given
@@ -26,7 +25,7 @@ class Holders:
         held = self._held(item)
         if not any(len(places) for places, _ in held):
             return {item.token}
-        if item.kind is IdentifierKind.IP and item.at is None:
+        if item.kind.is_place and item.at is None:
             # Whoever had it: more than one, or one of whom we know only a part of the time.
             return self.ever(item) | {item.token}
         at = milliseconds(item.at or now)
@@ -34,7 +33,7 @@ class Holders:
         for places, _ in sorted(held, key=lambda name: -name[1]):
             if found := self._subjects(self._then(places, at, item.port or 0)):
                 return found
-        if item.kind is IdentifierKind.IP:
+        if item.kind.is_place:
             return set()
         # Nobody's at that moment: what it proved of another time does not name anybody by itself.
         return self.ever(item) | {item.token}

@@ -35,7 +35,7 @@ def given(
     port: int | None = None,
 ) -> Given:
     """An identifier as somebody gave it. Raises InvalidIdentifier."""
-    prefixes = prefix_tokens(tokenizer, value) if kind is IdentifierKind.IP else ()
+    prefixes = prefix_tokens(tokenizer, value) if kind.is_address else ()
     former = tokenizer.former(kind, value)
     return Given(kind, tokenizer.token(kind, value), at, port, tuple(prefixes), former)
 
@@ -160,7 +160,7 @@ class Identities:
 
     def _strangers(self, direct: Sequence[Given], known_at: datetime | None) -> set[bytes]:
         """Of identifiers that lead nowhere those that nothing leads to either, and that are no customer number."""
-        numbers = {item.token for item in direct if item.kind is IdentifierKind.CUSTOMER_NUMBER}
+        numbers = {item.token for item in direct if item.kind.stands_for_customer}
         others = {item.token for item in direct} - numbers
         if not others:
             return others
@@ -235,7 +235,7 @@ class Identities:
 
     def _asked(self, givens: Sequence[Given], known_at: datetime | None) -> Known:
         """What is known of the identifiers; of addresses at certain moments, what held then."""
-        moments = [item.at for item in givens if item.at is not None and item.kind is IdentifierKind.IP]
+        moments = [item.at for item in givens if item.at is not None and item.kind.is_place]
         only = len(moments) == len(givens)
         at = np.array([milliseconds(moment) for moment in moments], np.int64) if only else None
         return upward(self._reader, _tokens(givens), self._sources, known_at, at=at)
@@ -256,7 +256,7 @@ def _some(column: pa.ChunkedArray, chosen: Flags) -> list[bytes]:
 
 def _observed(item: Given) -> Span:
     """Where events of an identifier are meant that leads nowhere: of an address with its time in that second."""
-    if item.kind is not IdentifierKind.IP or item.at is None:
+    if not item.kind.is_place or item.at is None:
         return Span(item.token)
     ports = (item.port, item.port) if item.port else ALL_PORTS
     return Span(item.token, item.at, item.at + timedelta(seconds=1), *ports)
@@ -297,7 +297,7 @@ def _named(
     subjects: Iterable[bytes], direct: Sequence[Given], ends: Links, own: Sequence[int]
 ) -> Iterable[Span]:
     """Spans of the subjects' own tokens: always theirs, but for the time in which such a token leads to another."""
-    asked = {item.token: item for item in direct if item.kind is IdentifierKind.IP and item.at}
+    asked = {item.token: item for item in direct if item.kind.is_place and item.at}
     others = ends.where(np.isin(ends.token, own) & ~np.isin(ends.subject, own))
     for token in sorted(subjects):
         held = others.where(others.token == ends.codes.get(token, -1))

@@ -8,7 +8,6 @@ from contextlib import suppress
 import structlog
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
-from schemas.tokens import IdentifierKind
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.protocol.events import FollowedUp
 from streams.rights.protocol.request import RequestState, State
@@ -55,10 +54,10 @@ class FollowUps:
                 f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
                 f" new request by the customer number, then `innsyn requests close {request_id}`"
             )
-        reason = self._file.reason(request_id)
+        reason, kinds = self._file.reason(request_id), self._subjects.kinds
         # Of the person whose they were then, whoever has them when it is followed up.
         named = [
-            item if item.at or item.kind == IdentifierKind.IP else item._replace(at=request.received_at)
+            item if item.at or kinds.parse(item.kind).is_place else item._replace(at=request.received_at)
             for item in self._file.identifiers(request_id)
         ]
         found_at = request.late_findings[0].found_at

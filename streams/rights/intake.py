@@ -9,6 +9,7 @@ from schemas.errors import DecodeError, InputError, Unavailable
 from schemas.messages import RightsRequest
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
+from schemas.tokens import IdentifierKinds
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.messages import Identifiers, canonical_identifiers
@@ -23,8 +24,9 @@ UNOPENED = "unopened"
 class Intake:
     """May raise IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, random: Callable[[int], bytes]) -> None:
+    def __init__(self, file: CaseFile, kinds: IdentifierKinds, random: Callable[[int], bytes]) -> None:
         self._file = file
+        self._kinds = kinds
         self._random = random
 
     def made(
@@ -39,7 +41,7 @@ class Intake:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
         if type not in RIGHTS:
             raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
-        named = canonical_identifiers(identifiers)
+        named = canonical_identifiers(identifiers, self._kinds)
         days_make_sense(anchors, received_at, self._file.now())
         due_at(received_at)
         for _ in range(TRIES):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from schemas.tokens import IdentifierKind
 from sinks.ports.lineage import Span
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.request import RequestState, State
@@ -16,7 +15,7 @@ def subjects_of(person: ResolvedSubject, givens: Iterable[Given]) -> list[str]:
     An address is another person's at another time; where it led is among the subjects.
     """
     given = list(givens)
-    addresses = {item.token for item in given if item.kind is IdentifierKind.IP}
+    addresses = {item.token for item in given if item.kind.is_place}
     return sorted(
         token.hex() for token in {item.token for item in given} | person.subjects if token not in addresses
     )

@@ -79,8 +79,8 @@ class RightsService:
         a request can be read.
         """
         self._file = CaseFile(ledger, keyring, clock)
-        self._intake = Intake(self._file, random)
-        self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer)
+        self._intake = Intake(self._file, company.kinds, random)
+        self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer, company.kinds)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
         self._sending = Sending(self._file, self._subjects, send)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from schemas.errors import KeyUnavailable
-from schemas.tokens import IdentifierKind, Tokenizer, parse_kind
+from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, unlinked_spans
@@ -22,7 +22,14 @@ from streams.rights.protocol.request import RequestState
 class SubjectFinder:
     """Every method may raise KeyUnavailable and IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, identities: Resolver, tokenizer: Callable[[], Tokenizer]) -> None:
+    def __init__(
+        self,
+        file: CaseFile,
+        identities: Resolver,
+        tokenizer: Callable[[], Tokenizer],
+        kinds: IdentifierKinds,
+    ) -> None:
+        self.kinds = kinds
         self._file = file
         self._identities = identities
         self._tokenizer = tokenizer
@@ -53,7 +60,7 @@ class SubjectFinder:
             return person
         # One that no link spoke of stands for itself, as it was given; a customer number speaks for itself.
         named = {item.token: item for item in self.given(request.request_id)}
-        asked = [named.get(token, Given(IdentifierKind.CUSTOMER_NUMBER, token)) for token in sorted(subjects)]
+        asked = [named.get(token, Given(self.kinds.customer, token)) for token in sorted(subjects)]
         found = self._identities.person(asked, request.received_at)
         if found.resolution == Resolution.AMBIGUOUS:
             apart = [self._identities.person([item], request.received_at) for item in asked]
@@ -92,7 +99,7 @@ class SubjectFinder:
     def unlinked_spans(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
         linked = sorted({span.token for span in spans if span.proof is not None})
-        found = self._identities.links([Given(IdentifierKind.IP, token) for token in linked])
+        found = self._identities.links([Given(self.kinds.address, token) for token in linked])
         return unlinked_spans(spans, [link for links in found for link in links])
 
     def _inheriting(self, request: RequestState, person: ResolvedSubject) -> ResolvedSubject:
@@ -102,7 +109,9 @@ class SubjectFinder:
         return replace(person, spans=list(spans))
 
     def _givens(self, named: Sequence[Named]) -> list[Given]:
-        identifiers = [Identifier(parse_kind(item.kind), item.value, item.at, item.port) for item in named]
+        identifiers = [
+            Identifier(self.kinds.parse(item.kind), item.value, item.at, item.port) for item in named
+        ]
         return givens(self._tokenizer(), identifiers)
 
 

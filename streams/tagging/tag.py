@@ -16,7 +16,15 @@ from schemas.annotations import RecordAnnotation
 from schemas.contracts import SOURCE_DELETE
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import FORMS, IdentifierKind, PrefixCache, Prefixes, TokenCache, Tokenizer, TokenPairs
+from schemas.tokens import (
+    IdentifierKind,
+    IdentifierKinds,
+    PrefixCache,
+    Prefixes,
+    TokenCache,
+    Tokenizer,
+    TokenPairs,
+)
 from schemas.vocabulary import Role
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
@@ -39,9 +47,6 @@ from streams.identity.claims.by_rule import ClaimMaker, Reading
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.scan import Scanner
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
-
-# What a row of a report kept for the police alone may be found under: never the address, which would answer who had it.
-_OPEN_OF_RETAINED = (IdentifierKind.CUSTOMER_NUMBER, IdentifierKind.USERNAME)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Several:
 
 
 class Tagger:
-    """Tags under one key, `key_id`, and one catalogue version. Without a scanner free texts are not looked into.
+    """Tags under one key, `key_id`, and one catalogue version, identifiers of these kinds. Without a scanner free texts
+    are not looked into.
 
     `placeholders`: user names that name nobody (`Catalogue.placeholders`).
     """
@@ -88,25 +94,29 @@ class Tagger:
         self,
         tokenizer: Tokenizer,
         catalogue_version: str,
+        kinds: IdentifierKinds,
         scanner: Scanner | None = None,
         placeholders: Collection[str] = (),
     ) -> None:
-        self._made_of = tokenizer, catalogue_version, scanner, placeholders
+        self._made_of = tokenizer, catalogue_version, kinds, scanner, placeholders
+        self._kinds = kinds
         self._scanner = scanner
         self.key_id = tokenizer.key_id
         self._pairs = TokenPairs()
         tokenizer = tokenizer.pairing(self._pairs)
         self._catalogue_version = catalogue_version
-        self._caches = {kind: TokenCache(tokenizer, kind) for kind in IdentifierKind}
+        self._caches = {name: TokenCache(tokenizer, kind) for name, kind in kinds.items()}
         self._forms = {
-            (kind, form): TokenCache(tokenizer, kind, form=form) for kind in FORMS for form in FORMS[kind]
+            (name, form): TokenCache(tokenizer, kind, form=form)
+            for name, kind in kinds.items()
+            for form, _ in kind.forms
         }
         self._prefixes = PrefixCache(tokenizer)
         self._claims = ClaimMaker(
-            tokenizer, self._caches[IdentifierKind.IP], self._prefixes, self._pairs, placeholders
+            tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, self._pairs, placeholders
         )
 
-    def __reduce__(self) -> tuple[type[Tagger], tuple[Tokenizer, str, Scanner | None, Collection[str]]]:
+    def __reduce__(self) -> tuple[type[Tagger], tuple[Any, ...]]:
         """Pickled as what it is made of, key included: a copy has nothing remembered."""
         return Tagger, self._made_of
 
@@ -160,7 +170,9 @@ class Tagger:
             for reference in (item for item in record.identifiers if item.field in tokens):
                 found = tokens[reference.field]
                 named = found.present & mask
-                if reference.kind not in _OPEN_OF_RETAINED:
+                kind = self._kinds[reference.kind]
+                if kind.names != "person":
+                    # A report kept for the police alone is never found under what would answer who had the address.
                     named &= ~retained
                 chosen = np.flatnonzero(named)
                 ports = _ports(decoded, reference)
@@ -168,7 +180,7 @@ class Tagger:
                 for rows, detected in texts.by_categories(chosen, about):
                     tags = self._tag_set(record, topic, reference.role, variant, detected)
                     builder.add(rows, found.at(rows), tags, Role(reference.role), ports)
-                if reference.kind == IdentifierKind.IP and len(chosen):
+                if kind.is_address and len(chosen):
                     prefixes |= self._above(found, chosen)
             for named_by in several:
                 about = fields_about(record, named_by.role)
@@ -176,8 +188,13 @@ class Tagger:
                     tags = self._tag_set(record, topic, named_by.role, variant, detected)
                     found_at = named_by.tokens.at(places)
                     builder.add(named_by.rows[places], found_at, tags, named_by.role, None)
-                if named_by.kind == IdentifierKind.IP:
+                if named_by.kind.is_address:
                     prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
+        owners = [
+            (item, self._kinds[item.kind])
+            for item in record.identifiers
+            if item.role == Role.OWNER and item.field in tokens
+        ]
         claims = Claims() if reading is None else self._claims.claims(reading, topic, good, where)
         return Tagged(
             rows=builder.columns,
@@ -188,7 +205,7 @@ class Tagger:
             retained=claims.retained,
             prefixes=_prefix_table(prefixes),
             findings=texts.findings,
-            observed=_observed(record, decoded, tokens, times, good & ~retained),
+            observed=_observed(owners, decoded, tokens, times, good & ~retained),
             scan_failures=texts.failures,
             untagged=decoded.untagged,
         )
@@ -208,14 +225,13 @@ class Tagger:
             column, cache = decoded.columns[item.field], self._cache(item)
             if pa.types.is_list(column.type):
                 rows, found = listed_tokens(column, cache.tokens)
-                several.append(Several(rows, found, IdentifierKind(item.kind), Role(item.role)))
+                several.append(Several(rows, found, self._kinds[item.kind], Role(item.role)))
             else:
                 tokens[item.field] = token_column(column, cache.tokens)
         return tokens, several
 
     def _cache(self, item: SubjectReference) -> TokenCache:
-        kind = IdentifierKind(item.kind)
-        return self._caches[kind] if item.form is None else self._forms[kind, item.form]
+        return self._caches[item.kind] if item.form is None else self._forms[item.kind, item.form]
 
     def _tag_set(
         self,
@@ -343,17 +359,20 @@ class _Rows:
 
 
 def _observed(
-    record: RecordSchema, decoded: Decoded, tokens: Mapping[str, TokenColumn], times: Ints, good: Flags
+    owners: Sequence[tuple[SubjectReference, IdentifierKind]],
+    decoded: Decoded,
+    tokens: Mapping[str, TokenColumn],
+    times: Ints,
+    good: Flags,
 ) -> Observed:
     """Under what the owners of events were seen that do not give their customer number."""
-    owners = [item for item in record.identifiers if item.role == Role.OWNER and item.field in tokens]
     unnamed = good.copy()
-    for item in owners:
-        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
+    for item, kind in owners:
+        if kind.stands_for_customer:
             unnamed &= ~tokens[item.field].present
     parts = []
-    for item in owners:
-        if item.kind == IdentifierKind.CUSTOMER_NUMBER:
+    for item, kind in owners:
+        if kind.stands_for_customer:
             continue
         rows = np.flatnonzero(unnamed & tokens[item.field].present)
         ports = _ports(decoded, item)

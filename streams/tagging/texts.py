@@ -85,7 +85,7 @@ def read_texts(
     good: Flags,
     at: Coordinates,
     scanner: Scanner,
-    caches: Mapping[IdentifierKind, TokenCache],
+    caches: Mapping[str, TokenCache],
 ) -> Texts:
     """Scan every free text of the good rows. `columns` and `at`: the decoded fields and coordinates of all rows."""
     tables: list[pa.Table] = []
@@ -132,12 +132,12 @@ def _only(values: pa.Array, good: Flags) -> pa.Array:
 
 def _mentions(
     named: Mapping[IdentifierKind, Mapping[tuple[int, str], None]],
-    caches: Mapping[IdentifierKind, TokenCache],
+    caches: Mapping[str, TokenCache],
 ) -> Iterator[Mention]:
     for kind, pairs in named.items():
         rows = np.array([row for row, _ in pairs], np.int64)
         values = pa.array([value for _, value in pairs], pa.string())
-        yield Mention(kind, rows, token_column(values, caches[kind].tokens))
+        yield Mention(kind, rows, token_column(values, caches[kind.name].tokens))
 
 
 def _findings(found: Scanned, topic: str, field: str, at: Coordinates) -> pa.Table:

@@ -22,7 +22,7 @@ from console.operations.dead_letters import DeadLetterDesk
 from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import IdentifierKind, Tokenizer
+from schemas.tokens import Tokenizer
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import Chosen, Coordinates, DeadRow
@@ -38,6 +38,7 @@ from streams.tagging.worker import TagLimits
 from tests.support.company import model
 from tests.support.fatal_value import FATAL, FatalKeyring
 from tests.support.index import NOW
+from tests.support.kinds import IP, KINDS
 from tests.support.tagging import (
     CATALOGUE,
     confluent,
@@ -106,7 +107,7 @@ def test_a_fault_that_python_catches_ends_nothing(tmp_path: Path, monkeypatch: p
         source.send((number % 2, frame(visit(number, "192.0.2.7"))) for number in range(40))
         to_the_end(source.worker(index, keyring, journals=tmp_path / "journals"))
     assert [(*place[1:], row.reason) for place, row in index.dead.items()] == [(1, 7, ENDED_PROCESS)]
-    token = keyring.tokenizer().token(IdentifierKind.IP, "192.0.2.7")
+    token = keyring.tokenizer().token(IP, "192.0.2.7")
     assert index.find([Span(token)]).total_events == 39
 
 
@@ -128,7 +129,7 @@ class Plain:
         now = keyring.tokenizer()
         now.older = (older,)
         self.resolve = WriterSchemas(load_records().values(), model().catalogue).resolve
-        self.preparer = Preparer(Tagger(now, CATALOGUE), self._resolve, {"t": "WebVisit"})
+        self.preparer = Preparer(Tagger(now, CATALOGUE, KINDS), self._resolve, {"t": "WebVisit"})
 
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
         return self.resolve(prefix, expected)

@@ -25,6 +25,7 @@ from streams.rights.protocol.receipts import unproven
 from streams.rights.reference_job.job import OLDEST, ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 RECORDS = load_records()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -44,7 +45,7 @@ class Billing:
         self.keyring = Keyring(folder / "keys").made()
         self.folder = folder
         self.keys = self.keyring.systems.of("billing")
-        self.store = SqliteStore(folder / "billing.sqlite", model().records)
+        self.store = SqliteStore(folder / "billing.sqlite", model().records, KINDS)
         self.store.put("Invoice", INVOICE)
         self.now = NOW
         self.answers: list[dict[str, Any]] = []
@@ -56,7 +57,7 @@ class Billing:
 
     def restart(self) -> None:
         self.store.close()
-        self.store = SqliteStore(self.folder / "billing.sqlite", model().records)
+        self.store = SqliteStore(self.folder / "billing.sqlite", model().records, KINDS)
         self.job = self._job()
 
     def command(

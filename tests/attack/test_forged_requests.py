@@ -30,6 +30,7 @@ from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
 from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
 from tests.support.index import memory_index
+from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.support.tagging import in_process_broker
 
@@ -70,7 +71,7 @@ def request(request_id: str, sealed: bytes, type: str = "erasure") -> bytes:
 def sealed_by(keyring: Keyring, request_id: str, identifiers: Any = OLA, reason: str | None = None) -> bytes:
     """As a channel seals that has the keys folder and writes to the topic by itself."""
     file = CaseFile(MemoryRequests(), keyring, lambda: NOW)
-    return file.seal(request_id, canonical_identifiers(identifiers), reason)
+    return file.seal(request_id, canonical_identifiers(identifiers, KINDS), reason)
 
 
 def took(office: Office, payload: bytes, offset: int = 0) -> list[str]:

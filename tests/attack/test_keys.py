@@ -17,7 +17,7 @@ import pytest
 from console.operations.keys import TokenKeys, alive
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind, Tokenizer
+from schemas.tokens import Tokenizer
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
@@ -25,6 +25,7 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.keys import KeyRegister
 from tests.support.api import fill
+from tests.support.kinds import USERNAME
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -172,9 +173,9 @@ def test_two_hosts_at_once(tmp_path: Path, stored: ClickHouse) -> None:
 def test_taken_away_while_it_runs(folder: Path, index: MemoryIndex) -> None:
     """What runs goes on under the key it proved, and sealing makes no new folder."""
     running = keys(folder, index)
-    token = running.tokenizer().token(IdentifierKind.USERNAME, "kari")
+    token = running.tokenizer().token(USERNAME, "kari")
     shutil.rmtree(folder)
-    assert running.tokenizer().token(IdentifierKind.USERNAME, "kari") == token
+    assert running.tokenizer().token(USERNAME, "kari") == token
     with pytest.raises(KeyUnavailable, match="is gone; restore"):
         Keyring(folder).seal("request-1", b"x", b"")
     assert not folder.exists()

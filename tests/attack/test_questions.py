@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Proof
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
@@ -18,6 +17,7 @@ from streams.identity.identities import Identities
 from streams.identity.links.table import FOREVER, Links
 from streams.identity.model import Given
 from streams.identity.spans import milliseconds
+from tests.support.kinds import CUSTOMER_NUMBER, IP, USERNAME
 from tests.support.said import Claim, TableReader, at, session, table, token
 from tests.support.worlds import HORIZON, SOURCES, world
 
@@ -57,10 +57,10 @@ def test_spans_say_at_each_moment_and_port_what_the_holders_of_that_moment_say(s
     chance = random.Random(1_000 + seed)
     made = world(chance)
     identities = made.identities()
-    number = made.given(IdentifierKind.CUSTOMER_NUMBER, f"C{seed % 4}")
+    number = made.given(CUSTOMER_NUMBER, f"C{seed % 4}")
     person = identities.person([number], NOW)
     for name in made.addresses:
-        address = made.given(IdentifierKind.IP, name)
+        address = made.given(IP, name)
         names = [address.token, *(prefix for prefix, _ in address.prefixes)]
         ends = identities.ends(names)
         ends = ends.where(np.isin(ends.token, [ends.codes[name] for name in names if name in ends.codes]))
@@ -120,7 +120,7 @@ def test_a_person_behind_504_blocks_of_ports_costs_no_more_than_sorting_them() -
     """Took blocks squared for each of the moments: two minutes for what is here."""
     identities = Identities(TableReader(table(_shared(504, 4))), SOURCES)
     began = time.process_time()
-    person = identities.person([Given(IdentifierKind.USERNAME, token("kari"))], NOW)
+    person = identities.person([Given(USERNAME, token("kari"))], NOW)
     assert time.process_time() - began < 3
     alone = [span for span in person.spans if span.token == token("A")]
     ports = (1_024 + 252 * 128, 1_024 + 252 * 128 + 127)
@@ -135,7 +135,7 @@ def test_somebody_who_has_all_ports_beside_504_blocks_shares_them_and_the_cost_i
     claims = [*_shared(504, 2), *session("whole", "A", "ola", 0, [], 5_000, like=Claim(source="nat_map"))]
     identities = Identities(TableReader(table(claims)), SOURCES)
     began = time.process_time()
-    person = identities.person([Given(IdentifierKind.USERNAME, token("ola"))], NOW)
+    person = identities.person([Given(USERNAME, token("ola"))], NOW)
     assert time.process_time() - began < 3
     alone = {(span.port_from, span.port_to) for span in person.spans if span.since == at(0)}
     assert (1, 1_023) in alone
@@ -151,7 +151,7 @@ def test_a_hundred_addresses_with_times_cost_as_many_questions_of_the_index_as_o
         for claim in session(f"g{number}", f"A{number}", f"u{number}", 0, [600], 1_200, like=Claim(line="l"))
     ]
     reader = Counting(table(claims))
-    givens = [Given(IdentifierKind.IP, token(f"A{number}"), at(300)) for number in range(count)]
+    givens = [Given(IP, token(f"A{number}"), at(300)) for number in range(count)]
     found = Identities(reader, SOURCES).each(givens, NOW)
     assert [person.subjects for person in found] == [{token(f"u{number}")} for number in range(count)]
     assert reader.questions <= 6
@@ -166,7 +166,7 @@ def test_a_chain_that_is_too_long_leads_nowhere_whoever_else_is_asked_about() ->
         for claim in session(f"g{number}", f"T{number}", f"T{number + 1}", 0, [], 900, like=like)
     ]
     identities = Identities(TableReader(table(claims)), SOURCES)
-    far, near = (Given(IdentifierKind.IP, token(name), at(10)) for name in ("T0", "T3"))
+    far, near = (Given(IP, token(name), at(10)) for name in ("T0", "T3"))
     alone, beside = identities.each([far], NOW)[0], identities.each([far, near], NOW)[0]
     assert alone == beside
     assert alone.resolution == "ambiguous"
@@ -183,5 +183,5 @@ def test_who_had_an_address_before_is_not_shown_to_whom_asks_about_a_moment() ->
         Claim("u2", "C2", 0, group="slot 2", **name),  # type: ignore[arg-type]
     ]
     identities = Identities(TableReader(table(claims)), SOURCES)
-    found = identities.chains([Given(IdentifierKind.IP, token("A"), at(600))])[0]
+    found = identities.chains([Given(IP, token("A"), at(600))])[0]
     assert {link.subject for link in found} == {token("u2"), token("C2")}

@@ -28,7 +28,6 @@ from schemas.entries import RetentionRule
 from schemas.errors import IndexUnavailable, InputError
 from schemas.policy import RetentionAnchors, delete_after
 from schemas.records import load_records, without_logical_types
-from schemas.tokens import IdentifierKind
 from sinks.clickhouse.requests import _event
 from sinks.ports.lineage import Found, IndexWriter
 from sinks.ports.requests import UNREADABLE
@@ -42,6 +41,7 @@ from streams.rights.protocol.states import State, fold, summary
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker, _take
 from tests.support.index import Index, memory_index
+from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.unit.rights.test_short import GONE, visit
 
@@ -85,7 +85,7 @@ def faulty(office: Office, *people: tuple[str, str]) -> Faulty:
     reader = office.index.reader
     assert isinstance(reader, Faulty)
     tokens = office.keyring.tokenizer()
-    reader.poison = {tokens.token(IdentifierKind(kind), value) for kind, value in people}
+    reader.poison = {tokens.token(KINDS[kind], value) for kind, value in people}
     return reader
 
 

@@ -18,7 +18,7 @@ from console.operations.keys import TokenKeys
 from console.operations.rotation import Rotation
 from schemas.errors import IndexUnavailable, InputError, KeyUnavailable
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind, Tokenizer
+from schemas.tokens import Tokenizer
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.keys import _FILLED, ClickHouseKeys
 from sinks.clickhouse.migrate import migrate
@@ -31,6 +31,7 @@ from streams.identity.rekeyed import Same
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess
 from tests.support.index import Index, sql_index
+from tests.support.kinds import KINDS
 from tests.support.rotation import EVENTS, NOW, WORLD, Rotated
 
 THIRD = len(EVENTS.order) // 3
@@ -115,7 +116,7 @@ def test_erasure_after_rotation_takes_rows_of_both_keys(tmp_path: Path) -> None:
         assert company.reader.find(found.spans).total_events == 0
         newest = company.keys.tagging()
         spans = [
-            Span(tokenizer.token(IdentifierKind(kind), value))
+            Span(tokenizer.token(KINDS[kind], value))
             for kind, value in person.identifiers()
             for tokenizer in (newest, *newest.older)
         ]

@@ -15,7 +15,6 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from schemas.errors import InputError
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import PARTITIONS, History, going_on, in_kafka
@@ -23,6 +22,7 @@ from streams.kafka import fetching, membership
 from streams.kafka.follow import follow
 from streams.tagging import logs
 from streams.tagging.behind import Behind, Stuck, Waiting
+from tests.support.kinds import IP
 from tests.support.tagging import (
     Running,
     Source,
@@ -77,7 +77,7 @@ def send(source: Source, count: int, address: str, first: int = 0) -> None:
 
 
 def events(index: MemoryIndex, keyring: Keyring, address: str) -> int:
-    token = keyring.tokenizer().token(IdentifierKind.IP, address)
+    token = keyring.tokenizer().token(IP, address)
     return index.find([Span(token)], Filter()).total_events
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from schemas.catalogue import load_catalogue
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Mark, Proof
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
+from tests.support.kinds import KINDS
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources
@@ -66,7 +66,7 @@ A, B = ("customer_number", "A"), ("customer_number", "B")
 
 
 def asked(kind: str, name: str, moment: float | None = None) -> Given:
-    return Given(IdentifierKind(kind), token(name), None if moment is None else at(moment))
+    return Given(KINDS[kind], token(name), None if moment is None else at(moment))
 
 
 def person(*people: Asked, known_at: float | None = None) -> ResolvedSubject:

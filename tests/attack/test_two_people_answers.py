@@ -23,6 +23,7 @@ from streams.rights.service import RightsService
 from tests.support.api import NOW, rights
 from tests.support.desk import Desk, event, moment
 from tests.support.instance import running
+from tests.support.kinds import KINDS
 
 KARI, OLA = "10042", "10043"
 MOVED, NEW, OWN = "felles@example.no", "kari@example.no", "ola@example.no"
@@ -258,7 +259,7 @@ def test_a_request_goes_on_when_the_register_is_mended(desk: Desk) -> None:
 def test_a_request_from_kafka_waits_as_well(desk: Desk, type: str) -> None:
     """Whoever wrote it."""
     record = load_records()["RightsRequest"]
-    sealed = desk.rights._file.seal("r-00112233aabbccdd", canonical_identifiers(TWO), None)
+    sealed = desk.rights._file.seal("r-00112233aabbccdd", canonical_identifiers(TWO, KINDS), None)
     value = {
         "request_id": "r-00112233aabbccdd", "type": type, "sealed_identifiers": sealed, "channel": "web",
         "reason": None, "received_at": NOW,

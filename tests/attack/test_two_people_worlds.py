@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
+from tests.support import kinds
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 SOURCES = load_catalogue().identity_sources
@@ -160,7 +160,7 @@ def test_no_question_is_answered_with_events_of_two_people(seed: int) -> None:
         asked, now = question(rng), float(rng.randrange(0, 1200, 5))
         givens = [
             Given(
-                IdentifierKind(item.kind), token(item.name), None if item.at is None else at(item.at)
+                kinds.KINDS[item.kind], token(item.name), None if item.at is None else at(item.at)
             )
             for item in asked
         ]  # fmt: skip
@@ -174,8 +174,8 @@ def test_no_question_is_answered_with_events_of_two_people(seed: int) -> None:
         people = frozenset().union(*certain)
         if len(certain) > 1:
             assert person.resolution == "ambiguous", asked
-        for kinds in person.disagree:
-            assert set(kinds) <= {item.kind for item in asked}
+        for names in person.disagree:
+            assert set(names) <= {item.kind for item in asked}
         if person.resolution != "unique":
             assert not [*person.subjects, *person.spans, *person.shared, *person.links]
             continue

@@ -18,7 +18,6 @@ from schemas.codec import confluent_prefix, encode_body
 from schemas.contracts import Contract, load_contracts
 from schemas.keys import Keyring
 from schemas.records import load_records, read_record
-from schemas.tokens import IdentifierKind
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -34,6 +33,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.contracts import contract, order
+from tests.support.kinds import CUSTOMER_NUMBER, KINDS
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
     CATALOGUE,
@@ -75,7 +75,7 @@ class Shop:
 
     def operations(self, source: Source, number: str) -> dict[str, int]:
         """Events of a customer number on a topic, by operation."""
-        token = self.keyring.tokenizer().token(IdentifierKind.CUSTOMER_NUMBER, number)
+        token = self.keyring.tokenizer().token(CUSTOMER_NUMBER, number)
         found: dict[str, int] = {}
         for item in ClickHouseReader(self.index).find([Span(token)]).holdings:
             if item.tags.topic == source.name:
@@ -159,7 +159,7 @@ def _worker(
         connection,
         "shop",
         {topic: said.record.name for topic, said in contracts.items()},
-        tagger=Tagger(keyring.tokenizer(), CATALOGUE),
+        tagger=Tagger(keyring.tokenizer(), CATALOGUE, KINDS),
         schemas=WriterSchemas([], load_catalogue(), registry, contracts.values()),
         index=ClickHouseWriter(index),
         dead_letters=DeadLetters(

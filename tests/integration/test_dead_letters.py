@@ -11,7 +11,6 @@ import pytest
 
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Span
 from streams.kafka.dead_letters import key_name
@@ -22,6 +21,7 @@ from streams.tagging.retry import GONE, NO_KEY, NOT_TAGGED, TAGGED, Place, Retri
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits
 from tests.support.company import model
+from tests.support.kinds import IP, KINDS
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
     CATALOGUE,
@@ -55,13 +55,13 @@ class Case:
     registry: Registry
 
     def events(self, address: str) -> int:
-        token = self.keyring.tokenizer().token(IdentifierKind.IP, address)
+        token = self.keyring.tokenizer().token(IP, address)
         return self.index.find([Span(token)]).total_events
 
     def retrier(self, *, index: MemoryIndex | None = None) -> Retrier:
         def preparer() -> Preparer:
             schemas = WriterSchemas(load_records().values(), model().catalogue, self.registry)
-            tagger = Tagger(self.keyring.tokenizer(), CATALOGUE)
+            tagger = Tagger(self.keyring.tokenizer(), CATALOGUE, KINDS)
             return Preparer(tagger, schemas.resolve, {self.source.name: "WebVisit"})
 
         return Retrier(
@@ -110,7 +110,7 @@ def test_rows_of_a_retry_are_those_of_a_tagger(case: Case) -> None:
     straight, retried = MemoryIndex(), MemoryIndex()
     to_the_end(case.source.worker(straight, case.keyring, registry=case.registry, limits=SOON))
     case.retrier(index=retried).retry(sorted(case.index.dead))
-    token = case.keyring.tokenizer().token(IdentifierKind.IP, LATE)
+    token = case.keyring.tokenizer().token(IP, LATE)
     assert retried.find([Span(token)]) == straight.find([Span(token)])
     assert len(retried) == 10
 

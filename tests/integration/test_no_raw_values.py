@@ -40,6 +40,7 @@ from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
 from streams.simulate.world import Customer, World, build_world
 from tests.support.company import model, model_feed
+from tests.support.kinds import KINDS
 from tests.support.raw_values import Needles
 from tests.support.tagging import read_topic, until
 
@@ -252,7 +253,7 @@ def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator
     names = [name.removeprefix("deletion.") for name in load_topics() if name.startswith("deletion.")]
     with ExitStack() as stack:
         for name in names:
-            store = SqliteStore(outside / f"{name}.sqlite", model().records)
+            store = SqliteStore(outside / f"{name}.sqlite", model().records, KINDS)
             stack.callback(store.close)
             job = ErasureJob(keys.path(keys.of(name).system), connection, store)
             stack.callback(job.stop)

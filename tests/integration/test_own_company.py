@@ -15,14 +15,14 @@ from schemas.codec import encode
 from schemas.company import load_company
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings
-from schemas.tokens import IdentifierKind
 from streams.answers.erasure import preview
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.producer import EventProducer
+from tests.support.kinds import KINDS
 
-KARI = Identifier(IdentifierKind("customer_number"), "700104")
+KARI = Identifier(KINDS["customer_number"], "700104")
 
 
 @pytest.mark.slow

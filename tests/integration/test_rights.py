@@ -19,7 +19,6 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import parse_kind
 from schemas.topics import load_topics
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
@@ -44,6 +43,7 @@ from streams.rights.reference_job.store import Erased, SqliteStore
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
@@ -99,7 +99,7 @@ class Company:
     def spans(self, identifiers: Identifiers) -> list[Span]:
         tokenizer = self.keyring.tokenizer()
         named = [Named(*item) for item in identifiers]
-        return [Span(tokenizer.token(parse_kind(item.kind), item.value)) for item in named]
+        return [Span(tokenizer.token(KINDS.parse(item.kind), item.value)) for item in named]
 
     def events(self, identifiers: Identifiers) -> int:
         return ClickHouseReader(self.index).find(self.spans(identifiers)).total_events
@@ -136,7 +136,8 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
         migrate(index, datetime.now(UTC))
         keyring = Keyring(tmp_path / "keys").made()
         stores = {
-            name: SqliteStore(tmp_path / f"{name}.sqlite", model().records) for name in ("billing", "web")
+            name: SqliteStore(tmp_path / f"{name}.sqlite", model().records, KINDS)
+            for name in ("billing", "web")
         }
         for store in stores.values():
             stack.callback(store.close)
@@ -197,7 +198,7 @@ def _row(
 ) -> dict[str, object]:
     kind, value = identifiers[0][:2]
     return {
-        "token": company.keyring.tokenizer().token(parse_kind(kind), value),
+        "token": company.keyring.tokenizer().token(KINDS.parse(kind), value),
         "topic": topic,
         "partition": 0,
         "offset": offset,
@@ -263,7 +264,7 @@ def test_a_job_that_dies_half_way_is_restarted(company: Company, tmp_path: Path)
     company.worker()
     company.job("web")
     request_id = company.ask("erasure")
-    dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite", model().records)
+    dying = _DiesBeforeTheReceipt(tmp_path / "billing.sqlite", model().records, KINDS)
     with closing(dying), pytest.raises(_ProcessGone):
         ErasureJob(company.key_file("billing"), company.connection, dying).run()
     waiting = company.until(request_id, lambda state: "web" not in state.waiting_for)

@@ -40,6 +40,7 @@ from streams.tagging.worker import TagLimits
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.company import model_examples
 from tests.support.index import connect
+from tests.support.kinds import COOKIE_ID, IP
 from tests.support.records import body_of
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
@@ -139,9 +140,9 @@ def _fill(source: Source, registry: Registry, framings: Sequence[Framing], other
     for number in range(GOOD):
         address = f"2001:db8::{number % 40:x}" if number % 3 == 0 else f"203.0.113.{chance.randrange(200)}"
         cookie = f"c-{chance.randrange(90)}" if number % 5 == 0 else None
-        people[IdentifierKind.IP, address] += 1
+        people[IP, address] += 1
         if cookie:
-            people[IdentifierKind.COOKIE_ID, cookie] += 1
+            people[COOKIE_ID, cookie] += 1
         framing = framings[chance.randrange(len(framings))]
         messages.append((framing(visit(number, address, cookie_id=cookie, client_port=4_000 + number)), ""))
     # Bad ones of every sort in three places of the block, each place in another batch.
@@ -211,8 +212,8 @@ def test_good_events_between_bad_ones_reach_the_right_people(
         return sum(item.events for item in holdings if item.tags.topic == topic)
 
     assert {person: found(*person) for person in tagged.people} == dict(tagged.people)
-    assert found(IdentifierKind.IP, "203.0.113.255") == 0
-    assert found(IdentifierKind.COOKIE_ID, "c-never") == 0
+    assert found(IP, "203.0.113.255") == 0
+    assert found(COOKIE_ID, "c-never") == 0
     assert _rows(database, topic) == tagged.rows
 
 

@@ -15,11 +15,11 @@ from schemas.codec import decode
 from schemas.errors import RegistryUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records, parse_record
-from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Span
 from streams.kafka.registry import Registry
 from streams.tagging.worker import TagLimits
+from tests.support.kinds import IP
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import (
     Broker,
@@ -69,7 +69,7 @@ class CountingRegistry(Registry):
 
 
 def events(index: MemoryIndex, keyring: Keyring, address: str) -> int:
-    return index.find([Span(keyring.tokenizer().token(IdentifierKind.IP, address))]).total_events
+    return index.find([Span(keyring.tokenizer().token(IP, address))]).total_events
 
 
 @pytest.mark.parametrize("broker", KINDS, indirect=True)
@@ -208,6 +208,6 @@ def test_two_versions_of_a_record_share_a_topic(broker: Broker, keyring: Keyring
         to_the_end(source.worker(index, keyring, registry=registry))
     assert index.dead == {}
     assert (events(index, keyring, "203.0.113.1"), events(index, keyring, "203.0.113.2")) == (600, 300)
-    token = keyring.tokenizer().token(IdentifierKind.IP, "203.0.113.2")
+    token = keyring.tokenizer().token(IP, "203.0.113.2")
     (holding,) = index.find([Span(token)]).holdings
     assert holding.tags.schema == second.fingerprint.hex()

@@ -13,7 +13,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -26,6 +25,7 @@ from streams.tagging.prepare import Prepared
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import connect
+from tests.support.kinds import IP
 from tests.support.tagging import (
     Running,
     Source,
@@ -136,10 +136,7 @@ def answers(database: ClickHouse, source: Source, keyring: Keyring, stream: Stre
     reader, tokenizer = ClickHouseReader(database), keyring.tokenizer()
     of = {"topic": source.name}
     return [
-        {
-            address: reader.find([Span(tokenizer.token(IdentifierKind.IP, address))]).total_events
-            for address in stream.sent
-        },
+        {address: reader.find([Span(tokenizer.token(IP, address))]).total_events for address in stream.sent},
         *(
             int(database.query(sql, of)[0][0])
             for sql in (

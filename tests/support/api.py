@@ -18,7 +18,6 @@ from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Role
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.index import MemoryIndex
@@ -28,6 +27,7 @@ from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 TOKEN = "an-invented-token-for-tests"
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -45,7 +45,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
     """Write EVENTS of the person with EMAIL, from offset `first` on."""
     tokenizer = keyring.tokenizer()
     version = load_catalogue().version
-    token = tokenizer.token(IdentifierKind.EMAIL, EMAIL)
+    token = tokenizer.token(KINDS["email"], EMAIL)
     for topic, (record, count) in EVENTS.items():
         tags = tag_set(
             load_records()[record], topic, "owner", catalogue_version=version, key_id=tokenizer.key_id

@@ -20,6 +20,7 @@ from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
 from tests.support.company import model
+from tests.support.kinds import IP, KINDS
 from tests.support.records import body_of
 
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
@@ -46,13 +47,13 @@ class Oracle:
         reports = record.name == "AddressAssignment"
         named = {field.name: field.identifier.kind for field in record.fields if field.identifier}
         keys = {field.name: field.key for field in record.fields if field.key and field.key != "session"}
-        if not all(self._is_token(IdentifierKind(kind), event[name]) for name, kind in named.items()):
+        if not all(self._is_token(KINDS[kind], event[name]) for name, kind in named.items()):
             return "invalid_identifier"
         if any((event[rule.since] or 0) >= LATEST for rule in record.annotation.identity if rule.since):
             return "time_out_of_range"
         if not all(self._is_key(domain, event[name]) for name, domain in keys.items()):
             return "invalid_identifier"
-        if reports and not self._is_token(IdentifierKind.IP, event["inside_address"]):
+        if reports and not self._is_token(IP, event["inside_address"]):
             return "invalid_identifier"
         return self._report(event) if reports else None
 
@@ -134,7 +135,7 @@ class Oracle:
         if field.key:
             return self._tokenizer.key(field.key, event[name])
         assert field.identifier is not None
-        return self._tokenizer.token(IdentifierKind(field.identifier.kind), event[name])
+        return self._tokenizer.token(KINDS[field.identifier.kind], event[name])
 
     def _assignment(self, event: Event) -> Iterator[Claim]:
         mark = _MARKS[event["kind"]]
@@ -157,7 +158,7 @@ class Oracle:
         if prefix in _PLACEHOLDERS:
             prefix = None
         if address is not None:
-            token = self._tokenizer.token(IdentifierKind.IP, address)
+            token = self._tokenizer.token(IP, address)
             ports = ALL_PORTS if event["port_from"] is None else (event["port_from"], event["port_to"])
             yield said | {"token": token, "port_from": ports[0], "port_to": ports[1]}
         if prefix is not None:
@@ -173,7 +174,7 @@ class Oracle:
             if name in _DOMAINS:
                 subject = self._tokenizer.key(_DOMAINS[name], event[name])
             else:
-                subject = self._tokenizer.token(IdentifierKind(_KINDS.get(name, name)), event[name])
+                subject = self._tokenizer.token(KINDS[_KINDS.get(name, name)], event[name])
             proof = Proof.LINE_OWNER.code if name == "line_id" else Proof.SUBSCRIBER.code
             rank = 1 + _NAMES.index(name)
             if name == "line_id" and "|" in event[name]:
@@ -198,7 +199,7 @@ class Oracle:
     def _prefixes(self, text: str) -> Iterator[tuple[bytes, int]]:
         network = ipaddress.IPv6Network(text, strict=False)
         if network.prefixlen == 128:
-            yield self._tokenizer.token(IdentifierKind.IP, str(network.network_address)), 0
+            yield self._tokenizer.token(IP, str(network.network_address)), 0
             return
         longer = min(length for length in PREFIX_LENGTHS if length >= network.prefixlen)
         for part in network.subnets(new_prefix=longer):
@@ -242,7 +243,7 @@ QUIET: Claim = {field.name: None for field in ASSIGNMENT.fields} | {
 
 def tagged(record: RecordSchema, events: Sequence[Mapping[str, Any]], *, slow: bool = False) -> Tagged:
     """Tag events that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = Tagger(TOKENIZER, "v1", placeholders=model().catalogue.placeholders)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, placeholders=model().catalogue.placeholders)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     bodies = Bodies.of([body_of(record, event) for event in events])
     decoded = (decoder.decode_one_by_one if slow else decoder.decode)(bodies)
@@ -268,4 +269,4 @@ def _milliseconds(time: datetime | None) -> int | None:
 
 
 def token(kind: str, value: str) -> bytes:
-    return TOKENIZER.token(IdentifierKind(kind), value)
+    return TOKENIZER.token(KINDS[kind], value)

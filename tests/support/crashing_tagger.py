@@ -24,7 +24,6 @@ from prometheus_client import CollectorRegistry
 
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -40,6 +39,7 @@ from streams.tagging.prepare import Prepared
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.company import model
+from tests.support.kinds import IP, KINDS
 
 
 class Steps:
@@ -136,7 +136,7 @@ def live(given: dict[str, Any], fatal: int) -> None:
         connection,
         f"{topic}-taggers",
         {topic: "WebVisit"},
-        tagger=Tagger(keyring.tokenizer(), "0" * 12),
+        tagger=Tagger(keyring.tokenizer(), "0" * 12, KINDS),
         schemas=WriterSchemas(records.values(), model().catalogue),
         index=StoppingWriter(index, ends, stop),
         dead_letters=SteppingDeadLetters(
@@ -159,7 +159,7 @@ def answer(given: dict[str, Any]) -> None:
     tokenizer = Keyring(home / "keys").made().tokenizer()
     reader = ClickHouseReader(index)
     counts = {
-        address: reader.find([Span(tokenizer.token(IdentifierKind.IP, address))]).total_events
+        address: reader.find([Span(tokenizer.token(IP, address))]).total_events
         for address in given["addresses"]
     }
     said = {

@@ -16,7 +16,6 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind, parse_kind
 from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from streams.feeds.formats.ndjson import reader
@@ -30,6 +29,7 @@ from streams.tagging.tag import Tagger
 from tests.support.api import NOW, TOKEN, rights, services
 from tests.support.asgi import InProcess
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 _RECORDS = load_records()
 _EXPECTED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
@@ -55,7 +55,11 @@ class Desk:
     def restart(self) -> None:
         """A tagger that remembers nothing, as that of a new version."""
         tagger = Tagger(
-            self.keyring.tokenizer(), load_catalogue().version, Scanner(), model().catalogue.placeholders
+            self.keyring.tokenizer(),
+            load_catalogue().version,
+            KINDS,
+            Scanner(KINDS),
+            model().catalogue.placeholders,
         )
         self._preparer = Preparer(
             tagger, WriterSchemas(_RECORDS.values(), model().catalogue).resolve, _EXPECTED
@@ -104,11 +108,11 @@ class Desk:
         """Whom the identifiers mean together."""
         tokenizer = self.keyring.tokenizer()
         return self.identities.person(
-            [given(tokenizer, parse_kind(kind), value) for kind, value in people], NOW
+            [given(tokenizer, KINDS.parse(kind), value) for kind, value in people], NOW
         )
 
     def token(self, kind: str, value: str) -> bytes:
-        return self.keyring.tokenizer().token(IdentifierKind(kind), value)
+        return self.keyring.tokenizer().token(KINDS[kind], value)
 
 
 def moment(text: str) -> datetime:

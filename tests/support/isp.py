@@ -12,7 +12,7 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.errors import DecodeError
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind, Tokenizer
+from schemas.tokens import Tokenizer
 from schemas.topics import load_topics
 from schemas.user_names import own_realms
 from sinks.memory.index import MemoryIndex
@@ -22,6 +22,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.tag import Tagger
 from tests.support.company import model, model_feed
+from tests.support.kinds import IP, KINDS, USERNAME
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -36,7 +37,7 @@ class Isp:
         self.identities = Identities(self.index, load_catalogue().identity_sources)
         self.counted: Counter[str] = Counter()
         expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
-        tagger = Tagger(self.tokenizer, "v1", placeholders=model().catalogue.placeholders)
+        tagger = Tagger(self.tokenizer, "v1", KINDS, placeholders=model().catalogue.placeholders)
         self._preparer = Preparer(
             tagger, WriterSchemas(load_records().values(), model().catalogue).resolve, expected
         )
@@ -65,13 +66,13 @@ class Isp:
 
     def who(self, address: str, at: str) -> tuple[str, frozenset[bytes]]:
         """Whose the address was: the resolution, and the subjects it leads to."""
-        item = given(self.tokenizer, IdentifierKind.IP, address, datetime.fromisoformat(at))
+        item = given(self.tokenizer, IP, address, datetime.fromisoformat(at))
         found = self.identities.person([item], NOW)
         return found.resolution, found.subjects
 
     def user(self, name: str) -> tuple[str, frozenset[bytes]]:
         """What `who` gives where it is the user's alone."""
-        return "unique", frozenset([self.tokenizer.token(IdentifierKind.USERNAME, name)])
+        return "unique", frozenset([self.tokenizer.token(USERNAME, name)])
 
 
 NOBODY: tuple[str, frozenset[bytes]] = ("none", frozenset())

@@ -17,7 +17,6 @@ from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
-from schemas.tokens import parse_kind
 from schemas.topics import load_topics
 from schemas.vocabulary import Right
 from sinks.memory.requests import MemoryRequests
@@ -35,6 +34,7 @@ from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 if TYPE_CHECKING:
     # Brings the engine, which a process that forks must not have.
@@ -65,7 +65,7 @@ class Office:
         self.systems = {topic.name: topic.system for topic in load_topics().values() if topic.tagged}
         self.stores: dict[str, SqliteStore] = {}
         for system in sorted(set(self.systems.values())):
-            self.stores[system] = SqliteStore(folder / f"{system}.sqlite", self.records)
+            self.stores[system] = SqliteStore(folder / f"{system}.sqlite", self.records, KINDS)
             stack.callback(self.stores[system].close)
         self.sent: deque[tuple[str, bytes]] = deque()
         self.commands: list[dict[str, Any]] = []
@@ -117,7 +117,11 @@ class Office:
         )
         schemas = WriterSchemas(self.records.values(), model().catalogue)
         tagger = Tagger(
-            self.keyring.tokenizer(), self.catalogue.version, self._scanner, self.catalogue.placeholders
+            self.keyring.tokenizer(),
+            self.catalogue.version,
+            KINDS,
+            self._scanner,
+            self.catalogue.placeholders,
         )
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now
@@ -158,7 +162,7 @@ class Office:
         """What the index holds under the identifiers themselves."""
         tokenizer = self.keyring.tokenizer()
         return self.index.reader.find(
-            [Span(tokenizer.token(parse_kind(kind), value)) for kind, value in identifiers]
+            [Span(tokenizer.token(KINDS.parse(kind), value)) for kind, value in identifiers]
         )
 
     def events(self, kind: str, value: str) -> int:

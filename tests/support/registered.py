@@ -20,6 +20,7 @@ from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.tag import Tagger
 from tests.support.claims import TOKENIZER
 from tests.support.company import model
+from tests.support.kinds import KINDS
 from tests.support.records import body_of
 
 VISIT = load_records()["WebVisit"]
@@ -41,7 +42,7 @@ VALUE = {
 BODY = body_of(VISIT, VALUE)
 TECHNICAL = {"category": "none"}
 WRITERS = known_writers()
-TAGGER = Tagger(TOKENIZER, "v1")
+TAGGER = Tagger(TOKENIZER, "v1", KINDS)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PLAIN = json.dumps(VISIT.json)
 

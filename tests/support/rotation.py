@@ -14,7 +14,6 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind
 from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import IndexEraser
@@ -33,6 +32,7 @@ from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
 from tests.support.company import model
 from tests.support.index import Index
+from tests.support.kinds import KINDS
 
 PLAN = Plan(customers=3, days=2, seed=7)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -77,7 +77,11 @@ class Rotated:
     def tagger(self) -> Preparer:
         """One that is started now."""
         made = Tagger(
-            self.keys.tagging(), load_catalogue().version, Scanner(), model().catalogue.placeholders
+            self.keys.tagging(),
+            load_catalogue().version,
+            KINDS,
+            Scanner(KINDS),
+            model().catalogue.placeholders,
         )
         return Preparer(made, WriterSchemas(load_records().values(), model().catalogue).resolve, _EXPECTED)
 
@@ -149,7 +153,7 @@ class Rotated:
     def person(self, identifiers: Sequence[tuple[str, str]]) -> ResolvedSubject:
         tokenizer = self.keys.tokenizer()
         return self.identities.person(
-            [given(tokenizer, IdentifierKind(kind), value) for kind, value in identifiers], NOW
+            [given(tokenizer, KINDS[kind], value) for kind, value in identifiers], NOW
         )
 
     def held(self, spans: Any) -> Any:

@@ -14,7 +14,7 @@ from schemas.company import Company, load_company
 from schemas.errors import UnknownSchema
 from schemas.records import RecordSchema
 from schemas.story import load_story
-from schemas.tokens import Tokenizer, parse_kind
+from schemas.tokens import Tokenizer
 from sinks.memory.index import MemoryIndex
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
@@ -75,7 +75,7 @@ class Told:
 
     def events(self, *identifiers: Named) -> int:
         """How many events the access answer counts."""
-        asked = [Identifier(parse_kind(kind), value) for kind, value in identifiers]
+        asked = [Identifier(self.company.kinds.parse(kind), value) for kind, value in identifiers]
         return int(access(Question(asked), self, LATER)["total_events"])
 
 
@@ -83,7 +83,8 @@ def tell(
     folder: Path = CARRIER, plan: Plan = PLAN, changed: Callable[[Played], Played] | None = None
 ) -> Told:
     """Play the story of a folder and tag it. `changed`: what becomes of each event on its way."""
-    company, schemas, truth = load_company(folder), Schemas(), StoryTruth()
+    company, schemas = load_company(folder), Schemas()
+    truth = StoryTruth(company.kinds)
     story = load_story(folder)
     assert story is not None
     play = Play(company, story, plan, Bodies(company, schemas.register))
@@ -96,7 +97,12 @@ def tell(
 
 def tagged(company: Company, schemas: Schemas, items: Iterable[Played]) -> Prepared:
     """The events as one write."""
-    tagger = Tagger(TOKENIZER, company.catalogue.version, Scanner(load_recognisers()))
+    tagger = Tagger(
+        TOKENIZER,
+        company.catalogue.version,
+        company.kinds,
+        Scanner(company.kinds, load_recognisers()),
+    )
     lookup = WriterSchemas(company.writers, company.catalogue, schemas, company.contracts.values())
     expected = {name: topic.record for name, topic in company.tagged.items()}
     preparer = Preparer(tagger, lookup.resolve, expected, contracts=company.contracts)

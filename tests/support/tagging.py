@@ -30,6 +30,7 @@ from streams.tagging.decode.schema_lookup import SchemaSource, WriterSchemas
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 CATALOGUE = "0123456789ab"
 FIRST_VISIT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -159,7 +160,7 @@ class Source:
             self.broker.connection,
             group or f"{self.name}-{uuid.uuid4().hex[:8]}",
             {self.name: "WebVisit"},
-            tagger=Tagger(keyring.tokenizer(), CATALOGUE, placeholders=model().catalogue.placeholders),
+            tagger=Tagger(keyring.tokenizer(), CATALOGUE, KINDS, placeholders=model().catalogue.placeholders),
             schemas=WriterSchemas(known.values(), model().catalogue, registry),
             index=index,
             dead_letters=DeadLetters(

@@ -13,7 +13,6 @@ from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.memory.index import MemoryIndex
 from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, OpenClaims, Rank
@@ -21,6 +20,7 @@ from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from tests.support.api import rights, services
+from tests.support.kinds import KINDS
 
 KARI, OLA = "10042", "10043"
 MOVED, SHARED, STRANGE = "192.0.2.7", "198.51.100.9", "203.0.113.5"
@@ -51,7 +51,7 @@ class Town:
         return services(self.folder, **given | other)
 
     def token(self, kind: str, value: str) -> bytes:
-        return self.keyring.tokenizer().token(IdentifierKind(kind), value)
+        return self.keyring.tokenizer().token(KINDS[kind], value)
 
     def visit(self, address: str, at: datetime, learnt: datetime, *, port: int = 0) -> None:
         """A web visit from an address."""

@@ -13,6 +13,7 @@ from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.ports.identity import ALL_PORTS
 from streams.identity.identities import Identities
 from streams.identity.model import Given
+from tests.support.kinds import COOKIE_ID, CUSTOMER_NUMBER, IP, USERNAME
 from tests.support.said import Claim, TableReader, at, session, table, token
 
 HORIZON = 20_000
@@ -49,18 +50,16 @@ class World:
         """Addresses, most of them at a moment, and other identifiers."""
         found = [
             self.given(
-                IdentifierKind.IP,
+                IP,
                 chance.choice(self.addresses),
                 at(chance.randrange(HORIZON)) if chance.random() < 0.8 else None,
                 chance.choice(PORTS),
             )
             for _ in range(count)
         ]
-        found.append(self.given(IdentifierKind.CUSTOMER_NUMBER, chance.choice(_CUSTOMERS)))
-        found.append(
-            self.given(IdentifierKind.USERNAME, chance.choice(_USERS), at(chance.randrange(HORIZON)))
-        )
-        found.append(self.given(IdentifierKind.COOKIE_ID, "k0", at(chance.randrange(HORIZON))))
+        found.append(self.given(CUSTOMER_NUMBER, chance.choice(_CUSTOMERS)))
+        found.append(self.given(USERNAME, chance.choice(_USERS), at(chance.randrange(HORIZON))))
+        found.append(self.given(COOKIE_ID, "k0", at(chance.randrange(HORIZON))))
         return found
 
 

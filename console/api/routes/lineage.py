@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -15,10 +15,11 @@ from console.api.problems import QUESTION_RESPONSES
 from console.api.protection.pool import Questions
 from console.api.protection.recording import note_of
 from console.api.services import Services
-from console.bodies import AccessQuery, Identifiers, IdentityQuery, LineageQuery
+from console.bodies import AccessQuery, IdentityQuery, LineageQuery
 from console.operations.audit import Note
 from streams.answers import identity as identities
 from streams.answers import lookup
+from streams.answers.question import Identifier
 
 log = structlog.get_logger(__name__)
 
@@ -34,10 +35,11 @@ def router(services: Services) -> APIRouter:
     )
     async def query(body: LineageQuery, request: Request) -> Response:
         """What is held under the identifiers, per system and tags, now or as known at a moment that has passed."""
-        note = asked_about("lineage.query", request, body.identifiers)
+        question = body.question(services.company.kinds)
+        note = asked_about("lineage.query", request, question.identifiers)
 
         def answer() -> dict[str, Any]:
-            found = note.answered(lookup.lineage(body.question(), note.of(services), services.clock()))
+            found = note.answered(lookup.lineage(question, note.of(services), services.clock()))
             items, cursor = paging.page(found["items"], body.limit, body.cursor)
             return {**found, "items": items, "next_cursor": cursor}
 
@@ -51,11 +53,12 @@ def router(services: Services) -> APIRouter:
     )
     async def access(body: AccessQuery, request: Request) -> Response:
         """The access answer (GDPR Art. 15(1)): what, where, why, until when, from and to whom."""
-        note = asked_about("access", request, body.identifiers)
+        question = body.question(services.company.kinds)
+        note = asked_about("access", request, question.identifiers)
         return await asked(
             request,
             AccessReport,
-            lambda: note.answered(lookup.access(body.question(), note.of(services), services.clock())),
+            lambda: note.answered(lookup.access(question, note.of(services), services.clock())),
         )
 
     @routes.post(
@@ -66,11 +69,12 @@ def router(services: Services) -> APIRouter:
     )
     async def identity(body: IdentityQuery, request: Request) -> Response:
         """Who it was: whom an identifier belonged to, at a moment and behind a port, and what says so. No values."""
-        note = asked_about("identity", request, body.identifiers)
+        question = body.question(services.company.kinds)
+        note = asked_about("identity", request, question.identifiers)
         return await asked(
             request,
             IdentityAnswer,
-            lambda: note.answered(identities.identity(body.question(), note.of(services), services.clock())),
+            lambda: note.answered(identities.identity(question, note.of(services), services.clock())),
         )
 
     return routes
@@ -93,12 +97,12 @@ async def asked(
     return await pool.ask(request, written)
 
 
-def asked_about(what: str, request: Request, identifiers: Identifiers) -> Note:
+def asked_about(what: str, request: Request, identifiers: Sequence[Identifier]) -> Note:
     """The note of a question about a person, and a log line: kinds and how many, never a value or a token.
 
     Raises TooOften.
     """
-    kinds = sorted({item.kind.value for item in identifiers})
+    kinds = sorted({item.kind.name for item in identifiers})
     log.info("audit", action=what, tokens=len(identifiers), kinds=kinds)
     note = note_of(request.state)
     note.asks(identifiers)

@@ -46,13 +46,14 @@ def _add_making(routes: APIRouter, services: Services) -> None:
     @routes.post("", status_code=201, response_model=models.Recorded, response_model_exclude_none=True)
     def create(body: NewRequest, request: Request) -> dict[str, Any]:
         """Exercise a right. The answer says until when the law wants it done, and what else is open for the person."""
-        note = asked_about(f"request.{body.type}", request, body.identifiers)
+        question = body.question(services.company.kinds)
+        note = asked_about(f"request.{body.type}", request, question.identifiers)
         note.changes = True
         received_at = body.received_at or services.clock()
         try:
             made = services.rights.create(
                 body.type,
-                [Named(item.kind.value, item.value, item.at, item.port) for item in body.identifiers],
+                [Named(item.kind.name, item.value, item.at, item.port) for item in question.identifiers],
                 reason=body.reason,
                 channel=body.channel,
                 received_at=received_at,
@@ -76,11 +77,12 @@ def _add_making(routes: APIRouter, services: Services) -> None:
 
         Nothing is stored or sent.
         """
-        note = asked_about("request.plan", request, body.identifiers)
+        question = body.question(services.company.kinds)
+        note = asked_about("request.plan", request, question.identifiers)
         return await asked(
             request,
             ErasurePlan,
-            lambda: note.answered(preview(body.question(), note.of(services), services.clock())),
+            lambda: note.answered(preview(question, note.of(services), services.clock())),
             whole=True,
         )
 

@@ -124,6 +124,7 @@ def about_identity(
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
     from rich.markup import escape
 
+    from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
 
     for item in answer.get("unjudged", ()):
@@ -138,7 +139,8 @@ def about_identity(
         )
     elif answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
         hint = needs_more(
-            [item["kind"] for item in people], timeless((item["kind"], item.get("at")) for item in people)
+            [item["kind"] for item in people],
+            timeless((item["kind"] == ADDRESS, item.get("at")) for item in people),
         )
         yield marked("[yellow]ambiguous[/yellow]: {}.", hint)
     if answer["ambiguous_events"]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from schemas.errors import DecodeError, InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.identifiers import spelled
 from schemas.vocabulary import AssignmentKind
 
 Source = Literal["radius", "dhcp", "cgnat", "nat_map"]
@@ -73,7 +73,7 @@ def hardware_address(text: str) -> str | None:
     addresses and names of ports."""
     if not _MAC.fullmatch(text):
         return None
-    digits = canonical(IdentifierKind.MAC, text)
+    digits = spelled("mac", text)
     if digits in _NOBODYS:
         return None
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
@@ -90,7 +90,7 @@ def line_id(text: str) -> str:
     if not found:
         return server
     try:
-        server = canonical(IdentifierKind.IP, server)
+        server = spelled("ip", server)
     except InvalidIdentifier:
         server = server.strip()
     return server_line(server, port.strip())

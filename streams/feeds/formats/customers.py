@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 from schemas.errors import DecodeError, InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.tokens import IdentifierKind, IdentifierKinds, canonical
 from streams.feeds.formats.assignment import line_id
 from streams.feeds.lines import times
 from streams.feeds.lines.holders import FOREVER
@@ -37,8 +37,9 @@ _Period = tuple[str, int, int]
 class CustomersReader(RememberingReader):
     """Reads the rows of one list."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, kinds: IdentifierKinds) -> None:
         self._names = names
+        self._kinds = kinds
         self._table = Table(COLUMNS, quoted)
         self._customers: dict[str, list[_Period]] = {}
         self._users: dict[str, list[_Period]] = {}
@@ -51,7 +52,7 @@ class CustomersReader(RememberingReader):
             return no_event(record)
         row = {name: value.strip() for name, value in found.items()}
         name, said = self._names.read(row["username"])
-        event = _details(row) | {"username": name}
+        event = _details(row, self._kinds) | {"username": name}
         second = self._second_holder(event, row["contract_end"])
         return Read((event,), TWO_HOLDERS if second else None, counted=[said] if said else [])
 
@@ -78,7 +79,7 @@ def _contradicts(known: dict[str, list[_Period]], key: str, mine: _Period) -> bo
     return found
 
 
-def _details(row: Mapping[str, str]) -> dict[str, Any]:
+def _details(row: Mapping[str, str], kinds: IdentifierKinds) -> dict[str, Any]:
     if not row["customer_number"] or not row["name"]:
         raise DecodeError("missing_value")
     demand_letters(row["customer_number"])
@@ -94,11 +95,11 @@ def _details(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "customer_number": row["customer_number"],
         "name": row["name"],
-        "fodselsnummer": _identifier(IdentifierKind.FODSELSNUMMER, row["fodselsnummer"]),
+        "fodselsnummer": _identifier(kinds["fodselsnummer"], row["fodselsnummer"]),
         "birth_date": _birth_date(row.get("birth_date", "")),
         "gender": row.get("gender") or None,
         "email": row["email"] or None,
-        "phone": _identifier(IdentifierKind.PHONE, row["phone"]),
+        "phone": _identifier(kinds["phone"], row["phone"]),
         "address": row["address"] or None,
         "line_id": line_id(row.get("line_id") or "") or None,
         "merged_into": row.get("merged_into") or None,

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from schemas.errors import DecodeError, InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.identifiers import spelled
 
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _LAST_PORT = 65_535
@@ -17,7 +17,7 @@ _SECONDS = re.compile(r"(\d{1,12})(?:\.(\d{1,18}))?", re.ASCII)
 def address(text: str) -> str:
     """The one spelling of an IP address. Raises DecodeError bad_address, also for a host name."""
     try:
-        return canonical(IdentifierKind.IP, text)
+        return spelled("ip", text)
     except InvalidIdentifier:
         raise DecodeError("bad_address") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from schemas.errors import DecodeError, InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.identifiers import spelled
 from schemas.user_names import has_realm, names_nobody, without_realm
 from streams.feeds.lines.reasons import NOT_UTF8, PLACEHOLDER_NAME, REALM_KEPT, REALM_REMOVED
 
@@ -46,7 +46,7 @@ def _read(text: str, realms: frozenset[str], nobody: frozenset[str]) -> tuple[st
     name = without_realm(text, realms)
     demand_letters(name)
     try:
-        canonical(IdentifierKind.USERNAME, name)
+        spelled("user_name", name)
     except InvalidIdentifier:
         return None, None
     said = REALM_REMOVED if name != text else REALM_KEPT if has_realm(name) else None

@@ -25,7 +25,7 @@ from schemas.annotations import IdentityRule
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
 from schemas.tokens import (
-    FORMER_KINDS,
+    IdentifierKinds,
     KeyCache,
     PrefixCache,
     RenamedCache,
@@ -77,6 +77,7 @@ class ClaimMaker:
     def __init__(
         self,
         tokenizer: Tokenizer,
+        kinds: IdentifierKinds,
         addresses: TokenCache,
         prefixes: PrefixCache,
         pairs: TokenPairs | None = None,
@@ -84,12 +85,12 @@ class ClaimMaker:
     ) -> None:
         """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
         tokens under older keys of what is made of tokens. `placeholders`: user names that name nobody."""
-        self._groups = Groups(tokenizer, pairs)
+        self._groups = Groups(tokenizer, kinds, pairs)
         self._addresses = addresses
         self._observed = prefixes
         self._keys: dict[str, KeyCache] = {domain: KeyCache(tokenizer, domain) for domain in KeyDomain}
-        self._delegated = PrefixCache(tokenizer, delegated=True)
-        self._renamed = {name: RenamedCache(kind) for name, kind in FORMER_KINDS.items()}
+        self._delegated = PrefixCache(tokenizer, delegated=kinds.address)
+        self._renamed = {name: RenamedCache(kind) for name, kind in kinds.changed.items()}
         nobody = {realm_form(name) for name in placeholders}
         self._nobody = partial(names_nobody, nobody=nobody)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from schemas.annotations import IdentityRule
 from schemas.records import RecordSchema
-from schemas.tokens import TOKEN_BYTES, IdentifierKind, KeyCache, TokenCache, Tokenizer, TokenPairs
+from schemas.tokens import TOKEN_BYTES, IdentifierKinds, KeyCache, TokenCache, Tokenizer, TokenPairs
 from streams.columns.tokens import TokenColumn, TokenTable, numbers, token_table
 from streams.identity.claims.columns import stacked
 
@@ -29,11 +29,11 @@ class Read(Protocol):
 class Groups:
     """Makes the groups under one key; notes in `pairs` what they are under the older ones."""
 
-    def __init__(self, tokenizer: Tokenizer, pairs: TokenPairs | None) -> None:
+    def __init__(self, tokenizer: Tokenizer, kinds: IdentifierKinds, pairs: TokenPairs | None) -> None:
         # Noted here and not by the tokenizer: under an older key the tokens within are others as well.
         self._caches = {domain: KeyCache(tokenizer.alone(), domain) for domain in _DOMAINS}
         self._pairs = pairs
-        self._older = [_Older(item) for item in tokenizer.older]
+        self._older = [_Older(item, kinds) for item in tokenizer.older]
         self._noted: set[bytes] = set()
 
     def tokens(
@@ -68,8 +68,9 @@ class Groups:
 class _Older:
     """Tokens under an older key of what the fields of a rule hold."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, kinds: IdentifierKinds) -> None:
         self.tokenizer = tokenizer
+        self._kinds = kinds
         self._caches: dict[tuple[str, str | None], TokenCache | KeyCache] = {}
 
     def tokens(self, reading: Read, rule: IdentityRule) -> dict[bytes, bytes]:
@@ -88,8 +89,8 @@ class _Older:
         if field.identifier is None:
             assert field.key is not None
             return self._caches.setdefault((field.key, None), KeyCache(self.tokenizer, field.key))
-        kind, form = IdentifierKind(field.identifier.kind), field.identifier.form
-        key = (kind.value, form)
+        key = field.identifier.kind, field.identifier.form
         if key not in self._caches:
-            self._caches[key] = TokenCache(self.tokenizer, kind, form=form)
+            kind = self._kinds[field.identifier.kind]
+            self._caches[key] = TokenCache(self.tokenizer, kind, form=field.identifier.form)
         return self._caches[key]

@@ -16,7 +16,7 @@ from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
 from schemas.times import iso, read
-from schemas.tokens import canonical, parse_kind
+from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
 from streams.answers.erasure_plan import CommandPlan
 from streams.rights.protocol.authentic import command_bytes, receipt_bytes
@@ -42,11 +42,11 @@ Send = Callable[[str, bytes, bytes], None]
 """Topic, message, key; returns when the message is stored. Raises BrokerUnavailable."""
 
 
-def canonical_identifiers(identifiers: Identifiers) -> list[Named]:
+def canonical_identifiers(identifiers: Identifiers, kinds: IdentifierKinds) -> list[Named]:
     """Each once, in canonical form. Raises InputError for none at all, InvalidIdentifier."""
     if not identifiers:
         raise InputError("a request needs at least one identifier of the person: give --id KIND=VALUE")
-    given = {_canonical(Named(*item)) for item in identifiers}
+    given = {_canonical(Named(*item), kinds) for item in identifiers}
     return sorted(given, key=lambda item: (item.kind, item.value, str(item.at), item.port or 0))
 
 
@@ -68,10 +68,10 @@ def identifiers_from_json(stored: Iterable[Sequence[Any]]) -> list[Named]:
     ]
 
 
-def _canonical(item: Named) -> Named:
-    kind = parse_kind(item.kind)
+def _canonical(item: Named, kinds: IdentifierKinds) -> Named:
+    kind = kinds.parse(item.kind)
     at = item.at.astimezone(UTC) if item.at else None
-    return Named(str(kind), canonical(kind, item.value), at, item.port)
+    return Named(kind.name, canonical(kind, item.value), at, item.port)
 
 
 def command_message(

@@ -8,7 +8,7 @@ from datetime import UTC
 
 from schemas.messages import Selector
 from schemas.records import RecordSchema
-from schemas.tokens import IdentifierKind, canonical, former, parse_kind
+from schemas.tokens import IdentifierKind, IdentifierKinds, canonical, former
 from streams.rights.protocol.messages import Identifiers, Named
 from streams.rights.reference_job.several import repeats
 
@@ -28,20 +28,26 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def conditions(schema: RecordSchema, identifiers: Identifiers) -> Iterator[Condition]:
+def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: IdentifierKinds) -> Iterator[Condition]:
     """A condition for every field of the record that may name the person. Raises InvalidIdentifier.
 
     An address with a time matches the events of that second alone, behind that port if one is given: at another time
     it was somebody else's.
     """
-    named = [_canonical(Named(*item)) for item in identifiers]
+    named = [_canonical(Named(*item), kinds) for item in identifiers]
     for reference in schema.identifiers:
         fields = frozenset(filter(None, [reference.field, reference.port_field]))
         texts: list[str] = []
         values: list[str] = []
         for item in named:
             if item.kind == reference.kind:
-                text, more = _of(item, reference.field, reference.port_field, schema.annotation.event_time)
+                text, more = _of(
+                    item,
+                    kinds[item.kind],
+                    reference.field,
+                    reference.port_field,
+                    schema.annotation.event_time,
+                )
                 texts.append(text)
                 values += more
         if texts:
@@ -56,14 +62,16 @@ def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
     return (f"({text} OR {quoted(where.field)} IS NULL)" if where.or_empty else text), where.values
 
 
-def _of(item: Named, field: str, port_field: str | None, event_time: str) -> tuple[str, list[str]]:
+def _of(
+    item: Named, kind: IdentifierKind, field: str, port_field: str | None, event_time: str
+) -> tuple[str, list[str]]:
     # What was stored before a canonical form changed stands there in the former one.
-    values = [item.value, *former(parse_kind(item.kind), item.value)]
+    values = [item.value, *former(kind, item.value)]
     one = f"{quoted(field)} = ?"
     if repeats(field):
         one = f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE value = ?)"
     text = " OR ".join([one] * len(values))
-    if item.kind != IdentifierKind.IP:
+    if not kind.is_place:
         return text, values
     if item.at is not None:
         # Times are kept in ISO 8601; the first 19 characters are the second.
@@ -75,5 +83,5 @@ def _of(item: Named, field: str, port_field: str | None, event_time: str) -> tup
     return f"({text})", values
 
 
-def _canonical(item: Named) -> Named:
-    return item._replace(value=canonical(parse_kind(item.kind), item.value))
+def _canonical(item: Named, kinds: IdentifierKinds) -> Named:
+    return item._replace(value=canonical(kinds.parse(item.kind), item.value))

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from schemas.errors import InputError, InvalidIdentifier, Unavailable
 from schemas.messages import Order, Outcome, Selector
 from schemas.records import RecordSchema
-from schemas.tokens import IdentifierKind, canonical
+from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureAction, Role
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
@@ -82,8 +82,9 @@ class SqliteStore:
     Raises Unavailable when the file is locked by another process for long or cannot be written.
     """
 
-    def __init__(self, path: Path, records: Mapping[str, RecordSchema]) -> None:
+    def __init__(self, path: Path, records: Mapping[str, RecordSchema], kinds: IdentifierKinds) -> None:
         self._path = path
+        self._kinds = kinds
         self._records = records
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ class SqliteStore:
                 wanted = columns(schema)
                 self._make(connection, record)
                 names, marks = ", ".join(map(quoted, wanted)), ", ".join("?" * len(wanted))
-                texts = [_text(schema, column, value.get(column)) for column in wanted]
+                texts = [_text(schema, column, value.get(column), self._kinds) for column in wanted]
                 connection.execute(f"INSERT INTO {quoted(record)} ({names}) VALUES ({marks})", texts)
 
     def hold(self, identifiers: Identifiers, record: str, ground: str, review_date: date | None) -> int:
@@ -240,7 +241,11 @@ class SqliteStore:
             going = {name.partition(".")[2] for names in of_roles for name in names}
             fields &= going.union(*roles.values())
             # Of others who stand in the same array nothing goes.
-            named = ((name, item.values) for item in conditions(record, identifiers) for name in item.fields)
+            named = (
+                (name, item.values)
+                for item in conditions(record, identifiers, self._kinds)
+                for name in item.fields
+            )
             items = items_of(connection, table, row, named)
         if not fields:
             return None
@@ -274,7 +279,7 @@ class SqliteStore:
         """Row -> the roles in which the person is named there -> by which fields."""
         found: dict[int, dict[str, frozenset[str]]] = {}
         chosen, values = selected(where)
-        for condition in conditions(self._schema(record), identifiers):
+        for condition in conditions(self._schema(record), identifiers, self._kinds):
             query = f"SELECT rowid FROM {quoted(record)} WHERE ({condition.where}) AND {chosen}"
             for (row,) in connection.execute(query, (*condition.values, *values)):
                 roles = found.setdefault(row, {})
@@ -352,16 +357,16 @@ def _blank(
     return connection.execute(query, (row,)).rowcount > 0 or any(there)
 
 
-def _text(schema: RecordSchema, name: str, value: Any) -> str | None:
+def _text(schema: RecordSchema, name: str, value: Any, kinds: IdentifierKinds) -> str | None:
     if value is None:
         return None
     field = schema.find(name)
     if isinstance(value, dict) and repeats(name):
-        texts = {place: _text(schema, name, item) for place, item in value.items()}
+        texts = {place: _text(schema, name, item, kinds) for place, item in value.items()}
         return json.dumps(texts, ensure_ascii=False)
     if field is not None and field.identifier is not None:
         try:
-            return canonical(IdentifierKind(field.identifier.kind), str(value), field.identifier.form)
+            return canonical(kinds[field.identifier.kind], str(value), field.identifier.form)
         except InvalidIdentifier:
             return str(value)
     if isinstance(value, datetime | date):

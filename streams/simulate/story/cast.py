@@ -11,7 +11,7 @@ from faker import Faker
 
 from schemas.errors import InputError, InvalidIdentifier
 from schemas.story import Story
-from schemas.tokens import canonical, parse_kind
+from schemas.tokens import IdentifierKinds, canonical
 from streams.simulate.identities import Identities, foreign_address, plain
 
 Named = tuple[str, str]
@@ -42,7 +42,10 @@ class Cast:
     """Everybody of a story of so many people. `samples`: a value of each identifier kind, from the examples, to make
     others of: its digits become other digits. The same arguments give the same people."""
 
-    def __init__(self, story: Story, people: int, seed: int, samples: Mapping[str, str]) -> None:
+    def __init__(
+        self, story: Story, people: int, seed: int, samples: Mapping[str, str], kinds: IdentifierKinds
+    ) -> None:
+        self._kinds = kinds
         self._rng = random.Random(f"{seed}:cast")
         names = Faker("no_NO")
         names.seed_instance(self._rng.getrandbits(32))
@@ -77,7 +80,7 @@ class Cast:
         for _ in range(_TRIES):
             value = made()
             try:
-                known = (kind, canonical(parse_kind(kind), value))
+                known = (kind, canonical(self._kinds.parse(kind), value))
             except InvalidIdentifier:
                 continue
             if known not in self._used:

@@ -15,7 +15,7 @@ from schemas.company import STORY, Company
 from schemas.errors import CatalogueError
 from schemas.examples import Example, load_messages
 from schemas.story import Happening, Scene, Story, check_story
-from schemas.tokens import canonical, parse_kind
+from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import Role
 from streams.simulate.plan import Plan
 from streams.simulate.story.cast import Cast, Named, Person
@@ -44,13 +44,14 @@ class Played:
 class StoryTruth:
     """What an index fed with the events has to find."""
 
+    _kinds: IdentifierKinds
     _events: dict[Named, set[tuple[int, str, str, str]]] = field(default_factory=dict, repr=False)
     total: int = 0
 
     def add(self, item: Played) -> Played:
         """Count an event and hand it on."""
         for (kind, value), role in item.named:
-            known = (kind, canonical(parse_kind(kind), value))
+            known = (kind, canonical(self._kinds.parse(kind), value))
             self._events.setdefault(known, set()).add((self.total, item.topic, role, item.operation))
         self.total += 1
         return item
@@ -59,7 +60,7 @@ class StoryTruth:
         """Events in which any of the identifiers stands, by topic, role and operation."""
         found: set[tuple[int, str, str, str]] = set()
         for kind, value in identifiers:
-            found |= self._events.get((kind, canonical(parse_kind(kind), value)), set())
+            found |= self._events.get((kind, canonical(self._kinds.parse(kind), value)), set())
         return Counter((topic, role, operation) for _, topic, role, operation in found)
 
 
@@ -78,7 +79,7 @@ class Play:
             for example in self._examples.values()
             for place, kind, _ in example.identifiers
         }
-        self.cast = Cast(story, plan.customers, plan.seed, samples)
+        self.cast = Cast(story, plan.customers, plan.seed, samples, company.kinds)
         self._check()
 
     def events(self) -> Iterator[Played]:

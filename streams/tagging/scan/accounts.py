@@ -10,7 +10,6 @@ from string import ascii_lowercase
 from stdnum import iban, numdb
 
 from schemas.norwegian import is_account_number
-from schemas.tokens import IdentifierKind
 from streams.tagging.scan.finding import Hypothesis
 
 _IBAN = 0.99
@@ -48,4 +47,4 @@ def account(lowered: str, start: int, end: int) -> Hypothesis | None:
         return Hypothesis(_IBAN, "kontonummer", start, end, None, True)
     if not is_account_number(number[4:]):
         return None
-    return Hypothesis(_IBAN, "kontonummer", start, end, (IdentifierKind.ACCOUNT_NUMBER, number[4:]), True)
+    return Hypothesis(_IBAN, "kontonummer", start, end, ("account_number", number[4:]), True)

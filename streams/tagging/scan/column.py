@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.errors import InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.identifiers import IdentifierKind, IdentifierKinds, canonical
 from streams.tagging.scan.finding import CATEGORIES, Finding, Recogniser
 from streams.tagging.scan.text import DEFAULT, Limits, scan
 
@@ -48,7 +48,11 @@ class Scanned:
 class Scanner:
     """Scans columns. One thread at a time for each plug-in that asks for it; the scanner itself keeps nothing."""
 
-    def __init__(self, recognisers: Sequence[Recogniser] = (), limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self, kinds: IdentifierKinds, recognisers: Sequence[Recogniser] = (), limits: Limits = DEFAULT
+    ) -> None:
+        """`kinds`: what is found is an identifier of the one that says so (`IdentifierKinds.found`)."""
+        self._kinds = kinds
         self._recognisers = tuple(recognisers)
         self._limits = limits
 
@@ -71,7 +75,7 @@ class Scanner:
             found += mine
         too_long = np.array([len(text) > self._limits.longest for text in distinct], np.bool_)
         cut = present[too_long[index]] if len(distinct) else present
-        return _spread(found, counts, index, present, cut, failures)
+        return _spread(found, counts, index, present, cut, failures, self._kinds)
 
     def _plugged_in(self, text: str) -> tuple[list[Finding], int]:
         """What the plug-ins found in a text, and how often they failed."""
@@ -83,7 +87,7 @@ class Scanner:
             except Exception:  # noqa: BLE001 - a stranger's code must not cost us the event; the failure is counted
                 failed += 1
                 continue
-            good = [finding for finding in given if _possible(finding, len(text))]
+            good = [finding for finding in given if _possible(finding, len(text), self._kinds)]
             failed += len(given) - len(good)
             found += good
         return found, failed
@@ -94,16 +98,24 @@ def load_recognisers() -> tuple[Recogniser, ...]:
     return tuple(point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name))
 
 
-def _possible(finding: object, length: int) -> bool:
+def _possible(finding: object, length: int, kinds: IdentifierKinds) -> bool:
     """Whether what a plug-in returned can be a finding of a text of that length."""
     if not (isinstance(finding, Finding) and CATEGORIES.get(finding.kind) == finding.category):
         return False
     if not (0 <= finding.start < finding.end <= length and 0 <= finding.score <= 1):
         return False
+    if finding.identifier is None:
+        return True
+    kind = _kind(finding.identifier[0], kinds)
     try:
-        return finding.identifier is None or canonical(*finding.identifier) == finding.identifier[1]
-    except (InvalidIdentifier, KeyError):
+        return kind is not None and canonical(kind, finding.identifier[1]) == finding.identifier[1]
+    except InvalidIdentifier:
         return False
+
+
+def _kind(found_as: str, kinds: IdentifierKinds) -> IdentifierKind | None:
+    """Of what is found as that, or of that name: a plug-in may know the company's own."""
+    return kinds.found.get(found_as) or kinds.get(found_as)
 
 
 def _order(finding: Finding) -> tuple[int, int, float, str]:
@@ -117,6 +129,7 @@ def _spread(
     present: npt.NDArray[np.intp],
     cut: npt.NDArray[np.intp],
     failures: int,
+    kinds: IdentifierKinds,
 ) -> Scanned:
     """Findings of distinct texts, repeated for every row that has the text. `counts`: findings of each text."""
     first = np.cumsum(counts) - counts
@@ -124,23 +137,26 @@ def _spread(
     row = np.repeat(present, repeats).astype(np.int64)
     within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     source = np.repeat(first[index], repeats) + within
-    kinds = np.array([_KIND_CODES[item.kind] for item in found], np.int32)[source]
+    found_as = np.array([_KIND_CODES[item.kind] for item in found], np.int32)[source]
     categories = np.array([_CATEGORY_CODES[item.category] for item in found], np.int32)[source]
     return Scanned(
         row=row,
         start=np.array([item.start for item in found], np.uint32)[source],
         end=np.array([item.end for item in found], np.uint32)[source],
-        kind=pa.DictionaryArray.from_arrays(pa.array(kinds), _KINDS),
+        kind=pa.DictionaryArray.from_arrays(pa.array(found_as), _KINDS),
         category=pa.DictionaryArray.from_arrays(pa.array(categories), pa.array(_CATEGORY_NAMES)),
         score=np.array([item.score for item in found], np.float32)[source],
-        mentions=list(_mentions(found, row, source)),
+        mentions=list(_mentions(found, row, source, kinds)),
         truncated=cut.astype(np.int64),
         failures=failures,
     )
 
 
 def _mentions(
-    found: list[Finding], row: npt.NDArray[np.int64], source: npt.NDArray[np.int64]
+    found: list[Finding],
+    row: npt.NDArray[np.int64],
+    source: npt.NDArray[np.int64],
+    kinds: IdentifierKinds,
 ) -> Iterator[tuple[int, IdentifierKind, str]]:
     proven = np.array([item.proven and item.identifier is not None for item in found], np.bool_)[source]
     named = dict.fromkeys(
@@ -148,5 +164,5 @@ def _mentions(
         for at, place in zip(row[proven], source[proven].tolist(), strict=True)
     )
     for at, identifier in named:
-        if identifier is not None:
-            yield at, *identifier
+        if identifier is not None and (kind := _kind(identifier[0], kinds)) is not None:
+            yield at, kind, identifier[1]

@@ -6,8 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from schemas.tokens import IdentifierKind
-
 PROVEN = 0.6
 """Lowest score at which a checked identifier counts as one: below it, chance or another reading explains too much."""
 
@@ -40,19 +38,19 @@ CATEGORIES = {
 SOLE_PROPRIETOR = "C-01"
 """Category of an organisation number in a text that says it is a sole proprietor's."""
 
-Identifier = tuple[IdentifierKind, str]
+Identifier = tuple[str, str]
+"""What it is found as (`schemas.entries.FoundAs`) or, of a plug-in, the name of its kind; and its one spelling."""
 
-
-_NATIONAL = IdentifierKind.FODSELSNUMMER
+_NATIONAL = "national_number"
 
 
 class Finding(NamedTuple):
     """One hypothesis about one place of a text.
 
-    score: 0 to 1. start, end: characters, half-open. identifier: kind and canonical value where `schemas.tokens`
-    knows the kind. proven: its check digits or its form hold, it is the best hypothesis of its place, and it scores
-    PROVEN at least; only an identifier that is proven mentions somebody. Two check digits and a date outweigh a word:
-    a fødselsnummer is proven beside the account, KID or other number that a word makes of the same place.
+    score: 0 to 1. start, end: characters, half-open. identifier: what it is found as, and its one spelling,
+    where that is an identifier. proven: its check digits or its form hold, it is the best hypothesis of its place, and
+    it scores PROVEN at least; only an identifier that is proven mentions somebody. Two check digits and a date outweigh
+    a word: a fødselsnummer is proven beside the account, KID or other number that a word makes of the same place.
     """
 
     kind: str
@@ -111,7 +109,7 @@ def resolve(hypotheses: list[Hypothesis]) -> list[Finding]:
                 continue
             places.insert(at, place)
         proven = (
-            checked and score >= PROVEN and (best or (identifier and identifier[0] is _NATIONAL) or False)
+            checked and score >= PROVEN and (best or (identifier and identifier[0] == _NATIONAL) or False)
         )
         found.append(Finding(kind, CATEGORIES[kind], score, start, end, identifier, proven))
     if len(places) > 1:

@@ -22,7 +22,6 @@ from schemas.norwegian import (
     national_number,
     phone_pattern,
 )
-from schemas.tokens import IdentifierKind
 from streams.tagging.scan.finding import Identifier
 
 PHONE = re.compile(phone_pattern())
@@ -108,13 +107,13 @@ def _national(digits: str, today: date | None) -> Reading | None:
     found = national_number(digits, today)
     if found:
         row = "national_rare" if found.rare else "national" if found.strict else "national_2032"
-        return Reading(row, found.kind.value, "national", (IdentifierKind.FODSELSNUMMER, digits))
+        return Reading(row, found.kind.value, "national", ("national_number", digits))
     return None
 
 
 def _account(digits: str, _: date | None) -> Reading | None:
     if is_account_number(digits):
-        return Reading("kontonummer", "kontonummer", "kontonummer", (IdentifierKind.ACCOUNT_NUMBER, digits))
+        return Reading("kontonummer", "kontonummer", "kontonummer", ("account_number", digits))
     return None
 
 
@@ -149,7 +148,7 @@ def _phone_short(digits: str, _: date | None) -> Reading | None:
 
 
 def _phone_reading(row: str, number: str) -> Reading:
-    return Reading(row, "phone", "phone", (IdentifierKind.PHONE, number))
+    return Reading(row, "phone", "phone", ("phone", number))
 
 
 def _organisation(digits: str, _: date | None) -> Reading | None:

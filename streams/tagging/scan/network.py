@@ -7,7 +7,7 @@ import re
 from urllib.parse import unquote
 
 from schemas.errors import InvalidIdentifier
-from schemas.tokens import IdentifierKind, canonical
+from schemas.identifiers import spelled
 from streams.tagging.scan.context import cues
 from streams.tagging.scan.finding import Hypothesis
 from streams.tagging.scan.words import cue_words
@@ -103,10 +103,10 @@ def email(text: str, lowered: str, at: int, end: int) -> Hypothesis | None:
         return None
     end = at + 1 + len(domain)
     try:
-        value = canonical(IdentifierKind.EMAIL, text[start:end])
+        value = spelled("email", text[start:end])
     except InvalidIdentifier:
         return None
-    return Hypothesis(_EMAIL, "email", start, end, (IdentifierKind.EMAIL, value), True)
+    return Hypothesis(_EMAIL, "email", start, end, ("email", value), True)
 
 
 def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
@@ -117,7 +117,7 @@ def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
     if not _is_whole(text, lowered, start, end, labelled):
         return None
     try:
-        value = canonical(IdentifierKind.IP, written)
+        value = spelled("ip", written)
     except InvalidIdentifier:
         return None
     called = labelled or cues(lowered, start, end).nearest == "ip"
@@ -138,7 +138,7 @@ def ip(text: str, lowered: str, start: int, end: int) -> Hypothesis | None:
         score = _IP_AS_PHONE
     else:
         score = _IP
-    return Hypothesis(score, "ip", start, end, (IdentifierKind.IP, value), True)
+    return Hypothesis(score, "ip", start, end, ("ip", value), True)
 
 
 def _is_whole(text: str, lowered: str, start: int, end: int, labelled: bool) -> bool:
@@ -215,4 +215,4 @@ def mac(lowered: str, start: int, end: int) -> Hypothesis | None:
     if not called and not pairs and (text == value or value.isdigit()):
         return None
     score = _MAC_CALLED if called else _MAC_DIGITS if value.isdigit() and "-" in text else _MAC
-    return Hypothesis(score, "mac", start, end, (IdentifierKind.MAC, value), True)
+    return Hypothesis(score, "mac", start, end, ("mac", value), True)

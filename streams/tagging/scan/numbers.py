@@ -12,7 +12,6 @@ from datetime import date
 import phonenumbers
 
 from schemas.norwegian import is_kid, is_machine_phone
-from schemas.tokens import IdentifierKind
 from streams.tagging.scan.context import NO_CUES, Cues, cues, in_brackets_ahead, joined, tied_to_digits
 from streams.tagging.scan.finding import Hypothesis
 from streams.tagging.scan.forms import (
@@ -257,9 +256,7 @@ def _international(lowered: str, start: int) -> Hypothesis | None:
                 score = form.called if around.nearest == "phone" else form.alone
                 if not plus and around.nearest != "phone":
                     score *= _AS_OTHER if around.nearest else _WITHOUT_PLUS
-                return Hypothesis(
-                    score, "phone", start - bracket, end, (IdentifierKind.PHONE, f"+{digits}"), True
-                )
+                return Hypothesis(score, "phone", start - bracket, end, ("phone", f"+{digits}"), True)
     return None
 
 

@@ -31,6 +31,7 @@ from streams.rights.protocol.messages import (
     identifiers_from_json,
     identifiers_json,
 )
+from tests.support.kinds import KINDS
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TOKEN, OTHER = b"\x01" * 16, b"\x02" * 16
@@ -146,7 +147,9 @@ def test_spans_are_cut_at_a_moment() -> None:
 def test_identifiers_keep_their_moment() -> None:
     """The time of an address goes into the case file, in UTC, and comes back; the value is in no repr."""
     given_at = datetime.fromisoformat("2026-05-01T14:00:00+02:00")
-    named = canonical_identifiers([("email", "Kari@example.no"), Named("ip", "192.0.2.7", given_at, 1500)])
+    named = canonical_identifiers(
+        [("email", "Kari@example.no"), Named("ip", "192.0.2.7", given_at, 1500)], KINDS
+    )
     stored = identifiers_json(named)
     assert stored == [["email", "kari@example.no"], ["ip", "192.0.2.7", "2026-05-01T12:00:00Z", 1500]]
     assert identifiers_from_json(stored) == named
@@ -155,7 +158,7 @@ def test_identifiers_keep_their_moment() -> None:
 
 def test_what_to_give_is_said() -> None:
     """The time for an address that has none, another identifier else."""
-    assert timeless([("ip", None), ("email", None)])
-    assert not timeless([("ip", NOON), ("email", None)])
+    assert timeless([(True, None), (False, None)])
+    assert not timeless([(True, NOON), (False, None)])
     assert "give the time" in needs_more(["ip"], timeless_address=True)
     assert "phone, username" in needs_more(["username", "phone"], timeless_address=False)

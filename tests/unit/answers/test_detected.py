@@ -24,6 +24,7 @@ from streams.tagging.scan import CATEGORIES, Scanner
 from tests.support.company import planned
 from tests.support.desk import Desk, event, moment
 from tests.support.index import memory_index
+from tests.support.kinds import KINDS
 from tests.support.office import Office
 from tests.unit.tagging.test_texts import synthetic
 
@@ -197,7 +198,7 @@ def test_a_category_of_the_schema_is_the_schemas_own() -> None:
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     with ExitStack() as stack:
-        made = Office(tmp_path, memory_index(), stack, scanner=Scanner())
+        made = Office(tmp_path, memory_index(), stack, scanner=Scanner(KINDS))
         chat = {"customer_number": KARI[1], "session_id": "s1", "sender": "person", "sent_at": AT}
         made.put("support.chats", {**chat, "text": ILL}, {**chat, "text": NUMBER})
         yield made

@@ -98,7 +98,7 @@ def previewed(services: Services, identifiers: list[dict[str, Any]]) -> dict[str
 def requested(services: Services, identifiers: list[dict[str, Any]]) -> RequestState:
     """The request, planned by the rights service, its systems told."""
     given = [Identifier.model_validate(item) for item in identifiers]
-    named = [Named(item.kind.value, item.value, item.at, item.port) for item in given]
+    named = [Named(item.kind, item.value, item.at, item.port) for item in given]
     made = services.rights.create("erasure", named, reason=None, channel="email", received_at=NOW)
     service: Any = services.rights
     request: RequestState = service.advance(made.request_id)

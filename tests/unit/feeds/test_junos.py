@@ -12,11 +12,11 @@ import pytest
 from bench.feeds import Fed, fill, in_memory
 from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind
 from streams.feeds.lines.record import Record
 from streams.identity.identities import Identities, given
 from tests.support.company import model_feed
 from tests.support.feeds import only, outcomes, reasons
+from tests.support.kinds import IP
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 CGNAT = model_feed("cgnat-syslog")
@@ -197,9 +197,9 @@ def holder(folder: Path, lines: list[str], at: datetime, port: int) -> set[str]:
     fed = Fed(events=defaultdict(list, {"cgnat.log.gz": found}))
     assert fill(fed, index, tokenizer, "assignments first") == 0
     identities = Identities(index.claims, load_catalogue().identity_sources)
-    asked = given(tokenizer, IdentifierKind.IP, "198.51.100.30", at, port)
+    asked = given(tokenizer, IP, "198.51.100.30", at, port)
     person = identities.person([asked], at)
-    inside = {f"100.64.2.{n}": tokenizer.token(IdentifierKind.IP, f"100.64.2.{n}") for n in (30, 31)}
+    inside = {f"100.64.2.{n}": tokenizer.token(IP, f"100.64.2.{n}") for n in (30, 31)}
     return {name for name, token in inside.items() if token in person.subjects}
 
 

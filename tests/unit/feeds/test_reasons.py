@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import DecodeError
-from schemas.tokens import IdentifierKind
 from streams import feeds
 from streams.feeds.lines import reasons, times
 from streams.feeds.lines.holders import FOREVER, Holders
+from tests.support.kinds import FODSELSNUMMER, PHONE
 
 FOLDER = Path(feeds.__file__).parent
 
@@ -23,7 +23,7 @@ def test_every_reason_a_feed_gives_is_explained() -> None:
         re.findall(r'"(bad_number|bad_time)"', text)
     )
     given |= set(re.findall(r'DecodeError\("(\w+)" if', text)) | set(re.findall(r'else "(\w+)"\)', text))
-    given |= {f"bad_{kind}" for kind in (IdentifierKind.PHONE, IdentifierKind.FODSELSNUMMER)}
+    given |= {f"bad_{kind}" for kind in (PHONE, FODSELSNUMMER)}
     given |= {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
     assert given == set(reasons.EXPLANATIONS)
     assert set(reasons.EXPLANATIONS) >= reasons.FOREIGN

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.tokens import IdentifierKind
 from streams.identity.identities import given
 from tests.support.isp import NOBODY, Isp
+from tests.support.kinds import CUSTOMER_NUMBER, IP
 
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 
@@ -39,7 +39,7 @@ def test_placeholders_are_no_addresses() -> None:
     assert isp.who("203.0.113.43", "2026-03-04T09:00:00Z") == isp.user("tor4")
     assert isp.who("203.0.113.44", "2026-03-04T09:00:00Z") == isp.user("une4")
     assert isp.who("203.0.113.42", "2026-03-04T10:10:00Z") == NOBODY
-    assert isp.identities.links([given(isp.tokenizer, IdentifierKind.IP, "0.0.0.0")]) == [[]]
+    assert isp.identities.links([given(isp.tokenizer, IP, "0.0.0.0")]) == [[]]
     assert isp.counted == {"placeholder_address": 6}
 
 
@@ -64,7 +64,7 @@ def test_a_register_names_a_line_by_server_and_port() -> None:
     ]
     isp.ingest("customers-csv", "\n".join([columns, *rows]))
     for address, number in (("203.0.113.53", "1001"), ("203.0.113.54", "1002")):
-        expected = "unique", frozenset([isp.tokenizer.token(IdentifierKind.CUSTOMER_NUMBER, number)])
+        expected = "unique", frozenset([isp.tokenizer.token(CUSTOMER_NUMBER, number)])
         assert isp.who(address, "2026-03-05T12:00:00Z") == expected
 
 
@@ -86,7 +86,7 @@ def test_our_own_realms_are_no_part_of_a_name_wherever_it_stands(registered: str
     isp.ingest("radius-detail", (CASES / "06-two-realms.detail").read_text("utf-8"))
     columns = "customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end"
     isp.ingest("customers-csv", f"{columns}\n1001,{registered},Alice Vik,,,,,2020-01-01,")
-    customer = "unique", frozenset([isp.tokenizer.token(IdentifierKind.CUSTOMER_NUMBER, "1001")])
+    customer = "unique", frozenset([isp.tokenizer.token(CUSTOMER_NUMBER, "1001")])
     assert isp.who("203.0.113.61", "2026-03-06T11:00:00Z") == customer
     assert isp.who("203.0.113.62", "2026-03-06T11:00:00Z") == isp.user("alice@south.example")
     assert isp.user("alice") == isp.user("Alice@North.Example") != isp.user("alice@south.example")

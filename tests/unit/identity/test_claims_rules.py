@@ -13,6 +13,7 @@ from sinks.ports.identity import NOTHING, Rank
 from streams.columns.tokens import EARLIEST, LATEST
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, RECORDS, TOKENIZER, plain, tagged, token
+from tests.support.kinds import IP, KINDS
 from tests.support.records import record_of
 
 
@@ -71,7 +72,7 @@ def test_a_prefix_of_unusual_length_is_written_as_those_it_holds() -> None:
     """A /58 is four /60: an address below it finds one of them."""
     claims = assigned(delegated_prefix="2001:db8:42::/58")
     assert {(claim["token"], claim["length"]) for claim in claims} == set(
-        delegated_tokens(TOKENIZER, "2001:db8:42::/58")
+        delegated_tokens(TOKENIZER, "2001:db8:42::/58", IP)
     )
     assert [claim["part"] for claim in claims] == [1, 2, 3, 4]
     assert len({claim["group"] for claim in claims}) == 1
@@ -220,7 +221,7 @@ def test_data_for_the_police_carry_their_own_purpose() -> None:
 def test_records_without_rules_make_no_claims() -> None:
     """A web visit says nothing of whose the cookie is."""
     visit = RECORDS["WebVisit"]
-    assert Tagger(TOKENIZER, "v1").wanted(visit) == [
+    assert Tagger(TOKENIZER, "v1", KINDS).wanted(visit) == [
         "occurred_at",
         "client_address",
         "cookie_id",

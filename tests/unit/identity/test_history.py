@@ -14,12 +14,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Mark, Proof, Resolution
 from sinks.ports.identity import PREFIX_SCHEMA
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.identity.model import Given
+from tests.support.kinds import CUSTOMER_NUMBER, IP
 from tests.support.said import EPOCH, Claim, TableReader, at, session, table, token
 
 NONE, UNIQUE, AMBIGUOUS = (word.code for word in Resolution)
@@ -225,7 +225,7 @@ def test_order_and_repetition_of_the_reports_do_not_matter(seed: int, twice: boo
 
 def spans(claims: Sequence[Claim], customer: str) -> tuple[list[Span], list[Span]]:
     identities = Identities(TableReader(table(claims)), SOURCES)
-    person = identities.person([Given(IdentifierKind.CUSTOMER_NUMBER, token(customer))], at(HORIZON))
+    person = identities.person([Given(CUSTOMER_NUMBER, token(customer))], at(HORIZON))
     return list(person.spans), list(person.shared)
 
 
@@ -277,7 +277,7 @@ def test_the_longest_prefix_decides() -> None:
     )  # fmt: skip
     names = [subjects[int(subject)].as_py() if subject >= 0 else None for subject in found.subject]
     assert names == [token("C1"), token("C2"), token("C3"), token("C2"), token("C1"), None]
-    person = identities.person([Given(IdentifierKind.CUSTOMER_NUMBER, token("C2"))], at(0))
+    person = identities.person([Given(CUSTOMER_NUMBER, token("C2"))], at(0))
     mine = [(span.since, span.until) for span in person.spans if span.token == token("X")]
     assert mine == [(at(200), at(400)), (at(500), at(600))]
 
@@ -288,7 +288,7 @@ def test_what_is_learnt_later_is_not_known_before() -> None:
         replace(claim, learnt_at=5000) for claim in session("s", "A", "C1", 0, [], 700, opened=False)
     ]
     identities = Identities(TableReader(table(claims)), SOURCES)
-    mine = [Given(IdentifierKind.CUSTOMER_NUMBER, token("C1"))]
+    mine = [Given(CUSTOMER_NUMBER, token("C1"))]
 
     def ends(known_at: float | None) -> list[object]:
         person = identities.person(mine, at(9000), None if known_at is None else at(known_at))
@@ -310,7 +310,7 @@ def test_a_chain_shows_every_link_on_the_way() -> None:
     """The address leads to a user name, the user name to the customer; of the address itself it is one link."""
     name = Claim("u", "C1", 0, form=ClaimForm.STATE, group="slot", proof=Proof.HOLDER, source="register")
     identities = Identities(TableReader(table([*session("s", "A", "u", 0, [], 900), name])), SOURCES)
-    address = Given(IdentifierKind.IP, token("A"), at(10))
+    address = Given(IP, token("A"), at(10))
     assert [link.subject for link in identities.links([address])[0]] == [token("u")]
     assert {link.subject for link in identities.chains([address])[0]} == {token("u"), token("C1")}
 
@@ -327,7 +327,7 @@ def test_a_clock_that_may_be_off_makes_edges_ambiguous() -> None:
     )  # fmt: skip
     one, both = UNIQUE, AMBIGUOUS
     assert found.resolution.tolist() == [NONE, one, one, both, both, one, one, NONE]
-    person = identities.person([Given(IdentifierKind.CUSTOMER_NUMBER, token("C1"))], at(0))
+    person = identities.person([Given(CUSTOMER_NUMBER, token("C1"))], at(0))
     assert [(span.since, span.until) for span in person.spans if span.token == token("A")] == [
         (at(90), at(190))
     ]

@@ -13,7 +13,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.ports.identity import Rank
 from streams.identity.identities import Identities
@@ -21,6 +20,7 @@ from streams.identity.links.table import Links
 from streams.identity.model import Given
 from streams.identity.spans import moment
 from tests.support import said
+from tests.support.kinds import USERNAME
 from tests.support.said import Claim, TableReader, session, table, token
 from tests.unit.identity.test_history import CUSTOMERS, Event, answer, events, resolved, spans
 from tests.unit.identity.test_history import Held as Place
@@ -338,7 +338,7 @@ def test_a_person_has_the_address_that_only_another_report_of_the_session_names(
         Claim("A", "", 1200, CLOSE, group="s", since=0),
     ]
     identities = Identities(TableReader(table(claims)), SOURCES)
-    person = identities.person([Given(IdentifierKind.USERNAME, token("kari"))], said.at(0))
+    person = identities.person([Given(USERNAME, token("kari"))], said.at(0))
     assert [(span.since, span.until) for span in person.spans if span.token == token("A")] == [
         (said.at(0), said.at(1200))
     ]

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from schemas.policy import RetentionAnchors
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import snapshot_of
@@ -22,6 +21,7 @@ from streams.rights.overlap import before_it, open_of, subjects_of
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State, summary
 from tests.support.index import memory_index
+from tests.support.kinds import KINDS
 from tests.support.office import Office, systems_told
 
 NUMBER, EMAIL = ("customer_number", "k-100200"), ("email", "kari@example.no")
@@ -142,7 +142,7 @@ def test_whom_requests_are_about_decides() -> None:
     assert open_of([replace(planned, state=State.COMPLETED)], [], spans) == []
     named = state("r-2", subjects=frozenset([token.hex()]))
     assert open_of([named], [token.hex()], ()) == [named]
-    given = [Given(IdentifierKind.IP, token), Given(IdentifierKind.EMAIL, other)]
+    given = [Given(KINDS["ip"], token), Given(KINDS["email"], other)]
     for subjects in (frozenset[bytes](), frozenset([token])):
         assert subjects_of(ResolvedSubject(Resolution.UNIQUE, 1, subjects, (), (), ()), given) == [
             other.hex()

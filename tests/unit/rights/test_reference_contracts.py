@@ -27,7 +27,7 @@ SENDER, OLA, AASE, COURIER = (
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     """One consignment for Ola, with a courier, and one for Ola and Åse."""
-    made = SqliteStore(tmp_path / "transport.sqlite", COMPANY.every_record)
+    made = SqliteStore(tmp_path / "transport.sqlite", COMPANY.every_record, COMPANY.kinds)
     examples = load_messages(COMPANY)
     for name in ("registered", "registered-for-two"):
         example = examples[f"transport.consignments/{name}"]

@@ -22,6 +22,7 @@ from streams.rights.protocol.messages import command_message
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 RECORDS = load_records()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -33,7 +34,7 @@ class _Job:
 
     def __init__(self, folder: Path) -> None:
         self.keyring = Keyring(folder / "keys").made()
-        self.store = SqliteStore(folder / "billing.sqlite", model().records)
+        self.store = SqliteStore(folder / "billing.sqlite", model().records, KINDS)
         self.store.put("Invoice", {"invoice_number": "F-1", "customer_number": "K-100200", "name": "Kari"})
         clock = iter(NOW + timedelta(seconds=second) for second in range(50))
         self.keyring.systems.of("billing")

@@ -16,6 +16,7 @@ from schemas.records import load_records
 from streams.rights.protocol.messages import Named
 from streams.rights.reference_job.store import Erased, SqliteStore
 from tests.support.company import model
+from tests.support.kinds import KINDS
 
 KARI = [("customer_number", "K-100200")]
 OLA = [("customer_number", "K-300400")]
@@ -32,7 +33,7 @@ ASSIGNED = tuple(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "billing.sqlite", model().records)
+    made = SqliteStore(tmp_path / "billing.sqlite", model().records, KINDS)
     for number, owner, name in (("F-1", "K-100200", "Kari Nordlie"), ("F-2", "K-300400", "Ola Berg")):
         made.put(
             "Invoice",
@@ -61,7 +62,7 @@ def test_named_fields_go_and_the_record_stays(store: SqliteStore) -> None:
 
 def test_an_address_with_a_time_erases_that_second_only(tmp_path: Path) -> None:
     """Another second was another person's, and so was another port of that second."""
-    store = SqliteStore(tmp_path / "web.sqlite", model().records)
+    store = SqliteStore(tmp_path / "web.sqlite", model().records, KINDS)
     address, second = "192.0.2.7", timedelta(seconds=1)
     for at, port in ((NOW, 1500), (NOW + second / 2, 2500), (NOW + second, 1500), (NOW - second, 1500)):
         store.put("WebVisit", {"client_address": address, "client_port": port, "occurred_at": at})
@@ -94,7 +95,7 @@ def test_an_errand_is_done_once(store: SqliteStore) -> None:
 
 def test_of_a_record_of_another_only_the_mention_goes(tmp_path: Path) -> None:
     """The callee's number leaves the caller's call record; the call stays the caller's."""
-    store = SqliteStore(tmp_path / "flow.sqlite", model().records)
+    store = SqliteStore(tmp_path / "flow.sqlite", model().records, KINDS)
     store.put("TrafficRecord", {"kind": "call", "caller": "+47 40000001", "callee": "+4740000002"})
     fields = [
         f"TrafficRecord.{field.name}" for field in load_records()["TrafficRecord"].fields if field.personal
@@ -107,7 +108,7 @@ def test_of_a_record_of_another_only_the_mention_goes(tmp_path: Path) -> None:
 
 def test_only_the_events_that_an_order_selects_go(tmp_path: Path) -> None:
     """What operation needed is deleted; what is kept for the police alone stays to the last field."""
-    store = SqliteStore(tmp_path / "aaa.sqlite", model().records)
+    store = SqliteStore(tmp_path / "aaa.sqlite", model().records, KINDS)
     for session, purpose in (
         ("s-1", "operations"),
         ("s-2", "retention"),

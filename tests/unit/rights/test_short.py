@@ -12,13 +12,13 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
 from streams.answers.erasure import named_by
 from streams.identity.model import Given
 from streams.rights.protocol.states import RequestState, State, summary
 from tests.support.index import memory_index
+from tests.support.kinds import CUSTOMER_NUMBER, IP
 from tests.support.office import Office, systems_told
 from tests.support.receipts import hear
 
@@ -203,15 +203,15 @@ def test_an_address_names_its_second_and_its_port_alone() -> None:
     token = b"t" * 16
     lease = Span(token, LAST_WEEK, LAST_WEEK + timedelta(days=1), 1000, 1999, Proof.SUBSCRIBER)
     second = LAST_WEEK + timedelta(hours=1)
-    given = Given(IdentifierKind.IP, token, second, 1500)
+    given = Given(IP, token, second, 1500)
     assert named_by([lease], [given]) == [
         Span(token, second, second + timedelta(seconds=1), 1500, 1500, Proof.SUBSCRIBER)
     ]
     for other in (
-        Given(IdentifierKind.IP, token, LAST_WEEK - timedelta(hours=1)),
-        Given(IdentifierKind.IP, token, second, 2500),
-        Given(IdentifierKind.IP, b"o" * 16, second),
+        Given(IP, token, LAST_WEEK - timedelta(hours=1)),
+        Given(IP, token, second, 2500),
+        Given(IP, b"o" * 16, second),
     ):
         assert named_by([lease], [other]) == []
-    number = Given(IdentifierKind.CUSTOMER_NUMBER, token)
+    number = Given(CUSTOMER_NUMBER, token)
     assert named_by([lease, Span(b"o" * 16)], [number]) == [lease]

@@ -18,7 +18,6 @@ from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
-from schemas.tokens import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
@@ -29,6 +28,7 @@ from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, fill
 from tests.support.company import model
+from tests.support.kinds import KINDS
 from tests.support.receipts import hear
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -194,6 +194,6 @@ def test_whatever_two_processes_do_at_once_adds_up(
             (item["command_id"].partition("/")[2], item["state"]) for item in office.contents("receipt")
         }
         assert set(said) <= written
-        token = office.keyring.tokenizer().token(IdentifierKind.EMAIL, EMAIL)
+        token = office.keyring.tokenizer().token(KINDS["email"], EMAIL)
         assert all(item.tags.held_only for item in office.index.find([Span(token)]).holdings)
         assert sum(count for _, count in EVENTS.values()) == sum(SYSTEMS.values())

@@ -242,9 +242,9 @@ def test_a_broken_file_is_named_with_key_and_mend(
 def test_a_section_that_is_gone_is_missed(folder: Path) -> None:
     """Leaving out a whole word list is an error at that list."""
     text = (folder / "vocabulary.yaml").read_text(encoding="utf-8")
-    start, end = text.index("roles:\n"), text.index("identifier_kinds:\n")
+    start, end = text.index("subject_types:\n"), text.index("roles:\n")
     (folder / "vocabulary.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
-    with pytest.raises(CatalogueError, match=r"vocabulary\.yaml: roles: is missing"):
+    with pytest.raises(CatalogueError, match=r"vocabulary\.yaml: subject_types: is missing"):
         load_catalogue(folder)
 
 

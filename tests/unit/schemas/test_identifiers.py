@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import identifiers
 from schemas.errors import InvalidIdentifier
-from schemas.identifiers import _CANONICAL, _FORMER, former, renamed
+from schemas.identifiers import former, renamed
+from schemas.steps import Said, composed_before
 from schemas.tokens import IdentifierKind, canonical
 from tests.support.desk import Desk, event, fixture, moment
+from tests.support.kinds import CHAT_HANDLE, CUSTOMER_NUMBER, EMAIL, KINDS, PHONE, SOCIAL_HANDLE, USERNAME
 
-PHONE, EMAIL = IdentifierKind.PHONE, IdentifierKind.EMAIL
+PHONE, EMAIL = PHONE, EMAIL
 NORWEGIAN = "+4740000909"
 WRITTEN = (
     "+4740000909", "4740000909", "004740000909", "40000909", "400 00 909", "+47 400 00 909", "47 400 00 909",
@@ -178,9 +181,7 @@ DOMAINS = (
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize(
-    "kind", [EMAIL, IdentifierKind.USERNAME, IdentifierKind.SOCIAL_HANDLE, IdentifierKind.CHAT_HANDLE]
-)
+@pytest.mark.parametrize("kind", [EMAIL, USERNAME, SOCIAL_HANDLE, CHAT_HANDLE])
 def test_a_domain_is_one_in_both_spellings(kind: IdentifierKind, domain: str) -> None:
     """U-label, A-label, any case, composed or not, with the dot of the root: one address, one user at a realm."""
     assert canonical(kind, f"Per@{domain}") == "per@blåbærskogen.example"
@@ -241,7 +242,7 @@ def test_addresses_in_texts_are_one(tmp_path: Path) -> None:
             "per@blåbær.example",
             ("per@xn--blbr-roah.example", "per@blåbær.example.", "per@xn--blbr-roah.example."),
         ),
-        (IdentifierKind.CUSTOMER_NUMBER, "10042", ()),
+        (CUSTOMER_NUMBER, "10042", ()),
     ],
 )
 def test_former_forms_are_known(kind: IdentifierKind, value: str, expected: tuple[str, ...]) -> None:
@@ -250,7 +251,7 @@ def test_former_forms_are_known(kind: IdentifierKind, value: str, expected: tupl
 
 
 @given(
-    st.sampled_from(sorted(_FORMER)),
+    st.sampled_from([*KINDS.changed.values()]),
     st.one_of(st.sampled_from([*WRITTEN, *UNDECIDED, *(f"p@{d}" for d in DOMAINS)]), st.text(max_size=12)),
 )
 def test_a_former_form_is_never_somebody_elses(kind: IdentifierKind, value: str) -> None:
@@ -259,7 +260,9 @@ def test_a_former_form_is_never_somebody_elses(kind: IdentifierKind, value: str)
         today = canonical(kind, value)
     except InvalidIdentifier:
         return
-    before = _FORMER[kind](value)
+    read_before = identifiers._before(kind)
+    assert read_before is not None
+    before = read_before(value)
     asked = former(kind, value)
     for text in asked:
         with suppress(InvalidIdentifier):
@@ -280,9 +283,11 @@ EIGHT, NINE, TEN = (moment(f"2026-03-09T{hour}:00:00+00:00") for hour in ("08", 
 def upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """An index in which all was filed under the canonical forms of before, and that is read with those of today."""
     with monkeypatch.context() as before:
-        for kind, form in _FORMER.items():
-            before.setitem(_CANONICAL, (kind, None), form)
-        before.setitem(_CANONICAL, (PHONE, "e164"), _FORMER[PHONE])
+        read, alone = identifiers._read, identifiers._alone
+        before.setattr(identifiers, "_read", lambda kind, form: identifiers._before(kind) or read(kind, form))
+        before.setattr(
+            identifiers, "_alone", lambda step: composed_before((Said(step),), "NO") or alone(step)
+        )
         desk = Desk(tmp_path)
         texts = ["per@xn--blbr-roah.example", "per@blåbær.example", "bla bla"]
         desk.tell("support.chats", [CHAT(sent_at=NINE, text=f"Skriv til {text}") for text in texts])

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
-from schemas.tokens import IdentifierKind
+from tests.support.kinds import USERNAME
 
 SECRET, PLACE = b"kari@example.no", b"request/17"
 CREATORS = 8
@@ -32,12 +32,12 @@ def test_the_token_key_lasts(tmp_path: Path) -> None:
     """A second keyring on the folder gives the same tokens and key id; another folder does not."""
     first, again = Keyring(tmp_path / "a").made().tokenizer(), Keyring(tmp_path / "a").tokenizer()
     other = Keyring(tmp_path / "b").made().tokenizer()
-    assert (again.key_id, again.token(IdentifierKind.USERNAME, "kari")) == (
+    assert (again.key_id, again.token(USERNAME, "kari")) == (
         first.key_id,
-        first.token(IdentifierKind.USERNAME, "kari"),
+        first.token(USERNAME, "kari"),
     )
     assert other.key_id != first.key_id
-    assert other.token(IdentifierKind.USERNAME, "kari") != first.token(IdentifierKind.USERNAME, "kari")
+    assert other.token(USERNAME, "kari") != first.token(USERNAME, "kari")
 
 
 def test_a_sealed_value_opens_again(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
             ring = Keyring(folder)
             start.wait(10)
             tokenizer = ring.made().tokenizer()
-            token = tokenizer.token(IdentifierKind.USERNAME, "kari")
+            token = tokenizer.token(USERNAME, "kari")
             return tokenizer.key_id, token, ring.seal("r1", str(number).encode(), PLACE)
 
         with ThreadPoolExecutor(CREATORS) as pool:

@@ -22,13 +22,14 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import decode, encode
 from schemas.errors import InputError, Unavailable
 from schemas.records import load_records
-from schemas.tokens import IdentifierKind, canonical
+from schemas.tokens import canonical
 from schemas.topics import load_topics
 from streams.simulate.emit import CHUNK, LAG_BOUND, emit, write_ndjson
 from streams.simulate.identities import luhn, mod11
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import TOPICS, events, tally, truth
 from streams.simulate.world import World, build_world
+from tests.support.kinds import KINDS
 
 SMALL = Plan(customers=60, days=6, seed=3)
 ALLOWED = [
@@ -141,7 +142,7 @@ def test_identities_are_nobodys(plan: Plan) -> None:
         assert re.fullmatch(r"\+474\d{7}", customer.phone)
         assert re.fullmatch(r"[a-z.0-9]+@example\.no", customer.email)
         for kind, value in customer.identifiers():
-            assert canonical(IdentifierKind(kind), value)
+            assert canonical(KINDS[kind], value)
         for device in customer.devices:
             assert device.mac is None or int(device.mac[:2], 16) & 0b11 == 0b10
 
@@ -149,7 +150,7 @@ def test_identities_are_nobodys(plan: Plan) -> None:
 def test_identifiers_name_one_customer(world: World) -> None:
     """No two customers share an identifier."""
     found = Counter(
-        (kind, canonical(IdentifierKind(kind), value))
+        (kind, canonical(KINDS[kind], value))
         for customer in world.customers
         for kind, value in customer.identifiers()
     )
@@ -207,7 +208,7 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
         moments += [since for browser in customer.browsers for since, _ in browser.owners]
         moments += [phase.begin for phase in customer.phases]
         for kind, value in {pair for at in moments for pair in customer.identifiers(at)}:
-            owners[kind, canonical(IdentifierKind(kind), value)].add(customer)
+            owners[kind, canonical(KINDS[kind], value)].add(customer)
     held = defaultdict(list)
     for lease in world.leases.leases:
         held[lease.address].append(lease)
@@ -226,9 +227,7 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
             if value is None or reference.role == "agent":
                 continue
             if reference.kind != "ip":
-                for owner in owners.get(
-                    (reference.kind, canonical(IdentifierKind(reference.kind), value)), ()
-                ):
+                for owner in owners.get((reference.kind, canonical(KINDS[reference.kind], value)), ()):
                     if (reference.kind, value) in owner.identifiers(at):
                         people.add(owner.number)
                 continue

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from schemas.tokens import parse_kind
 from schemas.vocabulary import Role
 from streams.simulate.story.cast import Named
 from tests.support.stories import Told, tell
@@ -21,7 +20,7 @@ def told() -> Told:
 
 def found(told: Told, identifiers: list[Named]) -> Counter[tuple[str, str, str]]:
     """Events of the identifiers by topic, role and operation, as the index has them."""
-    tokens = {told.tokenizer.token(parse_kind(kind), value) for kind, value in identifiers}
+    tokens = {told.tokenizer.token(told.company.kinds.parse(kind), value) for kind, value in identifiers}
     operations = {tags.id: (tags.topic, tags.operation) for tags in told.prepared.batch.tag_sets}
     rows = {
         (*operations[row["tag_set"]], ROLES[row["role"]], row["offset"])

@@ -18,7 +18,6 @@ from schemas.contracts import Contract
 from schemas.errors import UnknownSchema
 from schemas.policy import RetentionAnchors
 from schemas.records import read_record
-from schemas.tokens import IdentifierKind
 from schemas.vocabulary import Role
 from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import make_plan
@@ -30,6 +29,7 @@ from streams.tagging.scan import Scanner, load_recognisers
 from streams.tagging.tag import Tagger
 from tests.support.claims import NOW, TOKENIZER
 from tests.support.contracts import ORDER, TOPIC, contract, order
+from tests.support.kinds import CUSTOMER_NUMBER, KINDS
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
 NAMES = {role.code: role.value for role in Role}
@@ -59,14 +59,14 @@ def prepare(
     offsets = np.arange(len(values), dtype=np.int64)
     tombstones = {(0, offset): Tombstone(key, NOW + offset) for offset, key in (keys or {}).items()}
     batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, tombstones=tombstones)
-    tagger = Tagger(TOKENIZER, "v1", scanner)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, scanner)
     schemas = WriterSchemas([], load_catalogue(), registry, [said])
     preparer = Preparer(tagger, schemas.resolve, {TOPIC: said.record.name}, Refusals(), {TOPIC: said})
     return preparer.prepare([batch], [], {(TOPIC, 0): 1}, WHEN)
 
 
 def customer(number: str) -> bytes:
-    return TOKENIZER.token(IdentifierKind.CUSTOMER_NUMBER, number)
+    return TOKENIZER.token(CUSTOMER_NUMBER, number)
 
 
 def rows(prepared: Prepared) -> set[tuple[int, bytes, str, str]]:
@@ -193,7 +193,7 @@ def test_days_are_midnight(tmp_path: Path) -> None:
 
 def test_texts_inside_are_read(tmp_path: Path) -> None:
     """What somebody wrote into an order names people too."""
-    scanner = Scanner(load_recognisers())
+    scanner = Scanner(KINDS, load_recognisers())
     prepared = prepare(contract(tmp_path, order()), [placed(note="Ring kari@example.com")], scanner=scanner)
     assert "mentioned" in {row[2] for row in rows(prepared)}
     assert set(prepared.batch.findings["field"].to_pylist()) == {"note"}

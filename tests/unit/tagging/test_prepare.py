@@ -20,6 +20,7 @@ from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.tag import Tagger
 from tests.support.claims import ASSIGNMENT, NOW, QUIET, TOKENIZER
 from tests.support.company import model
+from tests.support.kinds import KINDS
 from tests.support.records import body_of
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -53,7 +54,9 @@ def prepare(*topics: tuple[str, list[bytes]]) -> Prepared:
     ]
     schemas = WriterSchemas(load_records().values(), model().catalogue)
     epochs = {(topic, number): 1 for topic, _ in topics for number in (0, 1)}
-    return Preparer(Tagger(TOKENIZER, "v1"), schemas.resolve, EXPECTED).prepare(batches, [], epochs, WHEN)
+    return Preparer(Tagger(TOKENIZER, "v1", KINDS), schemas.resolve, EXPECTED).prepare(
+        batches, [], epochs, WHEN
+    )
 
 
 MIXED = [

@@ -17,6 +17,7 @@ from sinks.ports.lineage import ROW_SCHEMA
 from streams.columns.tokens import EARLIEST, LATEST, Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
+from tests.support.kinds import CUSTOMER_NUMBER, IP, KINDS, PHONE
 from tests.support.records import EVENT_TIME, body_of, damaged, record_of
 
 TOKENIZER = Tokenizer(bytes(range(32)), "k1")
@@ -24,14 +25,14 @@ NOW = 1_770_000_000_000
 OWNER, COUNTERPARTY, AGENT, MENTIONED = range(1, 5)
 TRAFFIC = load_records()["TrafficRecord"]
 CALL: dict[str, Any] = {field.name: None for field in TRAFFIC.fields} | {"occurred_at": NOW, "kind": "voice"}
-IP, PHONE, CUSTOMER = IdentifierKind.IP, IdentifierKind.PHONE, IdentifierKind.CUSTOMER_NUMBER
+IP, PHONE, CUSTOMER = IP, PHONE, CUSTOMER_NUMBER
 
 
 def tag(
     record: RecordSchema, bodies: list[bytes], *, slow: bool = False, tagger: Tagger | None = None
 ) -> Tagged:
     """Tag bodies that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = tagger or Tagger(TOKENIZER, "v1")
+    tagger = tagger or Tagger(TOKENIZER, "v1", KINDS)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     decoded = (decoder.decode_one_by_one if slow else decoder.decode)(Bodies.of(bodies))
     count = len(bodies)
@@ -255,7 +256,7 @@ def test_rows_are_those_of_the_rule_on_both_roads(events: list[dict[str, Any]], 
     assert tagged.subjects.sum() == len(rows_of(tagged))
     damage = data.draw(st.lists(damaged(traffic(), traffic(caller="40000002")), max_size=5))
     mixed = bodies + damage
-    tagger = Tagger(TOKENIZER, "v1")
+    tagger = Tagger(TOKENIZER, "v1", KINDS)
     fast, slow = tag(TRAFFIC, mixed, tagger=tagger), tag(TRAFFIC, mixed, tagger=tagger, slow=True)
     assert rows_of(fast) == rows_of(slow)
     assert (fast.tag_sets, fast.subjects.tolist()) == (slow.tag_sets, slow.subjects.tolist())
