@@ -17,7 +17,7 @@ from tests.support.recipes import (
     steps,
 )
 
-RECIPES = {name: text for name, text in sections().items() if name.startswith("A ")}
+RECIPES = {name: text for name, text in sections().items() if name.startswith(("A ", "An "))}
 CHANGING = "Changing a schema"
 
 NEW_RECORD = """
@@ -47,6 +47,29 @@ day = datetime(2026, 1, 15, tzinfo=UTC)
 anchors = RetentionAnchors(contract_end=date(2026, 2, 1), delivery=date(2026, 1, 15))
 (told,) = decide_erasure(["C-09"], ["P-CONTRACT"], rules, day, day, date(2027, 1, 1), anchors)
 print(told.action, told.rule, told.until)
+"""
+
+NEW_KIND = """
+from pathlib import Path
+from console.bodies import SubjectBody
+from schemas.codec import encode_body
+from schemas.company import load_company
+from schemas.records import parse_record
+from tests.unit.tagging.test_tag import short, tag
+from streams.tagging.tag import Tagger
+from tests.support.claims import TOKENIZER
+
+company = load_company(Path("our-company"))
+text = Path("our-company/avro/order_placed.avsc").read_text()
+record = parse_record(text.replace('"kind": "customer_number"', '"kind": "member_number"'), "order_placed.avsc")
+event = company.examples("OrderPlaced")[0]
+numbers = ("100 042 1", "0001000421", "1000422")
+bodies = [encode_body(record, event | {"customer_number": number, "email": None}) for number in numbers]
+tagged = tag(record, bodies, tagger=Tagger(TOKENIZER, "v1", company.kinds))
+print("tokens", len({token for token, *_ in short(tagged)}), "bad", dict(tagged.bad))
+body = SubjectBody.model_validate({"identifiers": [{"kind": "member_number", "value": "1000421"}]})
+(asked,) = body.question(company.kinds).identifiers
+print("asked", TOKENIZER.token(asked.kind, asked.value) in {token for token, *_ in short(tagged)})
 """
 
 
@@ -105,7 +128,13 @@ def printed(copy: Path, script: str, *given: str) -> list[str]:
 
 def test_every_recipe_is_carried_out() -> None:
     """A new recipe needs a test below."""
-    assert list(RECIPES) == ["A record and its topic", "A log format", "A retention rule", "A right"]
+    assert list(RECIPES) == [
+        "A record and its topic",
+        "A log format",
+        "A retention rule",
+        "A right",
+        "An identifier kind",
+    ]
     assert set(sections()) == {*RECIPES, CHANGING}
 
 
@@ -182,3 +211,11 @@ def test_a_right_is_served(copy: Path, tmp_path_factory: pytest.TempPathFactory)
         "streams/rights/registry.py",
     }
     assert printed(copy, NEW_RIGHT, str(tmp_path_factory.mktemp("after"))) == ["completed"]
+
+
+@pytest.mark.slow
+def test_an_identifier_kind_is_one_file(company: Path) -> None:
+    """Events and questions have it, in every spelling; without a line of Python."""
+    told = follow("An identifier kind", company)
+    assert [step.file for step in told if step.file] == ["our-company/catalogue/identifiers.yaml"]
+    assert printed(company, NEW_KIND) == ["tokens 1 bad {2: 'invalid_identifier'}", "asked True"]

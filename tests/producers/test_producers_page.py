@@ -28,7 +28,6 @@ from schemas.company import Company, load_company
 from schemas.policy import RetentionAnchors
 from schemas.records import read_record, without_logical_types
 from schemas.settings import Settings
-from schemas.tokens import IdentifierKind
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks
 from streams.answers.lookup import access
@@ -39,6 +38,7 @@ from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.kafka.topics import create_topics
 from streams.metrics import TagMetrics
+from tests.support.kinds import KINDS
 from tests.support.pages import PAGES
 from tests.support.recipes import Step, changed, run, sections, steps
 from tests.support.registry_stub import registry_stub
@@ -81,7 +81,7 @@ class Shop:
 
     def held(self, customer: str) -> dict[str, Any]:
         """The access answer about a customer."""
-        question = Question([Identifier(IdentifierKind("customer_number"), customer)], RetentionAnchors())
+        question = Question([Identifier(KINDS["customer_number"], customer)], RetentionAnchors())
         return access(question, self.answering, now())
 
 
