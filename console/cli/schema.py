@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 import typer
 
 from console.cli.show.output import print_json, print_schema, say
-from console.cli.show.schemas import show_schema
+from console.cli.show.schemas import show_record
 from console.operations.committed import altered, history, in_git
 from console.operations.producers import find_schema, known_as, whole_schema
 from console.wiring.company import company_of
@@ -162,15 +162,14 @@ def show(
     if avsc + canonical + as_json > 1:
         raise InputError("--avsc, --canonical and --json each print another thing; give one of them")
     company = company_of(load_settings())
+    if not (avsc or canonical or as_json):
+        show_record(company, record)
+        return
     schema = find_schema(company, record)
-    if avsc:
-        print_schema(schema.text)
-    elif canonical:
-        print_schema(canonical_form(schema))
-    elif as_json:
+    if as_json:
         print_json(whole_schema(company, record, schema))
     else:
-        show_schema(company, record, schema)
+        print_schema(schema.text if avsc else canonical_form(schema))
 
 
 @app.command(

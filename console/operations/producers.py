@@ -22,7 +22,7 @@ def topic_entry(company: Company, topic: Topic) -> dict[str, Any]:
         "retention": topic.retention_iso,
         "writers": list(topic.written_by),
         "contract": contract.record.file if contract else None,
-        "format": _format(contract),
+        "format": message_format(contract),
         "schema": asdict(fingerprints_of(schema)) if schema else None,
     }
 
@@ -62,7 +62,7 @@ def find_schema(company: Company, name: str) -> RecordSchema:
         if contract.record.name == name:
             raise InputError(
                 f"{contract.record.name} has no Avro schema here: {contract.record.file} describes its messages, which "
-                f"are {_format(contract)}"
+                f"are {message_format(contract)}"
             )
     raise InputError(f"there is no such record; name one of {', '.join(sorted(found))}")
 
@@ -79,8 +79,9 @@ def known_as(company: Company, schema: RecordSchema) -> str:
     return ""
 
 
-def _format(contract: Contract | None) -> str:
+def message_format(contract: Contract | None) -> str:
+    """What the messages of a topic are, in words; without a contract Avro in either framing."""
     if contract is None:
         return "Avro, confluent or single_object"
     inside = "JSON" if contract.format == "json" else f"Avro, {contract.framing}"
-    return f"{inside}, in Debezium's envelope" if contract.debezium else inside
+    return f"Debezium over {inside}" if contract.debezium else inside

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from console.cli.show.output import joined, marked, screen, table
-from console.operations.producers import topic_entry
+from console.operations.producers import find_schema, message_format, topic_entry
 from schemas.annotations import FieldAnnotation, RecordSchema
 from schemas.company import Company
 from schemas.fingerprints import fingerprints_of
@@ -18,10 +18,9 @@ def show_topics(items: list[dict[str, Any]]) -> None:
     rows.columns[0].no_wrap = rows.columns[-1].no_wrap = True
     for item in items:
         frame = item["schema"]["frame"] if item["schema"] else item["format"]
-        carried = f"{item['record']} (contract)" if item["contract"] else item["record"]
         rows.add_row(
             joined([item["name"], marked("[dim]{}[/dim]", frame)]),
-            joined([carried, marked("[dim]by {}[/dim]", ", ".join(item["writers"]))]),
+            joined([item["record"], marked("[dim]by {}[/dim]", ", ".join(item["writers"]))]),
             item["key"] or "–",
             str(item["partitions"]),
             item["retention"],
@@ -37,9 +36,10 @@ def show_topics(items: list[dict[str, Any]]) -> None:
     )
 
 
-def show_schema(company: Company, name: str, schema: RecordSchema) -> None:
-    """A record: what it is, the topics that carry it, its fields, its frame."""
-    prints = fingerprints_of(schema)
+def show_record(company: Company, name: str) -> None:
+    """A record: what it is, the topics that carry it, its fields, its frame or its contract. Raises InputError."""
+    contract = next((item for item in company.contracts.values() if item.record.name == name), None)
+    schema = contract.record if contract else find_schema(company, name)
     out = screen()
     out.print(marked("[bold]{}[/bold]  {}", name, schema.json.get("doc") or ""))
     for topic in company.topics.values():
@@ -52,10 +52,16 @@ def show_schema(company: Company, name: str, schema: RecordSchema) -> None:
             item.name, _type(item), item.category or "–", _names(item), "; ".join(_said(schema, item))
         )
     out.print(rows)
-    out.print(marked("event time  {}", schema.event_time or "as the contract says"))
-    out.print(
-        marked("frame       {}  single-object encoding (CRC-64-AVRO {})", prints.frame, prints.crc_64_avro)
-    )
+    out.print(marked("event time  {}", schema.event_time))
+    if contract is not None:
+        out.print(marked("contract    {}, messages are {}", schema.file, message_format(contract)))
+    if contract is None or contract.writer is not None:
+        prints = fingerprints_of(contract.writer if contract and contract.writer else schema)
+        out.print(
+            marked(
+                "frame       {}  single-object encoding (CRC-64-AVRO {})", prints.frame, prints.crc_64_avro
+            )
+        )
 
 
 def _topic_line(item: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ def test_topics_are_shown_with_all_that_a_producer_needs(shop: Company) -> None:
     assert (orders["retention"], orders["writers"]) == ("PT12H", ["shop", "partners"])
     assert items["rights.requests"]["writers"] == items["deletion.crm"]["writers"] == ["innsyn"]
     for team, words in (
-        ("shop", ("shop.orders", "ShopOrder (contract)", "by shop, partners", "JSON", "PT12H")),
+        ("shop", ("shop.orders", "ShopOrder", "by shop, partners", "JSON", "PT12H")),
         ("finance", ("billing.payments", "Payment", "payment_id", payments["schema"]["frame"])),
     ):
         status, table, _ = run("topics", "--owner", team)
@@ -138,7 +138,16 @@ def test_a_schema_is_printed_as_it_is(shop: Company) -> None:
 
 
 def test_what_has_no_schema_says_what_it_is(shop: Company) -> None:
-    """A record of a contract names it; one that is none is not repeated."""
+    """A record of a contract shows its paths and names it; one that is none is not repeated."""
+    shown = run("schema", "show", "ShopOrder")[1]
+    for word in (
+        "consignees[].number",
+        "counterparty by",
+        "contracts/shop.orders.yaml, messages are JSON",
+        "placed_at",
+    ):
+        assert word in shown
+    assert "frame" not in shown
     said = (
         "ShopOrder has no Avro schema here: contracts/shop.orders.yaml describes its messages, which are JSON"
     )
