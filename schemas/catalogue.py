@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.calendars import NORWEGIAN, Calendar
 from schemas.entries import (
     PERIOD_MEND,
     Category,
@@ -59,7 +60,8 @@ FOLDER = "catalogue"
 
 @dataclass(frozen=True, repr=False)
 class Catalogue:
-    """All entries by id. `version`: first 12 hex digits of SHA-256 over the content, comments left out."""
+    """All entries by id. `version`: first 12 hex digits of SHA-256 over the content, comments left out. `calendar`: by
+    which the days of its rules are counted, that of the company."""
 
     version: str
     categories: Mapping[str, Category]
@@ -74,6 +76,7 @@ class Catalogue:
     systems: Mapping[str, System]
     retention_rules: Mapping[str, RetentionRule]
     identity_sources: Mapping[str, IdentitySource]
+    calendar: Calendar = NORWEGIAN
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -142,7 +145,9 @@ def _load(folders: Sequence[Path]) -> Catalogue:
     for key in content[_SECTIONED]:
         if key not in known:
             raise CatalogueError(_SECTIONED, str(key), f"is not a section; {_instead(str(key), known)}")
-    sections = {section.attribute: _section(section, content[section.file]) for section in _SECTIONS}
+    sections: dict[str, Any] = {
+        section.attribute: _section(section, content[section.file]) for section in _SECTIONS
+    }
     # Content, not bytes: a comment or a reflowed line must not look like a changed rule.
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     catalogue = Catalogue(version=hashlib.sha256(canonical.encode()).hexdigest()[:12], **sections)

@@ -15,7 +15,7 @@ Every company extends `base`: the shared vocabulary, and the systems, records an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from schemas import catalogue as catalogues
 from schemas.annotations import RecordSchema
+from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.check import check_record
 from schemas.contracts import FOLDER as CONTRACTS
@@ -166,7 +167,7 @@ def _load(folder: Path) -> Company:
     said = [layer / catalogues.FOLDER for layer in layers if (layer / catalogues.FOLDER).is_dir()]
     avro = [layer / AVRO for layer in reversed(layers)]
     try:
-        catalogue = load_catalogue(*said)
+        catalogue = replace(load_catalogue(*said), calendar=Calendar(profile.zone, profile.country))
         records = load_records(*avro)
         for record in records.values():
             for problem in check_record(record, catalogue):

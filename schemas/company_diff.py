@@ -16,7 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
-from schemas.policy import NORWAY, RetentionAnchors, decide_erasure, governing
+from schemas.policy import RetentionAnchors, decide_erasure, governing
 from schemas.tags import TagSet, tag_set
 
 Kind = Literal["tags", "undecided", "date", "decision"]
@@ -134,20 +134,24 @@ def _unknown(tags: TagSet, catalogue: Catalogue) -> str | None:
 def _answer(kind: str, tags: TagSet, category: str, catalogue: Catalogue, today: date) -> str:
     """What is said of an event of `today`, of somebody whose contract ends that day."""
     rules = [catalogue.retention_rules[name] for name in tags.retention]
-    moment = datetime.combine(today, time(12), NORWAY)
+    moment = datetime.combine(today, time(12), catalogue.calendar.zone)
     anchors = RetentionAnchors(contract_end=today)
     if kind == "date":
-        return _date([rule for rule in rules if rule.covers_category(category)], moment, anchors)
-    (decision,) = decide_erasure([category], tags.purposes, rules, moment, moment, today, anchors)
+        return _date([rule for rule in rules if rule.covers_category(category)], moment, anchors, catalogue)
+    (decision,) = decide_erasure(
+        [category], tags.purposes, rules, moment, moment, today, anchors, catalogue.calendar
+    )
     if decision.action == "erase_now":
         return "erased now"
     until = decision.until.isoformat() if decision.until else "an open end"
     return f"held until {until} by {decision.rule} for {', '.join(decision.purposes)}"
 
 
-def _date(rules: list[RetentionRule], moment: datetime, anchors: RetentionAnchors) -> str:
+def _date(
+    rules: list[RetentionRule], moment: datetime, anchors: RetentionAnchors, catalogue: Catalogue
+) -> str:
     try:
-        rule, until = governing(rules, moment, anchors)
+        rule, until = governing(rules, moment, anchors, catalogue.calendar)
     except InputError:
         return "no rule says when"
     return f"{until.isoformat() if until else 'clock not started'} by {rule.id}"

@@ -98,6 +98,11 @@ class IdentifierKinds(Mapping[str, IdentifierKind]):
                 f"there is no such identifier kind; use one of {', '.join(self._kinds)}"
             ) from None
 
+    @property
+    def country(self) -> str:
+        """By whose numbering plan phone numbers are read, ISO 3166 letters."""
+        return self.address.country
+
     @cached_property
     def address(self) -> IdentifierKind:
         """The kind of IP addresses."""

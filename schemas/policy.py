@@ -9,7 +9,8 @@ Order in which rules decide (each one outranks those below it):
 5. a rule that forces deletion, once its clock has started (ekomloven § 3-11, T04);
 6. the contract while it runs, Art. 6(1)(b), and the end of the purpose.
 
-Dates are Norwegian calendar days; a date is the last day on which the data may (or must) be kept.
+Dates are calendar days of the company: an invoice of 31 December 23:30 UTC belongs to the next financial year of
+a Norwegian one. A date is the last day on which the data may (or must) be kept.
 """
 
 from __future__ import annotations
@@ -18,14 +19,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
+from schemas.calendars import NORWEGIAN, Calendar
 from schemas.days import OPEN, is_open_end
 from schemas.entries import RetentionRule, parse_period
 from schemas.errors import InputError
-
-# An invoice of 31 December 23:30 UTC belongs to the next Norwegian financial year.
-NORWAY = ZoneInfo("Europe/Oslo")
 
 # Moments, not states: where nobody told the day, the event itself is the last that is known of them. Data
 # about a contract, a consent or a need that nobody ended are still in use, so those clocks have not started.
@@ -76,13 +74,18 @@ class Decision:
     oldest_expired: bool = False
 
 
-def delete_after(rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors) -> date | None:
+def delete_after(
+    rule: RetentionRule,
+    event_time: datetime,
+    anchors: RetentionAnchors,
+    calendar: Calendar = NORWEGIAN,
+) -> date | None:
     """Return the last day of the rule's period for an event, or None while its clock has not started.
 
     A rule without period ends on the day its clock starts. Months and years are calendar months and years:
     31 January plus one month is the last day of February. Raises InputError for a time without zone.
     """
-    start = _clock_start(rule, _local_day(event_time), anchors)
+    start = _clock_start(rule, calendar.day(event_time), anchors)
     if start is None or rule.period is None:
         return start
     try:
@@ -93,7 +96,10 @@ def delete_after(rule: RetentionRule, event_time: datetime, anchors: RetentionAn
 
 
 def governing(
-    rules: Sequence[RetentionRule], event_time: datetime, anchors: RetentionAnchors
+    rules: Sequence[RetentionRule],
+    event_time: datetime,
+    anchors: RetentionAnchors,
+    calendar: Calendar = NORWEGIAN,
 ) -> tuple[RetentionRule, date | None]:
     """Return the rule that decides when data of an event go, and that day (None: its clock has not started).
 
@@ -102,7 +108,7 @@ def governing(
     answer to the rules named beside it. `rules` are those of the event, or of one category of it. Raises
     InputError when no active rule among them says when data go.
     """
-    ends = {rule: delete_after(rule, event_time, anchors) for rule in rules if _decides(rule)}
+    ends = {rule: delete_after(rule, event_time, anchors, calendar) for rule in rules if _decides(rule)}
     if not ends:
         names = ", ".join(rule.id for rule in rules) or "none given"
         raise InputError(
@@ -135,6 +141,7 @@ def decide_erasure(
     event_last: datetime,
     as_of: date,
     anchors: RetentionAnchors,
+    calendar: Calendar = NORWEGIAN,
 ) -> list[Decision]:
     """Decide an erasure request for events between two times, one decision per category, in the order given.
 
@@ -143,9 +150,10 @@ def decide_erasure(
     `rules` and `purposes` are those of the events. Raises InputError for times without zone or in the wrong
     order.
     """
-    if _local_day(event_first) > _local_day(event_last):
+    if calendar.day(event_first) > calendar.day(event_last):
         raise InputError("the first event is later than the last one: give the earlier time first")
-    last = {rule: _hold_end(rule, event_last, anchors) for rule in rules if rule.active and rule.is_hold}
+    held = [rule for rule in rules if rule.active and rule.is_hold]
+    last = {rule: _hold_end(rule, event_last, anchors, calendar) for rule in held}
     asked = tuple(dict.fromkeys(purposes))
     decisions = []
     for category in dict.fromkeys(categories):
@@ -165,7 +173,7 @@ def decide_erasure(
                 purposes=allowed,
                 ended=tuple(purpose for purpose in asked if purpose not in allowed),
                 also=tuple(sorted(held.id for held in holds if held is not rule)),
-                oldest_expired=all(_hold_end(held, event_first, anchors) < as_of for held in holds),
+                oldest_expired=all(_hold_end(held, event_first, anchors, calendar) < as_of for held in holds),
             )
         )
     return decisions
@@ -197,20 +205,16 @@ def _latest(rules: Sequence[RetentionRule], ends: Mapping[RetentionRule, date | 
     )
 
 
-def _hold_end(rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors) -> date:
+def _hold_end(
+    rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors, calendar: Calendar
+) -> date:
     """Last day of a hold: date.max while it is open, date.min if it never began."""
-    end = delete_after(rule, event_time, anchors)
+    end = delete_after(rule, event_time, anchors, calendar)
     if rule.effect == "hold_contract":
         return min(end or date.max, anchors.contract_end or date.max)
     if end is None:
         return date.min if rule.clock in ("order", "none") else date.max
     return end
-
-
-def _local_day(moment: datetime) -> date:
-    if moment.utcoffset() is None:
-        raise InputError("an event time has no zone: pass an aware time, such as UTC")
-    return moment.astimezone(NORWAY).date()
 
 
 def _clock_start(rule: RetentionRule, day: date, anchors: RetentionAnchors) -> date | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from schemas.days import FIRST_DAY, LAST_DAY, OPEN
 from schemas.errors import InputError
-from schemas.policy import NORWAY, RetentionAnchors
+from schemas.policy import RetentionAnchors
 
 
 def iso(moment: datetime) -> str:
@@ -31,11 +31,6 @@ def whole_milliseconds(moment: datetime) -> datetime:
     """The moment as the index keeps it: in UTC, without what is smaller than a millisecond."""
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def local_day(moment: datetime) -> date:
-    """The Norwegian calendar day."""
-    return moment.astimezone(NORWAY).date()
 
 
 def days_make_sense(anchors: RetentionAnchors, received_at: datetime, now: datetime) -> None:

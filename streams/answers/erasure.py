@@ -12,7 +12,6 @@ from typing import Any
 
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
-from schemas.times import local_day
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
@@ -120,7 +119,7 @@ class ErasurePlanner:
         return make_plan(
             found,
             self._catalogue,
-            local_day(now),
+            self._catalogue.calendar.day(now),
             anchors,
             topics=self._company.topics,
             records=self._company.every_record,

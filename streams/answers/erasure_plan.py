@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.messages import Order, Selector
-from schemas.policy import NORWAY, Decision, RetentionAnchors, decide_erasure
+from schemas.policy import Decision, RetentionAnchors, decide_erasure
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
 from schemas.topics import Topic
@@ -125,7 +125,7 @@ def make_plan(
     found, unjudged = judged_for_erasure(found, catalogue, records)
     held: dict[tuple[str, str], list[Holding]] = {}
     # What is here has happened, however it is dated: a clock that starts in 2099 would hold it till after that.
-    today = datetime.combine(as_of, time.max, NORWAY)
+    today = datetime.combine(as_of, time.max, catalogue.calendar.zone)
     for holding in found.holdings:
         holding = replace(
             holding,
@@ -204,6 +204,7 @@ def _decided(
         max(holding.last_seen for holding in holdings),
         as_of,
         anchors,
+        catalogue.calendar,
     )
     by_category = {decision.category: decision for decision in decisions}
     texts = [item.category for item in record.fields if item.free_text] if record else list(by_category)
@@ -250,7 +251,9 @@ def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
 def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: RetentionAnchors) -> list[Part]:
     parts = []
     for holding in holdings:
-        rule, until = retention_of(rules_of(holding.tags, catalogue), holding.last_seen, anchors)
+        rule, until = retention_of(
+            rules_of(holding.tags, catalogue), holding.last_seen, anchors, catalogue.calendar
+        )
         for category in holding.tags.every_category:
             purposes = tuple(terms_of(holding.tags, category, catalogue).bases)
             decision = Decision(category, "erase_now", until, purposes=purposes)

@@ -10,7 +10,6 @@ from typing import Any
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from schemas.times import local_day
 from sinks.ports.lineage import Filter, Found, IndexReader
 from streams.answers.attribution import Attribution, differences
 from streams.answers.held import attributed
@@ -37,7 +36,13 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
     moment = moment_of(question, known, now)
     found, attribution = asked(moment)
-    answered = answer(found, known.catalogue, local_day(moment.moment), question.anchors, attribution)
+    answered = answer(
+        found,
+        known.catalogue,
+        known.catalogue.calendar.day(moment.moment),
+        question.anchors,
+        attribution,
+    )
     return answered | _changes(question, asked, (found, attribution), Asked(known, now))
 
 
@@ -67,7 +72,7 @@ def disclosed(
     The report counts days from `moment`; `known_at` None: with what the index knows by now.
     """
     found, attribution = attributed(person, reader, catalogue, known_at=known_at)
-    report = access_report(found, catalogue, local_day(moment), anchors, attribution)
+    report = access_report(found, catalogue, catalogue.calendar.day(moment), anchors, attribution)
     return (found, attribution), report
 
 

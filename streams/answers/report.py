@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue, Entry
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
@@ -143,17 +144,17 @@ def retention_of_revealed(
     """The rule and last day of what only a free text reveals: its own, or the text's if that goes earlier."""
     text = [rule for rule in rules_of(tags, catalogue) if any(map(rule.covers_category, tags.categories))]
     own = terms_of(tags, category, catalogue).rules
-    ends = [retention_of(rules, last_seen, anchors) for rules in (own, text)]
+    ends = [retention_of(rules, last_seen, anchors, catalogue.calendar) for rules in (own, text)]
     return min((end for end in ends if end[0]), key=lambda end: end[1] or date.max, default=(None, None))
 
 
 def retention_of(
-    rules: Sequence[RetentionRule], last_seen: datetime, anchors: RetentionAnchors
+    rules: Sequence[RetentionRule], last_seen: datetime, anchors: RetentionAnchors, calendar: Calendar
 ) -> tuple[RetentionRule | None, date | None]:
     """The rule that governs the newest event, and its last day. (None, None) where none of them decides."""
     if not any(rule.active and rule.effect != "none" for rule in rules):
         return None, None
-    return governing(rules, last_seen, anchors)
+    return governing(rules, last_seen, anchors, calendar)
 
 
 def _shown(tags: TagSet, catalogue: Catalogue) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def _item(
 ) -> dict[str, Any]:
     tags = holdings[0].tags
     last = max(holding.last_seen for holding in holdings)
-    rule, until = retention_of(rules_of(tags, catalogue), last, anchors)
+    rule, until = retention_of(rules_of(tags, catalogue), last, anchors, catalogue.calendar)
     locked = only_described(tags, catalogue)
     # The last day tells the day of the newest event.
     until = None if locked else until
@@ -246,7 +247,7 @@ def _kept(
     last = max(holding.last_seen for holding in holdings)
     if not detected:
         every = {rule.id: rule for h in holdings for rule in terms_of(h.tags, category, catalogue).rules}
-        return retention_of(list(every.values()), last, anchors)
+        return retention_of(list(every.values()), last, anchors, catalogue.calendar)
     ends = [retention_of_revealed(h.tags, category, catalogue, h.last_seen, anchors) for h in holdings]
     return max(ends, key=lambda end: end[1] or (date.max if end[0] else date.min))
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
+from schemas.calendars import NORWEGIAN, Calendar
 from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
@@ -53,7 +54,14 @@ def busy(request_id: str) -> Unavailable:
 class CaseFile:
     """Reads and writes the ledger. Methods may raise IndexUnavailable; opening what is sealed, KeyUnavailable."""
 
-    def __init__(self, ledger: RequestLog, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: RequestLog,
+        keyring: Keyring,
+        clock: Callable[[], datetime],
+        calendar: Calendar = NORWEGIAN,
+    ) -> None:
+        self.calendar = calendar
         self._ledger = ledger
         self._keyring = keyring
         self._clock = clock
@@ -68,7 +76,7 @@ class CaseFile:
 
     def find(self, request_id: str) -> RequestState | None:
         """The request as it stands, None for an unknown one."""
-        request = fold(self._ledger.events(request_id))
+        request = fold(self._ledger.events(request_id), self.calendar)
         return request and self._with_reasons(request)
 
     def get(self, request_id: str) -> RequestState:
@@ -80,7 +88,7 @@ class CaseFile:
 
     def every(self) -> list[RequestState]:
         """Every request, oldest first."""
-        states = (fold(events) for events in self._ledger.requests().values())
+        states = (fold(events, self.calendar) for events in self._ledger.requests().values())
         return [self._with_reasons(request) for request in states if request is not None]
 
     def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:

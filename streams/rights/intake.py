@@ -43,7 +43,7 @@ class Intake:
             raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
         named = canonical_identifiers(identifiers, self._kinds)
         days_make_sense(anchors, received_at, self._file.now())
-        due_at(received_at)
+        due_at(received_at, self._file.calendar)
         for _ in range(TRIES):
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)

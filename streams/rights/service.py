@@ -78,7 +78,7 @@ class RightsService:
         `touched`; without it every answer is looked at again. `keys_kept`: how long after its end what was given with
         a request can be read.
         """
-        self._file = CaseFile(ledger, keyring, clock)
+        self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._intake = Intake(self._file, company.kinds, random)
         self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer, company.kinds)
         touched = Touched(marks) if marks is not None else None

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from console.cli.access import report_lines
 from console.cli.show.output import about_identity
+from schemas.calendars import NORWEGIAN
 from schemas.catalogue import load_catalogue
-from schemas.times import local_day
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Found
 from streams.answers.report import access_report, answer
@@ -111,7 +111,7 @@ def test_when_the_catalogue_is_mended_the_request_goes_on(office: Office) -> Non
 
 def test_an_answer_shows_the_rest_and_names_what_it_cannot_judge(office: Office) -> None:
     """Look-up and access answer: the two visits are there as before; the third is in no count and has its why."""
-    catalogue, day = load_catalogue(), local_day(NOW)
+    catalogue, day = load_catalogue(), NORWEGIAN.day(NOW)
     plain = access_report(found(office), catalogue, day)
     lie(office, {"retention": ("T99",)})
     report, said = access_report(found(office), catalogue, day), answer(found(office), catalogue, day)
@@ -130,7 +130,7 @@ def test_an_answer_of_nothing_but_that_does_not_say_that_nothing_is_held(office:
     index: Any = office.index.reader
     index.rows.clear()
     lie(office, {"retention": ("[/b]T99",)})
-    report = access_report(found(office), load_catalogue(), local_day(NOW))
+    report = access_report(found(office), load_catalogue(), NORWEGIAN.day(NOW))
     people = [{"kind": "cookie_id", "value": "c-1"}]
     assert list(report_lines(report, "en")) == []
     out = io.StringIO()

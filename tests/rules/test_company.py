@@ -88,3 +88,16 @@ def test_what_the_scanner_finds_every_company_has_a_category_for() -> None:
 def test_companies_hold_no_code() -> None:
     """A company is files alone."""
     assert not [path for folder in (COMPANIES, CARRIER.parent) for path in folder.rglob("*.py")]
+
+
+def test_days_are_counted_by_the_calendar_of_the_company() -> None:
+    """Whoever reckons a date is handed the calendar: the Norwegian one is what tests have without a company."""
+    reckoning = {"due_at": 2, "delete_after": 4, "governing": 4, "decide_erasure": 8, "CaseFile": 4}
+    without = {
+        f"{name}:{node.lineno}"
+        for name, tree in modules("streams", "console")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in reckoning
+        if len(node.args) + len(node.keywords) < reckoning[node.func.id]
+    }
+    assert without == set()

@@ -64,7 +64,7 @@ def _add_making(routes: APIRouter, services: Services) -> None:
             # No error: whoever is told of one asks again, and the person has two requests.
             return {
                 "request_id": recorded.request_id,
-                "due_at": due_at(received_at),
+                "due_at": due_at(received_at, services.catalogue.calendar),
                 "state": State.RECEIVED.value,
                 "notice": str(recorded),
             }

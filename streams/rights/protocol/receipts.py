@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue
 from schemas.messages import ErasureReceipt
 from schemas.systemkeys import SystemKeys
-from schemas.times import local_day
 from schemas.vocabulary import CommandState, ReceiptState, Role
 from streams.rights.protocol.authentic import AUTHENTICATOR, MOST, receipt_bytes
 from streams.rights.protocol.command import Command
@@ -57,7 +57,11 @@ def fault(
         return "names another system than its command"
     if receipt.reason is not None and receipt.reason in NOT_OURS:
         return f"says that {told(receipt.reason)}; see who may write to deletion.{command.system}"
-    return _number_fault(receipt) or _date_fault(receipt, now) or _place_fault(receipt, command, catalogue)
+    return (
+        _number_fault(receipt)
+        or _date_fault(receipt, now, catalogue.calendar)
+        or _place_fault(receipt, command, catalogue)
+    )
 
 
 def repeats(receipt: ErasureReceipt, command: Command) -> bool:
@@ -104,15 +108,15 @@ def _number_fault(receipt: ErasureReceipt) -> str | None:
     return None
 
 
-def _date_fault(receipt: ErasureReceipt, now: datetime) -> str | None:
+def _date_fault(receipt: ErasureReceipt, now: datetime, calendar: Calendar) -> str | None:
     if receipt.reported_at > now + CLOCKS_APART:
         return "was reported at a time to come; set that system's clock"
     day = receipt.review_date
     if day is None:
         return None
-    if day < local_day(receipt.reported_at):
+    if day < calendar.day(receipt.reported_at):
         return "names a review date that had passed when it was reported"
-    if day > local_day(now) + LONGEST_HOLD:
+    if day > calendar.day(now) + LONGEST_HOLD:
         return "names a review date that no hold reaches"
     return None
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from schemas.calendars import NORWEGIAN, Calendar
 from schemas.times import iso, iso_or_none, received_can_be_no_day
 from schemas.vocabulary import CommandState
 from sinks.ports.requests import UNREADABLE, RequestEvent
@@ -59,8 +60,9 @@ from streams.rights.protocol.request import Note, RequestState, Run, State, take
 __all__ = ["RequestState", "State", "due_at", "fold", "summary"]
 
 
-def fold(events: Iterable[RequestEvent]) -> RequestState | None:
+def fold(events: Iterable[RequestEvent], calendar: Calendar = NORWEGIAN) -> RequestState | None:
     """The state after the events, None before the first. Repeated events, in place or later, change nothing.
+    Its deadline is by the calendar.
 
     An event that cannot be read is passed over and named in `unread`; until the request has ended it stands at
     `attention` then. Never raises: one bad request shall not hide the others.
@@ -75,9 +77,9 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
             continue
         seen.add(mark)
         try:
-            request = _with(request, event)
+            request = _with(request, event, calendar)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are to be read
-            request = _unreadable(request, event, error)
+            request = _unreadable(request, event, error, calendar)
     if request is None:
         return None
     if request.unread and not request.ended:
@@ -85,10 +87,10 @@ def fold(events: Iterable[RequestEvent]) -> RequestState | None:
     return replace(request, length=length)
 
 
-def _with(request: RequestState | None, stored: RequestEvent) -> RequestState | None:
+def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar) -> RequestState | None:
     event = event_of(stored)
     if isinstance(event, Received):
-        return request or _received(stored, event)
+        return request or _received(stored, event, calendar)
     if request is None:
         return None
     if isinstance(event, KeyDestroyed):
@@ -100,13 +102,15 @@ def _with(request: RequestState | None, stored: RequestEvent) -> RequestState | 
     return request
 
 
-def _unreadable(request: RequestState | None, event: RequestEvent, error: Exception) -> RequestState:
+def _unreadable(
+    request: RequestState | None, event: RequestEvent, error: Exception, calendar: Calendar
+) -> RequestState:
     kind = event.content.get("kind", event.kind) if event.kind == UNREADABLE else event.kind
     line = f"event {event.sequence} of the ledger ({kind}) cannot be read ({type(error).__name__})"
     if request is None:
         at = event.occurred_at
         request = RequestState(
-            event.request_id, type="unknown", channel="unknown", received_at=at, due=due_at(at)
+            event.request_id, type="unknown", channel="unknown", received_at=at, due=due_at(at, calendar)
         )
     return replace(request, unread=(*request.unread, line))
 
@@ -157,7 +161,7 @@ def _shown(command: Command) -> dict[str, Any]:
     return {**said, "outcomes": [content_of(item) for item in command.outcomes]}
 
 
-def _received(stored: RequestEvent, event: Received) -> RequestState:
+def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> RequestState:
     received_at, recorded_at = event.received_at, stored.occurred_at
     # Recorded before days were bounded: it came in when it was recorded, at the latest.
     undated = received_can_be_no_day(received_at, recorded_at)
@@ -167,7 +171,7 @@ def _received(stored: RequestEvent, event: Received) -> RequestState:
         type=event.type,
         channel=event.channel,
         received_at=received_at,
-        due=due_at(received_at),
+        due=due_at(received_at, calendar),
         undated=undated,
         inherited=spans_from_json(event.inherited or ()),
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from schemas.errors import InvalidIdentifier
 from schemas.identifiers import IdentifierKind, IdentifierKinds, canonical
+from streams.tagging.scan.abroad import abroad
 from streams.tagging.scan.finding import CATEGORIES, Finding, Recogniser
 from streams.tagging.scan.text import DEFAULT, Limits, scan
 
@@ -67,6 +68,8 @@ class Scanner:
         failures = 0
         for at, text in enumerate(distinct):
             mine = scan(text, self._limits)
+            if self._kinds.country != "NO":
+                mine = tuple(sorted(abroad(text[: self._limits.longest], mine, self._kinds), key=_order))
             if self._recognisers:
                 more, failed = self._plugged_in(text[: self._limits.longest])
                 mine = tuple(sorted((*mine, *more), key=_order))

@@ -13,7 +13,7 @@ FLOOR = 0.3
 """A place whose best hypothesis scores less is no finding."""
 
 CATEGORIES = {
-    **dict.fromkeys(("fodselsnummer", "d_number", "h_number", "synthetic"), "C-02"),
+    **dict.fromkeys(("fodselsnummer", "d_number", "h_number", "synthetic", "national_number"), "C-02"),
     **dict.fromkeys(("kontonummer", "kid", "payment_card"), "C-06"),
     **dict.fromkeys(("phone", "email", "postal_address", "name"), "C-01"),
     **dict.fromkeys(("mac", "imei", "imsi", "iccid"), "C-20"),
