@@ -16,10 +16,11 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
+from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors, decide_erasure, governing
 from schemas.tags import TagSet, tag_set
 
-Kind = Literal["tags", "undecided", "date", "decision"]
+Kind = Literal["tags", "undecided", "date", "decision", "identifiers"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Change:
 
     `kind`: "tags", such rows are tagged otherwise when their events are read again; "undecided", nobody can decide on
     them any more, or can again; "date", the last day of `category` where the event was on the day of the comparison;
-    "decision", what an erasure request then gets for it.
+    "decision", what an erasure request then gets for it; "identifiers", `what` names a kind of identifiers that gets
+    other tokens: such rows are no longer found by it.
     """
 
     kind: Kind
@@ -58,7 +60,7 @@ def company_changes(
             compared[said.id] = said, number + (compared.get(said.id, (said, 0))[1] or 0)
     found: list[Change] = []
     for tags, count in compared.values():
-        changes = [*_judged(tags, old.catalogue, new.catalogue, today)]
+        changes = [*_judged(tags, old.catalogue, new.catalogue, today), *_renamed(tags, old, new)]
         place = places.get(replace(tags, detected=()).id)
         if place is not None:
             changes += _tagged(replace(tags, detected=()), then.get(place))
@@ -98,6 +100,24 @@ def _tagged(tags: TagSet, then: TagSet | None) -> Iterator[Change]:
     for name in before:
         if before[name] != after[name]:
             yield _change(tags, "tags", name, _text(before[name]), _text(after[name]))
+
+
+def _renamed(tags: TagSet, old: Company, new: Company) -> Iterator[Change]:
+    """The kinds of identifiers in such rows whose one spelling is made otherwise."""
+    record = old.every_record.get(tags.record)
+    named = [item.kind for item in record.identifiers] if record else []
+    for name in dict.fromkeys(named):
+        before, after = old.kinds.get(name), new.kinds.get(name)
+        if before is not None and before != after and _spelling(before) != _spelling(after):
+            yield _change(tags, "identifiers", name, _spelling(before), _spelling(after))
+
+
+def _spelling(kind: IdentifierKind | None) -> str:
+    if kind is None:
+        return "no such kind"
+    steps = [step.name if step.value is None else f"{step.name} {step.value}" for step in kind.steps]
+    dialled = [f"dialled in {kind.country}"] * any(step.name.startswith("e164") for step in kind.steps)
+    return ", ".join([*steps, *dialled, *([f"pattern {kind.pattern}"] if kind.pattern else [])])
 
 
 def _text(value: object) -> str:

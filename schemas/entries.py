@@ -41,6 +41,9 @@ FideslangKeys = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")], ...], Field(min_length=1)
 ]
 
+DpvTerms = tuple[Annotated[str, Field(pattern=r"^(dpv|pd|eu-gdpr):[A-Z][A-Za-z0-9-]*$")], ...]
+"""Terms of the Data Privacy Vocabulary 2 (W3C), its personal data and its GDPR extension."""
+
 _PERIOD = re.compile(r"P(?=\d)(?:(\d{1,3})W|(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?)")
 PERIOD_MEND = "write an ISO 8601 duration in years, months, weeks or days, such as P5Y, P3Y6M, P6W or P21D"
 
@@ -126,7 +129,8 @@ class Revealed(_Frozen):
 
 
 class Category(Term):
-    """A data category. Sensitivity 1 ordinary, 2 heightened, 3 high; `fideslang[0]` is the main key."""
+    """A data category. Sensitivity 1 ordinary, 2 heightened, 3 high; `fideslang[0]` is the main key, `dpv[0]` the main
+    term."""
 
     sensitivity: Annotated[StrictInt, Field(ge=1, le=3)]
     national_id: StrictBool = False
@@ -135,6 +139,7 @@ class Category(Term):
     children: StrictBool = False
     fideslang: FideslangKeys
     fideslang_closest: StrictBool = False
+    dpv: DpvTerms = ()
     examples: Annotated[tuple[Text, ...], Field(min_length=1)]
     revealed: Revealed | None = None
 
@@ -145,12 +150,14 @@ class Purpose(Term):
     legal_bases: Annotated[tuple[Letter, ...], Field(min_length=1)]
     fideslang: FideslangKeys
     fideslang_closest: StrictBool = False
+    dpv: DpvTerms = ()
 
 
 class LegalBasis(Term):
     """A legal basis (its id is the letter of GDPR Art. 6(1)) and what it switches."""
 
     fideslang: Text
+    dpv: DpvTerms = ()
     portability: StrictBool
     objection: StrictBool
     withdrawal_erases: StrictBool

@@ -195,6 +195,7 @@ def _former(step: Step, country: str) -> Change | None:
 def _chain(steps: Sequence[Said], changes: Sequence[Change]) -> Change:
     if fused := _FUSED.get(tuple(step.name for step in steps)):
         return fused
+    changes = [change for change in changes if change is not str]
     if len(changes) == 1:
         return changes[0]
 

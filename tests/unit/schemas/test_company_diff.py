@@ -97,3 +97,16 @@ def test_rows_of_nothing_that_is_known_are_still_judged(folder: Path) -> None:
     older = replace(ROWS, categories=("C-09",), origin="derived")
     assert [(item.kind, item.what) for item in changes(folder, [(older, 1)])] == [("date", "C-09")]
     assert changes(folder, []) == []
+
+
+def test_another_spelling_of_identifiers_leaves_rows_behind(folder: Path) -> None:
+    """They lie under tokens that nobody asks for any more; another country changes phone numbers alone."""
+    write(
+        folder,
+        "catalogue/identifiers.yaml",
+        "customer_number: {change: true, steps: [digits, zero_pad: 8], pattern: '[0-9]{8}', example: '00700104'}\n",
+    )
+    changed(folder, "company.yaml", '"NO"', '"SE"')
+    (found,) = changes(folder, [(ROWS, 5)])
+    assert (found.kind, found.what, found.rows) == ("identifiers", "customer_number", 5)
+    assert (found.before, found.after) == ("NFKC, trim, lower", "digits, zero_pad 8, pattern [0-9]{8}")

@@ -67,9 +67,7 @@ def test_a_number_is_found_where_no_kind_takes_it(tmp_path: Path) -> None:
     assert found.mentions == []
 
 
-@pytest.mark.parametrize(
-    "text", ["orgnr 974 760 673", "konto 9999.12.34507", "ring 412 34 567"]
-)
+@pytest.mark.parametrize("text", ["orgnr 974 760 673", "konto 9999.12.34507", "ring 412 34 567"])
 def test_what_only_norway_has_is_not_found_elsewhere(tmp_path: Path, text: str) -> None:
     """Eight digits are no phone there."""
     assert scanned(kinds_in(tmp_path, "SE"), text).mentions == []

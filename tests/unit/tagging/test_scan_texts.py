@@ -40,7 +40,10 @@ def test_all_kinds_are_measured_and_none_is_lost(simulated: list[Labelled]) -> N
     """Every kind the scanner has itself is labelled somewhere, and nine in ten of each are found."""
     texts = [*simulated, *by_hand()]
     figures = accuracy(texts)
-    assert set(figures) == (set(CATEGORIES) - set(NATIONAL) - {"name", "national_number"}) | {"national", "all"}
+    assert set(figures) == (set(CATEGORIES) - set(NATIONAL) - {"name", "national_number"}) | {
+        "national",
+        "all",
+    }
     assert all(row["precision"] >= 0.9 and row["recall"] >= 0.9 for row in figures.values())
 
 
