@@ -47,9 +47,9 @@ def discover(
 ) -> None:
     """List the topics of a broker with owner, format and rate, and say which hold personal data that nobody declared.
 
-    With --sample N the newest N messages of each are read: in memory alone, nothing of them is kept or shown but kinds
-    and shares, and nothing is left on the broker. --out writes a draft of a contract for each topic that the company
-    does not know; `innsyn company check` refuses a draft until a person has decided what is marked in it.
+    With --sample N about the newest N messages of each are read: in memory alone, nothing of them is kept or shown
+    but kinds and shares, and nothing is left on the broker. --out writes a draft of a contract for each topic that
+    the company does not know; `innsyn company check` refuses a draft until a person has decided what is marked in it.
 
     Example: innsyn discover --sample 200 --out drafts
 

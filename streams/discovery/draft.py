@@ -54,7 +54,7 @@ def draft(
         *_whole(event),
         *_of_the_record(facts, event.category, catalogue),
         _time(event, facts, zone),
-        *([f"message_key: {{field: {_text(event.message_key)}}}"] if event.message_key else []),
+        *_key(event),
         "fields:",
         *(line for item in event.fields for line in _field(item)),
     ]
@@ -81,11 +81,19 @@ def _head(facts: Facts, event: Event) -> Iterator[str]:
     yield "#"
     yield "# topics.yaml needs this entry:"
     yield f"# {facts.topic}:"
-    key = _text(event.message_key) if event.message_key else "null"
+    field, place = event.message_key
+    key = _text(field) if field and not place else "null"
     yield f"#   {{key: {key}, owner: {_text(facts.owner) if facts.owner else DECIDE}, system: {DECIDE},"
     yield f"#    partitions: {facts.partitions}, retention: {_period(facts.retention)},"
     yield f"#    cleanup_policy: {_quoted(facts.cleanup)},"
     yield "#    dead_letter: lineage.dead-letters, personal: true, tagged: true}"
+
+
+def _key(event: Event) -> Iterator[str]:
+    field, place = event.message_key
+    if field:
+        path = f", path: {_text(place)}" if place else ""
+        yield f"message_key: {{field: {_text(field)}{path}}}"
 
 
 def _whole(event: Event) -> Iterator[str]:

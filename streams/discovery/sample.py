@@ -12,18 +12,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import Any
 
+from schemas.errors import DecodeError
 from schemas.paths import ANY, ITEM, written
 from streams.discovery.values import Recognisers, kinds_of
+from streams.tagging.decode.values import json_value
 
 Path = tuple[str, ...]
 MOST_PATHS = 1_000
 DEEPEST = 16
 MOST_ITEMS = 20
 """Items of an array, or keys of one object, that are looked at in a message."""
-_MOST_KEYS = 200
+MOST_VALUES = 1_000
+"""Values of a message that are looked at: each takes a detector or two."""
+_MOST_KEYS = 500
 _DISTINCT = 2_000
+_LONGEST_KEY = 1_000
 # Letters of any language, no number of four digits in it, which may be a year of birth or a part of a phone.
 _WORD = re.compile(r"(?!.*\d{4})[^\W\d][\w-]{0,59}")
 # In one message alone a key that is written as a name of somebody is taken for one.
@@ -35,14 +41,15 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 @dataclass
 class FieldSeen:
     """What is at one place. `messages`: that have it; `values`: scalars there. `scores`, `counts`: of each kind the sum
-    of how sure each value is of it, and how many values are. `as_key`: messages whose key is the value."""
+    of how sure each value is of it, and how many values are. `as_key`: messages
+    whose key is the value, as text ("") or at a place in a key that is a JSON object."""
 
     messages: int = 0
     values: int = 0
     types: Counter[str] = field(default_factory=Counter)
     scores: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     counts: Counter[str] = field(default_factory=Counter)
-    as_key: int = 0
+    as_key: Counter[str] = field(default_factory=Counter)
     # Of this process and run: what a text hashes to says nothing once it ends.
     _hashes: set[int] = field(default_factory=set, repr=False)
 
@@ -59,7 +66,7 @@ class FieldSeen:
         """How sure all values together are of the kind: 1 if every one surely is."""
         return self.scores[kind] / self.values if self.values else 0.0
 
-    def add(self, value: Any, today: date, recognisers: Recognisers, key: str | None) -> None:
+    def add(self, value: Any, today: date, recognisers: Recognisers, keys: Mapping[str, str]) -> None:
         """One more value."""
         self.values += 1
         self.types[_TYPES.get(type(value), "string")] += 1
@@ -68,8 +75,7 @@ class FieldSeen:
             self.counts[kind] += 1
         if len(self._hashes) < _DISTINCT:
             self._hashes.add(hash(value))
-        if key is not None and str(value) == key:
-            self.as_key += 1
+        self.as_key.update(place for place, key in keys.items() if key == str(value))
 
     def merge(self, other: FieldSeen) -> None:
         """Those of a place that is the same."""
@@ -109,13 +115,13 @@ class Sample:
         self.messages += 1
         self.keyed += key is not None
         here: set[Path] = set()
-        text = key.decode("utf-8", "replace") if key is not None and len(key) < 1_000 else None
-        for path, item in self._leaves_of(value, ()):
+        keys = _keys_of(key) if key is not None else {}
+        for path, item in islice(self._leaves_of(value, ()), MOST_VALUES):
             seen = self._at(path)
             seen.messages += path not in here
             here.add(path)
             if item is not None:
-                seen.add(item, self._today, self._recognisers, text)
+                seen.add(item, self._today, self._recognisers, keys)
 
     def fields(self) -> dict[str, FieldSeen]:
         """What was seen, by the path that a contract names it by, in the order in which it came. `left_out` is then how
@@ -189,6 +195,23 @@ class Sample:
         if often == 1:
             return _GIVEN_NAME.fullmatch(key) is None
         return self._keys[(*above, key)] > max(1, _SELDOM * often)
+
+
+def _keys_of(key: bytes) -> dict[str, str]:
+    """What the key of a message may be compared with, by the place in it: itself, or the scalars of a JSON object."""
+    if len(key) > _LONGEST_KEY:
+        return {}
+    try:
+        value = json_value(key)
+    except DecodeError:
+        return {"": key.decode("utf-8", "replace")}
+    inside = value.get("payload")
+    above, row = ("payload.", inside) if isinstance(inside, dict) else ("", value)
+    return {
+        f"{above}{name}": str(item)
+        for name, item in row.items()
+        if isinstance(item, str | int) and _WORD.fullmatch(name)
+    }
 
 
 def _may_name(path: Path) -> bool:

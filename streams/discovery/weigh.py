@@ -87,7 +87,7 @@ class Event:
     margin: float
     names: bool
     event_time: str = ""
-    message_key: str = ""
+    message_key: tuple[str, str] = ("", "")
 
 
 def judge(names: Sequence[str], fields: Mapping[str, FieldSeen], words: Words, keyed: int = 0) -> Event:
@@ -320,10 +320,11 @@ def _event_time(judged: Sequence[Judged]) -> str:
     return max(times, key=lambda item: item.confidence).path if times else ""
 
 
-def _message_key(judged: Sequence[Judged], fields: Mapping[str, FieldSeen], keyed: int) -> str:
-    """The identifier that the key of nearly every message is."""
+def _message_key(judged: Sequence[Judged], fields: Mapping[str, FieldSeen], keyed: int) -> tuple[str, str]:
+    """The identifier that is in the key of nearly every message, and where in it; "" twice for none."""
     for item in judged:
-        names = item.identifier and not _repeats(item.path) and keyed > _FEW_VALUES
-        if names and fields[item.path].as_key >= _NEARLY_ALL * keyed:
-            return item.path
-    return ""
+        if item.identifier and not _repeats(item.path) and keyed > _FEW_VALUES:
+            for place, count in fields[item.path].as_key.most_common(1):
+                if count >= _NEARLY_ALL * keyed:
+                    return item.path, place
+    return "", ""

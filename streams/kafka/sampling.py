@@ -31,7 +31,7 @@ _DAY = timedelta(days=1)
 # The broker's own, and what registries keep on it.
 _INTERNAL = ("__", "_schemas", "_confluent")
 _LARGEST_BATCH = 64 << 20
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 32 << 20
 """Bytes of messages that are read of one topic, unpacked."""
 # Where a window of offsets holds fewer messages than it is long (compacted, transactions), the next one is longer, at
 # most so many times.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -21,17 +21,24 @@ TODAY = date(2026, 3, 1)
 SHARED = load_catalogue(BASE / "catalogue", COMPANIES / "minimal" / "catalogue")
 
 
-def looked(topic: str, messages: Iterable[Mapping[str, Any]], catalogue: Catalogue = SHARED) -> Looked:
-    """What messages in JSON show."""
+Key = Callable[[Mapping[str, Any]], str]
+
+
+def looked(
+    topic: str, messages: Iterable[Mapping[str, Any]], catalogue: Catalogue = SHARED, key: Key | None = None
+) -> Looked:
+    """What messages in JSON show, each with a key."""
     reader = TopicReader(topic, words_for(catalogue), TODAY, lambda _: None)
     for message in messages:
-        reader.take(json.dumps(message).encode())
+        reader.take(json.dumps(message).encode(), key(message).encode() if key else None)
     return reader.looked()
 
 
-def drafted(topic: str, messages: Iterable[Mapping[str, Any]], catalogue: Catalogue = SHARED) -> str:
+def drafted(
+    topic: str, messages: Iterable[Mapping[str, Any]], catalogue: Catalogue = SHARED, key: Key | None = None
+) -> str:
     """The draft of a contract for them."""
-    found = looked(topic, messages, catalogue)
+    found = looked(topic, messages, catalogue, key)
     assert found.event is not None
     return draft(
         found.event, Facts(topic, found.format or Format.JSON, found.sampled, found.left_out), catalogue

@@ -87,6 +87,21 @@ def test_a_draft_shows_no_value() -> None:
     assert "seen.*" in text
 
 
+def test_a_draft_says_whose_key_a_message_has() -> None:
+    """As text, or at a place in a key that is an object of JSON, with or without its schema around it."""
+    rows = [{"kundenr": f"{700_000 + at}", "total": at} for at in range(20)]
+    keys = {
+        "{field: kundenr}": lambda row: row["kundenr"],
+        "{field: kundenr, path: id}": lambda row: json.dumps({"id": row["kundenr"]}),
+        "{field: kundenr, path: payload.id}": lambda row: json.dumps(
+            {"schema": {}, "payload": {"id": row["kundenr"]}}
+        ),
+    }
+    for said, key in keys.items():
+        assert f"\nmessage_key: {said}\n" in drafted("shop.orders", rows, key=key)
+    assert "message_key" not in drafted("shop.orders", rows, key=lambda row: "1")
+
+
 def test_records_get_names_of_their_own() -> None:
     """Of the topic, and a number behind one that is taken."""
     assert record_name("shop.orders-v2") == "ShopOrdersV2"

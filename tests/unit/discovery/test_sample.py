@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.discovery.sample import DEEPEST, MOST_PATHS, Sample
+from streams.discovery.sample import DEEPEST, MOST_PATHS, MOST_VALUES, Sample
 
 TODAY = date(2026, 3, 1)
 
@@ -69,6 +69,8 @@ def test_hostile_messages_cost_little() -> None:
         deep = {"a": deep}
     sample = sampled(deep)
     assert all(path.count(".") <= DEEPEST for path in sample.fields())
+    many = sampled({"a": [{"b": ["x"] * 100, "c": ["y"] * 100}] * 100})
+    assert sum(seen.values for seen in many.fields().values()) <= MOST_VALUES
     wide = Sample(TODAY)
     for number in range(100):
         wide.add({f"k{at}-{number}": at for at in range(1_000)})
