@@ -26,14 +26,14 @@ SERVICE = "innsyn"
 
 
 @dataclass(frozen=True)
-class Instance:
+class ApiAddress:
     """Where a running innsyn answers, and the bearer token it asks for."""
 
     address: str
     token: str = field(repr=False)
 
 
-def find_instance(settings: Settings) -> Instance | None:
+def find_instance(settings: Settings) -> ApiAddress | None:
     """The instance the settings or `<home>/run.json` name; None where nothing names one or its token is not there.
 
     It need not be running any more: `connect` asks.
@@ -50,7 +50,7 @@ def find_instance(settings: Settings) -> Instance | None:
         raise SettingsError(
             f"{settings.home / RUN_FILE} is not readable JSON; start `innsyn up` again"
         ) from None
-    return Instance(address, token.strip())
+    return ApiAddress(address, token.strip())
 
 
 def connect(settings: Settings, purpose: str | None = None) -> Client | None:
@@ -89,7 +89,7 @@ class Client:
 
     def __init__(
         self,
-        instance: Instance,
+        instance: ApiAddress,
         *,
         timeout: float = 60.0,
         transport: httpx.BaseTransport | None = None,

@@ -28,7 +28,7 @@ from console.demo.story import StoryTale
 from console.demo.tale import Asker, Event, Tale, systems
 from console.wiring.clock import now
 from console.wiring.company import company_of
-from console.wiring.local import Instance, running
+from console.wiring.local import LocalInstance, running
 from console.wiring.processes import raise_first
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
@@ -117,7 +117,7 @@ def _flow(
     out: Console,
     tale: Tale,
     stores: Mapping[str, SqliteStore],
-    instance: Instance,
+    instance: LocalInstance,
     connection: Connection,
 ) -> None:
     """Send every event, store it in its system of record, and watch the index keep up."""
@@ -163,7 +163,7 @@ def _flow(
     )
 
 
-def _consumed(instance: Instance) -> dict[str, int]:
+def _consumed(instance: LocalInstance) -> dict[str, int]:
     return {
         sample.labels["topic"]: int(sample.value)
         for metric in instance.metrics.consumed.collect()
@@ -172,7 +172,7 @@ def _consumed(instance: Instance) -> dict[str, int]:
     }
 
 
-def _counters(sent: Counter[str], instance: Instance) -> Table:
+def _counters(sent: Counter[str], instance: LocalInstance) -> Table:
     rows = table("topic", "sent", "in the index", "", right=["sent", "in the index"])
     consumed = _consumed(instance)
     for topic in sorted(sent):
@@ -182,11 +182,11 @@ def _counters(sent: Counter[str], instance: Instance) -> Table:
     return rows
 
 
-def _index_bytes(instance: Instance) -> int:
+def _index_bytes(instance: LocalInstance) -> int:
     return instance.sinks.upkeep.size()
 
 
-def _ask(out: Console, instance: Instance, person: Asker) -> None:
+def _ask(out: Console, instance: LocalInstance, person: Asker) -> None:
     known = instance.answering
     report = access_answer(
         AccessQuery.model_validate(_query(person)).question(known.company.kinds), known, now()
@@ -230,7 +230,7 @@ def _jobs(stores: Mapping[str, SqliteStore], connection: Connection, settings: S
         ended.result()
 
 
-def _erase(out: Console, instance: Instance, person: Asker) -> RequestState:
+def _erase(out: Console, instance: LocalInstance, person: Asker) -> RequestState:
     request_id = ""
 
     def latest() -> RequestState:
@@ -266,7 +266,7 @@ def _erase(out: Console, instance: Instance, person: Asker) -> RequestState:
     return request
 
 
-def _accept(out: Console, instance: Instance, request: RequestState) -> None:
+def _accept(out: Console, instance: LocalInstance, request: RequestState) -> None:
     """What a case handler does about answers that are not enough: looks there, and says why it is."""
     for problem in request.problems:
         out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
@@ -279,7 +279,7 @@ def _accept(out: Console, instance: Instance, request: RequestState) -> None:
 
 def _prove(
     out: Console,
-    instance: Instance,
+    instance: LocalInstance,
     stores: Mapping[str, SqliteStore],
     person: Asker,
     request: RequestState,

@@ -93,7 +93,7 @@ def erase(
             say_open(made.get("also_open") or [])
         if made.get("notice"):
             say(f"innsyn: {made['notice']}", err=True)
-        request = _follow(client, made["request_id"], wait)
+        request = _until_done(client, made["request_id"], wait)
     if as_json:
         print_json(request)
     else:
@@ -232,7 +232,7 @@ def _show_end(request: Mapping[str, Any]) -> None:
     _say_warnings(request["problems"])
 
 
-def _follow(client: Client, request_id: str, wait: float) -> dict[str, Any]:
+def _until_done(client: Client, request_id: str, wait: float) -> dict[str, Any]:
     """The request when it is completed, or as it stands when the time is over."""
     deadline = time.monotonic() + wait
     shown = screen(stderr=True)

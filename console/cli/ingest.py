@@ -35,7 +35,7 @@ from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.checkpoint import Skip
 from streams.feeds.run.ingest import ingest as send
-from streams.feeds.run.refused import Aside
+from streams.feeds.run.refused import DeadLetterSender
 from streams.feeds.run.source import STDIN, Source, check_source
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import EventProducer
@@ -183,13 +183,13 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
     return reports
 
 
-def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> Aside | None:
+def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> DeadLetterSender | None:
     topic = feed.topic
     if topic.dead_letter is None:
         return None
     keyring = Keyring(settings.keys_folder).required()
     letters = DeadLetters(producer, keyring, own_record("DeadLetter"), {topic.name: topic.dead_letter})
-    return Aside(letters, lambda: datetime.now(UTC))
+    return DeadLetterSender(letters, lambda: datetime.now(UTC))
 
 
 def _as_json(feed: Feed, reports: list[Report], seconds: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
 from console.wiring.rights import carrying_out
-from console.wiring.roles import refused_followed, rights_service, rights_worker
+from console.wiring.roles import feed_dead_letters_indexed, rights_service, rights_worker
 from console.wiring.run_file import broker
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable
@@ -65,7 +65,7 @@ def _run(settings: Settings, connection: Connection, sinks: Sinks, service: Righ
     waits = Waits()
     make = partial(rights_worker, settings, connection, sinks, service, waits)
     roles.append(Background("rights", carrying_out(make, service, settings, waits), ended))
-    roles.append(Background("refused", refused_followed(connection, sinks), ended))
+    roles.append(Background("refused", feed_dead_letters_indexed(connection, sinks), ended))
     mends = mended(sinks.upkeep, ended)
     roles.extend(role for role, _ in mends)
     tokens = token_keys(sinks, settings).tokenizer

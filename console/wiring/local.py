@@ -28,9 +28,9 @@ from console.wiring.roles import (
     api,
     dead_letter_desk,
     doors,
+    feed_dead_letters_indexed,
     question_limits,
     recorder,
-    refused_followed,
     replays,
     rights_service,
     rights_worker,
@@ -53,7 +53,7 @@ from streams.waits import Waits
 
 
 @dataclass(frozen=True)
-class Instance:
+class LocalInstance:
     """A running innsyn. `ended` is set when a role ends by itself; `roles` then hold the reason."""
 
     sinks: Sinks
@@ -83,7 +83,9 @@ class _Parts:
 
 
 @contextmanager
-def running(settings: Settings, connection: Connection, keeper: Keeper | None = None) -> Iterator[Instance]:
+def running(
+    settings: Settings, connection: Connection, keeper: Keeper | None = None
+) -> Iterator[LocalInstance]:
     """Start tagger, rights worker and API on one embedded index; stop them together.
 
     Topics and broker are the caller's; `keeper` looks after a broker of this process. Raises InnsynError for what does
@@ -103,7 +105,7 @@ def running(settings: Settings, connection: Connection, keeper: Keeper | None = 
         parts.health.watch("sealing keys", parts.rights.key_problems, every=60.0)
         stack.callback(again.stop)
         parts.health.start()
-        yield Instance(
+        yield LocalInstance(
             *(parts.sinks, parts.answering, parts.rights, parts.metrics, server.address, roles, ended)
         )
 
@@ -176,7 +178,7 @@ def _roles(
         (Background("tagger", lambda stop: taggers().run(stop), ended), parts.progress.problems),
         (Background("rights", carry_out, ended), parts.waits.said),
         (Background("keys", rekeyed(settings, connection, sinks), ended), None),
-        (Background("refused", refused_followed(connection, sinks), ended), None),
+        (Background("refused", feed_dead_letters_indexed(connection, sinks), ended), None),
         (Background("api", server.run, ended), server.problems),
     ]
 

@@ -49,12 +49,12 @@ def carrying_out(
     make: Callable[[], Worker], service: RightsService, settings: Settings, waits: Waits
 ) -> Callable[[threading.Event], None]:
     """What carries requests out until it is told to stop, at each start with a worker from `make`."""
-    return lambda stop: follow(
+    return lambda stop: run_rights_role(
         make(), service, settings.late_check_seconds, stop, waits, tidy=partial(tidy, service, settings)
     )
 
 
-def follow(
+def run_rights_role(
     worker: Worker,
     service: Service,
     late_seconds: float,

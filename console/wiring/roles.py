@@ -28,11 +28,11 @@ from schemas.own import own_record
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.ports.sinks import Sinks
-from streams.feeds.run.refused import follow_refused
+from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import DeadLetters, SetAside
+from streams.kafka.dead_letters import DeadLetters, DeadLetterStore
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
 from streams.metrics import TagMetrics
@@ -216,12 +216,12 @@ def rights_worker(
     letters = DeadLetters(
         EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
     )
-    return RightsWorker(connection, service, SetAside(letters, sinks.writer(), now), waits)
+    return RightsWorker(connection, service, DeadLetterStore(letters, sinks.writer(), now), waits)
 
 
-def refused_followed(connection: Connection, sinks: Sinks) -> Callable[[threading.Event], None]:
+def feed_dead_letters_indexed(connection: Connection, sinks: Sinks) -> Callable[[threading.Event], None]:
     """What enters the refused records of feeds in the index, until it is told to stop."""
-    return lambda stop: follow_refused(connection, sinks.writer(), stop)
+    return lambda stop: index_feed_dead_letters(connection, sinks.writer(), stop)
 
 
 def replays(settings: Settings, connection: Connection, sinks: Sinks) -> Replays:

@@ -91,7 +91,7 @@ class DeadLetters:
             self._producer.flush()
 
 
-class SetAside:
+class DeadLetterStore:
     """Keeps single messages that are none of their topic's record: on the dead-letter topic and in the index."""
 
     def __init__(self, letters: DeadLetters, index: IndexWriter, clock: Callable[[], datetime]) -> None:

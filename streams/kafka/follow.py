@@ -43,7 +43,7 @@ _MOVED = frozenset(
 )
 
 
-def follow(
+def messages_of(
     connection: Connection, topic: str, group: str, stop: threading.Event
 ) -> Generator[tuple[bytes, Callable[[], None]], None, None]:
     """Yield (message, commit) from where the group stands, the beginning for a new one, until `stop` is set.

@@ -50,7 +50,7 @@ _log = structlog.get_logger(__name__)
 
 Step = Callable[[Mapping[str, Any]], object]
 Run = Callable[[Callable[[], object], Callable[[], object] | None], Awaitable[None]]
-SetAside = Callable[[str, int, int, str, bytes], None]
+StoreLetter = Callable[[str, int, int, str, bytes], None]
 
 
 class RightsWorker:
@@ -63,7 +63,7 @@ class RightsWorker:
         self,
         connection: Connection,
         service: RightsService,
-        set_aside: SetAside,
+        set_aside: StoreLetter,
         waits: Waits | None = None,
     ) -> None:
         """`set_aside(topic, partition, offset, reason, payload)` keeps a message that is none of the record's.
@@ -157,7 +157,7 @@ class RightsWorker:
 
 
 def rights_app(
-    connection: Connection, service: RightsService, set_aside: SetAside, run: Run, folder: str
+    connection: Connection, service: RightsService, set_aside: StoreLetter, run: Run, folder: str
 ) -> Any:
     """The Faust app on the broker of `connection`; `run` carries out a blocking step, and where that fails the other.
 
@@ -223,7 +223,7 @@ def credentials(options: Mapping[str, str]) -> Any:
     )
 
 
-def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: SetAside, run: Run) -> None:
+def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: StoreLetter, run: Run) -> None:
     raw = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
 
     async def agent(stream: Any) -> None:
@@ -240,7 +240,7 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: Se
     app.agent(raw, name=topic)(agent)
 
 
-def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: SetAside) -> None:
+def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: StoreLetter) -> None:
     """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
     try:
         if isinstance(value, Unreadable):

@@ -43,7 +43,7 @@ from streams.columns.tokens import (
     token_column,
     token_table,
 )
-from streams.identity.claims.by_rule import ClaimMaker, Reading
+from streams.identity.claims.by_rule import ClaimMaker, IdentityColumns
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.scan import Scanner
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
@@ -268,7 +268,7 @@ def _judged(
     times: Ints,
     tokens: Mapping[str, TokenColumn],
     several: Sequence[Several],
-    reading: Reading | None,
+    reading: IdentityColumns | None,
     latest: int,
 ) -> tuple[Flags, dict[int, str]]:
     """The rows that can be, and for each of the others the first reason why not."""

@@ -24,13 +24,13 @@ from prometheus_client import CollectorRegistry
 from console.api.app import create_app
 from console.cli import main
 from console.cli.show.logs import quiet_threads
-from console.client import Client, Instance
+from console.client import ApiAddress, Client
 from console.health.health import Health
 from console.health.limits import files, space_problems
 from console.health.parts import Part, turned
 from console.health.taggers import unread_problems
 from console.wiring.processes import Background, raise_first
-from console.wiring.rights import _recheck, follow
+from console.wiring.rights import _recheck, run_rights_role
 from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, InnsynError, InputError, Unavailable
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
@@ -317,7 +317,7 @@ def test_agents_that_crash_are_started_again_and_end_nothing_else(
     service, waits = create_autospec(RightsService, instance=True), Waits()
     worker = RightsWorker(Connection("127.0.0.1:9"), service, Mock(), waits)
     with pytest.raises(type, match=words) as raised:
-        follow(worker, service, 600, threading.Event(), waits)
+        run_rights_role(worker, service, 600, threading.Event(), waits)
     assert isinstance(raised.value, Unavailable)
     assert "12345678901" not in str(raised.value)
 
@@ -492,7 +492,7 @@ def test_a_command_that_got_no_answer_says_where_to_look_first() -> None:
         def respond(_: httpx.Request) -> httpx.Response:
             raise error
 
-        client = Client(Instance("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
+        client = Client(ApiAddress("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
         with pytest.raises(Unavailable) as raised:
             client.create_request({})
         return str(raised.value)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from console.api.app import create_app
 from console.cli import doctor
-from console.client import Client, Instance
+from console.client import ApiAddress, Client
 from console.health.floods import Floods
 from console.health.health import Health
 from schemas.errors import IndexUnavailable
@@ -270,5 +270,5 @@ def test_the_list_of_letters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         return {"items": [{}] * limit, "next_cursor": "more"}
 
     monkeypatch.setattr(Client, "_call", call)
-    found, more = Client(Instance("http://127.0.0.1:1", "token")).dead_letters({}, 2_500)
+    found, more = Client(ApiAddress("http://127.0.0.1:1", "token")).dead_letters({}, 2_500)
     assert (len(found), more, pages) == (2_500, True, [1_000, 1_000, 500])

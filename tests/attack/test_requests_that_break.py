@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console import bodies
-from console.wiring.rights import follow
+from console.wiring.rights import run_rights_role
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode, single_object_prefix
 from schemas.days import OPEN, is_open_moment
@@ -465,7 +465,7 @@ def test_looking_for_late_findings_never_ends_the_worker() -> None:
 
     worker = create_autospec(RightsWorker, instance=True)
     worker.error = None
-    follow(worker, Service(), 0.01, stop)
+    run_rights_role(worker, Service(), 0.01, stop)
     assert len(looked) == 3
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from console.api.app import create_app
 from console.api.protection.proof import CHALLENGE_HEADER, proof
-from console.client import Client, Instance
+from console.client import ApiAddress, Client
 from schemas.errors import SettingsError
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess
@@ -29,7 +29,7 @@ def test_who_says_to_be_innsyn_gets_neither_token_nor_identifier(extra: dict[str
         return httpx.Response(200, json={"status": "ok", "service": "innsyn", **extra})
 
     with pytest.raises(SettingsError, match=r"does not know the token .* set INNSYN_API_TOKEN"):
-        Client(Instance("http://innsyn", TOKEN), transport=httpx.MockTransport(respond)).alive()
+        Client(ApiAddress("http://innsyn", TOKEN), transport=httpx.MockTransport(respond)).alive()
     assert [(request.method, request.url.path) for request in seen] == [("GET", "/healthz")]
     assert all(TOKEN not in str(request.headers) for request in seen)
 
@@ -43,7 +43,7 @@ def test_a_proof_heard_before_proves_nothing() -> None:
         said = {"status": "ok", "service": "innsyn", "proof": proof(TOKEN, heard[0])}
         return httpx.Response(200, json=said)
 
-    client = Client(Instance("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
+    client = Client(ApiAddress("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
     assert client.alive()
     with pytest.raises(SettingsError):
         client.alive()
@@ -53,8 +53,8 @@ def test_another_innsyn_is_not_asked(tmp_path: Path) -> None:
     """Its answers are of other people's data; our own proves itself, and the proof says nothing of the token."""
     ours = InProcess(create_app(services(tmp_path)))
     with pytest.raises(SettingsError):
-        Client(Instance("http://innsyn", "a token of another installation"), transport=ours).alive()
-    assert Client(Instance("http://innsyn", TOKEN), transport=ours).alive()
+        Client(ApiAddress("http://innsyn", "a token of another installation"), transport=ours).alive()
+    assert Client(ApiAddress("http://innsyn", TOKEN), transport=ours).alive()
     with httpx.Client(transport=ours, base_url="http://innsyn") as anybody:
         told = anybody.get("/healthz", headers={CHALLENGE_HEADER: "x"}).json()
     assert len(told["proof"]) == 64

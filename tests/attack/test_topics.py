@@ -19,7 +19,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import PARTITIONS, History, going_on, in_kafka
 from streams.kafka import fetching, membership
-from streams.kafka.follow import follow
+from streams.kafka.follow import messages_of
 from streams.tagging import logs
 from streams.tagging.behind import Behind, Stuck, Waiting
 from tests.support.kinds import IP
@@ -288,7 +288,7 @@ def test_requests_and_receipts_of_a_topic_made_anew_are_all_read(kafka_bootstrap
     got: list[bytes] = []
 
     def followed(stop: threading.Event) -> None:
-        for value, commit in follow(connection, source.name, group, stop):
+        for value, commit in messages_of(connection, source.name, group, stop):
             got.append(value)
             commit()
 

@@ -21,7 +21,7 @@ from streams.feeds.registry import Feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import FEED_HEADER, LINE_HEADER, MARK_HEADER, PART_HEADER, Report
 from streams.feeds.run.ingest import ingest
-from streams.feeds.run.refused import Aside
+from streams.feeds.run.refused import DeadLetterSender
 from streams.feeds.run.source import Source, check_source
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
@@ -100,7 +100,7 @@ def run(
     *,
     again: bool = False,
     die_after: int = 10_000,
-    aside: Aside | None = None,
+    aside: DeadLetterSender | None = None,
 ) -> Report:
     """One `innsyn ingest`; the process ends after `die_after` sends."""
     connection = Connection(bootstrap)

@@ -19,7 +19,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.lineage import LineageBatch
 from streams.feeds.run import refused
-from streams.feeds.run.refused import Aside, follow_refused
+from streams.feeds.run.refused import DeadLetterSender, index_feed_dead_letters
 from streams.feeds.run.source import check_source
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetters, DeadMessage
@@ -64,7 +64,12 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
         source = check_source(str(file), feed, io.BytesIO())
         for _ in range(2):
             report = run(
-                kafka_bootstrap, feed, source, tmp_path, again=True, aside=Aside(letters, lambda: now)
+                kafka_bootstrap,
+                feed,
+                source,
+                tmp_path,
+                again=True,
+                aside=DeadLetterSender(letters, lambda: now),
             )
     index, stop = FailingOnce(), threading.Event()
     expected = {
@@ -74,7 +79,7 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
         for number, line in ((40, 91), (80, 451), (120, 811))
     }
     with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(follow_refused, connection, index, stop)
+        following = thread.submit(index_feed_dead_letters, connection, index, stop)
         try:
             wait_for(lambda: len(index.dead) >= len(expected))
         finally:

@@ -36,7 +36,7 @@ from streams.feeds.run.account import FEED_HEADER, LINE_HEADER, MARK_HEADER, PAR
 from streams.feeds.run.checkpoint import Checkpoint, Tail
 from streams.feeds.run.content import Extent, changed
 from streams.feeds.run.recognise import Recognition, read_one
-from streams.feeds.run.refused import Aside, Refusals
+from streams.feeds.run.refused import DeadLetterSender, FeedDeadLetters
 from streams.feeds.run.source import Source
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail as TopicTail
@@ -57,7 +57,7 @@ def ingest(
     folder: Path,
     *,
     again: bool = False,
-    aside: Aside | None = None,
+    aside: DeadLetterSender | None = None,
     batch_lines: int = BATCH_LINES,
     progress: Callable[[int], None] = lambda position: None,
 ) -> Report:
@@ -140,7 +140,7 @@ class _Sending:
     source: Source
     feed: Feed
     producer: EventProducer
-    aside: Aside | None
+    aside: DeadLetterSender | None
     batch_lines: int
     progress: Callable[[int], None]
     sent: int = 0
@@ -163,7 +163,7 @@ class _Sending:
 
     def all(self, run: Run, label: str, feed_id: str | None, settle: Settle) -> None:
         """Raises FeedError, also if a file is no longer what it was when the run began."""
-        refusals = Refusals(self.aside, self.feed.topic.name, label)
+        refusals = FeedDeadLetters(self.aside, self.feed.topic.name, label)
         one = _Run(self.feed, self.producer, run, refusals, feed_id.encode() if feed_id else None)
         reader = self.feed.reader()
         settled = before = run.start.lines
@@ -238,7 +238,7 @@ class _Run:
     feed: Feed
     producer: EventProducer
     run: Run
-    refusals: Refusals
+    refusals: FeedDeadLetters
     feed_id: bytes | None
     tail: Tail | None = None
     recognition: Recognition = field(init=False)

@@ -23,7 +23,7 @@ from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
 from streams.feeds.lines.record import Record
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import SEAL_BYTES, DeadLetters, DeadMessage
-from streams.kafka.follow import follow
+from streams.kafka.follow import messages_of
 
 TOPIC = "lineage.dead-letters"
 GROUP = "innsyn-refused"
@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Aside:
+class DeadLetterSender:
     """Where the records go that a feed cannot read, and the clock that dates them."""
 
     letters: DeadLetters
@@ -44,10 +44,10 @@ class Aside:
 
 
 @dataclass
-class Refusals:
+class FeedDeadLetters:
     """The refused records of one source, sent some at a time. `feed` is the source's label."""
 
-    aside: Aside | None
+    aside: DeadLetterSender | None
     topic: str
     feed: str
     _waiting: list[DeadMessage] = field(default_factory=list, repr=False)
@@ -73,7 +73,7 @@ class Refusals:
             self._bytes = 0
 
 
-def follow_refused(connection: Connection, index: IndexWriter, stop: threading.Event) -> None:
+def index_feed_dead_letters(connection: Connection, index: IndexWriter, stop: threading.Event) -> None:
     """Enter the dead letters of feeds in the index until `stop` is set: the sender has no index at hand.
 
     In the index the topic is the feed, the partition 0 and the offset the line. While the index is away it waits. A
@@ -82,7 +82,7 @@ def follow_refused(connection: Connection, index: IndexWriter, stop: threading.E
     """
     record = own_record("DeadLetter")
     passed_over = 0
-    for message, commit in follow(connection, TOPIC, GROUP, stop):
+    for message, commit in messages_of(connection, TOPIC, GROUP, stop):
         row = _row(record, message)
         if row is None:
             passed_over += 1

@@ -57,7 +57,7 @@ _RENAMED = 128
 
 
 @dataclass(frozen=True)
-class Reading:
+class IdentityColumns:
     """What identity rules need of decoded events. `faults`: reason and the rows that cannot be, first reason first.
 
     `retained`: rows kept for the police alone, None if the record has no such rows.
@@ -109,7 +109,7 @@ class ClaimMaker:
         columns: Mapping[str, pa.Array],
         tokens: Mapping[str, TokenColumn],
         times: Ints,
-    ) -> Reading:
+    ) -> IdentityColumns:
         """Tokens of the network keys too, and which events say what cannot be. `tokens`: those of all identifiers."""
         known = dict(tokens)
         for name in dict.fromkeys(self.wanted(record)):
@@ -132,9 +132,9 @@ class ClaimMaker:
             if rule.since:
                 late |= numbers(columns[rule.since], EARLIEST) >= LATEST
         faults = [("time_out_of_range", late), ("invalid_identifier", invalid), *faults]
-        return Reading(record, columns, known, times, tuple(faults), retained)
+        return IdentityColumns(record, columns, known, times, tuple(faults), retained)
 
-    def claims(self, reading: Reading, topic: str, good: Flags, at: Coordinates) -> Claims:
+    def claims(self, reading: IdentityColumns, topic: str, good: Flags, at: Coordinates) -> Claims:
         """Claims of the good rows. `at`: coordinates of the rows."""
         chunks = Chunks(topic, reading.times, at)
         part = 0
@@ -150,7 +150,7 @@ class ClaimMaker:
         return chunks.claims(reading.retained)
 
     def _rule(
-        self, chunks: Chunks, reading: Reading, rule: IdentityRule, name: str, part: int, good: Flags
+        self, chunks: Chunks, reading: IdentityColumns, rule: IdentityRule, name: str, part: int, good: Flags
     ) -> None:
         """Claims about the identifier in one field."""
         token, first = reading.tokens[name], reading.tokens[rule.tokens[0]]
@@ -196,7 +196,7 @@ class ClaimMaker:
             **said,
         )
 
-    def _is_renamed(self, reading: Reading, name: str) -> Flags:
+    def _is_renamed(self, reading: IdentityColumns, name: str) -> Flags:
         """Whether the identifier of each row had another canonical form before."""
         field, column = reading.record.find(name), reading.tokens[name]
         cache = self._renamed.get(field.identifier.kind) if field and field.identifier else None
@@ -211,7 +211,7 @@ def _without(column: TokenColumn, placeholder: Callable[[str], bool]) -> TokenCo
     return replace(column, present=column.present & ~foul[column.index]) if foul.any() else column
 
 
-def _marked(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
+def _marked(reading: IdentityColumns, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt.NDArray[np.int8]]:
     """The rows whose symbol says something, and what; without a mark all of them, as the begin of something."""
     if rule.mark is None:
         return rows, np.full(len(rows), Mark.OPEN.code, np.int8)
@@ -221,7 +221,7 @@ def _marked(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[Ints, npt
     return rows[codes > 0], codes[codes > 0].astype(np.int8)
 
 
-def _subject(reading: Reading, rule: IdentityRule, rows: Ints) -> tuple[TokenTable, Flags]:
+def _subject(reading: IdentityColumns, rule: IdentityRule, rows: Ints) -> tuple[TokenTable, Flags]:
     """The first of the subject fields that says somebody."""
     found, chosen = first_present([reading.tokens[name] for name in rule.subject], rows)
     return found, chosen >= 0

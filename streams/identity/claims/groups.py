@@ -17,7 +17,7 @@ _BOUND = 500_000
 
 
 class Read(Protocol):
-    """As `streams.identity.claims.by_rule.Reading`."""
+    """As `streams.identity.claims.by_rule.IdentityColumns`."""
 
     @property
     def record(self) -> RecordSchema: ...

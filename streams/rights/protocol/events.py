@@ -171,7 +171,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class SetAside:
+class AnswerSetAside:
     """An answer that cannot be. `system` None: one that the catalogue lacks."""
 
     kind: ClassVar[str] = "aside"
@@ -307,7 +307,7 @@ LedgerEvent = (
     | Commanded
     | Answer
     | Accepted
-    | SetAside
+    | AnswerSetAside
     | Closing
     | Forgetting
     | Forgot

@@ -18,7 +18,7 @@ from schemas.systemkeys import SystemKeys
 from schemas.vocabulary import CommandState, ReceiptState, Role
 from streams.rights.protocol.authentic import AUTHENTICATOR, MOST, receipt_bytes
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import SetAside, answer_of
+from streams.rights.protocol.events import AnswerSetAside, answer_of
 from streams.rights.protocol.reasons import NOT_OURS, told
 
 CLOCKS_APART = timedelta(minutes=5)
@@ -84,10 +84,10 @@ def repeats(receipt: ErasureReceipt, command: Command) -> bool:
     )
 
 
-def aside(receipt: ErasureReceipt, why: str, catalogue: Catalogue) -> SetAside:
+def aside(receipt: ErasureReceipt, why: str, catalogue: Catalogue) -> AnswerSetAside:
     """What the ledger keeps of an answer that was set aside. Few different ones: the same again adds nothing."""
     system = receipt.system if receipt.system in catalogue.systems else None
-    return SetAside(system, receipt.state, why)
+    return AnswerSetAside(system, receipt.state, why)
 
 
 def _number_fault(receipt: ErasureReceipt) -> str | None:

@@ -12,7 +12,7 @@ from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.command import UNANSWERED, Command
-from streams.rights.protocol.events import LateFound, OpenRequest, SetAside
+from streams.rights.protocol.events import AnswerSetAside, LateFound, OpenRequest
 
 
 class State(StrEnum):
@@ -95,7 +95,7 @@ class RequestState:
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
     beside: tuple[OpenRequest, ...] = ()
     behind: tuple[str, ...] = ()
-    set_aside: tuple[SetAside, ...] = ()
+    set_aside: tuple[AnswerSetAside, ...] = ()
     remarks: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     closing: bool = False
@@ -212,7 +212,7 @@ class RequestState:
         )
 
 
-def aside_line(aside: SetAside) -> str:
+def aside_line(aside: AnswerSetAside) -> str:
     """An answer that was set aside, in one line."""
     return f"{aside.system or 'a system that is not known'}: an answer ({aside.state}) {aside.why}; set aside"
 

@@ -32,6 +32,7 @@ from streams.rights.protocol.events import (
     Accepted,
     Answer,
     Answered,
+    AnswerSetAside,
     Attention,
     Behind,
     Cancelled,
@@ -51,7 +52,6 @@ from streams.rights.protocol.events import (
     PlannedCommand,
     Received,
     Replanned,
-    SetAside,
     content_of,
     event_of,
 )
@@ -178,7 +178,7 @@ def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> Requ
 
 
 def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> RequestState:
-    if not isinstance(event, SetAside):
+    if not isinstance(event, AnswerSetAside):
         request = replace(request, broke=False)
     match event:
         case About():
@@ -197,7 +197,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             return _stands(replace(request, commands=told))
         case Commanded() | Answer() | Accepted():
             return _commands(_noted(request, event, at), event, at)
-        case SetAside():
+        case AnswerSetAside():
             return replace(request, set_aside=(*request.set_aside, event))
         case Closing():
             return replace(_noted(request, event, at), state=State.FORGETTING, closing=True, problem=None)
@@ -222,7 +222,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
 
 def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> RequestState:
     """After the end: what came to light later, until it is followed up or closed, and what systems still said."""
-    if isinstance(event, SetAside):
+    if isinstance(event, AnswerSetAside):
         return replace(request, set_aside=(*request.set_aside, event))
     if not request.carried_out:
         return _commands(request, event, at) if isinstance(event, Commanded | Answer) else request

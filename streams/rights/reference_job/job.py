@@ -18,7 +18,7 @@ from schemas.own import own_record
 from schemas.systemkeys import SystemKey, SystemKeys, read_system_keys
 from schemas.vocabulary import ReceiptState
 from streams.kafka.connection import Connection
-from streams.kafka.follow import follow
+from streams.kafka.follow import messages_of
 from streams.kafka.sender import sender
 from streams.rights.protocol.messages import (
     DELETION,
@@ -97,7 +97,7 @@ class ErasureJob:
     def run(self) -> None:
         """Serve `deletion.<system>` until `stop`. Raises BrokerUnavailable, KeyUnavailable."""
         topic = f"{DELETION}{self.system}"
-        commands = follow(self._connection, topic, f"innsyn-erasure-{self.system}", self._stop)
+        commands = messages_of(self._connection, topic, f"innsyn-erasure-{self.system}", self._stop)
         with closing(commands), sender(self._connection) as send:
             for message, commit in commands:
                 self.handle(message, send)

@@ -90,7 +90,7 @@ SCORES = {
 }
 
 
-class Reading(NamedTuple):
+class NumberReading(NamedTuple):
     """One thing a number may be. `row`: of SCORES. `label`: of cues.yaml."""
 
     row: str
@@ -99,92 +99,92 @@ class Reading(NamedTuple):
     identifier: Identifier | None
 
 
-Reader = Callable[[str, date | None], Reading | None]
+Reader = Callable[[str, date | None], NumberReading | None]
 """What the digits may be; the date is today's."""
 
 
-def _national(digits: str, today: date | None) -> Reading | None:
+def _national(digits: str, today: date | None) -> NumberReading | None:
     found = national_number(digits, today)
     if found:
         row = "national_rare" if found.rare else "national" if found.strict else "national_2032"
-        return Reading(row, found.kind.value, "national", ("national_number", digits))
+        return NumberReading(row, found.kind.value, "national", ("national_number", digits))
     return None
 
 
-def _account(digits: str, _: date | None) -> Reading | None:
+def _account(digits: str, _: date | None) -> NumberReading | None:
     if is_account_number(digits):
-        return Reading("kontonummer", "kontonummer", "kontonummer", ("account_number", digits))
+        return NumberReading("kontonummer", "kontonummer", "kontonummer", ("account_number", digits))
     return None
 
 
-def _phone(digits: str, _: date | None) -> Reading | None:
+def _phone(digits: str, _: date | None) -> NumberReading | None:
     if PHONE.fullmatch(digits):
         return _phone_reading("phone_date" if may_be_date(digits) else "phone", f"+47{digits}")
     return None
 
 
-def _phone_not_date(digits: str, today: date | None) -> Reading | None:
+def _phone_not_date(digits: str, today: date | None) -> NumberReading | None:
     """Groups in which dates are written too."""
     return None if may_be_date(digits) else _phone(digits, today)
 
 
-def _phone_with_country(digits: str, _: date | None) -> Reading | None:
+def _phone_with_country(digits: str, _: date | None) -> NumberReading | None:
     national = digits.removeprefix("00").removeprefix("47")
     if len(national) == 8 and PHONE.fullmatch(national):
         return _phone_reading("phone_country", f"+47{national}")
     return None
 
 
-def _phone_of_machine(digits: str, _: date | None) -> Reading | None:
+def _phone_of_machine(digits: str, _: date | None) -> NumberReading | None:
     if is_machine_phone(digits):
         return _phone_reading("phone_machine", f"+47{digits}")
     return None
 
 
-def _phone_short(digits: str, _: date | None) -> Reading | None:
+def _phone_short(digits: str, _: date | None) -> NumberReading | None:
     if digits[0] == "0":
         return _phone_reading("phone_short", f"+47{digits}")
     return None
 
 
-def _phone_reading(row: str, number: str) -> Reading:
-    return Reading(row, "phone", "phone", ("phone", number))
+def _phone_reading(row: str, number: str) -> NumberReading:
+    return NumberReading(row, "phone", "phone", ("phone", number))
 
 
-def _organisation(digits: str, _: date | None) -> Reading | None:
+def _organisation(digits: str, _: date | None) -> NumberReading | None:
     if is_organisation_number(digits):
-        return Reading("orgnr", "orgnr", "orgnr", None)
+        return NumberReading("orgnr", "orgnr", "orgnr", None)
     return None
 
 
-def _card(digits: str, _: date | None) -> Reading | None:
+def _card(digits: str, _: date | None) -> NumberReading | None:
     if _CARD.fullmatch(digits) and luhn(digits):
-        return Reading("payment_card", "payment_card", "payment_card", None)
+        return NumberReading("payment_card", "payment_card", "payment_card", None)
     return None
 
 
-def _card_called(digits: str, _: date | None) -> Reading | None:
+def _card_called(digits: str, _: date | None) -> NumberReading | None:
     if _CARD_CALLED.fullmatch(digits) and luhn(digits) and not _CARD.fullmatch(digits):
-        return Reading("payment_card_called", "payment_card", "payment_card", None)
+        return NumberReading("payment_card_called", "payment_card", "payment_card", None)
     return None
 
 
-def _imei(digits: str, _: date | None) -> Reading | None:
+def _imei(digits: str, _: date | None) -> NumberReading | None:
     # Fifteen digits have a check digit; with the version of the software there are sixteen, and none (3GPP TS 23.003).
     if len(digits) != _IMEI:
-        return Reading("imeisv", "imei", "imei", None)
-    return Reading("imei", "imei", "imei", None) if luhn(digits) else None
+        return NumberReading("imeisv", "imei", "imei", None)
+    return NumberReading("imei", "imei", "imei", None) if luhn(digits) else None
 
 
-def _imsi(digits: str, _: date | None) -> Reading | None:
+def _imsi(digits: str, _: date | None) -> NumberReading | None:
     if digits.startswith("242"):
-        return Reading("imsi", "imsi", "imsi", None)
+        return NumberReading("imsi", "imsi", "imsi", None)
     return None
 
 
-def _iccid(digits: str, _: date | None) -> Reading | None:
+def _iccid(digits: str, _: date | None) -> NumberReading | None:
     if is_iccid(digits):
-        return Reading("iccid", "iccid", "iccid", None)
+        return NumberReading("iccid", "iccid", "iccid", None)
     return None
 
 

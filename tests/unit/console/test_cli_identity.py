@@ -14,7 +14,7 @@ import structlog
 from typer.testing import CliRunner
 
 from console.cli.main import app
-from console.wiring.rights import follow
+from console.wiring.rights import run_rights_role
 from schemas.errors import IndexUnavailable
 from streams.rights.protocol.states import RequestState
 from tests.support.api import NOW, rights
@@ -212,6 +212,6 @@ def test_the_rights_worker_looks_again_and_again() -> None:
             raise IndexUnavailable("away")
 
     worker = _Worker()
-    follow(worker, Service(), 0.01, stop)
+    run_rights_role(worker, Service(), 0.01, stop)
     assert len(looks) == 3
     assert worker.stopped

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from console.api.app import create_app
-from console.client import Client, Instance, connect, find_instance, require
+from console.client import ApiAddress, Client, connect, find_instance, require
 from schemas.errors import InputError, InvalidIdentifier, SettingsError, Unavailable
 from schemas.settings import Settings
 from tests.support.api import EMAIL, EVENTS, TOKEN, TOTAL, services
@@ -22,13 +22,13 @@ PERSON = {"identifiers": [{"kind": "email", "value": EMAIL}]}
 
 @pytest.fixture
 def client(tmp_path: Path) -> Client:
-    return Client(Instance("http://innsyn", TOKEN), transport=InProcess(create_app(services(tmp_path))))
+    return Client(ApiAddress("http://innsyn", TOKEN), transport=InProcess(create_app(services(tmp_path))))
 
 
 def answering(
     respond: Callable[[httpx.Request], httpx.Response],
 ) -> Client:
-    return Client(Instance("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
+    return Client(ApiAddress("http://innsyn", TOKEN), transport=httpx.MockTransport(respond))
 
 
 def test_questions_are_answered(client: Client) -> None:
@@ -124,14 +124,14 @@ def test_an_instance_is_found_by_its_files(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"api": "http://127.0.0.1:8999"}))
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     instance = find_instance(Settings(home=tmp_path))
-    assert instance == Instance("http://127.0.0.1:8999", TOKEN)
+    assert instance == ApiAddress("http://127.0.0.1:8999", TOKEN)
     assert TOKEN not in repr(instance)
 
 
 def test_an_instance_is_found_by_the_settings(tmp_path: Path) -> None:
     """Without run.json, address and token are those of the settings; the wildcard address is this machine."""
     given: dict[str, Any] = {"home": tmp_path, "api_token": TOKEN, "api_host": "0.0.0.0", "api_port": 9}
-    assert find_instance(Settings(**given)) == Instance("http://127.0.0.1:9", TOKEN)
+    assert find_instance(Settings(**given)) == ApiAddress("http://127.0.0.1:9", TOKEN)
 
 
 def test_nothing_runs(tmp_path: Path) -> None:

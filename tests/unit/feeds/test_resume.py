@@ -21,7 +21,7 @@ from streams.feeds.registry import Feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.ingest import ingest
-from streams.feeds.run.refused import Aside
+from streams.feeds.run.refused import DeadLetterSender
 from streams.feeds.run.source import check_source
 from streams.kafka.dead_letters import DeadLetters, key_name
 from tests.support.company import model_feed
@@ -95,7 +95,7 @@ class Place:
         )
         return ingest(
             source, self.feed, self.topic.producer(life), self.topic, self.folder / "ingest",
-            aside=Aside(letters, lambda: NOW), batch_lines=batch_lines,
+            aside=DeadLetterSender(letters, lambda: NOW), batch_lines=batch_lines,
         )  # fmt: skip
 
     def letters(self) -> list[tuple[int, str, bytes]]:

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, Message
 from schemas.errors import BrokerUnavailable
 from streams.kafka import sender as module
 from streams.kafka.brokers.in_process import InProcessBroker
-from streams.kafka.follow import follow
+from streams.kafka.follow import messages_of
 from streams.kafka.producer import EventProducer
 from streams.kafka.sender import sender
 from tests.support.fetch import codecs
@@ -43,7 +43,7 @@ def test_a_message_is_there_when_the_call_returns() -> None:
     """Read back by a follower that starts afterwards."""
     with InProcessBroker() as broker, sender(broker.connection) as send:
         send("rights.receipts", b"first", b"k")
-        messages = follow(broker.connection, "rights.receipts", "readers", threading.Event())
+        messages = messages_of(broker.connection, "rights.receipts", "readers", threading.Event())
         with closing(messages):
             message, commit = next(messages)
             commit()

@@ -14,7 +14,7 @@ import pytest
 from schemas.errors import BrokerUnavailable, Crashed, IndexUnavailable, SettingsError
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import SetAside
+from streams.kafka.dead_letters import DeadLetterStore
 from streams.kafka.producer import EventProducer
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker, credentials, rights_app
@@ -46,7 +46,7 @@ def test_a_broker_that_is_not_there_is_said_to_be() -> None:
     worker = RightsWorker(
         Connection("127.0.0.1:9"),
         create_autospec(RightsService, instance=True),
-        create_autospec(SetAside, instance=True),
+        create_autospec(DeadLetterStore, instance=True),
     )
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9"):
         worker.start(timeout_seconds=10)
@@ -88,7 +88,7 @@ def test_an_app_that_crashes_as_it_runs_is_told_in_our_words(monkeypatch: pytest
         for name in ("rights.requests", "rights.receipts"):
             broker.make_topic(name)
         service = create_autospec(RightsService, instance=True)
-        worker = RightsWorker(broker.connection, service, create_autospec(SetAside, instance=True))
+        worker = RightsWorker(broker.connection, service, create_autospec(DeadLetterStore, instance=True))
         worker.start()
         app = apps[0]
         asyncio.run_coroutine_threadsafe(app.crash(TypeError("12345678901")), app.loop)
@@ -96,7 +96,7 @@ def test_an_app_that_crashes_as_it_runs_is_told_in_our_words(monkeypatch: pytest
         assert isinstance(worker.error, Crashed)
         assert str(worker.error) == "innsyn-rights crashed (TypeError)"
         worker.stop()
-        follower = RightsWorker(broker.connection, service, create_autospec(SetAside, instance=True))
+        follower = RightsWorker(broker.connection, service, create_autospec(DeadLetterStore, instance=True))
         follower.start()
         follower.stop()
         assert follower.error is None
