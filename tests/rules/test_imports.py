@@ -24,10 +24,12 @@ CLIENTS = {
     "fastapi": "console/api/",
 }
 PURE = (
-    "schemas/policy.py",
-    *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "streams/answers").glob("*.py"))),
-    "streams/rights/protocol/states.py",
-    "streams/rights/protocol/deadlines.py",
+    *("schemas/policy.py", "schemas/vocabulary.py", "schemas/messages.py"),
+    *(
+        str(file.relative_to(ROOT))
+        for folder in ("streams/answers", "streams/rights/protocol")
+        for file in sorted((ROOT / folder).glob("*.py"))
+    ),
 )
 # What answers a question needs nobody who asks, and no engine.
 ANSWERS = "streams/answers/"

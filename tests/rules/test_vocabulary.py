@@ -140,3 +140,16 @@ def test_no_code_writes_a_list_of_the_vocabulary_again() -> None:
         if words in known
     ]
     assert again == []
+
+
+def test_a_right_is_named_in_its_row_alone() -> None:
+    """What all rights share knows none of them; whether one erases is said once, of the state of a request."""
+    folder = ROOT / "streams" / "rights"
+    named = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Constant) and node.value in list(Right))
+        or (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Right")
+    }
+    assert named == {"registry.py", "protocol/request.py"}
