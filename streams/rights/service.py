@@ -7,16 +7,13 @@ a step that runs twice sends the same command again (same id) or finds that ther
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-import structlog
+from typing import Any
 
 from schemas.company import Company
-from schemas.errors import InnsynError, InputError, Unavailable, place_of
+from schemas.errors import InputError, Unavailable
 from schemas.keys import Keyring
 from schemas.messages import ErasureReceipt, RightsRequest, message_of
 from schemas.policy import RetentionAnchors
@@ -28,23 +25,21 @@ from sinks.ports.requests import RequestLog
 from streams.answers.attribution import Resolver
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
-from streams.rights.case import TRIES, CaseFile, Overtaken, Recorded, busy
+from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.follow_ups import FollowUps
 from streams.rights.intake import Intake
 from streams.rights.protocol.messages import Identifiers, Send
 from streams.rights.protocol.states import RequestState
 from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
-from streams.rights.reopen import Recheck
+from streams.rights.reopen import Recheck, nobody_tells
 from streams.rights.right import Tools, carry_on
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.stopped import Broken, Stopped
 from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched
-
-T = TypeVar("T")
-_log = structlog.get_logger(__name__)
+from streams.rights.turns import Turns, each
 
 
 class RightsService:
@@ -67,18 +62,19 @@ class RightsService:
         clock: Callable[[], datetime],
         random: Callable[[int], bytes] = secrets.token_bytes,
         tokenizer: Callable[[], Tokenizer] | None = None,
-        changed: Callable[[], object] = object,
+        changed: Callable[[], object] = nobody_tells,
         keys_kept: timedelta = timedelta(days=90),
         marks: IndexMarks | None = None,
     ) -> None:
         """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
 
-        `changed()` gives something that stays equal as long as the index has learnt nothing; the default never.
+        `changed()` gives something that stays equal as long as the index has learnt nothing.
         `marks` tells whether what an answer rested on has changed, where `reader` and that of `identities` are those of
         `touched`; without it every answer is looked at again. `keys_kept`: how long after its end what was given with
         a request can be read.
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
+        self._turns = Turns(self._file)
         self._intake = Intake(self._file, company.kinds, random)
         self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer, company.kinds)
         touched = Touched(marks) if marks is not None else None
@@ -100,11 +96,13 @@ class RightsService:
         self._receipts = Receipts(self._file, reader, company.catalogue)
         self._acts = Acts(self._file, self._sending, self._carried_on)
         self._follow_ups = FollowUps(
-            self._file, self._subjects, self._sending, lambda name: self._step(name, self._beside.record)
+            self._file,
+            self._subjects,
+            self._sending,
+            lambda name: self._turns.take(name, self._beside.record),
         )
         self._destroying = Destroying(self._file, keyring, keys_kept)
         self._stopped = Stopped(self._file)
-        self._lock = threading.RLock()
 
     def create(
         self,
@@ -125,7 +123,7 @@ class RightsService:
         known = anchors or RetentionAnchors()
         request_id = self._intake.made(type, identifiers, reason, channel, received_at, known)
         try:
-            made = self._step(request_id, self._beside.record_if_known)
+            made = self._turns.take(request_id, self._beside.record_if_known)
             self._sending.announce(made)
         except Unavailable as error:
             raise Recorded(error, request_id) from error
@@ -150,12 +148,12 @@ class RightsService:
         if new is None:
             return None
         if new:
-            self._step(message.request_id, self._beside.record_if_known)
+            self._turns.take(message.request_id, self._beside.record_if_known)
         return self._advance_recorded(message.request_id)
 
     def advance(self, request_id: str) -> RequestState:
         """Do the next steps that wait for nobody. What stops them is in the state's `problems`."""
-        return self._ending(self._step(request_id, self._advance))
+        return self._ending(self._turns.take(request_id, self._advance))
 
     def resume(self) -> list[RequestState]:
         """Go on with every request that waits for nobody, as after a restart. Returns those.
@@ -167,7 +165,7 @@ class RightsService:
         waits = [
             item.request_id for item in self.requests() if item.movable or self._stopped.may_be_mended(item)
         ]
-        return self._each(waits, self.advance)
+        return each(waits, self.advance)
 
     def resend(self, request_id: str) -> RequestState:
         """Send every command again that is not settled: the next attempt, under the same id.
@@ -175,11 +173,11 @@ class RightsService:
         Where no system has to be told, the request is announced again, so that its next step is tried anew. Raises
         InputError for one that has ended, KeyUnavailable.
         """
-        return self._step(request_id, self._acts.resend)
+        return self._turns.take(request_id, self._acts.resend)
 
     def accept(self, request_id: str, system: str, reason: str) -> RequestState:
         """Take the answer of a system for enough although the numbers say otherwise. Raises InputError."""
-        return self._step(request_id, lambda request: self._acts.accept(request, system, reason))
+        return self._turns.take(request_id, lambda request: self._acts.accept(request, system, reason))
 
     def close(self, request_id: str, reason: str) -> RequestState:
         """End a request although not all of it was done.
@@ -187,14 +185,14 @@ class RightsService:
         The index forgets what systems did in full; what the others hold stays in it and is found. No late findings
         are looked for, and those there are need no follow-up. Raises InputError.
         """
-        return self._ending(self._step(request_id, lambda request: self._acts.close(request, reason)))
+        return self._ending(self._turns.take(request_id, lambda request: self._acts.close(request, reason)))
 
     def cancel(self, request_id: str, reason: str | None = None) -> RequestState:
         """Take a request back. No system is told any more and the index forgets nothing; what was told stays told.
 
         Raises InputError for one that has ended or that the index forgets already.
         """
-        return self._ending(self._step(request_id, lambda request: self._acts.cancel(request, reason)))
+        return self._ending(self._turns.take(request_id, lambda request: self._acts.cancel(request, reason)))
 
     def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded ErasureReceipt. One that cannot be is set aside and shown; a repeated one changes nothing.
@@ -206,10 +204,12 @@ class RightsService:
         if self._file.find(request_id) is None:
             return None
         try:
-            request = self._step(request_id, lambda request: self._receipts.take(request, receipt, value))
+            request = self._turns.take(
+                request_id, lambda request: self._receipts.take(request, receipt, value)
+            )
         except Broken as error:
             fault = error
-            self._step(request_id, lambda request: self._stopped.by(request, fault))
+            self._turns.take(request_id, lambda request: self._stopped.by(request, fault))
             raise
         return self._advance_recorded(request_id) if request.settled and request.movable else request
 
@@ -222,7 +222,7 @@ class RightsService:
         """
         mark = self._late.mark()
         due = [request.request_id for request in self._late.due(mark)]
-        opened = self._each(due, lambda name: self._step(name, lambda item: self._late.looked(item, now)))
+        opened = each(due, lambda name: self._turns.take(name, lambda item: self._late.looked(item, now)))
         self._late.done(mark)
         return [request for request in opened if request is not None]
 
@@ -232,7 +232,7 @@ class RightsService:
         Late findings are looked for by the tokens of then; a follow-up needs the person's identifiers anew. Returns the
         ids of those requests.
         """
-        with self._lock:
+        with self._turns.lock:
             destroyed = self._destroying.run(now)
             self._late.unreadable(destroyed)
             return destroyed
@@ -247,36 +247,7 @@ class RightsService:
         The old one is completed again and names it. Safe to repeat. Raises InputError if nothing came to light,
         KeyUnavailable.
         """
-        return self._step(request_id, self._follow_ups.made)
-
-    def _step(self, request_id: str, work: Callable[[RequestState], T]) -> T:
-        """Do the work on the request as it stands; anew on a fresh read when another process wrote in between."""
-        with self._lock:
-            for _ in range(TRIES):
-                try:
-                    return work(self.get(request_id))
-                except Overtaken:
-                    continue
-                except InnsynError:
-                    raise
-                except Exception as error:
-                    _log.error("request cannot be worked on", request=request_id, fault=place_of(error))
-                    raise Broken(error) from error
-        raise busy(request_id)
-
-    def _each(self, request_ids: Iterable[str], work: Callable[[str], T]) -> list[T]:
-        """The work on each. One that fails is logged; what was away is raised when all others were served."""
-        done, away = [], None
-        for request_id in request_ids:
-            try:
-                done.append(work(request_id))
-            except Unavailable as error:
-                away = away or error
-            except Exception as error:  # noqa: BLE001 - one request is no reason to leave the others
-                _log.error("request cannot be worked on", request=request_id, fault=place_of(error))
-        if away is not None:
-            raise away
-        return done
+        return self._turns.take(request_id, self._follow_ups.made)
 
     def _advance_recorded(self, request_id: str) -> RequestState:
         try:
