@@ -97,14 +97,18 @@ class MessageKey(_Frozen):
     path: str = ""
 
 
+Format = Literal["avro", "json"]
+Framing = Literal["confluent", "single_object", "none"]
+
+
 class ContractFile(_Frozen):
     """What a file says, before its words are looked up in the catalogue."""
 
     record: Annotated[str, Field(pattern=_NAME)]
-    format: Literal["avro", "json"]
+    format: Format
     envelope: Literal["debezium"] | None = None
     avro: Annotated[str, Field(min_length=1)] = "registry"
-    framing: Literal["confluent", "single_object", "none"] | None = None
+    framing: Framing | None = None
     system: str
     subject_type: str
     purposes: tuple[str, ...]

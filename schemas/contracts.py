@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from schemas.annotations import (
     FieldAnnotation,
@@ -29,6 +29,8 @@ from schemas.contract_file import (
     ContractField,
     ContractFile,
     EventTime,
+    Format,
+    Framing,
     MessageKey,
     read_contract_file,
 )
@@ -65,9 +67,9 @@ class Contract:
 
     topic: str
     record: RecordSchema
-    format: Literal["avro", "json"]
+    format: Format
     debezium: bool
-    framing: Literal["confluent", "single_object", "none"]
+    framing: Framing
     event_time: EventTime
     types: Mapping[str, str]
     writer: RecordSchema | None = field(default=None, repr=False)

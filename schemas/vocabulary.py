@@ -164,3 +164,20 @@ class ErasureReason(StrEnum):
 
     REQUEST = "request"
     RETENTION = "retention"
+
+
+class LetterState(StrEnum):
+    """What became of a dead letter: it still waits, it was an event after all, or somebody gave it up."""
+
+    OPEN = "open"
+    TAGGED = "tagged"
+    DROPPED = "dropped"
+
+
+class ReplayState(StrEnum):
+    """How far a replay is; `stopped`: by the end of the process."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"

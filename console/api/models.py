@@ -6,13 +6,13 @@ No model shows a personal value in its repr, and none refuses one by quoting it.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from console.bodies import Body, End, Moment, SubjectBody, Text
 from schemas.asked_for import AskedFor
-from schemas.vocabulary import Bound, Proof, Resolution, Right
+from schemas.vocabulary import Bound, Proof, ReplayState, Resolution, Right
 
 
 class LetterAt(Body):
@@ -60,12 +60,12 @@ class NewReplay(Body):
     )
 
 
-class ReplayState(BaseModel):
+class ReplayShown(BaseModel):
     """A replay. `events` and `rows` count what was written again."""
 
     replay_id: str
     topics: list[str]
-    state: Literal["running", "done", "stopped", "failed"]
+    state: ReplayState
     started_at: datetime
     ended_at: datetime | None
     events: int

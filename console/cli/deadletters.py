@@ -13,6 +13,7 @@ from console.client import require
 from console.operations.dead_reasons import meaning
 from schemas.errors import InputError
 from schemas.settings import load_settings
+from schemas.vocabulary import LetterState
 
 app = typer.Typer(help="Messages that were no events: list, retry, drop.", no_args_is_help=True)
 
@@ -24,8 +25,8 @@ At = Annotated[
     list[str] | None,
     typer.Option("--at", metavar="TOPIC/PARTITION/OFFSET", help="This letter; repeatable."),
 ]
-_DONE = ("tagged", "dropped")
-STATES = ("open", "tagged", "dropped", "all")
+_DONE = (LetterState.TAGGED, LetterState.DROPPED)
+STATES = (*LetterState, "all")
 
 
 @app.command(
@@ -103,7 +104,7 @@ def retry(
     with require(load_settings()) as client:
         done = client.retry_letters(body)
     _show(done, as_json)
-    raise typer.Exit(0 if set(done["outcomes"]) <= {"tagged"} else 1)
+    raise typer.Exit(0 if set(done["outcomes"]) <= {LetterState.TAGGED} else 1)
 
 
 @app.command(

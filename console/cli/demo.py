@@ -34,6 +34,7 @@ from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings, load_settings
+from schemas.vocabulary import CommandState
 from streams.answers.erasure_plan import shown
 from streams.answers.lookup import access as access_answer
 from streams.answers.lookup import lineage
@@ -252,7 +253,7 @@ def _erase(out: Console, instance: LocalInstance, person: Asker) -> RequestState
             request = latest()
             status.update(marked("waiting for {}", ", ".join(request.waiting_for) or "the index"))
             for command in request.commands.values():
-                if command.state == "done" and command.system not in seen:
+                if command.state is CommandState.DONE and command.system not in seen:
                     seen.add(command.system)
                     told = f"{command.system:<18} erased {counted(command.erased, 'record')}"
                     out.print(marked("  {} {}", _verdict(True), told))

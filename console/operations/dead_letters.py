@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.errors import InputError
+from schemas.vocabulary import LetterState
 from sinks.ports.dead_letters import TAGGED, Chosen, Coordinates, DeadLetterList, Done
 from streams.tagging.prepare import ENDED_PROCESS
 
@@ -61,12 +62,12 @@ class DeadLetterDesk:
         with self._lock:
             places, more = self._choose(chosen, "dropped")
             self._letters.note([Done(place, "drop", "", by, why) for place in places], self._clock())
-        return Outcome(len(places), {"dropped": len(places)} if places else {}, more)
+        return Outcome(len(places), {LetterState.DROPPED: len(places)} if places else {}, more)
 
     def _choose(self, chosen: Chosen, verb: str) -> tuple[list[Coordinates], bool]:
         # A letter that is named may have been dropped by mistake; what a filter finds is open.
         if not chosen.at:
-            chosen = replace(chosen, state="open")
+            chosen = replace(chosen, state=LetterState.OPEN)
         found = self._letters.find(_START, MOST + 1, chosen)
         if verb == "retried" and not chosen.at and chosen.reason is None:
             # It ended the tagger, and may end whoever tries it: for somebody who means it.

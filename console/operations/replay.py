@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from schemas.errors import InnsynError, InputError
+from schemas.vocabulary import ReplayState
 from streams.metrics import TagMetrics
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ class Replay:
 
     replay_id: str
     topics: tuple[str, ...]
-    state: Literal["running", "done", "stopped", "failed"]
+    state: ReplayState
     started_at: datetime
     ended_at: datetime | None = None
     events: int = 0
@@ -60,12 +61,14 @@ class Replays:
         """Begin one. Raises InputError: an unknown topic, or one is running already."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
-                running = next(item.replay_id for item in self._known.values() if item.state == "running")
+                running = next(
+                    item.replay_id for item in self._known.values() if item.state is ReplayState.RUNNING
+                )
                 raise InputError(f"replay {running} is running; wait for its end")
             # Figures of their own: the tagger's count what is new.
             metrics = TagMetrics(CollectorRegistry())
             worker = self._make(topics, metrics)
-            made = Replay(f"replay-{secrets.token_hex(4)}", tuple(topics), "running", self._clock())
+            made = Replay(f"replay-{secrets.token_hex(4)}", tuple(topics), ReplayState.RUNNING, self._clock())
             self._known[made.replay_id] = made
             self._metrics[made.replay_id] = metrics
             self._thread = threading.Thread(target=self._run, args=(made, worker), name=made.replay_id)
@@ -99,9 +102,9 @@ class Replays:
             error = str(failure)
         except Exception as failure:  # noqa: BLE001 - a bug of ours: whoever waits is told, and no value shown
             error = f"{type(failure).__name__}: a bug in innsyn; report this"
-        state: Literal["done", "stopped", "failed"] = "stopped" if self._stop.is_set() else "done"
+        state = ReplayState.STOPPED if self._stop.is_set() else ReplayState.DONE
         if error is not None:
-            state = "failed"
+            state = ReplayState.FAILED
             _log.error("replay.failed", replay=made.replay_id, error=error)
         self._known[made.replay_id] = replace(made, state=state, ended_at=self._clock(), error=error)
 

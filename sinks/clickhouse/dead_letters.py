@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from schemas.vocabulary import LetterState
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
 from sinks.ports.dead_letters import EVERY, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded
@@ -100,7 +101,7 @@ class ClickHouseDeadLetters:
         values = {"since": millis(since), "newest": newest, "floor": floor, "ratio": ratio}
         found = []
         for topic, read, bad, first in self._index.query(_FLOODED, values):
-            of_these = Chosen(topic=topic, since=first - WRITTEN_LATER, state="open")
+            of_these = Chosen(topic=topic, since=first - WRITTEN_LATER, state=LetterState.OPEN)
             for letter in self.find(("", -1, -1), 1, of_these):
                 place = (letter["topic"], letter["partition"], letter["offset"])
                 found.append(Flooded(topic, int(read), int(bad), place, letter["reason"]))

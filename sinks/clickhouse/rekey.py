@@ -21,14 +21,14 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
+from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
 from sinks.ports.keys import Resting
 from sinks.ports.lineage import ROW_SCHEMA
 
 _TOKENS_AT_ONCE = 1_000
 # In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
 _ROWS_AT_ONCE = 4_000
-_CLAIM_TOKENS = ("key", "token", "subject", "group", "line", "server")
+_CLAIM_TOKENS = ("key", *CLAIM_KEYS)
 
 
 @dataclass(frozen=True)

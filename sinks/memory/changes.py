@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sinks.memory.state import MemoryState
 from sinks.ports.changes import MarkKey
+from sinks.ports.identity import CLAIM_KEYS
 
 
 class MemoryChanges(MemoryState):
@@ -17,7 +18,7 @@ class MemoryChanges(MemoryState):
         under: defaultdict[MarkKey, set[object]] = defaultdict(set)
         with self.lock:
             for place, claim in self.claims_known.items():
-                for name in ("token", "subject", "group", "line", "server"):
+                for name in CLAIM_KEYS:
                     under["claim", claim[name]].add((place, claim["learnt_at"]))
             for key, row in self.rows.items():
                 under["row", key[0]].add((key, row))

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from schemas.vocabulary import LetterState
 from sinks.memory.state import MemoryState
-from sinks.ports.dead_letters import EVERY, TAGGED, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded, State
+from sinks.ports.dead_letters import EVERY, TAGGED, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded
 
 
 class MemoryDeadLetters:
@@ -35,7 +36,9 @@ class MemoryDeadLetters:
                 first = second if dead else first
             if first is None or bad <= floor or bad <= ratio * read:
                 continue
-            letters = self.find((topic, -1, -1), len(self._index.dead), Chosen(topic=topic, state="open"))
+            letters = self.find(
+                (topic, -1, -1), len(self._index.dead), Chosen(topic=topic, state=LetterState.OPEN)
+            )
             for letter in [item for item in letters if item["seen_at"] >= first - WRITTEN_LATER][:1]:
                 place = (letter["topic"], letter["partition"], letter["offset"])
                 found.append(Flooded(topic, read, bad, place, letter["reason"]))
@@ -49,9 +52,9 @@ class MemoryDeadLetters:
         mine = sorted(
             ((at, item) for at, item in self._index.done if item.where == place), key=lambda entry: entry[0]
         )
-        state: State = "dropped" if mine and mine[-1][1].kind == "drop" else "open"
+        state = LetterState.DROPPED if mine and mine[-1][1].kind == "drop" else LetterState.OPEN
         if any(item.outcome == TAGGED for _, item in mine):
-            state = "tagged"
+            state = LetterState.TAGGED
         return {
             **asdict(self._index.dead[place]),
             "state": state,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from schemas.vocabulary import LetterState
+
 
 @dataclass(frozen=True)
 class DeadRow:
@@ -23,8 +25,8 @@ class DeadRow:
 
 Coordinates = tuple[str, int, int]
 """Topic, partition and offset; the label of a feed, 0 and the line for what never was a message."""
-State = Literal["open", "tagged", "dropped"]
-TAGGED = "tagged"
+TAGGED = LetterState.TAGGED
+"""Outcome of a retry after which the message is in the index; any other is the reason why it still is no event."""
 WRITTEN_LATER = timedelta(minutes=15)
 """A letter is seen when its batch is read; the ledger has it when that is written, which may wait for the index."""
 
@@ -37,7 +39,7 @@ class Chosen:
     reason: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    state: State | None = None
+    state: LetterState | None = None
     at: Sequence[Coordinates] = ()
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 
 import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
 
 ClaimKey = Literal["token", "subject", "group", "line", "server"]
+CLAIM_KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
+"""The columns of claims that hold tokens."""
 
 
 NOTHING = bytes(TOKEN_BYTES)

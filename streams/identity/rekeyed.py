@@ -20,11 +20,10 @@ import pyarrow.compute as pc
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
-from sinks.ports.identity import NOTHING, ClaimKey, ClaimReader
+from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import NO_LIMITS, BesideReader, Filter, Found, IndexReader, Others, Span
 
-_TOKENS = ("token", "subject", "group", "line", "server")
 _MOST_KEPT = 500_000
 Rotated = Callable[[], int]
 """How often the keys of the index changed since the first one: if never, no pairs are asked for."""
@@ -144,7 +143,7 @@ class RekeyedClaims:
         without: Sequence[bytes] = (),
     ) -> pa.Table:
         keys, without = self._every(keys), self._every(without)
-        return self._named(self._reader.claims(keys, known_at, of=of, without=without), _TOKENS)
+        return self._named(self._reader.claims(keys, known_at, of=of, without=without), CLAIM_KEYS)
 
     def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
         return self._named(self._reader.prefixes(self._every(tokens)), ("prefix", "token"))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from schemas.errors import DecodeError, InnsynError, Unavailable
 from schemas.records import RecordSchema
+from sinks.ports.dead_letters import TAGGED
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS, decoded
 
 CANNOT_BE, UNKNOWN, BROKEN = "request_cannot_be", "unknown_request", "step_failed"
 NOTHING_KNOWN = {REQUESTS: CANNOT_BE, RECEIPTS: UNKNOWN}
 """Why a message of that topic is set aside of which nothing became."""
-TAKEN = "tagged"
+TAKEN = TAGGED
 """What became of one that was taken, in the word that is used of events."""
 
 

@@ -18,6 +18,7 @@ from schemas.errors import DecodeError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.messages import DeadLetter, message_of
 from schemas.records import RecordSchema
+from sinks.ports.dead_letters import TAGGED
 from sinks.ports.lineage import IndexWriter
 from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
@@ -26,7 +27,6 @@ from streams.kafka.tail import Tail
 from streams.tagging.prepare import Preparer
 
 Place = tuple[str, int, int]
-TAGGED = "tagged"
 NO_KEY = "no_key"
 """The key that sealed it is not in the keyring: destroyed, or never here."""
 GONE = "payload_gone"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.vocabulary import LetterState
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.memory.dead_letters import MemoryDeadLetters
@@ -75,7 +76,7 @@ def test_letters_are_chosen_by_topic_reason_time_and_place(letters: DeadLetterLi
         (Chosen(until=NOW + HOUR), [("web.visits", 1), ("web.visits", 2)]),
         (Chosen(topic="web.visits", reason="truncated"), [("web.visits", 2)]),
         (Chosen(at=[("web.visits", 0, 2), ("web.visits", 1, 1)]), [("web.visits", 2)]),
-        (Chosen(state="dropped"), []),
+        (Chosen(state=LetterState.DROPPED), []),
     ):
         assert places(letters.find(START, 10, chosen)) == expected
 
@@ -100,7 +101,7 @@ def test_what_was_done_decides_and_is_kept(letters: DeadLetterList) -> None:
         "by": "ola",
         "why": "a test client",
     }
-    others = letters.find(START, 10, Chosen(state="open"))
+    others = letters.find(START, 10, Chosen(state=LetterState.OPEN))
     assert places(others) == [("tv.viewings", 7), ("web.visits", 2)]
     assert [item["history"] for item in others] == [[], []]
 
@@ -109,7 +110,7 @@ def test_a_letter_written_again_keeps_its_record(kept: Kept) -> None:
     """A replay meets it once more: the same letter, with what was done about it."""
     kept.letters.note([Done(("web.visits", 0, 1), "drop", "", "ola", "a test client")], NOW)
     kept.set_aside([dead("web.visits", 1, seen=NOW + HOUR)], NOW + HOUR)
-    (found,) = kept.letters.find(START, 10, Chosen(state="dropped"))
+    (found,) = kept.letters.find(START, 10, Chosen(state=LetterState.DROPPED))
     assert (found["offset"], found["seen_at"]) == (1, NOW + HOUR)
 
 

@@ -12,12 +12,13 @@ import pytest
 from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import TAGGED
 from sinks.ports.lineage import Span
 from streams.kafka.dead_letters import key_name
 from streams.kafka.registry import Registry
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
-from streams.tagging.retry import GONE, NO_KEY, NOT_TAGGED, TAGGED, Place, Retrier
+from streams.tagging.retry import GONE, NO_KEY, NOT_TAGGED, Place, Retrier
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits
 from tests.support.company import model

@@ -153,3 +153,18 @@ def test_a_right_is_named_in_its_row_alone() -> None:
         or (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Right")
     }
     assert named == {"registry.py", "protocol/request.py"}
+
+
+def test_a_list_of_words_in_a_type_stands_once() -> None:
+    """Two files that spell out the same `Literal` need one name for it."""
+    places: dict[frozenset[str], set[str]] = {}
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "Literal"
+            ):
+                for _, words in word_lists(node.slice):
+                    places.setdefault(words, set()).add(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert [sorted(found) for words, found in places.items() if len(found) > 1] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
@@ -16,6 +16,7 @@ from console.api.services import Services
 from console.bodies import AnyMoment
 from console.operations.dead_letters import DeadLetterDesk
 from schemas.errors import Unavailable
+from schemas.vocabulary import LetterState
 from sinks.ports.dead_letters import Chosen
 
 Name = Annotated[str | None, Query(min_length=1, max_length=400)]
@@ -31,7 +32,7 @@ def router(services: Services) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=800)] = None,
         topic: Name = None,
         reason: Name = None,
-        state: Literal["open", "tagged", "dropped"] | None = None,
+        state: LetterState | None = None,
         since: AnyMoment | None = None,
         until: AnyMoment | None = None,
     ) -> dict[str, Any]:

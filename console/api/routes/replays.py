@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from console.api.models import NewReplay, ReplayState
+from console.api.models import NewReplay, ReplayShown
 from console.api.protection.recording import note_of
 from console.api.routes.lineage import log
 from console.api.services import Services
@@ -18,7 +18,7 @@ from schemas.errors import Unavailable
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/replays", tags=["replays"])
 
-    @routes.post("", status_code=202, response_model=ReplayState)
+    @routes.post("", status_code=202, response_model=ReplayShown)
     def start(body: NewReplay, request: Request) -> dict[str, Any]:
         """Read topics from their oldest message to the end of now. No row changes that is right already."""
         note_of(request.state).changes = True
@@ -26,7 +26,7 @@ def router(services: Services) -> APIRouter:
         log.info("audit", action="replay", topics=body.topics or ["all"])
         return _shown(made)
 
-    @routes.get("/{replay_id}", response_model=ReplayState)
+    @routes.get("/{replay_id}", response_model=ReplayShown)
     def shown(replay_id: str) -> dict[str, Any]:
         """How far it is. Known while the process runs."""
         return _shown(_replays(services).get(replay_id))

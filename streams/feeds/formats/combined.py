@@ -23,6 +23,7 @@ from streams.feeds.lines.client import Clients
 from streams.feeds.lines.fields import address
 from streams.feeds.lines.reader import LineReader
 from streams.feeds.lines.record import Numbered
+from streams.feeds.lines.times import MONTHS
 from streams.feeds.lines.user_agent import families
 
 _QUOTED = r'"((?:[^"\\]++|\\.)*+)'
@@ -36,8 +37,6 @@ _USER_INFO = re.compile(r"//[^/@]*+@")
 _BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 
 
 class CombinedReader(LineReader):
@@ -116,7 +115,7 @@ def _hour(text: str, zone: str) -> int:
     offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
     # strptime would read the month in the language of the process.
     try:
-        clock = datetime(int(text[7:11]), _MONTHS[text[3:6]], int(text[:2]), int(text[12:]), tzinfo=UTC)
+        clock = datetime(int(text[7:11]), MONTHS[text[3:6]], int(text[:2]), int(text[12:]), tzinfo=UTC)
     except (ValueError, KeyError):
         raise DecodeError("bad_time") from None
     return (clock - _EPOCH) // _MILLISECOND + (1 if zone[0] == "-" else -1) * (offset // _MILLISECOND)

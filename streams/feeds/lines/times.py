@@ -17,7 +17,7 @@ from schemas.errors import DecodeError
 from schemas.moments import from_iso
 
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 # Only names that have meant one offset everywhere since 2015 (IANA time zone database): CST, IST or BST are several
 # zones, and MSK has moved.
 _ZONES = {
@@ -53,7 +53,7 @@ def ctime(text: str) -> int:
     if found is None:
         raise DecodeError("bad_time")
     month, day, hour, minute, second, year = found.groups()
-    return _checked(_day(int(year), _MONTHS.get(month, 0), int(day)) + _seconds(hour, minute, second))
+    return _checked(_day(int(year), MONTHS.get(month, 0), int(day)) + _seconds(hour, minute, second))
 
 
 @lru_cache(maxsize=20_000)
@@ -63,7 +63,7 @@ def timestamp(text: str) -> int:
         return _checked(int(text))
     if found := _SPELLED.fullmatch(text):
         month, day, year, hour, minute, second, zone = found.groups()
-        start = _day(int(year), _MONTHS.get(month, 0), int(day))
+        start = _day(int(year), MONTHS.get(month, 0), int(day))
     elif found := _ISO.fullmatch(text):
         year, month, day, hour, minute, second, zone = found.groups()
         start = _day(int(year), int(month), int(day))
@@ -92,13 +92,13 @@ def local(text: str, zone: tzinfo, *, after: int | None = None) -> int:
         raise DecodeError("no_year")
     clock = _seconds(hour, minute, second)
     if year is not None or after is None:
-        return _in_zone(_day(int(year), _MONTHS.get(month, 0), int(day)) + clock, zone)
+        return _in_zone(_day(int(year), MONTHS.get(month, 0), int(day)) + clock, zone)
     earliest = after // 1000 - 86_400
     first = datetime.fromtimestamp(earliest, UTC).year
     # A leap day comes again after eight years at the most.
     for number in range(first, first + 9):
         with suppress(DecodeError):
-            moment = _in_zone(_day(number, _MONTHS.get(month, 0), int(day)) + clock, zone)
+            moment = _in_zone(_day(number, MONTHS.get(month, 0), int(day)) + clock, zone)
             if moment // 1000 >= earliest:
                 return moment
     raise DecodeError("bad_time")

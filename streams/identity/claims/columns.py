@@ -10,7 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.vocabulary import Mark, Proof
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, Claims, OpenClaims, Rank, RetainedClaims
+from sinks.ports.identity import (
+    ALL_PORTS,
+    CLAIM_KEYS,
+    CLAIM_SCHEMA,
+    NOTHING,
+    Claims,
+    OpenClaims,
+    Rank,
+    RetainedClaims,
+)
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import Coordinates, TokenTable, binary_array
 
@@ -25,7 +34,6 @@ _NUMBERS = {
     "rank": np.uint8,
 }
 _CODES = {"form": np.int8, "mark": np.int8, "proof": np.int8}
-_TOKENS = ("token", "subject", "group", "line", "server")
 _TIMES = ("at", "since", "until")
 
 
@@ -51,7 +59,7 @@ class Chunks:
             return
         self._rows.append(rows)
         neutral: Mapping[str, Any] = {
-            **dict.fromkeys(_TOKENS, np.frombuffer(NOTHING, np.uint8)),
+            **dict.fromkeys(CLAIM_KEYS, np.frombuffer(NOTHING, np.uint8)),
             **dict.fromkeys(("since", "until"), UNKNOWN_TIME),
             "mark": Mark.OPEN.code,
             "proof": Proof.HOLDER.code,
@@ -62,7 +70,7 @@ class Chunks:
         }
         values = {**neutral, **said, "form": form, "part": part, "source": source, "at": self._times[rows]}
         for name, value in values.items():
-            width = (len(NOTHING),) if name in _TOKENS else ()
+            width = (len(NOTHING),) if name in CLAIM_KEYS else ()
             kind = (_NUMBERS | _CODES).get(name, np.uint8 if width else np.int64)
             column = np.broadcast_to(np.asarray(value, kind), (len(rows), *width))
             self._columns.setdefault(name, []).append(column)
@@ -73,7 +81,7 @@ class Chunks:
             return Claims()
         rows = np.concatenate(self._rows)
         joined = {name: np.concatenate(chunks) for name, chunks in self._columns.items()}
-        columns: dict[str, pa.Array] = {name: binary_array(joined[name]) for name in _TOKENS}
+        columns: dict[str, pa.Array] = {name: binary_array(joined[name]) for name in CLAIM_KEYS}
         columns |= {name: pa.array(joined[name].astype("datetime64[ms]")) for name in _TIMES}
         columns |= {name: pa.array(joined[name]) for name in (*_NUMBERS, *_CODES)}
         columns["source"] = _dictionary(joined["source"], list(self._sources))
