@@ -106,7 +106,10 @@ class CaseFile:
     def follows(self, request_id: str) -> str | None:
         """The request that this one was made to follow up here; None for any other, and for an unknown id."""
         events = self._ledger.events(request_id)
-        return _first(events).follows if events else None
+        # One that cannot be read is none that was made to follow this one.
+        with suppress(ValueError):
+            return _first(events).follows if events else None
+        return None
 
     def opens(self, request_id: str, sealed: bytes) -> bool:
         """Whether the request's own key is here, and sealed this for this request."""

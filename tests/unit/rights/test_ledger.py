@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
+from schemas.keys import Keyring
 from schemas.messages import ErasureReceipt, Outcome
 from schemas.vocabulary import ReceiptState, Resolution
+from sinks.memory.requests import MemoryRequests
 from sinks.ports.requests import RequestEvent
+from streams.rights.case import CaseFile
 from streams.rights.protocol import events
 from streams.rights.protocol.events import (
     KINDS,
@@ -117,3 +121,13 @@ def test_every_class_has_a_kind_of_its_own() -> None:
     assert {item.kind: item for item in classes} == dict(KINDS)
     assert len(classes) == len(KINDS)
     assert all(get_type_hints(item) for item in classes)
+
+
+def test_a_request_whose_beginning_cannot_be_read_follows_none(tmp_path: Path) -> None:
+    """Its id is taken, so a follow-up takes the next one; what the person gave is not there to open."""
+    log = MemoryRequests()
+    log.append("r-1", 0, "received", NOON, {"type": "access"})
+    file = CaseFile(log, Keyring(tmp_path / "keys").made(), lambda: NOON)
+    assert file.follows("r-1") is None
+    with pytest.raises(ValueError, match="no content of received"):
+        file.sealed("r-1")
