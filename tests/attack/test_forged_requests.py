@@ -20,7 +20,7 @@ from schemas.records import load_records
 from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
-from streams.kafka.dead_letters import DeadLetters, SetAside
+from streams.kafka.dead_letters import DeadLetters, DeadLetterStore
 from streams.kafka.producer import EventProducer
 from streams.rights.again import CANNOT_BE, TAKEN, again
 from streams.rights.case import CaseFile
@@ -150,7 +150,7 @@ def test_it_is_taken_again_once_its_key_is_back(office: Office, tmp_path: Path) 
             load_records()["DeadLetter"],
             {REQUESTS: letters},
         )
-        keep = SetAside(dead, index, lambda: datetime.now(UTC))
+        keep = DeadLetterStore(dead, index, lambda: datetime.now(UTC))
         _take(RECORD, payload, Message(3), office.service.on_request, keep)
         _take(RECORD, request("r-forged", b"?"), Message(4), office.service.on_request, keep)
         retrier = Retrier(

@@ -14,14 +14,14 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 
-from console.client import Client, Instance
+from console.client import ApiAddress, Client
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.topics import load_topics
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import SetAside
-from streams.kafka.follow import follow
+from streams.kafka.dead_letters import DeadLetterStore
+from streams.kafka.follow import messages_of
 from streams.kafka.topics import create_topics
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Named
@@ -134,7 +134,7 @@ def _client(asked: list[str]) -> Client:
         asked.append(request.url.raw_path.decode())
         return httpx.Response(200, json={})
 
-    return Client(Instance("http://innsyn", "t"), transport=httpx.MockTransport(answer))
+    return Client(ApiAddress("http://innsyn", "t"), transport=httpx.MockTransport(answer))
 
 
 def _aborted_then_said(bootstrap: str, topic: str, aborted: bytes, said: bytes) -> None:
@@ -169,7 +169,7 @@ def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap
         for name in ("r-aborted", "r-said")
     )
     _aborted_then_said(kafka_bootstrap, REQUESTS, aborted, said)
-    worker = RightsWorker(connection, service, create_autospec(SetAside, instance=True))
+    worker = RightsWorker(connection, service, create_autospec(DeadLetterStore, instance=True))
     worker.start()
     try:
         assert done.wait(60)
@@ -184,7 +184,7 @@ def test_a_job_does_not_hear_what_an_aborted_transaction_said(kafka_bootstrap: s
     topic, stop = f"{DELETION}crm", threading.Event()
     create_topics(Connection(kafka_bootstrap), [load_topics()[topic]])
     _aborted_then_said(kafka_bootstrap, topic, b"aborted", b"said")
-    messages = follow(Connection(kafka_bootstrap), topic, "attack", stop)
+    messages = messages_of(Connection(kafka_bootstrap), topic, "attack", stop)
     try:
         value, _ = next(messages)
     finally:

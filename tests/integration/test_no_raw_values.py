@@ -18,7 +18,7 @@ import clickhouse_connect
 import pytest
 import structlog
 
-from console.wiring.local import Instance, announced, running
+from console.wiring.local import LocalInstance, announced, running
 from console.wiring.processes import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
@@ -145,7 +145,7 @@ def _run(
 def _feed(
     settings: Settings,
     connection: Connection,
-    instance: Instance,
+    instance: LocalInstance,
     world: World,
     needles: Needles,
     outside: Path,
@@ -223,7 +223,7 @@ def _log_file(settings: Settings, connection: Connection, producer: EventProduce
         return ingest(source, feed, producer, tail, settings.home / "ingest").sent
 
 
-def _get(settings: Settings, instance: Instance, path: str, body: object = None) -> str:
+def _get(settings: Settings, instance: LocalInstance, path: str, body: object = None) -> str:
     """Ask the API. Not with httpx, which logs addresses itself: the log is part of what is searched."""
     token = (settings.home / "token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -236,7 +236,7 @@ def _get(settings: Settings, instance: Instance, path: str, body: object = None)
         return connection.getresponse().read().decode()
 
 
-def _ask(settings: Settings, instance: Instance, person: Customer) -> None:
+def _ask(settings: Settings, instance: LocalInstance, person: Customer) -> None:
     """Questions over HTTP, one of them refused: they leave lines in the log."""
     identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
     answer = _get(settings, instance, "/v1/lineage/query", {"identifiers": identifiers})
@@ -261,7 +261,7 @@ def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator
         yield
 
 
-def _erase(instance: Instance, person: Customer, needles: Needles) -> None:
+def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
     needles.add(REASON, *REASON.split(", hilsen "))
     request_id = instance.rights.create(
         "erasure", person.identifiers(), reason=REASON, channel="email", received_at=datetime.now(UTC)

@@ -32,7 +32,7 @@ from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import DeadLetters, SetAside
+from streams.kafka.dead_letters import DeadLetters, DeadLetterStore
 from streams.kafka.producer import EventProducer
 from streams.kafka.sender import sender
 from streams.kafka.topics import create_topics
@@ -81,7 +81,7 @@ class Company:
             load_records()["DeadLetter"],
             {"rights.receipts": "lineage.dead-letters", "rights.requests": "lineage.dead-letters"},
         )
-        aside = SetAside(letters, ClickHouseWriter(self.index), lambda: datetime.now(UTC))
+        aside = DeadLetterStore(letters, ClickHouseWriter(self.index), lambda: datetime.now(UTC))
         worker = RightsWorker(self.connection, self.service, aside)
         self.stack.callback(worker.stop)
         worker.start()
