@@ -26,7 +26,7 @@ from tests.support.desk import Desk, event, moment
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import Office
-from tests.unit.tagging.test_texts import synthetic
+from tests.support.texts import synthetic
 
 CATALOGUE, RECORDS = load_catalogue(), load_records()
 TODAY = date(2026, 6, 1)

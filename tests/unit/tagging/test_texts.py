@@ -1,110 +1,38 @@
-"""Free texts while they are tagged: who is mentioned, what is found, and what must not be lost over it."""
+"""Free texts while they are tagged: who is mentioned, and what is found."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import single_object_prefix
-from schemas.norwegian import NationalKind, is_organisation_number, national_number
-from schemas.records import RecordSchema, load_records
+from schemas.norwegian import is_organisation_number
 from schemas.tokens import PREFIX_LENGTHS
-from schemas.vocabulary import Role
 from sinks.ports.lineage import FINDING_SCHEMA
-from streams.columns.tokens import LATEST, Coordinates
-from streams.kafka.batches import TopicBatch
 from streams.simulate.labelled import labelled
-from streams.tagging.decode.columnar import Bodies, ColumnDecoder
-from streams.tagging.decode.schema_lookup import WriterSchemas
-from streams.tagging.prepare import Preparer
-from streams.tagging.scan import Finding, Scanner, scan
-from streams.tagging.tag import Tagged, Tagger
-from tests.support.claims import ASSIGNMENT, NOW, QUIET, TOKENIZER, token
-from tests.support.company import model
+from streams.tagging.scan import Scanner, scan
+from streams.tagging.tag import Tagger
+from tests.support.claims import NOW, TOKENIZER, token
 from tests.support.kinds import KINDS
-from tests.support.records import body_of
-
-OWNER, AGENT, MENTIONED = (role.code for role in (Role.OWNER, Role.AGENT, Role.MENTIONED))
-RECORDS = load_records()
-CHAT, CASE = RECORDS["ChatMessage"], RECORDS["SupportCase"]
-WHEN = datetime(2026, 3, 1, tzinfo=UTC)
-Event = Mapping[str, Any]
-
-
-def chat(text: str = "Hei", **said: Any) -> dict[str, Any]:
-    """A message of customer K1, if nothing else is said."""
-    quiet: dict[str, Any] = {field.name: None for field in CHAT.fields}
-    quiet |= {"session_id": "s1", "customer_number": "K1", "sender": "person", "sent_at": NOW}
-    return quiet | {"text": text} | said
-
-
-def case(notes: str = "Ringte", outcome: str | None = None, **said: Any) -> dict[str, Any]:
-    quiet: dict[str, Any] = {field.name: None for field in CASE.fields}
-    quiet |= {"case_number": "1", "customer_number": "K1", "reason": "fault", "opened_at": NOW}
-    return quiet | {"notes": notes, "outcome": outcome} | said
-
-
-def tagged(
-    record: RecordSchema, events: Sequence[Event | bytes], scanner: Scanner | None, *, slow: bool = False
-) -> Tagged:
-    """Tag events (or bodies) that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = Tagger(TOKENIZER, "v1", KINDS, scanner)
-    decoder = ColumnDecoder(record, tagger.wanted(record))
-    bodies = Bodies.of([item if isinstance(item, bytes) else body_of(record, item) for item in events])
-    decoded = (decoder.decode_one_by_one if slow else decoder.decode)(bodies)
-    count = len(events)
-    at = Coordinates(np.arange(count, dtype=np.int32) % 2, np.arange(100, 100 + count, dtype=np.int64))
-    return tagger.tag(record, "topic", decoded, at)
-
-
-def rows_of(tagged: Tagged) -> list[tuple[bytes, int, int, int, tuple[str, ...], int, int]]:
-    """(token, partition, offset, role, detected, time, port) of each row, sorted."""
-    columns: dict[str, Any] = {
-        name: np.concatenate(parts) if parts else [] for name, parts in tagged.rows.items()
-    }
-    detected = {tags.id: tags.detected for tags in tagged.tag_sets}
-    names = ("partition", "offset", "role", "tag_set", "event_time", "port")
-    values = zip(*(np.asarray(columns[name]).tolist() for name in names), strict=True)
-    return sorted(
-        (bytes(name), partition, offset, role, detected[tags], time, port)
-        for name, (partition, offset, role, tags, time, port) in zip(columns["token"], values, strict=True)
-    )
-
-
-def mentions(tagged: Tagged) -> list[tuple[bytes, int]]:
-    """(token, offset) of the rows of who is mentioned, sorted."""
-    return sorted((row[0], row[2]) for row in rows_of(tagged) if row[3] == MENTIONED)
-
-
-def detected(tagged: Tagged) -> dict[int, set[tuple[str, ...]]]:
-    """What was detected, by offset: one element if all rows of the event agree."""
-    found: dict[int, set[tuple[str, ...]]] = {}
-    for row in rows_of(tagged):
-        found.setdefault(row[2], set()).add(row[4])
-    return found
-
-
-def synthetic() -> str:
-    """A number of the synthetic series (month + 80) whose check digits hold, counted out."""
-    for tail in range(100_000):
-        number = national_number(digits := f"018190{tail:05}")
-        if number and number.kind == NationalKind.SYNTHETIC and number.strict:
-            return digits
-    raise AssertionError("no such number")
-
-
-def failing(text: str) -> Iterable[Finding]:
-    """Yields one finding, then fails, but for one text."""
-    if text != "Hei":
-        yield Finding("name", "C-01", 0.8, 0, 1)
-        raise RuntimeError("no model")
+from tests.support.texts import (
+    AGENT,
+    CASE,
+    CHAT,
+    MENTIONED,
+    OWNER,
+    Event,
+    case,
+    chat,
+    detected,
+    failing,
+    mentions,
+    rows_of,
+    synthetic,
+    tagged,
+)
 
 
 @pytest.mark.parametrize(
@@ -255,127 +183,6 @@ def test_a_block_without_events_has_no_findings(events: list[bytes]) -> None:
     found = tagged(CASE, events, Scanner(KINDS, (failing,)))
     assert (found.findings.num_rows, found.findings.schema) == (0, FINDING_SCHEMA)
     assert (rows_of(found), len(found.bad), found.scan_failures) == ([], len(events), 0)
-
-
-def test_a_plug_in_that_fails_costs_no_event() -> None:
-    """Rows, mentions and findings are those without it; how many texts it failed on is counted."""
-    events = [chat("Hei"), chat("Ring 400 00 002"), chat("Jeg er sykmeldt"), chat("Ring 400 00 002")]
-    plain, found = tagged(CHAT, events, Scanner(KINDS)), tagged(CHAT, events, Scanner(KINDS, (failing,)))
-    assert rows_of(found) == rows_of(plain)
-    assert found.findings.equals(plain.findings)
-    assert dict(found.bad) == {}
-    # A text that came twice is scanned, and failed on, once.
-    assert (plain.scan_failures, found.scan_failures) == (0, 2)
-
-
-def test_failures_of_all_fields_and_topics_of_a_batch_are_added_up() -> None:
-    """What the worker counts is the sum, and the batch carries all findings."""
-    messages = {
-        "support.chats": [(CHAT, chat("Ring 400 00 002"))],
-        "crm.cases": [(CASE, case("nabo@example.no", "gravid")), (CASE, case("Hei", None))],
-    }
-    batches = [
-        TopicBatch(
-            topic,
-            [single_object_prefix(record) + body_of(record, event) for record, event in items],
-            np.zeros(len(items), np.int32),
-            np.arange(len(items), dtype=np.int64),
-            NOW,
-            1,
-        )
-        for topic, items in messages.items()
-    ]
-    expected = {"support.chats": "ChatMessage", "crm.cases": "SupportCase"}
-    resolve = WriterSchemas(RECORDS.values(), model().catalogue).resolve
-    preparer = Preparer(Tagger(TOKENIZER, "v1", KINDS, Scanner(KINDS, (failing,))), resolve, expected)
-    prepared = preparer.prepare(batches, [], {(topic, 0): 1 for topic in messages}, WHEN)
-    assert prepared.scan_failures == 3
-    columns = [prepared.batch.findings[name].to_pylist() for name in ("topic", "offset", "field", "kind")]
-    assert list(zip(*columns, strict=True)) == [
-        ("support.chats", 0, "text", "phone"),
-        ("crm.cases", 0, "notes", "email"),
-        ("crm.cases", 0, "outcome", "special.health"),
-    ]
-    assert [(item.topic, item.events, item.rows) for item in prepared.batch.ranges] == [
-        ("support.chats", 1, 2),
-        ("crm.cases", 2, 3),
-    ]
-
-
-def test_a_plug_in_finds_more() -> None:
-    """What it proves is mentioned, and what it finds is detected, beside what is built in."""
-
-    def handles(text: str) -> Iterable[Finding]:
-        at = text.find("@kari")
-        if at >= 0:
-            yield Finding("name", "C-01", 0.9, at, at + 5, ("chat_handle", "kari"), True)
-
-    found = tagged(CHAT, [chat("Hei @kari"), chat("Hei")], Scanner(KINDS, (handles,)))
-    assert mentions(found) == [(token("chat_handle", "kari"), 100)]
-    assert detected(found) == {100: {("C-01",)}, 101: {()}}
-
-
-@pytest.mark.parametrize(
-    ("foul", "reason"),
-    [
-        ({"sent_at": 0}, "time_out_of_range"),
-        ({"sent_at": LATEST}, "time_out_of_range"),
-        ({"client_address": "nowhere"}, "invalid_identifier"),
-    ],
-)
-def test_a_bad_event_has_no_findings(foul: dict[str, Any], reason: str) -> None:
-    """Its text is not read at all: no finding, no mention, and no plug-in sees it."""
-    seen: list[str] = []
-
-    def spy(text: str) -> Iterable[Finding]:
-        seen.append(text)
-        return []
-
-    events = [chat("Ring 400 00 002, jeg er sykmeldt", **foul), chat("Ring 400 00 003")]
-    found = tagged(CHAT, events, Scanner(KINDS, (spy,)))
-    assert dict(found.bad) == {0: reason}
-    assert found.findings["offset"].to_pylist() == [101]
-    assert mentions(found) == [(token("phone", "+4740000003"), 101)]
-    assert (found.subjects.tolist(), seen) == ([0, 2], ["Ring 400 00 003"])
-
-
-def observed(found: Tagged) -> set[tuple[bytes, int, int]]:
-    seen = found.observed
-    names = [bytes(item) for item in seen.token]
-    return set(zip(names, seen.at.tolist(), seen.port.tolist(), strict=True))
-
-
-def test_who_gives_a_customer_number_need_not_be_looked_for() -> None:
-    """Observed are the owners of the other good events, with time and port; not agents, not who is mentioned."""
-    who: dict[str, Any] = {
-        "chat_handle": "kari",
-        "client_address": "192.0.2.7",
-        "client_port": 4711,
-        "agent_handle": "per",
-    }
-    events = [
-        chat(**who),
-        chat("Ring 400 00 002", **who, customer_number=None, sent_at=NOW + 5),
-        chat("Ring 400 00 002", **who, customer_number=None, sent_at=0),
-    ]
-    found = tagged(CHAT, events, Scanner(KINDS))
-    assert observed(found) == {
-        (token("chat_handle", "kari"), NOW + 5, 0),
-        (token("ip", "192.0.2.7"), NOW + 5, 4711),
-    }
-    assert len(found.observed) == 2
-
-
-def test_what_is_kept_for_the_police_is_not_observed() -> None:
-    """A retained report is not asked about, whoever it names; a report of operations is."""
-    reports = [
-        QUIET | {"address": "192.0.2.7", "username": "ola", "purpose": "retention"},
-        QUIET | {"address": "192.0.2.8", "purpose": "retention"},
-        QUIET | {"address": "192.0.2.9", "username": "ola"},
-        QUIET | {"address": "192.0.2.9", "customer_number": "K1"},
-    ]
-    found = tagged(ASSIGNMENT, reports, Scanner(KINDS))
-    assert observed(found) == {(token("ip", "192.0.2.9"), NOW, 0), (token("username", "ola"), NOW, 0)}
 
 
 TEXTS = st.sampled_from(["", "Hei", *(item.text for item in labelled(9, 60))])
