@@ -24,9 +24,9 @@ from console.client import Client
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
 from tests.support.api import NOW, fill, rights, services
+from tests.support.commands import PERSON, home, quiet
 from tests.support.instance import running
 from tests.support.receipts import hear
-from tests.unit.console.test_cli import PERSON, home, quiet
 
 __all__ = ["home", "quiet"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.keys import Keyring
 from schemas.systemkeys import read_system_keys
-from tests.unit.console.test_cli import home, run
+from tests.support.commands import home, run
 
 __all__ = ["home"]
 
