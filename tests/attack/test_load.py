@@ -1,4 +1,4 @@
-"""Load without end on the API's port: half-open sockets, slow senders, deaf receivers, bodies that nobody asked for."""
+"""Load without end on the API's port: half-open sockets, slow senders, deaf receivers, hardly any files."""
 
 from __future__ import annotations
 
@@ -10,75 +10,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from console.api.app import create_app
-from console.api.protection.connections import ConnectionLimits
-from console.api.protection.guard import BODY_LIMIT
 from console.health.limits import raise_file_limit
 from console.wiring.serving import ApiServer
 from console.wiring.start import begin
 from schemas.errors import SettingsError
 from schemas.settings import Settings
-from tests.support.api import EMAIL, TOKEN, TOTAL, services
+from tests.support.api import TOTAL, services
 from tests.support.product import await_that
+from tests.support.sockets import HEAD, QUESTION, Serve, answer, asked, connection, serve
 
-HEAD = b"Host: innsyn\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
+__all__ = ["serve"]
+
+
 ROOT = Path(__file__).parents[2]
-QUESTION = json.dumps({"identifiers": [{"kind": "email", "value": EMAIL}]}).encode()
-Serve = Callable[..., ApiServer]
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Starts servers of the API over a person in memory; `app` can be another one."""
-    with ExitStack() as stack:
-
-        def start(app: Any = None, **limits: Any) -> ApiServer:
-            app = app or create_app(services(tmp_path))
-            server = ApiServer(app, "127.0.0.1", 0, ConnectionLimits(**limits))
-            stop = threading.Event()
-            thread = threading.Thread(target=server.run, args=(stop,))
-            thread.start()
-            stack.callback(thread.join, 20)
-            stack.callback(stop.set)
-            return server
-
-        yield start
-
-
-def connection(address: str, seconds: float = 10.0) -> socket.socket:
-    """A connection, and nothing sent on it."""
-    parts = urlsplit(address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=seconds)
-
-
-def answer(one: socket.socket) -> tuple[int, bytes]:
-    """Status and the rest of what is sent until the server closes; 0: it was cut off."""
-    received = b""
-    try:
-        while data := one.recv(65_536):
-            received += data
-    except ConnectionResetError:
-        pass
-    return int(received[9:12] or 0), received
-
-
-def asked(address: str, path: str = "/healthz", body: bytes = b"") -> tuple[int, bytes]:
-    """One request with the token on a connection of its own."""
-    with closing(connection(address)) as one:
-        method = b"POST" if body else b"GET"
-        length = b"Content-Length: %d\r\nContent-Type: application/json\r\n" % len(body) if body else b""
-        head = b" HTTP/1.1\r\nConnection: close\r\n" + HEAD + length + b"\r\n"
-        one.sendall(method + b" " + path.encode() + head + body)
-        return answer(one)
 
 
 def closed(one: socket.socket) -> bool:
@@ -205,106 +157,6 @@ def test_who_does_not_take_an_answer_is_cut_off(serve: Serve) -> None:
         one.sendall(b"GET / HTTP/1.1\r\nHost: innsyn\r\n\r\n")
         await_that(lambda: server.connections.waiting == 1, "it counts as one that only holds a place")
         await_that(lambda: len(server.connections) == 0, "it is cut off")
-
-
-ENDLESS = (b"Content-Length: 900000000000\r\n", b"Transfer-Encoding: chunked\r\n")
-
-
-@pytest.mark.parametrize("announced", [*ENDLESS, b"Content-Length: 10\r\nConnection: close\r\n"])
-def test_a_body_is_not_read_from_who_may_not_send_one(serve: Serve, announced: bytes) -> None:
-    """Without the token the answer comes before the body, and with a large one the connection ends: nobody reads on."""
-    server = serve()
-    with closing(connection(server.address)) as one:
-        one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\nHost: innsyn\r\n" + announced + b"\r\n")
-        assert answer(one)[0] == 401
-
-
-def test_who_has_the_wrong_token_is_told_so_also_when_its_body_comes_later(serve: Serve) -> None:
-    """As HTTP libraries send: head and body in two pieces. A reset in between would hide the answer."""
-    server = serve()
-    with closing(connection(server.address)) as one:
-        head = b"POST /v1/lineage/query HTTP/1.1\r\nHost: innsyn\r\nContent-Length: %d\r\n\r\n" % len(
-            QUESTION
-        )
-        one.sendall(head)
-        received = one.recv(65_536)
-        one.sendall(QUESTION)
-        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: innsyn\r\nConnection: close\r\n\r\n")
-        while data := one.recv(65_536):
-            received += data
-        assert received.startswith(b"HTTP/1.1 401 ")
-        assert b"HTTP/1.1 200 OK" in received
-
-
-def test_a_body_that_is_too_large_is_refused_by_its_head(serve: Serve) -> None:
-    """With the token as well; 100 Continue is said only to one that will be read."""
-    server = serve()
-    sent = b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\n"
-    with closing(connection(server.address)) as one:
-        one.sendall(sent + ENDLESS[0] + b"\r\n")
-        assert answer(one)[0] == 413
-    with closing(connection(server.address)) as one:
-        one.sendall(sent + b"Content-Length: 10\r\n\r\n")
-        assert one.recv(65_536).startswith(b"HTTP/1.1 100 ")
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/nowhere"])
-def test_what_is_open_to_all_takes_no_body(serve: Serve, path: str) -> None:
-    """It is not read: the answer comes at once and ends the connection."""
-    server = serve()
-    with closing(connection(server.address)) as one:
-        one.sendall(
-            b"GET " + path.encode() + b" HTTP/1.1\r\nHost: innsyn\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        assert answer(one)[0] in (200, 404)
-
-
-def test_a_body_that_never_ends_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also from somebody with the token."""
-    monkeypatch.setattr("console.api.protection.guard.BODY_SECONDS", 0.3)
-    server = serve()
-    with closing(connection(server.address)) as one:
-        one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + b"Content-Length: 20\r\n\r\n{")
-        status, text = answer(one)
-        assert (status, b"the body was not there within" in text) == (408, True)
-
-
-def test_a_body_in_pieces_ends_at_the_limit(serve: Serve) -> None:
-    """Chunked, so that its head says nothing of its size; memory stays bounded."""
-    server = serve()
-    piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
-    with closing(connection(server.address)) as one:
-        one.sendall(b"POST /v1/lineage/query HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-        sent = 0
-        try:
-            while sent < 16 * BODY_LIMIT:
-                one.sendall(piece)
-                sent += 65_536
-        except OSError:
-            pass
-        assert sent < 16 * BODY_LIMIT
-
-
-def test_requests_sent_ahead_are_answered_one_after_the_other(serve: Serve) -> None:
-    """Pipelined: a thousand in one piece take one connection and no more memory than one."""
-    server = serve()
-    with closing(connection(server.address)) as one:
-        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: innsyn\r\n\r\n" * 999)
-        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: innsyn\r\nConnection: close\r\n\r\n")
-        assert answer(one)[1].count(b"HTTP/1.1 200 OK") == 1_000
-
-
-@pytest.mark.parametrize(
-    "sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9\r\n\r\n", b"A" * 200_000, b"\r\n" * 50_000]
-)
-def test_what_is_no_request_ends_its_connection_alone(serve: Serve, sent: bytes) -> None:
-    """TLS, an unknown version, a head without end, empty lines."""
-    server = serve(head_seconds=0.6)
-    with closing(connection(server.address)) as one:
-        with suppress(OSError):
-            one.sendall(sent)
-        assert answer(one)[0] in (400, 0)
-    assert asked(server.address)[0] == 200
 
 
 def test_health_is_told_while_every_thread_answers_a_question(serve: Serve, tmp_path: Path) -> None:
