@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from schemas.errors import SettingsError
 from schemas.own import own_record
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
+from schemas.topics import Topic
 from sinks.ports.sinks import Sinks
 from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
@@ -79,14 +80,6 @@ def tagger(
     tokenizer = keys.tagging()
     # What a tagger asks for are tokens of its own key.
     same = Same(sinks.pairs, keys.rotated, newest=True)
-    dead = {name: topic.dead_letter for name, topic in chosen.items() if topic.dead_letter}
-    letters = (
-        NoDeadLetters()
-        if pairs_only
-        else DeadLetters(
-            EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
-        )
-    )
     return TagWorker(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
@@ -97,7 +90,7 @@ def tagger(
         identities=None
         if pairs_only
         else identities(sinks.claims_as_is, sinks.beside_as_is, catalogue, same),
-        dead_letters=letters,
+        dead_letters=NoDeadLetters() if pairs_only else _dead_letters(settings, connection, chosen),
         metrics=metrics,
         clock=now,
         worker=settings.tag_worker or socket.gethostname(),
@@ -113,6 +106,14 @@ def tagger(
             batch_seconds=settings.tag_batch_seconds,
             unknown_schema_seconds=settings.unknown_schema_wait_seconds,
         ),
+    )
+
+
+def _dead_letters(settings: Settings, connection: Connection, topics: Mapping[str, Topic]) -> DeadLetters:
+    """What sets messages of these topics aside, sealed, each in its own topic for that."""
+    dead = {name: topic.dead_letter for name, topic in topics.items() if topic.dead_letter}
+    return DeadLetters(
+        EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
     )
 
 
@@ -210,12 +211,7 @@ def rights_worker(
     waits: Waits | None = None,
 ) -> RightsWorker:
     """The agents around the service; what they cannot read is set aside where the DPO sees it."""
-    dead = {
-        name: topic.dead_letter for name, topic in company_of(settings).topics.items() if topic.dead_letter
-    }
-    letters = DeadLetters(
-        EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
-    )
+    letters = _dead_letters(settings, connection, company_of(settings).topics)
     return RightsWorker(connection, service, DeadLetterStore(letters, sinks.writer(), now), waits)
 
 

@@ -115,10 +115,8 @@ class TagWorker:
         self._careful: Careful | None = None
         self._replay = replay
         self._limits = limits or TagLimits()
-        self._index = index
-        self._metrics = metrics
-        self._clock = clock
-        self._worker = worker
+        self._index, self._worker = index, worker
+        self._metrics, self._clock = metrics, clock
         self._coverage = CoverageCounter(Coverage(identities), metrics) if identities else None
         self._schemas = schemas
         self._refusals = refusals or Refusals()
