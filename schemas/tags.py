@@ -38,6 +38,7 @@ class TagSet:
     retention: tuple[str, ...]
     held_only: bool = False  # true after a partial erasure: `categories` are those still held
     detected: tuple[str, ...] = ()  # categories found in the event's free texts, whatever the schema says
+    several: bool = False  # others than the person stand in the same role of the event
 
     @property
     def revealed(self) -> tuple[str, ...]:
@@ -56,6 +57,8 @@ class TagSet:
         if not self.detected:
             # As before there were findings: what is stored under an id keeps it.
             del said["detected"]
+        if not self.several:
+            del said["several"]
         content = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")
 
@@ -69,6 +72,7 @@ def tag_set(
     key_id: str,
     variant: RecordAnnotation | None = None,
     detected: tuple[str, ...] = (),
+    several: bool = False,
 ) -> TagSet:
     """Tags of the rows that a record on a topic gives for the person in `role`, in a variant or as a rule."""
     said = variant or record.annotation
@@ -88,6 +92,7 @@ def tag_set(
         recipients=tuple(said.recipients),
         retention=tuple(said.retention),
         detected=detected,
+        several=several,
     )
 
 

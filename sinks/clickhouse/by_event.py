@@ -26,9 +26,12 @@ _TOKENS_AT_ONCE = 1_000
 
 
 def rows_by_event(batch: LineageBatch) -> pa.Table:
-    """The rows of a batch that `lineage_by_event` takes: of events with another role than owner, or with findings."""
+    """The rows of a batch that `lineage_by_event` takes: of events with another role than owner, with several people
+    in one role, or with findings."""
     rows = batch.rows
     other = rows["role"].to_numpy() != Role.OWNER.code
+    if crowded := [tags.id for tags in batch.tag_sets if tags.several]:
+        other = other | np.isin(rows["tag_set"].to_numpy(), np.array(crowded, np.uint64))
     if not other.any() and not batch.findings.num_rows:
         return rows.select(COLUMNS).slice(0, 0)
     wanted = _offsets(rows.filter(pa.array(other)))
@@ -59,14 +62,19 @@ def others(
     parameters: Parameters,
     tag_set: str = "tag_set",
     *,
+    crowded: Sequence[int] = (),
     several_keys: bool = False,
 ) -> str:
     """SQL for `sinks.ports.lineage.Others`: tag set, roles, others, known, events.
 
-    `rows`: as `matching` takes them; `tag_set`: by what the tag set of a row goes; `several_keys`: a
-    claim may be of the token under another key.
+    `rows`: as `matching` takes them; `tag_set`: by what the tag set of a row goes; `crowded`: tag sets of rows beside
+    which others stand in the same role; `several_keys`: a claim may be of the token under another key.
     """
-    mine = f"SELECT {EVENT}, token, role, {tag_set} AS named FROM ({matching(parts, rows, parameters)})"
+    parameters["crowded"] = list(crowded)
+    mine = (
+        f"SELECT {EVENT}, token, role, {tag_set} AS named, tag_set IN {{crowded:Array(UInt64)}} AS among"
+        f" FROM ({matching(parts, rows, parameters)})"
+    )
     named = (
         f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}))"
     )
@@ -80,11 +88,12 @@ def others(
         " arraySort(groupUniqArray(other.role)) AS others,"
         f" arraySort(groupUniqArrayIf(other.role, other.token IN ({claimed}))) AS known"
         f" FROM (SELECT {EVENT}, groupUniqArray(named) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
+        " groupUniqArrayIf(role, among) AS shared,"
         f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY {EVENT}) AS person"
         f" INNER JOIN ({named}) AS other USING ({EVENT})"
         " WHERE NOT has(person.own, (other.role, other.token))"
-        # In one role stands one person, by whatever identifiers; only those who are mentioned may be several.
-        " AND (other.role = 'mentioned' OR NOT has(person.roles, other.role))"
+        # In one role stands one person, by whatever identifiers, unless they are mentioned or the row says otherwise.
+        " AND (other.role = 'mentioned' OR has(person.shared, other.role) OR NOT has(person.roles, other.role))"
         f" GROUP BY {EVENT}"
     )
     return (

@@ -137,6 +137,7 @@ class ClickHouseEraser:
             "ending": list(tag_sets),
             "roles": sorted(records.roles),
             "stayed_for": sorted(records.stayed_for),
+            "crowded": self._crowded(),
         }
         mine = f"SELECT * FROM ({matching(parts, rows_of(tokens, '1', parameters), parameters)})"
         others = (
@@ -148,8 +149,9 @@ class ClickHouseEraser:
         rows = self._index.query(
             f"SELECT DISTINCT {EVENT}, token FROM ({others}) WHERE ({EVENT}) NOT IN"
             f" (SELECT {EVENT} FROM ({others}) WHERE toString(role) IN {{stayed_for:Array(String)}}"
-            # In the person's own role stands nobody else.
-            f" AND ({EVENT}, role) NOT IN (SELECT {EVENT}, role FROM ({mine})))",
+            # In the person's own role stands nobody else, unless the row says so.
+            f" AND ({EVENT}, role) NOT IN (SELECT {EVENT}, role FROM ({mine})"
+            " WHERE tag_set NOT IN {crowded:Array(UInt64)}))",
             parameters,
         )
         return [
@@ -164,7 +166,8 @@ class ClickHouseEraser:
 
         The report that ends a session is of the moment from which on the address is nobody's.
         """
-        parameters: Parameters = {"removing": list(removing)}
+        crowded = self._crowded()
+        parameters: Parameters = {"removing": [item for item in removing if item not in crowded]}
         rows = rows_of(tokens, "tag_set IN {removing:Array(UInt64)}", parameters)
         mine = f"SELECT * FROM ({matching(parts, rows, parameters)})"
         found = self._index.query(
@@ -176,6 +179,10 @@ class ClickHouseEraser:
             ((str(topic), int(partition), int(offset)), bytes(token))
             for topic, partition, offset, token in found
         ]
+
+    def _crowded(self) -> list[int]:
+        """The tag sets of rows beside which others stand in the same role."""
+        return [item for item, tags in self._reader.tag_sets().items() if tags.several]
 
     def _leave_events(self, parts: Sequence[Piece], tokens: Sequence[bytes], removing: Sequence[int]) -> None:
         """Take what is removed out of `lineage_by_event`."""

@@ -89,7 +89,9 @@ class ClickHouseReader:
     def _others(self, parts: Sequence[Piece], names: Mapping[int, int] | None) -> list[Others]:
         parameters: Parameters = {}
         rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
-        sql = others(parts, rows, parameters, _named(names, parameters), several_keys=names is not None)
+        crowded = [item for item, tags in self.tag_sets().items() if tags.several]
+        named = _named(names, parameters)
+        sql = others(parts, rows, parameters, named, crowded=crowded, several_keys=names is not None)
         return [to_others(row) for row in self._index.query(sql, parameters)]
 
     def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
@@ -206,5 +208,6 @@ def _tag_set(row: Sequence[Any]) -> TagSet:
             **lists,
             "legal_basis": dict(values["legal_basis"]),
             "held_only": bool(values["held_only"]),
+            "several": bool(values["several"]),
         }
     )

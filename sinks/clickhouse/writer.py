@@ -38,6 +38,7 @@ TAG_SET_COLUMNS = (
     "retention",
     "held_only",
     "detected",
+    "several",
 )
 _DEAD_COLUMNS = tuple(item.name for item in fields(DeadRow))
 _RANGE_COLUMNS = tuple(item.name for item in fields(OffsetRange))

@@ -101,11 +101,13 @@ class MemoryEraser(MemoryState):
         for key in mine:
             roles[key[1:4]].add(Role.of(key[4]))
         ended: set[RowKey] = set()
+        shared = self.crowded(mine)
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)
             removed = row.tag_set in kept and kept[row.tag_set] is None
             if records is not None and removed and Role.of(key[4]) in records.roles:
-                named = {Role.of(other[4]) for other in theirs[event]} - roles[event]
+                alone = {role for role in roles[event] if (*event, role.code) not in shared}
+                named = {Role.of(other[4]) for other in theirs[event]} - alone
                 if records.stayed_for.isdisjoint(named):
                     ended |= theirs[event]
         return ended
@@ -114,7 +116,11 @@ class MemoryEraser(MemoryState):
         self, mine: Mapping[RowKey, Row], kept: Mapping[int, TagSet | None], tokens: Set[bytes]
     ) -> set[RowKey]:
         """Rows under another token of the person, outside its span, in an event of theirs and in the same role."""
-        removing = {tag_set for tag_set, narrowed in kept.items() if narrowed is None}
+        removing = {
+            tag_set
+            for tag_set, narrowed in kept.items()
+            if narrowed is None and not self.tag_sets[tag_set].several
+        }
         events = {key[1:] for key, row in mine.items() if row.tag_set in removing}
         return {
             key

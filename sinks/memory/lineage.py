@@ -92,6 +92,7 @@ class MemoryReader(MemoryState):
         with self.lock:
             mine = {key: row for key, row, _ in self.under(spans)}
             names = self.names()
+            shared = self.crowded(mine)
             roles, tag_sets = defaultdict[Event, set[Role]](set), defaultdict[Event, set[int]](set)
             for key, row in mine.items():
                 roles[key[1:4]].add(Role.of(key[4]))
@@ -104,8 +105,9 @@ class MemoryReader(MemoryState):
             others, known = defaultdict[Event, set[Role]](set), defaultdict[Event, set[Role]](set)
             for key in self.rows.keys() - mine.keys():
                 role = Role.of(key[4])
-                # In one role stands one person, by whatever identifiers; only those mentioned may be several.
-                if key[1:4] in roles and (role is Role.MENTIONED or role not in roles[key[1:4]]):
+                # In one role stands one person, by whatever identifiers, unless the row says otherwise.
+                among = role is Role.MENTIONED or key[1:] in shared
+                if key[1:4] in roles and (among or role not in roles[key[1:4]]):
                     others[key[1:4]].add(role)
                     known[key[1:4]] |= {role} if key[0] in identified else set()
             counts = Counter(

@@ -94,6 +94,10 @@ class MemoryState:
             if matched:
                 yield key, row, {span.proof for span in matched if span.proof is not None}
 
+    def crowded(self, rows: Mapping[RowKey, Row]) -> set[tuple[str, int, int, int]]:
+        """Event and role of the rows beside which others stand in the same role."""
+        return {key[1:] for key, row in rows.items() if self.tag_sets[row.tag_set].several}
+
 
 def naive(moment: datetime) -> datetime:
     """As Arrow's times without a zone: in UTC, whole milliseconds."""

@@ -156,7 +156,7 @@ class Others:
 
     The events have rows of this tag set for the person, who has these `roles` in them; `others`: the roles that
     somebody else has, `known`: those of somebody of whom there is any claim of identity. In one role of an event stands
-    one person, by whatever identifiers; only those who are mentioned may be several.
+    one person, by whatever identifiers; only those who are mentioned may be several, and those whose tag set says so.
     """
 
     tag_set: int

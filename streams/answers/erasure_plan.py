@@ -18,7 +18,7 @@ from schemas.tags import TagSet
 from schemas.topics import Topic
 from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
-from streams.answers.orders import groups, is_plain, is_whole, make_order, staying_events
+from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
 from streams.answers.report import only_described, retention_of, rules_of, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
@@ -332,7 +332,11 @@ def _commands(orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema
         of_system = [order for (name, _, _), order in orders.items() if name == system]
         # Jobs that do not know orders may do what is safe without them.
         listed = [
-            order for order in of_system if order.where is None and order.action is ErasureAction.DELETE
+            order
+            for order in of_system
+            if order.where is None
+            and order.action is ErasureAction.DELETE
+            and not of_several(records[order.record])
         ]
         yield CommandPlan(
             system,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from schemas.annotations import ErasureRule
 from schemas.messages import Order, Redaction, Selector
+from schemas.paths import ANY, ITEM, steps
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
 from schemas.vocabulary import ErasureAction
@@ -53,7 +54,13 @@ def make_order(
 def is_plain(order: Order, record: RecordSchema) -> bool:
     """Whether a bare list of the fields says the same: every event, and nobody but the owner has a right to it."""
     named = {item.role for item in record.identifiers if item.role in order.parties}
-    return order.where is None and order.action is ErasureAction.DELETE and named <= {"owner"}
+    named_alone = named <= {"owner"} and not of_several(record)
+    return order.where is None and order.action is ErasureAction.DELETE and named_alone
+
+
+def of_several(record: RecordSchema) -> bool:
+    """Whether a role of the record may be that of several people, so that its fields are not one person's."""
+    return record.contract and any({ITEM, ANY} & {*steps(item.field)} for item in record.identifiers)
 
 
 def is_whole(order: Order, record: RecordSchema) -> bool:

@@ -46,6 +46,7 @@ from streams.columns.tokens import (
 from streams.identity.claims.by_rule import ClaimMaker, IdentityColumns
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.scan import Scanner
+from streams.tagging.several import Several, crowded, parted
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
 
 
@@ -70,17 +71,6 @@ class Tagged:
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
     scan_failures: int = 0
     untagged: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Several:
-    """Identifiers of one kind and role of which an event may have any number: row `rows[i]` names the token in row i
-    of `tokens`."""
-
-    rows: Ints
-    tokens: TokenColumn
-    kind: IdentifierKind
-    role: Role
 
 
 class Tagger:
@@ -163,6 +153,7 @@ class Tagger:
         retained = np.zeros(len(times), np.bool_)
         if reading is not None and reading.retained is not None:
             retained = reading.retained
+        among = crowded(record, tokens, several, len(times))
         builder = _Rows(times, where)
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
@@ -178,16 +169,19 @@ class Tagger:
                 ports = _ports(decoded, reference)
                 about = fields_about(record, reference.role)
                 for rows, detected in texts.by_categories(chosen, about):
-                    tags = self._tag_set(record, topic, reference.role, variant, detected)
-                    builder.add(rows, found.at(rows), tags, Role(reference.role), ports)
+                    for part, shared in parted(rows, among.get(reference.role)):
+                        tags = self._tag_set(record, topic, reference.role, variant, detected, shared)
+                        builder.add(part, found.at(part), tags, Role(reference.role), ports)
                 if kind.is_address and len(chosen):
                     prefixes |= self._above(found, chosen)
             for named_by in several:
                 about = fields_about(record, named_by.role)
                 for places, detected in texts.by_categories(named_by.rows, about, mask):
-                    tags = self._tag_set(record, topic, named_by.role, variant, detected)
-                    found_at = named_by.tokens.at(places)
-                    builder.add(named_by.rows[places], found_at, tags, named_by.role, None)
+                    flags = among.get(named_by.role)
+                    for part, shared in parted(places, None if flags is None else flags[named_by.rows]):
+                        tags = self._tag_set(record, topic, named_by.role, variant, detected, shared)
+                        found_at = named_by.tokens.at(part)
+                        builder.add(named_by.rows[part], found_at, tags, named_by.role, None)
                 if named_by.kind.is_address:
                     prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
         owners = [
@@ -225,7 +219,7 @@ class Tagger:
             column, cache = decoded.columns[item.field], self._cache(item)
             if pa.types.is_list(column.type):
                 rows, found = listed_tokens(column, cache.tokens)
-                several.append(Several(rows, found, self._kinds[item.kind], Role(item.role)))
+                several.append(Several(rows, found, self._kinds[item.kind], Role(item.role), item.field))
             else:
                 tokens[item.field] = token_column(column, cache.tokens)
         return tokens, several
@@ -240,6 +234,7 @@ class Tagger:
         role: str,
         variant: RecordAnnotation | None,
         detected: tuple[str, ...],
+        several: bool,
     ) -> TagSet:
         return tag_set(
             record,
@@ -249,6 +244,7 @@ class Tagger:
             key_id=self.key_id,
             variant=variant,
             detected=detected,
+            several=several,
         )
 
     def _above(self, found: TokenColumn, chosen: Ints) -> dict[bytes, Prefixes]:

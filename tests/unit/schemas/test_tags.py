@@ -46,6 +46,7 @@ CHANGES: Mapping[str, Any] = {
     "retention": ("T30", "T04"),
     "held_only": True,
     "detected": ("C-31",),
+    "several": True,
 }
 
 
