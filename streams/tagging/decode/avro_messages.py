@@ -1,10 +1,12 @@
-"""Avro bodies of a schema that somebody else owns: flat ones in columns, nested ones record by record."""
+"""Avro bodies of a schema that somebody else owns, in columns; record by record what no columnar road is sure of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from schemas.bounds import largest_body
 from schemas.codec import decode_value
@@ -13,7 +15,8 @@ from schemas.paths import tree
 from schemas.records import RecordSchema
 from streams.tagging.decode import isolated
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
-from streams.tagging.decode.json_columns import Messages, columns_found
+from streams.tagging.decode.json_columns import Messages, columns_found, repeats
+from streams.tagging.decode.nested import NestedDecoder, Unsupported
 from streams.tagging.decode.values import Found, found_in
 
 # Types of Avro whose columns are those of a contract's type.
@@ -34,6 +37,7 @@ class AvroMessages:
         self._tree = tree(places)
         self._wanted = dict(wanted)
         self._largest = largest_body(writer.json)
+        self._nested = None if writer.flat else self._nested_decoder()
         types = {item.name: item.type for item in writer.fields}
         self._flat: ColumnDecoder | None = None
         if writer.flat and all(types.get(name, kinds[0]) in kinds for name, kinds in self._kinds()):
@@ -43,10 +47,12 @@ class AvroMessages:
             ]
             self._flat = ColumnDecoder(writer, [*self._written, *self._unknown])
 
-    def _says(self, name: str) -> bool:
-        """Whether a field without fields of its own is one that the contract speaks of."""
-        place = self._tree.at(name)
-        return place is not None and place.path is not None
+    def _nested_decoder(self) -> NestedDecoder | None:
+        try:
+            again = {path: repeats(path) for path in self._wanted}
+            return NestedDecoder(self._writer.json, self._tree, self._wanted, again)
+        except Unsupported:
+            return None
 
     def _kinds(self) -> list[tuple[str, tuple[str, ...]]]:
         return [(name, _SAME[kind]) for name, kind in self._wanted.items()]
@@ -55,10 +61,20 @@ class AvroMessages:
         """Every body that is what the contract says, in order, and a reason for each of the others."""
         if self._flat is not None:
             return self._columns(self._flat, bodies)
+        if self._nested is None:
+            return self.one_by_one(bodies, range(len(bodies)))
+        read = self._nested.decode(bodies)
+        sure = Messages(read.rows, read.columns, untagged=read.untagged)
+        if not len(read.doubtful):
+            return sure
+        return _merged(sure, self.one_by_one(bodies, read.doubtful.tolist()), self._wanted)
+
+    def one_by_one(self, bodies: Bodies, chosen: Iterable[int]) -> Messages:
+        """The same answer for some of them by the definition."""
         rows: list[int] = []
         found: list[Found] = []
         bad: dict[int, str] = {}
-        for row in range(len(bodies)):
+        for row in chosen:
             try:
                 found.append(self._one(bodies[row]))
             except DecodeError as error:
@@ -83,3 +99,15 @@ class AvroMessages:
         if len(body) > self._largest:
             return isolated.ISOLATED.found(self._writer.text, self._wanted, self._places, body)
         return found_in(decode_value(self._writer.text, body), self._tree, self._wanted)
+
+
+def _merged(some: Messages, others: Messages, wanted: Iterable[str]) -> Messages:
+    """Both in one, in the order of the bodies."""
+    rows = np.concatenate([some.rows, others.rows])
+    order = pa.array(np.argsort(rows, kind="stable"))
+    columns = {
+        name: pa.concat_arrays([some.columns[name], others.columns[name]]).take(order) for name in wanted
+    }
+    untagged = Counter(some.untagged)
+    untagged.update(others.untagged)
+    return Messages(np.sort(rows), columns, others.bad, untagged)

@@ -13,7 +13,7 @@ from schemas.errors import DecodeError
 from schemas.paths import ANY, ITEM, Node, key_step
 
 _LONG = range(-(2**63), 2**63)
-_MOST_PATHS = 100
+MOST_PATHS = 100
 
 
 def json_value(body: bytes) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _step(
 
 
 def _unknown(path: str, found: Found) -> None:
-    known = path in found.untagged or len(found.untagged) < _MOST_PATHS
+    known = path in found.untagged or len(found.untagged) < MOST_PATHS
     found.untagged[path if known else ANY] += 1
 
 
