@@ -148,7 +148,7 @@ def load_company(folder: Path | None = None) -> Company:
 
     Errors: CatalogueError or SchemaError, one line with file, key and mend.
     """
-    return _model() if folder is None or folder.resolve() == MODEL else _load(folder)
+    return _model() if folder is None or _same(folder, MODEL) else _load(folder)
 
 
 @cache
@@ -157,7 +157,7 @@ def _model() -> Company:
 
 
 def _load(folder: Path) -> Company:
-    if folder.resolve() == BASE:
+    if _same(folder, BASE):
         raise CatalogueError(
             str(folder), "folder", "is what every company extends, and no company; name another"
         )
@@ -197,12 +197,18 @@ def _contracts(
 
 def layers_of(folder: Path) -> tuple[Path, ...]:
     """The folder, and below it (before it) what it extends. Errors: CatalogueError."""
-    if folder.resolve() == BASE:
-        return (BASE,)
-    below = SHIPPED[read_profile(folder).extends]
-    if folder.resolve() == below:
-        raise CatalogueError(str(folder / PROFILE), "extends", "names the company itself; write base")
-    return (*layers_of(below), folder)
+    layers = [folder]
+    while not _same(layers[0], BASE):
+        below = SHIPPED[read_profile(layers[0]).extends]
+        if any(_same(below, layer) for layer in layers):
+            raise CatalogueError(str(layers[0] / PROFILE), "extends", "names the company itself; write base")
+        layers.insert(0, below)
+    return tuple(layers)
+
+
+def _same(folder: Path, other: Path) -> bool:
+    """Whether both are one folder, by whatever links."""
+    return folder.resolve() == other.resolve()
 
 
 def read_profile(folder: Path) -> Profile:

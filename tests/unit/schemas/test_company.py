@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.company import load_company, read_profile
+from schemas import company
+from schemas.company import layers_of, load_company, read_profile
 from schemas.company_check import company_problems
 from schemas.errors import CatalogueError, SchemaError
-from schemas.layers import BASE, MINIMAL, MODEL
+from schemas.layers import BASE, COMPANIES, MINIMAL, MODEL
 from tests.support.company import model, write
 from tests.support.stories import CARRIER
 
@@ -259,3 +260,26 @@ def test_all_checks_in_one_find(folder: Path, harm: Callable[[Path], object], wo
     except SchemaError as error:
         lines = [str(error)]
     assert any(words in line for line in lines)
+
+
+def test_what_is_installed_behind_a_link_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped folders have another name than where they lie; a company that is a link itself is read too."""
+    installed, link = tmp_path / "installed", tmp_path / "link"
+    installed.symlink_to(COMPANIES)
+    link.symlink_to(folder)
+    monkeypatch.setattr(company, "BASE", installed / "base")
+    monkeypatch.setattr(company, "SHIPPED", {"base": installed / "base", "model": installed / "model"})
+    assert layers_of(link) == (installed / "base", link)
+
+
+def test_companies_that_extend_one_another_are_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the shipped folders were changed, there is an end to it, and a sentence."""
+    again = tmp_path / "again"
+    again.symlink_to(folder)
+    monkeypatch.setattr(company, "SHIPPED", {"base": again, "model": again})
+    with pytest.raises(CatalogueError, match="extends: names the company itself; write base"):
+        layers_of(folder)
