@@ -22,6 +22,7 @@ import yaml
 from bench.load import TOPIC, as_json, foreign_visits, messages
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode_body
+from schemas.company import load_company
 from schemas.contracts import Contract, load_contract
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tokens import Tokenizer
@@ -129,7 +130,7 @@ def measured(said: Contract | None, values: Sequence[bytes], records: Mapping[st
     topic = said.topic if said else TOPIC
     found = WriterSchemas(records.values(), load_catalogue(), _Registered(), [said] if said else [])
     preparer = Preparer(
-        Tagger(Tokenizer(b"\1" * 32, "bench"), "v1"),
+        Tagger(Tokenizer(b"\1" * 32, "bench"), "v1", load_company().kinds),
         found.resolve,
         {topic: said.record.name if said else "WebVisit"},
         contracts={topic: said} if said else {},
