@@ -43,6 +43,7 @@ OF_MESSAGES: Mapping[str, str] = MappingProxyType(
         "unknown_framing": "It has no frame: JSON, a container file, a bare body? See docs/producers.md.",
         "unknown_request": "The receipt is about a request that is not here; see who wrote it, or retry it later.",
         "unknown_schema": "Its schema is in no registry and no file; see `innsyn schema fingerprint`, mend, retry.",
+        "unnamed_deletion": "The source deleted something and does not say whose; mend that, then replay the topic.",
         "unopened": "The key of the request is not here, or another sealed it; restore it and retry, or drop it.",
         "unreadable_batch": "Its batch cannot be unpacked within bounds; its payload stays on its own topic only.",
         "unsupported_prefix": "The delegated prefix is none that is followed; its source has to be mended.",

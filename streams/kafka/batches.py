@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ _TOPIC, _VALUE = methodcaller("topic"), methodcaller("value")
 _PARTITION, _OFFSET = methodcaller("partition"), methodcaller("offset")
 
 
-class Tombstone(NamedTuple):
-    """What a message without a value has: its key, and when it was written (milliseconds)."""
+class Key(NamedTuple):
+    """The key of a message, and when the message was written (milliseconds)."""
 
     key: bytes
     at: int
@@ -29,8 +29,8 @@ class Tombstone(NamedTuple):
 class TopicBatch:
     """Messages of one topic in the order read. `values` holds None for a tombstone.
 
-    `partition`: as the index numbers it, see `sinks.ports.offsets`. `tombstones`: those with a key, by partition
-    and offset.
+    `partition`: as the index numbers it, see `sinks.ports.offsets`. `keys`: by partition and offset, those of
+    tombstones, and of every message of a topic whose contract reads the keys.
     """
 
     topic: str
@@ -42,7 +42,7 @@ class TopicBatch:
     unreadable: bool = (
         False  # Kafka has them, but they cannot be decompressed within bounds: values are empty
     )
-    tombstones: Mapping[tuple[int, int], Tombstone] = field(default_factory=dict)
+    keys: Mapping[tuple[int, int], Key] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
@@ -58,21 +58,29 @@ class Gap:
     next: int
 
 
-def by_topic(messages: Sequence[Message]) -> list[TopicBatch]:
-    """One batch for each topic, with Kafka's numbers of partitions. None of the messages is an error."""
+def by_topic(messages: Sequence[Message], keyed: Collection[str] = ()) -> list[TopicBatch]:
+    """One batch for each topic, with Kafka's numbers of partitions. None of the messages is an error.
+
+    `keyed`: topics of which the keys of all messages are wanted.
+    """
     topics = list(map(_TOPIC, messages))
     if topics.count(topics[0] if topics else None) == len(topics):
-        return [_batch(str(topics[0]), messages)] if messages else []
+        return [_batch(str(topics[0]), messages, keyed)] if messages else []
     groups: dict[str, list[Message]] = {}
     for topic, message in zip(topics, messages, strict=True):
         groups.setdefault(topic, []).append(message)
-    return [_batch(topic, group) for topic, group in groups.items()]
+    return [_batch(topic, group, keyed) for topic, group in groups.items()]
 
 
-def read_apart(topic: str, stored: int, messages: Sequence[Any]) -> TopicBatch:
+def read_apart(topic: str, stored: int, messages: Sequence[Any], keyed: Collection[str] = ()) -> TopicBatch:
     """Messages of one partition as `streams.kafka.apart` hands them out; `stored`: its number in the index."""
     count = len(messages)
     values = [message.value for message in messages]
+    keys = {
+        (stored, item.offset): Key(item.key, item.timestamp)
+        for item in messages
+        if (item.value is None or topic in keyed) and item.key is not None and item.timestamp > 0
+    }
     return TopicBatch(
         topic,
         values,
@@ -80,6 +88,7 @@ def read_apart(topic: str, stored: int, messages: Sequence[Any]) -> TopicBatch:
         np.fromiter((message.offset for message in messages), np.int64, count),
         messages[0].timestamp,
         sum(map(len, filter(None, values))),
+        keys=keys,
     )
 
 
@@ -89,7 +98,7 @@ def unreadable(topic: str, stored: int, offset: int) -> TopicBatch:
     return TopicBatch(topic, [b""], *at, -1, 0, unreadable=True)
 
 
-def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
+def _batch(topic: str, messages: Sequence[Message], keyed: Collection[str]) -> TopicBatch:
     count = len(messages)
     _, oldest = messages[0].timestamp()
     values: list[bytes | None] = list(map(_VALUE, messages))
@@ -100,14 +109,15 @@ def _batch(topic: str, messages: Sequence[Message]) -> TopicBatch:
         np.fromiter(map(_OFFSET, messages), np.int64, count),
         oldest,
         sum(map(len, filter(None, values))),
-        tombstones=_tombstones(messages) if None in values else {},
+        keys=_keys(messages, topic in keyed) if topic in keyed or None in values else {},
     )
 
 
-def _tombstones(messages: Sequence[Message]) -> dict[tuple[int, int], Tombstone]:
+def _keys(messages: Sequence[Message], every: bool) -> dict[tuple[int, int], Key]:
+    """Of tombstones; `every`: of all messages."""
     found = {}
     for message in messages:
         key, (_, at) = message.key(), message.timestamp()
-        if message.value() is None and isinstance(key, bytes) and at > 0:
-            found[_PARTITION(message), _OFFSET(message)] = Tombstone(key, at)
+        if (every or message.value() is None) and isinstance(key, bytes) and at > 0:
+            found[_PARTITION(message), _OFFSET(message)] = Key(key, at)
     return found

@@ -46,10 +46,13 @@ class SourceConsumer:
         gone: Callable[[Sequence[Partition]], None],
         member: str | None = None,
         wary: bool = False,
+        keyed: Collection[str] = (),
     ) -> None:
         """`member`: a name of its own that this worker keeps over restarts; it then gets its partitions back at
         once, where the group would otherwise wait for the dead one's session to run out (KIP-345).
-        `wary`: what partitions have when they become ours is read apart, see `streams.kafka.apart`."""
+        `wary`: what partitions have when they become ours is read apart, see `streams.kafka.apart`.
+        `keyed`: topics of which batches have the keys of all messages, not of tombstones alone."""
+        self._keyed = frozenset(keyed)
         self._connection = connection
         self._start = start
         self._gone = gone
@@ -90,10 +93,10 @@ class SourceConsumer:
             messages = self._restarted(messages)
         placed = self._positions.placed
         if not any(map(_ERROR, messages)):
-            return [*apart, *map(placed, batches.by_topic(messages))]
+            return [*apart, *map(placed, batches.by_topic(messages, self._keyed))]
         # Numbered before an error is looked into, which may begin another history.
         events = [message for message in messages if message.error() is None]
-        read = list(map(placed, batches.by_topic(events)))
+        read = list(map(placed, batches.by_topic(events, self._keyed)))
         for message in messages:
             self._look_into(message)
         unreadable, self._unreadable = self._unreadable, []
@@ -107,7 +110,8 @@ class SourceConsumer:
         found = []
         for where, messages in taken.messages.items():
             if messages:
-                found.append(batches.read_apart(where[0], self._positions.stored(where), messages))
+                stored = self._positions.stored(where)
+                found.append(batches.read_apart(where[0], stored, messages, self._keyed))
         for where, first, behind in taken.unreadable:
             found += self._set_aside(where, first, behind)
         for where, at in taken.passed.items():

@@ -103,13 +103,10 @@ class Positions:
             return batch
         numbers = np.unique(batch.partition)
         stored = np.array([self._stored[batch.topic, int(number)] for number in numbers], np.int32)
-        tombstones = {
-            (self._stored[batch.topic, number], offset): item
-            for (number, offset), item in batch.tombstones.items()
+        keys = {
+            (self._stored[batch.topic, number], offset): item for (number, offset), item in batch.keys.items()
         }
-        return replace(
-            batch, partition=stored[np.searchsorted(numbers, batch.partition)], tombstones=tombstones
-        )
+        return replace(batch, partition=stored[np.searchsorted(numbers, batch.partition)], keys=keys)
 
     @property
     def has_restarts(self) -> bool:

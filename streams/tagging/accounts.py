@@ -84,7 +84,7 @@ def ranges_of(
                 rows=int(subjects[mine].sum()),
                 dead=int(is_bad[mine].sum()),
                 no_subject=int((events[mine] & (subjects[mine] == 0)).sum()),
-                tombstones=int(empty[mine].sum()),
+                tombstones=int((empty[mine] & ~is_bad[mine]).sum()),
             )
         )
     return ranges

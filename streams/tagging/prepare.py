@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypedDict
 
@@ -28,10 +29,10 @@ from streams.tagging.accounts import dead_message, ranges_of, row_table
 from streams.tagging.decode.apart import apart
 from streams.tagging.decode.by_contract import ContractDecoder
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
+from streams.tagging.decode.deletions import deleted_rows, tell_alone
 from streams.tagging.decode.frames import Framed, split, unframed
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import RefusedSchema
-from streams.tagging.decode.tombstones import deleted_rows
 from streams.tagging.tag import Tagged, Tagger
 
 log = structlog.get_logger()
@@ -112,6 +113,11 @@ class Preparer:
         self._expected = expected
         self._decoders: dict[tuple[RecordSchema | None, RecordSchema], ColumnDecoder | ContractDecoder] = {}
         self._refusals = refusals or Refusals()
+
+    @property
+    def keyed(self) -> list[str]:
+        """Topics of which the keys of messages that are no tombstones are asked too."""
+        return [name for name, said in self._contracts.items() if said.debezium and said.message_key]
 
     def anew(self, resolve: Resolve | None = None) -> Preparer:
         """The same with nothing remembered, to try messages with: nothing of them is kept from what is written."""
@@ -207,9 +213,10 @@ class Preparer:
                 events[where] = True
                 subjects[where] = tagged.subjects
         events[list(bad)] = False
-        if contract is not None and contract.message_key is not None and batch.tombstones:
+        if contract is not None and tombstones and tell_alone(contract):
             where, gone = self._gone(batch, contract, now, set(bad))
             parts.append(gone)
+            bad |= {int(where[at]): (reason, "") for at, reason in gone.bad.items()}
             subjects[where] = gone.subjects
         dead = [dead_message(batch, position, *why, now) for position, why in sorted(bad.items())]
         ranges = ranges_of(batch, epochs, events, subjects, set(bad), tombstones)
@@ -241,7 +248,11 @@ class Preparer:
         latest = int(now.timestamp() * 1000) + AHEAD
 
         def tagged(bodies: Bodies, at: Coordinates) -> Tagged:
-            return self._tagger.tag(record, batch.topic, decoder.decode(bodies), at, latest)
+            if isinstance(decoder, ContractDecoder):
+                decoded = decoder.decode(bodies, partial(_key, batch, at))
+            else:
+                decoded = decoder.decode(bodies)
+            return self._tagger.tag(record, batch.topic, decoded, at, latest)
 
         for chosen, made in apart(tagged, group.bodies, at, batch.topic):
             yield where[chosen], made
@@ -249,16 +260,12 @@ class Preparer:
     def _gone(
         self, batch: TopicBatch, contract: Contract, now: datetime, aside: Set[int]
     ) -> tuple[np.ndarray[Any, Any], Tagged]:
-        """Rows of the tombstones whose key names somebody, and where they stand. One that names nobody is no fault."""
-        keyed = batch.tombstones
-        places = zip(batch.partition.tolist(), batch.offset.tolist(), strict=True)
-        found = {
-            position: keyed[place]
-            for position, place in enumerate(places)
-            if place in keyed and batch.values[position] is None and position not in aside
-        }
-        where = np.array(list(found), np.int64)
-        decoded = deleted_rows(contract, self._tagger.wanted(contract.record), list(found.values()))
+        """Rows of the tombstones, or why there are none, and where they stand."""
+        gone = [at for at, value in enumerate(batch.values) if value is None and at not in aside]
+        where = np.array(gone, np.int64)
+        places = zip(batch.partition[where].tolist(), batch.offset[where].tolist(), strict=True)
+        keys = [batch.keys.get(place) for place in places]
+        decoded = deleted_rows(contract, self._tagger.wanted(contract.record), keys)
         at = Coordinates(batch.partition[where], batch.offset[where])
         latest = int(now.timestamp() * 1000) + AHEAD
         return where, self._tagger.tag(contract.record, batch.topic, decoded, at, latest)
@@ -284,6 +291,12 @@ class Preparer:
         """Say once which rule a schema breaks."""
         if isinstance(error, RefusedSchema) and self._refusals.note(topic, prefix.hex(), error.rule):
             log.error("schema.refused", topic=topic, schema=prefix.hex(), rule=error.rule)
+
+
+def _key(batch: TopicBatch, at: Coordinates, body: int) -> bytes | None:
+    """The key of the message that one of the bodies at these coordinates is of."""
+    found = batch.keys.get((int(at.partition[body]), int(at.offset[body])))
+    return found.key if found else None
 
 
 def _counted(done: Sequence[Prepared]) -> dict[str, Counter[str]]:

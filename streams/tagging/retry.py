@@ -24,6 +24,7 @@ from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import key_name
 from streams.kafka.tail import Tail
+from streams.tagging.decode.deletions import UNNAMED
 from streams.tagging.prepare import Preparer
 
 Place = tuple[str, int, int]
@@ -80,7 +81,7 @@ class Retrier:
     def _through(self, letters: str, wanted: set[Place], outcomes: dict[Place, str]) -> None:
         """Read the whole of a dead-letter topic, and try what is wanted of it, some at a time."""
         preparer = self._preparer()
-        held: dict[Place, bytes] = {}
+        held: dict[Place, bytes | None] = {}
         with Tail(self._connection, letters) as tail:
             for message in tail.between(tail.start_offsets(), tail.end_offsets()):
                 letter = self._letter(message.value())
@@ -94,7 +95,7 @@ class Retrier:
                     outcomes[place] = payload
                     continue
                 held[place] = payload
-                if len(held) >= _MOST_LETTERS or sum(map(len, held.values())) >= _MOST_BYTES:
+                if len(held) >= _MOST_LETTERS or sum(map(_size, held.values())) >= _MOST_BYTES:
                     outcomes |= self._tagged(preparer, held)
                     held.clear()
         outcomes |= self._tagged(preparer, held)
@@ -107,19 +108,23 @@ class Retrier:
             return None
         return letter if letter.feed is None else None
 
-    def _opened(self, place: Place, letter: DeadLetter) -> bytes | str:
+    def _opened(self, place: Place, letter: DeadLetter) -> bytes | str | None:
         topic, partition, offset = place
         bound = f"{topic}/{partition}/{offset}".encode()
         try:
             payload = self._keyring.open(key_name(letter.first_seen_at), letter.sealed_payload, bound)
         except KeyUnavailable:
             return NO_KEY
+        if letter.reason == UNNAMED and not payload:
+            return None  # a tombstone
         return payload or (GONE if letter.reason == "oversized" else b"")
 
-    def _tagged(self, preparer: Preparer, held: Mapping[Place, bytes]) -> dict[Place, str]:
+    def _tagged(self, preparer: Preparer, held: Mapping[Place, bytes | None]) -> dict[Place, str]:
         if not held:
             return {}
-        taken = {place: self._takers[place[0]](held[place]) for place in held if place[0] in self._takers}
+        taken = {
+            place: self._takers[place[0]](held[place] or b"") for place in held if place[0] in self._takers
+        }
         held = {place: payload for place, payload in held.items() if place not in taken}
         if not held:
             return taken
@@ -134,7 +139,7 @@ class Retrier:
         return taken | {place: dead.get(place, TAGGED) for place in held}
 
 
-def _batch(topic: str, held: Mapping[Place, bytes]) -> TopicBatch:
+def _batch(topic: str, held: Mapping[Place, bytes | None]) -> TopicBatch:
     places = sorted(place for place in held if place[0] == topic)
     values = [held[place] for place in places]
     return TopicBatch(
@@ -143,5 +148,9 @@ def _batch(topic: str, held: Mapping[Place, bytes]) -> TopicBatch:
         np.array([partition for _, partition, _ in places], np.int32),
         np.array([offset for _, _, offset in places], np.int64),
         -1,
-        sum(map(len, values)),
+        sum(map(_size, values)),
     )
+
+
+def _size(payload: bytes | None) -> int:
+    return len(payload or b"")

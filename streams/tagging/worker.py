@@ -149,6 +149,7 @@ class TagWorker:
             gone=self._release,
             member=member,
             wary=self._careful is not None and self._careful.died,
+            keyed=self._preparer.keyed,
         )
 
     def run(self, stop: threading.Event, *, until_end: bool = False) -> None:

@@ -107,7 +107,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         sources = [broker.source() for _ in range(3)]
         told: list[dict[str, Any]] = [
             {"record": "ShopOrder", "message_key": {"field": "customer.number"}},
-            {"record": "OrderRow", "envelope": "debezium"},
+            {
+                "record": "OrderRow",
+                "envelope": "debezium",
+                "message_key": {"field": "customer.number", "path": "id"},
+            },
             {"record": "PartnerOrder", "format": "avro"},
         ]
         for source, said in zip(sources, told, strict=True):
@@ -140,8 +144,12 @@ def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
         for number in range(EVENTS)
     ]
     deleted = {"op": "d", "before": placed(3), "after": None, "source": {"ts_ms": AT + 5_000}, "ts_ms": AT}
-    changes += [written(deleted), None]
-    sources[1].send(spread(changes))
+    sources[1].send(spread([*changes, written(deleted)]))
+    # What a database sends that logs nothing of a row but its key, and the tombstone behind it.
+    for gone in (written({**deleted, "before": None}), None):
+        producer.produce(sources[1].name, key=b'{"id": 700004}', value=gone, partition=1)
+    producer.produce(sources[1].name, key=b'{"other": 1}', value=None, partition=1)
+    assert producer.flush(30) == 0
     sources[2].send(spread([*bodies, bodies[0][:-1]]))
 
 
@@ -189,21 +197,29 @@ def test_one_bad_message_is_one_dead_letter(shop: Shop) -> None:
     """Whatever stood around it."""
     rows = shop.index.query("SELECT topic, reason, count() FROM dead_letters GROUP BY topic, reason")
     assert sorted(map(tuple, rows)) == sorted(
-        [(shop.json.name, "malformed_body", 3), (shop.avro.name, "truncated", 1)]
+        [
+            (shop.json.name, "malformed_body", 3),
+            (shop.changes.name, "unnamed_deletion", 1),
+            (shop.avro.name, "truncated", 1),
+        ]
     )
 
 
 def test_what_the_source_deleted_says_so(shop: Shop) -> None:
-    """As an event of its own beside those before it; the tombstone behind it is in the ledger."""
+    """As an event of its own beside those before it; where nothing of the row is told, by the key."""
     assert shop.operations(shop.changes, "700003") == {
         "collect": EVENTS // 10,
         "source_delete": 1,
     }
+    assert shop.operations(shop.changes, "700004") == {
+        "collect": EVENTS // 10,
+        "source_delete": 2,
+    }
     (row,) = shop.index.query(
-        "SELECT sum(tombstones), sum(events) FROM ingest_ledger WHERE topic = {topic:String}",
+        "SELECT sum(tombstones), sum(dead), sum(events) FROM ingest_ledger WHERE topic = {topic:String}",
         {"topic": shop.changes.name},
     )
-    assert tuple(row) == (1, EVENTS + 1)
+    assert tuple(row) == (1, 1, EVENTS + 2)
 
 
 def test_a_tombstone_says_whose_record_is_gone(shop: Shop) -> None:

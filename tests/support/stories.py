@@ -19,7 +19,7 @@ from sinks.memory.index import MemoryIndex
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.identity.identities import Identities
-from streams.kafka.batches import Tombstone, TopicBatch
+from streams.kafka.batches import Key, TopicBatch
 from streams.simulate.plan import Plan
 from streams.simulate.story.cast import Named
 from streams.simulate.story.messages import Bodies
@@ -116,10 +116,10 @@ def _batches(items: Iterable[Played]) -> Iterator[TopicBatch]:
         by_topic.setdefault(item.topic, []).append(item)
     for topic, played in by_topic.items():
         offsets = np.arange(len(played), dtype=np.int64)
-        gone: Mapping[tuple[int, int], Tombstone] = {
-            (0, offset): Tombstone(item.key, round(item.at.timestamp() * 1000))
+        gone: Mapping[tuple[int, int], Key] = {
+            (0, offset): Key(item.key, round(item.at.timestamp() * 1000))
             for offset, item in enumerate(played)
             if item.body is None and item.key is not None
         }
         values = [item.body for item in played]
-        yield TopicBatch(topic, values, np.zeros(len(values), np.int32), offsets, 0, 0, tombstones=gone)
+        yield TopicBatch(topic, values, np.zeros(len(values), np.int32), offsets, 0, 0, keys=gone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,10 @@ from schemas.contracts import Contract
 from schemas.paths import tree
 from schemas.records import RecordSchema
 from streams.columns.arrays import Flags, Ints
+from streams.columns.tokens import EARLIEST
 from streams.tagging.decode.avro_messages import AvroMessages
 from streams.tagging.decode.columnar import Bodies, Decoded
+from streams.tagging.decode.deletions import UNNAMED, named_by_key
 from streams.tagging.decode.json_columns import JsonColumns, Messages
 from streams.tagging.decode.moments import milliseconds
 
@@ -35,7 +37,7 @@ class ContractDecoder:
         self._contract = contract
         self._wanted = list(dict.fromkeys(wanted))
         self._time = contract.record.event_time
-        self._people = {item.field for item in contract.record.identifiers}
+        self._people = [item.field for item in contract.record.identifiers if item.field in self._wanted]
         types = {name: self._type(name) for name in self._wanted}
         types = _of_changes(types) if contract.debezium else types
         places = _places(contract)
@@ -46,8 +48,11 @@ class ContractDecoder:
     def _type(self, name: str) -> str:
         return self._contract.event_time.kind if name == self._time else self._contract.types[name]
 
-    def decode(self, bodies: Bodies) -> Decoded:
-        """Columns of the fields, lists where an event may name several people, and what no path names."""
+    def decode(self, bodies: Bodies, key: Callable[[int], bytes | None] = lambda _: None) -> Decoded:
+        """Columns of the fields, lists where an event may name several people, and what no path names.
+
+        `key`: that of the message of a body; it is asked where what the source deleted names nobody.
+        """
         read = self._read(bodies)
         said = self._contract.event_time
         changes = _Changes(self._contract, read) if self._contract.debezium else None
@@ -61,6 +66,14 @@ class ContractDecoder:
         columns = {name: self._as_tagged(name, column) for name, column in columns.items()}
         columns[self._time] = pa.array(times)
         bad = dict(read.bad) | dict.fromkeys(read.rows[wrong].tolist(), _MALFORMED)
+        if changes is not None and changes.deleted.any():
+            columns, nobody = named_by_key(
+                *(self._contract.message_key, columns, changes.deleted, self._people),
+                lambda row: key(int(read.rows[row])),
+            )
+            unnamed = nobody & ~changes.whole
+            bad = dict.fromkeys(read.rows[unnamed].tolist(), UNNAMED) | bad
+            wrong |= unnamed
         good = np.flatnonzero(~wrong)
         if wrong.any():
             columns = {name: column.take(pa.array(good)) for name, column in columns.items()}
@@ -69,13 +82,28 @@ class ContractDecoder:
         return Decoded(read.rows[good], columns, bad, deleted, untagged)
 
     def _as_tagged(self, name: str, column: pa.Array) -> pa.Array:
-        """Identifiers as text; the texts of an array as one text, a line for each."""
+        """Identifiers as text, an empty one as none; the texts of an array as one text, a line for each."""
         said = self._contract.record.find(name)
-        if said is not None and said.identifier is not None and self._type(name) == "integer":
-            return column.cast(pa.list_(pa.string()) if pa.types.is_list(column.type) else pa.string())
+        if said is not None and said.identifier is not None:
+            if self._type(name) == "integer":
+                return column.cast(pa.list_(pa.string()) if pa.types.is_list(column.type) else pa.string())
+            return _without_empty(column)
         if said is not None and said.free_text and pa.types.is_list(column.type):
             return pc.binary_join(column, "\n")
         return column
+
+
+def _without_empty(column: pa.Array) -> pa.Array:
+    """Texts, or lists of them, without the empty ones."""
+    several = pa.types.is_list(column.type)
+    empty = pc.equal(column.flatten() if several else column, "")
+    if not pc.any(empty).as_py():
+        return column
+    if not several:
+        return pc.if_else(empty.fill_null(False), pa.scalar(None, column.type), column)
+    return pa.array(
+        [[text for text in texts or () if text != ""] for texts in column.to_pylist()], column.type
+    )
 
 
 class _Changes:
@@ -86,11 +114,21 @@ class _Changes:
         self._read = read
         op = self._either("op")
         self.deleted = _true(pc.equal(op, _DELETED))
+        self.whole = self._whole()
+        """Of deleted rows: what was before is there. It then names whoever was in it, also if that is nobody."""
         self.strange = ~_true(pc.is_in(op, pa.array([*_OF_A_ROW, _DELETED, *_OF_NONE])))
 
     def _either(self, path: str) -> pa.Array:
         """A field of the envelope, or below it."""
         return pc.coalesce(*(self._read.columns[f"{root}{path}"] for root in _ROOTS))
+
+    def _whole(self) -> Flags:
+        # A database that logs the key of a deleted row alone gives null or zero for all the rest.
+        said = self._contract.event_time
+        if not said.path:
+            return np.zeros(len(self.deleted), np.bool_)
+        times, missing = milliseconds(self._either(f"before.{said.path}"), said.unit, said.zone)
+        return (times >= EARLIEST) & ~missing
 
     def column(self, name: str, *, of_people: bool) -> pa.Array:
         """The field of the rows as they are now, or were before they were deleted.

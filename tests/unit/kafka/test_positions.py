@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from streams.kafka.batches import Gap, Tombstone, TopicBatch
+from streams.kafka.batches import Gap, Key, TopicBatch
 from streams.kafka.positions import Place, Positions
 
 WHERE = ("visits", 1)
@@ -19,11 +19,11 @@ def message(topic: str, partition: int, offset: int) -> Any:
     return SimpleNamespace(topic=lambda: topic, partition=lambda: partition, offset=lambda: offset)
 
 
-def batch(partition: list[int], tombstones: dict[tuple[int, int], Tombstone] | None = None) -> TopicBatch:
+def batch(partition: list[int], keys: dict[tuple[int, int], Key] | None = None) -> TopicBatch:
     offsets = np.arange(len(partition), dtype=np.int64)
     values = [b"event"] * len(partition)
     numbers = np.array(partition, np.int32)
-    return TopicBatch(WHERE[0], values, numbers, offsets, -1, 0, tombstones=tombstones or {})
+    return TopicBatch(WHERE[0], values, numbers, offsets, -1, 0, keys=keys or {})
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_what_is_handed_on_has_the_numbers_of_the_index() -> None:
     same = batch([1, 0])
     assert positions.placed(same) is same
     positions.begin(WHERE, Place(100_001), 0)
-    placed = positions.placed(batch([1, 0, 1], {(1, 2): Tombstone(b"key", 5)}))
+    placed = positions.placed(batch([1, 0, 1], {(1, 2): Key(b"key", 5)}))
     assert placed.partition.tolist() == [100_001, 0, 100_001]
     assert placed.partition.dtype == np.int32
-    assert placed.tombstones == {(100_001, 2): Tombstone(b"key", 5)}
+    assert placed.keys == {(100_001, 2): Key(b"key", 5)}
     assert positions.among([("visits", 100_001), ("visits", 1)]) == [WHERE]
 
 

@@ -21,7 +21,7 @@ from schemas.records import read_record
 from schemas.vocabulary import Role
 from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import make_plan
-from streams.kafka.batches import Tombstone, TopicBatch
+from streams.kafka.batches import Key, TopicBatch
 from streams.tagging.decode.refusals import Refusals
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
@@ -54,11 +54,11 @@ def prepare(
     scanner: Scanner | None = None,
     keys: Mapping[int, bytes] | None = None,
 ) -> Prepared:
-    """The messages, of which those that are no bytes are written as JSON, as one write. `keys`: of tombstones."""
+    """The messages, of which those that are no bytes are written as JSON, as one write. `keys`: of messages."""
     values = [item if isinstance(item, bytes | None) else json.dumps(item).encode() for item in messages]
     offsets = np.arange(len(values), dtype=np.int64)
-    tombstones = {(0, offset): Tombstone(key, NOW + offset) for offset, key in (keys or {}).items()}
-    batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, tombstones=tombstones)
+    found = {(0, offset): Key(key, NOW + offset) for offset, key in (keys or {}).items()}
+    batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, keys=found)
     tagger = Tagger(TOKENIZER, "v1", KINDS, scanner)
     schemas = WriterSchemas([], load_catalogue(), registry, [said])
     preparer = Preparer(tagger, schemas.resolve, {TOPIC: said.record.name}, Refusals(), {TOPIC: said})
@@ -97,14 +97,14 @@ def placed(number: str = "700104", *others: str, **said: Any) -> dict[str, Any]:
 
 
 def test_each_person_of_a_json_event_gets_a_row(tmp_path: Path) -> None:
-    """Also several in an array, each once; what is no event is a dead letter of its own."""
+    """Also several in an array, each once; an empty text names nobody; what is no event is a dead letter of its own."""
     messages = [
         placed("700104", "700105", "700106", "700105"),
         b"{",
         placed("700107"),
         None,
         placed(""),
-        placed("700108", ""),
+        placed("700108", "", "700109"),
         placed(placed_at=None),
         placed(customer={"number": 700104}),
     ]
@@ -114,16 +114,18 @@ def test_each_person_of_a_json_event_gets_a_row(tmp_path: Path) -> None:
         (0, customer("700105"), "counterparty", "collect"),
         (0, customer("700106"), "counterparty", "collect"),
         (2, customer("700107"), "owner", "collect"),
+        (5, customer("700108"), "owner", "collect"),
+        (5, customer("700109"), "counterparty", "collect"),
     }
     assert dead(prepared) == [
         (1, "malformed_body"),
-        (4, "invalid_identifier"),
-        (5, "invalid_identifier"),
+        (3, "unnamed_deletion"),
         (6, "malformed_body"),
         (7, "malformed_body"),
     ]
     (account,) = prepared.batch.ranges
-    assert (account.events, account.rows, account.dead, account.tombstones) == (2, 4, 5, 1)
+    assert (account.events, account.rows, account.dead, account.tombstones) == (4, 6, 4, 0)
+    assert account.no_subject == 1
 
 
 def test_rows_say_what_the_contract_says(tmp_path: Path) -> None:
@@ -259,34 +261,6 @@ def test_the_time_of_the_envelope(tmp_path: Path) -> None:
     said = contract(tmp_path, order(envelope="debezium", event_time={"envelope": "source.ts_ms"}))
     (time,) = prepare(said, [change("c", None, ROW)]).batch.rows["event_time"].to_pylist()
     assert round(time.timestamp() * 1000) == NOW + 5
-
-
-@pytest.mark.parametrize(
-    ("path", "key"),
-    [
-        ("", b"700105"),
-        ("id", b'{"id": 700105}'),
-        ("a.id", b'{"schema": {}, "payload": {"a": {"id": "700105"}}}'),
-    ],
-)
-def test_a_tombstone_deletes_what_its_key_names(tmp_path: Path, path: str, key: bytes) -> None:
-    """When it was written, as a row of its own; a key that names nobody is counted in the ledger alone."""
-    keys = {"field": "customer.number", "path": path}
-    said = contract(tmp_path, order(message_key={key: value for key, value in keys.items() if value}))
-    messages = [placed("700105"), None, None, None, None, placed("700106")]
-    found = prepare(said, messages, keys={0: b"700199", 1: key, 2: b"\xff", 3: b""})
-    assert rows(found) == {
-        (0, customer("700105"), "owner", "collect"),
-        (1, customer("700105"), "owner", "source_delete"),
-        (5, customer("700106"), "owner", "collect"),
-    }
-    times = {
-        row["offset"]: round(row["event_time"].timestamp() * 1000) for row in found.batch.rows.to_pylist()
-    }
-    assert times[1] == NOW + 1
-    (account,) = found.batch.ranges
-    assert (account.events, account.rows, account.dead, account.tombstones) == (2, 3, 0, 4)
-    assert not dead(found)
 
 
 def test_an_erasure_names_the_paths_of_a_contract(tmp_path: Path) -> None:
