@@ -225,6 +225,7 @@ def read_profile(folder: Path) -> Profile:
         key = ".".join(map(str, first["loc"]))
         mend = {
             "missing": "is missing; add it",
+            "string_type": 'is read by YAML as something else than text; put it in quotes, as in country: "NO"',
             "extra_forbidden": f"is not a field; write one of {', '.join(Profile.model_fields)}",
         }.get(first["type"], f"{first['msg'][0].lower()}{first['msg'][1:]}; mend it")
         raise CatalogueError(str(file), key, mend) from None

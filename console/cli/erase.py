@@ -166,6 +166,9 @@ def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> Text:
     if part["action"] == "erase_now":
         return marked("[green]erase now[/green]{}", _left(part))
     rule = catalogue.retention_rules.get(part["rule"])
+    if part["action"] == "hold_until" and part["until"] is None and rule and rule.effect == "hold_contract":
+        # Once the contract has ended an erasure takes the data, whatever the period of the rule (GDPR Art. 6(1)(b)).
+        return marked("[yellow]hold while the\ncontract runs[/yellow]")
     until = part["until"] or (after(rule.period, rule.clock) if rule else "a rule ends it")
     if part["action"] == "expires":
         return marked("expires by itself\n{}", until)

@@ -28,6 +28,7 @@ from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
 from streams.kafka.topics import create_topics
+from streams.simulate.simulate import TOPICS
 
 # Kafka closes its logs in a second or two; what is killed reads them again at the next start.
 _BROKER_STOP_SECONDS = 5.0
@@ -69,7 +70,9 @@ def up(
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
-        _tell(out, connection.bootstrap, instance.address, settings.home / "token")
+        topics = company_of(settings).topics
+        first = "innsyn simulate --customers 100" if set(TOPICS) <= topics.keys() else "innsyn topics"
+        _tell(out, connection.bootstrap, instance.address, settings.home / "token", first)
         while not stop.wait(0.2) and not instance.ended.is_set():
             pass
         ending.begin()
@@ -103,13 +106,14 @@ def _started(broker: LocalBroker, stop: threading.Event, out: Console) -> bool:
     return True
 
 
-def _tell(out: Console, bootstrap: str, address: str, token: Path) -> None:
+def _tell(out: Console, bootstrap: str, address: str, token: Path, first: str) -> None:
+    """`first`: the command to go on with; the simulator invents events of one company alone."""
     out.print(marked("[bold]innsyn is up[/bold]   broker [cyan]{}[/cyan]", bootstrap))
     out.print(marked("                API    [cyan]{}[/cyan], token in {}", address, token))
     out.print(
         marked(
-            "                try    [cyan]innsyn simulate --customers 100[/cyan],"
-            " then [cyan]innsyn doctor[/cyan]"
+            "                try    [cyan]{}[/cyan], then [cyan]innsyn doctor[/cyan]",
+            first,
         )
     )
     out.print("                ctrl-C stops all of it, the data stays")

@@ -153,8 +153,9 @@ def _check_options(chosen: Format, given: Options) -> None:
 
 
 def _topic(company: Company, record_name: str) -> Topic:
-    # Rights records are not for logs: a line in a file must not erase anybody or answer for a system.
-    sources = {topic.record: topic for topic in company.tagged.values()}
+    # Rights records are not for logs: a line in a file must not erase anybody or answer for a system. Topics of a
+    # contract have a producer of their own, and no schema to write with.
+    sources = {topic.record: topic for topic in company.tagged.values() if topic.record in company.records}
     if record_name not in sources:
         raise FeedError(
             f"unknown record {record_name!r}; use one of {', '.join(sorted(sources)) or 'no record'}"

@@ -122,14 +122,12 @@ def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str | Text]:
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
-    from rich.markup import escape
-
     from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
 
     for item in answer.get("unjudged", ()):
         what = f"{item['topic']} of {item['system']}: held, but it {item['why']}"
-        yield f"[red]cannot be judged[/red]: {escape(what)}"
+        yield marked("[red]cannot be judged[/red]: {}", what)
     if answer["disagree"]:
         kinds = disagreement(answer["disagree"])
         yield marked(

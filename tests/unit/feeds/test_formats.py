@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.wiring.run_file import broker
+from schemas.company import load_company
 from schemas.errors import BrokerUnavailable, DecodeError, FeedError
 from schemas.settings import Settings
 from schemas.topics import load_topics
 from streams.feeds.lines.record import Record
 from streams.feeds.lines.user_agent import families
-from streams.feeds.registry import Feed, Format
+from streams.feeds.registry import Feed, Format, find_feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.checkpoint import Checkpoint, Settled, Skip, Tail
 from streams.feeds.run.content import Extent
@@ -28,6 +29,7 @@ from streams.feeds.run.ingest import read_record
 from streams.feeds.run.source import Source, check_source
 from tests.support.company import examples_folder, model_examples, model_feed
 from tests.support.feeds import outcomes
+from tests.support.stories import CARRIER
 
 TAGGED = sorted(topic.record for topic in load_topics().values() if topic.tagged)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0"
@@ -292,6 +294,14 @@ def test_an_unknown_feed_is_refused(format_name: str, record: str | None, words:
     """One line with what to write instead; commands and receipts cannot come from a file."""
     with pytest.raises(FeedError, match=words):
         model_feed(format_name, record)
+
+
+def test_what_a_contract_describes_is_no_record_of_a_feed() -> None:
+    """Its topic has a producer of its own, and nothing here could write in its form."""
+    company = load_company(CARRIER)
+    contracted = next(iter(company.contracts.values())).record.name
+    with pytest.raises(FeedError, match="unknown record"):
+        find_feed(company, "ndjson", contracted)
 
 
 def test_every_format_has_a_topic_of_its_record() -> None:

@@ -157,6 +157,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "versions/order_placed/2.avsc",
         "is missing",
     ),
+    "country that YAML reads as no": (
+        edit("company.yaml", 'country: "NO"', "country: NO"),
+        "company.yaml",
+        "put it in quotes",
+    ),
     "contract that is no YAML": (
         new("contracts/shop.x.yaml", "a: ["),
         "contracts/shop.x.yaml",
