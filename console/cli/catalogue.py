@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from console.cli.show.output import print_json, screen, table
+from console.wiring.company import company_of
 from schemas.catalogue import FOLDER, Catalogue, load_catalogue
 from schemas.company import PROFILE, layers_of
+from schemas.settings import load_settings
 
 app = typer.Typer(help="Check the catalogue: categories, purposes, recipients, systems, retention rules.")
 
@@ -25,7 +27,8 @@ def _group() -> None:
 )
 def check(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder with the YAML files; without it, the model company's.")
+        Path | None,
+        typer.Argument(help="Folder with the YAML files; without it, those of the company in force."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
@@ -45,7 +48,7 @@ def check(
 def _catalogue(folder: Path | None) -> Catalogue:
     """Of a company's folder, over what that company extends; any other folder has to be whole."""
     if folder is None:
-        return load_catalogue()
+        return company_of(load_settings()).catalogue
     company = folder.resolve().parent
     if not (company / PROFILE).is_file():
         return load_catalogue(folder)

@@ -12,6 +12,7 @@ import typer
 from console.cli.options import Json
 from console.cli.show.output import print_json, say, screen, table
 from console.operations.rows import rows_of_index
+from console.wiring.company import folder_of
 from schemas.company import load_company
 from schemas.company_check import company_problems
 from schemas.company_diff import company_changes
@@ -38,7 +39,7 @@ def check(
 
     Exit status 1: problems; 2: a file is broken or contradicts another, so that no role would start.
     """
-    company = load_company(folder or load_settings().company)
+    company = load_company(folder or folder_of(load_settings()))
     problems = company_problems(company)
     counts = {
         "records": len(company.records),

@@ -112,7 +112,10 @@ COMMANDS = {
         "console.cli.schema:app", "Check, show and register Avro records", "innsyn schema check", company=True
     ),
     "catalogue": Entry(
-        "console.cli.catalogue:app", "Check categories, purposes, systems, rules", "innsyn catalogue check"
+        "console.cli.catalogue:app",
+        "Check categories, purposes, systems, rules",
+        "innsyn catalogue check",
+        company=True,
     ),
     "company": Entry(
         "console.cli.company:app", "Check a company's folder", "innsyn company check our-company"

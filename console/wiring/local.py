@@ -22,6 +22,7 @@ from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.company import company_of
 from console.wiring.mended import mended
+from console.wiring.private import write_private
 from console.wiring.processes import Background, first_then, stop_all
 from console.wiring.rights import carrying_out
 from console.wiring.roles import (
@@ -187,10 +188,7 @@ def _roles(
 def announced(settings: Settings, bootstrap: str, address: str, pid: int) -> Iterator[None]:
     """Write where the parts are to `<home>/run.json`, so that other commands find them; remove it at the end."""
     path = settings.home / RUN_FILE
-    temporary = path.with_suffix(".new")
-    temporary.touch(mode=0o600)
-    temporary.write_text(json.dumps({"bootstrap": bootstrap, "api": address, "pid": pid}) + "\n")
-    temporary.replace(path)
+    write_private(path, json.dumps({"bootstrap": bootstrap, "api": address, "pid": pid}) + "\n")
     try:
         yield
     finally:

@@ -18,6 +18,14 @@ def only_ours() -> None:
     os.umask(UMASK)
 
 
+def write_private(path: Path, text: str) -> None:
+    """The whole text or none of it, for the owner alone."""
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
 def open_to_others(home: Path) -> Iterator[Path]:
     """Every file and folder of the home, itself included, that group or others may read, write or enter.
 
