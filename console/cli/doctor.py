@@ -6,7 +6,8 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from console.cli.keys import describe
 from console.cli.options import Json
-from console.cli.show.output import marked, print_json, screen, table
+from console.cli.show.output import counted, marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems
@@ -35,6 +36,7 @@ from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
 from sinks.open import embedded_folder, open_sinks
+from sinks.ports.dead_letters import Chosen
 from sinks.ports.sinks import Sinks
 from streams.kafka.brokers.java import find_java, jar_folder
 from streams.kafka.connection import Connection
@@ -44,6 +46,7 @@ from streams.kafka.topics import drift
 from streams.tagging.decode.refusals import set_aside
 from streams.tagging.decode.schema_lookup import Refused, judged, too_large
 
+_MOST_LETTERS = 1_000
 State = Literal["ok", "wrong", "off"]
 _MARKS = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "off": ("–", "dim")}
 
@@ -267,6 +270,7 @@ def _index(settings: Settings) -> Iterator[Check]:
             yield Check("api", "ok", client.address)
             yield from (_part(part) for part in client.parts())
             yield from (Check("notice", "wrong", line) for line in client.notices())
+            yield from _letters(*client.dead_letters({"state": "open"}, _MOST_LETTERS))
         # An embedded index is open in that process, and in one only.
         if folder is not None:
             return
@@ -287,9 +291,11 @@ def _index(settings: Settings) -> Iterator[Check]:
         floods = () if told else flooded(sinks.dead_letters, now(), ratio, floor)
         contracts = company_of(settings).contracts
         untagged = () if told else untagged_lines(sinks.untagged, contracts, now())
+        opened = [] if told else sinks.dead_letters.find(("", 0, -1), _MOST_LETTERS + 1, Chosen(state="open"))
     finally:
         sinks.close()
     yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)
+    yield from _letters(opened[:_MOST_LETTERS], len(opened) > _MOST_LETTERS)
     yield from (Check("untagged fields", "wrong", line) for line in untagged)
     for item in anew:
         yield Check(
@@ -303,6 +309,17 @@ def _index(settings: Settings) -> Iterator[Check]:
         yield Check("migrations", "ok", "none pending")
     else:
         yield Check("migrations", "wrong", f"pending: {', '.join(waiting)}; run `innsyn migrate`")
+
+
+def _letters(opened: Sequence[Mapping[str, Any]], more: bool) -> Iterator[Check]:
+    """Messages that nothing was done about, also where they are no flood: whoever is in them is in no answer."""
+    if opened:
+        topics = Counter(str(item["topic"]) for item in opened).most_common()
+        where = ", ".join(f"{topic} {count:,}" for topic, count in topics)
+        what = (
+            f"{'more than ' if more else ''}{counted(len(opened), 'message')} set aside, so answers lack them"
+        )
+        yield Check("dead letters", "off", f"{what}: {where}; see `innsyn deadletters list`")
 
 
 def _part(part: Part) -> Check:

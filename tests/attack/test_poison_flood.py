@@ -220,13 +220,25 @@ def test_doctor_tells_where_nothing_runs(
 ) -> None:
     ledger = Batches(index)
     ledger.now = datetime.now(UTC) - timedelta(minutes=5)
-    ledger.took("web.visits", bad=1_500)
     monkeypatch.setenv("INNSYN_HOME", str(tmp_path))
     monkeypatch.setattr(doctor, "open_sinks", lambda _: clickhouse_sinks(index))
     monkeypatch.setattr(doctor, "embedded_folder", lambda _: None)
-    (check,) = [check for check in doctor.examine(load_settings()) if check.name == "dead letters"]
-    assert check.state == "wrong"
-    assert "1,500 of the last 1,500 messages on web.visits" in check.detail
+
+    def told() -> list[tuple[str, str]]:
+        checks = doctor.examine(load_settings())
+        return [(check.state, check.detail) for check in checks if check.name == "dead letters"]
+
+    ledger.took("web.visits", bad=2)
+    ledger.took("support.chats", good=9, bad=1)
+    # Too few for a flood: somebody is in them all the same, and in no answer.
+    ((state, detail),) = told()
+    assert state == "off"
+    assert detail.startswith("3 messages set aside, so answers lack them: web.visits 2, support.chats 1; ")
+    ledger.took("web.visits", bad=1_500)
+    ((first, flood), (second, counted)) = told()
+    assert (first, second) == ("wrong", "off")
+    assert "1,502 of the last 1,502 messages on web.visits" in flood
+    assert counted.startswith("more than 1,000 messages set aside")
 
 
 def test_a_flood_costs_little_for_each_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
