@@ -21,6 +21,8 @@ from schemas.policy import RetentionAnchors, decide_erasure, governing
 from schemas.tags import TagSet, tag_set
 
 Kind = Literal["tags", "undecided", "date", "decision", "identifiers"]
+Place = tuple[str, ...]
+"""Topic, role, and of a variant field and symbol."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def company_changes(
 
     `rows`: the tag sets of the index, each with its number of rows. Without them those that `old` gives are compared.
     """
-    places = {tags.id: place for place, tags in _given(old).items()}
+    places: dict[int, list[Place]] = {}
+    for place, tags in _given(old).items():
+        places.setdefault(tags.id, []).append(place)
     then = _given(new)
     compared: dict[int, tuple[TagSet, int | None]] = {tags.id: (tags, None) for tags in _given(old).values()}
     if rows is not None:
@@ -58,13 +62,17 @@ def company_changes(
         for stored, number in rows:
             said = _said(stored)
             compared[said.id] = said, number + (compared.get(said.id, (said, 0))[1] or 0)
-    found: list[Change] = []
+    found = list(_led(old, new))
     for tags, count in compared.values():
-        changes = [*_judged(tags, old.catalogue, new.catalogue, today), *_renamed(tags, old, new)]
-        place = places.get(replace(tags, detected=()).id)
-        if place is not None:
-            changes += _tagged(replace(tags, detected=()), then.get(place))
-        found += [replace(change, rows=count) for change in changes]
+        judged = [*_judged(tags, old.catalogue, new.catalogue, today), *_renamed(tags, old, new)]
+        found += [replace(change, rows=count) for change in judged]
+        plain = replace(tags, detected=())
+        same = places.get(plain.id, [])
+        for place in same:
+            # Roles with the same tags share their rows: how many are of one that is gone nobody knows then.
+            known = place in then or not any(other in then for other in same)
+            changes = _tagged(plain, then.get(place), place[1])
+            found += [replace(change, rows=count if known else None) for change in changes]
     # Two roles of one record may have the same tags.
     return sorted(dict.fromkeys(found), key=lambda item: (item.topic, item.kind, item.categories, item.what))
 
@@ -74,7 +82,33 @@ def _said(tags: TagSet) -> TagSet:
     return replace(tags, schema="", catalogue_version="", key_id="")
 
 
-def _given(company: Company) -> dict[tuple[str, ...], TagSet]:
+def _led(old: Company, new: Company) -> Iterator[Change]:
+    """What leads to people otherwise, or to others, or to nobody, when events are read anew; and when they happened."""
+    for name in sorted(old.tagged.keys() & new.tagged.keys()):
+        before, after = _ways(old, name), _ways(new, name)
+        for what in sorted(before.keys() | after.keys()):
+            then, now = before.get(what, "–"), after.get(what, "–")
+            if then != now:
+                yield Change("tags", name, new.tagged[name].record, (), what, then, now)
+
+
+def _ways(company: Company, topic: str) -> dict[str, str]:
+    """By which fields the events of a topic lead to somebody, and what says when they happened."""
+    record = company.every_record[company.tagged[topic].record]
+    found = {"event time": record.event_time}
+    for item in record.identifiers:
+        form = f", {item.form}" if item.form else ""
+        port = f", port in {item.port_field}" if item.port_field else ""
+        found[f"identifier {item.field}"] = f"{item.kind} of {item.role}{form}{port}"
+    if contract := company.contracts.get(topic):
+        at, key = contract.event_time, contract.message_key
+        found["event time"] = f"{at.path or at.envelope}, {at.unit}{f', {at.zone}' if at.zone else ''}"
+        if key is not None:
+            found["message key"] = f"{key.field}{f' at {key.path}' if key.path else ''}"
+    return found
+
+
+def _given(company: Company) -> dict[Place, TagSet]:
     """The tag sets that a company's records give: by topic, role and variant."""
     found = {}
     for topic in company.tagged.values():
@@ -92,9 +126,9 @@ def _change(tags: TagSet, kind: Kind, what: str, before: str, after: str) -> Cha
     return Change(kind, tags.topic, tags.record, tags.every_category, what, before, after)
 
 
-def _tagged(tags: TagSet, then: TagSet | None) -> Iterator[Change]:
+def _tagged(tags: TagSet, then: TagSet | None, role: str) -> Iterator[Change]:
     if then is None:
-        yield _change(tags, "tags", "all", "tagged", "no longer tagged")
+        yield _change(tags, "tags", f"role {role}", "tagged", "no longer tagged")
         return
     before, after = asdict(tags), asdict(then)
     for name in before:

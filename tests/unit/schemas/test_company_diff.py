@@ -15,6 +15,7 @@ from schemas.company_diff import Change, company_changes
 from schemas.layers import COMPANIES
 from schemas.tags import TagSet, tag_set
 from tests.support.company import write
+from tests.support.stories import CARRIER
 
 MINIMAL = COMPANIES / "minimal"
 OLD = load_company(MINIMAL)
@@ -110,3 +111,62 @@ def test_another_spelling_of_identifiers_leaves_rows_behind(folder: Path) -> Non
     (found,) = changes(folder, [(ROWS, 5)])
     assert (found.kind, found.what, found.rows) == ("identifiers", "customer_number", 5)
     assert (found.before, found.after) == ("NFKC, trim, lower", "digits, zero_pad 8, pattern [0-9]{8}")
+
+
+CARRIER_THEN = load_company(CARRIER)
+
+
+@pytest.fixture
+def parcels(tmp_path: Path) -> Path:
+    """A copy of the carrier, whose events are described by contracts."""
+    return Path(shutil.copytree(CARRIER, tmp_path / "parcels"))
+
+
+def of_carrier(folder: Path, rows: Sequence[tuple[TagSet, int]] | None = None) -> list[Change]:
+    return company_changes(CARRIER_THEN, load_company(folder), TODAY, rows)
+
+
+def test_what_leads_to_somebody_is_told_where_it_changes(parcels: Path) -> None:
+    """An identifier that is gone, a role that is another: those rows would be others' or nobody's when read anew."""
+    path = "contracts/crm.public.customer.yaml"
+    changed(parcels, path, ", identifier: {kind: email, role: owner}", "")
+    changed(parcels, path, "{kind: phone, role: owner}", "{kind: phone, role: mentioned}")
+    told = {change.what: (change.before, change.after) for change in of_carrier(parcels)}
+    assert told["identifier email"] == ("email of owner", "–")
+    assert told["identifier phone"] == ("phone of owner", "phone of mentioned")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("io.debezium.time.MicroTimestamp", "millis", "event time"),
+        ("message_key: {field: customer_number, path: customer_number}", "", "message key"),
+    ],
+)
+def test_times_and_keys_of_messages_are_compared(parcels: Path, old: str, new: str, what: str) -> None:
+    """Neither is a tag, and both decide what the same messages say."""
+    changed(parcels, "contracts/crm.public.customer.yaml", old, new)
+    assert [change.what for change in of_carrier(parcels)] == [what]
+
+
+def test_a_role_that_is_gone_is_not_counted_with_rows_of_another(parcels: Path) -> None:
+    """Two roles with the same tags share their rows in the index: the rest of them stays tagged."""
+    path = parcels / "contracts/crm.public.customer.yaml"
+    text = path.read_text("utf-8")
+    with_two = text.replace("{kind: phone, role: owner}", "{kind: phone, role: mentioned}")
+    write(parcels, "contracts/crm.public.customer.yaml", with_two)
+    then = load_company(parcels)
+    record = then.every_record["CustomerRow"]
+    rows = [
+        tag_set(record, "crm.public.customer", role, catalogue_version="v", key_id="k")
+        for role in ("owner", "mentioned")
+    ]
+    write(
+        parcels,
+        "contracts/crm.public.customer.yaml",
+        with_two.replace(", identifier: {kind: phone, role: mentioned}", ""),
+    )
+    found = company_changes(then, load_company(parcels), TODAY, [(rows[0], 60), (rows[1], 1)])
+    told = {change.what: change.rows for change in found}
+    shared = rows[0].id == rows[1].id
+    assert told == {"identifier phone": None, "role mentioned": None if shared else 1}
