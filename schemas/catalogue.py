@@ -38,6 +38,7 @@ from schemas.entries import (
 from schemas.errors import CatalogueError
 from schemas.kind_check import check_kinds
 from schemas.layers import BASE, MODEL, read_layers
+from schemas.vocabulary import Role
 
 __all__ = [
     "FILES",
@@ -218,6 +219,14 @@ def _cross_check(catalogue: Catalogue) -> None:
     for purpose in catalogue.purposes.values():
         _known("purposes.yaml", f"{purpose.id}.legal_bases", purpose.legal_bases, catalogue.legal_bases)
     check_kinds(catalogue.identifier_kinds)
+    # What a role means is code: who is asked about, whose erasure ends a record, whom an answer hides.
+    for role in catalogue.roles:
+        if role not in list(Role):
+            raise CatalogueError(
+                "vocabulary.yaml",
+                f"roles.{role}",
+                f"is no role, and roles are no company's own; {_instead(role, Role)}",
+            )
     for system in catalogue.systems.values():
         _known("systems.yaml", f"{system.id}.holds", system.holds, catalogue.categories)
     for rule in catalogue.retention_rules.values():

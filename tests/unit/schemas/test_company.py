@@ -80,6 +80,14 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "topics.yaml",
         "system: unknown",
     ),
+    "role of one's own": (
+        new(
+            "catalogue/vocabulary.yaml",
+            "roles:\n  guest: {name: {nb: Gjest, en: Guest}, certainty: [D]}\n",
+        ),
+        "vocabulary.yaml",
+        "roles.guest: is no role, and roles are no company's own; ",
+    ),
     "rule without purpose": (
         append("catalogue/retention.yaml", HOLD),
         "catalogue/retention.yaml",
