@@ -35,6 +35,7 @@ from console.wiring.run_file import RUN_FILE, broker
 from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
+from schemas.vocabulary import LetterState
 from sinks.open import embedded_folder, open_sinks
 from sinks.ports.dead_letters import Chosen
 from sinks.ports.sinks import Sinks
@@ -291,7 +292,11 @@ def _index(settings: Settings) -> Iterator[Check]:
         floods = () if told else flooded(sinks.dead_letters, now(), ratio, floor)
         contracts = company_of(settings).contracts
         untagged = () if told else untagged_lines(sinks.untagged, contracts, now())
-        opened = [] if told else sinks.dead_letters.find(("", 0, -1), _MOST_LETTERS + 1, Chosen(state="open"))
+        opened = (
+            []
+            if told
+            else sinks.dead_letters.find(("", 0, -1), _MOST_LETTERS + 1, Chosen(state=LetterState.OPEN))
+        )
     finally:
         sinks.close()
     yield from (Check("dead letters", "wrong", sentence(item)) for item in floods)
