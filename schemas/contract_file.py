@@ -70,9 +70,11 @@ class EventTime(_Frozen):
         return self.path or f"{ENVELOPE}{self.envelope}"
 
     @property
-    def kind(self) -> str:
-        """The type that the message gives it in."""
-        return "string" if self.unit == "iso8601" else "number" if self.unit == "seconds" else "integer"
+    def kinds(self) -> tuple[str, ...]:
+        """The types that the message may give it in, the first where the contract does not say."""
+        if self.unit == "seconds":
+            return "number", "integer"
+        return ("string",) if self.unit == "iso8601" else ("integer",)
 
 
 class ContractField(_Frozen):
@@ -220,10 +222,18 @@ def _check_paths(file: str, said: ContractFile) -> None:
         raise CatalogueError(
             file, "event_time.path", f"{time} is none of fields; name one, or add it there with category none"
         )
+    _check_time(file, said)
     if time and {"[]", "*"} & {*steps(time)}:
         raise CatalogueError(
             file, "event_time.path", "an event happened once; name a field outside of arrays"
         )
+
+
+def _check_time(file: str, said: ContractFile) -> None:
+    time, item = said.event_time, said.fields.get(said.event_time.path)
+    if item is not None and "type" in item.model_fields_set and item.type not in time.kinds:
+        mend = f"a time in {time.unit} is {' or '.join(time.kinds)}; write that, or the unit that the message has"
+        raise CatalogueError(file, f"fields.{time.path}.type", mend)
 
 
 def _check_key(file: str, said: ContractFile) -> None:

@@ -193,7 +193,7 @@ class LineageItem(_Answer):
 
     `locked`: kept for the police alone, so only described: no count, no times. `proofs`: what the links prove by which
     it is the person's; empty for the identifiers themselves. `detected`: those of the categories that only free texts
-    reveal.
+    reveal. `source_deleted`: when the source last said that it deleted a record of these.
     """
 
     system: str
@@ -211,6 +211,7 @@ class LineageItem(_Answer):
     last_seen: datetime | None
     proofs: list[Proof]
     locked: bool
+    source_deleted: datetime | None = None
 
 
 class UnjudgedHolding(_Answer):

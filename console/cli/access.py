@@ -31,6 +31,7 @@ from console.cli.show.output import (
     after,
     counted,
     day,
+    deleted_at_source,
     joined,
     marked,
     print_json,
@@ -134,6 +135,7 @@ def _rest(entries: Sequence[Mapping[str, Any]], lang: str) -> tuple[Text | str, 
     kept: list[Text] = []
     for until in (_until(entry["retention"]) for entry in entries):
         kept += [] if until in kept else [until]
+    kept += deleted_at_source(max((entry.get("source_deleted") or "" for entry in entries), default=""))
     return (
         "\n".join(_why(entry, lang) for entry in entries),
         joined(kept),

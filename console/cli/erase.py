@@ -29,6 +29,7 @@ from console.cli.show.output import (
     about_identity,
     after,
     counted,
+    deleted_at_source,
     joined,
     marked,
     print_json,
@@ -131,7 +132,9 @@ def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Tabl
         # A request of an earlier version does not say.
         what = marked("{} [dim]in texts[/dim]", what) if part.get("detected") else what
         events = "locked" if part["events"] is None else f"{part['events']:,}"
-        fate = (where, _decision(part, catalogue), why, events)
+        # A request of an earlier version does not say.
+        decision = joined([_decision(part, catalogue), *deleted_at_source(part.get("source_deleted"))])
+        fate = (where, decision, why, events)
         same = next((told for other, told in alike if other == fate), None)
         if same is None:
             alike.append((fate, [what]))

@@ -23,7 +23,17 @@ from console.cli.options import (
     identifiers,
     moment,
 )
-from console.cli.show.output import about_identity, counted, day, joined, marked, print_json, screen, table
+from console.cli.show.output import (
+    about_identity,
+    counted,
+    day,
+    deleted_at_source,
+    joined,
+    marked,
+    print_json,
+    screen,
+    table,
+)
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
 from schemas.settings import load_settings
@@ -113,7 +123,8 @@ def _until(item: Mapping[str, Any]) -> Text:
     until = item["delete_after"] or ("locked" if item["locked"] else "not started")
     if item.get("overdue"):
         until = marked("[red]{} overdue[/red]", until)
-    return marked("{}\n[dim]{}[/dim]", until, item["retention_rule"] or "no rule")
+    until = marked("{}\n[dim]{}[/dim]", until, item["retention_rule"] or "no rule")
+    return joined([until, *deleted_at_source(item.get("source_deleted"))])
 
 
 def _legend(answer: Mapping[str, Any], catalogue: Catalogue) -> None:

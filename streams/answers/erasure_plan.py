@@ -19,7 +19,7 @@ from schemas.topics import Topic
 from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
 from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
-from streams.answers.report import only_described, retention_of, rules_of, terms_of
+from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
 Action = Literal["erase_now", "hold_until", "expires"]
@@ -35,6 +35,7 @@ class Part:
     because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
     events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
     `detected`: only a free text reveals it, so it goes and stays with the text.
+    `source_deleted`: so the source says, on that day at the latest; these events are decided on as others.
     `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
     of the events the record stays for somebody else, redacted.
     """
@@ -58,6 +59,7 @@ class Part:
     detected: bool = False
     means: ErasureAction | None = None
     stays: int = 0
+    source_deleted: date | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def plan_from_json(stored: Mapping[str, Any]) -> Plan:
 
 def shown(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Parts of a stored plan as people may see them: what is locked is described, its count and day left out."""
-    hidden = {"events": None, "until": None}
+    hidden = {"events": None, "until": None, "source_deleted": None}
     return [{**part, **hidden} if part.get("locked") else dict(part) for part in parts]
 
 
@@ -245,6 +247,7 @@ def _part(holding: Holding, decision: Decision, catalogue: Catalogue) -> Part:
         oldest_expired=decision.oldest_expired,
         locked=only_described(tags, catalogue),
         detected=decision.category in tags.revealed,
+        source_deleted=deleted.date() if (deleted := source_deleted([holding])) else None,
     )
 
 

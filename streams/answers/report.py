@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue, Entry
+from schemas.contracts import SOURCE_DELETE
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors, governing
@@ -37,7 +38,8 @@ def answer(
     of them counts in both, and once in `total_events`. `delete_after` is the last day on which the newest
     event of the item may be kept, None while that clock has not started; `overdue` says that it has passed on
     the day `as_of`. What is `locked` is described, not disclosed: no count, no times. `proofs`: what the links prove by
-    which the item is the person's; empty for the identifiers themselves.
+    which the item is the person's; empty for the identifiers themselves. `source_deleted`: when the source last
+    said that it deleted a record of these, None where it never did.
     `unjudged`: what names a retention rule that the catalogue lacks, with why; it is in no item and no count.
     """
     everything, (found, unjudged) = found, judged(found, catalogue)
@@ -66,7 +68,7 @@ def access_report(
     Counts are of events and overlap: an event that carries three categories counts under each. The retention
     rule is the one that keeps the newest event of that category; `retention.until` is None while its clock has
     not started, `retention.rule` None where no rule of the catalogue speaks of the category. `locked`, `proofs` and the
-    identity are as in `answer`, and so is what cannot be judged.
+    identity are as in `answer`, and so are `source_deleted` and what cannot be judged.
     """
     everything, (found, unjudged) = found, judged(found, catalogue)
     groups: dict[_Key, list[Holding]] = {}
@@ -194,13 +196,21 @@ def _item(
     }
 
 
+def source_deleted(holdings: Iterable[Holding]) -> datetime | None:
+    """When the source last said that it deleted a record of these; None where it never did."""
+    deleted = [item.last_seen for item in holdings if item.tags.operation == SOURCE_DELETE]
+    return max(deleted, default=None)
+
+
 def _seen(holdings: Sequence[Holding], locked: bool) -> dict[str, Any]:
+    deleted = None if locked else source_deleted(holdings)
     return {
         "events": None if locked else sum(holding.events for holding in holdings),
         "first_seen": None if locked else iso(min(holding.first_seen for holding in holdings)),
         "last_seen": None if locked else iso(max(holding.last_seen for holding in holdings)),
         "proofs": [proof.value for proof in Proof if any(proof in item.proofs for item in holdings)],
         "locked": locked,
+        "source_deleted": iso(deleted) if deleted else None,
     }
 
 

@@ -166,6 +166,11 @@ def about_identity(
         )
 
 
+def deleted_at_source(when: str | None) -> list[Text]:
+    """What is said beside data of which the source deleted a record; nothing where it did not."""
+    return [marked("[yellow]deleted at the source {}[/yellow]", day(when))] if when else []
+
+
 def day(text: str | None) -> str:
     """The date of an ISO 8601 time."""
     return text[:10] if text else ""

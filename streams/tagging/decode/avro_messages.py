@@ -40,7 +40,10 @@ class AvroMessages:
         self._nested = None if writer.flat else self._nested_decoder()
         types = {item.name: item.type for item in writer.fields}
         self._flat: ColumnDecoder | None = None
-        if writer.flat and all(types.get(name, kinds[0]) in kinds for name, kinds in self._kinds()):
+        # A field in which the contract names others has another shape than it says: record by record.
+        inside = any(place.below for name in types if (place := self._tree.at(name)))
+        read = all(types.get(name, kinds[0]) in kinds for name, kinds in self._kinds())
+        if writer.flat and read and not inside:
             self._written = [name for name in self._wanted if name in types]
             self._unknown = [
                 name for name in types if name not in self._wanted and self._tree.at(name) is None

@@ -46,7 +46,10 @@ class ContractDecoder:
         )
 
     def _type(self, name: str) -> str:
-        return self._contract.event_time.kind if name == self._time else self._contract.types[name]
+        if name != self._time:
+            return self._contract.types[name]
+        kinds, said = self._contract.event_time.kinds, self._contract.types.get(name)
+        return said if said in kinds else kinds[0]
 
     def decode(self, bodies: Bodies, key: Callable[[int], bytes | None] = lambda _: None) -> Decoded:
         """Columns of the fields, lists where an event may name several people, and what no path names.

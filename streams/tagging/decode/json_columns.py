@@ -80,9 +80,10 @@ class JsonColumns:
         for row, message in enumerate(messages):
             try:
                 value = json_value(message)
+                found.append(found_in(value, self._places, self._wanted))
+                # Of what is as the contract says, so that Arrow stops at what is not.
                 if self._shapes is not None:
                     self._shapes.learn(value)
-                found.append(found_in(value, self._places, self._wanted))
             except DecodeError as error:
                 bad[row] = error.reason
                 continue

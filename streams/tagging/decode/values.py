@@ -75,7 +75,10 @@ class Found:
 
 
 def found_in(value: Mapping[str, Any], places: Node, wanted: Mapping[str, str]) -> Found:
-    """Values at the paths of `wanted`, each with its type. Raises DecodeError: malformed_body."""
+    """Values at the paths of `wanted`, each with its type.
+
+    Raises DecodeError: malformed_body, also where a value has another shape than the paths inside it say.
+    """
     found = Found()
     _look(value, places, "", False, wanted, found)
     return found
@@ -88,6 +91,8 @@ def _look(value: Any, node: Node, path: str, covered: bool, wanted: Mapping[str,
     if node.path is not None and node.path in wanted:
         found.values.setdefault(node.path, []).append(_typed(value, wanted[node.path]))
         return
+    if node.below and not _has_shape(value, node):
+        raise DecodeError("malformed_body")
     covered = covered or node.path is not None
     if isinstance(value, dict):
         for key, item in value.items():
@@ -98,6 +103,13 @@ def _look(value: Any, node: Node, path: str, covered: bool, wanted: Mapping[str,
             _step(item, node.items, path + ITEM, covered, wanted, found)
     elif not covered:
         _unknown(path, found)
+
+
+def _has_shape(value: Any, node: Node) -> bool:
+    """Whether the value is what the paths inside it say: an array, an object, or of two kinds of paths either."""
+    if isinstance(value, list):
+        return ITEM in node.below
+    return isinstance(value, dict) and any(step != ITEM for step in node.below)
 
 
 def _step(

@@ -54,6 +54,7 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
                 "last_seen": "2026-05-05T09:00:00.250Z",
                 "proofs": [],
                 "locked": False,
+                "source_deleted": None,
             }
         ],
     }

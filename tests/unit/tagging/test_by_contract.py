@@ -178,7 +178,8 @@ def test_a_number_is_its_decimal_text_and_a_text_keeps_its_zeros(tmp_path: Path)
 )
 def test_times_have_their_unit(tmp_path: Path, time: dict[str, Any], kind: str, value: Any) -> None:
     """Whatever it is, the index keeps milliseconds in UTC; a text among others that is no time is bad alone."""
-    said = contract(tmp_path, order(event_time={"path": "placed_at", **time}))
+    fields = {**ORDER["fields"], "placed_at": {"category": "none", "type": kind}}
+    said = contract(tmp_path, order(event_time={"path": "placed_at", **time}, fields=fields))
     prepared = prepare(
         said, [placed(placed_at=value), placed(placed_at=value if kind != "string" else "soon")]
     )
