@@ -129,8 +129,8 @@ def _flow(
     def counted(item: Event) -> None:
         sent[item.topic] += 1
         batch = waiting.get(systems[item.topic])
-        if batch is not None and item.value is not None:
-            batch.append((item.record, item.value))
+        if batch is not None and item.kept is not None:
+            batch.append((item.record, item.kept))
             if len(batch) >= _STORE_BATCH:
                 stores[systems[item.topic]].put_many(batch)
                 batch.clear()

@@ -67,6 +67,7 @@ COMMANDS = {
         "console.cli.simulate:simulate",
         "Send events of an invented provider",
         "innsyn simulate --customers 200 --days 30",
+        company=True,
     ),
     "lookup": Entry(
         "console.cli.lookup:lookup",

@@ -1,4 +1,4 @@
-"""`innsyn simulate`: events of an invented provider, to Kafka or to a file."""
+"""`innsyn simulate`: events of an invented provider, or of a company's own story, to Kafka or to a file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -17,22 +18,30 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from console.cli.options import Json, moment
 from console.cli.show.output import print_json, screen, table
+from console.demo.story import story_of
+from console.wiring.company import company_of
+from console.wiring.roles import schema_registry
 from console.wiring.run_file import broker
 from schemas.errors import InputError
-from schemas.settings import load_settings
+from schemas.records import RecordSchema
+from schemas.settings import Settings, load_settings
+from schemas.topics import Topic
 from streams.kafka.producer import EventProducer
 from streams.kafka.topics import require
 from streams.simulate.emit import emit, write_ndjson
-from streams.simulate.model import topics
 from streams.simulate.plan import DEFAULT_START, Plan, SimEvent
 from streams.simulate.simulate import events
+from streams.simulate.story.messages import Bodies, Register
+from streams.simulate.story.play import Play, Played
 
 STDOUT = "-"
 _REFRESH = 1_000  # Events between two movements of the bar.
 
 
 def simulate(
-    customers: Annotated[int, typer.Option(help="Households, each with one customer.")] = 200,
+    customers: Annotated[
+        int, typer.Option(help="Households, each with one customer; people of a story.")
+    ] = 200,
     days: Annotated[int, typer.Option(help="Days simulated.")] = 30,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as possible.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Another number gives other people and other events.")] = 1,
@@ -53,7 +62,7 @@ def simulate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send the events of an invented Norwegian provider to Kafka.
+    """Send the events of an invented Norwegian provider to Kafka; with --company those of that folder's story.
 
     Nobody in them exists. The same arguments give the same events, byte for byte. What leads up to the first day
     (sign-ups, a year of invoices) is sent first.
@@ -62,21 +71,48 @@ def simulate(
     """
     given = moment(start, "--start")
     plan = Plan(customers, days, seed, datetime.fromisoformat(given) if given else DEFAULT_START, faults)
-    items = events(plan, topic or ())
+    settings = load_settings()
+    company = company_of(settings)
+    chosen = {name: known for name, known in company.tagged.items() if not topic or name in topic}
+    items: Iterator[SimEvent | Played]
+    if settings.company is None:
+        items = events(plan, topic or ())
+    else:
+        register = _register(settings) if out is None else lambda subject, schema: 0
+        play = Play(company, story_of(company), plan, Bodies(company, register))
+        items = play.events(topic or ())
     begun = time.monotonic()
-    counts = _to_file(plan, items, out) if out is not None else _to_kafka(plan, items, rate)
+    sent = partial(_to_kafka, plan, items, rate, settings, chosen.values())
+    counts = sent() if out is None else _to_file(plan, items, out)
     _report(counts, time.monotonic() - begun, as_json, to_stderr=out == STDOUT)
 
 
-def _to_kafka(plan: Plan, items: Iterator[SimEvent], rate: float) -> Counter[str]:
-    connection = broker(load_settings())
+def _register(settings: Settings) -> Register:
+    """Puts schemas into the registry that is set."""
+    client = schema_registry(settings)
+    if client is not None:
+        return client.register
+
+    def none(subject: str, schema: RecordSchema) -> int:
+        topic = subject.removesuffix("-value")
+        raise InputError(
+            f"the schema of {topic} belongs into a registry; set INNSYN_REGISTRY_URL, or name other topics with --topic"
+        )
+
+    return none
+
+
+def _to_kafka(
+    plan: Plan, items: Iterator[SimEvent | Played], rate: float, settings: Settings, wanted: Iterable[Topic]
+) -> Counter[str]:
+    connection = broker(settings)
     # Asked first: a producer would queue for half a minute before it knows.
-    require(connection, [topic for topic in topics().values() if topic.tagged])
+    require(connection, list(wanted))
     with EventProducer(connection) as producer:
         return emit(_watched(plan, items), producer, rate=rate)
 
 
-def _to_file(plan: Plan, items: Iterator[SimEvent], out: str) -> Counter[str]:
+def _to_file(plan: Plan, items: Iterator[SimEvent | Played], out: str) -> Counter[str]:
     with _opened(out) as file:
         return write_ndjson(_watched(plan, items), file)
 
@@ -99,7 +135,7 @@ def _opened(out: str) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def _watched(plan: Plan, items: Iterator[SimEvent]) -> Iterator[SimEvent]:
+def _watched(plan: Plan, items: Iterator[SimEvent | Played]) -> Iterator[SimEvent | Played]:
     """The same events, with a bar on standard error that follows the simulated time."""
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -15,7 +15,7 @@ from streams.rights.reference_job.store import SqliteStore
 
 
 class Event(Protocol):
-    """An event on its way: to Kafka as `body`, to the system of record as `value`, None where that keeps nothing."""
+    """An event on its way: to Kafka as `body`, to the system of record as `kept`, None where that keeps nothing."""
 
     @property
     def topic(self) -> str: ...
@@ -26,7 +26,7 @@ class Event(Protocol):
     @property
     def body(self) -> bytes | None: ...
     @property
-    def value(self) -> Mapping[str, Any] | None: ...
+    def kept(self) -> Mapping[str, Any] | None: ...
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Protocol, TextIO, TypeVar
 
 from schemas.errors import InputError, Unavailable
-from streams.simulate.plan import SimEvent
 
 CHUNK = 1_000
 # The in-process broker silently drops what exceeds 5 MiB in a partition: this many events of ours stay below it
@@ -103,8 +102,22 @@ def _await_consumer(
         behind = lag()
 
 
+class Writable(Protocol):
+    """An event as it is written to a file; `value` None: a tombstone."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def record(self) -> str: ...
+    @property
+    def value(self) -> Mapping[str, Any] | None: ...
+
+
+_Written = TypeVar("_Written", bound=Writable)
+
+
 def write_ndjson(
-    items: Iterable[SimEvent], file: TextIO, sent: Callable[[SimEvent], object] | None = None
+    items: Iterable[_Written], file: TextIO, sent: Callable[[_Written], object] | None = None
 ) -> Counter[str]:
     """One JSON object a line: topic, record, value; times in ISO 8601, UTC. Events per topic."""
     counts: Counter[str] = Counter()

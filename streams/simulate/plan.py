@@ -94,6 +94,11 @@ class SimEvent(NamedTuple):
         """In single-object encoding."""
         return encode(records()[self.record], self.value)
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What a system of record keeps of it."""
+        return self.value
+
     def __repr__(self) -> str:
         return f"SimEvent(topic={self.topic!r}, record={self.record!r}, at={self.at.isoformat()})"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from schemas.company import STORY, Company
-from schemas.errors import CatalogueError
+from schemas.errors import CatalogueError, InputError
 from schemas.examples import Example, load_messages
 from schemas.story import Happening, Scene, Story, check_story
 from schemas.tokens import IdentifierKinds, canonical
@@ -27,8 +27,8 @@ Steps = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Played:
-    """One event. `named`: each identifier that stands in it, with the role of whom it names. `value`: what a system of
-    record keeps of it; None for a tombstone, of which it keeps nothing."""
+    """One event. `value`: the message, None for a tombstone; `kept`: what a system of record keeps of it. `named`: each
+    identifier that stands in it, with the role of whom it names."""
 
     at: datetime
     topic: str
@@ -37,6 +37,7 @@ class Played:
     key: bytes | None = field(repr=False)
     body: bytes | None = field(repr=False)
     value: Mapping[str, Any] | None = field(repr=False)
+    kept: Mapping[str, Any] | None = field(repr=False)
     named: tuple[tuple[Named, str], ...] = field(repr=False)
 
 
@@ -82,10 +83,21 @@ class Play:
         self.cast = Cast(story, plan.customers, plan.seed, samples, company.kinds)
         self._check()
 
-    def events(self) -> Iterator[Played]:
-        """All of them, in time order."""
+    def events(self, topics: Collection[str] = ()) -> Iterator[Played]:
+        """All of them in time order, or those of some topics alone, which are the same then.
+
+        Errors: InputError for a topic of which there is no example.
+        """
+        there = {example.topic.name for example in self._examples.values()}
+        for name in topics:
+            if name not in there:
+                raise InputError(f"the story has no topic {name}; name one of {', '.join(sorted(there))}")
+        self._wanted = frozenset(topics) or there
+        return self._in_order()
+
+    def _in_order(self) -> Iterator[Played]:
         played = [item for scene in self.story.scenes for item in self._scenes(scene)]
-        yield from sorted(played, key=lambda item: item.at)
+        yield from sorted((item for item in played if item.topic in self._wanted), key=lambda item: item.at)
 
     def _check(self) -> None:
         check_story(self.story, self._examples)
@@ -189,7 +201,10 @@ class Play:
             example.record.name,
             example.operation,
             key_of(example, value or {}, keyed),
-            None if value is None else self._bodies.body(example, value),
+            None
+            if value is None or example.topic.name not in self._wanted
+            else self._bodies.body(example, value),
+            value,
             None if value is None else flat(example, value),
             tuple(named),
         )
