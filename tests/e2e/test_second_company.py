@@ -53,7 +53,8 @@ def told(running: Up, registry: InProcessRegistry, folder: Path) -> tuple[Play, 
     settings = {"INNSYN_COMPANY": str(folder), "INNSYN_REGISTRY_URL": registry.url}
     done = innsyn(running.home, "simulate", *SIZE, "--json", settings=settings)
     assert done.status == 0, done.err
-    company, truth = load_company(folder), StoryTruth()
+    company = load_company(folder)
+    truth = StoryTruth(company.kinds)
     story = load_story(folder)
     assert story is not None
     with Registry(registry.url) as client:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import io
-import json
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import clickhouse_connect
 import pytest
 import structlog
 
@@ -22,7 +17,6 @@ from console.wiring.local import LocalInstance, announced, running
 from console.wiring.processes import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
-from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.settings import Settings
 from schemas.topics import load_topics
@@ -33,14 +27,12 @@ from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 from streams.rights.protocol.states import RequestState, State
-from streams.rights.reference_job.job import ErasureJob
-from streams.rights.reference_job.store import SqliteStore
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
 from streams.simulate.world import Customer, World, build_world
 from tests.support.company import model, model_feed
-from tests.support.kinds import KINDS
+from tests.support.evidence import Logs, ask_api, files_of, jobs, read_tables, tables_of
 from tests.support.raw_values import Needles
 from tests.support.tagging import read_topic, until
 
@@ -61,33 +53,6 @@ class Evidence:
     places: Mapping[str, bytes]
     planted: Mapping[str, bytes]
     events: int
-
-
-class Logs:
-    """All that is logged, by structlog and by the standard library, at every level."""
-
-    def __init__(self) -> None:
-        self.text = io.StringIO()
-
-    @contextmanager
-    def kept(self) -> Iterator[Logs]:
-        handler = logging.StreamHandler(self.text)
-        root, level = logging.getLogger(), logging.getLogger().level
-        before = structlog.get_config()
-        structlog.configure(
-            processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-            logger_factory=lambda *_: structlog.PrintLogger(self.text),
-            cache_logger_on_first_use=False,
-        )
-        root.addHandler(handler)
-        root.setLevel(logging.DEBUG)
-        try:
-            yield self
-        finally:
-            root.removeHandler(handler)
-            root.setLevel(level)
-            structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +76,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
             places[f"topic {name}"] = b"".join(
                 (key or b"") + value for key, value in read_topic(connection, name)
             )
-        places |= _index(home)
-        places |= _files(home)
+        places |= tables_of(home)
+        places |= files_of(home)
         places["log"] = logs.text.getvalue().encode()
         structlog.get_logger().info("planted", value=CANARY)
         planted = {"log": logs.text.getvalue().encode()}
@@ -134,9 +99,9 @@ def _run(
         sent = _feed(settings, connection, instance, world, needles, outside)
         person = world.customers[3]
         _ask(settings, instance, person)
-        with _jobs(settings, connection, outside):
+        with jobs(model(), settings, connection, outside):
             _erase(instance, person, needles)
-        places["metrics"] = _get(settings, instance, "/metrics").encode()
+        places["metrics"] = ask_api(settings, instance, "/metrics").encode()
         places["run.json"] = (settings.home / "run.json").read_bytes()
         raise_first(instance.roles)
     return sent
@@ -223,42 +188,14 @@ def _log_file(settings: Settings, connection: Connection, producer: EventProduce
         return ingest(source, feed, producer, tail, settings.home / "ingest").sent
 
 
-def _get(settings: Settings, instance: LocalInstance, path: str, body: object = None) -> str:
-    """Ask the API. Not with httpx, which logs addresses itself: the log is part of what is searched."""
-    token = (settings.home / "token").read_text().strip()
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    with closing(
-        http.client.HTTPConnection(instance.address.removeprefix("http://"), timeout=30)
-    ) as connection:
-        connection.request(
-            "GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers
-        )
-        return connection.getresponse().read().decode()
-
-
 def _ask(settings: Settings, instance: LocalInstance, person: Customer) -> None:
     """Questions over HTTP, one of them refused: they leave lines in the log."""
     identifiers = [{"kind": kind, "value": value} for kind, value in person.identifiers()]
-    answer = _get(settings, instance, "/v1/lineage/query", {"identifiers": identifiers})
+    answer = ask_api(settings, instance, "/v1/lineage/query", {"identifiers": identifiers})
     assert '"resolution":"unique"' in answer.replace(" ", "")
     wrong = [{"kind": "fodselsnummer", "value": STRANGER}, {"kind": person.email, "value": person.number}]
-    _get(settings, instance, "/v1/lineage/query", {"identifiers": wrong})
-    _get(settings, instance, f"/v1/lineage/{person.email}", {"identifiers": wrong})
-
-
-@contextmanager
-def _jobs(settings: Settings, connection: Connection, outside: Path) -> Iterator[None]:
-    """The reference erasure job of every system that takes commands."""
-    keys = Keyring(settings.keys_folder).systems
-    names = [name.removeprefix("deletion.") for name in load_topics() if name.startswith("deletion.")]
-    with ExitStack() as stack:
-        for name in names:
-            store = SqliteStore(outside / f"{name}.sqlite", model().records, KINDS)
-            stack.callback(store.close)
-            job = ErasureJob(keys.path(keys.of(name).system), connection, store)
-            stack.callback(job.stop)
-            job.start()
-        yield
+    ask_api(settings, instance, "/v1/lineage/query", {"identifiers": wrong})
+    ask_api(settings, instance, f"/v1/lineage/{person.email}", {"identifiers": wrong})
 
 
 def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
@@ -286,41 +223,12 @@ def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
     assert latest().state is State.COMPLETED, latest()
 
 
-def _index(home: Path) -> dict[str, bytes]:
-    """Every table of the index, all its columns, not compressed."""
-    return _tables(home, lambda client: None)
-
-
-def _tables(home: Path, first: Callable[[Any], None]) -> dict[str, bytes]:
-    client = clickhouse_connect.get_client(dsn=f"chdb://{home / 'index'}")
-    try:
-        first(client)
-        named = client.query(
-            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
-        ).result_rows
-        return {
-            f"table {name}": bytes(client.raw_query(f"SELECT * FROM {name}", fmt="RowBinary"))
-            for (name,) in named
-        }
-    finally:
-        client.close()
-
-
-def _files(home: Path) -> dict[str, bytes]:
-    """Every file the product keeps, the index's own among them."""
-    return {
-        f"file {path.relative_to(home)}": path.read_bytes()
-        for path in sorted(home.rglob("*"))
-        if path.is_file()
-    }
-
-
 def _planted(home: Path) -> dict[str, bytes]:
     """The same places once the canary is in a table and in a checkpoint."""
     insert = f"INSERT INTO dead_letters VALUES ('web.visits', 0, 1, '{CANARY}', '', 1, '2026-01-01 00:00:00')"
-    tables = _tables(home, lambda client: client.command(insert))
+    tables = read_tables(home, lambda client: client.command(insert))
     (home / "ingest" / "planted.json").write_text(CANARY)
-    files = {name: content for name, content in _files(home).items() if name.endswith("planted.json")}
+    files = {name: content for name, content in files_of(home).items() if name.endswith("planted.json")}
     return tables | files
 
 
