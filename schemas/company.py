@@ -34,6 +34,7 @@ from schemas.contracts import FOLDER as CONTRACTS
 from schemas.contracts import Contract, load_contracts
 from schemas.entries import IdentitySource
 from schemas.errors import CatalogueError, SchemaError
+from schemas.files import is_named, read_utf8
 from schemas.identifiers import IdentifierKinds, identifier_kinds
 from schemas.layers import BASE, MODEL, read_mapping
 from schemas.phones import knows
@@ -172,7 +173,7 @@ def _load(folder: Path) -> Company:
         for record in records.values():
             for problem in check_record(record, catalogue):
                 raise SchemaError(record.file, problem.where, f"{problem.what}; {problem.mend}")
-        with_topics = [layer for layer in layers if layer == layers[0] or (layer / TOPICS).exists()]
+        with_topics = [layer for layer in layers if layer == layers[0] or is_named(layer / TOPICS)]
         contracts = _contracts(layers, catalogue, records)
         topics = load_topics(*with_topics, catalogue=catalogue, records=records, contracts=contracts)
         _refuse_silent(records, topics)
@@ -261,8 +262,15 @@ def _where(layers: Sequence[Path], file: str, key: str) -> str:
     if Path(file).is_absolute():
         return file
     inside = file if file == TOPICS or "/" in file else f"{catalogues.FOLDER}/{file}"
-    there = [layer / inside for layer in reversed(layers) if (layer / inside).exists()]
+    there = [layer / inside for layer in reversed(layers) if is_named(layer / inside)]
     if not there:
         return str(layers[-1] / inside)
     first = key.split(".")[0]
-    return str(next((path for path in there if first in path.read_text("utf-8", "replace")), there[0]))
+    return str(next((path for path in there if _says(path, first)), there[0]))
+
+
+def _says(path: Path, key: str) -> bool:
+    try:
+        return key in read_utf8(path)
+    except (OSError, UnicodeDecodeError):
+        return False

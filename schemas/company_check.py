@@ -13,7 +13,7 @@ from schemas.codec import encode, encode_body
 from schemas.company import STORY, Company
 from schemas.contracts import Contract
 from schemas.errors import CatalogueError, InnsynError, SchemaError
-from schemas.examples import Example, example_writer, load_messages
+from schemas.examples import OPERATIONS, Example, change_of, example_writer, load_messages
 from schemas.paths import written
 from schemas.records import EXAMPLES
 from schemas.story import check_story, load_story
@@ -102,12 +102,42 @@ def _foreign(company: Company, file: str, example: Example, contract: Contract) 
             yield Problem(file, written(map(str, place.steps)), "no path of the contract names it", mend)
     if example.value is None:
         return
+    for where, what, mend in _unread(example, contract):
+        yield Problem(file, where, what, mend)
     try:
         schema = example_writer(contract, company.folder)
+    except SchemaError as error:
+        yield Problem(error.file, error.where, *_halves(error.mend))
+        return
+    try:
         if schema is not None:
             encode_body(schema, example.value)
     except SchemaError as error:
         yield Problem(file, error.where, *_halves(error.mend))
+
+
+def _unread(example: Example, contract: Contract) -> Iterator[tuple[str, str, str]]:
+    """Where, what and mend of what a tagger could not read."""
+    found = {place.path: place.value for place in example.places if place.value is not None}
+    said, time = contract.record, contract.event_time
+    read = {field.name for field in said.fields if field.identifier or field.free_text or field.port_of}
+    for path, value in found.items():
+        kind = time.kind if path == time.path else contract.types[path] if path in read else None
+        if kind is not None and path is not None and not _is_of(kind, value):
+            yield path, f"is no {kind}", "write it as the contract has it, or mend its type there"
+    if time.path and not contract.debezium and time.path not in found:
+        yield time.path, "is missing, so that nobody knows when it happened", "write a time"
+    if not any(True for _ in example.identifiers):
+        yield said.name, "names nobody", "write an example with an identifier that the contract names"
+    if contract.debezium and change_of(example.value).get("op") not in OPERATIONS:
+        yield "op", "is no operation of Debezium", f"write one of {', '.join(OPERATIONS)}"
+
+
+def _is_of(kind: str, value: object) -> bool:
+    if isinstance(value, bool) or kind == "boolean":
+        return kind == "boolean" and isinstance(value, bool)
+    kinds: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float)}
+    return isinstance(value, kinds[kind])
 
 
 def _halves(mend: str) -> tuple[str, str]:

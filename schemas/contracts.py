@@ -35,6 +35,7 @@ from schemas.contract_file import (
     read_contract_file,
 )
 from schemas.errors import CatalogueError, SchemaError
+from schemas.files import read_utf8
 from schemas.layers import read_mapping
 from schemas.paths import Node, steps, tree
 from schemas.records import read_record
@@ -197,7 +198,7 @@ def _field(name: str, item: ContractField, time: bool) -> FieldAnnotation:
 
 def _writer(file: str, path: Path) -> RecordSchema:
     try:
-        return read_record(path.read_text("utf-8"), f"avro/{path.name}")
+        return read_record(read_utf8(path), f"avro/{path.name}")
     except OSError as error:
         mend = f"avro/{path.name} cannot be read ({error.strerror}); put it there, or write registry"
         raise CatalogueError(file, "avro", mend) from None

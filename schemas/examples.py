@@ -7,7 +7,6 @@ has for the topic stands beside them in `schema.avsc`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,15 @@ from schemas.annotations import RecordSchema
 from schemas.company import Company
 from schemas.contracts import SOURCE_DELETE, Contract
 from schemas.errors import SchemaError
+from schemas.files import is_named
 from schemas.paths import ANY, ITEM, Node
 from schemas.paths import steps as parts
-from schemas.records import EXAMPLES, read_record
+from schemas.records import EXAMPLES, read_json, read_record, read_text
 from schemas.topics import Topic
 
 SCHEMA = "schema.avsc"
+OPERATIONS = ("c", "r", "u", "d")
+"""What Debezium says that was done to a row."""
 _IMAGES = ("before", "after")
 _BESIDE = ("source", "transaction", "op", "ts_ms", "ts_us", "ts_ns")
 
@@ -114,14 +116,7 @@ def load_foreign_examples(contract: Contract, folder: Path) -> Mapping[str, Any]
     found: dict[str, Any] = {}
     for path in sorted((folder / EXAMPLES / contract.topic).glob("*.json")):
         where = f"{EXAMPLES}/{contract.topic}/{path.name}"
-        try:
-            value = json.loads(path.read_text("utf-8"))
-        except json.JSONDecodeError as error:
-            raise SchemaError(where, f"line {error.lineno}", "is not JSON; mend it") from None
-        except OSError as error:
-            raise SchemaError(where, "file", f"cannot be read ({error.strerror}); mend the path") from None
-        except (UnicodeDecodeError, RecursionError):
-            raise SchemaError(where, "file", "is no JSON in UTF-8; save it as UTF-8") from None
+        value = read_json(path, where)
         if value is not None and not isinstance(value, dict):
             mend = "is not an object; write a message, or null for a tombstone"
             raise SchemaError(where, contract.record.name, mend)
@@ -137,13 +132,9 @@ def example_writer(contract: Contract, folder: Path) -> RecordSchema | None:
         return contract.writer
     path = folder / EXAMPLES / contract.topic / SCHEMA
     where = f"{EXAMPLES}/{contract.topic}/{SCHEMA}"
-    try:
-        return read_record(path.read_text("utf-8"), where)
-    except OSError as error:
-        mend = f"cannot be read ({error.strerror}); put there what the registry has for the topic"
-        raise SchemaError(where, "file", mend) from None
-    except UnicodeDecodeError:
-        raise SchemaError(where, "file", "is not UTF-8 text; save it as UTF-8") from None
+    if not is_named(path):
+        raise SchemaError(where, "file", "is not there; put there what the registry has for the topic")
+    return read_record(read_text(path), where)
 
 
 def places(contract: Contract, message: Mapping[str, Any]) -> Iterator[Place]:
@@ -173,8 +164,8 @@ def _places(value: Any, node: Node | None, steps: Steps) -> Iterator[Place]:
             below = None if node is None else node.at(key)
             known = below if below is not None or node is None or node.path is None else Node(node.path)
             yield from _places(part, known, (*steps, key))
-    elif isinstance(value, list):
-        below = None if node is None else node.below.get(ITEM)
+    elif isinstance(value, list) and (node is None or node.items is not None):
+        below = None if node is None else node.items
         for number, part in enumerate(value):
             yield from _places(part, below, (*steps, number))
     elif value is not None:

@@ -29,6 +29,11 @@ def open_regular(path: str | Path) -> io.FileIO:
     raise OSError(errno.EINVAL, _KINDS.get(stat.S_IFMT(mode), "it is no file"))
 
 
+def is_named(path: str | Path) -> bool:
+    """Whether something has that name, also a link that leads nowhere: that file is missing, not left out."""
+    return os.path.lexists(path)
+
+
 def read_regular(path: str | Path, most: int) -> bytes:
     """All of a regular file of at most so many bytes. Raises OSError as `open_regular`."""
     with io.BufferedReader(open_regular(path)) as file:
@@ -36,3 +41,12 @@ def read_regular(path: str | Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data
+
+
+LARGEST_TEXT = 8 * 1024 * 1024
+"""Of a file that a person wrote no more is read; it ends what has no end."""
+
+
+def read_utf8(path: str | Path) -> str:
+    """The text of a regular file. Raises OSError as `open_regular`, UnicodeDecodeError."""
+    return read_regular(path, LARGEST_TEXT).decode("utf-8")

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from schemas.errors import CatalogueError
+from schemas.files import is_named, read_utf8
 
 COMPANIES = Path(__file__).with_name("companies")
 BASE = COMPANIES / "base"
@@ -50,7 +51,7 @@ class _Loader(_Fastest):  # type: ignore[misc]
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping of ids that a YAML file holds. Errors: CatalogueError with the file's name, key and mend."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = yaml.load(read_utf8(path), Loader=_Loader)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CatalogueError(
@@ -68,6 +69,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise CatalogueError(path.name, f"line {line}", mend) from error
     except yaml.YAMLError as error:
         raise CatalogueError(path.name, "file", "holds a character YAML forbids; remove it") from error
+    except RecursionError as error:
+        raise CatalogueError(path.name, "file", "is nested too deeply; write it flatter") from error
     if not isinstance(content, dict) or not content:
         raise CatalogueError(path.name, "file", "is not a mapping of ids; write `<id>:` and its entry below")
     return content
@@ -80,7 +83,7 @@ def read_layers(folders: Sequence[Path], name: str, *, nested: bool = False) -> 
     """
     merged = read_mapping(folders[0] / name)
     for folder in folders[1:]:
-        if not (folder / name).exists():
+        if not is_named(folder / name):
             continue
         over = read_mapping(folder / name)
         if not nested:

@@ -34,7 +34,7 @@ from schemas.annotations import (
 )
 from schemas.bounds import size_fault, text_fault
 from schemas.errors import SchemaError, SchemaTooLarge
-from schemas.files import read_regular
+from schemas.files import read_utf8
 from schemas.form import first_fault
 from schemas.identity import identity_problems
 from schemas.layers import BASE, MODEL
@@ -57,8 +57,6 @@ __all__ = [
 
 AVRO = "avro"
 EXAMPLES = "examples"
-# Of a schema's text no more than 512 KiB is read (`schemas.bounds`), whose sentence says so; this ends what has no end.
-LARGEST_FILE = 8 * 1024 * 1024
 _ALL_RECORD_KEYS = (*RECORD_KEYS, *OPTIONAL_RECORD_KEYS)
 # What the libraries raise on values of another shape than they look for.
 _NOT_A_SCHEMA = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -144,7 +142,7 @@ def without_logical_types(schema: Any) -> Any:
 def read_text(path: Path) -> str:
     """The text of a schema file. Errors: SchemaError."""
     try:
-        return read_regular(path, LARGEST_FILE).decode("utf-8")
+        return read_utf8(path)
     except OSError as error:
         raise SchemaError(str(path), "file", f"cannot be read ({error.strerror}); mend the path") from None
     except UnicodeDecodeError:
@@ -239,14 +237,7 @@ def load_examples(record: RecordSchema, *folders: Path) -> dict[str, dict[str, A
     examples = {}
     for path in (path for folder in folders for path in sorted((folder / stem).glob("*.json"))):
         where = f"{EXAMPLES}/{stem}/{path.name}"
-        try:
-            value = json.loads(path.read_text("utf-8"))
-        except json.JSONDecodeError as error:
-            raise SchemaError(where, f"line {error.lineno}", "is not JSON; mend it") from None
-        except OSError as error:
-            raise SchemaError(where, "file", f"cannot be read ({error.strerror}); mend the path") from None
-        except UnicodeDecodeError:
-            raise SchemaError(where, "file", "is not UTF-8 text; save it as UTF-8") from None
+        value = read_json(path, where)
         if not isinstance(value, dict):
             raise SchemaError(where, record.name, "is not an object; write field: value pairs")
         try:
@@ -256,6 +247,22 @@ def load_examples(record: RecordSchema, *folders: Path) -> dict[str, dict[str, A
                 where, record.name, "has a time, date or base64 that is none; mend it"
             ) from None
     return examples
+
+
+def read_json(path: Path, where: str) -> Any:
+    """The JSON value in a file, which an error calls `where`. Errors: SchemaError, also for a key that stands twice."""
+    try:
+        return json.loads(read_utf8(path), object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise SchemaError(where, f"line {error.lineno}", "is not JSON; mend it") from None
+    except OSError as error:
+        raise SchemaError(where, "file", f"cannot be read ({error.strerror}); mend the path") from None
+    except UnicodeDecodeError:
+        raise SchemaError(where, "file", "is not UTF-8 text; save it as UTF-8") from None
+    except RecursionError:
+        raise SchemaError(where, "file", "is nested too deeply; write it flatter") from None
+    except ValueError as error:
+        raise SchemaError(where, "file", f"is not JSON ({error}); mend it") from None
 
 
 def _from_json(record: RecordSchema, key: str, value: Any) -> Any:

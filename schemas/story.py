@@ -18,6 +18,7 @@ from schemas.company import STORY
 from schemas.entries import Text
 from schemas.errors import CatalogueError
 from schemas.examples import Example
+from schemas.files import is_named
 from schemas.layers import read_mapping
 
 _Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -89,7 +90,7 @@ class Story(_Frozen):
 def load_story(folder: Path) -> Story | None:
     """The story of a company's folder, None where it has none. Errors: CatalogueError with file, key and mend."""
     path = folder / STORY
-    if not path.exists():
+    if not is_named(path):
         return None
     try:
         story = Story.model_validate(read_mapping(path))

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.annotations import RecordSchema
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.changes import DEFAULT, Compatibility
+from schemas.contracts import FOLDER as CONTRACTS
 from schemas.contracts import Contract
 from schemas.errors import CatalogueError
 from schemas.layers import BASE, MODEL, read_layers, read_mapping
-from schemas.records import load_records
+from schemas.records import AVRO, load_records
 
 FILE = "topics.yaml"
 _NONE: Mapping[str, Contract] = MappingProxyType({})
@@ -152,7 +153,18 @@ def _topic(name: str, values: Mapping[str, Any]) -> Topic:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join([name, *map(str, first["loc"])])
-        raise CatalogueError(FILE, where, f"{first['msg']}; mend the value") from None
+        if where == f"{name}.record":
+            mend_record = (
+                f"is missing; name one of {AVRO}/, or say in {CONTRACTS}/{name}.yaml what it carries"
+            )
+            raise CatalogueError(FILE, where, mend_record) from None
+        mend = {
+            "missing": "is missing; add it",
+            "extra_forbidden": "is not a key; take it out or mend its spelling",
+        }
+        raise CatalogueError(
+            FILE, where, mend.get(first["type"], f"{first['msg']}; mend the value")
+        ) from None
 
 
 def _problems(

@@ -91,6 +91,7 @@ def _refuse_elsewhere(settings: Settings) -> None:
             raise IndexUnavailable(
                 f"an innsyn runs at {client.address} already; stop it, or set INNSYN_HOME to another folder"
             )
+    company_of(settings)
     refuse_if_open(settings)
 
 
