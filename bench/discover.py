@@ -21,6 +21,8 @@ from rich.table import Table
 from schemas.annotations import FieldAnnotation, RecordSchema
 from schemas.company import Company, load_company
 from schemas.contract_file import ENVELOPE
+from schemas.identifiers import IdentifierKind
+from schemas.layers import BASE, read_mapping
 from schemas.story import load_story
 from streams.discovery.names import Words, words_for
 from streams.discovery.topic import Schema, TopicReader
@@ -35,6 +37,7 @@ SEED = 20_320_101
 MESSAGES = 200
 DAY = date(2026, 3, 1)
 NAMES_ALONE = "the same, names alone"
+BASE_KINDS = frozenset(read_mapping(BASE / "catalogue" / "identifiers.yaml"))
 Message = tuple[bytes, bytes | None]
 Hide = Callable[[Any], Any]
 
@@ -53,6 +56,8 @@ class Score:
     roles: list[int] = field(default_factory=lambda: [0, 0])
     to_decide: int = 0
     wrong: list[str] = field(default_factory=list)
+    alike: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """Of a company's own kind those of the base that name the same, which is all that can be found of it."""
 
     def add(self, topic: str, found: Judged | None, truth: FieldAnnotation) -> None:
         """One field of the truth, and what was found at its place."""
@@ -60,6 +65,7 @@ class Score:
         said = found is not None and found.personal
         kind = truth.identifier.kind if truth.identifier else ""
         told = found.identifier if found is not None and said else ""
+        kind = told if told in self.alike.get(kind, ()) else kind
         _count(self.personal, said, truth.personal, True)
         _count(self.identifiers, bool(told), bool(kind), told == kind)
         if found is None:
@@ -136,7 +142,7 @@ def measured(
     by_topic: dict[str, list[Message]] = {}
     for topic, message in messages:
         by_topic.setdefault(topic, []).append(message)
-    score = Score()
+    score = Score(alike=own_kinds(company))
 
     def schema_of(prefix: bytes) -> Schema | None:
         return Schema("AVRO", schemas[int.from_bytes(prefix[1:], "big") - 1])
@@ -160,6 +166,20 @@ def measured(
 def _below(found: Mapping[str, Judged], truth: FieldAnnotation) -> Judged | None:
     """What lies at the place that a contract speaks of as a whole: the first of it."""
     return next((item for path, item in found.items() if path.startswith(f"{truth.name}.")), None)
+
+
+def own_kinds(company: Company) -> dict[str, frozenset[str]]:
+    """Of each kind that is the company's own those of the base that name the same: a customer, a person, a device."""
+    base = {name: kind for name, kind in company.kinds.items() if name in BASE_KINDS}
+
+    def sort(kind: IdentifierKind) -> tuple[str, bool, str | None]:
+        return kind.names, kind.stands_for_customer, kind.found_as
+
+    return {
+        name: frozenset(other for other, known in base.items() if sort(known) == sort(kind))
+        for name, kind in company.kinds.items()
+        if name not in base
+    }
 
 
 def without_values(value: Any) -> Any:

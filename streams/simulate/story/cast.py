@@ -17,6 +17,7 @@ from streams.simulate.identities import Identities, foreign_address, plain
 Named = tuple[str, str]
 """Kind and value of an identifier."""
 _TRIES = 1_000
+_OTHER_DIGITS = 8
 
 
 @dataclass(eq=False)
@@ -112,7 +113,12 @@ class Cast:
 
 
 def digits_like(sample: str, rng: random.Random) -> str:
-    """The text with other digits; one without digits gets some behind it."""
-    if not any(sign.isdigit() for sign in sample):
+    """The text with other digits, of a long number the last ones: what is before them says whose series it is. One
+    without digits gets some behind it."""
+    places = [place for place, sign in enumerate(sample) if sign.isdigit()][-_OTHER_DIGITS:]
+    if not places:
         return f"{sample}{rng.randrange(1_000_000)}"
-    return "".join(str(rng.randrange(10)) if sign.isdigit() else sign for sign in sample)
+    signs = [*sample]
+    for place in places:
+        signs[place] = str(rng.randrange(10))
+    return "".join(signs)

@@ -17,10 +17,10 @@ COMPANY = load_company(CARRIER)
 RECORD = COMPANY.every_record["Consignment"]
 EVERYTHING = [f"Consignment.{field.name}" for field in RECORD.fields if field.personal]
 SENDER, OLA, AASE, COURIER = (
-    [("customer_number", "TB-104233")],
+    [("sender_number", "TB-104233")],
     [("phone", "+4740000011")],
     [("phone", "+4740000012")],
-    [("username", "bud-017")],
+    [("courier_number", "bud-017")],
 )
 
 

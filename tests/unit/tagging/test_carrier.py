@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from schemas.contracts import SOURCE_DELETE
-from schemas.tokens import parse_kind
 from streams.simulate.plan import Plan
 from streams.simulate.story.play import Played
 from tests.support.stories import START, Told, tell
@@ -51,7 +50,7 @@ def test_a_renamed_field_is_shown_and_the_event_tagged_by_the_rest() -> None:
     }
     assert count == sum(of_orders.values()) > 10
     for person in customers:
-        number = ("customer_number", person.own["customer_number"])
+        number = ("sender_number", person.own["sender_number"])
         assert told.events(number) == told.truth.of([number]).total() - of_orders[person]
         assert told.events(*person.identifiers) == told.truth.of(person.identifiers).total()
 
@@ -119,7 +118,8 @@ def test_each_of_two_people_in_an_array_has_a_row_of_their_own(told: Told) -> No
     theirs = [
         person
         for person in told.play.cast.groups["consignee"]
-        if told.tokenizer.token(parse_kind("phone"), person.own.get("phone", "+4720000000")) in tokens
+        if told.tokenizer.token(told.company.kinds.parse("phone"), person.own.get("phone", "+4720000000"))
+        in tokens
     ]
     assert len(theirs) == 2
     for person in theirs:
@@ -133,7 +133,7 @@ def test_a_delete_and_a_tombstone_are_rows_that_say_so(told: Told) -> None:
     gone = [person for person in told.play.cast.groups["customer"] if person.gone]
     assert gone
     for person in told.play.cast.groups["customer"]:
-        token = told.tokenizer.token(parse_kind("customer_number"), person.own["customer_number"])
+        token = told.tokenizer.token(told.company.kinds.parse("sender_number"), person.own["sender_number"])
         said = [
             operations[row["tag_set"]]
             for row in told.prepared.batch.rows.to_pylist()
