@@ -17,7 +17,7 @@ from streams.discovery.draft import Facts, draft, record_name
 from streams.discovery.formats import READABLE, Format
 from streams.discovery.names import Words, words_for
 from streams.discovery.topic import Looked, Schema, TopicReader
-from streams.discovery.values import Recognisers
+from streams.discovery.values import recognisers_of
 from streams.discovery.weigh import Judged
 from streams.kafka.connection import Connection
 from streams.kafka.registry import Registered, Registry
@@ -71,11 +71,10 @@ class Discovery:
         company: Company,
         registry: Registry | None,
         now: datetime,
-        recognisers: Recognisers | None = None,
     ) -> None:
         self._connection, self._company, self._registry, self._now = connection, company, registry, now
         self._words: Words = words_for(company.catalogue)
-        self._recognisers = recognisers
+        self._recognisers = recognisers_of(company.kinds)
         self._schemas: dict[bytes, Schema | None] = {
             SINGLE_OBJECT_MAGIC + record.fingerprint: Schema("AVRO", record) for record in company.writers
         }

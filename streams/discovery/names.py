@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,11 @@ def words_for(catalogue: Catalogue) -> Words:
     """The shipped words, and what a company's catalogue calls its categories and its kinds of identifiers."""
     shipped = _shipped()
     meanings = [_meaning(name, said) for name, said in shipped["meanings"].items()]
+    # Where a company gives a kind a pattern, a value of that form is one.
+    meanings = [
+        replace(item, holds=(*item.holds, f"kind:{item.identifier}")) if item.identifier else item
+        for item in meanings
+    ]
     known = {meaning.identifier for meaning in meanings}
     for kind, term in catalogue.identifier_kinds.items():
         phrases = tuple(dict.fromkeys(" ".join(split(text)) for text in (kind, term.name.nb, term.name.en)))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from schemas.errors import InvalidIdentifier
+from schemas.identifiers import IdentifierKind, IdentifierKinds, canonical
 from schemas.moments import from_iso
 from streams.discovery.names import FOLDED, given_names
 from streams.tagging.scan import Limits, scan
@@ -69,6 +71,21 @@ _UNITS = {
 
 
 _DAYS = 40_000
+
+
+def recognisers_of(kinds: IdentifierKinds) -> Recognisers:
+    """Those of the company's kinds that have a pattern; the others are found by the scanner, or have no form."""
+    return {name: _fits(kind) for name, kind in kinds.items() if kind.pattern is not None}
+
+
+def _fits(kind: IdentifierKind) -> Callable[[str], bool]:
+    def fits(text: str) -> bool:
+        try:
+            return bool(canonical(kind, text))
+        except InvalidIdentifier:
+            return False
+
+    return fits
 
 
 def kinds_of(value: Any, today: date, recognisers: Recognisers | None = None) -> dict[str, float]:

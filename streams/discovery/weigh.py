@@ -154,7 +154,7 @@ def _confidence(
     kind = max(kinds, key=lambda item: kinds[item], default="")
     score = CONTENT * kinds.get(kind, 0.0) - CONTRADICTION * (thing and meaning.category == _CONTACT)
     if name is None:
-        telling = (kind in _TELLING and first_for[kind] == meaning.name) or kind.startswith("kind:")
+        telling = (kind in _TELLING or kind.startswith("kind:")) and first_for[kind] == meaning.name
         return (score, kind) if telling and seen.share(kind) >= _MISSED else (0.0, "")
     if meaning.holds and seen.values >= _FEW_VALUES and max(map(seen.share, meaning.holds)) < _MISSED:
         score -= CONTRADICTION

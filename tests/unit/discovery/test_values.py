@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.discovery.values import kinds_of
+from schemas.entries import IdentifierKindEntry, Name
+from schemas.identifiers import identifier_kinds
+from schemas.steps import STEPS
+from streams.discovery.names import words_for
+from streams.discovery.topic import TopicReader
+from streams.discovery.values import kinds_of, recognisers_of
+from tests.support.discovering import SHARED
 
 TODAY = date(2026, 3, 1)
 
@@ -81,6 +89,35 @@ def test_a_companys_own_form_is_asked() -> None:
     assert "kind:parcel_number" in kinds_of("370000001", TODAY, own)
     assert "kind:parcel_number" in kinds_of(370_000_001, TODAY, own)
     assert "kind:parcel_number" not in kinds_of("380000001", TODAY, own)
+
+
+def test_kinds_of_a_company_with_a_pattern_are_recognised() -> None:
+    """However they are spelled; those without one are not guessed."""
+    said = IdentifierKindEntry(
+        id="parcel",
+        name=Name(nb="Pakke", en="Parcel"),
+        names="device",
+        steps=("trim", "upper") if "upper" in STEPS else ("trim",),
+        pattern="P-[0-9]{6}",
+        certainty=("D",),
+    )
+    own = recognisers_of(identifier_kinds({"parcel": said, **SHARED.identifier_kinds}, "NO"))
+    assert own["parcel"](" P-000123 ")
+    assert not own["parcel"]("Q-000123")
+    assert "username" not in own
+    rows = [{"ref": f"P-{at:06}"} for at in range(30)]
+    reader = TopicReader(
+        "a.b",
+        words_for(replace(SHARED, identifier_kinds={**SHARED.identifier_kinds, "parcel": said})),
+        TODAY,
+        lambda _: None,
+        own,
+    )
+    for row in rows:
+        reader.take(json.dumps(row).encode())
+    event = reader.looked().event
+    assert event is not None
+    assert [(item.identifier, bool(item.decide)) for item in event.fields] == [("parcel", True)]
 
 
 @given(st.one_of(st.text(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
