@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load import CHATS, DEAD, FOREIGN, PARTITIONS, TOPIC, fill
+from schemas.company import load_company
 from schemas.errors import InnsynError
-from schemas.topics import load_topics
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.connection import Connection
 from streams.kafka.topics import create_topics
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def measure(bootstrap: str, given: argparse.Namespace, console: Console) -> dict[str, Any]:
-    topics = load_topics()
+    topics = load_company().topics
     made = [
         topics["web.visits"].model_copy(
             update={"name": TOPIC, "partitions": PARTITIONS, "dead_letter": DEAD}

@@ -268,7 +268,11 @@ def _tagged(
             f"bench-{uuid.uuid4().hex[:8]}",
             topics,
             tagger=Tagger(
-                keyring.tokenizer(), _VERSION, company.kinds, Scanner(company.kinds) if whose else None
+                keyring.tokenizer(),
+                _VERSION,
+                company.kinds,
+                company.catalogue.placeholders,
+                Scanner(company.kinds) if whose else None,
             ),
             schemas=WriterSchemas(records.values(), company.catalogue),
             index=timed,

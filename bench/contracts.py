@@ -130,7 +130,7 @@ def measured(said: Contract | None, values: Sequence[bytes], records: Mapping[st
     topic = said.topic if said else TOPIC
     found = WriterSchemas(records.values(), load_catalogue(), _Registered(), [said] if said else [])
     preparer = Preparer(
-        Tagger(Tokenizer(b"\1" * 32, "bench"), "v1", load_company().kinds),
+        Tagger(Tokenizer(b"\1" * 32, "bench"), "v1", load_company().kinds, ()),
         found.resolve,
         {topic: said.record.name if said else "WebVisit"},
         contracts={topic: said} if said else {},

@@ -24,7 +24,6 @@ from schemas.company import load_company
 from schemas.errors import DecodeError
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
-from schemas.topics import load_topics
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
@@ -120,7 +119,7 @@ def fill(fed: Fed, index: Index, tokenizer: Tokenizer, order: Order) -> int:
     "twice": the records of identity are sent twice, and every write is repeated, as after a crash.
     """
     records = load_records()
-    expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+    expected = {topic.name: topic.record for topic in load_company().topics.values() if topic.tagged}
     tagger = Tagger(
         tokenizer, load_catalogue().version, load_company().kinds, placeholders=load_catalogue().placeholders
     )

@@ -128,7 +128,7 @@ def holders(tokenizer: Tokenizer) -> pa.Table:
     """Claims of who had each address: a session of start, interim and stop over all of the time."""
     record = load_records()["AddressAssignment"]
     chance = random.Random(7)
-    tagger = Tagger(tokenizer, "0" * 12, load_company().kinds)
+    tagger = Tagger(tokenizer, "0" * 12, load_company().kinds, load_company().catalogue.placeholders)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     bodies = []
     for number, address in enumerate(addresses()):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -12,13 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.annotations import RecordSchema
-from schemas.catalogue import Catalogue, load_catalogue
+from schemas.catalogue import Catalogue
 from schemas.changes import DEFAULT, Compatibility
 from schemas.contracts import FOLDER as CONTRACTS
 from schemas.contracts import Contract
 from schemas.errors import CatalogueError
-from schemas.layers import BASE, MODEL, read_layers, read_mapping
-from schemas.records import AVRO, load_records
+from schemas.layers import read_layers, read_mapping
+from schemas.records import AVRO
 
 FILE = "topics.yaml"
 _NONE: Mapping[str, Contract] = MappingProxyType({})
@@ -74,37 +73,15 @@ class Topic(BaseModel):
 
 def load_topics(
     *folders: Path,
-    catalogue: Catalogue | None = None,
-    records: Mapping[str, RecordSchema] | None = None,
-    contracts: Mapping[str, Contract] = _NONE,
-) -> Mapping[str, Topic]:
-    """Every topic by name, `{system}` entries expanded. Errors: CatalogueError with file, key and mend.
-
-    Each folder's topics.yaml lies over the one before it (`schemas.layers`); without any the model company's. Those of
-    the last folder come first. A topic of `contracts` carries the record that its contract describes, and need not name
-    it.
-    """
-    if not folders and catalogue is None and records is None:
-        return _default()
-    return _load(
-        folders or [BASE, MODEL],
-        load_catalogue() if catalogue is None else catalogue,
-        load_records() if records is None else records,
-        contracts,
-    )
-
-
-@cache
-def _default() -> Mapping[str, Topic]:
-    return _load([BASE, MODEL], load_catalogue(), load_records())
-
-
-def _load(
-    folders: Sequence[Path],
     catalogue: Catalogue,
     records: Mapping[str, RecordSchema],
     contracts: Mapping[str, Contract] = _NONE,
 ) -> Mapping[str, Topic]:
+    """Every topic by name, `{system}` entries expanded. Errors: CatalogueError with file, key and mend.
+
+    Each folder's topics.yaml lies over the one before it (`schemas.layers`). Those of the last folder come first. A
+    topic of `contracts` carries the record that its contract describes, and need not name it.
+    """
     raw = read_layers(folders, FILE)
     below = read_mapping(folders[0] / FILE) if len(folders) > 1 else {}
     topics: dict[str, Topic] = {}

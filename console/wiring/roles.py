@@ -123,8 +123,8 @@ def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
         tokenizer,
         catalogue.version,
         company.kinds,
-        Scanner(company.kinds, load_recognisers()),
         catalogue.placeholders,
+        Scanner(company.kinds, load_recognisers()),
     )
 
 

@@ -85,10 +85,11 @@ class Tagger:
         tokenizer: Tokenizer,
         catalogue_version: str,
         kinds: IdentifierKinds,
+        placeholders: Collection[str],
         scanner: Scanner | None = None,
-        placeholders: Collection[str] = (),
     ) -> None:
-        self._made_of = tokenizer, catalogue_version, kinds, scanner, placeholders
+        """`placeholders`: user names of the company that name nobody (`Catalogue.placeholders`)."""
+        self._made_of = tokenizer, catalogue_version, kinds, placeholders, scanner
         self._kinds = kinds
         self._scanner = scanner
         self.key_id = tokenizer.key_id
@@ -103,7 +104,7 @@ class Tagger:
         }
         self._prefixes = PrefixCache(tokenizer)
         self._claims = ClaimMaker(
-            tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, self._pairs, placeholders
+            tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, placeholders, self._pairs
         )
 
     def __reduce__(self) -> tuple[type[Tagger], tuple[Any, ...]]:

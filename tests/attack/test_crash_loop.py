@@ -128,7 +128,7 @@ class Plain:
         now = keyring.tokenizer()
         now.older = (older,)
         self.resolve = WriterSchemas(load_records().values(), model().catalogue).resolve
-        self.preparer = Preparer(Tagger(now, CATALOGUE, KINDS), self._resolve, {"t": "WebVisit"})
+        self.preparer = Preparer(Tagger(now, CATALOGUE, KINDS, ()), self._resolve, {"t": "WebVisit"})
 
     def _resolve(self, prefix: bytes, expected: str) -> RecordSchema:
         return self.resolve(prefix, expected)

@@ -17,7 +17,6 @@ import pytest
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from streams.kafka.dead_letters import DeadLetters, DeadLetterStore
@@ -29,6 +28,7 @@ from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
 from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
+from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
@@ -141,7 +141,7 @@ def test_it_is_taken_again_once_its_key_is_back(office: Office, tmp_path: Path) 
     payload = request("r-later", sealed_by(elsewhere, "r-later"))
     index = MemoryIndex()
     with in_process_broker() as broker:
-        letters = load_topics()[REQUESTS].dead_letter
+        letters = model().topics[REQUESTS].dead_letter
         assert letters is not None
         broker.make(letters)
         dead = DeadLetters(

@@ -18,7 +18,6 @@ from console.client import ApiAddress, Client
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.records import load_records
-from schemas.topics import load_topics
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetterStore
 from streams.kafka.follow import messages_of
@@ -27,6 +26,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Named
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker, _take
+from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 
@@ -152,7 +152,7 @@ def _aborted_then_said(bootstrap: str, topic: str, aborted: bytes, said: bytes) 
 def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap: str) -> None:
     """On a real broker; the in-process one shows aborted messages to everybody."""
     connection = Connection(kafka_bootstrap)
-    create_topics(connection, [load_topics()[topic] for topic in (REQUESTS, RECEIPTS)])
+    create_topics(connection, [model().topics[topic] for topic in (REQUESTS, RECEIPTS)])
     heard: list[str] = []
     done = threading.Event()
 
@@ -182,7 +182,7 @@ def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap
 def test_a_job_does_not_hear_what_an_aborted_transaction_said(kafka_bootstrap: str) -> None:
     """Its consumer as well reads committed messages alone."""
     topic, stop = f"{DELETION}crm", threading.Event()
-    create_topics(Connection(kafka_bootstrap), [load_topics()[topic]])
+    create_topics(Connection(kafka_bootstrap), [model().topics[topic]])
     _aborted_then_said(kafka_bootstrap, topic, b"aborted", b"said")
     messages = messages_of(Connection(kafka_bootstrap), topic, "attack", stop)
     try:

@@ -19,7 +19,6 @@ from confluent_kafka import Producer
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from streams.kafka.connection import Connection
 from streams.kafka.topics import create_topics
@@ -28,6 +27,7 @@ from streams.kafka.unreadable import behind_unreadable
 from streams.rights import worker
 from streams.rights.service import RightsService
 from streams.tagging.crashes.journal import Journal
+from tests.support.company import model
 from tests.support.tagging import (
     Running,
     Source,
@@ -211,7 +211,7 @@ def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
 def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap: str) -> None:
     """aiokafka unpacks a batch whatever it comes to: these 20 kB took it 600 MB up."""
     connection, topic = Connection(kafka_bootstrap), "rights.requests"
-    create_topics(connection, [load_topics()[name] for name in (topic, "rights.receipts")])
+    create_topics(connection, [model().topics[name] for name in (topic, "rights.receipts")])
     record = load_records()["RightsRequest"]
     value = {
         "request_id": "r-behind",

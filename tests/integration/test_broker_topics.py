@@ -8,14 +8,15 @@ from datetime import timedelta
 import pytest
 
 from schemas.errors import BrokerUnavailable
-from schemas.topics import Topic, load_topics
+from schemas.topics import Topic
 from streams.kafka import topics
 from streams.kafka.connection import Connection
+from tests.support.company import model
 
 
 def named(name: str) -> list[Topic]:
     """Two topics of ours under a name that no other test uses, the first with the second for its dead letters."""
-    web, dead = load_topics()["web.visits"], load_topics()["lineage.dead-letters"]
+    web, dead = model().topics["web.visits"], model().topics["lineage.dead-letters"]
     return [
         web.model_copy(update={"name": name, "dead_letter": f"{name}.dead"}),
         dead.model_copy(update={"name": f"{name}.dead"}),

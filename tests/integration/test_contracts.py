@@ -167,7 +167,7 @@ def _worker(
         connection,
         "shop",
         {topic: said.record.name for topic, said in contracts.items()},
-        tagger=Tagger(keyring.tokenizer(), CATALOGUE, KINDS),
+        tagger=Tagger(keyring.tokenizer(), CATALOGUE, KINDS, ()),
         schemas=WriterSchemas([], load_catalogue(), registry, contracts.values()),
         index=ClickHouseWriter(index),
         dead_letters=DeadLetters(

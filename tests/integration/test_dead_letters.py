@@ -62,7 +62,7 @@ class Case:
     def retrier(self, *, index: MemoryIndex | None = None) -> Retrier:
         def preparer() -> Preparer:
             schemas = WriterSchemas(load_records().values(), model().catalogue, self.registry)
-            tagger = Tagger(self.keyring.tokenizer(), CATALOGUE, KINDS)
+            tagger = Tagger(self.keyring.tokenizer(), CATALOGUE, KINDS, ())
             return Preparer(tagger, schemas.resolve, {self.source.name: "WebVisit"})
 
         return Retrier(

@@ -19,7 +19,6 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
 from schemas.records import load_records
 from schemas.settings import Settings
-from schemas.topics import load_topics
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
 from streams.kafka.brokers.in_process import InProcessBroker
@@ -68,10 +67,10 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
         stack.enter_context(logs.kept())
         broker = stack.enter_context(InProcessBroker())
         connection = broker.connection
-        for name in load_topics():
+        for name in model().topics:
             broker.make_topic(name)
         sent = _run(settings, connection, world, needles, outside, places)
-        own = (*OWN_TOPICS, *(name for name in load_topics() if name.startswith("deletion.")))
+        own = (*OWN_TOPICS, *(name for name in model().topics if name.startswith("deletion.")))
         for name in own:
             places[f"topic {name}"] = b"".join(
                 (key or b"") + value for key, value in read_topic(connection, name)

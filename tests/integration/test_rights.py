@@ -19,7 +19,6 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
-from schemas.topics import load_topics
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
@@ -129,7 +128,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
     broker = request.getfixturevalue(request.param)
     connection = broker if isinstance(broker, Connection) else Connection(str(broker))
     if broker is not connection:
-        create_topics(connection, [load_topics()[topic] for topic in TOPICS])
+        create_topics(connection, [model().topics[topic] for topic in TOPICS])
     with ExitStack() as stack:
         index = ClickHouse(f"chdb://{tmp_path / 'index'}")
         stack.callback(index.close)

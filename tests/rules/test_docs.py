@@ -15,7 +15,7 @@ from console.cli.main import COMMANDS, _load
 from schemas.catalogue import load_catalogue
 from schemas.records import load_records
 from schemas.settings import Settings
-from schemas.topics import load_topics
+from tests.support.company import model
 from tests.support.pages import PAGES, ROOT, TOGETHER, code, spans
 
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -258,4 +258,4 @@ def test_lists_of_commands_are_whole() -> None:
 def test_every_topic_has_an_owner_that_somebody_reads() -> None:
     """A topic names its record and its system, and both exist."""
     records, systems = load_records(), load_catalogue().systems
-    assert not [t.name for t in load_topics().values() if t.record not in records or t.system not in systems]
+    assert not [t.name for t in model().topics.values() if t.record not in records or t.system not in systems]

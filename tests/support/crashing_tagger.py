@@ -136,7 +136,7 @@ def live(given: dict[str, Any], fatal: int) -> None:
         connection,
         f"{topic}-taggers",
         {topic: "WebVisit"},
-        tagger=Tagger(keyring.tokenizer(), "0" * 12, KINDS),
+        tagger=Tagger(keyring.tokenizer(), "0" * 12, KINDS, ()),
         schemas=WriterSchemas(records.values(), model().catalogue),
         index=StoppingWriter(index, ends, stop),
         dead_letters=SteppingDeadLetters(

@@ -16,7 +16,6 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from streams.feeds.formats.ndjson import reader
 from streams.identity.identities import Identities, given
@@ -32,7 +31,7 @@ from tests.support.company import model
 from tests.support.kinds import KINDS
 
 _RECORDS = load_records()
-_EXPECTED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+_EXPECTED = {topic.name: topic.record for topic in model().topics.values() if topic.tagged}
 
 
 class Desk:
@@ -58,8 +57,8 @@ class Desk:
             self.keyring.tokenizer(),
             load_catalogue().version,
             KINDS,
-            Scanner(KINDS),
             model().catalogue.placeholders,
+            Scanner(KINDS),
         )
         self._preparer = Preparer(
             tagger, WriterSchemas(_RECORDS.values(), model().catalogue).resolve, _EXPECTED

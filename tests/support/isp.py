@@ -13,7 +13,6 @@ from schemas.codec import encode
 from schemas.errors import DecodeError
 from schemas.records import load_records
 from schemas.tokens import Tokenizer
-from schemas.topics import load_topics
 from schemas.user_names import own_realms
 from sinks.memory.index import MemoryIndex
 from streams.identity.identities import Identities, given
@@ -36,7 +35,7 @@ class Isp:
         self.index = MemoryIndex()
         self.identities = Identities(self.index, load_catalogue().identity_sources)
         self.counted: Counter[str] = Counter()
-        expected = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+        expected = {topic.name: topic.record for topic in model().topics.values() if topic.tagged}
         tagger = Tagger(self.tokenizer, "v1", KINDS, placeholders=model().catalogue.placeholders)
         self._preparer = Preparer(
             tagger, WriterSchemas(load_records().values(), model().catalogue).resolve, expected

@@ -17,7 +17,6 @@ from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
-from schemas.topics import load_topics
 from schemas.vocabulary import Right
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
@@ -62,7 +61,7 @@ class Office:
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
         self.catalogue = load_catalogue()
-        self.systems = {topic.name: topic.system for topic in load_topics().values() if topic.tagged}
+        self.systems = {topic.name: topic.system for topic in model().topics.values() if topic.tagged}
         self.stores: dict[str, SqliteStore] = {}
         for system in sorted(set(self.systems.values())):
             self.stores[system] = SqliteStore(folder / f"{system}.sqlite", self.records, KINDS)
@@ -98,7 +97,7 @@ class Office:
 
     def put(self, topic: str, *values: Mapping[str, Any]) -> None:
         """Events of a topic: into the system of record, and tagged into the index. Fields left out are empty."""
-        record = self.records[load_topics()[topic].record]
+        record = self.records[model().topics[topic].record]
         blank = {
             field.name: _blank(field.type, field.nullable) for field in record.fields if "." not in field.name
         }
@@ -120,8 +119,8 @@ class Office:
             self.keyring.tokenizer(),
             self.catalogue.version,
             KINDS,
-            self._scanner,
             self.catalogue.placeholders,
+            self._scanner,
         )
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now

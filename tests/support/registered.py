@@ -42,7 +42,7 @@ VALUE = {
 BODY = body_of(VISIT, VALUE)
 TECHNICAL = {"category": "none"}
 WRITERS = known_writers()
-TAGGER = Tagger(TOKENIZER, "v1", KINDS)
+TAGGER = Tagger(TOKENIZER, "v1", KINDS, ())
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PLAIN = json.dumps(VISIT.json)
 

@@ -14,7 +14,6 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.keys import Keyring
 from schemas.records import load_records
-from schemas.topics import load_topics
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.keys import KeyEntry, KeyRegister, PairReader
@@ -36,7 +35,7 @@ from tests.support.kinds import KINDS
 
 PLAN = Plan(customers=3, days=2, seed=7)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
-_EXPECTED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+_EXPECTED = {topic.name: topic.record for topic in model().topics.values() if topic.tagged}
 
 
 class Kept:
@@ -80,8 +79,8 @@ class Rotated:
             self.keys.tagging(),
             load_catalogue().version,
             KINDS,
-            Scanner(KINDS),
             model().catalogue.placeholders,
+            Scanner(KINDS),
         )
         return Preparer(made, WriterSchemas(load_records().values(), model().catalogue).resolve, _EXPECTED)
 

@@ -101,6 +101,7 @@ def tagged(company: Company, schemas: Schemas, items: Iterable[Played]) -> Prepa
         TOKENIZER,
         company.catalogue.version,
         company.kinds,
+        company.catalogue.placeholders,
         Scanner(company.kinds, load_recognisers()),
     )
     lookup = WriterSchemas(company.writers, company.catalogue, schemas, company.contracts.values())

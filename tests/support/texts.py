@@ -43,7 +43,7 @@ def tagged(
     record: RecordSchema, events: Sequence[Event | bytes], scanner: Scanner | None, *, slow: bool = False
 ) -> Tagged:
     """Tag events (or bodies) that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = Tagger(TOKENIZER, "v1", KINDS, scanner)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, (), scanner)
     decoder = ColumnDecoder(record, tagger.wanted(record))
     bodies = Bodies.of([item if isinstance(item, bytes) else body_of(record, item) for item in events])
     decoded = (decoder.decode_one_by_one if slow else decoder.decode)(bodies)

@@ -80,8 +80,8 @@ class ClaimMaker:
         kinds: IdentifierKinds,
         addresses: TokenCache,
         prefixes: PrefixCache,
+        placeholders: Collection[str],
         pairs: TokenPairs | None = None,
-        placeholders: Collection[str] = (),
     ) -> None:
         """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
         tokens under older keys of what is made of tokens. `placeholders`: user names that name nobody."""

@@ -16,14 +16,13 @@ from schemas.messages import Selector
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
-from schemas.topics import load_topics
 from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import plan_from_json, plan_json, shown
-from tests.support.company import planned
+from tests.support.company import model, planned
 
 CATALOGUE = load_catalogue()
 RECORDS = load_records()
-TAGGED = {topic.name: topic.record for topic in load_topics().values() if topic.tagged}
+TAGGED = {topic.name: topic.record for topic in model().topics.values() if topic.tagged}
 TODAY = date(2026, 11, 22)
 NOBODY_TOLD = RetentionAnchors()
 MARCH = datetime(2026, 3, 5, 9, tzinfo=UTC)

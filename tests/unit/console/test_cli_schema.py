@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from console.cli.schema import app
 from schemas.errors import InputError, RegistryUnavailable
 from schemas.records import load_records
-from schemas.topics import load_topics
+from tests.support.company import model
 from tests.support.registry_stub import registry_stub
 
 PAYMENT = load_records()["Payment"].json
@@ -268,7 +268,7 @@ def test_register_puts_every_topic_into_the_registry(monkeypatch: pytest.MonkeyP
         first = run("register", "--registry", url, "--json")
         monkeypatch.setenv("INNSYN_REGISTRY_URL", url)
         assert run("register", "--json") == first
-        assert json.loads(first[1])["subjects"].keys() == {t.subject for t in load_topics().values()}
+        assert json.loads(first[1])["subjects"].keys() == {t.subject for t in model().topics.values()}
         assert all(len(versions) == 1 for versions in store.subjects.values())
 
 
@@ -280,7 +280,7 @@ def test_register_says_what_the_registry_refuses() -> None:
         status, out, err = run("register", "--registry", url)
         assert (status, len(err.splitlines())) == (1, 1)
         assert "avro/payment.avsc: Payment: " in err
-        assert len(out.splitlines()) == len(load_topics()) - 1
+        assert len(out.splitlines()) == len(model().topics) - 1
 
 
 def test_register_needs_a_registry_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from console.wiring.run_file import broker
 from schemas.company import load_company
 from schemas.errors import BrokerUnavailable, DecodeError, FeedError
 from schemas.settings import Settings
-from schemas.topics import load_topics
 from streams.feeds.lines.record import Record
 from streams.feeds.lines.user_agent import families
 from streams.feeds.registry import Feed, Format, find_feed
@@ -27,11 +26,11 @@ from streams.feeds.run.checkpoint import Checkpoint, Settled, Skip, Tail
 from streams.feeds.run.content import Extent
 from streams.feeds.run.ingest import read_record
 from streams.feeds.run.source import Source, check_source
-from tests.support.company import examples_folder, model_examples, model_feed
+from tests.support.company import examples_folder, model, model_examples, model_feed
 from tests.support.feeds import outcomes
 from tests.support.stories import CARRIER
 
-TAGGED = sorted(topic.record for topic in load_topics().values() if topic.tagged)
+TAGGED = sorted(topic.record for topic in model().topics.values() if topic.tagged)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0"
 DNS_HEADER = ("#separator \\x09", "#empty_field\t(empty)", "#unset_field\t-", "#path\tdns")
 DNS_FIELDS = "#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tproto\trtt\tquery\tanswers"

@@ -221,7 +221,7 @@ def test_data_for_the_police_carry_their_own_purpose() -> None:
 def test_records_without_rules_make_no_claims() -> None:
     """A web visit says nothing of whose the cookie is."""
     visit = RECORDS["WebVisit"]
-    assert Tagger(TOKENIZER, "v1", KINDS).wanted(visit) == [
+    assert Tagger(TOKENIZER, "v1", KINDS, ()).wanted(visit) == [
         "occurred_at",
         "client_address",
         "cookie_id",

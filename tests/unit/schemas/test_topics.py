@@ -15,8 +15,9 @@ from schemas.errors import CatalogueError
 from schemas.layers import BASE, MODEL
 from schemas.records import load_records
 from schemas.topics import load_topics
+from tests.support.company import model
 
-TOPICS = load_topics()
+TOPICS = model().topics
 
 
 def test_every_record_has_a_topic() -> None:
@@ -87,7 +88,7 @@ def test_wrong_entry_names_file_key_and_mend(
     change(raw)
     (tmp_path / "topics.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(CatalogueError) as caught:
-        load_topics(tmp_path)
+        load_topics(tmp_path, catalogue=model().catalogue, records=model().records)
     assert str(caught.value).startswith(f"topics.yaml: {line}")
     assert "\n" not in str(caught.value)
 
@@ -104,13 +105,13 @@ def test_wrong_file_says_where(tmp_path: Path, text: str, line: str) -> None:
     """A file that is no mapping of topics is refused in one line."""
     (tmp_path / "topics.yaml").write_text(text)
     with pytest.raises(CatalogueError) as caught:
-        load_topics(tmp_path)
+        load_topics(tmp_path, catalogue=model().catalogue, records=model().records)
     assert str(caught.value).startswith(f"topics.yaml: {line}")
 
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
     """A folder without the file is refused, the same file elsewhere is read."""
     with pytest.raises(CatalogueError, match="cannot be read"):
-        load_topics(tmp_path)
+        load_topics(tmp_path, catalogue=model().catalogue, records=model().records)
     shutil.copy(MODEL / "topics.yaml", tmp_path)
-    assert load_topics(BASE, tmp_path) == TOPICS
+    assert load_topics(BASE, tmp_path, catalogue=model().catalogue, records=model().records) == TOPICS

@@ -19,11 +19,11 @@ from schemas.codec import decode, encode
 from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.tokens import canonical
-from schemas.topics import load_topics
 from streams.simulate.identities import luhn, mod11
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import TOPICS, events, tally, truth
 from streams.simulate.world import World, build_world
+from tests.support.company import model
 from tests.support.kinds import KINDS
 
 SMALL = Plan(customers=60, days=6, seed=3)
@@ -101,7 +101,7 @@ def test_every_event_encodes_in_time_order(plan: Plan) -> None:
 
 def test_all_tagged_topics_are_written(small: list[SimEvent]) -> None:
     """Every topic the tagger reads gets events, of its record and with its key."""
-    topics = load_topics()
+    topics = model().topics
     assert set(TOPICS) == {name for name, topic in topics.items() if topic.tagged}
     assert {item.topic for item in small} == set(TOPICS)
     for item in small:

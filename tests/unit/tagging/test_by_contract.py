@@ -59,7 +59,7 @@ def prepare(
     offsets = np.arange(len(values), dtype=np.int64)
     found = {(0, offset): Key(key, NOW + offset) for offset, key in (keys or {}).items()}
     batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, keys=found)
-    tagger = Tagger(TOKENIZER, "v1", KINDS, scanner)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, (), scanner)
     schemas = WriterSchemas([], load_catalogue(), registry, [said])
     preparer = Preparer(tagger, schemas.resolve, {TOPIC: said.record.name}, Refusals(), {TOPIC: said})
     return preparer.prepare([batch], [], {(TOPIC, 0): 1}, WHEN)

@@ -54,7 +54,7 @@ def prepare(*topics: tuple[str, list[bytes]]) -> Prepared:
     ]
     schemas = WriterSchemas(load_records().values(), model().catalogue)
     epochs = {(topic, number): 1 for topic, _ in topics for number in (0, 1)}
-    return Preparer(Tagger(TOKENIZER, "v1", KINDS), schemas.resolve, EXPECTED).prepare(
+    return Preparer(Tagger(TOKENIZER, "v1", KINDS, ()), schemas.resolve, EXPECTED).prepare(
         batches, [], epochs, WHEN
     )
 

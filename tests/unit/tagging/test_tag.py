@@ -32,7 +32,7 @@ def tag(
     record: RecordSchema, bodies: list[bytes], *, slow: bool = False, tagger: Tagger | None = None
 ) -> Tagged:
     """Tag bodies that lie at offset 100 and up, alternately in partitions 0 and 1."""
-    tagger = tagger or Tagger(TOKENIZER, "v1", KINDS)
+    tagger = tagger or Tagger(TOKENIZER, "v1", KINDS, ())
     decoder = ColumnDecoder(record, tagger.wanted(record))
     decoded = (decoder.decode_one_by_one if slow else decoder.decode)(Bodies.of(bodies))
     count = len(bodies)
@@ -256,7 +256,7 @@ def test_rows_are_those_of_the_rule_on_both_roads(events: list[dict[str, Any]], 
     assert tagged.subjects.sum() == len(rows_of(tagged))
     damage = data.draw(st.lists(damaged(traffic(), traffic(caller="40000002")), max_size=5))
     mixed = bodies + damage
-    tagger = Tagger(TOKENIZER, "v1", KINDS)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, ())
     fast, slow = tag(TRAFFIC, mixed, tagger=tagger), tag(TRAFFIC, mixed, tagger=tagger, slow=True)
     assert rows_of(fast) == rows_of(slow)
     assert (fast.tag_sets, fast.subjects.tolist()) == (slow.tag_sets, slow.subjects.tolist())

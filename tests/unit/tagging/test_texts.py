@@ -173,8 +173,8 @@ def test_without_a_scanner_nothing_is_scanned() -> None:
     found = tagged(CHAT, [chat("Jeg er sykmeldt, ring 400 00 002")], None)
     assert (found.findings.num_rows, mentions(found), found.scan_failures) == (0, [], 0)
     assert {tags.detected for tags in found.tag_sets} == {()}
-    assert "text" not in Tagger(TOKENIZER, "v1", KINDS).wanted(CHAT)
-    assert "text" in Tagger(TOKENIZER, "v1", KINDS, Scanner(KINDS)).wanted(CHAT)
+    assert "text" not in Tagger(TOKENIZER, "v1", KINDS, ()).wanted(CHAT)
+    assert "text" in Tagger(TOKENIZER, "v1", KINDS, (), Scanner(KINDS)).wanted(CHAT)
 
 
 @pytest.mark.parametrize("events", [[], [b""], [b"\xff" * 30]])

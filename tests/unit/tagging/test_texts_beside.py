@@ -64,7 +64,7 @@ def test_failures_of_all_fields_and_topics_of_a_batch_are_added_up() -> None:
     ]
     expected = {"support.chats": "ChatMessage", "crm.cases": "SupportCase"}
     resolve = WriterSchemas(RECORDS.values(), model().catalogue).resolve
-    preparer = Preparer(Tagger(TOKENIZER, "v1", KINDS, Scanner(KINDS, (failing,))), resolve, expected)
+    preparer = Preparer(Tagger(TOKENIZER, "v1", KINDS, (), Scanner(KINDS, (failing,))), resolve, expected)
     prepared = preparer.prepare(batches, [], {(topic, 0): 1 for topic in messages}, WHEN)
     assert prepared.scan_failures == 3
     columns = [prepared.batch.findings[name].to_pylist() for name in ("topic", "offset", "field", "kind")]
