@@ -65,7 +65,7 @@ record = parse_record(text.replace('"kind": "customer_number"', '"kind": "member
 event = company.examples("OrderPlaced")[0]
 numbers = ("100 042 1", "0001000421", "1000422")
 bodies = [encode_body(record, event | {"customer_number": number, "email": None}) for number in numbers]
-tagged = tag(record, bodies, tagger=Tagger(TOKENIZER, "v1", company.kinds))
+tagged = tag(record, bodies, tagger=Tagger(TOKENIZER, "v1", company.kinds, ()))
 print("tokens", len({token for token, *_ in short(tagged)}), "bad", dict(tagged.bad))
 body = SubjectBody.model_validate({"identifiers": [{"kind": "member_number", "value": "1000421"}]})
 (asked,) = body.question(company.kinds).identifiers
