@@ -31,6 +31,7 @@ from sinks.ports.audit import AuditEntry, Looked
 from tests.support.api import EMAIL, NOW, TOKEN, TOTAL
 from tests.support.door import NOBODY, QUESTIONS, SOMEBODY, client, entries, made
 from tests.support.instance import running
+from tests.support.kinds import KINDS
 from tests.support.product import await_that
 
 __all__ = ["made"]
@@ -66,7 +67,7 @@ def test_a_question_leaves_who_what_whom_and_how_much(
     with client(of, **{"Innsyn-Purpose": "customer_service"}) as one:
         assert one.post(path, json=SOMEBODY).status_code == 200
     (found,) = entries(of)
-    subject = Keyring(tmp_path).tokenizer().token("email", EMAIL)  # type: ignore[arg-type]
+    subject = Keyring(tmp_path).tokenizer().token(KINDS["email"], EMAIL)
     assert (found.caller, found.client, found.action) == (caller_name(TOKEN), "192.0.2.10", f"POST {path}")
     assert (found.kinds, found.identifiers, found.purpose) == (("email",), 1, "customer_service")
     assert (found.status, found.key_id) == (200, of.tokenizer.key_id if found.subjects else "")
