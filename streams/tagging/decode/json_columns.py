@@ -102,9 +102,10 @@ class JsonColumns:
                 read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
                 parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
             )
-        except pa.ArrowInvalid:
+            whole = table.column("r").combine_chunks()
+        except (pa.ArrowInvalid, pa.ArrowIndexError):
+            # The second: columns that do not fit each other, which its reader makes of some messages without a word.
             return None
-        whole = table.column("r").combine_chunks()
         if len(whole) != len(messages) or whole.null_count or not _finite(whole):
             return None
         columns: dict[str, pa.Array] = {}
