@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from streams.tagging.decode.deletions import UNNAMED
-from tests.support.claims import NOW
-from tests.support.contracts import contract, order
-from tests.unit.tagging.test_by_contract import (
+from tests.support.by_contract import (
     NESTED,
     ROW,
     Registered,
@@ -23,6 +21,8 @@ from tests.unit.tagging.test_by_contract import (
     prepare,
     rows,
 )
+from tests.support.claims import NOW
+from tests.support.contracts import contract, order
 
 KEY = {"field": "customer.number", "path": "number"}
 OF_DEBEZIUM: dict[str, Any] = {"envelope": "debezium", "message_key": KEY}

@@ -16,10 +16,10 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import Forgotten, RecordsGone
 from sinks.ports.lineage import Span
 from streams.answers.erasure_plan import Part, Plan, make_plan
+from tests.support.by_contract import ROW, change, prepare
 from tests.support.claims import NOW, TOKENIZER
 from tests.support.contracts import ORDER, contract, order
 from tests.support.kinds import KINDS
-from tests.unit.tagging.test_by_contract import ROW, change, prepare
 
 ANNA, BERIT, SENDER = "710001", "710002", "700104"
 ENDED = RetentionAnchors(contract_end=date(2015, 1, 1))
