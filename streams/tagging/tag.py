@@ -36,7 +36,6 @@ from streams.columns.tokens import (
     LATEST,
     Coordinates,
     TokenColumn,
-    TokenTable,
     binary_array,
     coded,
     listed_tokens,
@@ -45,6 +44,7 @@ from streams.columns.tokens import (
 )
 from streams.identity.claims.by_rule import ClaimMaker, IdentityColumns
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
 from streams.tagging.several import Several, crowded, parted
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
@@ -151,11 +151,9 @@ class Tagger:
 
         where = Coordinates(at.partition[decoded.rows], at.offset[decoded.rows])
         texts = self._texts(record, topic, decoded, good, where)
-        retained = np.zeros(len(times), np.bool_)
-        if reading is not None and reading.retained is not None:
-            retained = reading.retained
+        retained = _retained(reading, len(times))
         among = crowded(record, tokens, several, len(times))
-        builder = _Rows(times, where)
+        builder = Rows(times, where)
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
         for variant, mask in _variants(record, decoded, good):
@@ -175,21 +173,7 @@ class Tagger:
                         builder.add(part, found.at(part), tags, Role(reference.role), ports)
                 if kind.is_address and len(chosen):
                     prefixes |= self._above(found, chosen)
-            for named_by in several:
-                about = fields_about(record, named_by.role)
-                for places, detected in texts.by_categories(named_by.rows, about, mask):
-                    flags = among.get(named_by.role)
-                    for part, shared in parted(places, None if flags is None else flags[named_by.rows]):
-                        tags = self._tag_set(record, topic, named_by.role, variant, detected, shared)
-                        found_at = named_by.tokens.at(part)
-                        builder.add(named_by.rows[part], found_at, tags, named_by.role, None)
-                if named_by.kind.is_address:
-                    prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
-        owners = [
-            (item, self._kinds[item.kind])
-            for item in record.identifiers
-            if item.role == Role.OWNER and item.field in tokens
-        ]
+            prefixes |= self._of_several(builder, record, topic, variant, mask, several, texts, among)
         claims = Claims() if reading is None else self._claims.claims(reading, topic, good, where)
         return Tagged(
             rows=builder.columns,
@@ -200,10 +184,45 @@ class Tagger:
             retained=claims.retained,
             prefixes=_prefix_table(prefixes),
             findings=texts.findings,
-            observed=_observed(owners, decoded, tokens, times, good & ~retained),
+            observed=_observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
             scan_failures=texts.failures,
             untagged=decoded.untagged,
         )
+
+    def _owners(
+        self, record: RecordSchema, tokens: Mapping[str, TokenColumn]
+    ) -> Sequence[tuple[SubjectReference, IdentifierKind]]:
+        """The identifiers of those whose events they are, each with its kind."""
+        return [
+            (item, self._kinds[item.kind])
+            for item in record.identifiers
+            if item.role == Role.OWNER and item.field in tokens
+        ]
+
+    def _of_several(
+        self,
+        builder: Rows,
+        record: RecordSchema,
+        topic: str,
+        variant: RecordAnnotation | None,
+        mask: Flags,
+        several: Sequence[Several],
+        texts: Texts,
+        among: dict[str, Flags],
+    ) -> dict[bytes, Prefixes]:
+        """Rows of whom fields or texts name beside others, and the prefixes above their addresses."""
+        prefixes: dict[bytes, Prefixes] = {}
+        for named_by in several:
+            about = fields_about(record, named_by.role)
+            for places, detected in texts.by_categories(named_by.rows, about, mask):
+                flags = among.get(named_by.role)
+                for part, shared in parted(places, None if flags is None else flags[named_by.rows]):
+                    tags = self._tag_set(record, topic, named_by.role, variant, detected, shared)
+                    found_at = named_by.tokens.at(part)
+                    builder.add(named_by.rows[part], found_at, tags, named_by.role, None)
+            if named_by.kind.is_address:
+                prefixes |= self._above(named_by.tokens, np.flatnonzero(mask[named_by.rows]))
+        return prefixes
 
     def _texts(
         self, record: RecordSchema, topic: str, decoded: Decoded, good: Flags, at: Coordinates
@@ -318,41 +337,11 @@ def _prefix_table(prefixes: Mapping[bytes, Prefixes]) -> pa.Table:
     return pa.Table.from_arrays([prefix, lengths, address], schema=PREFIX_SCHEMA)
 
 
-class _Rows:
-    """Collects columns of rows, a chunk for each subject reference. `counts`: rows of each decoded event."""
-
-    def __init__(self, times: Ints, at: Coordinates) -> None:
-        self._times = times
-        self._at = at
-        self.counts = np.zeros(len(times), np.int64)
-        self.tag_sets: list[TagSet] = []
-        self.columns: dict[str, list[Any]] = {
-            name: [] for name in ("token", "partition", "offset", "role", "tag_set", "event_time", "port")
-        }
-
-    def counted(self, positions: Ints, count: int) -> Ints:
-        """Rows of each of `count` bodies, of which the decoded events stand at `positions`."""
-        subjects = np.zeros(count, np.int64)
-        np.add.at(subjects, positions, self.counts)
-        return subjects
-
-    def add(self, rows: Ints, tokens: TokenTable, tags: TagSet, role: Role, ports: Ints | None) -> None:
-        """A row for each of these events, an event may come twice. `ports` of all events."""
-        count = len(rows)
-        if not count:
-            return
-        if tags not in self.tag_sets:
-            self.tag_sets.append(tags)
-        np.add.at(self.counts, rows, 1)
-        self.columns["token"].append(tokens)
-        self.columns["partition"].append(self._at.partition[rows])
-        self.columns["offset"].append(self._at.offset[rows])
-        self.columns["role"].append(np.full(count, role.code, np.int8))
-        self.columns["tag_set"].append(np.full(count, tags.id, np.uint64))
-        self.columns["event_time"].append(self._times[rows])
-        self.columns["port"].append(
-            np.zeros(count, np.uint16) if ports is None else ports[rows].astype(np.uint16)
-        )
+def _retained(reading: IdentityColumns | None, count: int) -> Flags:
+    """Which of so many events are kept for the police alone."""
+    if reading is None or reading.retained is None:
+        return np.zeros(count, np.bool_)
+    return reading.retained
 
 
 def _observed(
