@@ -57,7 +57,7 @@ def resolve_jars() -> Path:
     """
     target = jar_folder()
     if target.is_dir():
-        if wrong := unlike(target):
+        if wrong := unlike(target, CHECKSUMS):
             raise BrokerUnavailable(f"{target} is damaged ({wrong}): remove the folder, it is fetched anew")
         return target
     maven = shutil.which("mvn")
@@ -76,7 +76,7 @@ def resolve_jars() -> Path:
             raise BrokerUnavailable(
                 f"Maven could not fetch Kafka {KAFKA_VERSION} (network, proxy or settings.xml?): {cause}"
             )
-        if wrong := unlike(jars):
+        if wrong := unlike(jars, CHECKSUMS):
             raise BrokerUnavailable(
                 f"Maven fetched other jars than those of {CHECKSUMS.name} ({wrong}): see where it fetches from, and do "
                 "not run them"
@@ -89,7 +89,7 @@ def resolve_jars() -> Path:
     return target
 
 
-def unlike(jars: Path, checksums: Path = CHECKSUMS) -> str | None:
+def unlike(jars: Path, checksums: Path) -> str | None:
     """The first jar that is missing, not named or has another content than the checksums say; None: there is none."""
     lines = checksums.read_text("utf-8").splitlines()
     known = {name: digest for digest, name in map(str.split, lines)}

@@ -299,6 +299,8 @@ def _step(
         raise Unsupported
     if node is not None and node.path is not None and node.path in wanted:
         return _wanted_step(kind, node.path, wanted[node.path])
+    if node is not None and not _fits(node, kind):
+        raise Unsupported
     covered = covered or (node is not None and node.path is not None)
     match kind.kind:
         case "record":
@@ -327,6 +329,13 @@ def _step(
         case "null":
             return Step(kind)
     return Step(kind, kept=None if covered else Place(path, ""))
+
+
+def _fits(node: Node, kind: Type) -> bool:
+    """Whether what the contract names below a place can be in a value of the type."""
+    if not node.below or kind.kind in ("union", "null"):
+        return True
+    return kind.kind == "array" if node.items is not None else kind.kind in ("record", "map")
 
 
 def _inside(

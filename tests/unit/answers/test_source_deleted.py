@@ -15,8 +15,8 @@ from schemas.tags import TagSet
 from sinks.ports.lineage import Found, Holding
 from streams.answers.erasure_plan import make_plan, plan_json, shown
 from streams.answers.report import access_report, answer
+from tests.support.by_contract import placed, prepare
 from tests.support.contracts import contract, order
-from tests.unit.tagging.test_by_contract import placed, prepare
 
 CATALOGUE = load_catalogue()
 CAME, GONE = datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 4, 2, 9, tzinfo=UTC)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,3 +106,17 @@ def test_avro_by_a_file(tmp_path: Path, framing: str) -> None:
     assert {row[1] for row in rows(prepare(said, [prefix + body]))} == {customer("700104")}
     other = b"\xc3\x01" + bytes(8) + body
     assert len(dead(prepare(said, [other]))) == 1
+
+
+@pytest.mark.parametrize("other", ["string", {"type": "array", "items": "string"}])
+def test_another_type_where_people_are_named_is_a_dead_letter(tmp_path: Path, other: Any) -> None:
+    """A writer's text or array in place of the record in which the contract names somebody hides that person."""
+    said = contract(tmp_path, order(format="avro"))
+    writer: Any = copy.deepcopy(NESTED)
+    fields = {field["name"]: field for field in writer["fields"]}
+    person = fields["customer"]["type"]
+    fields["customer"]["type"] = other
+    fields["consignees"]["type"]["items"] = person
+    value = {**nested("700104"), "customer": "700104" if other == "string" else ["700104"]}
+    prepared = prepare(said, [avro(writer, value)], Registered(writer))
+    assert dead(prepared) == [(0, "malformed_body")]

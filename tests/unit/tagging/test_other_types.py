@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import CatalogueError
-from tests.support.claims import NOW
-from tests.support.contracts import ORDER, contract, order
-from tests.unit.tagging.test_by_contract import (
-    FLAT,
+from tests.support.by_contract import (
     ROW,
     Registered,
     avro,
@@ -24,6 +21,9 @@ from tests.unit.tagging.test_by_contract import (
     prepare,
     rows,
 )
+from tests.support.claims import NOW
+from tests.support.contracts import ORDER, contract, order
+from tests.unit.tagging.test_avro_by_contract import FLAT
 
 
 @pytest.mark.parametrize(
