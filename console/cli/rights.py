@@ -11,6 +11,7 @@ from console.cli.show.logs import configure_logging
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
+from console.wiring.company import keep_company
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
@@ -48,6 +49,7 @@ def rights() -> None:
             # An index that is away is waited for.
             go_on_after(sinks.upkeep)
         refuse_pending(sinks)
+        keep_company(settings)
         token_keys(sinks, settings).prove()
         with sender(connection) as send:
             service = rights_service(settings, sinks, send)

@@ -13,7 +13,7 @@ from console.health.watching import watched
 from console.wiring.answering import answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK
-from console.wiring.company import company_of
+from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.processes import Background, raise_first, until_signal
 from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
@@ -39,6 +39,7 @@ def serve() -> None:
     sinks = open_sinks(settings)
     try:
         connection = broker(settings)
+        keep_company(settings)
         with sender(connection) as send:
             service = rights_service(settings, sinks, send)
             desk = dead_letter_desk(settings, connection, sinks, service)

@@ -18,7 +18,7 @@ from console.health.untagged import watch_untagged
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
-from console.wiring.company import company_of
+from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.mended import mended
 from console.wiring.processes import (
@@ -76,6 +76,7 @@ def tag(
     sinks = open_sinks(settings)
     try:
         refuse_pending(sinks)
+        keep_company(settings)
         go_on_after(sinks.upkeep)
         _run(settings, connection, sinks, topic or (), replay=replay, until_end=until_end)
     finally:

@@ -15,7 +15,7 @@ from rich.console import Console
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen
 from console.client import connect
-from console.wiring.company import company_of
+from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.local import announced, running
 from console.wiring.processes import Background, raise_first, running_still, until_signal
@@ -67,6 +67,7 @@ def up(
             connection = Connection(broker.bootstrap, mend=mend)
             keeper = Keeper(broker, partial(reach, connection))
         create_topics(connection, company_of(settings).topics.values(), settings.kafka_replication_factor)
+        keep_company(settings)
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
         stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))

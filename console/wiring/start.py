@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from console.health.limits import file_problems, raise_file_limit
-from console.wiring.company import company_of, keep_company
+from console.wiring.company import company_of
 from console.wiring.private import close_to_others, only_ours
 from schemas.errors import SettingsError
 from schemas.settings import Settings
@@ -25,4 +25,3 @@ def begin(settings: Settings) -> None:
         _log.warning(
             "home.closed", files=count, meaning="others could read these files of INNSYN_HOME until now"
         )
-    keep_company(settings)

@@ -116,10 +116,9 @@ class MemoryEraser(MemoryState):
         self, mine: Mapping[RowKey, Row], kept: Mapping[int, TagSet | None], tokens: Set[bytes]
     ) -> set[RowKey]:
         """Rows under another token of the person, outside its span, in an event of theirs and in the same role."""
+        several = {tag_set for tag_set, tags in self.tag_sets.items() if tags.several}
         removing = {
-            tag_set
-            for tag_set, narrowed in kept.items()
-            if narrowed is None and not self.tag_sets[tag_set].several
+            tag_set for tag_set, narrowed in kept.items() if narrowed is None and tag_set not in several
         }
         events = {key[1:] for key, row in mine.items() if row.tag_set in removing}
         return {

@@ -222,7 +222,7 @@ def test_what_cannot_be_tried_elsewhere_is_read_one_at_a_time(tmp_path: Path) ->
     """A plug-in may be anything."""
     plain = Plain(tmp_path, count=8)
     plain.died(again=True)
-    plain.preparer._tagger._made_of = (*plain.preparer._tagger._made_of[:3], lambda: None)  # type: ignore[assignment]
+    plain.preparer._tagger._made_of = (*plain.preparer._tagger._made_of[:4], lambda: None)  # type: ignore[assignment]
     alone: list[Offset] = []
     careful = plain.careful()
     usual = careful._journal.alone

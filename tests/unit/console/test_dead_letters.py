@@ -27,7 +27,7 @@ from streams.feeds.lines.reasons import EXPLANATIONS
 from streams.rights import again as rights
 from streams.rights import intake
 from streams.tagging import prepare, retry
-from streams.tagging.decode import apart, child, isolated, schema_lookup
+from streams.tagging.decode import apart, child, deletions, isolated, schema_lookup
 from tests.support.api import NOW, TOKEN, services
 from tests.support.asgi import InProcess
 from tests.support.instance import running
@@ -205,6 +205,7 @@ def test_every_code_that_the_source_gives_has_its_sentence() -> None:
         prepare.UNREADABLE_BATCH,
         isolated.GIVEN_UP,
         isolated.UNAVAILABLE,
+        deletions.UNNAMED,
         apart.FAILED,
     }
     found |= {child.LIMIT, child.CRASHED, schema_lookup.BROKEN, schema_lookup.SAYS_LESS, intake.UNOPENED}
