@@ -31,9 +31,9 @@ def folder_of(settings: Settings) -> Path | None:
     try:
         kept = json.loads(file.read_text("utf-8"))
         name, folder = str(kept["name"]), Path(kept["folder"]) if kept["folder"] else None
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return settings.company
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise SettingsError(
             f"{file} cannot be read, which says whose data lie there; take it away and name the company with --company"
         ) from None

@@ -64,6 +64,13 @@ def test_a_note_that_cannot_be_read_is_not_passed_over(tmp_path: Path, content: 
         folder_of(settings(tmp_path))
 
 
+def test_a_note_that_may_not_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """A folder in its place stands for whatever the system refuses."""
+    (tmp_path / "home" / COMPANY_FILE).mkdir(parents=True)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        folder_of(settings(tmp_path))
+
+
 def test_the_model_company_is_kept_as_such(tmp_path: Path) -> None:
     """It has no folder of one's own that could be gone."""
     keep_company(settings(tmp_path))
