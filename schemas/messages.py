@@ -98,7 +98,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ErasureReceipt:
-    """What a system answers to a command: how many records are erased and how many held, by which ground until when."""
+    """What a system answers to a command: how many records are erased and how many held, by which ground until when.
+
+    `citation`: what the ground rests on. `retryable`: of `failed`, whether another attempt may do better; None: not
+    said.
+    """
 
     command_id: str
     request_id: str
@@ -114,6 +118,8 @@ class ErasureReceipt:
     attempt: int = 0
     key_id: str = ""
     authenticator: bytes = field(default=b"", repr=False)
+    citation: str | None = None
+    retryable: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ class ReceiptState(StrEnum):
     PARTIAL = "partial"
     WITHHELD = "withheld"
     FAILED = "failed"
+    NOT_FOUND = "not_found"
 
 
 class CommandState(StrEnum):
@@ -150,6 +151,7 @@ class CommandState(StrEnum):
     PARTIAL = "partial"
     WITHHELD = "withheld"
     FAILED = "failed"
+    NOT_FOUND = "not_found"
 
 
 class ErasureAction(StrEnum):

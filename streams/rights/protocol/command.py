@@ -13,7 +13,7 @@ from streams.rights.protocol.reasons import told
 
 RECORDS_PER_EVENT = 10
 """How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
-REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED)
+REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED, CommandState.NOT_FOUND)
 UNANSWERED = (CommandState.UNSENT, CommandState.SENT, CommandState.ACCEPTED)
 EVERY = "*"
 """Stands, among the kinds of records, for all of them."""

@@ -97,6 +97,8 @@ def _number_fault(receipt: ErasureReceipt) -> str | None:
         return "counts more than there can be"
     if receipt.state is ReceiptState.DONE and receipt.held:
         return "says done and that records are held back"
+    if receipt.state is ReceiptState.NOT_FOUND and (receipt.erased or receipt.held):
+        return "says that it found nothing, and counts records"
     outcomes = receipt.outcomes
     counts = [count for item in outcomes for count in (item.deleted, item.redacted)]
     if any(count < 0 for count in counts):

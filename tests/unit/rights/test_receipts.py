@@ -36,7 +36,8 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 def receipt(state: str = "done", **more: Any) -> dict[str, Any]:
     names = {"command_id": "r-1/web", "request_id": "r-1", "system": "web", "state": state}
     counts = {"erased": 0, "held": 0, "outcomes": [], "ground": None, "review_date": None, "reason": None}
-    return {**names, **counts, "attempt": 1, "reported_at": NOW, **more}
+    newer = {"citation": None, "retryable": None}
+    return {**names, **counts, **newer, "attempt": 1, "reported_at": NOW, **more}
 
 
 def outcome(**more: Any) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def sent(state: str = "sent", **more: Any) -> Command:
         (receipt("partial", held=-1), sent(), "below zero"),
         (receipt("accepted", erased=-(2**62)), sent("accepted"), "below zero"),
         (receipt(erased=3, held=1), sent(), "says done and that records are held back"),
+        (receipt("not_found", erased=1), sent(), "found nothing, and counts records"),
         (receipt("withheld", ground="T99"), sent(), "a ground that the catalogue lacks"),
         (receipt("partial", ground="Kari Nordlie"), sent(), "a ground that the catalogue lacks"),
         (receipt("partial", review_date=date(9999, 12, 31)), sent(), "no hold reaches"),
@@ -232,7 +234,7 @@ def fail(*_: Any) -> None:
         {
             "system": st.sampled_from(["web", "crm", ""]),
             "command": st.sampled_from(["web", "crm"]),
-            "state": st.sampled_from(["accepted", "done", "partial", "withheld", "failed"]),
+            "state": st.sampled_from(["accepted", "done", "partial", "withheld", "failed", "not_found"]),
             "erased": st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 3),
             "held": st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 3),
             "ground": st.none() | st.sampled_from(["T01", "T99", ""]),
