@@ -174,6 +174,20 @@ class Keyring:
 
         return seal
 
+    def opener(self, name: str) -> Callable[[bytes, bytes], bytes]:
+        """`open` under the named key, read once: for many at a time, not for keeping."""
+        cipher = AESGCM(self._key(name, create=False))
+
+        def opened(sealed: bytes, aad: bytes) -> bytes:
+            try:
+                return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], aad)
+            except (InvalidTag, ValueError) as error:
+                raise KeyUnavailable(
+                    f"the value sealed under {name} does not open: altered, or another key"
+                ) from error
+
+        return opened
+
     def unguessable(self, name: str, content: str) -> str:
         """16 hex digits that are the same each time and that nobody can work out without the named key.
 
@@ -184,12 +198,7 @@ class Keyring:
 
     def open(self, name: str, sealed: bytes, aad: bytes) -> bytes:
         """Decrypt. Raises KeyUnavailable when the key was destroyed or the value or `aad` is not the sealed one."""
-        try:
-            return AESGCM(self._key(name, create=False)).decrypt(sealed[:_NONCE], sealed[_NONCE:], aad)
-        except (InvalidTag, ValueError) as error:
-            raise KeyUnavailable(
-                f"the value sealed under {name} does not open: altered, or another key"
-            ) from error
+        return self.opener(name)(sealed, aad)
 
     def sealing_keys(self) -> list[str]:
         """Names of the sealing keys there are."""

@@ -43,6 +43,7 @@ __all__ = [
     "TokenPairs",
     "Tokenizer",
     "canonical",
+    "delegated_networks",
     "delegated_tokens",
     "former",
     "prefix_tokens",
@@ -142,6 +143,11 @@ class Tokenizer:
             return lambda value: self._hash(kind.name, read(without_realm(value, realms)))
         return lambda value: hmac.digest(key, domain + read(value).encode(), "sha256")[:TOKEN_BYTES]
 
+    def hashed(self, kind: IdentifierKind, value: str, form: str | None = None) -> str:
+        """The canonical value that the token is made of: without a realm of the operator's own. Raises
+        InvalidIdentifier."""
+        return canonical(kind, without_realm(value, self._realms) if kind.has_realms else value, form)
+
     def former(self, kind: IdentifierKind, value: str) -> tuple[bytes, ...]:
         """Other tokens under which the identifier may be stored. Raises InvalidIdentifier."""
         texts = dict.fromkeys(former(kind, value))
@@ -186,21 +192,32 @@ def delegated_tokens(tokenizer: Tokenizer, prefix: str, address: IdentifierKind)
     A length between those known becomes the prefixes of the next longer one, at most eight; /128 is the address
     itself, of length 0. `address`: the kind of addresses. Raises InvalidIdentifier for any other length or form.
     """
+    return tuple(
+        (_prefix(tokenizer, int(network.network_address), network.prefixlen), network.prefixlen)
+        if network.prefixlen < 128
+        else (tokenizer.token(address, str(network.network_address)), 0)
+        for network in delegated_networks(prefix)
+    )
+
+
+def delegated_networks(prefix: str) -> tuple[ipaddress.IPv6Network, ...]:
+    """The prefixes that get a token of one that was delegated, as `delegated_tokens` says, in the same order.
+
+    Raises InvalidIdentifier.
+    """
     try:
         # Without a length it would be read as /128: a guess, where the length was lost.
         network = ipaddress.IPv6Network(prefix.strip(), strict=False) if "/" in prefix else None
     except ValueError:
         network = None
     if network is not None and network.prefixlen == 128:
-        return ((tokenizer.token(address, str(network.network_address)), 0),)
+        return (network,)
     if network is None or not PREFIX_LENGTHS[0] <= network.prefixlen <= PREFIX_LENGTHS[-1]:
         raise InvalidIdentifier(
             f"the prefix given is no IPv6 prefix of {PREFIX_LENGTHS[0]} to {PREFIX_LENGTHS[-1]} bits or 128"
         )
     length = next(known for known in PREFIX_LENGTHS if known >= network.prefixlen)
-    first, size = int(network.network_address), 1 << (128 - length)
-    count = 1 << (length - network.prefixlen)
-    return tuple((_prefix(tokenizer, first + number * size, length), length) for number in range(count))
+    return tuple(network.subnets(new_prefix=length))
 
 
 def _prefix(tokenizer: Tokenizer, address: int, length: int) -> bytes:

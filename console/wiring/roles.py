@@ -24,6 +24,7 @@ from console.wiring.clock import now
 from console.wiring.company import company_of
 from schemas.company import Company
 from schemas.errors import SettingsError
+from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
@@ -84,7 +85,7 @@ def tagger(
         connection,
         f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
         {name: topic.record for name, topic in chosen.items()},
-        tagger=made_tagger(tokenizer, company),
+        tagger=made_tagger(tokenizer, company, None if pairs_only else keyring(settings, create=True)),
         schemas=writer_schemas(settings),
         index=PairsOnly(sinks.writer()) if pairs_only else sinks.writer(),
         identities=None
@@ -117,7 +118,8 @@ def _dead_letters(settings: Settings, connection: Connection, topics: Mapping[st
     )
 
 
-def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
+def made_tagger(tokenizer: Tokenizer, company: Company, ring: Keyring | None) -> Tagger:
+    """`ring`: under whose keys it seals the identifiers that claims mention; None: it seals none."""
     catalogue = company.catalogue
     return Tagger(
         tokenizer,
@@ -125,6 +127,7 @@ def made_tagger(tokenizer: Tokenizer, company: Company) -> Tagger:
         company.kinds,
         catalogue.placeholders,
         Scanner(company.kinds, load_recognisers()),
+        ring,
     )
 
 
@@ -156,7 +159,7 @@ def dead_letter_desk(
     keys = token_keys(sinks, settings)
 
     def preparer() -> Preparer:
-        tagger = made_tagger(keys.tagging(), company)
+        tagger = made_tagger(keys.tagging(), company, keyring(settings, create=True))
         resolve = writer_schemas(settings).resolve
         expected = {name: topic.record for name, topic in topics.items()}
         return Preparer(tagger, resolve, expected, contracts=company.contracts)

@@ -10,6 +10,7 @@ from datetime import datetime
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.reader import ClickHouseReader, known, rows_of
 from sinks.clickhouse.spans import Piece, conditions, matching, pieces, token_conditions
 from sinks.clickhouse.values import Parameters, tokens_in
@@ -62,6 +63,8 @@ class ClickHouseEraser:
             ended, theirs = self._end(parts, tokens, removing, gone)
             for table in ("identity_claims", "findings"):
                 events = self._leaving(table, parts, tokens, removing)
+                if table == "identity_claims":
+                    self._unseal(parts, tokens, theirs, removing, events)
                 self._delete(table, event_conditions(events))
             self._leave_events(parts, tokens, removing)
         self._drop_older_versions(parts, tokens)
@@ -243,6 +246,28 @@ class ClickHouseEraser:
             for topic, partition, offset, count in self._index.query(counted, only):
                 have[str(topic), int(partition), int(offset)] = int(count)
         return [event for event, count in leave.items() if count == have[event]]
+
+    def _unseal(
+        self,
+        parts: Sequence[Piece],
+        tokens: Sequence[bytes],
+        theirs: Collection[bytes],
+        removing: Sequence[int],
+        events: Sequence[Event],
+    ) -> None:
+        """Take away the sealed identifiers that no claim mentions without those of the events.
+
+        Not where a row of the person stays: when its day comes, a system has to be told by what it knows it.
+        """
+        parameters: Parameters = {"removing": list(removing)}
+        rows = rows_of(tokens, "tag_set NOT IN {removing:Array(UInt64)}", parameters)
+        staying = self._index.query(
+            f"SELECT DISTINCT token FROM ({matching(parts, rows, parameters)})", parameters
+        )
+        unmentioned = Unmentioned(self._index)
+        wanted = {*tokens, *theirs, *unmentioned.of(events)}
+        kept = [bytes(token) for (token,) in staying]
+        self._delete("sealed_identifiers", unmentioned.conditions(wanted, kept, events))
 
     def _drop_older_versions(self, parts: Sequence[Piece], tokens: Sequence[bytes]) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.

@@ -9,6 +9,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
@@ -32,6 +33,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         reader=reader,
         beside=reader,
         claims=ClickHouseClaims(complete),
+        identifiers=ClickHouseIdentifiers(complete),
         eraser=ClickHouseEraser(complete),
         claims_as_is=ClickHouseClaims(index),
         beside_as_is=ClickHouseReader(index),

@@ -64,10 +64,11 @@ class ClickHouseWriter:
             ("identity_claims", batch.claims.table),
             ("retained_claims", batch.retained.table),
         ):
-            learnt = pa.repeat(
-                pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms")), claims.num_rows
-            )
-            self._insert(table, _made_with(keyed(claims.append_column("learnt_at", learnt)), batch.key_id))
+            self._insert(table, _made_with(keyed(_at(claims, "learnt_at", now)), batch.key_id))
+        # After the claims: an erasure takes the values away that no claim mentions.
+        self._insert(
+            "sealed_identifiers", _made_with(_at(batch.identifiers, "written_at", now), batch.key_id)
+        )
         self._insert("address_prefixes", _made_with(batch.prefixes, batch.key_id))
         self._insert("findings", batch.findings)
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
@@ -154,6 +155,11 @@ class ClickHouseWriter:
 def _made_with(rows: pa.Table, key_id: str) -> pa.Table:
     """With the column that says which key made the tokens."""
     return rows.append_column("key_id", pa.repeat(pa.scalar(key_id), rows.num_rows))
+
+
+def _at(rows: pa.Table, column: str, now: datetime) -> pa.Table:
+    moment = pa.scalar(now.astimezone(UTC).replace(tzinfo=None), pa.timestamp("ms"))
+    return rows.append_column(column, pa.repeat(moment, rows.num_rows))
 
 
 def _topics(partitions: Sequence[Partition]) -> list[str]:

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from schemas.tags import TagSet
 from schemas.vocabulary import Role
 from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.identity import CLAIM_KEYS
 from sinks.ports.lineage import (
     Span,
 )
@@ -53,6 +55,7 @@ class MemoryEraser(MemoryState):
         narrowed_rows = 0
         with self.lock:
             kept, gone = self._of_every_key(kept, gone)
+            removing = any(narrowed is None for narrowed in kept.values())
             tokens = {span.token for span in spans}
             mine = {key: row for key, row, _ in self.under(spans)}
             ended = self._ended(mine, kept, gone) | self._beside(mine, kept, tokens)
@@ -70,11 +73,21 @@ class MemoryEraser(MemoryState):
             events = {key[1:4] for key in removed}
             theirs = events - {key[1:4] for key in self.rows if key[0] in tokens}
             nobodys = events - {key[1:4] for key in self.rows}
+            said = [row for key, row in self.claims_known.items() if key[:3] in theirs]
             self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
+            if removing:
+                self._unseal({*tokens, *(key[0] for key in ended)}, said, mine.keys() - removed)
             self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}
             unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self.rows}
             self.prefixes_known = {item for item in self.prefixes_known if item[2] not in unseen}
         return Forgotten(len(removed), narrowed_rows, len(ended))
+
+    def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:
+        """Take away the sealed identifiers of these tokens, and of the claims that are gone, which nothing mentions."""
+        tokens |= {row[name] for row in said for name in ("token", "subject")}
+        tokens -= {row[name] for row in self.claims_known.values() for name in CLAIM_KEYS}
+        tokens -= {key[0] for key in stay}
+        self.identifiers = {token: row for token, row in self.identifiers.items() if token not in tokens}
 
     def _of_every_key(
         self, kept: Mapping[int, TagSet | None], gone: Mapping[int, RecordsGone]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sinks.memory.changes import MemoryChanges
 from sinks.memory.erasure import MemoryEraser
+from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
 from sinks.memory.keys import MemoryKeys
 from sinks.memory.lineage import MemoryReader, MemoryWriter
 
 
-class MemoryIndex(MemoryWriter, MemoryReader, MemoryClaims, MemoryEraser, MemoryKeys, MemoryChanges):
+class MemoryIndex(
+    MemoryWriter, MemoryReader, MemoryClaims, MemoryIdentifiers, MemoryEraser, MemoryKeys, MemoryChanges
+):
     """Every contract of the index in one object. Safe from several threads.
 
     Its dead letters, requests and audit record are `MemoryDeadLetters`, `MemoryRequests` and `MemoryAudit`.

@@ -47,6 +47,7 @@ class MemoryWriter(MemoryOffsets):
             self.prefixes_known |= {
                 (row["prefix"], row["length"], row["token"]) for row in batch.prefixes.to_pylist()
             }
+            self.identifiers |= {row["token"]: row for row in batch.identifiers.to_pylist()}
             for row in batch.findings.to_pylist():
                 where = tuple(value for name, value in row.items() if name not in ("category", "score"))
                 self.findings[where] = row

@@ -40,6 +40,7 @@ class MemoryState:
         self.retained: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.prefixes_known: set[tuple[bytes, int, bytes]] = set()
         self.findings: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.identifiers: dict[bytes, dict[str, Any]] = {}
         self.pairs_known: dict[tuple[bytes, bytes, str], None] = {}
         self.register: list[KeyEntry] = []
         self.dead: dict[Event, DeadRow] = {}

@@ -13,6 +13,7 @@ from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Proof, Role
 from sinks.ports.dead_letters import DeadRow
+from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.offsets import OffsetLedger, OffsetRange
@@ -65,6 +66,7 @@ class LineageBatch:
     """One write: rows as an Arrow table of `ROW_SCHEMA`, and all that must be stored with them.
 
     `retained` goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
+    `identifiers`: `IDENTIFIER_SCHEMA`, of tokens that `claims` mention, stored after them.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
     """
 
@@ -73,6 +75,7 @@ class LineageBatch:
     retained: RetainedClaims = field(default_factory=RetainedClaims)
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
+    identifiers: pa.Table = field(default_factory=IDENTIFIER_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()
     ranges: Sequence[OffsetRange] = ()

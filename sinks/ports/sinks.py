@@ -9,6 +9,7 @@ from sinks.ports.audit import AuditLog
 from sinks.ports.changes import IndexMarks
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
+from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
@@ -31,6 +32,7 @@ class Sinks:
     reader: IndexReader
     beside: BesideReader
     claims: ClaimReader
+    identifiers: IdentifierReader
     eraser: IndexEraser
     claims_as_is: ClaimReader
     beside_as_is: BesideReader

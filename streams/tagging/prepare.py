@@ -23,6 +23,7 @@ from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.columns.observed import Observed
 from streams.columns.tokens import AHEAD, Coordinates
+from streams.identity.claims.mentioned import tokens_of
 from streams.kafka.batches import Gap, Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.accounts import dead_message, ranges_of, row_table
@@ -83,10 +84,12 @@ class Prepared:
 
         dead = [item for item in self.dead if (item.row.topic, item.row.partition) not in gone]
         ranges = [item for item in self.batch.ranges if (item.topic, item.partition) not in gone]
+        claims = self.batch.claims.changed(left)
         batch = replace(
             self.batch,
             rows=left(self.batch.rows),
-            claims=self.batch.claims.changed(left),
+            claims=claims,
+            identifiers=_mentioned(self.batch.identifiers, claims),
             retained=self.batch.retained.changed(left),
             findings=left(self.batch.findings),
             dead=[item.row for item in dead],
@@ -144,6 +147,7 @@ class Preparer:
         `begin` is told of each topic before its messages are looked at.
         `resolve` may wait, and raises Unavailable to give the whole batch up.
         """
+        self._tagger.begin(now)
         done: list[Prepared] = []
         ranges = [
             OffsetRange(
@@ -169,6 +173,7 @@ class Preparer:
             tag_sets=[tags for item in done for tags in item.batch.tag_sets],
             dead=[letter.row for item in done for letter in item.dead],
             ranges=[*ranges, *(given for item in done for given in item.batch.ranges)],
+            identifiers=self._tagger.take_identifiers(),
             pairs=self._tagger.take_pairs(),
             key_id=self._tagger.key_id,
         )
@@ -367,6 +372,14 @@ def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
         "prefixes": _joined([part.prefixes for part in parts], PREFIX_SCHEMA),
         "findings": _joined([part.findings for part in parts], FINDING_SCHEMA),
     }
+
+
+def _mentioned(identifiers: pa.Table, claims: OpenClaims) -> pa.Table:
+    """Those of the identifiers that the claims mention."""
+    if not identifiers.num_rows:
+        return identifiers
+    tokens = pa.array(sorted(tokens_of(claims)), identifiers.schema.field("token").type)
+    return identifiers.filter(pc.is_in(identifiers["token"], value_set=tokens))
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pyarrow as pa
 
 from schemas.annotations import RecordAnnotation
 from schemas.contracts import SOURCE_DELETE
+from schemas.keys import Keyring
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import (
@@ -26,6 +29,7 @@ from schemas.tokens import (
     TokenPairs,
 )
 from schemas.vocabulary import Role
+from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import FINDING_SCHEMA
@@ -43,9 +47,11 @@ from streams.columns.tokens import (
     token_table,
 )
 from streams.identity.claims.by_rule import ClaimMaker, IdentityColumns
+from streams.identity.claims.mentioned import tokens_of
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
+from streams.tagging.sealing import IdentifierSeals
 from streams.tagging.several import Several, crowded, parted
 from streams.tagging.texts import NO_TEXTS, Texts, fields_about, read_texts, text_fields
 
@@ -87,9 +93,12 @@ class Tagger:
         kinds: IdentifierKinds,
         placeholders: Collection[str],
         scanner: Scanner | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
-        """`placeholders`: user names of the company that name nobody (`Catalogue.placeholders`)."""
+        """`placeholders`: user names of the company that name nobody (`Catalogue.placeholders`). `keyring`: under
+        whose keys the identifiers are sealed that claims mention; None: none is kept."""
         self._made_of = tokenizer, catalogue_version, kinds, placeholders, scanner
+        self._seals = keyring and IdentifierSeals(keyring)
         self._kinds = kinds
         self._scanner = scanner
         self.key_id = tokenizer.key_id
@@ -108,12 +117,21 @@ class Tagger:
         )
 
     def __reduce__(self) -> tuple[type[Tagger], tuple[Any, ...]]:
-        """Pickled as what it is made of, key included: a copy has nothing remembered."""
+        """Pickled as what it is made of, key included: a copy has nothing remembered, and seals nothing."""
         return Tagger, self._made_of
 
     def anew(self) -> Tagger:
-        """The same with nothing remembered."""
+        """The same with nothing remembered, to try messages with: it seals nothing."""
         return Tagger(*self._made_of)
+
+    def begin(self, now: datetime) -> None:
+        """A batch begins, which comes at that moment."""
+        if self._seals:
+            self._seals.begin(now)
+
+    def take_identifiers(self) -> pa.Table:
+        """`sinks.ports.identifiers.IDENTIFIER_SCHEMA`: what the claims mention that were made since `begin`."""
+        return self._seals.take() if self._seals else IDENTIFIER_SCHEMA.empty_table()
 
     def take_pairs(self) -> pa.Table:
         """`sinks.ports.keys.PAIR_SCHEMA`: the tokens under older keys of what was tagged since the last call."""
@@ -175,6 +193,8 @@ class Tagger:
                     prefixes |= self._above(found, chosen)
             prefixes |= self._of_several(builder, record, topic, variant, mask, several, texts, among)
         claims = Claims() if reading is None else self._claims.claims(reading, topic, good, where)
+        if self._seals and reading is not None:
+            self._seals.note(tokens_of(claims.open), partial(self._claims.mentioned, reading))
         return Tagged(
             rows=builder.columns,
             tag_sets=tuple(builder.tag_sets),

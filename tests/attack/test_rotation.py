@@ -39,7 +39,7 @@ THIRD = len(EVENTS.order) // 3
 
 def in_memory(folder: Path) -> Rotated:
     index = MemoryIndex()
-    return Rotated(Index(index, index, index, index, index), index, index, folder)
+    return Rotated(Index(index, index, index, index, index, index), index, index, folder)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,13 @@ from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import IndexEraser
+from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
     FINDING_SCHEMA,
@@ -51,6 +53,7 @@ class Index:
     eraser: IndexEraser
     claims: ClaimReader
     beside: BesideReader
+    identifiers: IdentifierReader
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), now)
@@ -93,13 +96,18 @@ class Claim:
 
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory, memory, memory)
+    return Index(memory, memory, memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
     reader = ClickHouseReader(database)
     return Index(
-        ClickHouseWriter(database), reader, ClickHouseEraser(database), ClickHouseClaims(database), reader
+        ClickHouseWriter(database),
+        reader,
+        ClickHouseEraser(database),
+        ClickHouseClaims(database),
+        reader,
+        ClickHouseIdentifiers(database),
     )
 
 
@@ -250,6 +258,15 @@ def prefix_table(rows: Sequence[tuple[int, int, int]]) -> pa.Table:
     """From prefix by number, its length, address by number."""
     values = [{"prefix": token(prefix), "length": length, "token": token(to)} for prefix, length, to in rows]
     return pa.Table.from_pylist(values, PREFIX_SCHEMA)
+
+
+def identifier_table(rows: Sequence[tuple[int, str, str, bytes]]) -> pa.Table:
+    """From token by number, kind, name of the sealing key and what is sealed."""
+    values = [
+        {"token": token(number), "kind": kind, "length": 0, "key": key, "sealed": sealed}
+        for number, kind, key, sealed in rows
+    ]
+    return pa.Table.from_pylist(values, IDENTIFIER_SCHEMA)
 
 
 def finding_table(rows: Sequence[tuple[str, int, str]]) -> pa.Table:

@@ -11,7 +11,7 @@ Pure but for the token caches, and columnar: only distinct values are looked at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -51,6 +51,7 @@ from streams.columns.tokens import (
 from streams.identity.claims import by_assignment
 from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
 from streams.identity.claims.groups import Groups
+from streams.identity.claims.mentioned import Mentioned, mentioned
 
 # Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
 _RENAMED = 128
@@ -86,6 +87,7 @@ class ClaimMaker:
         """`addresses` and `prefixes` of addresses: the caches that the tagger has anyway. `pairs`: where to note the
         tokens under older keys of what is made of tokens. `placeholders`: user names that name nobody."""
         self._groups = Groups(tokenizer, kinds, pairs)
+        self._tokenizer, self._kinds = tokenizer, kinds
         self._addresses = addresses
         self._observed = prefixes
         self._keys: dict[str, KeyCache] = {domain: KeyCache(tokenizer, domain) for domain in KeyDomain}
@@ -148,6 +150,10 @@ class ClaimMaker:
                 self._rule(chunks, reading, rule, name, part, good)
                 part += 1
         return chunks.claims(reading.retained)
+
+    def mentioned(self, reading: IdentityColumns, wanted: Collection[bytes]) -> Iterator[Mentioned]:
+        """The identifiers of these events behind the tokens."""
+        return mentioned(reading, self._kinds, self._tokenizer, self._delegated, wanted)
 
     def _rule(
         self, chunks: Chunks, reading: IdentityColumns, rule: IdentityRule, name: str, part: int, good: Flags

@@ -1,0 +1,107 @@
+"""Sealed identifiers on ClickHouse: read to name them to systems, and taken away with the last that mentions them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+import pyarrow as pa
+
+from sinks.clickhouse.by_event import Event, event_conditions
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.ports.identifiers import IDENTIFIER_SCHEMA
+
+_CLAIM = "topic, partition, offset, part"
+# In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
+_ROWS_AT_ONCE = 4_000
+
+
+class ClickHouseIdentifiers:
+    """An `IdentifierReader` on ClickHouse."""
+
+    def __init__(self, index: ClickHouse) -> None:
+        self._index = index
+
+    def sealed(self, tokens: Sequence[bytes]) -> pa.Table:
+        if not tokens:
+            return IDENTIFIER_SCHEMA.empty_table()
+        parameters: Parameters = {}
+        wanted = tokens_in(parameters, "key", sorted(set(tokens)))
+        columns = ", ".join(IDENTIFIER_SCHEMA.names)
+        found = self._index.query_arrow(
+            f"SELECT {columns} FROM sealed_identifiers FINAL PREWHERE token IN {wanted}", parameters
+        )
+        typed = zip(IDENTIFIER_SCHEMA.names, IDENTIFIER_SCHEMA.types, strict=True)
+        return pa.table([found[name].cast(kind) for name, kind in typed], IDENTIFIER_SCHEMA)
+
+    def sealing_keys(self) -> set[str]:
+        # Not FINAL: a key counts until no part of the table has a row of it any more.
+        return {str(row[0]) for row in self._index.query("SELECT DISTINCT key FROM sealed_identifiers")}
+
+
+class Unmentioned:
+    """Finds the sealed identifiers that no claim mentions once the claims of some events are gone.
+
+    The rows are read before the claims are looked at, and exactly these go: a tagger writes claims before identifiers,
+    so what it writes meanwhile is seen here or stays.
+    """
+
+    def __init__(self, index: ClickHouse) -> None:
+        self._index = index
+
+    def of(self, events: Sequence[Event]) -> set[bytes]:
+        """The tokens that claims of these events mention."""
+        found: set[bytes] = set()
+        for where, parameters in event_conditions(events):
+            rows = self._index.query(
+                f"SELECT DISTINCT arrayJoin([token, subject]) FROM identity_claims WHERE {where}", parameters
+            )
+            found.update(bytes(token) for (token,) in rows)
+        return found
+
+    def conditions(
+        self, tokens: Collection[bytes], kept: Collection[bytes], events: Sequence[Event]
+    ) -> Iterator[tuple[str, Parameters]]:
+        """The rows that go, as conditions: of those of the tokens that are not kept, without the claims of `events`."""
+        marks: dict[bytes, list[int]] = {}
+        for token, mark in self._rows(set(tokens) - set(kept)):
+            marks.setdefault(token, []).append(mark)
+        mentions = self._mentions(marks, events)
+        gone = [(token, mark) for token in sorted(marks) if not mentions[token] for mark in marks[token]]
+        for start in range(0, len(gone), _ROWS_AT_ONCE):
+            some = gone[start : start + _ROWS_AT_ONCE]
+            parameters: Parameters = {"marks": [mark for _, mark in some]}
+            listed = tokens_in(parameters, "token", sorted({token for token, _ in some}))
+            yield (
+                f"token IN {listed} AND cityHash64(token, written_at) IN {{marks:Array(UInt64)}}",
+                parameters,
+            )
+
+    def _rows(self, tokens: Collection[bytes]) -> list[tuple[bytes, int]]:
+        if not tokens:
+            return []
+        parameters: Parameters = {}
+        listed = tokens_in(parameters, "token", sorted(tokens))
+        rows = self._index.query(
+            f"SELECT token, cityHash64(token, written_at) FROM sealed_identifiers WHERE token IN {listed}",
+            parameters,
+        )
+        return [(bytes(token), int(mark)) for token, mark in rows]
+
+    def _mentions(self, tokens: Collection[bytes], events: Sequence[Event]) -> Counter[bytes]:
+        """How many claims mention each of the tokens, without those of the events."""
+        found = Counter[bytes]()
+        if not tokens:
+            return found
+        # A claim lies once under each of its keys, whatever of it they are; older versions of it are counted once.
+        counted = f"SELECT key, uniqExact({_CLAIM}) FROM identity_claims WHERE key IN "
+        parameters: Parameters = {}
+        listed = tokens_in(parameters, "token", sorted(tokens))
+        for token, count in self._index.query(f"{counted}{listed} GROUP BY key", parameters):
+            found[bytes(token)] += int(count)
+        for where, parameters in event_conditions(events):
+            listed = tokens_in(parameters, "token", sorted(tokens))
+            for token, count in self._index.query(f"{counted}{listed} AND {where} GROUP BY key", parameters):
+                found[bytes(token)] -= int(count)
+        return found

@@ -1,0 +1,78 @@
+"""Identifiers opened again: for what is told to a system, never for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.errors import KeyUnavailable
+from sinks.ports.identifiers import IdentifierReader, bound_to
+
+Open = Callable[[bytes, bytes], bytes]
+
+
+class Keys(Protocol):
+    """Opens what was sealed under a named key, as `schemas.keys.Keyring` does."""
+
+    def opener(self, name: str) -> Open: ...
+
+
+class Same(Protocol):
+    """The tokens of an identifier under all keys, as `streams.identity.rekeyed.Same` tells."""
+
+    def every(self, tokens: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]: ...
+
+
+@dataclass(frozen=True)
+class Value:
+    """An identifier in clear. `length`: of an IPv6 prefix, which is in CIDR form, else 0."""
+
+    kind: str
+    text: str = field(repr=False)
+    length: int = 0
+
+
+class SealedValues:
+    """What stands behind tokens, as far as it was kept and its key is there. Safe from several threads."""
+
+    def __init__(self, reader: IdentifierReader, keys: Keys, same: Same | None = None) -> None:
+        """`same`: of an index whose token key was rotated."""
+        self._reader = reader
+        self._keys = keys
+        self._same = same
+
+    def of(self, tokens: Iterable[bytes]) -> dict[bytes, Value]:
+        """By token; those are left out whose value was never kept, or whose key is gone. Raises IndexUnavailable."""
+        wanted = sorted(set(tokens))
+        every = self._same.every(wanted) if self._same else {token: frozenset([token]) for token in wanted}
+        rows = self._reader.sealed(sorted(frozenset[bytes]().union(*every.values())))
+        openers: dict[str, Open | None] = {}
+        found: dict[bytes, Value] = {}
+        for row in rows.to_pylist():
+            if row["key"] not in openers:
+                openers[row["key"]] = self._opener(row["key"])
+            text = _opened(openers[row["key"]], row["sealed"], bound_to(row["token"], row["kind"]))
+            if text is not None:
+                found[row["token"]] = Value(row["kind"], text.decode(), row["length"])
+        named = {
+            token: next((found[same] for same in sorted(every[token]) if same in found), None)
+            for token in wanted
+        }
+        return {token: value for token, value in named.items() if value is not None}
+
+    def _opener(self, name: str) -> Open | None:
+        try:
+            return self._keys.opener(name)
+        except KeyUnavailable:
+            # Destroyed, or never given to this host: then nobody here can say what it was.
+            return None
+
+
+def _opened(opener: Open | None, sealed: bytes, bound: bytes) -> bytes | None:
+    if opener is None:
+        return None
+    try:
+        return opener(sealed, bound)
+    except KeyUnavailable:
+        return None
