@@ -15,7 +15,7 @@ from console.cli.show.discovered import about_drafts, as_json, found_table, sent
 from console.cli.show.output import marked, print_json, say, screen
 from console.operations.discovery import Discovery, Found, Verdict, write_drafts
 from console.wiring.company import company_of
-from console.wiring.roles import schema_registry
+from console.wiring.registry import schema_registry
 from console.wiring.run_file import broker
 from schemas.errors import InputError
 from schemas.settings import Settings, load_settings

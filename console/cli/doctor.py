@@ -30,7 +30,7 @@ from console.wiring.answering import keyring, known_keys, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.private import openness
-from console.wiring.roles import schema_registry
+from console.wiring.registry import schema_registry
 from console.wiring.run_file import RUN_FILE, broker
 from schemas.company import Company
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema

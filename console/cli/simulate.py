@@ -20,7 +20,7 @@ from console.cli.options import Json, moment
 from console.cli.show.output import print_json, screen, table
 from console.demo.story import story_of
 from console.wiring.company import company_of
-from console.wiring.roles import schema_registry
+from console.wiring.registry import schema_registry
 from console.wiring.run_file import broker
 from schemas.errors import InputError
 from schemas.records import RecordSchema

@@ -29,9 +29,9 @@ from console.wiring.processes import (
     stop_all,
     until_signal,
 )
-from console.wiring.roles import tagger
 from console.wiring.run_file import broker
 from console.wiring.start import begin
+from console.wiring.tagging import tagger
 from schemas.errors import InputError, Unavailable
 from schemas.settings import Settings, load_settings
 from sinks.open import embedded_folder, open_sinks

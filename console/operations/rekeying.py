@@ -12,7 +12,7 @@ from console.operations.keys import alive
 from console.operations.rotation import Rotation
 from console.wiring.answering import keyring
 from console.wiring.clock import now
-from console.wiring.roles import tagger
+from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.ports.sinks import Sinks
 from streams.kafka.connection import Connection

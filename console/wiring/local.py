@@ -35,10 +35,10 @@ from console.wiring.roles import (
     replays,
     rights_service,
     rights_worker,
-    tagger,
 )
 from console.wiring.run_file import RUN_FILE
 from console.wiring.serving import ApiServer
+from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks

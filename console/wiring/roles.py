@@ -1,11 +1,9 @@
-"""The roles of innsyn, put together from the settings: tagger, rights worker, API. The same in every way to run."""
+"""The roles beside the tagger, put together from the settings: rights worker, API. The same in every way to run."""
 
 from __future__ import annotations
 
-import socket
 import threading
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,132 +17,28 @@ from console.api.services import Services
 from console.health.health import Health
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
-from console.wiring.answering import Answering, identities, keyring, token_keys
+from console.wiring.answering import Answering, keyring, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
-from schemas.company import Company
-from schemas.errors import SettingsError
-from schemas.keys import Keyring
+from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_schemas
 from schemas.own import own_record
 from schemas.settings import Settings
-from schemas.tokens import Tokenizer
-from schemas.topics import Topic
 from sinks.ports.sinks import Sinks
 from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import DeadLetters, DeadLetterStore
-from streams.kafka.producer import EventProducer
-from streams.kafka.registry import Registry
+from streams.kafka.dead_letters import DeadLetterStore
 from streams.metrics import TagMetrics
 from streams.rights.again import again
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS, Send
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.rights.worker import RightsWorker
-from streams.tagging.decode.refusals import Refusals
-from streams.tagging.decode.schema_lookup import WriterSchemas
-from streams.tagging.pairs import NoDeadLetters, PairsOnly
 from streams.tagging.prepare import Preparer
-from streams.tagging.progress import Progress
 from streams.tagging.retry import Retrier
-from streams.tagging.scan import Scanner, load_recognisers
-from streams.tagging.tag import Tagger
-from streams.tagging.worker import TagLimits, TagWorker
+from streams.tagging.worker import TagWorker
 from streams.waits import Waits
-
-
-def tagger(
-    settings: Settings,
-    connection: Connection,
-    sinks: Sinks,
-    metrics: TagMetrics,
-    *,
-    topics: Sequence[str] = (),
-    replay: bool = False,
-    progress: Progress | None = None,
-    refusals: Refusals | None = None,
-    pairs_only: bool = False,
-) -> TagWorker:
-    """A tagger of the topics named, or of all. A replay reads as a group of its own, beside the running taggers.
-
-    `pairs_only`: it only writes which tokens of several keys are the same identifier's.
-    """
-    company = company_of(settings)
-    known = company.tagged
-    if unknown := [name for name in topics if name not in known]:
-        raise SettingsError(f"{unknown[0]} is not a tagged topic; use one of {', '.join(sorted(known))}")
-    chosen = {name: topic for name, topic in known.items() if not topics or name in topics}
-    catalogue = company.catalogue
-    keys = token_keys(sinks, settings)
-    tokenizer = keys.tagging()
-    # What a tagger asks for are tokens of its own key.
-    same = Same(sinks.pairs, keys.rotated, newest=True)
-    return TagWorker(
-        connection,
-        f"{settings.tag_group}-replay-{uuid.uuid4().hex[:8]}" if replay else settings.tag_group,
-        {name: topic.record for name, topic in chosen.items()},
-        tagger=made_tagger(tokenizer, company, None if pairs_only else keyring(settings, create=True)),
-        schemas=writer_schemas(settings),
-        index=PairsOnly(sinks.writer()) if pairs_only else sinks.writer(),
-        identities=None
-        if pairs_only
-        else identities(sinks.claims_as_is, sinks.beside_as_is, catalogue, same),
-        dead_letters=NoDeadLetters() if pairs_only else _dead_letters(settings, connection, chosen),
-        metrics=metrics,
-        clock=now,
-        worker=settings.tag_worker or socket.gethostname(),
-        member=None if replay else settings.tag_worker,
-        replay=replay,
-        progress=progress,
-        refusals=refusals,
-        journals=settings.home / "journals",
-        contracts=company.contracts,
-        untagged=None if pairs_only else sinks.untagged,
-        limits=TagLimits(
-            batch_events=settings.tag_batch_events,
-            batch_seconds=settings.tag_batch_seconds,
-            unknown_schema_seconds=settings.unknown_schema_wait_seconds,
-        ),
-    )
-
-
-def _dead_letters(settings: Settings, connection: Connection, topics: Mapping[str, Topic]) -> DeadLetters:
-    """What sets messages of these topics aside, sealed, each in its own topic for that."""
-    dead = {name: topic.dead_letter for name, topic in topics.items() if topic.dead_letter}
-    return DeadLetters(
-        EventProducer(connection), keyring(settings, create=True), own_record("DeadLetter"), dead
-    )
-
-
-def made_tagger(tokenizer: Tokenizer, company: Company, ring: Keyring | None) -> Tagger:
-    """`ring`: under whose keys it seals the identifiers that claims mention; None: it seals none."""
-    catalogue = company.catalogue
-    return Tagger(
-        tokenizer,
-        catalogue.version,
-        company.kinds,
-        catalogue.placeholders,
-        Scanner(company.kinds, load_recognisers()),
-        ring,
-    )
-
-
-def writer_schemas(settings: Settings) -> WriterSchemas:
-    """Every committed version, and the registry's where one is set."""
-    company = company_of(settings)
-    foreign = company.contracts.values()
-    return WriterSchemas(company.writers, company.catalogue, schema_registry(settings), foreign)
-
-
-def schema_registry(settings: Settings, timeout: float = 10.0) -> Registry | None:
-    """The one that is set."""
-    if settings.registry_url is None:
-        return None
-    password = settings.registry_password.get_secret_value() if settings.registry_password else ""
-    auth = (settings.registry_username, password) if settings.registry_username else None
-    return Registry(settings.registry_url, auth, timeout)
 
 
 def dead_letter_desk(
@@ -214,7 +108,7 @@ def rights_worker(
     waits: Waits | None = None,
 ) -> RightsWorker:
     """The agents around the service; what they cannot read is set aside where the DPO sees it."""
-    letters = _dead_letters(settings, connection, company_of(settings).topics)
+    letters = setting_aside(settings, connection, company_of(settings).topics)
     return RightsWorker(connection, service, DeadLetterStore(letters, sinks.writer(), now), waits)
 
 

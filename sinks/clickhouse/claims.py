@@ -16,15 +16,16 @@ from sinks.clickhouse.values import Parameters, at_or_before, tokens_in
 from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey
 
 _KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
-_NOTHING = pa.scalar(NOTHING, pa.binary(TOKEN_BYTES))
 
 
 def keyed(claims: pa.Table) -> pa.Table:
     """Each claim once for each of its distinct keys, in a column `key` before the others."""
     taken: list[pa.Table] = []
+    # Not once for all: pyarrow imports pandas for its first value, and many a command makes none.
+    nothing = pa.scalar(NOTHING, pa.binary(TOKEN_BYTES))
     marks = pc.is_in(claims["mark"], pa.array([Mark.OFF.code, Mark.ON.code], pa.int8()))
     for number, name in enumerate(_KEYS):
-        fits = pc.not_equal(claims[name], _NOTHING)
+        fits = pc.not_equal(claims[name], nothing)
         for other in _KEYS[:number]:
             fits = pc.and_(fits, pc.not_equal(claims[name], claims[other]))
         if name == "server":

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from console.operations.new_company import write_company
 from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.clock import now
-from console.wiring.roles import tagger
+from console.wiring.tagging import tagger
 from schemas.codec import confluent_prefix, encode, single_object_prefix
 from schemas.company import Company, load_company
 from schemas.policy import RetentionAnchors

@@ -19,7 +19,6 @@ from streams.tagging.scan.text import DEFAULT, Limits, scan
 GROUP = "innsyn.recognisers"
 """Entry point group of plug-ins: each names a `Recogniser`."""
 
-_KINDS = pa.array(list(CATEGORIES), pa.string())
 _KIND_CODES = {kind: code for code, kind in enumerate(CATEGORIES)}
 _CATEGORY_NAMES = sorted(set(CATEGORIES.values()))
 _CATEGORY_CODES = {name: code for code, name in enumerate(_CATEGORY_NAMES)}
@@ -146,7 +145,7 @@ def _spread(
         row=row,
         start=np.array([item.start for item in found], np.uint32)[source],
         end=np.array([item.end for item in found], np.uint32)[source],
-        kind=pa.DictionaryArray.from_arrays(pa.array(found_as), _KINDS),
+        kind=pa.DictionaryArray.from_arrays(pa.array(found_as), pa.array(list(CATEGORIES), pa.string())),
         category=pa.DictionaryArray.from_arrays(pa.array(categories), pa.array(_CATEGORY_NAMES)),
         score=np.array([item.score for item in found], np.float32)[source],
         mentions=list(_mentions(found, row, source, kinds)),
