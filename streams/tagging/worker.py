@@ -58,6 +58,8 @@ from streams.tagging.untagged import Untagged
 log = structlog.get_logger()
 
 _IDLE_SECONDS = 0.05
+# Between two questions to a registry that does not answer.
+_AWAY_SECONDS = 1.0
 # Offsets into the joined bodies are 32 bits; far below that a batch stops being useful.
 _LARGEST_BATCH = 256 * 1024 * 1024
 _WARY_BATCH = 32 * 1024 * 1024
@@ -356,7 +358,7 @@ class TagWorker:
                 pause = self._patience.pause
                 if not isinstance(error, UnknownSchema):
                     self._progress.wait("registry", str(error))
-                    pause = 1.0
+                    pause = _AWAY_SECONDS
                 self._stop.wait(pause)
 
     def _waits_for(self, prefix: bytes, expected: str, seconds: float) -> bool:

@@ -155,8 +155,11 @@ class Moving:
 
 
 @pytest.mark.parametrize("broker", [REAL], indirect=True)
-def test_a_registry_that_is_away_is_waited_for_without_end(broker: Broker, keyring: Keyring) -> None:
+def test_a_registry_that_is_away_is_waited_for_without_end(
+    broker: Broker, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However short the patience with unknown schemas: nothing is parked or lost while nobody can be asked."""
+    monkeypatch.setattr("streams.tagging.worker._AWAY_SECONDS", 0.05)
     source, index = broker.source(), MemoryIndex()
     with registry_stub() as (closed, _):
         pass
@@ -165,7 +168,7 @@ def test_a_registry_that_is_away_is_waited_for_without_end(broker: Broker, keyri
         source.send(spread([visits(visit(number, "203.0.113.4")) for number in range(300)]))
         registry = Moving(away)
         with Running(source.worker(index, keyring, registry=registry, limits=SOON)) as running:
-            # Far beyond the wait for an unknown schema, which is ten tries.
+            # Far beyond the wait for an unknown schema: ten tries, 0.2 s.
             running.until(lambda: registry.refused > 30, "the registry was asked thirty times")
             assert (len(index), index.dead, index.ranges) == (0, {}, [])
             registry.at = back

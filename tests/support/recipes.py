@@ -51,11 +51,11 @@ def steps(section: str) -> list[Step]:
 
 
 def copy_of_the_repository(folder: Path) -> Path:
-    """What the recipes change, without what git does not keep."""
+    """What the recipes change. With it what Python compiled of it, so that no command has to compile it all anew."""
     for name in _COPIED:
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, target)
     return folder
