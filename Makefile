@@ -20,9 +20,11 @@ demo: $(READY) ## See all of it in a minute, without a broker or a server to ins
 up: $(READY) ## Run on this machine: Apache Kafka (needs Java 17 and Maven), embedded ClickHouse
 	$(BIN)/innsyn up
 
-# Compiled modules are kept: hundreds of processes would compile them anew. Files begin in the order of tests/conftest.py.
+# One process more than there are processors (up to 8), because a third of the time tests wait for processes that they
+# started; each takes up to 1.5 GB with its broker. Compiled modules are kept: hundreds of processes would compile them anew.
+WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(min(os.cpu_count() or 1, 8) + 1)')
 test: $(READY) ## All tests; those that need Kafka are skipped, and counted, where Java 17 or Maven is missing
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .

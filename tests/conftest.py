@@ -14,6 +14,7 @@ import pytest
 
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
+from tests.support.order import place
 
 # A broker of a test is up for seconds: compiling its code well would cost more than it gains.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -43,10 +44,9 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that takes the broker is a kafka test, whether or not somebody remembered the marker.
 
-    Files with a slow test come first: what begins last is what the end waits for, with nothing left to do beside it.
+    Long files come first: what begins last is what the end waits for, with nothing left to do beside it.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: place(item.path))
     for item in items:
         if "kafka_bootstrap" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)

@@ -16,7 +16,7 @@ from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import Up, await_that, innsyn, naming, up
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.kafka
 
 ADDRESS = "198.51.100.7"
 LINE = '{address} - - [02/Mar/2026:10:00:{second:02} +0100] "GET /{page} HTTP/1.1" 200 1 "-" "curl/8"\n'

@@ -154,7 +154,6 @@ def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
             carry_out(Step("Run", "", body), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_record_and_its_topic_are_files_alone(company: Path) -> None:
     """Without a line of Python its events become rows with their people, roles and categories."""
     told = follow("A record and its topic", company)
@@ -167,7 +166,6 @@ def test_a_record_and_its_topic_are_files_alone(company: Path) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_a_record_that_lacks_a_word_is_not_taken(company: Path) -> None:
     """The check of the recipe is one: a category nobody knows stops it."""
     told = steps(RECIPES["A record and its topic"])
@@ -179,7 +177,6 @@ def test_a_record_that_lacks_a_word_is_not_taken(company: Path) -> None:
         carry_out(step._replace(body=step.body.replace("C-01", "C-99")), company)
 
 
-@pytest.mark.slow
 def test_a_log_format_is_read(copy: Path) -> None:
     """Two files of the program: the format, and its row in the registry."""
     told = follow("A log format", copy)
@@ -189,7 +186,6 @@ def test_a_log_format_is_read(copy: Path) -> None:
     }
 
 
-@pytest.mark.slow
 def test_a_retention_rule_decides(company: Path) -> None:
     """The new rule holds what would go without it."""
     assert printed(company, NEW_RULE) == ["erase_now None None"]
@@ -197,7 +193,6 @@ def test_a_retention_rule_decides(company: Path) -> None:
     assert printed(company, NEW_RULE) == ["hold_until T51 2031-01-15"]
 
 
-@pytest.mark.slow
 def test_a_right_is_served(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Refused before; then carried out by whatever carries requests out, in at most six files."""
     (refused,) = printed(copy, NEW_RIGHT, str(tmp_path_factory.mktemp("before")))
@@ -213,7 +208,6 @@ def test_a_right_is_served(copy: Path, tmp_path_factory: pytest.TempPathFactory)
     assert printed(copy, NEW_RIGHT, str(tmp_path_factory.mktemp("after"))) == ["completed"]
 
 
-@pytest.mark.slow
 def test_an_identifier_kind_is_one_file(company: Path) -> None:
     """Events and questions have it, in every spelling; without a line of Python."""
     told = follow("An identifier kind", company)

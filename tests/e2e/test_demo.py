@@ -11,8 +11,6 @@ import pytest
 from tests.support.product import innsyn, naming
 from tests.support.stories import CARRIER
 
-pytestmark = pytest.mark.slow
-
 ACTS = (
     r"1\. A provider with 30 households, 7 days of its events",
     r"2\. One of them, no longer a customer, asks: what do you hold about me\?",

@@ -20,7 +20,7 @@ from streams.simulate.story.play import Play, StoryTruth
 from tests.support.product import Up, await_that, innsyn, up
 from tests.support.stories import CARRIER
 
-pytestmark = [pytest.mark.slow, pytest.mark.kafka]
+pytestmark = pytest.mark.kafka
 PLAN = Plan(customers=40, days=7, seed=5)
 SIZE = ("--customers", "40", "--days", "7", "--seed", "5")
 

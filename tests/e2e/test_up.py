@@ -16,7 +16,7 @@ from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import COMMAND, Up, await_that, environment, innsyn, naming, up
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.kafka
 
 VISITS = 600
 CLIENTS = 40

@@ -61,7 +61,6 @@ def test_the_order_in_which_feeds_arrive_does_not_matter(folder: Path, first: Sc
     assert scored(folder, order) == first
 
 
-@pytest.mark.slow
 def test_the_sample_feeds_give_the_numbers_of_their_truth(tmp_path: Path) -> None:
     """Over real traffic precision is 100 % and recall at least 99 %, and each customer's count is explained."""
     if not (SAMPLE / "truth-counts.csv").exists():

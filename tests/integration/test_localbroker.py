@@ -20,7 +20,7 @@ from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.brokers.properties import HOST
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from console.operations.new_company import write_company
 from console.wiring.local import running
 from console.wiring.processes import raise_first
@@ -25,7 +23,6 @@ from tests.support.kinds import KINDS
 KARI = Identifier(KINDS["customer_number"], "700104")
 
 
-@pytest.mark.slow
 def test_the_events_of_an_own_company_are_found_and_planned_for(tmp_path: Path) -> None:
     """From its topic into the index, out again under its own names; and its own system is the one told to erase."""
     folder = tmp_path / "ours"

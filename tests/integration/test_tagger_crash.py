@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from schemas.codec import encode
 from schemas.records import load_records
 from streams.kafka.connection import Connection
@@ -61,7 +59,6 @@ def _fill(connection: Connection, topic: str) -> tuple[Counter[str], dict[str, i
     return counts, ends
 
 
-@pytest.mark.slow
 def test_killed_at_fifty_points_every_event_is_counted_once(kafka_bootstrap: str, tmp_path: Path) -> None:
     """SIGKILL at 50 seeded points between decode, insert, ledger and commit, each followed by a restart: every
     address, the row count and the daily rollup show each event exactly once, and each bad message one dead letter."""
