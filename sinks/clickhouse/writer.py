@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from schemas.errors import Fenced, KeyUnavailable
+from schemas.errors import Fenced
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import rows_by_event
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.pairs import both_ends
 from sinks.ports.dead_letters import DeadRow
+from sinks.ports.keys import retired
 from sinks.ports.lineage import LineageBatch
 from sinks.ports.offsets import History, OffsetRange
 
@@ -137,10 +138,7 @@ class ClickHouseWriter:
             "SELECT argMax(kind, sequence) FROM token_keys WHERE key_id = {key:String}", {"key": key_id}
         )
         if rows and rows[0][0] == "retired":
-            raise KeyUnavailable(
-                f"token key {key_id}, with which this tagger began, was retired; start it again to use the one in"
-                " force"
-            )
+            raise retired(key_id)
 
     def _check_epochs(self, ranges: Sequence[OffsetRange]) -> None:
         newest = self.epochs([(item.topic, item.partition) for item in ranges])

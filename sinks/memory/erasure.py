@@ -79,7 +79,9 @@ class MemoryEraser(MemoryState):
                 self._unseal({*tokens, *(key[0] for key in ended)}, said, mine.keys() - removed)
             self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}
             unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self.rows}
-            self.prefixes_known = {item for item in self.prefixes_known if item[2] not in unseen}
+            self.prefixes_known = {
+                item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen
+            }
         return Forgotten(len(removed), narrowed_rows, len(ended))
 
     def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:

@@ -15,5 +15,5 @@ class MemoryIndex(
 ):
     """Every contract of the index in one object. Safe from several threads.
 
-    Its dead letters, requests and audit record are `MemoryDeadLetters`, `MemoryRequests` and `MemoryAudit`.
+    Its dead letters, requests and what else there is beside it: `sinks.memory.sinks`.
     """

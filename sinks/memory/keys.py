@@ -48,6 +48,6 @@ class MemoryKeys(MemoryState):
         with self.lock:
             old = [item for item in self.pairs_known if item[2] == key_id]
             for older, newer, _ in old:
-                del self.pairs_known[older, newer, key_id]
+                new_key_id = self.pairs_known.pop((older, newer, key_id))
                 if wanted & {older, newer}:
-                    self.pairs_known[older, newer, ""] = None
+                    self.pairs_known[older, newer, ""] = new_key_id

@@ -14,6 +14,7 @@ from schemas.errors import Fenced
 from schemas.vocabulary import Proof, Role
 from sinks.memory.offsets import MemoryOffsets
 from sinks.memory.state import Event, MemoryState, Row, naive, within
+from sinks.ports.keys import retired
 from sinks.ports.lineage import (
     BESIDE_SCHEMA,
     NO_LIMITS,
@@ -37,15 +38,19 @@ class MemoryWriter(MemoryOffsets):
                         f"{item.topic}/{item.partition} was taken over by another worker"
                         f" (epoch {item.epoch} is old); what was read of it is dropped here and written there"
                     )
+            if self.register_says(batch.key_id) == "retired":
+                raise retired(batch.key_id)
             self.tag_sets |= {tags.id: tags for tags in batch.tag_sets}
-            self.pairs_known |= dict.fromkeys(zip(*batch.pairs.to_pydict().values(), strict=True))
+            pairs = zip(*batch.pairs.to_pydict().values(), strict=True)
+            self.pairs_known |= dict.fromkeys(pairs, batch.key_id)
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
                 self.rows[key] = Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
-            _learn(self.claims_known, batch.claims.table, now)
-            _learn(self.retained, batch.retained.table, now)
+            _learn(self.claims_known, batch.claims.table, batch.key_id, now)
+            _learn(self.retained, batch.retained.table, batch.key_id, now)
             self.prefixes_known |= {
-                (row["prefix"], row["length"], row["token"]) for row in batch.prefixes.to_pylist()
+                (row["prefix"], row["length"], row["token"]): batch.key_id
+                for row in batch.prefixes.to_pylist()
             }
             self.identifiers |= {row["token"]: row for row in batch.identifiers.to_pylist()}
             for row in batch.findings.to_pylist():
@@ -138,10 +143,12 @@ class MemoryReader(MemoryState):
         )
 
 
-def _learn(known: dict[tuple[Any, ...], dict[str, Any]], claims: pa.Table, now: datetime) -> None:
+def _learn(
+    known: dict[tuple[Any, ...], dict[str, Any]], claims: pa.Table, key_id: str, now: datetime
+) -> None:
     """Of a claim that is written again, the version that was learnt first stands."""
     for row in claims.to_pylist():
         where = (row["topic"], row["partition"], row["offset"], row["part"])
         learnt_at = naive(now)
         if where not in known or learnt_at < known[where]["learnt_at"]:
-            known[where] = {**row, "learnt_at": learnt_at}
+            known[where] = {**row, "learnt_at": learnt_at, "key_id": key_id}

@@ -31,17 +31,20 @@ class Row:
 
 
 class MemoryState:
-    """All there is, and how it is looked at. `lock` is held by whoever looks or changes."""
+    """All there is, and how it is looked at. `lock` is held by whoever looks or changes.
+
+    The id of its token key is `key_id` of a claim, and the value of a prefix; that of a pair is of its newer token.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[RowKey, Row] = {}
         self.tag_sets: dict[int, TagSet] = {}
         self.claims_known: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.retained: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self.prefixes_known: set[tuple[bytes, int, bytes]] = set()
+        self.prefixes_known: dict[tuple[bytes, int, bytes], str] = {}
         self.findings: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.identifiers: dict[bytes, dict[str, Any]] = {}
-        self.pairs_known: dict[tuple[bytes, bytes, str], None] = {}
+        self.pairs_known: dict[tuple[bytes, bytes, str], str] = {}
         self.register: list[KeyEntry] = []
         self.dead: dict[Event, DeadRow] = {}
         self.done: list[tuple[datetime, Done]] = []
@@ -70,6 +73,11 @@ class MemoryState:
         tagged = [at for at, item in self.done if item.where == event and item.outcome == TAGGED]
         # A dead letter lies in a range that was written without it: known from the retry on that tagged it.
         return event[2] < positions.get(event[:2], 0) and not (tagged and min(tagged) > known_at)
+
+    def register_says(self, key_id: str) -> str | None:
+        """What happened last to a token key, None: nothing that the register knows of."""
+        said = [(entry.sequence, entry.kind) for entry in self.register if entry.key_id == key_id]
+        return max(said)[1] if said else None
 
     def names(self) -> dict[int, int]:
         order: dict[str, int] = {}

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from schemas.errors import KeyUnavailable
 from schemas.tokens import TOKEN_BYTES
 
 
@@ -45,6 +46,13 @@ class KeyRegister(Protocol):
 
     def of_any_shape(self) -> tuple[Sequence[KeyEntry], set[str]]:
         """`entries` and `used` of an index that need not be in its current shape; nothing where it keeps none yet."""
+
+
+def retired(key_id: str) -> KeyUnavailable:
+    """What a tagger is told that still writes with a key that was retired."""
+    return KeyUnavailable(
+        f"token key {key_id}, with which this tagger began, was retired; start it again to use the one in force"
+    )
 
 
 PAIR_SCHEMA = pa.schema(

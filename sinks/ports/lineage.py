@@ -177,7 +177,8 @@ class IndexWriter(OffsetLedger, Protocol):
 
         Safe to repeat, whole or in part, with the same or other batch edges: the index ends the same.
         Raises Fenced, before anything is written, if a range has an epoch older than the partition's newest;
-        IndexUnavailable if the index does not answer: some parts may be stored then, so repeat.
+        KeyUnavailable, likewise, if the key of the batch was retired; IndexUnavailable if the index does not answer:
+        some parts may be stored then, so repeat.
         """
 
 

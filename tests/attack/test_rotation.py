@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,17 +20,18 @@ from schemas.errors import IndexUnavailable, InputError, KeyUnavailable
 from schemas.keys import Keyring
 from schemas.tokens import Tokenizer
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.keys import _FILLED, ClickHouseKeys
+from sinks.clickhouse.keys import _FILLED
 from sinks.clickhouse.migrate import migrate
-from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.index import MemoryIndex
+from sinks.memory.sinks import memory_sinks
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.sinks import Sinks
 from streams.identity.rekeyed import Same
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess
-from tests.support.index import Index, sql_index
+from tests.support.index import Index
 from tests.support.kinds import KINDS
 from tests.support.rotation import EVENTS, NOW, WORLD, Rotated
 
@@ -38,8 +39,7 @@ THIRD = len(EVENTS.order) // 3
 
 
 def in_memory(folder: Path) -> Rotated:
-    index = MemoryIndex()
-    return Rotated(Index(index, index, index, index, index, index), index, index, folder)
+    return rotated(memory_sinks(), folder)
 
 
 @pytest.fixture(scope="module")
@@ -210,25 +210,48 @@ class Ending:
         self._index.command(sql, parameters, erase=erase)
 
 
+def rotated(sinks: Sinks, folder: Path) -> Rotated:
+    parts = (sinks.writer(), sinks.reader, sinks.eraser, sinks.claims, sinks.beside, sinks.identifiers)
+    return Rotated(Index(*parts), sinks.keys, sinks.pairs, folder)
+
+
+def test_the_whole_way_in_memory(tmp_path: Path, wanted: Any) -> None:
+    """As in an index, asked about everybody."""
+    sinks = memory_sinks()
+    company = rotated(sinks, tmp_path)
+    the_whole_way(company, sinks, lambda: company.every() == wanted)
+
+
 def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted: Any) -> None:
     """Before, during and after: every answer the same, until the old key is destroyed; and then too."""
-    company = Rotated(sql_index(database), ClickHouseKeys(database), ClickHousePairs(database), tmp_path)
-    rotation = Rotation(company.keyring, clickhouse_sinks(database), lambda: NOW)
+    sinks = clickhouse_sinks(database)
+    company = rotated(sinks, tmp_path)
+    # Each round asks about one: the engine takes its time.
+    number = WORLD.customers[1].number
+
+    def same() -> bool:
+        return bool(company.answers(number, alone=False) == wanted[number][1:])
+
+    # Ended at any statement that deletes: some rows are there under both keys, and count once.
+    ended = [clickhouse_sinks(cast(ClickHouse, Ending(database, fatal))) for fatal in (1, 2, 3)]
+    the_whole_way(company, sinks, same, ended)
+
+
+def the_whole_way(
+    company: Rotated, sinks: Sinks, same: Callable[[], bool], ended: Sequence[Sinks] = ()
+) -> None:
+    """`same`: every answer is what it would be with one key. `ended`: the same index, whose process ends on the way."""
+    rotation = Rotation(company.keyring, sinks, lambda: NOW)
     stop = threading.Event()
     mixed(company)
-    # Each round asks about a few: the engine takes its time.
-    number = WORLD.customers[1].number
-    assert company.answers(number, alone=False) == wanted[number][1:]
+    assert same()
     old, new = company.key_ids
     before, in_force = rotation.states()
     assert (before.key_id, in_force.key_id, in_force.in_force) == (old, new, True)
-    # Ended at any statement that deletes: some rows are there under both keys, and count once.
-    for fatal in (1, 2, 3):
+    for other in ended:
         with pytest.raises(IndexUnavailable, match="ended"):
-            Rotation(
-                company.keyring, clickhouse_sinks(cast(ClickHouse, Ending(database, fatal))), lambda: NOW
-            ).move(stop)
-        assert company.answers(number, alone=False) == wanted[number][1:]
+            Rotation(company.keyring, other, lambda: NOW).move(stop)
+        assert same()
     # What was seen under both keys moves by itself; the rest is named when somebody would destroy the key.
     assert rotation.move(stop)
     left, _ = rotation.states()
@@ -240,7 +263,7 @@ def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted:
     assert rotation.move(stop)
     assert rotation.move(stop) == 0
     assert rotation.states()[0].resting.nothing
-    assert company.answers(number, alone=False) == wanted[number][1:]
+    assert same()
     # Destroyed: answers go on, a tagger that still runs with it is refused, and the key in force stays.
     frozen = company.person(WORLD.customers[0].identifiers())
     with pytest.raises(InputError, match="the key in force"):
@@ -248,7 +271,7 @@ def test_the_whole_way_in_an_index(database: ClickHouse, tmp_path: Path, wanted:
     assert rotation.retire(old)
     assert company.key_ids == [new]
     assert list(company.keyring.held()) == [new]
-    assert company.answers(number, alone=False) == wanted[number][1:]
+    assert same()
     with pytest.raises(KeyUnavailable, match="was retired; start it again"):
         company.tag(EVENTS.order[:10], company.taggers[0])
     assert not rotation.retire(old)
@@ -259,7 +282,7 @@ def test_somebody_is_erased_while_rows_move(database: ClickHouse, tmp_path: Path
     """What the erasure took under the old tokens does not come back under the new ones."""
     for table in (*_FILLED, "token_keys", "token_pairs", "lineage", "lineage_by_event", "findings"):
         database.command(f"TRUNCATE TABLE {table}")
-    company = Rotated(sql_index(database), ClickHouseKeys(database), ClickHousePairs(database), tmp_path)
+    company = rotated(clickhouse_sinks(database), tmp_path)
     company.tag(EVENTS.order[:150], company.taggers[0])
     company.rotate()
     company.tag(EVENTS.order[:150], company.taggers[1], pairs_only=True)

@@ -1,0 +1,40 @@
+"""An index in plain Python as the ports that it is used through."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sinks.memory.audit import MemoryAudit
+from sinks.memory.dead_letters import MemoryDeadLetters
+from sinks.memory.index import MemoryIndex
+from sinks.memory.rekey import MemoryRekeyer
+from sinks.memory.requests import MemoryRequests
+from sinks.memory.untagged import MemoryUntaggedFields
+from sinks.memory.upkeep import MemoryUpkeep
+from sinks.ports.sinks import Sinks
+
+
+def memory_sinks() -> Sinks:
+    """All ports of a new, empty index that is lost with the process."""
+    index, requests = MemoryIndex(), MemoryRequests()
+    return Sinks(
+        name="an index in memory",
+        writer=lambda: index,
+        reader=index,
+        beside=index,
+        claims=index,
+        identifiers=index,
+        eraser=index,
+        claims_as_is=index,
+        beside_as_is=index,
+        marks=index,
+        requests=requests,
+        dead_letters=MemoryDeadLetters(index),
+        audit=MemoryAudit(),
+        untagged=MemoryUntaggedFields(),
+        keys=index,
+        pairs=index,
+        rekeyer=partial(MemoryRekeyer, index),
+        upkeep=MemoryUpkeep(index, requests),
+        close=lambda: None,
+    )

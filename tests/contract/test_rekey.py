@@ -1,0 +1,242 @@
+"""What every index promises when what an older token key made moves to the key in force."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+
+from schemas.errors import KeyUnavailable
+from schemas.vocabulary import Mark
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.sinks import clickhouse_sinks
+from sinks.memory.sinks import memory_sinks
+from sinks.ports.erasure import Forgotten
+from sinks.ports.identity import OpenClaims, RetainedClaims
+from sinks.ports.keys import PAIR_SCHEMA, KeyEntry, Resting
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.sinks import Sinks
+from tests.support.index import NOW, Claim, Row, batch, claim_table, empty, moment, prefix_table, tags, token
+
+# Over HTTP the same statements are run.
+pytestmark = pytest.mark.parametrize("engine", ["memory", "chdb"], indirect=True, scope="module")
+
+OLD, NEW, NEWEST = "a", "b", "c"
+NEVER = threading.Event()
+VISIT, BILL = (
+    replace(item, key_id=OLD)
+    for item in (
+        tags(),
+        tags("C-11", "C-12", topic="billing.invoices", system="billing", purposes=("P-BILL",)),
+    )
+)
+WEB, BILLED, HELD_STILL = ("C-21",), ("C-11", "C-12"), ("C-12",)
+HELD = replace(BILL, categories=("C-12",), held_only=True)
+ROWS = [Row(1, 0, VISIT), Row(1, 1, VISIT, at=5), Row(2, 1, VISIT, at=5, role=2), Row(3, 2, BILL, at=9)]
+LEARNT = NOW + timedelta(minutes=3)
+
+
+@pytest.fixture
+def index(engine: ClickHouse | None) -> Sinks:
+    """An empty index whose register knows three keys."""
+    made = clickhouse_sinks(empty(engine)) if engine is not None else memory_sinks()
+    for number, key_id in enumerate((OLD, NEW, NEWEST)):
+        assert made.keys.append(KeyEntry(number, "in_force", key_id, "0" * 32, NOW))
+    return made
+
+
+class After(threading.Event):
+    """Set once it was asked some times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._left = times
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def write(index: Sinks, rows: Sequence[Row], key_id: str = OLD) -> None:
+    index.writer().write(replace(batch(rows), key_id=key_id), NOW)
+
+
+def learn(index: Sinks, *claims: Claim, retained: Sequence[Claim] = (), key_id: str = OLD) -> None:
+    """Claims of the events of rows, and two prefixes: of token 3 above 1, and of 3 above the unknown 9."""
+    said = LineageBatch(
+        ROW_SCHEMA.empty_table(),
+        claims=OpenClaims(claim_table(claims)),
+        retained=RetainedClaims(claim_table(retained)),
+        prefixes=prefix_table([(3, 56, 1), (3, 56, 9)]),
+        key_id=key_id,
+    )
+    index.writer().write(said, LEARNT)
+
+
+def pair(index: Sinks, *numbers: int, to: str = NEW, of: str = OLD, by: int = 100) -> None:
+    """The identifiers of tokens have this token under another key: the number and `by`."""
+    rows = {
+        "older": [token(number) for number in numbers],
+        "newer": [token(number + by) for number in numbers],
+        "key_id": [of] * len(numbers),
+    }
+    index.writer().write(
+        LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(rows, PAIR_SCHEMA), key_id=to), NOW
+    )
+
+
+def events(index: Sinks, *numbers: int) -> dict[tuple[str, ...], int]:
+    """How many are found under the tokens, by the categories of their tag set."""
+    found = index.reader.find([Span(token(number)) for number in numbers])
+    return {holding.tags.categories: holding.events for holding in found.holdings}
+
+
+def keys(index: Sinks) -> dict[str, int]:
+    """How many rows there are of each key."""
+    counted = Counter[str]()
+    for item, rows in index.upkeep.rows_by_tag_set():
+        counted[item.key_id] += rows
+    return dict(counted)
+
+
+def rest(index: Sinks, older: str = OLD, newer: str = NEW, *, first: bool = True) -> Resting:
+    return index.rekeyer(older, newer, first=first).resting()
+
+
+def move(index: Sinks, older: str = OLD, newer: str = NEW, stop: threading.Event = NEVER) -> int:
+    return index.rekeyer(older, newer, first=older == OLD).move(stop)
+
+
+def test_what_rests_on_a_key_is_counted(index: Sinks) -> None:
+    """Rows, claims under each of their keys, prefixes, and the time of the newest row."""
+    assert rest(index) == Resting(0, 0, 0, 0)
+    assert rest(index).nothing
+    write(index, ROWS)
+    learn(index, Claim(0), Claim(1, mark=Mark.OFF), retained=[Claim(2, line=None, group=None)])
+    assert rest(index) == Resting(4, 3 + 4, 2, 2, moment(9))
+    assert not rest(index).nothing
+    assert rest(index, NEW, NEWEST, first=False).nothing
+
+
+def test_what_has_its_pair_moves(index: Sinks) -> None:
+    """It is found under the newer tokens alone and is of the newer key; what has no pair stays where it was."""
+    write(index, ROWS)
+    pair(index, 1, 2)
+    assert move(index) == 3
+    assert events(index, 1) == events(index, 2) == {}
+    assert (events(index, 101), events(index, 102)) == ({WEB: 2}, {WEB: 1})
+    assert events(index, 3) == {BILLED: 1}
+    assert rest(index) == Resting(1, 0, 0, 0, moment(9))
+    assert keys(index) == {OLD: 1, NEW: 3}
+
+
+def test_moving_again_moves_what_came_to_have_its_pair(index: Sinks) -> None:
+    """The second time nothing is left to do, until another pair is known."""
+    write(index, ROWS)
+    pair(index, 1, 2)
+    assert (move(index), move(index)) == (3, 0)
+    pair(index, 3)
+    assert (move(index), move(index)) == (1, 0)
+    assert rest(index).nothing
+    assert sum(events(index, 101, 102, 103).values()) == 3
+
+
+def test_a_pair_of_other_keys_moves_nothing(index: Sinks) -> None:
+    """From the oldest key to the newest only by the pairs of these two."""
+    write(index, ROWS)
+    pair(index, 1)
+    pair(index, 2, of=NEW, to=NEWEST)
+    assert move(index, OLD, NEWEST) == 0
+    pair(index, 1, to=NEWEST, by=200)
+    assert move(index, OLD, NEWEST) == 2
+    assert events(index, 201) == {WEB: 2}
+    assert keys(index) == {OLD: 2, NEWEST: 2}
+
+
+def test_what_is_erased_or_narrowed_stays_so(index: Sinks) -> None:
+    """Before the move and after it: no row comes back, and none is more than what is still held of it."""
+    write(index, ROWS)
+    pair(index, 1, 2, 3)
+    index.eraser.forget([Span(token(1), until=moment(1))], {VISIT.id: None})
+    index.eraser.forget([Span(token(3))], {BILL.id: HELD})
+    assert move(index) == 3
+    assert (events(index, 101), events(index, 103)) == ({WEB: 1}, {HELD_STILL: 1})
+    assert keys(index) == {NEW: 3}
+    gone = index.eraser.forget([Span(token(101)), Span(token(1))], {replace(VISIT, key_id=NEW).id: None})
+    assert gone == Forgotten(1, 0)
+    assert (move(index), events(index, 1, 101)) == (0, {})
+
+
+def test_rows_of_both_keys_count_once(index: Sinks) -> None:
+    """As after a replay by a tagger of the newer key: what moves is the row that is there already."""
+    write(index, ROWS)
+    write(
+        index, [replace(row, token=row.token + 100, tags=replace(row.tags, key_id=NEW)) for row in ROWS], NEW
+    )
+    pair(index, 1, 2, 3)
+    assert events(index, 1, 101) == {WEB: 2}
+    assert move(index) == 4
+    assert events(index, 1, 101) == events(index, 101) == {WEB: 2}
+    assert keys(index) == {NEW: 4}
+
+
+def test_stopped_in_the_middle_the_next_run_goes_on(index: Sinks) -> None:
+    """Everything is found under the tokens of both keys meanwhile, each event once."""
+    write(index, ROWS)
+    learn(index, Claim(0, token=1, subject=2, group=None, server=None))
+    pair(index, 1, 2, 3)
+    everybody = (1, 2, 3, 101, 102, 103)
+    halfway = move(index, stop=After(1))
+    assert 0 < halfway < 4 + 2 + 1
+    assert not rest(index).nothing
+    assert sum(events(index, *everybody).values()) == 3
+    assert halfway + move(index) == 4 + 2 + 1
+    assert sum(events(index, *everybody).values()) == 3
+    assert move(index, stop=After(0)) == 0
+
+
+def test_a_claim_moves_whole_or_not_at_all(index: Sinks) -> None:
+    """Under each of its keys, learnt when it was; one of whose tokens the pair is unknown stays."""
+    known = Claim(0, token=1, subject=2, group=None, server=None)
+    half = Claim(1, token=1, subject=9, group=None, server=None)
+    police = Claim(2, token=1, subject=2, group=None, server=None)
+    learn(index, known, half, retained=[police])
+    pair(index, 1, 2, 3)
+    # Of the known one, of the one for the police, each under two keys; one prefix of two.
+    assert move(index) == 2 + 2 + 1
+    assert rest(index) == Resting(0, 2, 0, 1)
+    moved = index.claims.claims([token(101)], of="token").to_pylist()
+    assert [(row["offset"], row["subject"], row["learnt_at"]) for row in moved] == [
+        (0, token(102), LEARNT.replace(tzinfo=None))
+    ]
+    assert index.claims.claims([token(102)], of="subject").num_rows == 1
+    assert index.claims.claims([token(102)], LEARNT - timedelta(seconds=1), of="subject").num_rows == 0
+    assert index.claims.claims([token(1)], of="token")["offset"].to_pylist() == [1]
+    assert index.claims.prefixes([token(101)])["prefix"].to_pylist() == [token(103)]
+    assert index.claims.prefixes([token(9)])["prefix"].to_pylist() == [token(3)]
+    assert move(index) == 0
+
+
+def test_what_names_no_key_is_of_the_first_one(index: Sinks) -> None:
+    """Claims and prefixes from before there was a second."""
+    learn(index, Claim(0, token=1, subject=2, group=None, server=None), key_id="")
+    assert rest(index, NEW, NEWEST, first=False).nothing
+    assert rest(index) == Resting(0, 2, 0, 2)
+    pair(index, 1, 2, 3)
+    assert move(index) == 2 + 1
+
+
+def test_a_key_that_was_retired_writes_nothing_more(index: Sinks) -> None:
+    """Who began with it is told to start again; kept after all, it goes on."""
+    index.keys.append(KeyEntry(3, "retired", OLD, "0" * 32, NOW))
+    with pytest.raises(KeyUnavailable, match=f"token key {OLD}, .* was retired; start it again"):
+        write(index, ROWS)
+    assert rest(index).nothing
+    index.keys.append(KeyEntry(4, "kept", OLD, "0" * 32, NOW))
+    write(index, ROWS)
+    assert rest(index).rows == 4
