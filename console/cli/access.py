@@ -29,7 +29,6 @@ from console.cli.options import (
 from console.cli.show.output import (
     about_identity,
     after,
-    counted,
     day,
     deleted_at_source,
     joined,
@@ -38,6 +37,7 @@ from console.cli.show.output import (
     screen,
     table,
 )
+from schemas.counted import counted
 
 _IN_TEXTS = {"nb": "i fritekst", "en": "in texts"}
 

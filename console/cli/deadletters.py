@@ -11,6 +11,7 @@ from console.cli.options import Json, moment, user_name
 from console.cli.show.output import joined, marked, print_json, say, screen, table
 from console.client import require
 from console.operations.dead_reasons import meaning
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
 from schemas.vocabulary import LetterState
@@ -146,7 +147,7 @@ def _show(done: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    say(f"{done['letters']:,} letter{'' if done['letters'] == 1 else 's'}")
+    say(counted(done["letters"], "letter"))
     for outcome, count in sorted(done["outcomes"].items()):
         text = outcome if outcome in _DONE else f"still dead, {outcome}: {meaning(outcome)}"
         say(f"  {count:,} {text}")

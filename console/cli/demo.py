@@ -22,7 +22,7 @@ from console.bodies import AccessQuery, LineageQuery
 from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.show.logs import configure_logging
-from console.cli.show.output import counted, marked, screen, table
+from console.cli.show.output import marked, screen, table
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
 from console.demo.tale import Asker, Event, Tale, systems
@@ -30,6 +30,7 @@ from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.local import LocalInstance, running
 from console.wiring.processes import raise_first
+from schemas.counted import counted as how_many
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
@@ -255,7 +256,7 @@ def _erase(out: Console, instance: LocalInstance, person: Asker) -> RequestState
             for command in request.commands.values():
                 if command.state is CommandState.DONE and command.system not in seen:
                     seen.add(command.system)
-                    told = f"{command.system:<18} erased {counted(command.erased, 'record')}"
+                    told = f"{command.system:<18} erased {how_many(command.erased, 'record')}"
                     out.print(marked("  {} {}", _verdict(True), told))
             time.sleep(_LOOK)
     if any(command.doubtful for command in request.commands.values()):

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from console.cli.keys import describe
 from console.cli.options import Json
-from console.cli.show.output import counted, marked, print_json, screen, table
+from console.cli.show.output import marked, print_json, screen, table
 from console.client import TOKEN_FILE, connect
 from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems
@@ -33,6 +33,7 @@ from console.wiring.private import openness
 from console.wiring.registry import schema_registry
 from console.wiring.run_file import RUN_FILE, broker
 from schemas.company import Company
+from schemas.counted import are, counted
 from schemas.errors import BrokerUnavailable, InnsynError, SchemaTooLarge, UnknownSchema
 from schemas.settings import Settings, load_settings
 from schemas.vocabulary import LetterState
@@ -226,7 +227,8 @@ def _taggers(settings: Settings, connection: Connection) -> Iterator[Check]:
     elif left:
         yield Check("taggers", "wrong", read_by_nobody(left, settings.tag_group))
     else:
-        yield Check("taggers", "ok", f"{len(tagged)} tagged topics are read by {settings.tag_group}")
+        read = f"{counted(len(tagged), 'tagged topic')} {are(len(tagged))} read"
+        yield Check("taggers", "ok", f"{read} by {settings.tag_group}")
 
 
 def _registry(settings: Settings) -> Iterator[Check]:
@@ -306,7 +308,7 @@ def _index(settings: Settings) -> Iterator[Check]:
         yield Check(
             "histories",
             "ok",
-            f"{item.topic} was deleted and made anew {item.times} times, last known on"
+            f"{item.topic} was deleted and made anew ({counted(item.times, 'time')}), last known on"
             f" {item.noted_at:%Y-%m-%d %H:%M} UTC: it is read from its beginning,"
             " beside what the index has; what was deleted unread is in no answer",
         )
@@ -341,7 +343,7 @@ def _known_keys(settings: Settings, sinks: Sinks) -> Iterator[Check]:
         token_keys(sinks, settings).tokenizer()
         states = Rotation(keyring(settings), sinks, now).states()
         for state in states[:-1]:
-            rows = f"{state.resting.rows:,} rows and {state.resting.claims:,} claims"
+            rows = f"{counted(state.resting.rows, 'row')} and {counted(state.resting.claims, 'claim')}"
             yield Check(
                 "keys",
                 "off",

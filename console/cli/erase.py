@@ -28,7 +28,6 @@ from console.cli.options import (
 from console.cli.show.output import (
     about_identity,
     after,
-    counted,
     deleted_at_source,
     joined,
     marked,
@@ -40,6 +39,7 @@ from console.cli.show.output import (
 from console.client import Client, require
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
 
@@ -195,8 +195,8 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         return
     out.print(plan_table(plan["parts"], company_of(load_settings()).catalogue))
     systems = ", ".join(command["system"] for command in plan["commands"])
-    events = f"{plan['total_events']:,}"
-    out.print(marked(" [bold]{} events[/bold]; told to erase: {}", events, systems or "nobody"))
+    events = counted(plan["total_events"], "event")
+    out.print(marked(" [bold]{}[/bold]; told to erase: {}", events, systems or "nobody"))
     for copy in plan["copies"]:
         end = copy["until"] or "an unknown day"
         out.print(marked(" [dim]the copy on Kafka's {} expires by {}[/dim]", copy["topic"], end))
@@ -229,9 +229,9 @@ def _show_end(request: Mapping[str, Any]) -> None:
     forgotten = request["forgotten"] or {}
     ended = forgotten.get("rows_ended", 0)
     out.print(
-        f"  the index forgot {forgotten.get('rows_removed', 0):,} rows"
+        f"  the index forgot {counted(forgotten.get('rows_removed', 0), 'row')}"
         f" and narrowed {forgotten.get('rows_narrowed', 0):,} to what is held"
-        + (f"; {ended:,} rows of others ended with their records" if ended else "")
+        + (f"; {counted(ended, 'row')} of others ended with their records" if ended else "")
     )
     if request["held"]:
         out.print(plan_table(request["held"], company_of(load_settings()).catalogue))

@@ -26,6 +26,7 @@ from console.cli.options import Json
 from console.cli.show.output import print_json, screen, shown, table
 from console.wiring.company import company_of
 from console.wiring.run_file import broker
+from schemas.counted import counted
 from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.settings import Settings, load_settings
@@ -227,7 +228,7 @@ def _rate(reports: list[Report], seconds: float) -> int:
 def _table(feed: Feed, reports: list[Report], seconds: float) -> Table:
     numbers = ("records", "refused", "events", "of these now")
     rows = table("file", *numbers, "note", right=numbers, title=f"{feed.format} to {feed.topic.name}")
-    rows.caption = f"{_rate(reports, seconds):,} events a second over {seconds:.1f} s"
+    rows.caption = f"{counted(_rate(reports, seconds), 'event')} a second over {seconds:.1f} s"
     rows.caption_justify = "left"
     for report in reports:
         counts = (report.read, report.refused, report.sent, report.sent_now)
@@ -255,7 +256,7 @@ def _note(report: Report) -> str:
     if report.resumed_after or report.found:
         notes.append(f"went on after line {report.resumed_after:,}, {report.found:,} more were there already")
     if report.others:
-        notes.append(f"{report.others:,} lines are about something else")
+        notes.append(f"{counted(report.others, 'line')} about something else")
     if not report.read and not report.others:
         notes.append("there is no record in it")
     return "; ".join(notes)

@@ -16,6 +16,7 @@ from console.cli.show.output import marked, print_json, screen
 from console.operations.rotation import KeyState, Rotation
 from console.wiring.answering import keyring, known_keys, refuse_pending
 from console.wiring.processes import until_signal
+from schemas.counted import counted
 from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
@@ -113,7 +114,7 @@ def rekey(
     if as_json:
         print_json({"moved": moved, "keys": left})
     else:
-        screen().print(f"moved {moved:,} rows, claims and prefixes")
+        screen().print(f"moved {moved:,} in all, of rows, claims and prefixes")
         _print_states(left)
 
 
@@ -200,11 +201,14 @@ def _shown(state: KeyState) -> dict[str, Any]:
     }
 
 
+_RESTING = (("rows", "row"), ("claims", "claim"), ("prefixes", "prefix"))
+
+
 def _print_states(states: Sequence[Mapping[str, Any]]) -> None:
     for state in states:
         screen().print(
             f"  {state['key_id']} {'in force' if state['in_force'] else 'older'} since {state['since'][:10]}:"
-            f" {state['rows']:,} rows, {state['claims']:,} claims, {state['prefixes']:,} prefixes",
+            f" {', '.join(counted(state[name], thing) for name, thing in _RESTING)}",
             soft_wrap=True,
         )
 

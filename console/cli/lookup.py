@@ -25,7 +25,6 @@ from console.cli.options import (
 )
 from console.cli.show.output import (
     about_identity,
-    counted,
     day,
     deleted_at_source,
     joined,
@@ -36,6 +35,7 @@ from console.cli.show.output import (
 )
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
+from schemas.counted import counted
 from schemas.settings import load_settings
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.asked_for import AskedFor
+from schemas.counted import counted
 from schemas.errors import InputError, InvalidIdentifier
 from schemas.moments import from_iso
 from schemas.vocabulary import ADDRESS
@@ -99,8 +100,8 @@ def at_moment(
     for kind, given in times.items():
         if kind is not None and (kind not in kinds or len(given) not in (1, kinds.count(kind))):
             raise InputError(
-                f"--at {kind}= is given {len(given)} times for {kinds.count(kind)} --id {kind}=; give it once, or once"
-                " for each, in their order"
+                f"--at {kind}= is given {counted(len(given), 'time')} for {kinds.count(kind)} --id {kind}=; give it"
+                " once, or once for each, in their order"
             )
     if addresses and port is not None and ADDRESS not in kinds:
         raise InputError("--port says where an address was used; give it with --id ip=ADDRESS")

@@ -19,6 +19,7 @@ from schemas.changes import Compatibility
 from schemas.check import check_record
 from schemas.company import Company
 from schemas.company_check import modes_of
+from schemas.counted import counted
 from schemas.errors import InputError, SchemaError
 from schemas.fingerprints import canonical_form, fingerprints_of
 from schemas.records import read_record, read_text
@@ -282,4 +283,4 @@ def _show(
     for problem in problems:
         say(str(problem), err=True)
     if not problems and not unreadable:
-        say(f"{len(paths)} {'record' if len(paths) == 1 else 'records'} checked, nothing wrong")
+        say(f"{counted(len(paths), 'record')} checked, nothing wrong")

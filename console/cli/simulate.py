@@ -22,6 +22,7 @@ from console.demo.story import story_of
 from console.wiring.company import company_of
 from console.wiring.registry import schema_registry
 from console.wiring.run_file import broker
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.records import RecordSchema
 from schemas.settings import Settings, load_settings
@@ -149,9 +150,9 @@ def _watched(plan: Plan, items: Iterator[SimEvent | Played]) -> Iterator[SimEven
         for count, item in enumerate(items, 1):
             if count % _REFRESH == 0:
                 passed = max(0.0, (item.at - plan.start).total_seconds())
-                progress.update(bar, completed=passed, description=f"{count:,} events")
+                progress.update(bar, completed=passed, description=counted(count, "event"))
             yield item
-        progress.update(bar, completed=progress.tasks[0].total, description=f"{count:,} events")
+        progress.update(bar, completed=progress.tasks[0].total, description=counted(count, "event"))
 
 
 def _report(counts: Counter[str], seconds: float, as_json: bool, *, to_stderr: bool) -> None:
@@ -166,4 +167,4 @@ def _report(counts: Counter[str], seconds: float, as_json: bool, *, to_stderr: b
         lines.add_row(name, f"{number:,}")
     console = screen(stderr=to_stderr)
     console.print(lines)
-    console.print(f"{total:,} events in {seconds:.1f} s, {per_second:,} a second")
+    console.print(f"{counted(total, 'event')} in {seconds:.1f} s, {per_second:,} a second")

@@ -32,6 +32,7 @@ from console.wiring.processes import (
 from console.wiring.run_file import broker
 from console.wiring.start import begin
 from console.wiring.tagging import tagger
+from schemas.counted import counted
 from schemas.errors import InputError, Unavailable
 from schemas.settings import Settings, load_settings
 from sinks.open import embedded_folder, open_sinks
@@ -155,6 +156,6 @@ def _there(client: Client, topics: Sequence[str], replay: bool) -> int:
     if found["state"] != "done":
         raise Unavailable(f"{found['replay_id']} {found['state']}: {found['error'] or 'innsyn was stopped'}")
     what = ", ".join(topics) or "every tagged topic"
-    counts = f"{found['events']:,} events, {found['rows']:,} rows, {found['dead_letters']:,} dead letters"
-    say(f"replayed {what}: {counts}")
+    things = (("events", "event"), ("rows", "row"), ("dead_letters", "dead letter"))
+    say(f"replayed {what}: {', '.join(counted(found[name], thing) for name, thing in things)}")
     return 0

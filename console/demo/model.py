@@ -8,6 +8,7 @@ from datetime import date
 
 from console.demo.tale import Asker
 from schemas.company import Company, load_company
+from schemas.counted import counted
 from schemas.vocabulary import ADDRESS, Role
 from streams.rights.protocol.messages import Named
 from streams.simulate.model import records
@@ -29,7 +30,8 @@ class ModelTale:
     @property
     def acts(self) -> tuple[str, str]:
         return (
-            f"A provider with {self._plan.customers} households, {self._plan.days} days of its events",
+            f"A provider with {counted(self._plan.customers, 'household')},"
+            f" {counted(self._plan.days, 'day')} of its events",
             "One of them, no longer a customer, asks: what do you hold about me?",
         )
 
@@ -70,8 +72,8 @@ class ModelTale:
             sure=sure,
             maybe=maybe,
             how_asked="asked by the customer number alone: what else was theirs, and when, the events tell",
-            how_erased=f"the systems know no links, so they are told the {len(used):,} addresses, each with its second,"
-            " that the company's own log gives for this person",
+            how_erased=f"the systems know no links, so they are told {counted(len(used), 'address')}, each with its"
+            " second, that the company's own log gives for this person",
         )
 
     def _known(self, customer: Customer) -> tuple[bool, int]:

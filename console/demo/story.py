@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from console.demo.tale import Asker
 from schemas.company import STORY, Company
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.story import Story, load_story
 from streams.simulate.plan import Plan
@@ -36,9 +37,9 @@ class StoryTale:
 
     @property
     def acts(self) -> tuple[str, str]:
-        people = len(self._play.cast.everybody)
+        people = counted(len(self._play.cast.everybody), "person")
         return (
-            f"{self._story.title} and {people} people, {self._plan.days} days of its events",
+            f"{self._story.title} and {people}, {counted(self._plan.days, 'day')} of its events",
             f"One of them, a {self._story.asks}, asks: what do you hold about me?",
         )
 

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from console.health.health import Health
+from schemas.counted import are, counted
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from sinks.ports.dead_letters import DeadLetterList, Flooded
@@ -89,7 +90,7 @@ def sentence(item: Flooded) -> str:
     """What is wrong with a topic, where, and what to do."""
     first = "/".join(map(str, item.first))
     return (
-        f"{item.bad:,} of the last {item.read:,} messages on {item.topic} are unreadable and set aside, so answers "
-        f"lack them (first {first}: {item.reason}): mend whoever writes them or their schema, then run `innsyn "
-        f"deadletters retry --topic {item.topic}`, or drop them"
+        f"{item.bad:,} of the last {counted(item.read, 'message')} on {item.topic} {are(item.bad)} unreadable and set"
+        f" aside, so answers lack them (first {first}: {item.reason}): mend whoever writes them or their schema, then"
+        f" run `innsyn deadletters retry --topic {item.topic}`, or drop them"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.operations.keys import IN_FORCE, KEPT, RETIRED, alive
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.keys import Keyring, KnownKey
 from sinks.ports.keys import KeyEntry, Rekeying, Resting
@@ -41,7 +42,7 @@ class Rotation:
         waiting = [key for key_id, key in self._keyring.held().items() if key_id not in known]
         if len(waiting) > 1:
             raise InputError(
-                f"{self._keyring.folder} holds {len(waiting)} keys that the index does not know; leave one of them"
+                f"{self._keyring.folder} holds {counted(len(waiting), 'key')} that the index does not know; leave one"
             )
         return waiting[0] if waiting else self._keyring.add()
 
@@ -94,8 +95,8 @@ class Rotation:
         began = next(entry.at for entry in entries if entry.sequence > _place(entries, key_id))
         if waiting := [item.request_id for item in requests if not item.ended and item.received_at <= began]:
             raise InputError(
-                f"{len(waiting)} requests from before the rotation are open ({', '.join(waiting[:3])}): they go by"
-                f" tokens of {key_id}; end them first"
+                f"open from before the rotation: {counted(len(waiting), 'request')} ({', '.join(waiting[:3])}), by"
+                f" tokens of {key_id}; end that first"
             )
         if not self._register.append(
             KeyEntry(_next(entries), RETIRED, key_id, known[key_id].check, self._clock())
@@ -115,8 +116,9 @@ class Rotation:
             return
         newest = f", the newest of {left.newest:%d %B %Y}" if left.newest else ""
         raise InputError(
-            f"on token key {key_id} still rest {left.rows:,} rows{newest}, {left.claims + left.retained:,} claims and"
-            f" {left.prefixes:,} prefixes; `innsyn keys rekey` moves what topics still hold, the rest goes as it"
+            f"on token key {key_id} still rest {counted(left.rows, 'row')}{newest},"
+            f" {counted(left.claims + left.retained, 'claim')} and {counted(left.prefixes, 'prefix')};"
+            " `innsyn keys rekey` moves what topics still hold, the rest goes as it"
             " expires or is erased"
         )
 

@@ -12,6 +12,7 @@ from console.operations.keys import TokenKeys, alive
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
 from schemas.company import Company
+from schemas.counted import are, counted
 from schemas.errors import IndexUnavailable, InnsynError
 from schemas.keys import Keyring
 from schemas.settings import Settings
@@ -66,7 +67,7 @@ def index_problems(sinks: Sinks, tokens: Callable[[], object]) -> Sequence[str]:
             tokens()
     except InnsynError as error:
         return [str(error)]
-    return [f"{len(waiting)} migrations are pending; run `innsyn migrate`"] if waiting else []
+    return [f"{_pending(waiting)}; run `innsyn migrate`"] if waiting else []
 
 
 def answering_of(sinks: Sinks, settings: Settings) -> Answering:
@@ -81,7 +82,11 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
 def refuse_pending(sinks: Sinks) -> None:
     """Raises IndexUnavailable if the index is not in its current shape."""
     if waiting := sinks.upkeep.pending():
-        raise IndexUnavailable(f"{len(waiting)} migrations are pending; run `innsyn migrate` first")
+        raise IndexUnavailable(f"{_pending(waiting)}; run `innsyn migrate` first")
+
+
+def _pending(waiting: Sequence[str]) -> str:
+    return f"{counted(len(waiting), 'migration')} {are(len(waiting))} pending"
 
 
 def token_keys(sinks: Sinks, settings: Settings) -> TokenKeys:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import structlog
 
+from schemas.counted import counted
 from schemas.errors import Crashed, InnsynError, Unavailable, place_of
 
 _T = TypeVar("_T")
@@ -114,10 +115,11 @@ def _sentence(name: str, error: Unavailable, times: int) -> str:
         return f"{name} ended ({error}); it is started again by itself"
     if isinstance(error, Crashed):
         return (
-            f"{name} ended {times} times in a row ({error}), a bug in innsyn: report this with its log; it is tried"
-            " again by itself, and the rest goes on without it"
+            f"{name} ended {counted(times, 'time')} in a row ({error}), a bug in innsyn: report this with its log; it"
+            " is tried again by itself, and the rest goes on without it"
         )
-    return f"{name} ended {times} times in a row ({error}); it is tried again by itself until what it needs is there"
+    often = f"{name} ended {counted(times, 'time')} in a row ({error})"
+    return f"{often}; it is tried again by itself until what it needs is there"
 
 
 def first_then(first: _T, make: Callable[[], _T]) -> Callable[[], _T]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
+from schemas.counted import counted
 from schemas.errors import IndexUnavailable, place_of
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.parts import (
@@ -143,9 +144,10 @@ class Mending:
                 again.add(part.table)
                 unfinished.add((part.table, part.name))
             else:
+                rows = "rows unknown" if part.rows is None else counted(part.rows, "row")
                 self._broken[part.table, part.name] = (
-                    f"part {part.name} of {part.table} ({part.rows:,} rows) is broken on the disk, and what it was made"
-                    " of is gone: restart innsyn, which sets it aside and says how its rows come back"
+                    f"part {part.name} of {part.table} ({rows}) is broken on the disk, and what it was made of is gone:"
+                    " restart innsyn, which sets it aside and says how its rows come back"
                 )
         if again:
             self._read_anew(again, unfinished)

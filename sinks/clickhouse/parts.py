@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from schemas.counted import are, counted
 from schemas.errors import IndexUnavailable
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def sentences(items: Sequence[SetAside]) -> list[str]:
     """What is lost, and how it comes back."""
     return [
         (
-            f"{'rows' if item.part.rows is None else f'{item.part.rows:,} rows'} of {item.part.table} "
-            f"(partition {item.part.partition}) are lost, a part broke on the disk: {_mend(item.part.table)}, then "
-            f"remove {item.path}; until then nobody is told what is held"
+            f"{'rows' if item.part.rows is None else counted(item.part.rows, 'row')} of {item.part.table} "
+            f"(partition {item.part.partition}) {are(item.part.rows or 0)} lost, a part broke on the disk:"
+            f" {_mend(item.part.table)}, then remove {item.path}; until then nobody is told what is held"
         )
         for item in items
     ]

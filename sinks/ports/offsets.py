@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from schemas.counted import counted
 from schemas.errors import InputError
 
 PARTITIONS = 100_000
@@ -56,7 +57,9 @@ def going_on(known: History, topic_id: str, position: int, end: int) -> History:
         )
     if same is False or position > end:
         if known.number >= _MOST:
-            raise InputError(f"{known.topic} was made anew {_MOST} times; use a new INNSYN_HOME or database")
+            raise InputError(
+                f"{known.topic} was made anew {counted(_MOST, 'time')}; use a new INNSYN_HOME or database"
+            )
         return replace(known, number=known.number + 1, topic_id=topic_id)
     return replace(known, topic_id=topic_id or known.topic_id)
 

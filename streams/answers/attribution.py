@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from schemas.counted import are, counted
 from schemas.times import iso, iso_or_none, read
 from schemas.vocabulary import Proof, Resolution
 from sinks.ports.identity import ALL_PORTS
@@ -261,4 +262,5 @@ def by_link(found: Found, systems: Sequence[str]) -> list[str]:
 
 def by_link_line(system: str, events: int, planned: int) -> str:
     """That so many of the events planned in a system cannot be named to it, and what to do about that."""
-    return f"{system}: {events:,} of {planned:,} events planned there are {BY_LINK}; see that they are erased there too"
+    of = f"{events:,} of {counted(planned, 'event')} planned there {are(events)} {BY_LINK}"
+    return f"{system}: {of}; see that they are erased there too"

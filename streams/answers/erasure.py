@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.company import Company
+from schemas.counted import counted
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
@@ -71,7 +72,7 @@ class PlannedErasure:
         remarks = list(self.subject.problems)
         if events := self.attribution.ambiguous_events:
             remarks.append(
-                f"{events:,} events may be this person's as well as another's; they are not erased"
+                f"{counted(events, 'event')} may be this person's as well as another's; nothing of that is erased"
             )
         return remarks
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.counted import counted
 from schemas.tokens import TOKEN_BYTES
 from streams.columns.arrays import Flags, Ints
 
@@ -47,7 +48,7 @@ class TokenColumn:
     invalid: Flags
 
     def __repr__(self) -> str:
-        return f"TokenColumn({len(self.index)} rows)"
+        return f"TokenColumn({counted(len(self.index), 'row')})"
 
     def at(self, rows: Ints) -> TokenTable:
         """Tokens of these rows, NOTHING where nobody is."""

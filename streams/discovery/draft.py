@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.catalogue import Catalogue
+from schemas.counted import counted
 from schemas.paths import ANY, ITEM
 from schemas.undecided import DECIDE
 from streams.discovery.formats import Format
@@ -77,7 +78,7 @@ def _head(facts: Facts, event: Event) -> Iterator[str]:
     yield f"# Marked `{DECIDE}`: {count} of {len(event.fields)} fields, and what no message says. Write what holds and"
     yield f"# take each `{DECIDE}` out: until none is left `innsyn company check` refuses the file."
     if facts.left_out:
-        yield f"# {facts.left_out} keys are left out: they stand in few of the messages, or may be values themselves."
+        yield f"# Left out: {counted(facts.left_out, 'key')} that few of the messages have, or that may be values."
     yield "#"
     yield "# topics.yaml needs this entry:"
     yield f"# {facts.topic}:"

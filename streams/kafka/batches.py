@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Message
 
+from schemas.counted import counted
+
 Partition = tuple[str, int]
 
 # Called for every message: half the time of a comprehension that spells the call out.
@@ -45,7 +47,7 @@ class TopicBatch:
     keys: Mapping[tuple[int, int], Key] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"TopicBatch({self.topic!r}, {len(self.values)} messages)"
+        return f"TopicBatch({self.topic!r}, {counted(len(self.values), 'message')})"
 
 
 @dataclass(frozen=True)

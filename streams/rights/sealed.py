@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from schemas.counted import counted
 from schemas.keys import Keyring
 from streams.rights.case import CaseFile, Overtaken
 from streams.rights.protocol.events import KeyDestroyed
@@ -69,6 +70,6 @@ class Destroying:
             return ()
         count, some = len(self._missing), ", ".join(self._missing[:3])
         return (
-            f"the keys of {count} requests ({some}{', ...' if count > 3 else ''}) are missing, so what they gave"
-            " cannot be read; restore the key folder from your key backup, or set INNSYN_KEYS_DIR to where it is",
+            f"the keys of {counted(count, 'request')} ({some}{', ...' if count > 3 else ''}) are missing, so what they"
+            " gave cannot be read; restore the key folder from your key backup, or set INNSYN_KEYS_DIR to where it is",
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Protocol, TextIO, TypeVar
 
+from schemas.counted import counted
 from schemas.errors import InputError, Unavailable
 
 CHUNK = 1_000
@@ -95,7 +96,7 @@ def _await_consumer(
             smallest, since = behind, clock()
         elif clock() - since > patience:
             raise Unavailable(
-                f"the consumer is {behind} messages behind and has not moved for {patience:.0f} s; "
+                f"the consumer is {counted(behind, 'message')} behind and has not moved for {patience:.0f} s; "
                 "see whether the tagger runs"
             )
         sleep(0.01)

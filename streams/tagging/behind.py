@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from schemas.counted import counted
 from sinks.ports.offsets import History, OffsetLedger
 from streams.kafka.batches import Partition
 from streams.kafka.connection import Connection
@@ -131,10 +132,14 @@ class Stuck:
         if not chosen:
             return ()
         named = ", ".join(
-            f"{topic}/{number} has {waiting[topic, number].messages:,} messages"
+            f"{topic}/{number} has {counted(waiting[topic, number].messages, 'message')}"
             for topic, number in chosen[:_MOST_NAMED]
         )
-        more = f", and so {len(chosen) - _MOST_NAMED} more partitions" if len(chosen) > _MOST_NAMED else ""
+        more = (
+            f", and so {counted(len(chosen) - _MOST_NAMED, 'more partition')}"
+            if len(chosen) > _MOST_NAMED
+            else ""
+        )
         longest = int(self._clock() - min(self._since[where] for where in chosen))
         return (
             f"{named} {what}{more}: nothing of it was taken into the index for {longest} s, so answers lack it; {mend}",

@@ -153,7 +153,7 @@ def test_no_answer_leaves_without_its_record(made: Callable[..., Services]) -> N
         assert "error 243 of ClickHouse" in second.json()["detail"]
         assert one.get("/v1/topics").status_code == 200
         (line,) = of.recorder.problems()
-        assert "1 questions wait for their record" in line
+        assert "1 question not recorded yet" in line
         log.broken = False
         await_that(lambda: not of.recorder.problems(), "the record is written again")
         assert one.post("/v1/access", json=SOMEBODY).status_code == 200

@@ -256,7 +256,7 @@ def the_whole_way(
     assert rotation.move(stop)
     left, _ = rotation.states()
     assert 0 < left.resting.rows < before.resting.rows
-    with pytest.raises(InputError, match=f"still rest {left.resting.rows:,} rows"):
+    with pytest.raises(InputError, match=f"still rest {left.resting.rows:,} row"):
         rotation.retire(old)
     # Events that topics still hold are read again, for their pairs alone.
     company.tag(EVENTS.order, company.tagger(), pairs_only=True)

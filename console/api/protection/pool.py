@@ -18,6 +18,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.counted import counted
 from schemas.errors import QuestionAbandoned, QuestionsBusy
 from schemas.patience import Patience, patience
 
@@ -81,7 +82,7 @@ class Questions:
         with self._lock:
             if self._taken >= self._limits.workers + self._limits.waiting:
                 raise QuestionsBusy(
-                    f"{self._taken} questions about people are being answered or wait; repeat it in a few seconds"
+                    f"being answered or waiting: {counted(self._taken, 'question')} about people; repeat it soon"
                 )
             self._taken += 1
             if self._threads < min(self._taken, self._limits.workers):

@@ -16,6 +16,7 @@ from contextlib import suppress
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from schemas.counted import counted
 from schemas.errors import IndexUnavailable, InnsynError, place_of
 from sinks.ports.audit import AuditEntry, AuditLog
 
@@ -102,7 +103,9 @@ class Recorder:
         """What is wrong with the record, a sentence each."""
         found = []
         if why := self._why():
-            found.append(f"{len(self._waiting)} questions wait for their record, others are refused: {why}")
+            found.append(
+                f"{counted(len(self._waiting), 'question')} not recorded yet, others are refused: {why}"
+            )
         if self._lost:
             found.append(
                 f"{self._lost} entries of the audit record were lost since the start: too many waited"

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.cli.show.output import counted, joined, marked, table
+from console.cli.show.output import joined, marked, table
 from console.operations.discovery import NOT_KNOWN, Found, Verdict
+from schemas.counted import counted
 from streams.discovery.names import label
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def _data(item: Found) -> Text:
             )
         )
     if item.others:
-        parts.append(marked("[dim]{}[/dim]", f"{item.others:,} of {item.read:,} messages in another format"))
+        parts.append(
+            marked("[dim]{}[/dim]", f"{item.others:,} of {counted(item.read, 'message')} in another format")
+        )
     if item.note:
         parts.append(marked("[dim]{}[/dim]", item.note))
     return joined(parts)

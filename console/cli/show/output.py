@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from schemas.counted import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -113,11 +115,6 @@ def table(*columns: str, right: Sequence[str] = (), title: str | Text | None = N
     return made
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 record`, `1,200 records`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str | Text]:
@@ -144,9 +141,8 @@ def about_identity(
     if answer["ambiguous_events"]:
         number = answer["ambiguous_events"]
         yield marked(
-            "[yellow]{} event{}[/yellow] may be this person's or somebody else's, so in nobody's count.",
-            f"{number:,}",
-            "" if number == 1 else "s",
+            "[yellow]{}[/yellow] may be this person's or somebody else's, so in nobody's count.",
+            counted(number, "event"),
         )
     if answer["unlinked"] and parts:
         yield marked("[dim]{}[/dim]", unproven(answer["unlinked"]))
@@ -159,7 +155,7 @@ def about_identity(
     if changed:
         events = ""
         if "events_then" in changed:
-            events = f"{changed['events_then']:,} events then, {changed['events_now']:,} now; "
+            events = f"{counted(changed['events_then'], 'event')} then, {changed['events_now']:,} now; "
         yield (
             f"Since then: {events}links: {changed['links_new']:,} new,"
             f" {changed['links_ended_differently']:,} ended differently, {changed['links_gone']:,} gone."
@@ -183,7 +179,7 @@ def after(period: str | None, clock: str) -> str:
     """
     units = {"Y": "year", "M": "month", "W": "week", "D": "day"}
     spans = [
-        f"{number} {units[unit]}{'' if number == '1' else 's'}"
+        counted(int(number), units[unit])
         for number, unit in re.findall(r"(\d+)([YMWD])", (period or "").partition("T")[0])
     ]
     start = clock.replace("_", " ")

@@ -27,6 +27,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.counted import counted
 from schemas.errors import DecodeError, FeedError
 from schemas.files import read_regular
 from schemas.vocabulary import AssignmentKind
@@ -224,8 +225,8 @@ class NatPatternReader(RememberingReader):
             self._slow += 1
             if self._slow >= _SLOW_LINES:
                 raise FeedError(
-                    f"the pattern takes more than a second on {self._slow} lines; say more exactly what stands between "
-                    "its groups, such as [^ ]+ for .+"
+                    f"the pattern takes more than a second on {counted(self._slow, 'line')}; say more exactly what"
+                    " stands between its groups, such as [^ ]+ for .+"
                 ) from None
             raise DecodeError("slow_pattern") from None
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.counted import counted
 from schemas.errors import FeedError
 from schemas.files import open_regular
 from streams.feeds.lines.reasons import CUT_SHORT, UTF_16, WINDOWS_1252
@@ -135,7 +136,7 @@ class Content(io.RawIOBase):
             self.cut_short = True
             return b""
         except BROKEN as error:
-            raise unreadable(f"{self._name}: after {self._bytes} bytes", error) from None
+            raise unreadable(f"{self._name}: after {counted(self._bytes, 'byte')}", error) from None
         self._hash.update(block)
         self._bytes += len(block)
         self._left -= len(block)

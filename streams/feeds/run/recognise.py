@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence, Set
 
+from schemas.counted import counted
 from schemas.errors import DecodeError, FeedError
 from streams.feeds.formats.nat_vendors import vendor
 from streams.feeds.lines.reader import OTHER, Read, Reader
@@ -47,8 +48,8 @@ class Recognition:
             return
         why = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
         raise FeedError(
-            f"{self._name}: not {self._feed.format}: none of its {self._records} records can be read ({why}); "
-            f"{_instead(self._feed, self._sample)}{self._feed.format} reads {self._feed.reads}"
+            f"{self._name}: not {self._feed.format}: none of its {counted(self._records, 'record')} can be read"
+            f" ({why}); {_instead(self._feed, self._sample)}{self._feed.format} reads {self._feed.reads}"
         )
 
     def _count(self, record: Record, reason: str) -> None:

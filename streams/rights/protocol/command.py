@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.counted import counted
 from schemas.messages import Outcome
 from schemas.vocabulary import CommandState
 from streams.answers.attribution import BY_LINK, by_link_line
@@ -113,7 +114,7 @@ class Command:
 
     def after(self, ended: str) -> str | None:
         """One line on a system that was told, where the request ended (`closed`, `cancelled`) without it, or None."""
-        said = f"{self.system}: {self.state}, {self.erased:,} records erased"
+        said = f"{self.system}: {self.state}, {counted(self.erased, 'record')} erased"
         shown = "the index still shows what it knew there; a new request brings it in line"
         if self.state in (CommandState.SENT, CommandState.ACCEPTED):
             return f"{self.system}: was told to erase and has not answered; it may still do so, and {shown}"
@@ -130,7 +131,7 @@ class Command:
     def _refusal(self) -> str:
         parts = [f"{self.system}: {self.state}"]
         if self.held:
-            parts.append(f"{self.held} records held")
+            parts.append(f"{counted(self.held, 'record')} held")
         if self.ground:
             parts.append(f"by {self.ground}")
         if self.review_date:
@@ -161,7 +162,7 @@ class Command:
             if self.described
             else f"than the {self.known:,} the index knows there"
         )
-        looked = f"{self.system}: reported {self.erased:,} records erased, more {there}"
+        looked = f"{self.system}: reported {counted(self.erased, 'record')} erased, more {there}"
         return f"{looked}; see that no other person's are gone"
 
     def _shortfall(self) -> str:

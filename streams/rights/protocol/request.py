@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from schemas.counted import counted
 from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
@@ -236,14 +237,10 @@ def _late(request_id: str, finding: LateFound) -> str:
     """What to do about a late finding, in one line."""
     parts = []
     if finding.events:
-        parts.append(f"at least {_events(finding.events)} came to light after this was answered")
+        parts.append(f"at least {counted(finding.events, 'event')} came to light after this was answered")
     if finding.no_longer:
         parts.append(
-            f"of those answered, at least {_events(finding.no_longer)} proved not to be this person's"
+            f"of those answered, at least {counted(finding.no_longer, 'event')} proved not to be this person's"
         )
     where = ", ".join(finding.systems)
     return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
-
-
-def _events(count: int) -> str:
-    return f"{count:,} event{'' if count == 1 else 's'}"

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from schemas.company import STORY, Company
+from schemas.counted import counted
 from schemas.errors import CatalogueError, InputError
 from schemas.examples import Example, load_messages
 from schemas.story import Happening, Scene, Story, check_story
@@ -103,7 +104,7 @@ class Play:
         check_story(self.story, self._examples)
         for number, scene in enumerate(self.story.scenes):
             if scene.span >= self._plan.end - self._plan.start:
-                mend = f"lasts longer than {self._plan.days} days; play more days"
+                mend = f"lasts longer than {counted(self._plan.days, 'day')}; play more days"
                 raise CatalogueError(STORY, f"scenes.{number}", mend)
 
     def _scenes(self, scene: Scene) -> Iterator[Played]:

@@ -257,7 +257,7 @@ def test_a_refusal_is_kept_and_shown(service: RightsService, memory: OnePerson, 
     assert service.get(request_id).state is State.ATTENTION
     (line,) = service.get(request_id).problems
     assert line.startswith(
-        f"web: {state} 1 records held review on 2027-01-01 (the law or a dispute holds it); `innsyn requests resend "
+        f"web: {state} 1 record held review on 2027-01-01 (the law or a dispute holds it); `innsyn requests resend "
     )
     assert len(memory.holdings) == 2
     service.resend(request_id)
