@@ -147,7 +147,8 @@ class NamedLink(IdentityLink):
 
 
 class IdentityAnswer(_Answer):
-    """Who it was, without a value. `subjects`: where the chains of links end. The rest as in every answer."""
+    """Who it was, without a value. `subjects`: where the chains of links end. The rest as in every answer;
+    of `dead_letters` some may say who it was."""
 
     resolution: Resolution
     candidates: int
@@ -157,6 +158,7 @@ class IdentityAnswer(_Answer):
     links: list[NamedLink]
     links_total: int
     problems: list[str]
+    dead_letters: dict[str, int] = {}
 
 
 class ChangedSince(_Answer):
@@ -172,6 +174,9 @@ class ChangedSince(_Answer):
 class Identified(_Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
+    `dead_letters`: how many messages of each topic could not be read, so that nobody knows whether more of the person
+    stands in them; of log files by their format.
+
     `disagree`: kinds of identifiers that lead to different people, those that lead to one person together; then nothing
     is taken from any. `unlinked`: kinds of those that no link says to be anybody's, counted because they were given.
 
@@ -185,6 +190,7 @@ class Identified(_Answer):
     ambiguous_events: int
     identity: list[IdentityLink]
     identity_total: int
+    dead_letters: dict[str, int] = {}
     changed_since: ChangedSince | None = None
 
 

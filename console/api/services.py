@@ -19,6 +19,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.rights.protocol.messages import Identifiers
@@ -68,7 +69,7 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Services:
-    """`dead_letters` are those of `console.wiring.answering.Answering`; `clock` gives an aware time.
+    """`dead_letters` and `open_letters` are those of `console.wiring.answering.Answering`; `clock` gives an aware time.
 
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
@@ -88,6 +89,7 @@ class Services:
     recorder: Recorder
     doors: Doors
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
+    open_letters: Callable[[], Sequence[OpenLetters]] = tuple
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None

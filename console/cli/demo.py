@@ -23,6 +23,7 @@ from console.cli.access import report_lines
 from console.cli.erase import plan_table
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen, table
+from console.demo.looked import Looked, unread_lines
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
 from console.demo.tale import Asker, Event, Tale, systems
@@ -30,7 +31,7 @@ from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.local import LocalInstance, running
 from console.wiring.processes import raise_first
-from schemas.counted import counted as how_many
+from schemas.counted import counted, sized
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
@@ -68,9 +69,11 @@ def demo(
     With --company it plays the story of that folder.
 
     Example: innsyn demo --customers 200 --seed 7
+
+    Exit status 1: an event could not be read, or something is not as it is told.
     """
     configure_logging("error")
-    out = screen()
+    out, looked = screen(), Looked()
     begun = time.monotonic()
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
     plan = Plan(customers, days, seed, start)
@@ -94,20 +97,25 @@ def demo(
             instance = stack.enter_context(running(settings, broker.connection))
         first, second = tale.acts
         _act(out, 1, first)
-        _flow(out, tale, stores, instance, broker.connection)
+        _flow(out, looked, tale, stores, instance, broker.connection)
         person = tale.asker()
         _act(out, 2, second)
         out.print(marked("[dim]{}[/dim]", person.how_asked))
-        _ask(out, instance, person)
+        _ask(out, looked, instance, person)
         _act(out, 3, "…and then: delete it")
         with _jobs(stores, broker.connection, settings):
-            request = _erase(out, instance, person)
+            request = _erase(out, looked, instance, person)
         _act(out, 4, "Proof")
-        _prove(out, instance, stores, person, request)
+        _prove(out, looked, instance, stores, person, request)
         raise_first(instance.roles)
     _act(out, 5, f"That was {time.monotonic() - begun:.0f} seconds. Where to look next")
     for what, command in tale.next_steps:
         out.print(marked("  {} [cyan]{}[/cyan]", f"{what:<45}", command))
+    if looked.wrong:
+        out.print(marked("\n[red bold]Not all of it is as it should be:[/red bold]"))
+        for line in looked.wrong:
+            out.print(marked("  {} {}", _mark(False), line))
+        raise typer.Exit(1)
 
 
 def _act(out: Console, number: int, title: str) -> None:
@@ -117,6 +125,7 @@ def _act(out: Console, number: int, title: str) -> None:
 
 def _flow(
     out: Console,
+    looked: Looked,
     tale: Tale,
     stores: Mapping[str, SqliteStore],
     instance: LocalInstance,
@@ -127,7 +136,7 @@ def _flow(
     systems = {topic.name: topic.system for topic in tale.company.topics.values()}
     waiting: dict[str, list[tuple[str, Mapping[str, Any]]]] = {name: [] for name in stores}
 
-    def counted(item: Event) -> None:
+    def stored(item: Event) -> None:
         sent[item.topic] += 1
         batch = waiting.get(systems[item.topic])
         if batch is not None and item.kept is not None:
@@ -140,14 +149,14 @@ def _flow(
 
     def behind() -> int:
         raise_first(instance.roles)
-        return sent.total() - sum(_consumed(instance).values())
+        return sent.total() - _by_topic(instance.metrics.consumed).total()
 
     begun = time.monotonic()
     with (
         Live(_counters(sent, instance), console=out, refresh_per_second=8) as table_shown,
         EventProducer(connection) as producer,
     ):
-        emit(tale.events(), producer, lag=behind, sent=counted)
+        emit(tale.events(), producer, lag=behind, sent=stored)
         for name, batch in waiting.items():
             stores[name].put_many(batch)
         _await(lambda: behind() <= 0, "the tagger to catch up")
@@ -156,39 +165,44 @@ def _flow(
     if not out.is_terminal:
         # There the last table stays without the end of its line.
         out.print()
+    letters = instance.sinks.dead_letters.open()
+    read = sent.total() - sum(item.letters for item in letters)
     out.print(
         marked(
-            "[bold]{} events[/bold] sent and tagged in {} s on the in-process broker; the index holds"
-            " [bold]{} MB[/bold] of tokens and tags, and not one raw value.",
-            *(f"{sent.total():,}", f"{seconds:.1f}", f"{_index_bytes(instance) / 1e6:.1f}"),
+            "[bold]{}[/bold] sent and {} in {} s on the in-process broker; the index holds [bold]{}[/bold] of tokens"
+            " and tags.",
+            *(counted(sent.total(), "event"), "tagged" if read == sent.total() else f"{read:,} tagged"),
+            *(f"{seconds:.1f}", sized(instance.sinks.upkeep.size())),
         )
     )
+    for line in unread_lines(letters, sent, tale.company.topics):
+        out.print(marked("  {} {}", _verdict(looked, False, line), line))
 
 
-def _consumed(instance: LocalInstance) -> dict[str, int]:
-    return {
-        sample.labels["topic"]: int(sample.value)
-        for metric in instance.metrics.consumed.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total")
-    }
+def _by_topic(counter: Any) -> Counter[str]:
+    """What a metric has counted, by topic."""
+    found: Counter[str] = Counter()
+    for metric in counter.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_total"):
+                found[sample.labels["topic"]] += int(sample.value)
+    return found
 
 
 def _counters(sent: Counter[str], instance: LocalInstance) -> Table:
-    rows = table("topic", "sent", "in the index", "", right=["sent", "in the index"])
-    consumed = _consumed(instance)
+    """What came of each topic, and how much of it is in the index; what could not be read only where there is such."""
+    consumed, dead = _by_topic(instance.metrics.consumed), _by_topic(instance.metrics.dead)
+    numbers = ["sent", "in the index", *(["not read"] if dead else [])]
+    rows = table("topic", *numbers, "", right=numbers)
     for topic in sorted(sent):
-        done = consumed.get(topic, 0)
+        done = consumed[topic] - dead[topic]
         bar = "█" * round(20 * done / max(sent[topic], 1))
-        rows.add_row(topic, f"{sent[topic]:,}", f"{done:,}", Text(f"{bar:<20}", "green"))
+        bad = [marked("[red]{}[/red]", f"{dead[topic]:,}") if dead[topic] else "–"] if dead else []
+        rows.add_row(topic, f"{sent[topic]:,}", f"{done:,}", *bad, Text(f"{bar:<20}", "green"))
     return rows
 
 
-def _index_bytes(instance: LocalInstance) -> int:
-    return instance.sinks.upkeep.size()
-
-
-def _ask(out: Console, instance: LocalInstance, person: Asker) -> None:
+def _ask(out: Console, looked: Looked, instance: LocalInstance, person: Asker) -> None:
     known = instance.answering
     report = access_answer(
         AccessQuery.model_validate(_query(person)).question(known.company.kinds), known, now()
@@ -197,12 +211,15 @@ def _ask(out: Console, instance: LocalInstance, person: Asker) -> None:
         out.print(part)
     sure, maybe = person.sure, person.maybe
     found = report["total_events"]
+    otherwise = f"the answer counts {counted(found, 'event')}, and there are {sure:,} of this person's"
+    otherwise += f" and {maybe:,} that may show as theirs" if maybe else ""
     out.print(
         marked(
-            "[bold]{} events[/bold] found, {} more are shared with others; the simulator knows {} to be this person's,"
-            " and {} that may show as theirs {}",
-            *(f"{number:,}" for number in (found, report["ambiguous_events"], sure, maybe)),
-            _verdict(sure <= found <= sure + maybe),
+            "[bold]{}[/bold] found, {} more shared with others; the simulator knows {} to be this person's, and {} that"
+            " may show as theirs {}",
+            counted(found, "event"),
+            *(f"{number:,}" for number in (report["ambiguous_events"], sure, maybe)),
+            _verdict(looked, sure <= found <= sure + maybe, otherwise),
         )
     )
 
@@ -232,7 +249,7 @@ def _jobs(stores: Mapping[str, SqliteStore], connection: Connection, settings: S
         ended.result()
 
 
-def _erase(out: Console, instance: LocalInstance, person: Asker) -> RequestState:
+def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker) -> RequestState:
     request_id = ""
 
     def latest() -> RequestState:
@@ -256,15 +273,19 @@ def _erase(out: Console, instance: LocalInstance, person: Asker) -> RequestState
             for command in request.commands.values():
                 if command.state is CommandState.DONE and command.system not in seen:
                     seen.add(command.system)
-                    told = f"{command.system:<18} erased {how_many(command.erased, 'record')}"
-                    out.print(marked("  {} {}", _verdict(True), told))
+                    told = f"{command.system:<18} erased {counted(command.erased, 'record')}"
+                    out.print(marked("  {} {}", "?" if command.doubtful else _mark(True), told))
             time.sleep(_LOOK)
     if any(command.doubtful for command in request.commands.values()):
         _accept(out, instance, request)
         _await(lambda: latest().ended, "the index to forget")
         request = latest()
     ended = request.request_id, request.state.value, request.due
-    out.print(marked("request {} [bold]{}[/bold], due by law on {}", *ended))
+    why = "; ".join(request.problems) or "nobody says why"
+    well = _verdict(
+        looked, request.state is State.COMPLETED, f"the request ended as {request.state.value}: {why}"
+    )
+    out.print(marked("request {} [bold]{}[/bold], due by law on {} {}", *ended, well))
     return request
 
 
@@ -276,11 +297,12 @@ def _accept(out: Console, instance: LocalInstance, request: RequestState) -> Non
     for command in request.commands.values():
         if command.doubtful:
             instance.rights.accept(request.request_id, command.system, "looked at by hand")
-            out.print(marked("  {} {}", _verdict(True), f"{command.system:<18} accepted"))
+            out.print(marked("  {} {}", _mark(True), f"{command.system:<18} accepted"))
 
 
 def _prove(
     out: Console,
+    looked: Looked,
     instance: LocalInstance,
     stores: Mapping[str, SqliteStore],
     person: Asker,
@@ -289,9 +311,12 @@ def _prove(
     known = instance.answering
     left = lineage(LineageQuery.model_validate(_query(person)).question(known.company.kinds), known, now())
     forgotten = request.forgotten or {}
+    found = [item for item in left["items"] if not item["held_only"]]
+    rest = "what is held" if not found else "more than what is held"
     out.print(
-        f"The index removed {forgotten.get('rows_removed', 0):,} rows, narrowed {forgotten.get('rows_narrowed', 0):,}"
-        f" to what is held, and now answers with {left['total_events']:,} events, all of them held:"
+        f"The index removed {counted(forgotten.get('rows_removed', 0), 'row')}, narrowed"
+        f" {forgotten.get('rows_narrowed', 0):,} to what is held, and now answers with"
+        f" {counted(left['total_events'], 'event')}, {rest}:"
     )
     rows = table("system", "still held", "events", "until", "because", right=["events"])
     rules = instance.answering.catalogue.retention_rules
@@ -300,21 +325,33 @@ def _prove(
         {(p["system"], p["category"], p["events"] or 0, p["until"] or "", p["rule"]) for p in held}
     ):
         # What is locked is held, and no more is said of it.
-        counted = f"{events_held:,}" if events_held else "locked"
-        rows.add_row(system, category, counted, until, f"{rule} {rules[rule].authority}")
+        number = f"{events_held:,}" if events_held else "locked"
+        rows.add_row(system, category, number, until, f"{rule} {rules[rule].authority}")
     out.print(rows)
-    found = [item for item in left["items"] if not item["held_only"]]
-    out.print(marked("  {} nothing is found beyond what is held", _verdict(not found)))
+    beyond = ", ".join(sorted({item["system"] for item in found}))
+    mark = _verdict(looked, not found, f"the index still finds more than what is held, in {beyond}")
+    out.print(marked("  {} {} is found beyond what is held", mark, "more" if found else "nothing"))
     kept = {name: store.count(person.own) for name, store in stores.items()}
+    strange = sorted({name for name, count in kept.items() if count} - {part["system"] for part in held})
+    mark = _verdict(looked, not strange, f"records are left where nothing is held: {', '.join(strange)}")
     where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
     out.print(
-        f"  records under this person's own identifiers left in the systems themselves: {where or 'none'}"
+        marked(
+            "  {} records under this person's own identifiers left in the systems themselves: {}",
+            mark,
+            where or "none",
+        )
     )
     for problem in request.problems:
         out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
 
 
-def _verdict(well: bool) -> Text:
+def _verdict(looked: Looked, well: bool, otherwise: str) -> Text:
+    """The mark of something that was looked at; where it is not so, that is said at the end once more."""
+    return _mark(looked.at(well, otherwise))
+
+
+def _mark(well: bool) -> Text:
     return marked("[green]✓[/green]") if well else marked("[red]✗[/red]")
 
 

@@ -12,6 +12,7 @@ from schemas.company import Company
 from schemas.errors import IndexUnavailable
 from schemas.tokens import Tokenizer
 from sinks.ports.audit import AuditEntry
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.question import Identifier, Known
@@ -120,6 +121,9 @@ class _Noted:
     @property
     def catalogue(self) -> Catalogue:
         return self.known.catalogue
+
+    def open_letters(self) -> Sequence[OpenLetters]:
+        return self.known.open_letters()
 
 
 @dataclass(frozen=True)

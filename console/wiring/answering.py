@@ -18,7 +18,7 @@ from schemas.keys import Keyring
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.open import embedded_folder, open_sinks
-from sinks.ports.dead_letters import EVERY, Chosen, Coordinates
+from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
@@ -53,6 +53,9 @@ class Answering:
     ) -> Sequence[Mapping[str, Any]]:
         """Unreadable messages behind the coordinates, in that order. Raises IndexUnavailable."""
         return self.sinks.dead_letters.find(after, limit, chosen)
+
+    def open_letters(self) -> Sequence[OpenLetters]:
+        return self.sinks.dead_letters.open()
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""

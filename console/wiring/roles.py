@@ -166,6 +166,7 @@ def api(
             clock=now,
             token=token,
             dead_letters=answering.dead_letters,
+            open_letters=answering.open_letters,
             health=health or Health(now),
             notices=notices,
             limits=limits,

@@ -13,7 +13,7 @@ from typing import Any
 from schemas.vocabulary import LetterState
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
-from sinks.ports.dead_letters import EVERY, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded
+from sinks.ports.dead_letters import EVERY, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded, OpenLetters
 
 _COLUMNS = (
     "topic",
@@ -38,6 +38,17 @@ LEFT JOIN (
     FROM dead_letter_events FINAL GROUP BY topic, partition, offset
 ) AS h ON d.topic = h.topic AND d.partition = h.partition AND d.offset = h.offset
 WHERE (d.topic, d.partition, d.offset) > ({topic:String}, {partition:Int32}, {offset:Int64})
+"""
+
+# The letters of `_LIST` with the state open. A LEFT ANTI JOIN leaves out what something was done about for good.
+_OPEN = """
+SELECT topic, reason, count() AS letters
+FROM (SELECT topic, partition, offset, reason FROM dead_letters FINAL) AS d
+LEFT ANTI JOIN (
+    SELECT topic, partition, offset FROM dead_letter_events FINAL GROUP BY topic, partition, offset
+    HAVING countIf(outcome = 'tagged') > 0 OR argMax(kind, (at, entry)) = 'drop'
+) AS h ON d.topic = h.topic AND d.partition = h.partition AND d.offset = h.offset
+GROUP BY topic, reason ORDER BY topic, reason
 """
 
 # The newest messages of a topic, until they are so many; whole seconds, so mostly some more. A range that was written
@@ -96,6 +107,12 @@ class ClickHouseDeadLetters:
             values["places"] = ["/".join(map(str, coordinates)) for coordinates in chosen.at]
         ordered = " ORDER BY d.topic, d.partition, d.offset LIMIT {limit:UInt32}"
         return [_letter(row) for row in self._index.query(_LIST + where + ordered, values)]
+
+    def open(self) -> list[OpenLetters]:
+        return [
+            OpenLetters(topic, reason, int(letters))
+            for topic, reason, letters in self._index.query(_OPEN, {})
+        ]
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
         values = {"since": millis(since), "newest": newest, "floor": floor, "ratio": ratio}

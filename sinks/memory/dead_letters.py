@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +10,16 @@ from typing import Any
 
 from schemas.vocabulary import LetterState
 from sinks.memory.state import MemoryState
-from sinks.ports.dead_letters import EVERY, TAGGED, WRITTEN_LATER, Chosen, Coordinates, Done, Flooded
+from sinks.ports.dead_letters import (
+    EVERY,
+    TAGGED,
+    WRITTEN_LATER,
+    Chosen,
+    Coordinates,
+    Done,
+    Flooded,
+    OpenLetters,
+)
 
 
 class MemoryDeadLetters:
@@ -22,6 +32,11 @@ class MemoryDeadLetters:
         with self._index.lock:
             letters = [self._letter(place) for place in sorted(self._index.dead) if place > after]
         return [item for item in letters if _admits(chosen, item)][:limit]
+
+    def open(self) -> list[OpenLetters]:
+        letters = self.find(("", -1, -1), len(self._index.dead), Chosen(state=LetterState.OPEN))
+        found = Counter((item["topic"], item["reason"]) for item in letters)
+        return [OpenLetters(*key, count) for key, count in sorted(found.items())]
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
         found = []

@@ -58,6 +58,15 @@ class Flooded:
 
 
 @dataclass(frozen=True)
+class OpenLetters:
+    """How many open letters a topic (or feed) has for one reason."""
+
+    topic: str
+    reason: str
+    letters: int
+
+
+@dataclass(frozen=True)
 class Done:
     """One thing done about one letter."""
 
@@ -82,6 +91,9 @@ class DeadLetterList(Protocol):
         The last thing done decides the state; a retry that failed leaves the letter open, a first one that tagged it
         stands. `history`: what was done, oldest first, as `at`, `kind`, `outcome`, `by`, `why`.
         """
+
+    def open(self) -> list[OpenLetters]:
+        """How many letters are open, by topic and reason, in that order. They are counted, not read."""
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
         """Topics of whose `newest` messages, as far as they were taken in after `since`, more than `floor` and more

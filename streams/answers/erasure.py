@@ -21,6 +21,7 @@ from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_to
 from streams.answers.held import attributed
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
+from streams.answers.unread import unread
 from streams.identity.model import Given, ResolvedSubject
 
 NOT_ERASABLE = (
@@ -211,6 +212,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         "total_events": disclosed_events(made.found, known.catalogue),
         **made.attribution.shown(bool(made.found.holdings)),
         "warnings": made.warnings,
+        "dead_letters": unread(known.open_letters(), known.company),
     }
 
 

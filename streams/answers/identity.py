@@ -9,6 +9,7 @@ from schemas.vocabulary import Resolution
 from streams.answers.attribution import differences, link_json, newest
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
+from streams.answers.unread import unread
 from streams.identity.model import Given, Link, ResolvedSubject
 
 
@@ -47,6 +48,7 @@ def identity(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         "links": told,
         "links_total": len(kinds),
         "problems": list(then.problems),
+        "dead_letters": unread(known.open_letters(), known.company),
     }
     if question.changes:
         now_links = [link for _, link in asked(Asked(known, now))[1]]

@@ -16,6 +16,7 @@ from streams.answers.held import attributed
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
 from streams.answers.report import access_report, answer, disclosed_events
+from streams.answers.unread import unread
 from streams.identity.model import ResolvedSubject
 
 _Answered = tuple[Found, Attribution]
@@ -43,7 +44,12 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         question.anchors,
         attribution,
     )
-    return answered | _changes(question, asked, (found, attribution), Asked(known, now))
+    letters = unread(known.open_letters(), known.company, question.limits.systems)
+    return (
+        answered
+        | {"dead_letters": letters}
+        | _changes(question, asked, (found, attribution), Asked(known, now))
+    )
 
 
 def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
@@ -56,7 +62,9 @@ def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         )
 
     then, report = asked(moment_of(question, known, now))
-    return report | _changes(question, lambda moment: asked(moment)[0], then, Asked(known, now))
+    letters = unread(known.open_letters(), known.company)
+    changes = _changes(question, lambda moment: asked(moment)[0], then, Asked(known, now))
+    return report | {"dead_letters": letters} | changes
 
 
 def disclosed(

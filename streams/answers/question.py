@@ -11,6 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKind, Tokenizer
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import NO_LIMITS, Filter, IndexReader
 from streams.answers.attribution import Resolver
 from streams.identity.identities import given
@@ -59,6 +60,9 @@ class Known(Protocol):
 
     @property
     def catalogue(self) -> Catalogue: ...
+
+    def open_letters(self) -> Sequence[OpenLetters]:
+        """Messages that could not be read and that nothing settled, counted. Raises IndexUnavailable."""
 
 
 def givens(tokenizer: Tokenizer, identifiers: Iterable[Identifier]) -> list[Given]:

@@ -157,3 +157,25 @@ def test_a_topic_is_flooded_by_its_newest_messages(empty_kept: Kept) -> None:
     assert flooded() == [("tv.viewings", 8, 6, 2)]
     empty_kept.letters.note(dropped[2:], NOW + HOUR)
     assert flooded() == []
+
+
+def test_open_letters_are_counted_by_topic_and_reason(kept: Kept) -> None:
+    """A letter that is met again counts once; one that was tagged or dropped no more, one whose retry failed still."""
+
+    def counts() -> list[tuple[str, str, int]]:
+        return [(item.topic, item.reason, item.letters) for item in kept.letters.open()]
+
+    kept.set_aside([dead("web.visits", offset) for offset in (1, 3, 4)], NOW + HOUR)
+    one = [("tv.viewings", "unknown_schema", 1), ("web.visits", "truncated", 1)]
+    assert counts() == [*one, ("web.visits", "unknown_schema", 3)]
+    kept.letters.note([Done(("web.visits", 0, 1), "retry", "unknown_schema", "kari")], NOW + HOUR)
+    assert counts() == [*one, ("web.visits", "unknown_schema", 3)]
+    kept.letters.note([Done(("web.visits", 0, 1), "retry", "tagged", "kari")], NOW + 2 * HOUR)
+    kept.letters.note([Done(("web.visits", 0, 3), "drop", "", "ola", "a test")], NOW + 2 * HOUR)
+    assert counts() == [*one, ("web.visits", "unknown_schema", 1)]
+    # What was dropped by mistake and tried again without success is open.
+    kept.letters.note([Done(("web.visits", 0, 3), "retry", "truncated", "kari")], NOW + 3 * HOUR)
+    assert counts() == [*one, ("web.visits", "unknown_schema", 2)]
+    assert sum(count for *_, count in counts()) == len(
+        kept.letters.find(START, 100, Chosen(state=LetterState.OPEN))
+    )

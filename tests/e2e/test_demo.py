@@ -93,6 +93,31 @@ def test_a_folder_without_a_story_is_told_so(tmp_path: Path) -> None:
     assert "has no story.yaml" in done.err
 
 
+def test_a_folder_whose_events_cannot_be_read_does_not_pass(tmp_path: Path) -> None:
+    """The demo plays on, and says how many events of which record it is, and why; another exit status."""
+    folder = shutil.copytree(CARRIER, tmp_path / "ours")
+    story = (folder / "story.yaml").read_text("utf-8")
+    before = "{counterparty: consignee, agent: courier}}"
+    texts = '{counterparty: consignee, agent: courier}, texts: {parcel.number: "none"}}'
+    (folder / "story.yaml").write_text(story.replace(before, texts), "utf-8")
+    done = innsyn(
+        tmp_path / "home", "demo", "--company", str(folder), "--customers", "20", "--days", "7",
+        cwd=tmp_path,
+        timeout=120.0,
+    )  # fmt: skip
+    assert done.status == 1, done.err
+    told = " ".join(done.out.split())
+    assert re.search(r"events sent and \d+ tagged", told)
+    lines = re.findall(
+        r"✗ (\d+) of (\d+) events of ParcelScan \(transport\.scans\) could not be read: (\w+)", told
+    )
+    # As it happens, and once more at the end.
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert (int(lines[0][0]) > 0, lines[0][2]) == (True, "invalid_identifier")
+    assert told.index("Not all of it is as it should be") > told.index("Where to look next")
+
+
 def _rename(folder: Path, topic: str, other: str) -> None:
     """The topic under another name, and the company too."""
     for path in (folder / "topics.yaml", folder / "story.yaml", folder / "company.yaml"):

@@ -15,7 +15,9 @@ from schemas.errors import UnknownSchema
 from schemas.records import RecordSchema
 from schemas.story import load_story
 from schemas.tokens import Tokenizer
+from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
+from sinks.ports.dead_letters import OpenLetters
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.identity.identities import Identities
@@ -72,6 +74,9 @@ class Told:
     @property
     def catalogue(self) -> Catalogue:
         return self.company.catalogue
+
+    def open_letters(self) -> list[OpenLetters]:
+        return MemoryDeadLetters(self.reader).open()
 
     def events(self, *identifiers: Named) -> int:
         """How many events the access answer counts."""

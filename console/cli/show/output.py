@@ -151,6 +151,8 @@ def about_identity(
         yield marked(
             "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
         )
+    if letters := answer.get("dead_letters"):
+        yield marked("[yellow]not read[/yellow]: {}", not_read(letters))
     changed = answer.get("changed_since")
     if changed:
         events = ""
@@ -160,6 +162,18 @@ def about_identity(
             f"Since then: {events}links: {changed['links_new']:,} new,"
             f" {changed['links_ended_differently']:,} ended differently, {changed['links_gone']:,} gone."
         )
+
+
+def not_read(letters: Mapping[str, int]) -> str:
+    """That nobody knows whose messages are that could not be read, by topic, most first."""
+    most = sorted(letters.items(), key=lambda item: (-item[1], item[0]))
+    where = ", ".join(f"{topic} {count:,}" for topic, count in most)
+    total = sum(letters.values())
+    them = "it" if total == 1 else "them"
+    return (
+        f"{counted(total, 'message')} could not be read, and more of this person may stand in {them} ({where});"
+        " see `innsyn deadletters list`"
+    )
 
 
 def deleted_at_source(when: str | None) -> list[Text]:

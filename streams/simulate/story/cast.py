@@ -87,7 +87,16 @@ class Cast:
             if known not in self._used:
                 self._used.add(known)
                 return value
-        raise InputError(f"no more than {len(self._used):,} identifiers can be invented; play fewer people")
+        there = sum(1 for used, _ in self._used if used == kind)
+        if not there:
+            raise InputError(
+                f"nothing that looks like the {kind} of the examples is one by its kind; mend it in the examples, which"
+                " `innsyn company check` names, or its steps and pattern in catalogue/identifiers.yaml"
+            )
+        raise InputError(
+            f"{kind}: only {there:,} of that kind can be invented from the examples; play fewer people, or write an"
+            " example with more digits"
+        )
 
     def _maker(self, kind: str, person: Person) -> Callable[[], str]:
         rng = self._rng
@@ -120,5 +129,6 @@ def digits_like(sample: str, rng: random.Random) -> str:
         return f"{sample}{rng.randrange(1_000_000)}"
     signs = [*sample]
     for place in places:
-        signs[place] = str(rng.randrange(10))
+        # A number does not begin with nothing: as one it would lose it.
+        signs[place] = str(rng.randrange(0 if place or sample[0] == "0" else 1, 10))
     return "".join(signs)

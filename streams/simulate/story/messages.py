@@ -118,9 +118,12 @@ class Bodies:
 
 
 def _put(value: Any, steps: tuple[str | int, ...], new: Any) -> None:
+    """An identifier that the example holds as a number stays one."""
     for step in steps[:-1]:
         value = value[step]
-    value[steps[-1]] = new
+    was = value[steps[-1]]
+    number = isinstance(was, int) and not isinstance(was, bool) and isinstance(new, str) and new.isdecimal()
+    value[steps[-1]] = int(new) if number else new
 
 
 def _written(at: datetime, unit: str, zone: str | None = None) -> int | float | str:

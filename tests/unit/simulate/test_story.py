@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from schemas.entries import IdentifierKindEntry
+from schemas.errors import InputError
+from schemas.identifiers import identifier_kinds
+from schemas.story import Story
 from schemas.vocabulary import Role
-from streams.simulate.story.cast import Named
-from tests.support.stories import Told, tell
+from streams.simulate.story.cast import Cast, Named
+from tests.support.stories import CARRIER, Told, tell
 
 ROLES = {role.code: str(role) for role in Role}
+SHORT = IdentifierKindEntry.model_validate(
+    {
+        "id": "sender_number", "name": {"nb": "n", "en": "n"}, "certainty": ["D"], "names": "person",
+        "stands_for": "customer", "steps": ["trim"],
+    }
+)  # fmt: skip
+SCENE = {"name": "s", "each": "one", "events": [{"example": "a/b", "people": {"owner": "one"}}]}
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +53,50 @@ def test_every_person_finds_what_the_story_says_of_them(told: Told) -> None:
         assert told.events(*person.identifiers) == told.truth.of(person.identifiers).total()
         for identifier in person.identifiers:
             assert told.events(identifier) == told.truth.of([identifier]).total()
+
+
+def changed(folder: Path, file: str, before: str, after: str) -> None:
+    """In a file of the folder, wherever it stands."""
+    text = (folder / file).read_text("utf-8")
+    assert before in text
+    (folder / file).write_text(text.replace(before, after), "utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CARRIER, tmp_path / "ours"))
+
+
+def test_a_number_of_an_example_stays_a_number(folder: Path) -> None:
+    """What a contract reads as an integer is one in every event, and names the same parcel."""
+    changed(
+        folder,
+        "contracts/transport.scans.yaml",
+        "  parcel.number:\n",
+        "  parcel.number:\n    type: integer\n",
+    )
+    for name in ("handed-over", "on-the-van"):
+        changed(folder, f"examples/transport.scans/{name}.json", '"370400000000000017"', "370400000000000017")
+    told = tell(folder)
+    assert not told.prepared.dead
+    people = [person for person in told.play.cast.groups["consignee"] if person.things]
+    assert len(people) > 10
+    for person in people:
+        assert told.events(*person.identifiers) == told.truth.of(person.identifiers).total()
+
+
+def test_a_kind_of_which_nobody_else_can_be_invented_is_named(folder: Path) -> None:
+    """That is an example which is none of it, or one with too few digits for so many people."""
+    for name in ("handed-over", "on-the-van"):
+        changed(folder, f"examples/transport.scans/{name}.json", '"bud-017"', '"17"')
+    changed(folder, "examples/transport.consignments/registered.json", '"bud-017"', '"17"')
+    with pytest.raises(InputError, match="nothing that looks like the courier_number of the examples is one"):
+        tell(folder)
+    short = {"sender_number": "9"}
+    kinds = identifier_kinds({"sender_number": SHORT}, "NO")
+    story = Story.model_validate(
+        {"title": "t", "asks": "one", "groups": {"one": 20}, "scenes": [SCENE], "things": []}
+    )
+    cast = Cast(story, 20, 1, short, kinds)
+    with pytest.raises(InputError, match="sender_number: only 9 of that kind can be invented"):
+        [cast.own(person, "sender_number") for person in cast.everybody]

@@ -1,0 +1,28 @@
+"""What an answer cannot know: messages that could not be read, in which more of the person may lie. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from schemas.company import Company
+from sinks.ports.dead_letters import OpenLetters
+
+_FEED = ":"
+"""Between the format and the number of a feed in its label; no topic of Kafka has it in its name."""
+
+
+def unread(letters: Iterable[OpenLetters], company: Company, systems: Collection[str] = ()) -> dict[str, int]:
+    """How many open letters each topic has, and each format of log files, by name.
+
+    Without those of topics that no tagger reads: what stands there is about requests. `systems`: of these alone, if
+    any; a letter of a feed or of a topic that the company no longer has may be of each.
+    """
+    found: Counter[str] = Counter()
+    for item in letters:
+        topic = company.topics.get(item.topic)
+        if topic is None:
+            found[item.topic.partition(_FEED)[0]] += item.letters
+        elif topic.tagged and (not systems or topic.system in systems):
+            found[item.topic] += item.letters
+    return dict(sorted(found.items()))

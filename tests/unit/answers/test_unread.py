@@ -1,0 +1,86 @@
+"""An answer says which messages could not be read: more of the person may stand in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.cli.show.output import not_read
+from sinks.ports.dead_letters import OpenLetters
+from streams.answers.unread import unread
+from tests.support.api import EMAIL, TOTAL, services
+from tests.support.commands import PERSON, home, quiet, run
+from tests.support.company import model
+from tests.support.instance import running
+
+__all__ = ["home", "quiet"]
+
+LETTERS = [
+    OpenLetters("billing.invoices", "truncated", 2),
+    OpenLetters("billing.invoices", "unknown_schema", 40),
+    OpenLetters("combined:4f2a", "not_combined", 1),
+    OpenLetters("gone.topic", "truncated", 3),
+    OpenLetters("rights.requests", "unopened", 9),
+    OpenLetters("web.visits", "future_time", 1),
+]
+SAID = {"billing.invoices": 42, "combined": 1, "gone.topic": 3, "web.visits": 1}
+
+
+def test_letters_are_counted_by_topic_and_format() -> None:
+    """Not those about requests; of one system alone not what is of another's topic for certain."""
+    assert unread(LETTERS, model()) == SAID
+    assert unread(LETTERS, model(), ["web"]) == {"combined": 1, "gone.topic": 3, "web.visits": 1}
+    assert unread([], model()) == {}
+
+
+def test_the_remark_names_the_most_first() -> None:
+    """With what to look at; of one message it is no other number."""
+    assert not_read(SAID) == (
+        "47 messages could not be read, and more of this person may stand in them (billing.invoices 42, gone.topic 3,"
+        " combined 1, web.visits 1); see `innsyn deadletters list`"
+    )
+    assert not_read({"web.visits": 1}).startswith(
+        "1 message could not be read, and more of this person may stand in it"
+    )
+
+
+@pytest.fixture
+def letters(home: Path) -> Iterator[None]:
+    """An innsyn that runs, of whose messages some could not be read."""
+    with running(home, services(home / "keys", open_letters=lambda: LETTERS)):
+        yield
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("lookup",), ("access",), ("identity",), ("erase", "--dry-run")],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("who", [EMAIL, "somebody.else@example.no"], ids=["known", "unknown"])
+@pytest.mark.usefixtures("letters")
+def test_every_answer_says_so(command: tuple[str, ...], who: str) -> None:
+    """For people and for programs, also where nothing is found; without a value of anybody."""
+    status, out, _ = run(*command, "--id", f"email={who}")
+    told = " ".join(out.split())
+    assert status == 0
+    assert "not read: 47 messages could not be read, and more of this person may stand in them" in told
+    assert "example.no" not in out
+    assert json.loads(run(*command, "--id", f"email={who}", "--json")[1])["dead_letters"] == SAID
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_look_up_of_one_system_leaves_the_others_out() -> None:
+    """What was asked about is in no message of another system."""
+    answer = json.loads(run("lookup", *PERSON, "--system", "web", "--json")[1])
+    assert answer["dead_letters"] == {"combined": 1, "gone.topic": 3, "web.visits": 1}
+    assert answer["total_events"] < TOTAL
+
+
+def test_where_all_was_read_nothing_is_said(home: Path) -> None:
+    """Neither a line nor a number."""
+    with running(home, services(home / "keys")):
+        assert "not read" not in run("access", *PERSON)[1]
+        assert json.loads(run("access", *PERSON, "--json")[1])["dead_letters"] == {}
