@@ -270,6 +270,10 @@ class Client:
         """POST /v1/requests/{id}/cancel."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/cancel", {"reason": reason})
 
+    def handle(self, request_id: str, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/requests/{id}/{act}: ask, check, extend, told, approve."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/{act}", body)
+
     def _call(
         self,
         method: str,

@@ -6,6 +6,7 @@ A company is a folder:
     catalogue/     categories, purposes, systems, retention rules ...: what it adds to, or changes of, what it extends
     avro/          its records, with every committed version in `versions/`
     topics.yaml    its topics
+    rights.yaml    how it carries requests of data subjects out
     examples/      events for each record, as JSON
     contracts/     what holds for events that it does not own
 
@@ -15,7 +16,7 @@ Every company extends `base`: the shared vocabulary, and the systems, records an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -39,6 +40,8 @@ from schemas.identifiers import IdentifierKinds, identifier_kinds
 from schemas.layers import BASE, MODEL, read_mapping
 from schemas.phones import knows
 from schemas.records import AVRO, EXAMPLES, load_examples, load_records
+from schemas.rights_rules import FILE as RIGHTS
+from schemas.rights_rules import RightsRules, load_rights_rules
 from schemas.topics import FILE as TOPICS
 from schemas.topics import Topic, load_topics
 from schemas.versions import known_writers
@@ -106,6 +109,7 @@ class Company:
     writers: Sequence[RecordSchema]
     topics: Mapping[str, Topic]
     contracts: Mapping[str, Contract]
+    rights: RightsRules = field(default_factory=load_rights_rules)
 
     @property
     def folder(self) -> Path:
@@ -182,7 +186,8 @@ def _load(folder: Path) -> Company:
         raise CatalogueError(_where(layers, error.file, error.key), error.key, error.mend) from None
     except SchemaError as error:
         raise type(error)(_where(layers, error.file, error.where), error.where, error.mend) from None
-    return Company(profile, layers, catalogue, records, writers, topics, contracts)
+    rights = load_rights_rules(layers)
+    return Company(profile, layers, catalogue, records, writers, topics, contracts, rights)
 
 
 def _contracts(
@@ -234,7 +239,7 @@ def read_profile(folder: Path) -> Profile:
 
 def _refuse_strangers(folder: Path) -> None:
     """A misspelt file would be one that says nothing."""
-    files = {folder: (PROFILE, TOPICS, STORY), folder / catalogues.FOLDER: catalogues.FILES}
+    files = {folder: (PROFILE, TOPICS, RIGHTS, STORY), folder / catalogues.FOLDER: catalogues.FILES}
     for where, known in files.items():
         for path in sorted(where.glob("*.y*ml")):
             if path.name not in known:

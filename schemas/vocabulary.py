@@ -183,3 +183,38 @@ class ReplayState(StrEnum):
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+class CheckedHow(StrEnum):
+    """How it was checked who makes a request (GDPR Art. 12(6)): never by which document, and never what stood there."""
+
+    LOGIN = "login"
+    CALL_BACK = "call_back"  # on a number that was known before
+    EID = "eid"
+    IN_PERSON = "in_person"
+    KNOWN_ADDRESS = "known_address"  # an answer from, or sent to, an address that was known before
+
+
+class CheckedWhat(StrEnum):
+    """What was checked: that it is the person, or that whoever asks may act for the person."""
+
+    IDENTITY = "identity"
+    AUTHORITY = "authority"
+
+
+class Doubt(StrEnum):
+    """Why it is reasonable to doubt who makes a request (EDPB Guidelines 01/2022, 3.2 to 3.4)."""
+
+    UNKNOWN_SENDER = "unknown_sender"  # from an address or account that nobody knows as the person's
+    MISMATCH = "mismatch"  # what was given does not agree with what is held
+    SHARED = "shared"  # several people use what was given
+    ON_BEHALF = "on_behalf"  # somebody asks for another
+    UNUSUAL = "unusual"  # it came in a way in which this person never did
+
+
+class ToldBy(StrEnum):
+    """How the person was sent the answer."""
+
+    LETTER = "letter"
+    EMAIL = "email"
+    PORTAL = "portal"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-from console.bodies import Body, End, Moment, SubjectBody, Text
+from console.bodies import Body, End, Moment, Text
 from schemas.asked_for import AskedFor
-from schemas.vocabulary import Bound, Proof, ReplayState, Resolution, Right
+from schemas.vocabulary import Bound, Proof, ReplayState, Resolution
 
 
 class LetterAt(Body):
@@ -72,35 +72,6 @@ class ReplayShown(BaseModel):
     rows: int
     dead_letters: int
     error: str | None
-
-
-class NewRequest(SubjectBody):
-    """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now."""
-
-    type: Right
-    reason: str | None = Field(None, max_length=4000, repr=False)
-    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
-    received_at: Moment | None = None
-
-
-class Cancelled(Body):
-    """Why a request was taken back, if anybody said. Kept sealed."""
-
-    reason: str | None = Field(None, min_length=1, max_length=1000, repr=False)
-
-
-class Closed(Body):
-    """Why a request ends although not all of it was done. Kept sealed."""
-
-    reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), Field(repr=False)
-    ]
-
-
-class Accepted(Closed):
-    """Whose answer is enough although the numbers say otherwise, and why. Kept sealed."""
-
-    system: Text
 
 
 class _Answer(BaseModel):
@@ -291,11 +262,19 @@ class Recorded(Created):
 
 class RequestSummary(Created):
     """`problems` first what was refused; `waiting_for` systems, or requests that come first; `set_aside` answers of
-    systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer."""
+    systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer.
+
+    `days_left` until `due_at`, below zero when that has passed; None where it has ended, or the clock stands since
+    `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer."""
 
     type: str
     channel: str
     received_at: datetime
+    days_left: int | None
+    overdue: bool
+    paused_since: datetime | None
+    extended_months: int
+    answered_at: datetime | None
     ended_at: datetime | None
     resolution: Resolution | None
     unlinked: list[str]

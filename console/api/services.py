@@ -19,6 +19,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
@@ -38,6 +39,8 @@ class Rights(Protocol):
         channel: str,
         received_at: datetime,
         anchors: RetentionAnchors | None = None,
+        checked: CheckedHow | None = None,
+        by: str | None = None,
     ) -> RequestState:
         """Record a request and announce it. Raises InputError, Unavailable."""
 
@@ -61,6 +64,20 @@ class Rights(Protocol):
 
     def cancel(self, request_id: str, reason: str | None = None) -> RequestState:
         """Take it back. Raises InputError, Unavailable."""
+
+    def ask(self, request_id: str, doubt: Doubt) -> RequestState:
+        """Whoever makes it was asked who they are. Raises InputError, Unavailable."""
+
+    def check(
+        self, request_id: str, how: CheckedHow, what: CheckedWhat = CheckedWhat.IDENTITY
+    ) -> RequestState:
+        """Somebody has checked who makes it. Raises InputError, Unavailable."""
+
+    def extend(self, request_id: str, months: int, reason: str) -> RequestState:
+        """Give it more time. Raises InputError, Unavailable."""
+
+    def tell(self, request_id: str, how: ToldBy) -> RequestState:
+        """The answer was sent. Raises InputError, Unavailable."""
 
 
 def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:

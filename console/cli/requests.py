@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from console.cli.erase import headline, plan_table, say_open
 from console.cli.options import Json
 from console.cli.show.output import day, marked, print_json, screen, table
 from console.client import require
 from console.wiring.company import company_of
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from streams.answers.ambiguity import unproven
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept sealed.")]
+_SOON = 7
 app = typer.Typer(help="Rights requests and how far they are.")
 
 
@@ -43,37 +48,66 @@ def _group(
         list_requests(as_json)
 
 
-@app.command("list", epilog="Example: innsyn requests list --json")
+@app.command(
+    "list",
+    short_help="List all requests, by the day on which they are due.",
+    epilog="Example: innsyn requests list --json",
+)
 def list_requests(as_json: Json = False) -> None:
-    """List all requests, oldest first."""
+    """List all requests: the open ones by the day on which they are due, then those that have ended."""
     with require(load_settings()) as client:
         found = client.requests()
     if as_json:
         print_json({"items": found})
         return
-    rows = table("request", "type", "state", "received", "due", "needs")
-    # It is copied into the next command.
-    rows.columns[0].no_wrap = True
-    for item in found:
-        rows.add_row(
-            item["request_id"],
-            item["type"],
-            item["state"],
-            day(item["received_at"]),
-            item["due_at"],
-            "; ".join(needs(item, shortly=True)) or "–",
-        )
-    screen().print(rows if found else "There are no requests.")
+    out = screen()
+    if not found:
+        out.print("There are no requests.")
+        return
+    out.print(request_table(found))
+    still = [item for item in found if item["ended_at"] is None]
+    late = sum(item["overdue"] for item in still)
+    soon = sum(item["days_left"] is not None and 0 <= item["days_left"] <= _SOON for item in still)
+    out.print(f" {len(still):,} open, {late:,} overdue, {soon:,} due within {counted(_SOON, 'day')}")
+    if any(item["problems"] for item in found):
+        out.print(" `innsyn requests show ID` says what to do.")
+
+
+def request_table(requests: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each, to be read at 80 columns."""
+    rows = table("request", "type", "state", "due", "needs")
+    for column in rows.columns[:-1]:
+        # Ids are copied into the next command.
+        column.no_wrap = True
+    for item in sorted(requests, key=lambda item: (item["ended_at"] is not None, item["due_at"])):
+        told = "; ".join(needs(item, shortly=True)) or "–"
+        rows.add_row(item["request_id"], item["type"], item["state"], _due(item), told)
+    return rows
+
+
+def _due(request: Mapping[str, Any]) -> Text | str:
+    left, due = request["days_left"], request["due_at"]
+    if request["ended_at"] is not None:
+        return marked("[dim]{}[/dim]", due)
+    if request["paused_since"]:
+        return marked("{}\n[yellow]clock stands[/yellow]", due)
+    if left is None or left > _SOON:
+        return str(due)
+    if left < 0:
+        return marked("{}\n[red]{} over[/red]", due, counted(-left, "day"))
+    return marked("{}\n[yellow]{}[/yellow]", due, f"in {counted(left, 'day')}" if left else "today")
 
 
 def needs(request: Mapping[str, Any], shortly: bool = False) -> list[str]:
     """What a person has to look at, refusals first; then what is only waited for.
 
-    Shortly: of several things to look at the first one, and how many more there are.
+    Shortly: without the commands; of several things to look at the first one, and how many more there are.
     """
     problems, waits = request["problems"], ", ".join(request["waiting_for"])
-    if shortly and len(problems) > 2:
-        problems = [problems[0], f"{len(problems) - 1} more, see `innsyn requests show`"]
+    if shortly:
+        problems = ["; ".join(part for part in line.split("; ") if "`" not in part) for line in problems]
+        if len(problems) > 2:
+            problems = [problems[0], f"{len(problems) - 1} more"]
     return [*problems, *([f"waits for {waits}"] if waits else [])]
 
 
@@ -126,6 +160,66 @@ def cancel(
         _done(client.cancel(request_id, reason), as_json)
 
 
+@app.command(
+    short_help="Note that whoever makes it was asked who they are.",
+    epilog="Example: innsyn requests ask r-5f2a9c01d7e34b68 --doubt unknown_sender",
+)
+def ask(
+    request_id: Id,
+    doubt: Annotated[Doubt, typer.Option("--doubt", help="Why there is reason to doubt it.")],
+    as_json: Json = False,
+) -> None:
+    """Note that whoever makes a request was asked who they are: it waits, and the clock stands if that was at once."""
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "ask", {"doubt": doubt}), as_json)
+
+
+@app.command(
+    short_help="Note that it was checked who makes it.",
+    epilog="Example: innsyn requests check r-5f2a9c01d7e34b68 --how call_back",
+)
+def check(
+    request_id: Id,
+    how: Annotated[CheckedHow, typer.Option("--how", help="How it was checked; no document is kept.")],
+    what: Annotated[
+        CheckedWhat, typer.Option("--what", help="That it is the person, or who may act for the person.")
+    ] = CheckedWhat.IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Note that it was checked who makes a request; what waited for that goes on."""
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "check", {"how": how, "what": what}), as_json)
+
+
+@app.command(
+    short_help="Give it more time, within the first month.",
+    epilog="Example: innsyn requests extend r-5f2a9c01d7e34b68 --months 2 --reason 'eleven systems, paper files'",
+)
+def extend(
+    request_id: Id,
+    reason: Reason,
+    months: Annotated[int, typer.Option("--months", min=1, max=2, help="1 or 2 months more.")],
+    as_json: Json = False,
+) -> None:
+    """Give a request one or two months more (GDPR Art. 12(3)), once; the person has to be told, with the reason."""
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "extend", {"months": months, "reason": reason}), as_json)
+
+
+@app.command(
+    short_help="Note that the answer was sent.",
+    epilog="Example: innsyn requests told r-5f2a9c01d7e34b68 --how letter",
+)
+def told(
+    request_id: Id,
+    how: Annotated[ToldBy, typer.Option("--how", help="How it was sent.")],
+    as_json: Json = False,
+) -> None:
+    """Note that the answer was sent to the person: an access request is done with that."""
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "told", {"how": how}), as_json)
+
+
 def _done(request: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(request)
@@ -164,6 +258,10 @@ def show(
     names = request["request_id"], request["type"], request["state"]
     came = day(request["received_at"]), request["channel"], request["due_at"]
     out.print(marked("\n[bold]{}[/bold] {}, [bold]{}[/bold]; received {} by {}, due {}", *names, *came))
+    if request["overdue"]:
+        out.print(marked("  [red]overdue by {}[/red]", counted(-request["days_left"], "day")))
+    if request["paused_since"]:
+        out.print(f"  the clock stands since {day(request['paused_since'])}, until they say who they are")
     if request["follow_up"]:
         out.print(marked("  what came to light later is dealt with by [bold]{}[/bold]", request["follow_up"]))
     for other in request["also_open"]:

@@ -9,7 +9,7 @@ from schemas.vocabulary import Resolution
 from streams.answers.attribution import snapshot_of
 from streams.answers.lookup import disclosed
 from streams.rights.protocol.events import Answered, Attention
-from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.right import Step, Tools
 
 Report = dict[str, Any]
@@ -30,7 +30,8 @@ class Access:
 
 def next_step(request: RequestState) -> Step | None:
     """Of any right that the index answers."""
-    return None if request.ended or request.unread else Step.ANSWER
+    waits = request.state in (State.UNCHECKED, State.ANSWERED)
+    return None if request.ended or request.unread or waits else Step.ANSWER
 
 
 def answer(
@@ -49,6 +50,7 @@ def answer(
         identity=snapshot_of(person).json(),
         resolution=Resolution(report["resolution"]),
         remarks=tuple(person.problems),
+        to_tell=True,
     )
     tools.answered()
     return tools.file.decide(request, answered, now)

@@ -1,4 +1,4 @@
-"""What a person does to a request that stands still: resend, accept, close, cancel. Each on it as it was read."""
+"""What a person does about what systems did: resend, accept, close, cancel. Each on the request as it was read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import CaseFile, Recorded
-from streams.rights.protocol.events import Accepted, Cancelled, Closed, Closing
+from streams.rights.protocol.handling import Accepted, Cancelled, Closed, Closing
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
@@ -26,8 +26,12 @@ class Acts:
         self._carry_on = carry_on
 
     def resend(self, request: RequestState) -> RequestState:
-        _refuse_ended(request)
-        _refuse_unread(request)
+        refuse_ended(request)
+        refuse_unread(request)
+        if request.state in (State.UNCHECKED, State.ANSWERED):
+            raise InputError(
+                f"nothing of {request.request_id} can be sent again: {'; '.join(request.problems)}"
+            )
         if request.closing:
             _refuse_forgetting(request)
         length = request.length
@@ -37,8 +41,8 @@ class Acts:
         return request
 
     def accept(self, request: RequestState, system: str, reason: str) -> RequestState:
-        _refuse_ended(request)
-        _refuse_unread(request)
+        refuse_ended(request)
+        refuse_unread(request)
         doubtful = {item.system: item for item in request.commands.values() if item.doubtful}
         if system not in doubtful:
             raise InputError(
@@ -57,7 +61,7 @@ class Acts:
         if request.closing and not request.ended and not request.unread:
             return self._carry_on(request)
         if request.state is not State.REOPENED:
-            _refuse_ended(request)
+            refuse_ended(request)
         _refuse_forgetting(request)
         sealed = self._file.seal_note(request.request_id, reason)
         if request.plan is None or request.carried_out or request.unread:
@@ -69,7 +73,7 @@ class Acts:
             raise Recorded(error, request.request_id) from error
 
     def cancel(self, request: RequestState, reason: str | None) -> RequestState:
-        _refuse_ended(request)
+        refuse_ended(request)
         _refuse_forgetting(request)
         if request.runs or request.forgotten is not None:
             raise InputError(
@@ -79,12 +83,14 @@ class Acts:
         return self._file.decide(request, Cancelled(sealed))
 
 
-def _refuse_ended(request: RequestState) -> None:
+def refuse_ended(request: RequestState) -> None:
+    """Raises InputError."""
     if request.ended:
         raise InputError(f"{request.request_id} is {request.state.value} already; make a new request")
 
 
-def _refuse_unread(request: RequestState) -> None:
+def refuse_unread(request: RequestState) -> None:
+    """Raises InputError."""
     if request.unread:
         raise InputError(
             f"{request.request_id} cannot be read in full, so it goes no further; close it and make a new request"

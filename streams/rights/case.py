@@ -138,10 +138,14 @@ class CaseFile:
         anchors: RetentionAnchors,
         inherited: Sequence[Span] = (),
         follows: str | None = None,
+        *,
+        unchecked: bool = False,
+        by: str | None = None,
     ) -> bool:
         """The first event of a request. False, and nothing changes, if there is a request of that id.
 
-        `inherited`: see `RequestState`; `follows`: the request whose late findings this one deals with.
+        `inherited`, `by`: see `RequestState`; `follows`: the request whose late findings this one deals with;
+        `unchecked`: it waits until somebody has checked who makes it.
         """
         event = Received(
             type=type,
@@ -151,13 +155,15 @@ class CaseFile:
             anchors={name: day.isoformat() for name, day in asdict(anchors).items() if day is not None},
             inherited=tuple(map(tuple, spans_json(inherited))) or None,
             follows=follows,
+            unchecked=unchecked or None,
+            by=by,
         )
         return self._ledger.append(request_id, 0, event.kind, self.now(), content_of(event))
 
-    def record_received(self, request_id: str, *given: Any) -> bool:
+    def record_received(self, request_id: str, *given: Any, **more: Any) -> bool:
         """`receive` on an index that may fail and have written it all the same. False if the id is taken."""
         try:
-            return self.receive(request_id, *given)
+            return self.receive(request_id, *given, **more)
         except Unavailable as error:
             try:
                 there = self.length(request_id) > 0

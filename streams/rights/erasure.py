@@ -12,9 +12,10 @@ from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
-from streams.rights.protocol.events import Attention, Behind, Closed, Completed, Forgetting, Forgot
+from streams.rights.protocol.events import Attention, Behind, Completed, Forgetting, Forgot
+from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.outcomes import records_gone
-from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.right import Step, Tools
 
 
@@ -144,7 +145,7 @@ class Erasure:
 
 def next_step(request: RequestState) -> Step | None:
     """What comes next of an erasure; None: somebody's answer, another erasure of the person, or nothing any more."""
-    if request.ended or request.unread:
+    if request.ended or request.unread or request.state is State.UNCHECKED:
         return None
     if request.closing:
         return Step.FORGET

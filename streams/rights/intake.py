@@ -24,10 +24,18 @@ UNOPENED = "unopened"
 class Intake:
     """May raise IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, kinds: IdentifierKinds, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        file: CaseFile,
+        kinds: IdentifierKinds,
+        random: Callable[[int], bytes],
+        waits_unchecked: Callable[[str], bool],
+    ) -> None:
+        """`waits_unchecked`: whether a request of that right waits until somebody has checked who makes it."""
         self._file = file
         self._kinds = kinds
         self._random = random
+        self._waits_unchecked = waits_unchecked
 
     def made(
         self,
@@ -37,6 +45,7 @@ class Intake:
         channel: str,
         received_at: datetime,
         anchors: RetentionAnchors,
+        by: str | None = None,
     ) -> str:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
         if type not in RIGHTS:
@@ -47,7 +56,9 @@ class Intake:
         for _ in range(TRIES):
             request_id = f"r-{self._random(8).hex()}"
             sealed = self._file.seal(request_id, named, reason)
-            if self._file.record_received(request_id, type, channel, received_at, sealed, anchors):
+            given = (type, channel, received_at, sealed, anchors)
+            waits = self._waits_unchecked(type)
+            if self._file.record_received(request_id, *given, unchecked=waits, by=by):
                 return request_id
         raise Unavailable("no id for a new request is free; repeat")
 
@@ -67,7 +78,6 @@ class Intake:
             raise DecodeError("request_too_large")
         if not self._file.opens(request_id, sealed):
             raise DecodeError(UNOPENED)
-        self._file.receive(
-            request_id, message.type, message.channel, message.received_at, sealed, RetentionAnchors()
-        )
+        given = (message.type, message.channel, message.received_at, sealed, RetentionAnchors())
+        self._file.receive(request_id, *given, unchecked=self._waits_unchecked(message.type))
         return True

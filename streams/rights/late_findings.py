@@ -56,16 +56,17 @@ def late_finding(
 
     Raises IndexUnavailable.
     """
-    if request.identity is None or request.completed_at is None:
+    answered_at = request.answered_at or request.completed_at
+    if request.identity is None or answered_at is None:
         return None
     # What happened after an erasure was planned was not asked to be erased, nor a later event to be shown.
-    until = request.planned_at if request.erases else request.completed_at
+    until = request.planned_at if request.erases else answered_at
     index = _Index(reader, catalogue, Filter(until=until))
     frozen = request.identity.spans
     if request.erases:
         assert request.planned_at is not None
         return index.still_there(frozen, present, request.planned_at)
-    return index.not_answered(frozen, present, request.completed_at)
+    return index.not_answered(frozen, present, answered_at)
 
 
 @dataclass

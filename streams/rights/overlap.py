@@ -8,6 +8,8 @@ from sinks.ports.lineage import Span
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.request import RequestState, State
 
+_WAIT_FOR_A_PERSON = (State.ATTENTION, State.UNCHECKED)
+
 
 def subjects_of(person: ResolvedSubject, givens: Iterable[Given]) -> list[str]:
     """Whom a request is about, as hex tokens: where the chains end, and what was given but for addresses.
@@ -32,7 +34,7 @@ def open_of(
 def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:
     """The ids of the erasures of the same person that come first: those planned, and the older ones still to be.
 
-    Two plans at once would each narrow or remove what the other one counts on. One that stands at attention without a
+    Two plans at once would each narrow or remove what the other one counts on. One that waits for a person without a
     plan is waited for by nobody: it may never get one.
     """
     ids = [item.request_id for item in requests]
@@ -42,7 +44,7 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
         for item in open_of(requests, request.subjects, spans)
         if item.erases
         and item.request_id != request.request_id
-        and (item.plan is not None or (item.request_id in older and item.state is not State.ATTENTION))
+        and (item.plan is not None or (item.request_id in older and item.state not in _WAIT_FOR_A_PERSON))
     ]
 
 

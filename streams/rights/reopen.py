@@ -79,7 +79,7 @@ class Recheck:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one
             failed = str(error) if isinstance(error, InnsynError) else str(Broken(error))
-        if failed != request.unchecked:
+        if failed != request.unlooked:
             self._file.note(request.request_id, Looked(failed, request.length))
         return found
 

@@ -18,6 +18,7 @@ from schemas.keys import Keyring
 from schemas.messages import ErasureReceipt, RightsRequest, message_of
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.changes import IndexMarks
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
@@ -27,7 +28,9 @@ from streams.rights.acts import Acts
 from streams.rights.beside import Beside
 from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.follow_ups import FollowUps
+from streams.rights.handled import Handled
 from streams.rights.intake import Intake
+from streams.rights.protocol.handling import Checked
 from streams.rights.protocol.messages import Identifiers, Send
 from streams.rights.protocol.states import RequestState
 from streams.rights.receipts import Receipts
@@ -75,7 +78,7 @@ class RightsService:
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
-        self._intake = Intake(self._file, company.kinds, random)
+        self._intake = Intake(self._file, company.kinds, random, company.rights.waits_unchecked)
         self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer, company.kinds)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
@@ -95,6 +98,7 @@ class RightsService:
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._receipts = Receipts(self._file, reader, company.catalogue)
         self._acts = Acts(self._file, self._sending, self._carried_on)
+        self._handled = Handled(self._file, self._sending, company.rights)
         self._follow_ups = FollowUps(
             self._file,
             self._subjects,
@@ -113,16 +117,21 @@ class RightsService:
         channel: str,
         received_at: datetime,
         anchors: RetentionAnchors | None = None,
+        checked: CheckedHow | None = None,
+        by: str | None = None,
     ) -> RequestState:
         """Record a request and announce it on `rights.requests`; `beside` names the person's other open requests.
 
         `anchors` are the days that start retention clocks, as far as the case handler knows them. What the person
-        gave and wrote is sealed under the request's own key. Raises InputError, InvalidIdentifier; Recorded where it is
-        in the ledger, but index or Kafka went away then.
+        gave and wrote is sealed under the request's own key. `checked`: how it was checked already who makes it;
+        `by`: the credential by which it is made. Raises InputError, InvalidIdentifier; Recorded where it is in the
+        ledger, but index or Kafka went away then.
         """
         known = anchors or RetentionAnchors()
-        request_id = self._intake.made(type, identifiers, reason, channel, received_at, known)
+        request_id = self._intake.made(type, identifiers, reason, channel, received_at, known, by)
         try:
+            if checked is not None:
+                self._file.note(request_id, Checked(checked))
             made = self._turns.take(request_id, self._beside.record_if_known)
             self._sending.announce(made)
         except Unavailable as error:
@@ -193,6 +202,24 @@ class RightsService:
         Raises InputError for one that has ended or that the index forgets already.
         """
         return self._ending(self._turns.take(request_id, lambda request: self._acts.cancel(request, reason)))
+
+    def ask(self, request_id: str, doubt: Doubt) -> RequestState:
+        """Whoever makes it was asked who they are; see `streams.rights.handled`. Raises InputError."""
+        return self._turns.take(request_id, lambda request: self._handled.ask(request, doubt))
+
+    def check(
+        self, request_id: str, how: CheckedHow, what: CheckedWhat = CheckedWhat.IDENTITY
+    ) -> RequestState:
+        """Somebody has checked who makes it. Raises InputError."""
+        return self._turns.take(request_id, lambda request: self._handled.check(request, how, what))
+
+    def extend(self, request_id: str, months: int, reason: str) -> RequestState:
+        """Give it more time, which the person was told with the reason. Raises InputError."""
+        return self._turns.take(request_id, lambda request: self._handled.extend(request, months, reason))
+
+    def tell(self, request_id: str, how: ToldBy) -> RequestState:
+        """The answer was sent. Raises InputError."""
+        return self._ending(self._turns.take(request_id, lambda request: self._handled.tell(request, how)))
 
     def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded ErasureReceipt. One that cannot be is set aside and shown; a repeated one changes nothing.

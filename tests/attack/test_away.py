@@ -84,7 +84,7 @@ def test_a_request_recorded_while_kafka_is_away_says_that_nobody_shall_ask_again
         assert known["request_id"] == found["request_id"]
         send.away = False
         service.resume()
-        assert client.get(f"/v1/requests/{found['request_id']}").json()["state"] == "completed"
+        assert client.get(f"/v1/requests/{found['request_id']}").json()["state"] == "answered"
 
 
 @pytest.mark.parametrize(

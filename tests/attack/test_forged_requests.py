@@ -33,6 +33,7 @@ from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.support.tagging import in_process_broker
+from tests.support.telling import advance_and_tell
 
 RECORD = load_records()["RightsRequest"]
 OLA = [("customer_number", "10043")]
@@ -183,7 +184,7 @@ def test_a_payload_that_is_none_stays_a_letter(office: Office) -> None:
 def reopened(office: Office) -> str:
     """An answered access request to which something came to light."""
     made = office.service.create("access", OLA, reason=None, channel="web", received_at=NOW)
-    answered = office.service.advance(made.request_id)
+    answered = advance_and_tell(office.service, made.request_id)
     office.service._file.decide(answered, LateFound(NOW, 1, 0, ("billing",), (), "events"))
     return made.request_id
 

@@ -22,6 +22,7 @@ from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, fill
 from tests.support.company import model
+from tests.support.telling import advance_and_tell
 
 KEPT = timedelta(days=90)
 MINUTE = timedelta(minutes=1)
@@ -54,7 +55,7 @@ class Case:
         made = self.service.create(
             "access", [("email", EMAIL)], reason="please", channel="email", received_at=self.now
         )
-        assert self.service.advance(made.request_id).state is State.COMPLETED
+        assert advance_and_tell(self.service, made.request_id).state is State.COMPLETED
         return made.request_id
 
     def after(self, passed: timedelta) -> list[str]:

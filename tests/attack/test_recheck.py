@@ -40,6 +40,7 @@ from tests.support.index import (
     tags,
     token,
 )
+from tests.support.telling import advance_and_tell
 from tests.support.town import KARI, MOVED, OLA, SHARED, STRANGE, Town, moment, town
 
 BY_NUMBER = {name: [("customer_number", name)] for name in (KARI, OLA)}
@@ -79,7 +80,7 @@ class Office:
 
     def ask(self, type: str, identifiers: Any) -> str:
         made = self.service.create(type, identifiers, reason=None, channel="email", received_at=self.now)
-        for command in self.service.advance(made.request_id).commands.values():
+        for command in advance_and_tell(self.service, made.request_id).commands.values():
             names = {
                 "request_id": made.request_id,
                 "command_id": command.command_id,

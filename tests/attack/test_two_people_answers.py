@@ -251,7 +251,7 @@ def test_a_request_goes_on_when_the_register_is_mended(desk: Desk) -> None:
     desk.tell("crm.customers", mended)
     desk.rights.resend(made.request_id)
     answered = desk.rights.advance(made.request_id)
-    assert answered.state is State.COMPLETED
+    assert answered.state is State.ANSWERED
     assert answered.resolution == "unique"
 
 

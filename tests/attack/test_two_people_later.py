@@ -20,6 +20,7 @@ from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.company import model
 from tests.support.desk import Desk, event, moment
+from tests.support.telling import advance_and_tell
 
 KARI, OLA = "10042", "10043"
 MOVED, NEW, OWN = "felles@example.no", "kari@example.no", "ola@example.no"
@@ -64,7 +65,7 @@ class Office:
     def asked(self, type: str, identifiers: Identifiers, received: datetime | None = None) -> RequestState:
         at = received or self.now
         made = self.service.create(type, identifiers, reason=None, channel="email", received_at=at)
-        return self.service.advance(made.request_id)
+        return advance_and_tell(self.service, made.request_id)
 
     def told(self) -> list[list[Any]]:
         """What systems were told to erase by, in the last command."""
@@ -109,7 +110,7 @@ def test_an_answer_stays_its_persons_when_the_address_is_handed_over(
     (opened,) = office.service.recheck(APRIL)
     assert [(item.events, item.no_longer) for item in opened.late_findings] == [(1, 0)]
     followed = office.service.follow_up(made.request_id)
-    answered = office.service.advance(followed.request_id)
+    answered = advance_and_tell(office.service, followed.request_id)
     # Kari's entries of the register and her chats of January.
     assert (answered.state, total(answered)) == (State.COMPLETED, 4)
 

@@ -236,7 +236,7 @@ def test_an_erasure_goes_the_whole_road(company: Company) -> None:
 def test_an_access_request_is_answered(company: Company) -> None:
     """The stored report counts events per system, category and purpose, and names no value."""
     company.worker()
-    request = company.until(company.ask("access"), lambda state: state.state is State.COMPLETED)
+    request = company.until(company.ask("access"), lambda state: state.state is State.ANSWERED)
     assert request.report is not None
     assert request.report["total_events"] == 3
     systems = {entry["system"]["id"] for entry in request.report["entries"]}

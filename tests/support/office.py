@@ -17,14 +17,15 @@ from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
-from schemas.vocabulary import Right
+from schemas.rights_rules import RightsRules
+from schemas.vocabulary import Right, ToldBy
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
 from streams.identity.identities import Identities
 from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS
-from streams.rights.protocol.states import RequestState
+from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from streams.rights.service import RightsService
@@ -45,7 +46,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 class Office:
     """Events are `put`, people ask to be erased by `erase`; every message is delivered at once.
 
-    `records`: schemas to use instead of ours. `deaf`: systems whose jobs get no command.
+    `records`: schemas to use instead of ours; `rules`: how the company carries requests out, instead of its own.
+    `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Office:
         stack: ExitStack,
         records: Mapping[str, RecordSchema] | None = None,
         scanner: Scanner | None = None,
+        rules: RightsRules | None = None,
     ) -> None:
         self.index = index
         self._scanner = scanner
@@ -70,6 +73,7 @@ class Office:
         self.commands: list[dict[str, Any]] = []
         self.receipts: list[dict[str, Any]] = []
         self.deaf: set[str] = set()
+        self.tells = True
         self.written: list[LineageBatch] = []
         self.now = NOW
         self._offsets: dict[str, int] = {}
@@ -81,7 +85,7 @@ class Office:
             index.eraser,
             Identities(index.claims, self.catalogue.identity_sources),
             self.keyring,
-            replace(model(), catalogue=self.catalogue, records=self.records),
+            replace(model(), catalogue=self.catalogue, records=self.records, rights=rules or model().rights),
             self._send,
             lambda: self.now,
         )
@@ -156,6 +160,14 @@ class Office:
                 system = topic.removeprefix(DELETION)
                 if system not in self.deaf:
                     self._jobs[system].handle(message, self._send)
+        if self.tells:
+            self.tell()
+
+    def tell(self) -> None:
+        """Send every answer that waits for that."""
+        for request in self.service.requests():
+            if request.state is State.ANSWERED:
+                self.service.tell(request.request_id, ToldBy.LETTER)
 
     def found(self, *identifiers: tuple[str, str]) -> Found:
         """What the index holds under the identifiers themselves."""

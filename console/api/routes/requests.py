@@ -8,18 +8,19 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from console.api import models, paging
-from console.api.models import (
-    Accepted,
-    Cancelled,
-    Closed,
-    Created,
-    ErasurePlan,
-    NewRequest,
-    RequestPage,
-    RequestSummary,
-)
+from console.api.models import Created, ErasurePlan, RequestPage, RequestSummary
 from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
 from console.api.protection.recording import note_of
+from console.api.request_bodies import (
+    Accepted,
+    Asked,
+    Cancelled,
+    Check,
+    Closed,
+    Extension,
+    NewRequest,
+    Telling,
+)
 from console.api.routes.lineage import asked, asked_about, log
 from console.api.services import Services
 from console.bodies import SubjectBody
@@ -37,6 +38,7 @@ def router(services: Services) -> APIRouter:
     _add_making(routes, services)
     _add_showing(routes, services)
     _add_acts(routes, services)
+    _add_handling(routes, services)
     return routes
 
 
@@ -58,6 +60,8 @@ def _add_making(routes: APIRouter, services: Services) -> None:
                 channel=body.channel,
                 received_at=received_at,
                 anchors=body.anchors.days(),
+                checked=body.checked,
+                by=note.caller,
             )
         except Recorded as recorded:
             note.about(recorded.request_id)
@@ -99,12 +103,12 @@ def _add_showing(routes: APIRouter, services: Services) -> None:
         """All requests, oldest first."""
         items, after = paging.page(services.rights.requests(), limit, cursor)
         note_of(request.state).size = len(items)
-        return {"items": [summary(item) for item in items], "next_cursor": after}
+        return {"items": [_shown(services, item) for item in items], "next_cursor": after}
 
     @routes.get("/{request_id}", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def shown(request_id: str, request: Request) -> dict[str, Any]:
         """One request with its plan, its commands, what was held, and what came to light after its answer."""
-        return summary(_known(services, request_id, request))
+        return _shown(services, _known(services, request_id, request))
 
 
 def _add_acts(routes: APIRouter, services: Services) -> None:
@@ -126,25 +130,57 @@ def _add_acts(routes: APIRouter, services: Services) -> None:
     def resend(request: Request, request_id: str) -> dict[str, Any]:
         """Tell every system again that has not done all it was told; or try again what stopped the request."""
         _act(services, request_id, "resend", request)
-        return summary(services.rights.resend(request_id))
+        return _shown(services, services.rights.resend(request_id))
 
     @routes.post("/{request_id}/accept", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def accept(request: Request, request_id: str, body: Accepted) -> dict[str, Any]:
         """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
         _act(services, request_id, "accept", request)
-        return summary(services.rights.accept(request_id, body.system, body.reason))
+        return _shown(services, services.rights.accept(request_id, body.system, body.reason))
 
     @routes.post("/{request_id}/close", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def close(request: Request, request_id: str, body: Closed) -> dict[str, Any]:
         """End a request although not all was done: the index forgets only what systems did in full."""
         _act(services, request_id, "close", request)
-        return summary(services.rights.close(request_id, body.reason))
+        return _shown(services, services.rights.close(request_id, body.reason))
 
     @routes.post("/{request_id}/cancel", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def cancel(request: Request, request_id: str, body: Cancelled | None = None) -> dict[str, Any]:
         """Take a request back: nothing more is sent, the index forgets nothing; what was told stays told."""
         _act(services, request_id, "cancel", request)
-        return summary(services.rights.cancel(request_id, body.reason if body else None))
+        return _shown(services, services.rights.cancel(request_id, body.reason if body else None))
+
+
+def _add_handling(routes: APIRouter, services: Services) -> None:
+    """What a person does about whoever makes a request."""
+
+    @routes.post("/{request_id}/ask", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def ask(request: Request, request_id: str, body: Asked) -> dict[str, Any]:
+        """Whoever makes it was asked who they are, on reasonable doubt: it waits for that."""
+        _act(services, request_id, "ask", request)
+        return _shown(services, services.rights.ask(request_id, body.doubt))
+
+    @routes.post("/{request_id}/check", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def check(request: Request, request_id: str, body: Check) -> dict[str, Any]:
+        """Somebody has checked who makes it: what waited for that goes on."""
+        _act(services, request_id, "check", request)
+        return _shown(services, services.rights.check(request_id, body.how, body.what))
+
+    @routes.post("/{request_id}/extend", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def extend(request: Request, request_id: str, body: Extension) -> dict[str, Any]:
+        """Give it one or two months more, within the first one: the person was told of it, with the reason."""
+        _act(services, request_id, "extend", request)
+        return _shown(services, services.rights.extend(request_id, body.months, body.reason))
+
+    @routes.post("/{request_id}/told", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def told(request: Request, request_id: str, body: Telling) -> dict[str, Any]:
+        """The answer was sent to the person: an access request is done with that."""
+        _act(services, request_id, "told", request)
+        return _shown(services, services.rights.tell(request_id, body.how))
+
+
+def _shown(services: Services, request: RequestState) -> dict[str, Any]:
+    return summary(request, services.clock(), services.catalogue.calendar)
 
 
 def _act(services: Services, request_id: str, action: str, request: Request) -> None:

@@ -17,6 +17,16 @@ from schemas.messages import ErasureReceipt, Outcome
 from schemas.times import iso
 from schemas.vocabulary import ReceiptState, Resolution
 from sinks.ports.requests import UNREADABLE, RequestEvent
+from streams.rights.protocol.handling import (
+    Accepted,
+    Cancelled,
+    Checked,
+    Closed,
+    Closing,
+    Extended,
+    IdentityAsked,
+    Told,
+)
 from streams.rights.protocol.reasons import REASONS, UNLISTED
 
 Json = Mapping[str, Any]
@@ -28,7 +38,8 @@ Spans = tuple[tuple[Any, ...], ...]
 class Received:
     """A right was exercised. `inherited` and `follows`: of a request that follows late findings of another up.
 
-    `anchors`: days as they were given; one that is no day stops what needs it, not the list of requests.
+    `anchors`: days as they were given; one that is no day stops what needs it, not the list of requests. `unchecked`:
+    it waits until somebody has checked who makes it. `by`: the credential by which it was made.
     """
 
     kind: ClassVar[str] = "received"
@@ -39,6 +50,8 @@ class Received:
     anchors: Mapping[str, str] = field(default_factory=dict)
     inherited: Spans | None = field(default=None, repr=False)
     follows: str | None = None
+    unchecked: bool | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,16 +174,6 @@ def answer_of(receipt: ErasureReceipt, known: int | None = None) -> Answer:
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A person took the answer of a system for enough; why is `sealed`."""
-
-    kind: ClassVar[str] = "accepted"
-    command_id: str
-    system: str | None = None
-    sealed: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class AnswerSetAside:
     """An answer that cannot be. `system` None: one that the catalogue lacks."""
 
@@ -178,14 +181,6 @@ class AnswerSetAside:
     system: str | None
     state: ReceiptState
     why: str
-
-
-@dataclass(frozen=True)
-class Closing:
-    """A person ends it although not all was done; the index still forgets what systems did in full."""
-
-    kind: ClassVar[str] = "closing"
-    sealed: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -226,13 +221,14 @@ class Attention:
 
 @dataclass(frozen=True)
 class Answered:
-    """The person can be answered: with this report, about this identity."""
+    """The person can be answered: with this report, about this identity. `to_tell`: it is done when it was sent."""
 
     kind: ClassVar[str] = "answered"
     report: Json
     identity: Json | None = field(default=None, repr=False)
     resolution: Resolution | None = None
     remarks: tuple[str, ...] = ()
+    to_tell: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -241,22 +237,6 @@ class Completed:
 
     kind: ClassVar[str] = "completed"
     held: tuple[Json, ...]
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A person ended it; `sealed` says why, unless `Closing` did."""
-
-    kind: ClassVar[str] = "closed"
-    sealed: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """It was taken back."""
-
-    kind: ClassVar[str] = "cancelled"
-    sealed: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -320,6 +300,10 @@ LedgerEvent = (
     | FollowedUp
     | Looked
     | KeyDestroyed
+    | IdentityAsked
+    | Checked
+    | Extended
+    | Told
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
 """Each class by the word it is stored under."""

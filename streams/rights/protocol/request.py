@@ -13,16 +13,20 @@ from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.command import UNANSWERED, Command
+from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import AnswerSetAside, LateFound, OpenRequest
+from streams.rights.protocol.handling import IdentityAsked
 
 
 class State(StrEnum):
+    UNCHECKED = "unchecked"
     RECEIVED = "received"
     PLANNED = "planned"
     COMMANDED = "commanded"
     WAITING = "waiting"
     ATTENTION = "attention"
     FORGETTING = "forgetting"
+    ANSWERED = "answered"
     COMPLETED = "completed"
     REOPENED = "reopened"
     CLOSED = "closed"
@@ -31,9 +35,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Note:
-    """What a person did to a request, and why: `what` is accepted, closed or cancelled.
+    """What a person did to a request, and why: `what` is accepted, closed, cancelled, checked, told and the like.
 
     The reason is `sealed` with the request's key; `reason` is it opened, None where there is none or the key is gone.
+    `words`: what may be said in clear, of closed lists.
     """
 
     what: str
@@ -41,6 +46,7 @@ class Note:
     system: str | None = None
     sealed: str | None = field(default=None, repr=False)
     reason: str | None = field(default=None, repr=False)
+    words: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ class RequestState:
     cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so
     `received_at` is when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
     ledger that cannot be read, one line each: what they say is not known, so nothing is done but close or cancel.
-    `unchecked`: why nobody can tell whether anything came to light later. `length`: how many events of the ledger it
+    `unlooked`: why nobody can tell whether anything came to light later. `by`: the credential by which it was made.
+    `asked`, `checked`: whether whoever makes it was asked who they are, and whether somebody checked it; `pauses`: when
+    the clock stood for that. `more`: months by which it was extended. `answered_at`: when there was an answer; `told`:
+    whether it was sent. `length`: how many events of the ledger it
     was read from; what is decided on it is written as the next one.
     """
 
@@ -106,14 +115,31 @@ class RequestState:
     undated: bool = False
     broke: bool = False
     unread: tuple[str, ...] = ()
-    unchecked: str | None = None
+    unlooked: str | None = None
     key_destroyed_at: datetime | None = None
+    by: str | None = None
+    asked: bool = False
+    checked: bool = False
+    pauses: tuple[Pause, ...] = ()
+    more: int = 0
+    answered_at: datetime | None = None
+    told: bool = False
     length: int = field(default=0, compare=False)
 
     @property
     def erases(self) -> bool:
         """Whether what is found of the person goes by it; of the same person only one such request goes at a time."""
         return self.type == Right.ERASURE
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether whoever makes it can still be asked who they are: nothing was told to them or to a system."""
+        return self.plan is None and self.report is None and not self.ended
+
+    @property
+    def paused_since(self) -> datetime | None:
+        """Since when the clock stands until they answer."""
+        return next((item.since for item in self.pauses if item.until is None), None)
 
     @property
     def carried_out(self) -> bool:
@@ -150,16 +176,25 @@ class RequestState:
             others = [item.problem for item in first if not (item.refused or item.doubtful)]
             lines = [*urgent, self._standing, *others]
         yield from filter(None, lines)
+        yield from self._asks_for
         yield from (aside_line(item) for item in self.set_aside)
         if self.by_link and all(item.planned is None for item in commands):
             yield _by_link(self.by_link)
         yield from self.remarks
         if self.undated:
             yield "the day of receipt that was given cannot be; the deadline counts from the day it was recorded"
-        if self.unchecked is not None:
-            yield f"what came to light since cannot be looked for: {self.unchecked}"
+        if self.unlooked is not None:
+            yield f"what came to light since cannot be looked for: {self.unlooked}"
         if self.state is State.REOPENED:
             yield _late(self.request_id, self.late_findings[-1])
+
+    @property
+    def _asks_for(self) -> Iterator[str]:
+        """What only a person can do next, and how."""
+        if self.state is State.UNCHECKED:
+            yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
+        if self.state is State.ANSWERED:
+            yield f"the answer is to be sent; `innsyn requests told {self.request_id} --how ...` when it is"
 
     @property
     def _standing(self) -> str | None:
@@ -216,6 +251,12 @@ class RequestState:
 def aside_line(aside: AnswerSetAside) -> str:
     """An answer that was set aside, in one line."""
     return f"{aside.system or 'a system that is not known'}: an answer ({aside.state}) {aside.why}; set aside"
+
+
+def asked_line(event: IdentityAsked) -> str:
+    """Why somebody was asked who they are, and what that does to the deadline."""
+    clock = "the clock stands until they answer" if event.pauses else "too late for the clock to stand"
+    return f"{event.doubt.replace('_', ' ')}; {clock}"
 
 
 def taken_line(request_id: str) -> str:

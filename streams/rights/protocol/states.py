@@ -1,10 +1,12 @@
 """The state of a rights request: a fold over its append-only events. Pure.
 
+    unchecked, where somebody has to check first who makes it
+      ▼
     received ─► planned ─► commanded ─► waiting ─► forgetting ─► completed ─► reopened ─► completed, with `follow_up`
       │ ▲ │                               ▲ │          │
-      └─┘ └─ (access) ─► completed        │ ▼          └─► closed, where a person ended it with a reason
-    while another                       attention
-    erasure is open                     a person must act: why is in `problems`; resend, accept, close
+      └─┘ └─ (access) ─► answered         │ ▼          └─► closed, where a person ended it with a reason
+    while another           └─► completed attention
+    erasure is open      when it was sent a person must act: why is in `problems`; resend, accept, close
 
 Only a `done` receipt of as much as was planned settles a command. What a system could not or would not erase stays
 visible with its reason. What comes to light after the answer opens the request again, until a new request follows it
@@ -17,27 +19,22 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from schemas.calendars import NORWEGIAN, Calendar
-from schemas.times import iso, iso_or_none, received_can_be_no_day
+from schemas.counted import counted
+from schemas.times import iso, received_can_be_no_day
 from schemas.vocabulary import CommandState
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
-from streams.answers.erasure_plan import shown
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.deadlines import due_at
+from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, Pause, due_at
 from streams.rights.protocol.events import (
     About,
-    Accepted,
     Answer,
     Answered,
     AnswerSetAside,
     Attention,
     Behind,
-    Cancelled,
-    Closed,
-    Closing,
     Commanded,
     Completed,
     Counted,
@@ -52,10 +49,20 @@ from streams.rights.protocol.events import (
     PlannedCommand,
     Received,
     Replanned,
-    content_of,
     event_of,
 )
-from streams.rights.protocol.request import Note, RequestState, Run, State, taken_line
+from streams.rights.protocol.handling import (
+    Accepted,
+    Cancelled,
+    Checked,
+    Closed,
+    Closing,
+    Extended,
+    IdentityAsked,
+    Told,
+)
+from streams.rights.protocol.request import Note, RequestState, Run, State, asked_line, taken_line
+from streams.rights.protocol.shown import summary
 
 __all__ = ["RequestState", "State", "due_at", "fold", "summary"]
 
@@ -97,6 +104,9 @@ def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar
         return replace(request, key_destroyed_at=stored.occurred_at)
     after = _ended if request.ended else _after
     request = after(request, event, stored.occurred_at)
+    if isinstance(event, Checked | Extended):
+        due = due_at(request.received_at, calendar, more=request.more, pauses=request.pauses)
+        request = replace(request, due=due)
     # What is wrong in an event may show only where it is told to people.
     _ = request.problems, request.waiting_for, request.movable
     return request
@@ -115,52 +125,6 @@ def _unreadable(
     return replace(request, unread=(*request.unread, line))
 
 
-def summary(request: RequestState) -> dict[str, Any]:
-    """The request as JSON, without a personal value, for lists, the API and the case file."""
-    plan = request.plan or {}
-    return {
-        "request_id": request.request_id,
-        "type": request.type,
-        "state": request.state.value,
-        "channel": request.channel,
-        "received_at": iso(request.received_at),
-        "due_at": request.due.isoformat(),
-        "completed_at": iso_or_none(request.completed_at),
-        "ended_at": iso_or_none(request.ended_at or request.completed_at),
-        "key_destroyed_at": iso_or_none(request.key_destroyed_at),
-        "resolution": request.resolution,
-        "unlinked": list(request.identity.unlinked) if request.identity else [],
-        "waiting_for": list(request.waiting_for),
-        "problems": list(request.problems),
-        "commands": [_shown(item) for item in request.commands.values()],
-        "parts": shown(plan.get("parts", [])),
-        "copies": plan.get("copies", []),
-        "unjudged": [
-            {name: item[name] for name in ("system", "topic", "record", "why")}
-            for item in plan.get("unjudged", [])
-        ],
-        "held": shown(request.held),
-        "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
-        "report": request.report,
-        "late_findings": [content_of(finding) for finding in request.late_findings],
-        "follow_up": request.follow_up,
-        "by_link": list(request.by_link),
-        "also_open": [content_of(item) for item in request.beside],
-        "behind": list(request.behind),
-        "set_aside": [content_of(item) for item in request.set_aside],
-        "notes": [
-            {"what": note.what, "at": iso(note.at), "system": note.system, "reason": note.reason}
-            for note in request.notes
-        ],
-    }
-
-
-def _shown(command: Command) -> dict[str, Any]:
-    """Without the counts by kind, in which events are that may not be counted aloud."""
-    said = {name: value for name, value in vars(command).items() if name not in ("records", "least")}
-    return {**said, "outcomes": [content_of(item) for item in command.outcomes]}
-
-
 def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> RequestState:
     received_at, recorded_at = event.received_at, stored.occurred_at
     # Recorded before days were bounded: it came in when it was recorded, at the latest.
@@ -174,6 +138,8 @@ def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> Requ
         due=due_at(received_at, calendar),
         undated=undated,
         inherited=spans_from_json(event.inherited or ()),
+        state=State.UNCHECKED if event.unchecked else State.RECEIVED,
+        by=event.by,
     )
 
 
@@ -209,9 +175,10 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
+        case IdentityAsked() | Checked() | Extended() | Told():
+            return _handled(_noted(request, event, at), event, at)
         case Answered():
-            request = replace(request, problem=None, report=event.report, completed_at=at)
-            return replace(_identified(request, event), state=State.COMPLETED, remarks=event.remarks)
+            return _answered(_identified(request, event), event, at)
         case Completed() if request.settled:
             return replace(request, state=State.COMPLETED, held=event.held, completed_at=at)
         case Closed() | Cancelled():
@@ -220,10 +187,38 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
     return request
 
 
+def _handled(
+    request: RequestState, event: IdentityAsked | Checked | Extended | Told, at: datetime
+) -> RequestState:
+    match event:
+        case IdentityAsked():
+            pauses = (*request.pauses, Pause(at)) if event.pauses else request.pauses
+            state = State.UNCHECKED if request.may_be_asked else request.state
+            return replace(request, asked=True, pauses=pauses, state=state)
+        case Checked():
+            pauses = tuple(replace(item, until=item.until or at) for item in request.pauses)
+            state = State.RECEIVED if request.state is State.UNCHECKED else request.state
+            return replace(request, checked=True, pauses=pauses, state=state)
+        case Extended():
+            return replace(request, more=request.more or min(event.months, MOST_MONTHS_MORE))
+        case Told() if request.state is State.ANSWERED:
+            return replace(request, state=State.COMPLETED, completed_at=at, told=True)
+    return request
+
+
+def _answered(request: RequestState, event: Answered, at: datetime) -> RequestState:
+    request = replace(request, problem=None, report=event.report, answered_at=at, remarks=event.remarks)
+    if event.to_tell:
+        return replace(request, state=State.ANSWERED)
+    return replace(request, state=State.COMPLETED, completed_at=at)
+
+
 def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> RequestState:
     """After the end: what came to light later, until it is followed up or closed, and what systems still said."""
     if isinstance(event, AnswerSetAside):
         return replace(request, set_aside=(*request.set_aside, event))
+    if isinstance(event, Told) and request.carried_out and not request.told:
+        return replace(_noted(request, event, at), told=True)
     if not request.carried_out:
         return _commands(request, event, at) if isinstance(event, Commanded | Answer) else request
     if request.follow_up is not None:
@@ -235,7 +230,7 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             remarks = (*request.remarks, *(taken_line(name) for name in event.taken))
             return replace(request, remarks=remarks, state=State.COMPLETED, follow_up=event.follow_up)
         case Looked():
-            return replace(request, unchecked=event.failed)
+            return replace(request, unlooked=event.failed)
         case Closed() if request.state is State.REOPENED:
             return replace(_noted(request, event, at), state=State.CLOSED, ended_at=at)
     return request
@@ -327,6 +322,14 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
             note = Note("closed", at, None, event.sealed)
         case Cancelled():
             note = Note("cancelled", at, None, event.sealed)
+        case IdentityAsked():
+            note = Note("asked who they are", at, words=asked_line(event))
+        case Checked():
+            note = Note("checked", at, words=f"{event.what} by {event.how.replace('_', ' ')}")
+        case Extended():
+            note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
+        case Told():
+            note = Note("told", at, words=f"by {event.how}")
         case _:
             return request
     return replace(request, notes=(*request.notes, note))

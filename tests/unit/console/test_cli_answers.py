@@ -28,7 +28,8 @@ class Prompt:
     def __init__(self, service: RightsService) -> None:
         self.create, self.requests, self._service = service.create, service.requests, service
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
-        self.close, self.cancel = service.close, service.cancel
+        self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
+        self.ask, self.check, self.extend = service.ask, service.check, service.extend
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

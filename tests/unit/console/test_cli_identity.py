@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from console.cli.main import app
 from console.wiring.rights import run_rights_role
 from schemas.errors import IndexUnavailable
+from schemas.vocabulary import ToldBy
 from streams.rights.protocol.states import RequestState
 from tests.support.api import NOW, rights
 from tests.support.instance import running
@@ -175,8 +176,11 @@ def test_a_late_finding_is_followed_up(instance: Town, tmp_path: Path) -> None:
         )
         service.advance(made.request_id)
         instance.visit(MOVED, moment(10, 15), NOW + timedelta(hours=1))
+        service.tell(made.request_id, ToldBy.EMAIL)
         service.recheck(NOW + timedelta(hours=2))
-        assert f"innsyn requests --follow-up {made.request_id}" in " ".join(run("requests")[1].split())
+        assert "came to light" in run("requests")[1]
+        shown = " ".join(run("requests", "show", made.request_id)[1].split())
+        assert f"innsyn requests --follow-up {made.request_id}" in shown
         status, out, _ = run("requests", "--follow-up", made.request_id)
         assert status == 0
         assert f"it follows {made.request_id} up" in " ".join(out.split())

@@ -20,6 +20,7 @@ from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
 from tests.support.company import model
 from tests.support.receipts import hear
+from tests.support.telling import advance_and_tell
 from tests.support.town import KARI, MOVED, OLA, SHARED, Town, moment, town
 
 KARI_BY_NUMBER = [("customer_number", KARI)]
@@ -63,7 +64,7 @@ class Office:
         return self.carry_out(made.request_id)
 
     def carry_out(self, request_id: str) -> RequestState:
-        for command in self.service.advance(request_id).commands.values():
+        for command in advance_and_tell(self.service, request_id).commands.values():
             names = {"request_id": request_id, "command_id": command.command_id, "system": command.system}
             counts = {"state": "done", "erased": 2, "held": 0, "ground": None, "review_date": None}
             hear(self.service, {**names, **counts, "reason": None, "reported_at": self.now})
@@ -191,7 +192,7 @@ def test_a_follow_up_while_the_broker_is_away_is_made_and_goes_on_by_itself(offi
     assert office.service.follow_up(old.request_id).request_id == made.request_id
     assert len(office.service.requests()) == 2
     office.service.resume()
-    assert office.service.get(made.request_id).state is State.COMPLETED
+    assert office.service.get(made.request_id).state is State.ANSWERED
 
 
 def test_nothing_to_follow_up_is_refused(office: Office) -> None:
@@ -295,7 +296,7 @@ def test_a_moment_between_plan_and_end_is_looked_at(office: Office) -> None:
     made = office.service.create(
         "erasure", KARI_BY_NUMBER, reason=None, channel="email", received_at=office.now
     )
-    office.service.advance(made.request_id)
+    advance_and_tell(office.service, made.request_id)
     office.town.lease(MOVED, KARI, moment(14), moment(15, 30), moment(17))
     assert office.service.recheck(moment(17)) == []
     office.now = moment(18)

@@ -26,6 +26,7 @@ from streams.rights.protocol.events import (
     content_of,
     event_of,
 )
+from streams.rights.protocol.handling import Checked, Extended, IdentityAsked, Told
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
 
@@ -42,9 +43,24 @@ def stored(ledger: dict[str, Any]) -> list[RequestEvent]:
     ]
 
 
+SINCE = {IdentityAsked.kind, Checked.kind, Extended.kind, Told.kind}
+"""Kinds that there were not before classes."""
+
+
 def test_the_ledgers_of_before_have_every_kind() -> None:
     """Else a kind could change unseen."""
-    assert {event.kind for ledger in LEDGERS for event in stored(ledger)} >= set(KINDS)
+    assert {event.kind for ledger in LEDGERS for event in stored(ledger)} >= set(KINDS) - SINCE
+
+
+def within(whole: Any, part: Any) -> bool:
+    """Whether JSON says all that another says; of what is new there, nothing is asked."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(
+            name in whole and within(whole[name], item) for name, item in part.items()
+        )
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(whole) == len(part) and all(map(within, whole, part))
+    return bool(whole == part)
 
 
 @pytest.mark.parametrize("ledger", LEDGERS, ids=lambda ledger: ledger["events"][-1][1])
@@ -52,7 +68,8 @@ def test_a_ledger_from_before_there_were_classes_says_what_it_said(ledger: dict[
     """The summary is the one that the version of then gave."""
     request = fold(stored(ledger))
     assert request is not None
-    assert (request.unread, json.loads(json.dumps(summary(request)))) == ((), ledger["summary"])
+    assert request.unread == ()
+    assert within(json.loads(json.dumps(summary(request))), ledger["summary"])
 
 
 @pytest.mark.parametrize("ledger", LEDGERS, ids=lambda ledger: ledger["events"][-1][1])

@@ -42,6 +42,7 @@ def told(*states: str) -> RequestState:
         (told(), Step.FORGET),
         (replace(told("sent"), closing=True), Step.FORGET),
         (replace(REQUEST, unread=("event 1",)), None),
+        (replace(REQUEST, state=State.UNCHECKED), None),
         *((replace(told("done"), state=state), None) for state in ENDED),
     ],
 )
@@ -51,10 +52,11 @@ def test_the_next_step_of_an_erasure(request_state: RequestState, step: Step | N
 
 
 @pytest.mark.parametrize("state", State)
-def test_access_is_answered_unless_it_has_ended(state: State) -> None:
+def test_access_is_answered_once_and_unless_it_has_ended(state: State) -> None:
     """Also where it stands at attention: somebody may have mended why."""
     request = replace(REQUEST, type="access", state=state)
-    assert access.next_step(request) is (None if state in ENDED else Step.ANSWER)
+    waits = state in (*ENDED, State.UNCHECKED, State.ANSWERED)
+    assert access.next_step(request) is (None if waits else Step.ANSWER)
     assert access.next_step(replace(request, unread=("event 1",))) is None
 
 

@@ -1,0 +1,71 @@
+"""Bodies about requests: how one is made, and what a person does to it.
+
+No model shows a personal value in its repr, and none refuses one by quoting it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from console.bodies import Body, Moment, SubjectBody, Text
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, Right, ToldBy
+
+
+class NewRequest(SubjectBody):
+    """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now.
+
+    `checked`: how it was checked already who makes it.
+    """
+
+    type: Right
+    reason: str | None = Field(None, max_length=4000, repr=False)
+    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
+    received_at: Moment | None = None
+    checked: CheckedHow | None = None
+
+
+class Cancelled(Body):
+    """Why a request was taken back, if anybody said. Kept sealed."""
+
+    reason: str | None = Field(None, min_length=1, max_length=1000, repr=False)
+
+
+class Closed(Body):
+    """Why a request ends although not all of it was done. Kept sealed."""
+
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), Field(repr=False)
+    ]
+
+
+class Accepted(Closed):
+    """Whose answer is enough although the numbers say otherwise, and why. Kept sealed."""
+
+    system: Text
+
+
+class Extension(Closed):
+    """By how many months, and why. The reason is what the person was told; kept sealed."""
+
+    months: Annotated[int, Field(ge=1, le=2)]
+
+
+class Asked(Body):
+    """Why it is reasonable to doubt who makes the request."""
+
+    doubt: Doubt
+
+
+class Check(Body):
+    """How it was checked, and what: never by which document, and never what stood there."""
+
+    how: CheckedHow
+    what: CheckedWhat = CheckedWhat.IDENTITY
+
+
+class Telling(Body):
+    """How the answer was sent."""
+
+    how: ToldBy

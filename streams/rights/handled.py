@@ -1,0 +1,88 @@
+"""What a person does about whoever makes a request: asks, checks, extends, tells. Each on it as it was read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from schemas.errors import BrokerUnavailable, InputError
+from schemas.rights_rules import RightsRules
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
+from streams.rights.acts import refuse_ended, refuse_unread
+from streams.rights.case import CaseFile
+from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, asked_at_once, due_at
+from streams.rights.protocol.handling import Checked, Extended, IdentityAsked, Told
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.sending import Sending
+
+
+class Handled:
+    """Every method may raise InputError, Overtaken, IndexUnavailable."""
+
+    def __init__(self, file: CaseFile, sending: Sending, rules: RightsRules) -> None:
+        self._file = file
+        self._sending = sending
+        self._rules = rules
+
+    def ask(self, request: RequestState, doubt: Doubt) -> RequestState:
+        """Whoever makes it was asked who they are. Nothing is done until that is checked; the clock stands if they were
+        asked at once."""
+        refuse_ended(request)
+        refuse_unread(request)
+        if request.asked or request.checked:
+            done = "checked" if request.checked else "asked"
+            raise InputError(f"who makes {request.request_id} was {done} already; see `innsyn requests show`")
+        if not request.may_be_asked:
+            raise InputError(
+                f"{request.request_id} is under way already, so the question comes too late; `innsyn requests cancel"
+                f" {request.request_id}` stops it"
+            )
+        days = self._rules.ask_within_days
+        at_once = asked_at_once(request.received_at, self._file.now(), days, self._file.calendar)
+        return self._file.decide(request, IdentityAsked(doubt, at_once))
+
+    def check(self, request: RequestState, how: CheckedHow, what: CheckedWhat) -> RequestState:
+        """Somebody has checked who makes it; what waited for that goes on."""
+        refuse_ended(request)
+        refuse_unread(request)
+        if request.checked:
+            raise InputError(f"who makes {request.request_id} was checked already")
+        waited = request.state is State.UNCHECKED
+        request = self._file.decide(request, Checked(how, what))
+        if waited:
+            # Whoever carries requests out goes on; where Kafka is away, a moment later.
+            with suppress(BrokerUnavailable):
+                self._sending.announce(request)
+        return request
+
+    def extend(self, request: RequestState, months: int, reason: str) -> RequestState:
+        """More time to answer (GDPR Art. 12(3)): once, by two months at most, and only within the first month."""
+        refuse_ended(request)
+        refuse_unread(request)
+        if not 1 <= months <= MOST_MONTHS_MORE:
+            raise InputError(
+                f"a request is extended by 1 or {MOST_MONTHS_MORE} months, no more (GDPR Art. 12(3))"
+            )
+        if request.more:
+            raise InputError(
+                f"{request.request_id} was extended already, until {request.due}; that is done once"
+            )
+        calendar, now = self._file.calendar, self._file.now()
+        first = due_at(request.received_at, calendar, pauses=request.pauses, now=now)
+        if calendar.day(now) > first:
+            raise InputError(
+                f"the first month of {request.request_id} ended on {first}, and the person has to be told of more time"
+                " within it (GDPR Art. 12(3)); answer now"
+            )
+        sealed = self._file.seal_note(request.request_id, reason)
+        return self._file.decide(request, Extended(months, sealed))
+
+    def tell(self, request: RequestState, how: ToldBy) -> RequestState:
+        """The answer was sent; a request that only has to be answered is done with that."""
+        refuse_unread(request)
+        if request.told:
+            raise InputError(
+                f"the answer to {request.request_id} was sent already; see `innsyn requests show`"
+            )
+        if request.state is not State.ANSWERED and not request.carried_out:
+            raise InputError(f"{request.request_id} is {request.state.value}: there is no answer to send yet")
+        return self._file.decide(request, Told(how))

@@ -1,0 +1,77 @@
+"""What people do to a request, as the ledger keeps it; the other kinds of events are in `events`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
+
+
+@dataclass(frozen=True)
+class IdentityAsked:
+    """Whoever makes the request was asked who they are. `pauses`: so soon that the clock stands until they answer."""
+
+    kind: ClassVar[str] = "identity_asked"
+    doubt: Doubt
+    pauses: bool
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Somebody has checked who makes the request."""
+
+    kind: ClassVar[str] = "checked"
+    how: CheckedHow
+    what: CheckedWhat = CheckedWhat.IDENTITY
+
+
+@dataclass(frozen=True)
+class Extended:
+    """It takes so many months more; why is `sealed`, and was told to the person."""
+
+    kind: ClassVar[str] = "extended"
+    months: int
+    sealed: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Told:
+    """The answer was sent to the person."""
+
+    kind: ClassVar[str] = "told"
+    how: ToldBy
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A person took the answer of a system for enough; why is `sealed`."""
+
+    kind: ClassVar[str] = "accepted"
+    command_id: str
+    system: str | None = None
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A person ends it although not all was done; the index still forgets what systems did in full."""
+
+    kind: ClassVar[str] = "closing"
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A person ended it; `sealed` says why, unless `Closing` did."""
+
+    kind: ClassVar[str] = "closed"
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """It was taken back."""
+
+    kind: ClassVar[str] = "cancelled"
+    sealed: str | None = field(default=None, repr=False)

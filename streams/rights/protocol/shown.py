@@ -1,0 +1,76 @@
+"""A rights request as people and programs are shown it: as JSON, without a personal value. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from schemas.calendars import NORWEGIAN, Calendar
+from schemas.times import iso, iso_or_none
+from streams.answers.erasure_plan import shown
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import content_of
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.standing import Standing, standing
+
+
+def summary(
+    request: RequestState, now: datetime | None = None, calendar: Calendar = NORWEGIAN
+) -> dict[str, Any]:
+    """The request as JSON, without a personal value, for lists, the API and the case file.
+
+    `now`: at which its deadline is looked at; None: it is not.
+    """
+    plan = request.plan or {}
+    stands = Standing(request.due, None) if now is None else standing(request, now, calendar)
+    return {
+        "request_id": request.request_id,
+        "type": request.type,
+        "state": request.state.value,
+        "channel": request.channel,
+        "received_at": iso(request.received_at),
+        "due_at": stands.due.isoformat(),
+        "days_left": stands.days_left,
+        "overdue": stands.overdue,
+        "paused_since": iso_or_none(request.paused_since),
+        "extended_months": request.more,
+        "answered_at": iso_or_none(request.answered_at or request.completed_at),
+        "completed_at": iso_or_none(request.completed_at),
+        "ended_at": iso_or_none(request.ended_at or request.completed_at),
+        "key_destroyed_at": iso_or_none(request.key_destroyed_at),
+        "resolution": request.resolution,
+        "unlinked": list(request.identity.unlinked) if request.identity else [],
+        "waiting_for": list(request.waiting_for),
+        "problems": list(request.problems),
+        "commands": [_shown(item) for item in request.commands.values()],
+        "parts": shown(plan.get("parts", [])),
+        "copies": plan.get("copies", []),
+        "unjudged": [
+            {name: item[name] for name in ("system", "topic", "record", "why")}
+            for item in plan.get("unjudged", [])
+        ],
+        "held": shown(request.held),
+        "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
+        "report": request.report,
+        "late_findings": [content_of(finding) for finding in request.late_findings],
+        "follow_up": request.follow_up,
+        "by_link": list(request.by_link),
+        "also_open": [content_of(item) for item in request.beside],
+        "behind": list(request.behind),
+        "set_aside": [content_of(item) for item in request.set_aside],
+        "notes": [
+            {
+                "what": note.what,
+                "at": iso(note.at),
+                "system": note.system,
+                "reason": note.reason or note.words,
+            }
+            for note in request.notes
+        ],
+    }
+
+
+def _shown(command: Command) -> dict[str, Any]:
+    """Without the counts by kind, in which events are that may not be counted aloud."""
+    said = {name: value for name, value in vars(command).items() if name not in ("records", "least")}
+    return {**said, "outcomes": [content_of(item) for item in command.outcomes]}
