@@ -76,8 +76,8 @@ class Keyring:
 
     @property
     def systems(self) -> SystemKeyring:
-        """The keys that innsyn shares with systems of record."""
-        return SystemKeyring(self._folder, create=self._create)
+        """The keys of the systems of record."""
+        return SystemKeyring(self._folder)
 
     @property
     def folder(self) -> Path:

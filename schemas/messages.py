@@ -68,7 +68,7 @@ class Order:
 
 @dataclass(frozen=True)
 class ErasureCommand:
-    """What one system is to erase. `command_id` is the same for every attempt."""
+    """What one system is to erase. `command_id` is the same for every attempt; `signature`: Ed25519, of innsyn."""
 
     command_id: str
     request_id: str
@@ -81,6 +81,7 @@ class ErasureCommand:
     issued_at: datetime
     orders: tuple[Order, ...] = ()
     key_id: str = ""
+    signature: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class ErasureReceipt:
     """What a system answers to a command: how many records are erased and how many held, by which ground until when.
 
     `citation`: what the ground rests on. `retryable`: of `failed`, whether another attempt may do better; None: not
-    said.
+    said. `signature`: Ed25519, of the system's key over all other fields.
     """
 
     command_id: str
@@ -117,9 +118,9 @@ class ErasureReceipt:
     outcomes: tuple[Outcome, ...] = ()
     attempt: int = 0
     key_id: str = ""
-    authenticator: bytes = field(default=b"", repr=False)
     citation: str | None = None
     retryable: bool | None = None
+    signature: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

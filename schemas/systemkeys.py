@@ -1,180 +1,291 @@
-"""The key of a system of record: what innsyn and the erasure job of that system share, and nobody else has.
+"""What innsyn keeps of each system of record: the public halves of its keys, and what innsyn signs its commands with.
 
-One file for each system under `systems/` of the keys folder, JSON, readable by its owner alone: all that the team of a
-job is given. `{"system": "billing", "keys": [{"id": "5f2a9c01", "key": "<64 hex digits>"}]}`, the oldest key first.
-Commands are sealed under the first key; a receipt is authentic under any of them. Rotation adds a key, and once the
-job has the new file the old one is retired.
+One file for each system under `systems/` of the keys folder, JSON, readable by its owner alone: `{"system": "billing",
+"keys": [{"id": "5f2a9c01", "seal": ..., "verify": ..., "sign": ...}]}`, the oldest key first. `seal` is the system's
+public X25519 key and `verify` its public Ed25519 key; `sign` is innsyn's private Ed25519 key for commands to that one
+system. Commands are sealed to the first key; a receipt counts under any of them. Rotation adds a key, and once the job
+has it the old one is retired.
 
-The key itself is used for nothing: HKDF-SHA256 (RFC 5869, no salt) makes one key of it for commands and another for
-receipts, so that nothing made with the one passes for something of the other.
+The private halves (`schemas.jobkeys`) lie under `jobs/` until they are handed over; a team may also make its own and
+give the public ones.
 """
 
 from __future__ import annotations
 
-import hmac
+import fcntl
 import json
 import os
 import secrets
-import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from schemas.errors import InputError, KeyUnavailable
 from schemas.ids import is_id
+from schemas.jobkeys import (
+    SUITE,
+    JobKeys,
+    Keys,
+    entries_of,
+    halves,
+    read_entries,
+    read_job_keys,
+    signed,
+)
 
-COMMAND, RECEIPT = b"innsyn-command-v1", b"innsyn-receipt-v1"
-FOLDER = "systems"
-_NONCE = 12
-_KEY = 32
+FOLDER, JOBS = "systems", "jobs"
+_HALVES = ("seal", "sign", "verify")
+Entry = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class SystemKey:
-    """One key of a system. `id` names it in messages; the key never leaves this object."""
+    """One key of a system, as innsyn has it. `id` names it in messages; the private half never leaves this object."""
 
     id: str
-    _key: bytes = field(repr=False)
+    _seal: bytes = field(repr=False)
+    _sign: bytes = field(repr=False)
+    _verify: bytes = field(repr=False)
 
     def seal(self, plaintext: bytes, content: bytes) -> bytes:
-        """`nonce || ciphertext || tag` of AES-256-GCM, bound to the `content` of a command."""
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + AESGCM(self._derived(COMMAND)).encrypt(nonce, plaintext, content)
+        """HPKE, bound to the `content` of a command: 32 bytes of encapsulated key, then ciphertext and tag."""
+        return SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(self._seal), content)
 
-    def open(self, sealed: bytes, content: bytes) -> bytes:
-        """What was sealed. Raises KeyUnavailable if it or the content is not what was sealed under this key."""
-        try:
-            return AESGCM(self._derived(COMMAND)).decrypt(sealed[:_NONCE], sealed[_NONCE:], content)
-        except (InvalidTag, ValueError):
-            raise KeyUnavailable(
-                f"a command does not open under key {self.id}: altered, or another's"
-            ) from None
+    def sign(self, content: bytes) -> bytes:
+        """Signature of the `content` of a command, 64 bytes."""
+        return Ed25519PrivateKey.from_private_bytes(self._sign).sign(content)
 
-    def authenticator(self, content: bytes) -> bytes:
-        """HMAC-SHA256 of the `content` of a receipt, 32 bytes."""
-        return hmac.digest(self._derived(RECEIPT), content, "sha256")
-
-    def proves(self, authenticator: bytes, content: bytes) -> bool:
-        """Whether the authenticator is that of the content of a receipt, compared in constant time."""
-        return hmac.compare_digest(authenticator, self.authenticator(content))
-
-    def _derived(self, use: bytes) -> bytes:
-        return HKDF(SHA256(), _KEY, salt=None, info=use).derive(self._key)
+    def proves(self, signature: bytes, content: bytes) -> bool:
+        """Whether the job signed the `content` of a receipt under this key's id."""
+        return signed(self._verify, signature, content)
 
 
-@dataclass(frozen=True)
-class SystemKeys:
-    """The keys in force of one system, the oldest first; there is always one."""
-
-    system: str
-    keys: tuple[SystemKey, ...]
-
-    @property
-    def current(self) -> SystemKey:
-        """What commands are sealed under."""
-        return self.keys[0]
-
-    @property
-    def newest(self) -> SystemKey:
-        return self.keys[-1]
-
-    def find(self, key_id: str) -> SystemKey | None:
-        return next((key for key in self.keys if key.id == key_id), None)
+SystemKeys = Keys[SystemKey]
 
 
 def read_system_keys(path: Path) -> SystemKeys:
-    """The keys in a file. Raises KeyUnavailable where it is missing, open to others or no such file."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise KeyUnavailable(f"{path} can be read by others (mode {mode:o}); run chmod 600 {path}")
-        stored = json.loads(path.read_bytes())
-        found = tuple(SystemKey(_checked(item["id"]), bytes.fromhex(item["key"])) for item in stored["keys"])
-        system = stored["system"]
-        if not found or any(len(key._key) != _KEY for key in found) or not is_id("system", system):
-            raise ValueError
-    except FileNotFoundError:
-        raise KeyUnavailable(f"there is no key of a system in {path}; see `innsyn keys system`") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    """The keys in a file of innsyn's. Raises KeyUnavailable where it is missing, open to others or no such file."""
+    system, entries = read_entries(path)
+    if any("seal" not in entry for entry in entries):
         raise KeyUnavailable(
-            f"{path} is not a readable key of a system; restore it from your key backup"
-        ) from None
-    return SystemKeys(system, found)
+            f"{path} holds a key that innsyn shared with the job, of an earlier version; run `innsyn systems rotate"
+            f" {system}`, then `innsyn systems export {system} --to FILE` for its job"
+        )
+    keys = []
+    for entry in entries:
+        found = halves(path, entry, _HALVES)
+        if len(found) < len(_HALVES):
+            raise KeyUnavailable(
+                f"{path} is not a readable key file of a system; restore it from your key backup"
+            )
+        keys.append(SystemKey(entry["id"], *(found[name] for name in _HALVES)))
+    return Keys(system, tuple(keys))
 
 
 class SystemKeyring:
-    """The keys of all systems, under `systems/` of the keys folder.
+    """The keys of all systems, under `systems/` and `jobs/` of the keys folder. None is made unless it is asked for.
 
     Every method raises KeyUnavailable for a file that cannot be read, InputError for a name that is no system's.
     """
 
-    def __init__(self, keys_folder: Path, *, create: bool = True) -> None:
-        self._folder = keys_folder / FOLDER
-        self._create = create
+    def __init__(self, keys_folder: Path) -> None:
+        self._folder = keys_folder
 
     def path(self, system: str) -> Path:
-        """Where the file of a system lies. What is given to its job's team is a copy of it."""
-        if not is_id("system", system):
-            raise InputError(
-                "a system's name holds only a-z, 0-9 and underscore; `innsyn keys show` lists them"
-            )
-        return self._folder / f"{system}.json"
+        """Where innsyn's own file of a system lies."""
+        return self._folder / FOLDER / self._name(system)
+
+    def job_path(self, system: str) -> Path:
+        """Where the key file of its job lies, until it is handed over; a job that runs here goes on reading it."""
+        return self._folder / JOBS / self._name(system)
 
     def of(self, system: str) -> SystemKeys:
-        """The keys in force; the first is made where there is none and this keyring may make keys."""
+        """The keys in force. Raises KeyUnavailable, with what to run, where there is none."""
         path = self.path(system)
-        if self._create and not path.exists():
-            if not self._folder.parent.is_dir():
-                raise KeyUnavailable(
-                    f"the key folder {self._folder.parent} is not there; restore it from your key backup, run"
-                    " `innsyn keys create`, or set INNSYN_KEYS_DIR"
-                )
-            self._folder.mkdir(exist_ok=True, mode=0o700)
-            _write(path, _text(system, [_new()]), once=True)
+        if not path.exists():
+            raise KeyUnavailable(
+                f"no command can be sent to {system}, which has no key; run `innsyn systems add {system}`, then"
+                f" `innsyn systems export {system} --to FILE` for its job"
+            )
         return read_system_keys(path)
+
+    def job(self, system: str) -> JobKeys:
+        """The keys of its job, unless they were handed over."""
+        return read_job_keys(self.job_path(system))
 
     def systems(self) -> list[str]:
         """The systems that have a key, sorted."""
-        return sorted(path.stem for path in self._folder.glob("*.json") if is_id("system", path.stem))
+        found = (self._folder / FOLDER).glob("*.json")
+        return sorted(path.stem for path in found if is_id("system", path.stem))
 
-    def rotate(self, system: str) -> SystemKeys:
-        """Add a key. The old one stays in force until `retire`, and commands are sealed under it until then."""
-        return self._changed(system, lambda keys: [*keys, _new()])
+    def made(self, system: str) -> SystemKeys:
+        """The keys in force, the first one made here where there is none."""
+        with self._changing(system):
+            if not self.path(system).exists():
+                self._add(system, [])
+        return self.of(system)
+
+    def add(self, system: str, public: bytes | None = None) -> SystemKeys:
+        """Its first key: made here, or its team's by the public halves. Raises InputError where it has one."""
+        with self._changing(system):
+            if self.path(system).exists():
+                raise InputError(
+                    f"{system} has a key already; `innsyn systems rotate {system}` gives it another one"
+                )
+            self._add(system, [], public)
+        return self.of(system)
+
+    def rotate(self, system: str, public: bytes | None = None) -> SystemKeys:
+        """Add a key. The old one stays in force until `retire`, and commands are sealed to it until then.
+
+        A key that innsyn shared with the job in an earlier version ends at once.
+        """
+        with self._changing(system):
+            _, known = read_entries(self.path(system))
+            self._add(system, [entry for entry in known if "seal" in entry], public)
+        return self.of(system)
 
     def retire(self, system: str) -> SystemKeys:
         """Leave only the newest key in force."""
-        return self._changed(system, lambda keys: keys[-1:])
+        with self._changing(system):
+            newest = self.of(system).newest.id
+            for path in (self.path(system), self.job_path(system)):
+                if path.exists():
+                    left = [entry for entry in read_entries(path)[1] if entry["id"] == newest]
+                    _write(path, _text(system, left)) if left else _destroy(path)
+        return self.of(system)
 
-    def _changed(self, system: str, change: Callable[[list[SystemKey]], list[SystemKey]]) -> SystemKeys:
-        path = self.path(system)
-        known = list(read_system_keys(path).keys)
-        _write(path, _text(system, change(known)), once=False)
-        return read_system_keys(path)
+    def for_job(self, system: str) -> bytes:
+        """The key file for its job: with the private halves where they are here, else what innsyn alone can tell it."""
+        path = self.job_path(system)
+        if path.exists():
+            self.job(system)
+            return path.read_bytes()
+        self.of(system)
+        _, known = read_entries(self.path(system))
+        return _text(system, [{"id": entry["id"], "verify": _public(entry["sign"])} for entry in known])
+
+    def handed_over(self, system: str) -> bool:
+        """Destroy the private halves that lie here. Whether there were any."""
+        with self._changing(system):
+            path = self.job_path(system)
+            there = path.exists()
+            if there:
+                _destroy(path)
+        return there
+
+    def _add(self, system: str, known: Sequence[Entry], public: bytes | None = None) -> None:
+        fresh, job = ([], []) if public is not None else _pair()
+        if public is not None:
+            fresh = _given(system, public, {entry["id"] for entry in known})
+        if job:
+            # First: a public half whose private one is nowhere would be in force for nobody.
+            path = self.job_path(system)
+            here = read_entries(path)[1] if known and path.exists() else []
+            _write(path, _text(system, [*here, *job]))
+        _write(self.path(system), _text(system, [*known, *fresh]))
+
+    def _name(self, system: str) -> str:
+        if not is_id("system", system):
+            raise InputError(
+                "a system's name holds only a-z, 0-9 and underscore; `innsyn systems show` lists them"
+            )
+        return f"{system}.json"
+
+    @contextmanager
+    def _changing(self, system: str) -> Iterator[None]:
+        """Alone among all processes."""
+        self._name(system)
+        if not self._folder.is_dir():
+            raise KeyUnavailable(
+                f"the key folder {self._folder} is not there; restore it from your key backup, run"
+                " `innsyn keys create`, or set INNSYN_KEYS_DIR"
+            )
+        for name in (FOLDER, JOBS):
+            (self._folder / name).mkdir(exist_ok=True, mode=0o700)
+        descriptor = os.open(self._folder / FOLDER, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
-def _new() -> SystemKey:
-    return SystemKey(secrets.token_hex(4), secrets.token_bytes(_KEY))
+def _pair() -> tuple[list[Entry], list[Entry]]:
+    """A fresh key: innsyn's half of it, and the job's."""
+    key_id, unseal = secrets.token_hex(4), X25519PrivateKey.generate()
+    job, innsyn = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    mine = {
+        "id": key_id,
+        "seal": unseal.public_key().public_bytes_raw().hex(),
+        "verify": job.public_key().public_bytes_raw().hex(),
+        "sign": innsyn.private_bytes_raw().hex(),
+    }
+    theirs = {
+        "id": key_id,
+        "unseal": unseal.private_bytes_raw().hex(),
+        "sign": job.private_bytes_raw().hex(),
+        "verify": innsyn.public_key().public_bytes_raw().hex(),
+    }
+    return [mine], [theirs]
 
 
-def _checked(key_id: object) -> str:
-    if not isinstance(key_id, str) or not key_id.isalnum() or len(key_id) > 32:
-        raise ValueError
-    return key_id
+def _given(system: str, public: bytes, known: set[str]) -> list[Entry]:
+    """What innsyn keeps of a team's own public halves. Raises InputError."""
+    half = "<64 hex digits>"
+    wanted = f'{{"system": "{system}", "keys": [{{"id": "...", "seal": "{half}", "verify": "{half}"}}]}}'
+    try:
+        named, entries = entries_of(public)
+        fresh = [entry for entry in entries if entry["id"] not in known]
+        if named != system or not fresh:
+            raise ValueError
+        found = [
+            (entry["id"], bytes.fromhex(entry["seal"]), bytes.fromhex(entry["verify"])) for entry in fresh
+        ]
+        for _, seal, verify in found:
+            # A key that nothing can be sealed to is found now and not at the first command.
+            SUITE.encrypt(b"", X25519PublicKey.from_public_bytes(seal))
+            if len(verify) != len(seal):
+                raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"the public file has no new key of {system}; it holds {wanted}") from None
+    if any("unseal" in entry or "sign" in entry for entry in entries):
+        raise InputError(
+            "the public file holds private halves: innsyn must not have them; give the public ones alone"
+        )
+    return [
+        {
+            "id": key_id,
+            "seal": seal.hex(),
+            "verify": verify.hex(),
+            "sign": Ed25519PrivateKey.generate().private_bytes_raw().hex(),
+        }
+        for key_id, seal, verify in found
+    ]
 
 
-def _text(system: str, keys: list[SystemKey]) -> bytes:
-    stored = [{"id": key.id, "key": key._key.hex()} for key in keys]
-    return (json.dumps({"system": system, "keys": stored}, indent=2) + "\n").encode()
+def _public(sign: str) -> str:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sign)).public_key().public_bytes_raw().hex()
 
 
-def _write(path: Path, content: bytes, *, once: bool) -> None:
-    """The file whole and private; `once`: leave the one that another process just made."""
+def _text(system: str, keys: Sequence[Entry]) -> bytes:
+    return (json.dumps({"system": system, "keys": list(keys)}, indent=2) + "\n").encode()
+
+
+def _destroy(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The file whole, private and on disk."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -182,10 +293,6 @@ def _write(path: Path, content: bytes, *, once: bool) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if not once:
-            temporary.replace(path)
-            return
-        with suppress(FileExistsError):
-            os.link(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -235,9 +235,9 @@ def _jobs(stores: Mapping[str, SqliteStore], connection: Connection, settings: S
     keys = Keyring(settings.keys_folder).systems
     jobs = []
     for name, store in stores.items():
-        keys.of(name)
+        keys.made(name)
         # All that the job of a system is given.
-        jobs.append(ErasureJob(keys.path(name), connection, store))
+        jobs.append(ErasureJob(keys.job_path(name), connection, store))
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="job") as threads:
         running_jobs = [threads.submit(job.run) for job in jobs]
         try:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli import systemkeys
 from console.cli.options import Json
 from console.cli.show.output import marked, print_json, screen
 from console.operations.rotation import KeyState, Rotation
@@ -20,18 +19,17 @@ from schemas.counted import counted
 from schemas.errors import IndexUnavailable, KeyUnavailable
 from schemas.keys import Keyring, fault
 from schemas.settings import Settings, load_settings
-from schemas.systemkeys import FOLDER
+from schemas.systemkeys import FOLDER, JOBS
 from sinks.open import embedded_folder, open_sinks
 from sinks.ports.sinks import Sinks
 
 app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_help=True)
-app.add_typer(systemkeys.app, name="system")
 
 
-@app.command(short_help="Make the keys that are not there yet.", epilog="Example: innsyn keys create")
+@app.command(short_help="Make the token key, unless it is there.", epilog="Example: innsyn keys create")
 def create(as_json: Json = False) -> None:
-    """Make the token key, unless there is one, and those of the systems. Without it nothing in the index can be found:
-    back it up.
+    """Make the token key, unless there is one. Without it nothing in the index can be found: back it up. The keys of
+    systems are `innsyn systems`.
 
     Refused where the index was made with another key: that one has to be restored.
     """
@@ -41,15 +39,12 @@ def create(as_json: Json = False) -> None:
     if not ring.held():
         _refuse_known(settings)
         made = ring.make()
-    systems = systemkeys.make_all(settings)
     key_id, file = next(iter(ring.held())), ring.token_files()[0]
     if as_json:
-        print_json({"key_id": key_id, "file": str(file), "made": made, "systems_made": systems})
+        print_json({"key_id": key_id, "file": str(file), "made": made})
     else:
         verb = "made" if made else "was there already"
         screen().print(f"token key {key_id} {verb}: {file}", soft_wrap=True)
-        said = f"system keys made for {', '.join(systems)}" if systems else "system keys were there already"
-        screen().print(f"{said}: {ring.folder / FOLDER}", soft_wrap=True)
 
 
 @app.command(
@@ -218,8 +213,9 @@ def describe(folder: Path) -> dict[str, Any]:
     ring = Keyring(folder, create=False)
     tokens, sealing = ring.token_files(), [folder / "seal" / name for name in ring.sealing_keys()]
     systems = [ring.systems.path(system) for system in ring.systems.systems()]
+    jobs = sorted((folder / JOBS).glob("*.json"))
     problems = []
-    for path in (folder, folder / "seal", folder / FOLDER, *tokens, *sealing, *systems):
+    for path in (folder, folder / "seal", folder / FOLDER, folder / JOBS, *tokens, *sealing, *systems, *jobs):
         with suppress(FileNotFoundError):
             problems.append(fault(path, path.stat() if path.name == folder.name else path.lstat()))
     found = [line for line in problems if line is not None]

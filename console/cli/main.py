@@ -133,6 +133,12 @@ COMMANDS = {
         "innsyn init our-company --from minimal",
     ),
     "keys": Entry("console.cli.keys:app", "Make and show the keys", "innsyn keys show", company=True),
+    "systems": Entry(
+        "console.cli.systems:app",
+        "The keys of the systems that erase",
+        "innsyn systems add billing",
+        company=True,
+    ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),

@@ -17,6 +17,7 @@ from console.health.untagged import watch_untagged
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
 from console.operations.replay import Replays
+from console.operations.system_keys import make_missing
 from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
@@ -118,6 +119,7 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     sinks.upkeep.migrate(now())
     go_on_after(sinks.upkeep)
     token_keys(sinks, settings).prove(make=True)
+    make_missing(settings)
     answering = answering_of(sinks, settings)
     send = stack.enter_context(sender(connection))
     registry = CollectorRegistry()

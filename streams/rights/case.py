@@ -125,7 +125,7 @@ class CaseFile:
         return base64.b64encode(sealed).decode()
 
     def system_keys(self, system: str) -> SystemKeys:
-        """What commands of that system are sealed under, and its receipts authentic under."""
+        """What commands of that system are sealed to, and its receipts signed with. Raises KeyUnavailable for none."""
         return self._keyring.systems.of(system)
 
     def receive(

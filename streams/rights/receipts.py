@@ -29,7 +29,7 @@ class Receipts:
     def take(
         self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
     ) -> RequestState:
-        """The request after the answer of a system. `written`: the same, as its authenticator covers it."""
+        """The request after the answer of a system. `written`: the same, as its signature covers it."""
         command = request.commands.get(receipt.command_id)
         why = self._unproven(receipt, written, command) or fault(
             receipt, command, self._catalogue, self._file.now()

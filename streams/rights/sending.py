@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from schemas.messages import RightsRequest, encoded
 from schemas.vocabulary import CommandState, Right
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import Commanded
 from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message
 from streams.rights.protocol.request import RequestState
@@ -51,15 +54,26 @@ class Sending:
         return self._file.note(request.request_id, Commanded(command_id, attempt))
 
     def untold(self, request: RequestState) -> RequestState:
-        """Tell every system that was not told yet."""
-        for command in request.commands.values():
-            if command.state is CommandState.UNSENT and not request.ended and not request.closing:
+        """Tell every system that was not told yet; none of them while one has no key."""
+        unsent = [item for item in request.commands.values() if item.state is CommandState.UNSENT]
+        if not request.ended and not request.closing:
+            self._need_keys(unsent)
+        for command in unsent:
+            if not request.ended and not request.closing:
                 request = self.command(request, command.command_id)
         return request
 
     def again(self, request: RequestState) -> RequestState:
         """Tell every system whose command is not settled, in the next attempt under the same id."""
-        for command in request.commands.values():
-            if not command.settled and not request.ended:
+        unsettled = [item for item in request.commands.values() if not item.settled]
+        if not request.ended:
+            self._need_keys(unsettled)
+        for command in unsettled:
+            if not request.ended:
                 request = self.command(request, command.command_id)
         return request
+
+    def _need_keys(self, commands: Iterable[Command]) -> None:
+        """Raises KeyUnavailable before the first is sent: who has to make a key does it once."""
+        for command in commands:
+            self._file.system_keys(command.system)

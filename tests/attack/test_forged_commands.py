@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode, encode
 from schemas.errors import InnsynError, KeyUnavailable
+from schemas.jobkeys import read_job_keys
 from schemas.keys import Keyring
 from schemas.messages import Order, Selector, value_of
 from schemas.records import load_records
-from schemas.systemkeys import read_system_keys
 from streams.answers.erasure_plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
@@ -44,7 +44,7 @@ class Billing:
     def __init__(self, folder: Path) -> None:
         self.keyring = Keyring(folder / "keys").made()
         self.folder = folder
-        self.keys = self.keyring.systems.of("billing")
+        self.keys = self.keyring.systems.made("billing")
         self.store = SqliteStore(folder / "billing.sqlite", model().records, KINDS)
         self.store.put("Invoice", INVOICE)
         self.now = NOW
@@ -52,7 +52,7 @@ class Billing:
         self.job = self._job()
 
     def _job(self) -> ErasureJob:
-        path = self.keyring.systems.path("billing")
+        path = self.keyring.systems.job_path("billing")
         return ErasureJob(path, Connection("unused"), self.store, lambda: self.now)
 
     def restart(self) -> None:
@@ -119,6 +119,8 @@ def billing(tmp_path: Path) -> Iterator[Billing]:
         {"command_id": "r-2/billing"},
         {"sealed_identifiers": b""},
         {"sealed_identifiers": b"\0" * 64},
+        {"signature": b""},
+        {"signature": b"\0" * 64},
         {"key_id": ""},
     ],
 )
@@ -147,7 +149,7 @@ def test_the_orders_of_a_captured_command_cannot_be_widened(billing: Billing, ch
 
 def test_a_command_for_another_system_is_not_carried_out(billing: Billing) -> None:
     """As it was sent there; and renamed for this one, under either key's id."""
-    there = billing.keyring.systems.of("crm").current
+    there = billing.keyring.systems.made("crm").current
     command = value_of(command_message("r-1", replace(TOLD, system="crm"), KARI, there, 1, NOW))
     assert billing.send(command) == [("failed", 0, "other_system")]
     renamed = {**command, "system": "billing", "command_id": "r-1/billing"}
@@ -195,26 +197,29 @@ def test_a_job_is_given_its_own_key_and_no_other(billing: Billing, tmp_path: Pat
     """With what lies in its file it opens its commands; not those of others, and nothing of the installation."""
     file = tmp_path / "job" / "billing.json"
     file.parent.mkdir()
-    file.write_bytes(billing.keyring.systems.path("billing").read_bytes())
+    file.write_bytes(billing.keyring.systems.for_job("billing"))
     file.chmod(0o600)
-    given_keys = read_system_keys(file)
-    key = given_keys.current
+    key = read_job_keys(file).current
     assert opened(billing.command(), key)[0].value == "k-100200"
-    other = billing.keyring.systems.of("crm").current
+    other = billing.keyring.systems.made("crm").current
     command = value_of(command_message("r-1", replace(TOLD, system="crm"), KARI, other, 1, NOW))
     with pytest.raises(KeyUnavailable):
         opened(command, key)
-    assert other._key.hex() not in file.read_text()
+    assert billing.keyring.systems.job("crm").current._unseal.hex() not in file.read_text()
+    assert billing.keys.current._sign.hex() not in file.read_text()
     assert not (billing.keyring.systems.path("billing").parent / "token.json").exists()
 
 
 def test_a_key_that_others_can_read_is_refused(billing: Billing) -> None:
     """With what to do about it; a copy is easily made with the wrong mode."""
-    path = billing.keyring.systems.path("billing")
-    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    path.chmod(0o640)
+    systems = billing.keyring.systems
+    for path in (systems.path("billing"), systems.job_path("billing")):
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        path.chmod(0o640)
     with pytest.raises(KeyUnavailable, match="chmod 600"):
-        read_system_keys(path)
+        systems.of("billing")
+    with pytest.raises(KeyUnavailable, match="chmod 600"):
+        systems.job("billing")
 
 
 def test_a_key_changes_without_an_answer_being_lost(billing: Billing) -> None:

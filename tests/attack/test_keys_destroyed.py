@@ -10,7 +10,6 @@ import pytest
 
 from schemas.catalogue import load_catalogue
 from schemas.errors import InputError, KeyUnavailable
-from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
@@ -22,6 +21,7 @@ from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, fill
 from tests.support.company import model
+from tests.support.pairs import ReadyKeyring
 from tests.support.telling import advance_and_tell
 
 KEPT = timedelta(days=90)
@@ -32,7 +32,7 @@ class Case:
     """A request of the person whose events are in the index, carried out at NOW."""
 
     def __init__(self, folder: Path) -> None:
-        self.keyring = Keyring(folder / "keys").made()
+        self.keyring = ReadyKeyring(folder / "keys").made()
         self.index, self.ledger, self.now = MemoryIndex(), MemoryRequests(), NOW
         self.learn()
         self.service = self.restarted()

@@ -71,7 +71,7 @@ class Office:
         """What systems were told to erase by, in the last command."""
         topic, message = next(item for item in reversed(self.sent) if item[0].startswith("deletion."))
         command = decode(load_records()["ErasureCommand"], message)
-        key = self.desk.keyring.systems.of(topic.removeprefix("deletion.")).current
+        key = self.desk.keyring.systems.job(topic.removeprefix("deletion.")).current
         return identifiers_json(opened(command, key))
 
 

@@ -43,6 +43,7 @@ from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 
 DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
@@ -87,7 +88,7 @@ class Company:
         return worker
 
     def key_file(self, system: str) -> Path:
-        return self.keyring.systems.path(self.keyring.systems.of(system).system)
+        return self.keyring.systems.job_path(self.keyring.systems.made(system).system)
 
     def job(self, system: str) -> ErasureJob:
         job = ErasureJob(self.key_file(system), self.connection, self.stores[system])
@@ -133,7 +134,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
         index = ClickHouse(f"chdb://{tmp_path / 'index'}")
         stack.callback(index.close)
         migrate(index, datetime.now(UTC))
-        keyring = Keyring(tmp_path / "keys").made()
+        keyring = ReadyKeyring(tmp_path / "keys").made()
         stores = {
             name: SqliteStore(tmp_path / f"{name}.sqlite", model().records, KINDS)
             for name in ("billing", "web")

@@ -28,6 +28,7 @@ from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 
 TOKEN = "an-invented-token-for-tests"
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -75,7 +76,7 @@ def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
 
 def services(keys: Path, **other: Any) -> Services:
     """Services with the person in them; any of them can be another one."""
-    keyring = Keyring(keys).made()
+    keyring = ReadyKeyring(keys).made()
     index = MemoryIndex()
     fill(index, keyring)
     metrics = CollectorRegistry()

@@ -14,7 +14,6 @@ import numpy as np
 from console.api.app import create_app
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
-from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory.index import MemoryIndex
 from streams.feeds.formats.ndjson import reader
@@ -29,6 +28,7 @@ from tests.support.api import NOW, TOKEN, rights, services
 from tests.support.asgi import InProcess
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 
 _RECORDS = load_records()
 _EXPECTED = {topic.name: topic.record for topic in model().topics.values() if topic.tagged}
@@ -38,7 +38,7 @@ class Desk:
     """`tell` it events, `ask` it about people."""
 
     def __init__(self, folder: Path) -> None:
-        self.keyring = Keyring(folder).made()
+        self.keyring = ReadyKeyring(folder).made()
         self.index = MemoryIndex()
         self.rights = rights(self.index, self.keyring)
         self._next: Counter[str] = Counter()

@@ -72,7 +72,7 @@ def jobs(company: Company, settings: Settings, connection: Connection, outside: 
         for name in names:
             store = SqliteStore(outside / f"{name}.sqlite", company.every_record, company.kinds)
             stack.callback(store.close)
-            job = ErasureJob(keys.path(keys.of(name).system), connection, store)
+            job = ErasureJob(keys.job_path(keys.made(name).system), connection, store)
             stack.callback(job.stop)
             job.start()
         yield

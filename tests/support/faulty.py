@@ -89,6 +89,8 @@ def receipt(request_id: str) -> dict[str, Any]:
         "reason": None,
         "attempt": 1,
         "key_id": "",
-        "authenticator": b"",
+        "citation": None,
+        "retryable": None,
+        "signature": b"",
         "reported_at": NOW,
     }

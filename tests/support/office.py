@@ -96,8 +96,10 @@ class Office:
         return self.service._rights[Right.ERASURE]
 
     def _job(self, system: str, store: SqliteStore) -> ErasureJob:
-        key_file = self.keyring.systems.path(self.keyring.systems.of(system).system)
-        return ErasureJob(key_file, Connection("unused"), store, lambda: self.now)
+        self.keyring.systems.made(system)
+        return ErasureJob(
+            self.keyring.systems.job_path(system), Connection("unused"), store, lambda: self.now
+        )
 
     def put(self, topic: str, *values: Mapping[str, Any]) -> None:
         """Events of a topic: into the system of record, and tagged into the index. Fields left out are empty."""

@@ -1,4 +1,4 @@
-"""Receipts as jobs write them: of the attempt that was sent last, under the key of their system."""
+"""Receipts as jobs write them: of the attempt that was sent last, signed with the key of their system."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.errors import InputError
 from schemas.ids import is_id
+from schemas.jobkeys import JobKey
 from schemas.keys import Keyring
 from streams.rights.protocol.messages import receipt_message
 from streams.rights.protocol.states import RequestState
@@ -14,9 +15,15 @@ from streams.rights.service import RightsService
 
 
 def proven(receipt: Mapping[str, Any], keyring: Keyring, attempt: int = 1) -> dict[str, Any]:
-    """The receipt with the authenticator of the system that it names."""
+    """The receipt, signed by the job of the system that it names."""
     system = receipt["system"] if is_id("system", receipt["system"]) else "web"
-    return receipt_message({"attempt": attempt, **receipt}, keyring.systems.of(system).current)
+    return receipt_message({"attempt": attempt, **receipt}, job_key(keyring, system))
+
+
+def job_key(keyring: Keyring, system: str) -> JobKey:
+    """With what the job of a system signs, made where there is none."""
+    keyring.systems.made(system)
+    return keyring.systems.job(system).current
 
 
 def hear(

@@ -12,7 +12,6 @@ import numpy as np
 from console.operations.keys import IN_FORCE, TokenKeys, alive
 from schemas.catalogue import load_catalogue
 from schemas.codec import encode
-from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import IndexEraser
@@ -32,6 +31,7 @@ from streams.tagging.tag import Tagger
 from tests.support.company import model
 from tests.support.index import Index
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 
 PLAN = Plan(customers=3, days=2, seed=7)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Rotated:
     def __init__(self, index: Index, register: KeyRegister, pairs: PairReader, folder: Path) -> None:
         self.index = index
         self.register = register
-        self.keyring = Keyring(folder / "keys")
+        self.keyring = ReadyKeyring(folder / "keys")
         self.keys = TokenKeys(self.keyring, register, lambda: NOW)
         self.keys.prove(make=True)
         self.same = Same(

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from console.api.services import Services
 from schemas.catalogue import load_catalogue
-from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from schemas.vocabulary import ClaimForm, Mark, Proof
@@ -21,6 +20,7 @@ from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from tests.support.api import rights, services
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 
 KARI, OLA = "10042", "10043"
 MOVED, SHARED, STRANGE = "192.0.2.7", "198.51.100.9", "203.0.113.5"
@@ -36,7 +36,7 @@ class Town:
 
     def __init__(self, keys: Path) -> None:
         self.folder = keys
-        self.keyring = Keyring(keys).made()
+        self.keyring = ReadyKeyring(keys).made()
         self.index = MemoryIndex()
         self.identities = Identities(self.index, load_catalogue().identity_sources)
         self._offsets: dict[str, int] = {}

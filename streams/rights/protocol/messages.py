@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
-from schemas.errors import DecodeError, InputError
+from schemas.errors import DecodeError, InputError, KeyUnavailable
 from schemas.ids import malformed
+from schemas.jobkeys import JobKey
 from schemas.messages import ErasureCommand, value_of
 from schemas.own import own_versions
 from schemas.records import RecordSchema
@@ -19,7 +20,7 @@ from schemas.times import iso, read
 from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
 from streams.answers.erasure_plan import CommandPlan
-from streams.rights.protocol.authentic import command_bytes, receipt_bytes
+from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
 
@@ -84,7 +85,7 @@ def command_message(
 ) -> ErasureCommand:
     """What a system is told. The id is the same for every attempt.
 
-    The identifiers are sealed under the system's key together with all else that it says.
+    The identifiers are sealed to the system's key together with all else that it says, and innsyn signs the whole.
     """
     said = ErasureCommand(
         command_id=command_id(request_id, told.system),
@@ -101,21 +102,24 @@ def command_message(
         key_id=key.id,
     )
     named = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
-    return replace(said, sealed_identifiers=key.seal(named, command_bytes(value_of(said))))
+    sealed = replace(said, sealed_identifiers=key.seal(named, bound_bytes(value_of(said))))
+    return replace(sealed, signature=key.sign(signed_bytes(value_of(sealed))))
 
 
-def opened(command: Mapping[str, Any], key: SystemKey) -> list[Named]:
-    """The identifiers of a decoded ErasureCommand, if nothing of it was altered. Raises KeyUnavailable.
+def opened(command: Mapping[str, Any], key: JobKey) -> list[Named]:
+    """The identifiers of a decoded ErasureCommand, if innsyn sent it as it is. Raises KeyUnavailable.
 
-    `command`: with the fields that its writer's schema has, since those are what the seal covers.
+    `command`: with the fields that its writer's schema has, since those are what signature and seal cover.
     """
-    return identifiers_from_json(json.loads(key.open(command["sealed_identifiers"], command_bytes(command))))
+    if not key.from_innsyn(command.get(SIGNATURE, b""), signed_bytes(command)):
+        raise KeyUnavailable(f"a command is not signed by innsyn under key {key.id}: altered, or another's")
+    return identifiers_from_json(json.loads(key.open(command["sealed_identifiers"], bound_bytes(command))))
 
 
-def receipt_message(said: Mapping[str, Any], key: SystemKey) -> dict[str, Any]:
-    """Value of an ErasureReceipt: all that is `said`, under the authenticator of the system's key."""
+def receipt_message(said: Mapping[str, Any], key: JobKey) -> dict[str, Any]:
+    """Value of an ErasureReceipt: all that is `said`, signed with the key of the system's job."""
     whole = {**said, "key_id": key.id}
-    return {**whole, "authenticator": key.authenticator(receipt_bytes(whole))}
+    return {**whole, SIGNATURE: key.sign(signed_bytes(whole))}
 
 
 def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:

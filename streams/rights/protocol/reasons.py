@@ -8,7 +8,7 @@ from __future__ import annotations
 
 REASONS = {
     "store_unavailable": "its store could not be read or written",
-    "key_unknown": "its job lacks the key of the command; give it the key file (`innsyn keys system export`)",
+    "key_unknown": "its job lacks the key of the command; give it the key file (`innsyn systems export`)",
     "command_not_understood": "its job cannot read the command",
     "unknown_field": "its store lacks a record or a field that the command names",
     "superseded": "a later attempt had come before",

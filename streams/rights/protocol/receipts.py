@@ -1,6 +1,6 @@
 """Whether what a system of record answers can be: an answer that cannot is set aside and shown. Pure.
 
-Kafka does not say who wrote a receipt: its authenticator does. And a job may be wrong, or answer to something old. What
+Kafka does not say who wrote a receipt: its signature does. And a job may be wrong, or answer to something old. What
 is judged here is only what nobody could mean;
 whether an answer is enough is `streams.rights.protocol.command`'s to say.
 """
@@ -16,7 +16,7 @@ from schemas.catalogue import Catalogue
 from schemas.messages import ErasureReceipt
 from schemas.systemkeys import SystemKeys
 from schemas.vocabulary import CommandState, ReceiptState, Role
-from streams.rights.protocol.authentic import AUTHENTICATOR, MOST, receipt_bytes
+from streams.rights.protocol.authentic import MOST, SIGNATURE, signed_bytes
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import AnswerSetAside, answer_of
 from streams.rights.protocol.reasons import NOT_OURS, told
@@ -32,18 +32,14 @@ def unproven(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
 
     `written`: the decoded receipt, with the fields that its writer's schema has.
     """
-    authenticator = written.get(AUTHENTICATOR)
-    if not authenticator:
-        return (
-            "carries no authenticator; its job needs this version and the key (`innsyn keys system export`)"
-        )
+    signature = written.get(SIGNATURE)
+    if not signature:
+        return "is not signed; its job needs this version and its key file (`innsyn systems export`)"
     key = keys.find(written["key_id"])
     if key is None:
-        return (
-            "was made under a key that is not in force (`innsyn keys system export` gives its team the file)"
-        )
-    if not key.proves(authenticator, receipt_bytes(written)):
-        return "has not the authenticator of what it says; see who may write to rights.receipts"
+        return "was signed with a key that is not in force (`innsyn systems export` gives its team the file)"
+    if not key.proves(signature, signed_bytes(written)):
+        return "has not the signature of what it says; see who may write to rights.receipts"
     return None
 
 

@@ -13,9 +13,9 @@ import structlog
 
 from schemas.codec import encode
 from schemas.errors import DecodeError, InnsynError, InputError, KeyUnavailable, Unavailable
+from schemas.jobkeys import JobKey, JobKeys, read_job_keys
 from schemas.messages import ErasureCommand, ErasureReceipt, Order, message_of, value_of
 from schemas.own import own_record
-from schemas.systemkeys import SystemKey, SystemKeys, read_system_keys
 from schemas.vocabulary import ReceiptState
 from streams.kafka.connection import Connection
 from streams.kafka.follow import messages_of
@@ -60,7 +60,7 @@ class ErasureJob:
     outcome in the transaction that erased. Its offset is committed after the receipt is stored.
 
     It carries out only what innsyn sealed for this system as it stands, not an attempt older than one that came, and
-    nothing older than `oldest`; its receipts carry the authenticator of its key.
+    nothing older than `oldest`; its receipts are signed with its key.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ErasureJob:
     ) -> None:
         """`key_file`: the system's own, all the keys that a job needs; read anew for each command, so that it may be
         exchanged while the job runs. Raises KeyUnavailable."""
-        self.system = read_system_keys(key_file).system
+        self.system = read_job_keys(key_file).system
         self._key_file = key_file
         self._connection = connection
         self._store = store
@@ -115,7 +115,7 @@ class ErasureJob:
             _log.warning("erasure command not readable", system=self.system, reason=error.reason)
             return
         command = message_of(ErasureCommand, value)
-        keys = read_system_keys(self._key_file)
+        keys = read_job_keys(self._key_file)
         key = keys.find(command.key_id) or keys.newest
         try:
             identifiers = self._opened(command, value, keys)
@@ -131,12 +131,12 @@ class ErasureJob:
         state = ReceiptState.PARTIAL if outcome.held else ReceiptState.DONE
         self._answer(send, command, key, state, outcome)
 
-    def _failed(self, send: Send, command: ErasureCommand, key: SystemKey, error: Exception) -> None:
+    def _failed(self, send: Send, command: ErasureCommand, key: JobKey, error: Exception) -> None:
         reason = _reason(error)
         _log.warning("erasure command failed", system=self.system, reason=reason, error=_shown(error))
         self._answer(send, command, key, ReceiptState.FAILED, Erased(), reason)
 
-    def _opened(self, command: ErasureCommand, value: Mapping[str, Any], keys: SystemKeys) -> list[Named]:
+    def _opened(self, command: ErasureCommand, value: Mapping[str, Any], keys: JobKeys) -> list[Named]:
         """Whom a command is about, if innsyn sent it as it is, here, and not too long ago. Raises _Refused."""
         if command.system != self.system:
             raise _Refused("other_system")
@@ -170,7 +170,7 @@ class ErasureJob:
         self,
         send: Send,
         command: ErasureCommand,
-        key: SystemKey,
+        key: JobKey,
         state: ReceiptState,
         outcome: Erased,
         reason: str | None = None,

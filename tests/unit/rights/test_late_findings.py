@@ -269,7 +269,7 @@ def told(office: Office, identifiers: Identifiers) -> list[list[Any]]:
     topic, message = next(item for item in office.sent if item[0].startswith("deletion."))
     command = decode(load_records()["ErasureCommand"], message)
     system = topic.removeprefix("deletion.")
-    return identifiers_json(opened(command, office.town.keyring.systems.of(system).current))
+    return identifiers_json(opened(command, office.town.keyring.systems.job(system).current))
 
 
 def test_no_system_is_told_to_erase_by_an_address_that_others_had(office: Office) -> None:

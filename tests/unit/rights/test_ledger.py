@@ -108,7 +108,7 @@ def test_a_receipt_is_kept_without_what_its_sender_wrote() -> None:
     receipt = ErasureReceipt(
         command_id="r-1/web", request_id="r-1", system="web", state=ReceiptState.PARTIAL, erased=1, held=2,
         ground="T18", review_date=date(2029, 3, 5), reason="Kari Nordlie asked us not to", reported_at=NOON,
-        outcomes=(Outcome("WebVisit", 1, 0, ("owner",)),), attempt=2, authenticator=b"secret",
+        outcomes=(Outcome("WebVisit", 1, 0, ("owner",)),), attempt=2, signature=b"secret",
     )  # fmt: skip
     assert content_of(answer_of(receipt, known=7)) == {
         "command_id": "r-1/web", "state": "partial", "erased": 1, "held": 2, "ground": "T18",

@@ -15,7 +15,6 @@ from schemas.codec import decode
 from schemas.keys import Keyring
 from schemas.messages import ErasureCommand, Order, Selector, encoded, message_of, value_of
 from schemas.records import load_records
-from schemas.systemkeys import SystemKey
 from streams.answers.erasure_plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message
@@ -23,6 +22,7 @@ from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.pairs import SYSTEM_KEY
 
 RECORDS = load_records()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -37,8 +37,8 @@ class _Job:
         self.store = SqliteStore(folder / "billing.sqlite", model().records, KINDS)
         self.store.put("Invoice", {"invoice_number": "F-1", "customer_number": "K-100200", "name": "Kari"})
         clock = iter(NOW + timedelta(seconds=second) for second in range(50))
-        self.keyring.systems.of("billing")
-        key_file = self.keyring.systems.path("billing")
+        self.keyring.systems.made("billing")
+        key_file = self.keyring.systems.job_path("billing")
         self._job = ErasureJob(key_file, Connection("unused"), self.store, lambda: next(clock))
         self.answers: list[dict[str, Any]] = []
 
@@ -47,7 +47,7 @@ class _Job:
 
     def sealed(self, told: CommandPlan, attempt: int = 1, issued_at: datetime = NOW) -> bytes:
         """As innsyn sends it."""
-        key = self.keyring.systems.of(told.system).current
+        key = self.keyring.systems.made(told.system).current
         value = command_message("r-1", told, KARI, key, attempt, issued_at)
         return encoded(value)
 
@@ -91,9 +91,8 @@ def test_a_command_from_before_there_were_orders_is_carried_out(tmp_path: Path) 
     before["fields"] = [field for field in before["fields"] if field["name"] != "orders"]
     older = fastavro.parse_schema(before)
     written, read = io.BytesIO(), RECORDS["ErasureCommand"].json
-    key = SystemKey("k", bytes(32))
     told = CommandPlan("billing", ("C-01",), ("Invoice.name",))
-    value = value_of(command_message("r-1", told, KARI, key, 1, NOW))
+    value = value_of(command_message("r-1", told, KARI, SYSTEM_KEY, 1, NOW))
     fastavro.schemaless_writer(written, older, {key: value[key] for key in value if key != "orders"})
     written.seek(0)
     command = fastavro.schemaless_reader(written, older, fastavro.parse_schema(read))

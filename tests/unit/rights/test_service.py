@@ -26,6 +26,7 @@ from streams.rights.protocol.messages import opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
 from tests.support.company import model
+from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import hear
 
 CATALOGUE = load_catalogue()
@@ -130,7 +131,7 @@ def memory() -> OnePerson:
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "keys").made()
+    return ReadyKeyring(tmp_path / "keys").made()
 
 
 @pytest.fixture
@@ -199,13 +200,13 @@ def test_nothing_personal_is_written(service: RightsService, memory: OnePerson, 
         assert value not in written
     command = decode(RECORDS["ErasureCommand"], memory.sent[1][1])
     assert command["fields"] == ["Invoice.name", "Invoice.email", "Invoice.phone"]
-    told = opened(command, keyring.systems.of("billing").current)
+    told = opened(command, keyring.systems.job("billing").current)
     assert told == [
         ("customer_number", "k-100200", None, None),
         ("email", "kari.nordlie@example.no", None, None),
     ]
     with pytest.raises(KeyUnavailable):
-        opened(command, keyring.systems.of("web").current)
+        opened(command, keyring.systems.job("web").current)
 
 
 def test_every_step_may_be_repeated(service: RightsService, memory: OnePerson) -> None:

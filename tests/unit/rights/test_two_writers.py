@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
 from schemas.errors import Unavailable
-from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
@@ -29,6 +28,7 @@ from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, fill
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import hear
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -55,7 +55,7 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.index, self.ledger = MemoryIndex(), Rivalled()
-        self.keyring = Keyring(folder / "keys").made()
+        self.keyring = ReadyKeyring(folder / "keys").made()
         fill(self.index, self.keyring)
         self.sent: Counter[str] = Counter()
         self.one, self.other = self._service(), self._service()

@@ -1,0 +1,194 @@
+"""`innsyn systems`: the keys of the systems that erase, made, handed over to their jobs' teams, and changed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.options import Json
+from console.cli.show.output import print_json, say, screen, table
+from console.operations.system_keys import described, told
+from schemas.errors import InputError
+from schemas.settings import load_settings
+from schemas.systemkeys import SystemKeyring, SystemKeys
+
+_LARGEST = 64 * 1024
+System = Annotated[str, typer.Argument(metavar="SYSTEM", help="As `innsyn systems show` has it.")]
+Public = Annotated[
+    Path | None,
+    typer.Option(
+        "--public",
+        metavar="FILE",
+        help="Public halves of a key that the system's team made; none: made here.",
+    ),
+]
+app = typer.Typer(help="The keys of the systems that erase.", no_args_is_help=True)
+
+
+@app.command(
+    short_help="Show systems and the ids of their keys.", epilog="Example: innsyn systems show --json"
+)
+def show(
+    system: Annotated[str | None, typer.Argument(metavar="[SYSTEM]", help="None: all of them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the systems that are told to erase, with the ids of their keys, never a key.
+
+    Exit status 1: there is one to which no command can be sent.
+    """
+    found = described(load_settings())
+    if system is not None:
+        ring = _ring(system)
+        found = [item for item in found if item.system == system]
+        places = [ring.path(system), ring.job_path(system)]
+    else:
+        places = []
+    if as_json:
+        print_json({"items": [asdict(item) for item in found]})
+    else:
+        rows = table("system", "commands to", "also answers", "private halves")
+        for item in found:
+            first, *more = item.key_ids or ("none",)
+            rows.add_row(item.system, first, ", ".join(more) or "–", _where(item.private_here, item.problem))
+        screen().print(rows)
+        for place in places:
+            screen().print(str(place), soft_wrap=True)
+        for line in _problems([(item.system, item.problem) for item in found], short=system is None):
+            screen().print(line, soft_wrap=True)
+    raise typer.Exit(int(any(item.problem for item in found)))
+
+
+@app.command(
+    short_help="Give a system its first key.",
+    epilog="Example: innsyn systems add billing --public billing-public.json",
+)
+def add(system: System, public: Public = None, as_json: Json = False) -> None:
+    """Give a system its first key: before it no command can be sent there.
+
+    Made here, its private halves are handed over by `innsyn systems export`. A team that makes its own gives the
+    public ones, as hex digits: {"system": "billing", "keys": [{"id": "1a2b3c4d", "seal": X25519, "verify": Ed25519}]}.
+    """
+    keys = _ring(system).add(system, _content(public))
+    _changed(keys, as_json, f"`innsyn systems export {system} --to FILE` writes what its job needs")
+
+
+@app.command(
+    short_help="Write the key file of a system's job.",
+    epilog="Example: innsyn systems export billing --to billing.json",
+)
+def export(
+    system: System,
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FILE", help="Where to; - is standard output. Replaced if it is there."),
+    ],
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the private halves here too, for a job that runs here.")
+    ] = False,
+) -> None:
+    """Write the key file of a system's job, readable by you alone, and destroy the private halves here.
+
+    Hand it over as a secret. From then on innsyn can neither read its own commands nor answer them. Of private halves
+    that are not here it writes what is left to tell: the public key of innsyn's commands.
+    """
+    ring = _ring(system)
+    content = ring.for_job(system)
+    if to == "-":
+        sys.stdout.write(content.decode())
+        sys.stdout.flush()
+    else:
+        _write(Path(to), content)
+    gone = not keep and ring.handed_over(system)
+    here = "its private halves are no longer here" if gone else "no private half was taken from here"
+    say(f"written, the key file of the job of {system}; {here}", err=True)
+
+
+@app.command(
+    short_help="Give a system another key; the old one stays.",
+    epilog="Example: innsyn systems rotate billing",
+)
+def rotate(system: System, public: Public = None, as_json: Json = False) -> None:
+    """Give a system another key. Commands go to the old one, answers under both count, until it is retired.
+
+    A key that innsyn shared with the job in an earlier version ends at once.
+    """
+    _changed(
+        _ring(system).rotate(system, _content(public)),
+        as_json,
+        f"`innsyn systems export {system} --to FILE` for its job, beside the file it has; then `innsyn systems retire"
+        f" {system}` ends the old one",
+    )
+
+
+@app.command(
+    short_help="End all keys of a system but the newest.", epilog="Example: innsyn systems retire billing"
+)
+def retire(system: System, as_json: Json = False) -> None:
+    """End all keys of a system but the newest: a job that lacks that one can neither read commands nor answer."""
+    _changed(
+        _ring(system).retire(system),
+        as_json,
+        "what was sent under an ended key is sent again by `innsyn requests resend`",
+    )
+
+
+def _ring(system: str) -> SystemKeyring:
+    settings = load_settings()
+    if system not in (known := told(settings)):
+        raise InputError(f"no system of that name is told to erase; use one of {', '.join(known)}")
+    return SystemKeyring(settings.keys_folder)
+
+
+def _content(public: Path | None) -> bytes | None:
+    if public is None:
+        return None
+    try:
+        with public.open("rb") as file:
+            return file.read(_LARGEST)
+    except OSError as error:
+        raise InputError(f"the file of --public cannot be read ({error.strerror}); name another") from None
+
+
+def _write(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"the file of --to cannot be written ({error.strerror}); name another") from None
+
+
+def _where(private_here: bool, problem: str | None) -> str:
+    if problem is not None:
+        return "–"
+    return "here" if private_here else "its team's"
+
+
+def _problems(found: list[tuple[str, str | None]], *, short: bool) -> list[str]:
+    """What to run; of many systems in one line for all that have no key."""
+    lacking = [system for system, problem in found if problem is not None]
+    if not short:
+        return [problem for _, problem in found if problem is not None]
+    if not lacking:
+        return []
+    return [
+        f"no command can be sent to {', '.join(lacking)}: see `innsyn systems show SYSTEM` for what to run; where there"
+        " is no key it is `innsyn systems add SYSTEM`"
+    ]
+
+
+def _changed(keys: SystemKeys, as_json: bool, then: str) -> None:
+    ids = [key.id for key in keys.keys]
+    if as_json:
+        print_json({"system": keys.system, "key_ids": ids})
+    else:
+        screen().print(f"{keys.system}: {', '.join(ids)}; {then}", soft_wrap=True)

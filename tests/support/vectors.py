@@ -1,0 +1,105 @@
+"""Test vectors of the protocol: `python -m tests.support.vectors` writes `sdk/vectors.json` anew.
+
+Keys, command and receipt are always the same; what is sealed is not, since HPKE takes a fresh key for each message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from schemas.messages import ErasureCommand, ErasureReceipt, Order, Outcome, Selector, encoded, value_of
+from schemas.vocabulary import ErasureReason, ReceiptState
+from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
+from tests.support.pages import ROOT
+from tests.support.pairs import INNSYN, INNSYN_VERIFY, JOB_KEY, KEY_ID, SEAL, SIGN, SYSTEM_KEY, UNSEAL, VERIFY
+
+FILE = ROOT / "sdk" / "vectors.json"
+IDENTIFIERS = [
+    ["customer_number", "k-100200"],
+    ["email", "kåre@example.no"],
+    ["ip", "192.0.2.7", "2026-03-01T12:00:00Z", 40000],
+    ["cookie_id", "c-1", None, None],
+]
+COMMAND = ErasureCommand(
+    command_id="R-2026-0001/web",
+    request_id="R-2026-0001",
+    system="web",
+    sealed_identifiers=b"",
+    categories=("C-21", "C-22"),
+    fields=("WebVisit.client_address", "WebVisit.page"),
+    reason=ErasureReason.REQUEST,
+    attempt=1,
+    issued_at=datetime(2026, 3, 9, 7, 5, 0, 250_000, UTC),
+    orders=(Order("Login", ("C-10",), ("Login.user",), Selector("result", ("ok", "«nei»"))),),
+    key_id=KEY_ID,
+)
+RECEIPT = ErasureReceipt(
+    command_id="R-2026-0001/web",
+    request_id="R-2026-0001",
+    system="web",
+    state=ReceiptState.WITHHELD,
+    erased=41,
+    held=2,
+    ground="T18",
+    review_date=date(2029, 3, 5),
+    reason=None,
+    reported_at=datetime(2026, 3, 9, 7, 5, 9, 0, UTC),
+    outcomes=(Outcome("WebVisit", 40, 1, ("owner", "joint_owner")),),
+    attempt=1,
+    key_id=KEY_ID,
+    citation="GDPR art. 17 nr. 3 bokstav e – rettskrav",
+)
+
+
+def vectors(sealed: bytes) -> dict[str, Any]:
+    """All of the file, with what was `sealed` once."""
+    unsigned = replace(COMMAND, sealed_identifiers=sealed)
+    command = replace(unsigned, signature=SYSTEM_KEY.sign(signed_bytes(value_of(unsigned))))
+    receipt = replace(RECEIPT, signature=JOB_KEY.sign(signed_bytes(value_of(RECEIPT))))
+    return {
+        "about": "docs/rights-protocol.md. The keys are for tests alone.",
+        "job_key": _hex(id=KEY_ID, unseal=UNSEAL, sign=SIGN, verify=INNSYN_VERIFY),
+        "innsyn_key": _hex(id=KEY_ID, seal=SEAL, sign=INNSYN, verify=VERIFY),
+        "command": {
+            "message": encoded(command).hex(),
+            "bound": bound_bytes(value_of(command)).decode(),
+            "sealed_identifiers": sealed.hex(),
+            "identifiers": IDENTIFIERS,
+            **_signed(value_of(command)),
+        },
+        "receipt": {"message": encoded(receipt).hex(), **_signed(value_of(receipt))},
+        "refused": {
+            "altered": encoded(replace(command, attempt=2)).hex(),
+            "not signed": encoded(unsigned).hex(),
+            "signed by another": encoded(
+                replace(unsigned, signature=JOB_KEY.sign(signed_bytes(value_of(unsigned))))
+            ).hex(),
+            "sealed for another command": encoded(_resealed(sealed)).hex(),
+        },
+    }
+
+
+def _resealed(sealed: bytes) -> ErasureCommand:
+    """Signed as innsyn does, around what was sealed with another command."""
+    other = replace(
+        COMMAND, command_id="R-2026-0002/web", request_id="R-2026-0002", sealed_identifiers=sealed
+    )
+    return replace(other, signature=SYSTEM_KEY.sign(signed_bytes(value_of(other))))
+
+
+def _signed(message: Mapping[str, Any]) -> dict[str, str]:
+    return {"signed": signed_bytes(message).decode(), "signature": message[SIGNATURE].hex()}
+
+
+def _hex(**key: str | bytes) -> dict[str, str]:
+    return {name: part.hex() if isinstance(part, bytes) else part for name, part in key.items()}
+
+
+if __name__ == "__main__":
+    plain = json.dumps(IDENTIFIERS, ensure_ascii=False).encode()
+    fresh = SYSTEM_KEY.seal(plain, bound_bytes(value_of(COMMAND)))
+    FILE.write_text(json.dumps(vectors(fresh), ensure_ascii=False, indent=1) + "\n", "utf-8")

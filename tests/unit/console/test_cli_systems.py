@@ -1,0 +1,122 @@
+"""`innsyn systems`: a file for each job's team, changed without a gap, and never a key on the screen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from schemas.jobkeys import read_job_keys
+from schemas.keys import Keyring
+from tests.support.commands import home, run
+from tests.unit.schemas.test_system_keys import PUBLIC, file_of
+
+__all__ = ["home"]
+
+
+def keys(home: Path, system: str = "billing") -> list[str]:
+    return [key.id for key in Keyring(home / "keys").systems.of(system).keys]
+
+
+def words(out: str) -> str:
+    return " ".join(out.split())
+
+
+def test_what_lacks_a_key_is_told_before_the_first_command(home: Path) -> None:
+    """`innsyn keys create` makes none: its private halves would lie where no job is."""
+    assert run("keys", "create")[0] == 0
+    status, out, _ = run("systems", "show")
+    assert status == 1
+    assert "no command can be sent to aaa, billing," in words(out)
+    assert run("systems", "add", "billing")[0] == 0
+    assert "billing," not in words(run("systems", "show")[1]).partition("no command can be sent")[2]
+    assert run("systems", "show", "billing")[0] == 0
+    assert "run `innsyn systems add crm`" in words(run("systems", "show", "crm")[1])
+
+
+def test_systems_are_shown_by_the_ids_of_their_keys(home: Path) -> None:
+    """In 80 columns, and never with a key."""
+    assert run("keys", "create")[0] == 0
+    for system in ("billing", "web"):
+        assert run("systems", "add", system)[0] == 0
+    listed = {item["system"]: item for item in json.loads(run("systems", "show", "--json")[1])["items"]}
+    assert "kafka" not in listed
+    assert (listed["billing"]["key_ids"], listed["billing"]["private_here"]) == (keys(home), True)
+    printed = run("systems", "show")[1] + run("systems", "show", "web")[1] + run("keys", "show")[1]
+    assert max(map(len, printed.partition("no command")[0].splitlines())) <= 80
+    for path in (home / "keys").rglob("*.json"):
+        assert (path.stat().st_mode & 0o777) == 0o600
+        if path.parent.name in ("systems", "jobs"):
+            (key,) = json.loads(path.read_text())["keys"]
+            assert not [half for name, half in key.items() if name != "id" and half in printed]
+    assert json.loads(run("keys", "show", "--json")[1])["system_keys"] == 2
+
+
+def test_a_team_gets_its_file_and_nobody_else_has_it(home: Path, tmp_path: Path) -> None:
+    """Readable by its owner alone, over a file that is there as well, or on standard output for a store of secrets."""
+    target = tmp_path / "billing.json"
+    target.write_text("an older one")
+    target.chmod(0o644)
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "export", "billing", "--to", str(target))[0] == 2
+    assert target.read_text() == "an older one"
+    assert run("systems", "add", "billing")[0] == 0
+    status, _, err = run("systems", "export", "billing", "--to", str(tmp_path / "no" / "where"))
+    assert (status, err.count("\n")) == (2, 1)
+    printed = json.loads(run("systems", "export", "billing", "--keep", "--to", "-")[1])
+    status, out, err = run("systems", "export", "billing", "--to", str(target))
+    assert (status, out) == (0, "")
+    assert "no longer here" in words(err)
+    assert json.loads(target.read_text()) == printed
+    assert (target.stat().st_mode & 0o777) == 0o600
+    assert [key.id for key in read_job_keys(target).keys] == keys(home)
+    assert list((home / "keys" / "jobs").iterdir()) == []
+    again = json.loads(run("systems", "export", "billing", "--to", "-")[1])
+    assert again["keys"][0].keys() == {"id", "verify"}
+    (listed,) = json.loads(run("systems", "show", "billing", "--json")[1])["items"]
+    assert not listed["private_here"]
+
+
+def test_a_team_may_make_its_own(home: Path, tmp_path: Path) -> None:
+    """By the public halves; a file that is none is refused in one line, and so is one that is not there."""
+    assert run("keys", "create")[0] == 0
+    public = tmp_path / "public.json"
+    status, _, err = run("systems", "add", "billing", "--public", str(public))
+    assert (status, err.count("\n")) == (2, 1)
+    public.write_bytes(b"{}")
+    status, _, err = run("systems", "add", "billing", "--public", str(public))
+    assert (status, err.count("\n")) == (2, 1)
+    public.write_bytes(file_of(PUBLIC))
+    assert run("systems", "add", "billing", "--public", str(public))[0] == 0
+    assert keys(home) == [PUBLIC["id"]]
+    assert run("systems", "rotate", "billing", "--public", str(public))[0] == 2
+    public.write_bytes(file_of({**PUBLIC, "id": "next"}))
+    assert run("systems", "rotate", "billing", "--public", str(public))[0] == 0
+    assert keys(home) == [PUBLIC["id"], "next"]
+
+
+def test_a_key_is_rotated_and_the_old_one_retired(home: Path) -> None:
+    """Until then both are in force, and the old one comes first."""
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "rotate", "billing")[0] == 2
+    assert run("systems", "add", "billing")[0] == 0
+    (old,) = keys(home)
+    status, out, _ = run("systems", "rotate", "billing")
+    assert status == 0
+    assert "`innsyn systems retire billing`" in words(out)
+    first, new = keys(home)
+    assert first == old
+    assert json.loads(run("systems", "retire", "billing", "--json")[1])["key_ids"] == [new]
+    assert keys(home) == [new]
+
+
+@pytest.mark.parametrize("system", ["kafka", "nonsense", "../token", "[/b]x", "\x1b[2J", ""])
+@pytest.mark.parametrize("act", ["add", "rotate", "retire", "show"])
+def test_a_name_that_is_no_such_system_is_refused(home: Path, act: str, system: str) -> None:
+    """With those there are; it is not quoted, and nothing is made."""
+    status, _, err = run("systems", act, system)
+    assert status == 2
+    assert "use one of aaa, billing" in words(err)
+    assert "\x1b" not in err
+    assert not (home / "keys").exists()
