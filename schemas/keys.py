@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import secrets
-import stat
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +23,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.errors import InvalidIdentifier, KeyUnavailable
+from schemas.private_files import destroy_private, read_file, refuse_open, write_once
+from schemas.signingkeys import SigningKeyring
 from schemas.systemkeys import SystemKeyring
 from schemas.tokens import Tokenizer
 
@@ -80,6 +80,11 @@ class Keyring:
         return SystemKeyring(self._folder)
 
     @property
+    def signing(self) -> SigningKeyring:
+        """The key by which the installation signs what others check."""
+        return SigningKeyring(self._folder, create=self._create, random=self._random)
+
+    @property
     def folder(self) -> Path:
         return self._folder
 
@@ -95,11 +100,13 @@ class Keyring:
         return self
 
     def make(self) -> bool:
-        """Make the first token key, unless there is one. Whether this call made it."""
+        """Make the first token key, unless there is one, and with it the signing key. Whether this call made it."""
         if self._token_keys():
             return False
         self._make_folders()
-        return _write_once(self._folder / _FIRST, self._fresh())
+        made = write_once(self._folder / _FIRST, self._fresh())
+        self.signing.make()
+        return made
 
     def token_files(self) -> list[Path]:
         """The files of the token keys, the first one first; none where there is no folder."""
@@ -149,14 +156,14 @@ class Keyring:
             stored = json.loads(fresh)
             if stored["id"] not in self._token_keys():
                 break
-        _write_once(self._folder / f"token-{stored['id']}.json", fresh)
+        write_once(self._folder / f"token-{stored['id']}.json", fresh)
         return self.held()[stored["id"]]
 
     def destroy_token_key(self, key_id: str) -> bool:
         """Make every token of that key unreadable for ever. Whether it was here. Safe to repeat."""
         for path in self.token_files():
-            if json.loads(_read(path))["id"] == key_id:
-                _destroy(path, self._random)
+            if json.loads(read_file(path))["id"] == key_id:
+                destroy_private(path, self._random)
                 return True
         return False
 
@@ -210,7 +217,7 @@ class Keyring:
 
     def destroy(self, name: str) -> None:
         """Make everything sealed under the name unreadable. Safe to repeat."""
-        _destroy(self._path(name), self._random)
+        destroy_private(self._path(name), self._random)
 
     def _none(self, known: Sequence[KnownKey]) -> KeyUnavailable:
         if not known:
@@ -239,9 +246,9 @@ class Keyring:
     def _token_keys(self) -> dict[str, bytes]:
         keys: dict[str, bytes] = {}
         for path in self.token_files():
-            _refuse_open(self._folder)
+            refuse_open(self._folder)
             try:
-                stored = json.loads(_read(path))
+                stored = json.loads(read_file(path))
                 key_id, key = str(stored["id"]), bytes.fromhex(stored["key"])
                 Tokenizer(key, key_id)
             except (ValueError, KeyError, TypeError, InvalidIdentifier) as error:
@@ -275,12 +282,12 @@ class Keyring:
                     f"the key folder {self._folder} is gone; restore it from your key backup, or set INNSYN_KEYS_DIR"
                 )
             self._make_folders()
-            _write_once(path, self._random(_KEY))
+            write_once(path, self._random(_KEY))
         if not path.exists():
             raise KeyUnavailable(f"key {name} is not in the keyring: destroyed, or never made here")
-        _refuse_open(self._folder)
-        _refuse_open(path.parent)
-        key = _read(path)
+        refuse_open(self._folder)
+        refuse_open(path.parent)
+        key = read_file(path)
         if len(key) != _KEY:
             raise KeyUnavailable(f"{path} is not a key of {_KEY} bytes; restore it from your key backup")
         return key
@@ -292,84 +299,3 @@ def _is_token_file(name: str) -> bool:
 
 def _unreadable(path: Path) -> KeyUnavailable:
     return KeyUnavailable(f"{path} is not a readable token key; restore it from your key backup")
-
-
-def fault(path: Path, found: os.stat_result) -> str | None:
-    """Why a key file or folder is not its owner's alone, and what to run; None: it is."""
-    mode = stat.S_IMODE(found.st_mode)
-    if stat.S_ISLNK(found.st_mode):
-        return f"{path} is a symbolic link; put the key file itself there"
-    if found.st_uid not in (os.geteuid(), 0):
-        return f"{path} belongs to another user (uid {found.st_uid}); run chown {os.geteuid()} {path}"
-    if mode & 0o077:
-        wanted = "700" if stat.S_ISDIR(found.st_mode) else "600"
-        return f"{path} can be read by others (mode {mode:o}); run chmod {wanted} {path}"
-    return None
-
-
-def _refuse_open(folder: Path) -> None:
-    try:
-        # A folder may be a link; what it leads to is looked at.
-        found = folder.stat()
-    except OSError as error:
-        raise KeyUnavailable(f"{folder} cannot be read ({error.strerror}); check its owner") from error
-    if (wrong := fault(folder, found)) is not None:
-        raise KeyUnavailable(wrong)
-
-
-def _read(path: Path) -> bytes:
-    """The whole of a file that is its owner's alone: looked at and read as one, whatever the name leads to later."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if path.is_symlink():
-            raise KeyUnavailable(str(fault(path, path.lstat()))) from None
-        raise KeyUnavailable(f"{path} cannot be read ({error.strerror}); check its owner") from error
-    try:
-        found = os.fstat(descriptor)
-        if (wrong := fault(path, found)) is not None:
-            raise KeyUnavailable(wrong)
-        if not stat.S_ISREG(found.st_mode):
-            raise KeyUnavailable(f"{path} is not a file; restore it from your key backup")
-        return os.read(descriptor, _LARGEST)
-    finally:
-        os.close(descriptor)
-
-
-def _destroy(path: Path, random: Callable[[int], bytes]) -> None:
-    with suppress(FileNotFoundError):
-        # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
-        with path.open("r+b") as file:
-            file.write(random(max(_KEY, path.stat().st_size)))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
-        _sync(path.parent)
-
-
-def _write_once(path: Path, content: bytes) -> bool:
-    """Create the file whole and private, or leave the one another process just made. Whether this call made it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    # The name too: a key that is used has to be there after a power cut.
-    _sync(path.parent)
-    return True
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -138,9 +138,23 @@ class DeadLetter:
     line: int | None = None
 
 
-MESSAGES = (RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter)
+@dataclass(frozen=True)
+class TreeHead:
+    """A signed head of the transparency log: number, size and root of the tree, and the head before it."""
+
+    sequence: int
+    size: int
+    root: bytes = field(repr=False)
+    previous: bytes = field(repr=False)
+    sealed_at: datetime
+    key_id: str
+    signature: bytes = field(repr=False)
+
+
+MESSAGES = (RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter, TreeHead)
 """Each has the name of its record."""
-_Message = TypeVar("_Message", RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter)
+_Message = TypeVar("_Message", RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter, TreeHead)
+Message = RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter | TreeHead
 
 
 def message_of(kind: type[_Message], value: Mapping[str, Any]) -> _Message:
@@ -149,12 +163,12 @@ def message_of(kind: type[_Message], value: Mapping[str, Any]) -> _Message:
     return found
 
 
-def value_of(message: RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter) -> dict[str, Any]:
+def value_of(message: Message) -> dict[str, Any]:
     """As the Avro record has it, in the newest version."""
     return asdict(message)
 
 
-def encoded(message: RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter) -> bytes:
+def encoded(message: Message) -> bytes:
     """The message as it goes to Kafka: Avro single-object encoding, by the newest version of its record."""
     return encode(own_record(type(message).__name__), value_of(message))
 

@@ -17,7 +17,8 @@ from console.wiring.answering import keyring, known_keys, refuse_pending
 from console.wiring.processes import until_signal
 from schemas.counted import counted
 from schemas.errors import IndexUnavailable, KeyUnavailable
-from schemas.keys import Keyring, fault
+from schemas.keys import Keyring
+from schemas.private_files import fault
 from schemas.settings import Settings, load_settings
 from schemas.systemkeys import FOLDER, JOBS
 from sinks.open import embedded_folder, open_sinks

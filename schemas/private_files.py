@@ -1,0 +1,102 @@
+"""Files and folders that are their owner's alone: written whole, read only while they are, destroyed for good."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from schemas.errors import KeyUnavailable
+
+_LARGEST = 64 * 1024
+# So much is overwritten at least: as long as any key.
+_LEAST = 32
+
+
+def fault(path: Path, found: os.stat_result) -> str | None:
+    """Why a key file or folder is not its owner's alone, and what to run; None: it is."""
+    mode = stat.S_IMODE(found.st_mode)
+    if stat.S_ISLNK(found.st_mode):
+        return f"{path} is a symbolic link; put the key file itself there"
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to another user (uid {found.st_uid}); run chown {os.geteuid()} {path}"
+    if mode & 0o077:
+        wanted = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        return f"{path} can be read by others (mode {mode:o}); run chmod {wanted} {path}"
+    return None
+
+
+def refuse_open(folder: Path) -> None:
+    """Raises KeyUnavailable for a folder that others can read, or that is not there."""
+    try:
+        # A folder may be a link; what it leads to is looked at.
+        found = folder.stat()
+    except OSError as error:
+        raise KeyUnavailable(f"{folder} cannot be read ({error.strerror}); check its owner") from error
+    if (wrong := fault(folder, found)) is not None:
+        raise KeyUnavailable(wrong)
+
+
+def read_file(path: Path) -> bytes:
+    """The whole of a file that is its owner's alone: looked at and read as one, whatever the name leads to later.
+
+    Raises KeyUnavailable.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if path.is_symlink():
+            raise KeyUnavailable(str(fault(path, path.lstat()))) from None
+        raise KeyUnavailable(f"{path} cannot be read ({error.strerror}); check its owner") from error
+    try:
+        found = os.fstat(descriptor)
+        if (wrong := fault(path, found)) is not None:
+            raise KeyUnavailable(wrong)
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyUnavailable(f"{path} is not a file; restore it from your key backup")
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def destroy_private(path: Path, random: Callable[[int], bytes]) -> None:
+    """Remove the file so that nobody reads it again. Safe to repeat."""
+    with suppress(FileNotFoundError):
+        # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
+        with path.open("r+b") as file:
+            file.write(random(max(_LEAST, path.stat().st_size)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync(path.parent)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Create the file whole and private, or leave the one another process just made. Whether this call made it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    # The name too: a key that is used has to be there after a power cut.
+    _sync(path.parent)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

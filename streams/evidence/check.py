@@ -1,0 +1,130 @@
+"""Holds everything that was recorded against the log, and the log against its signed heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from schemas.signingkeys import PublicKey
+from schemas.times import iso
+from sinks.ports.evidence import Entry, EvidenceLog, Leaf, Place, Seal, Source
+from streams.evidence.heads import hash_of, head_hash, leaf_of, proves, stands_on
+from streams.evidence.merkle import Tree
+from streams.evidence.proof import every_seal
+
+LATE = timedelta(hours=1)
+"""How much later than what is newer an entry may have been recorded: a question is dated when it was asked."""
+_KEPT = {Source.AUDIT: relativedelta(years=3)}
+"""How long entries of a source are kept (migration 0012); others are kept for good."""
+_MOST = 20
+_WAITING = 100_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found. `faults`: one sentence each, in the order of the log, at most 20: empty, nothing was changed.
+
+    `expired`: entries that are no longer kept and whose digest is. `told`: heads of the topic that agree, None where
+    the topic was not asked. `strange`: messages there that this installation did not sign.
+    """
+
+    heads: int
+    entries: int
+    expired: int
+    waiting: int
+    told: int | None
+    strange: int
+    faults: tuple[str, ...]
+
+
+def check(
+    log: EvidenceLog, keys: Sequence[PublicKey], now: datetime, told: Iterable[Seal] | None = None
+) -> Checked:
+    """Recompute all of it. `told`: the heads that the topic holds. Raises IndexUnavailable, BrokerUnavailable."""
+    run = _Run(log, keys, now)
+    run.over(every_seal(log))
+    agreed = None
+    if told is not None:
+        agreed = sum(run.agrees(head) for head in told)
+    return Checked(
+        heads=len(run.hashes),
+        entries=run.tree.size,
+        expired=run.expired,
+        waiting=len(log.waiting(_WAITING)),
+        told=agreed,
+        strange=run.strange,
+        faults=tuple(run.faults[:_MOST]),
+    )
+
+
+class _Run:
+    """One pass over the log. `hashes`: of its heads, by number."""
+
+    def __init__(self, log: EvidenceLog, keys: Sequence[PublicKey], now: datetime) -> None:
+        self._log = log
+        self._keys = keys
+        self._now = now
+        self._before: Seal | None = None
+        self._newest: datetime | None = None
+        self._seen: set[Place] = set()
+        self.tree = Tree()
+        self.hashes: dict[int, bytes] = {}
+        self.expired = self.strange = 0
+        self.faults: list[str] = []
+
+    def over(self, seals: Iterable[Seal]) -> None:
+        for seal in seals:
+            self.faults += self._head(seal)
+            self.faults += self._leaves(seal)
+            self.hashes[seal.sequence] = head_hash(seal)
+            self._before = seal
+
+    def agrees(self, head: Seal) -> bool:
+        """Whether a head of the topic is the index's; what is wrong with it is among the faults."""
+        if not proves(head, self._keys):
+            self.strange += 1
+            return False
+        ours = self.hashes.get(head.sequence)
+        if ours != head_hash(head):
+            what = "is not in the index any more: it, and what it sealed, was removed"
+            if ours is not None:
+                what = "is another one than that of the index: the log was rewritten"
+            self.faults.append(f"head {head.sequence} of {iso(head.at)}, which the topic was told of, {what}")
+            return False
+        return True
+
+    def _head(self, seal: Seal) -> Iterator[str]:
+        name = f"head {seal.sequence} of {iso(seal.at)}"
+        if not stands_on(seal, self._before):
+            yield f"{name} does not stand on the one before it: a head was changed, removed or put in"
+        if not proves(seal, self._keys):
+            yield f"{name} is not signed by {', '.join(key.id for key in self._keys)} as it stands"
+        tree = self.tree.plus(map(hash_of, seal.leaves))
+        if (tree.size, tree.root) != (seal.size, seal.root):
+            yield f"{name} is of another tree than its entries make: one of them was changed, removed or put in"
+        self.tree = tree
+
+    def _leaves(self, seal: Seal) -> Iterator[str]:
+        there = {item.place: item for item in self._log.entries([leaf.place for leaf in seal.leaves])}
+        newest = self._newest
+        for leaf in seal.leaves:
+            name = f"{leaf.place.source} {leaf.place.key} of {iso(leaf.at)} (head {seal.sequence})"
+            if leaf.place in self._seen:
+                yield f"{name} was sealed before"
+            self._seen.add(leaf.place)
+            yield from self._entry(leaf, there.get(leaf.place), name)
+            if newest is not None and leaf.at < newest - LATE:
+                yield f"{name} was put in later: entries up to {iso(newest)} had been sealed by then"
+            self._newest = max(self._newest or leaf.at, leaf.at)
+
+    def _entry(self, leaf: Leaf, entry: Entry | None, name: str) -> Iterator[str]:
+        kept = _KEPT.get(leaf.place.source)
+        if entry is None and kept is not None and leaf.at + kept <= self._now:
+            self.expired += 1
+        elif entry is None:
+            yield f"{name} was removed"
+        elif leaf_of(entry) != leaf:
+            yield f"{name} was changed"

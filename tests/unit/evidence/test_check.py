@@ -1,0 +1,171 @@
+"""What was changed, removed or put in is found and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.signingkeys import SigningKeyring
+from sinks.ports.audit import AuditEntry
+from sinks.ports.evidence import Leaf, Place, Source
+from streams.evidence.check import Checked, check
+from streams.evidence.heads import head_hash, next_seal
+from tests.support.log import Log, log_in
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    made = log_in(tmp_path)
+    for _ in range(3):
+        made.sealed(2)
+    return made
+
+
+def checked(log: Log) -> Checked:
+    return check(log.evidence, log.public, log.at)
+
+
+def changed_event(log: Log) -> None:
+    stored = log.requests.stored["r-1"]
+    stored[2] = replace(stored[2], content={"number": 7})
+
+
+def moved_event(log: Log) -> None:
+    stored = log.requests.stored["r-1"]
+    stored[2] = replace(stored[2], occurred_at=stored[2].occurred_at + timedelta(seconds=1))
+
+
+def removed_event(log: Log) -> None:
+    del log.requests.stored["r-1"][2]
+
+
+def removed_question(log: Log) -> None:
+    del log.audit._entries["a0002"]
+
+
+def changed_question(log: Log) -> None:
+    log.audit.write([replace(log.audit._entries["a0002"], caller="somebody else")])
+
+
+def put_in(log: Log) -> None:
+    log.audit.write([AuditEntry(log.at - timedelta(hours=2), "POST /v1/access", entry="forged")])
+    log.sealer.seal()
+
+
+def changed_leaf(log: Log) -> None:
+    seal = log.evidence.sealed[1]
+    leaves = (replace(seal.leaves[0], digest=bytes(32)), *seal.leaves[1:])
+    log.evidence.sealed[1] = replace(seal, leaves=leaves)
+
+
+def removed_head(log: Log) -> None:
+    del log.evidence.sealed[1]
+
+
+def exchanged_heads(log: Log) -> None:
+    sealed = log.evidence.sealed
+    sealed[1], sealed[2] = replace(sealed[2], sequence=1), replace(sealed[1], sequence=2)
+
+
+def sealed_twice(log: Log) -> None:
+    before = log.evidence.newest()
+    leaves = log.evidence.sealed[0].leaves[-1:]
+    log.evidence.append(next_seal(before, leaves, log.keys.key(), log.at))
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        (changed_event, r"request r-1/2 of .* \(head 2\) was changed"),
+        (moved_event, r"request r-1/2 of .* \(head 2\) was changed"),
+        (removed_event, r"request r-1/2 of .* was removed"),
+        (removed_question, r"audit a0002 of .* was removed"),
+        (changed_question, r"audit a0002 of .* was changed"),
+        (put_in, r"audit forged of .* was put in later: entries up to .* had been sealed by then"),
+        (changed_leaf, r"head 1 of .* is of another tree than its entries make"),
+        (removed_head, r"head 2 of .* does not stand on the one before it"),
+        (exchanged_heads, r"head 1 of .* does not stand on the one before it"),
+        (sealed_twice, r"audit a0001 of .* was sealed before|request r-1/0 of .* was sealed before"),
+    ],
+)
+def test_what_was_done_to_it_is_named_first(log: Log, change: Callable[[Log], None], first: str) -> None:
+    assert not checked(log).faults
+    if change is put_in:
+        log.at += timedelta(hours=3)
+        log.sealed()
+    change(log)
+    assert Match(first) == checked(log).faults[0]
+
+
+class Match(str):
+    """Equal to a text that it is found in as a pattern."""
+
+    def __eq__(self, other: object) -> bool:
+        import re
+
+        return isinstance(other, str) and re.search(str(self), other) is not None
+
+    __hash__ = str.__hash__
+
+
+def test_entries_end_with_their_time_and_their_leaves_stay(log: Log) -> None:
+    """After three years a question may be gone; an event of a request never."""
+    del log.audit._entries["a0002"]
+    log.at = log.at.replace(year=log.at.year + 3)
+    found = checked(log)
+    assert (found.expired, found.faults, found.entries) == (1, (), 12)
+    del log.requests.stored["r-1"][2]
+    assert Match("r-1/2 .* was removed") == checked(log).faults[0]
+
+
+def test_a_moment_that_was_moved_so_that_it_looks_expired_is_found(log: Log) -> None:
+    """The moment of a leaf is in its hash."""
+    del log.audit._entries["a0002"]
+    for number, seal in log.evidence.sealed.items():
+        old = [
+            replace(leaf, at=leaf.at.replace(year=2020)) if leaf.place.key == "a0002" else leaf
+            for leaf in seal.leaves
+        ]
+        log.evidence.sealed[number] = replace(seal, leaves=tuple(old))
+    assert Match("is of another tree than its entries make") == checked(log).faults[0]
+
+
+def test_a_log_that_was_cut_or_written_anew_is_found_by_the_topic(log: Log, tmp_path: Path) -> None:
+    """Who may change the whole index, and has the key, cannot change what others were told."""
+    told = list(log.evidence.seals(0, 99))
+    cut = told[-1].sequence
+    kept = log.evidence.sealed.pop(cut)
+    found = check(log.evidence, log.public, log.at, told)
+    assert found.faults == (
+        f"head {cut} of 2026-03-09T12:06:00Z, which the topic was told of, is not in the index any more: it, and what"
+        " it sealed, was removed",
+    )
+    before = log.evidence.newest()
+    forged = Leaf(Place(Source.REQUEST, "r-1/0"), log.at, bytes(32))
+    log.evidence.append(next_seal(before, [forged], log.keys.key(), log.at))
+    assert any(
+        "the log was rewritten" in line for line in check(log.evidence, log.public, log.at, told).faults
+    )
+    log.evidence.sealed[cut] = kept
+    found = check(log.evidence, log.public, log.at, told)
+    assert (found.told, found.faults) == (len(told), ())
+
+
+def test_messages_that_others_wrote_to_the_topic_say_nothing(log: Log, tmp_path: Path) -> None:
+    """They are counted: anybody who may write there could else make the log look rewritten."""
+    (tmp_path / "other").mkdir()
+    foreign = next_seal(None, [], SigningKeyring(tmp_path / "other").key(), log.at)
+    damaged = replace(log.evidence.sealed[0], size=9)
+    found = check(log.evidence, log.public, log.at, [foreign, damaged])
+    assert (found.strange, found.told, found.faults) == (2, 0, ())
+
+
+def test_heads_of_another_key_are_not_believed(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = [SigningKeyring(tmp_path / "other").key().public]
+    assert Match("head 0 of .* is not signed by") == check(log.evidence, other, log.at).faults[0]
+    assert len({head_hash(item) for item in log.evidence.seals(0, 99)}) == len(log.evidence.sealed)
