@@ -253,6 +253,24 @@ class Client:
         """GET /v1/replays/{id}."""
         return self._call("GET", f"/v1/replays/{replay_id}")
 
+    def log(self, limit: int) -> dict[str, Any]:
+        """GET /v1/log."""
+        return self._call("GET", "/v1/log", params={"limit": str(limit)})
+
+    def seal_log(self) -> dict[str, Any]:
+        """POST /v1/log/seal."""
+        return self._call("POST", "/v1/log/seal")
+
+    def check_log(self) -> dict[str, Any]:
+        """GET /v1/log/check. Takes as long as reading all that was ever recorded does."""
+        return self._call("GET", "/v1/log/check")
+
+    def prove_entry(self, entry: str, since: int | None) -> dict[str, Any]:
+        """GET /v1/log/proof: the proof itself."""
+        asked = {"entry": entry} | ({} if since is None else {"since": str(since)})
+        proof: dict[str, Any] = self._call("GET", "/v1/log/proof", params=asked)["proof"]
+        return proof
+
     def resend(self, request_id: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/resend."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/resend")

@@ -316,10 +316,12 @@ class WholeSchema(BaseModel):
 
 
 class AuditItem(BaseModel):
-    """One question, or a log-in that was refused. `subjects`: whom the answer was about, the first 12 hex digits of
-    each token; the first hundred of `subjects_total`. `size`: events that it counts; of a list its items."""
+    """One question, or a log-in that was refused; `entry` names it in the log. `subjects`: whom the answer was about,
+    the first 12 hex digits of each token; the first hundred of `subjects_total`. `size`: events that it counts; of a
+    list its items."""
 
     at: datetime
+    entry: str
     action: str
     caller: str
     client: str

@@ -23,6 +23,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.evidence.book import LogBook
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.states import RequestState
 
@@ -90,7 +91,7 @@ class Services:
 
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
-    `recorder`: of questions about people; `doors`: how often may be knocked.
+    `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -105,6 +106,7 @@ class Services:
     token: str = field(repr=False)
     recorder: Recorder
     doors: Doors
+    book: LogBook
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     open_letters: Callable[[], Sequence[OpenLetters]] = tuple
     notices: Callable[[], Sequence[str]] = tuple

@@ -142,6 +142,12 @@ COMMANDS = {
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),
+    "log": Entry(
+        "console.cli.log:app",
+        "The log that shows whether the record was changed",
+        "innsyn log check",
+        company=True,
+    ),
     "migrate": Entry(
         "console.cli.migrate:migrate",
         "Bring index and topics to their shape",

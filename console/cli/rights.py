@@ -13,6 +13,7 @@ from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
 from console.wiring.company import keep_company
 from console.wiring.ending import Ending
+from console.wiring.evidence import log_book
 from console.wiring.mended import mended
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
 from console.wiring.rights import carrying_out
@@ -23,6 +24,7 @@ from schemas.errors import IndexUnavailable
 from schemas.settings import Settings, load_settings
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks
+from streams.evidence.book import LogBook
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
 from streams.kafka.sender import sender
@@ -33,7 +35,8 @@ from streams.waits import Waits
 def rights() -> None:
     """Carry out rights requests: plan, command, take receipts, let the index forget. Looks again at what was answered.
 
-    One at a time serves the requests; it goes on where the last one stopped. It also enters what feeds refused.
+    One at a time serves the requests; it goes on where the last one stopped. It also enters what feeds refused, and
+    seals what was recorded in the log.
 
     Example: innsyn rights
     """
@@ -53,12 +56,14 @@ def rights() -> None:
         token_keys(sinks, settings).prove()
         with sender(connection) as send:
             service = rights_service(settings, sinks, send)
-            _run(settings, connection, sinks, service)
+            _run(settings, connection, sinks, service, log_book(settings, sinks, connection, send))
     finally:
         sinks.close()
 
 
-def _run(settings: Settings, connection: Connection, sinks: Sinks, service: RightsService) -> None:
+def _run(
+    settings: Settings, connection: Connection, sinks: Sinks, service: RightsService, book: LogBook
+) -> None:
     """The roles, until a signal ends them or one ends by itself. Raises what ended it."""
     roles: list[Background] = []
     ending = Ending(lambda: running_still(roles))
@@ -66,7 +71,7 @@ def _run(settings: Settings, connection: Connection, sinks: Sinks, service: Righ
     ending.after(ended)
     waits = Waits()
     make = partial(rights_worker, settings, connection, sinks, service, waits)
-    roles.append(Background("rights", carrying_out(make, service, settings, waits), ended))
+    roles.append(Background("rights", carrying_out(make, service, settings, waits, book.turn), ended))
     roles.append(Background("refused", feed_dead_letters_indexed(connection, sinks), ended))
     mends = mended(sinks.upkeep, ended)
     roles.extend(role for role, _ in mends)

@@ -15,6 +15,7 @@ from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK
 from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
+from console.wiring.evidence import log_book
 from console.wiring.processes import Background, raise_first, until_signal
 from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
 from console.wiring.run_file import broker
@@ -60,6 +61,7 @@ def serve() -> None:
                 limits=question_limits(settings),
                 recorder=audit,
                 doors=knocks,
+                book=log_book(settings, sinks, connection, send),
             )
             health.watch("audit", audit.problems, every=1.0)
             server = ApiServer(app, settings.api_host, settings.api_port)

@@ -22,6 +22,7 @@ from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.company import company_of
+from console.wiring.evidence import log_book
 from console.wiring.mended import mended
 from console.wiring.private import write_private
 from console.wiring.processes import Background, first_then, stop_all
@@ -43,6 +44,7 @@ from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks
+from streams.evidence.book import LogBook
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.connection import Connection
 from streams.kafka.sender import sender
@@ -76,6 +78,7 @@ class _Parts:
     sinks: Sinks
     answering: Answering
     rights: RightsService
+    book: LogBook
     registry: CollectorRegistry
     metrics: TagMetrics
     health: Health
@@ -129,6 +132,7 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     watch_untagged(health, sinks.untagged, company_of(settings).contracts)
     return _Parts(
         *(settings, connection, sinks, answering, rights_service(settings, sinks, send)),
+        book=log_book(settings, sinks, connection, send),
         registry=registry,
         metrics=TagMetrics(registry),
         health=health,
@@ -153,6 +157,7 @@ def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
         limits=question_limits(settings),
         recorder=audit,
         doors=doors(settings, parts.registry),
+        book=parts.book,
     )
     return ApiServer(app, settings.api_host, settings.api_port)
 
@@ -171,7 +176,7 @@ def _roles(
     # The first of each is made here, so that what cannot be ends the start.
     taggers = first_then(make_tagger(), make_tagger)
     workers = first_then(make_worker(), make_worker)
-    carry_out = carrying_out(workers, parts.rights, settings, parts.waits)
+    carry_out = carrying_out(workers, parts.rights, settings, parts.waits, parts.book.turn)
     kept: list[tuple[Background, Look | None]] = []
     if keeper:
         kept.append((Background("kafka", keeper.run, ended), keeper.problems))

@@ -24,6 +24,7 @@ from streams.waits import Waits
 
 _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 3_600.0
+_SEAL_SECONDS = 60.0
 _LATE_PATIENCE = 600.0
 _log = structlog.get_logger(__name__)
 
@@ -46,11 +47,24 @@ class Service(Protocol):
 
 
 def carrying_out(
-    make: Callable[[], Worker], service: RightsService, settings: Settings, waits: Waits
+    make: Callable[[], Worker],
+    service: RightsService,
+    settings: Settings,
+    waits: Waits,
+    prove: Callable[[], object] = object,
 ) -> Callable[[threading.Event], None]:
-    """What carries requests out until it is told to stop, at each start with a worker from `make`."""
+    """What carries requests out until it is told to stop, at each start with a worker from `make`.
+
+    `prove`: see `run_rights_role`.
+    """
     return lambda stop: run_rights_role(
-        make(), service, settings.late_check_seconds, stop, waits, tidy=partial(tidy, service, settings)
+        make(),
+        service,
+        settings.late_check_seconds,
+        stop,
+        waits,
+        tidy=partial(tidy, service, settings),
+        prove=prove,
     )
 
 
@@ -61,16 +75,17 @@ def run_rights_role(
     stop: threading.Event,
     waits: Waits | None = None,
     tidy: Callable[[], object] = object,
+    prove: Callable[[], object] = object,
 ) -> None:
     """Run the agents until `stop`; raise what ended them, if they end by themselves.
 
     Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
-    has to wait. Now and every hour `tidy`.
+    has to wait. Now and every hour `tidy`; now and every minute `prove`, which seals what was recorded.
     """
     waits = waits or Waits()
     worker.start()
     due = time.monotonic() + late_seconds
-    tidy_due = time.monotonic()
+    tidy_due = prove_due = time.monotonic()
     try:
         while not stop.wait(min(_LOOK_SECONDS, late_seconds)):
             if worker.error is not None:
@@ -81,6 +96,9 @@ def run_rights_role(
             if time.monotonic() >= tidy_due:
                 _tidied(tidy)
                 tidy_due = time.monotonic() + _TIDY_SECONDS
+            if time.monotonic() >= prove_due:
+                _proved(prove, waits)
+                prove_due = time.monotonic() + _SEAL_SECONDS
     finally:
         worker.stop()
         waits.rest()
@@ -103,6 +121,21 @@ def _recheck(service: Service, waits: Waits) -> None:
         _log.error("looking for late findings failed", fault=place_of(error))
     finally:
         waits.end("late")
+
+
+def _proved(prove: Callable[[], object], waits: Waits) -> None:
+    waits.begin("log", "sealing what was recorded has been under way", _LATE_PATIENCE)
+    try:
+        prove()
+        waits.wait("log", None)
+    except (Unavailable, KeyUnavailable) as error:
+        waits.wait("log", f"sealing what was recorded waits: {error}")
+        _log.warning("sealing the log waits", error=str(error))
+    except Exception as error:  # noqa: BLE001 - it seals in a while, and requests are served meanwhile
+        waits.wait("log", f"sealing what was recorded failed ({place_of(error)})")
+        _log.error("sealing the log failed", fault=place_of(error))
+    finally:
+        waits.end("log")
 
 
 def _tidied(tidy: Callable[[], object]) -> None:

@@ -24,6 +24,7 @@ from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_sc
 from schemas.own import own_record
 from schemas.settings import Settings
 from sinks.ports.sinks import Sinks
+from streams.evidence.book import LogBook
 from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
@@ -153,6 +154,7 @@ def api(
     *,
     recorder: Recorder,
     doors: Doors,
+    book: LogBook,
 ) -> Any:
     """The HTTP API over an open index. `notices`: see `Services`."""
     return create_app(
@@ -172,6 +174,7 @@ def api(
             limits=limits,
             recorder=recorder,
             doors=doors,
+            book=book,
             replays=replays,
             desk=desk,
         )

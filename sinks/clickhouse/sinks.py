@@ -9,6 +9,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.evidence import ClickHouseEvidence
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
@@ -41,6 +42,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         requests=ClickHouseRequests(index),
         dead_letters=ClickHouseDeadLetters(index),
         audit=ClickHouseAudit(index),
+        evidence=ClickHouseEvidence(index),
         untagged=ClickHouseUntaggedFields(index),
         keys=ClickHouseKeys(index),
         pairs=ClickHousePairs(index),

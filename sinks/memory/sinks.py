@@ -6,6 +6,7 @@ from functools import partial
 
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.dead_letters import MemoryDeadLetters
+from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
 from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.requests import MemoryRequests
@@ -16,7 +17,7 @@ from sinks.ports.sinks import Sinks
 
 def memory_sinks() -> Sinks:
     """All ports of a new, empty index that is lost with the process."""
-    index, requests = MemoryIndex(), MemoryRequests()
+    index, requests, audit = MemoryIndex(), MemoryRequests(), MemoryAudit()
     return Sinks(
         name="an index in memory",
         writer=lambda: index,
@@ -30,7 +31,8 @@ def memory_sinks() -> Sinks:
         marks=index,
         requests=requests,
         dead_letters=MemoryDeadLetters(index),
-        audit=MemoryAudit(),
+        audit=audit,
+        evidence=MemoryEvidence(requests, audit),
         untagged=MemoryUntaggedFields(),
         keys=index,
         pairs=index,

@@ -9,6 +9,7 @@ from sinks.ports.audit import AuditLog
 from sinks.ports.changes import IndexMarks
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
+from sinks.ports.evidence import EvidenceLog
 from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
@@ -40,6 +41,7 @@ class Sinks:
     requests: RequestLog
     dead_letters: DeadLetterList
     audit: AuditLog
+    evidence: EvidenceLog
     untagged: UntaggedFields
     keys: KeyRegister
     pairs: PairStore

@@ -20,9 +20,11 @@ from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.vocabulary import Role
 from sinks.memory.audit import MemoryAudit
+from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
+from streams.evidence.book import LogBook
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
@@ -77,7 +79,7 @@ def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
 def services(keys: Path, **other: Any) -> Services:
     """Services with the person in them; any of them can be another one."""
     keyring = ReadyKeyring(keys).made()
-    index = MemoryIndex()
+    index, audit = MemoryIndex(), MemoryAudit()
     fill(index, keyring)
     metrics = CollectorRegistry()
     Counter("innsyn_tagged_events", "Events tagged.", registry=metrics).inc(7)
@@ -91,7 +93,8 @@ def services(keys: Path, **other: Any) -> Services:
         "clock": lambda: NOW,
         "health": Health(lambda: NOW),
         "token": TOKEN,
-        "recorder": Recorder(MemoryAudit()),
+        "recorder": Recorder(audit),
+        "book": LogBook(MemoryEvidence(MemoryRequests(), audit), keyring.signing.key, lambda: NOW),
         "doors": Doors(),
         "dead_letters": letters,
     }

@@ -62,6 +62,7 @@ def _position(cursor: str | None) -> Position | None:
 def _shown(entry: AuditEntry) -> dict[str, Any]:
     return {
         "at": entry.at,
+        "entry": entry.entry,
         "action": entry.action,
         "caller": entry.caller,
         "client": entry.client,

@@ -1,0 +1,95 @@
+"""The transparency log as people ask it: its heads, a proof of an entry, a check of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from schemas.errors import BrokerUnavailable
+from schemas.signingkeys import SigningKey
+from schemas.times import iso
+from sinks.ports.evidence import EvidenceLog, Seal
+from streams.evidence.check import check
+from streams.evidence.proof import place_of, prove
+from streams.evidence.sealing import Sealer, Send
+
+_COUNTED = 100_000
+Told = Callable[[], Iterable[Seal]]
+"""The heads that the topic holds; raises BrokerUnavailable."""
+
+
+class LogBook:
+    """Safe from several threads and beside other processes. All may raise IndexUnavailable, KeyUnavailable."""
+
+    def __init__(
+        self,
+        log: EvidenceLog,
+        key: Callable[[], SigningKey],
+        clock: Callable[[], datetime],
+        send: Send | None = None,
+        told: Told | None = None,
+    ) -> None:
+        """`send` and `told`: the way to the topic and back, None where there is no broker."""
+        self.log = log
+        self._key = key
+        self._clock = clock
+        self._send = send
+        self._told = told
+        self._sealer = Sealer(log, key, clock)
+
+    def turn(self, *, whatever: bool = False) -> int:
+        """Seal what waits, and tell the topic; how many entries were sealed. `whatever`: see `Sealer.seal`.
+
+        Raises BrokerUnavailable: everything is sealed then, and the topic is told later.
+        """
+        sealed = self._sealer.seal(whatever=whatever)
+        if self._send is not None:
+            self._sealer.publish(self._send)
+        return sealed
+
+    def sealed(self) -> dict[str, Any]:
+        """The same now, as JSON: how many entries were sealed, and whether the topic knows it."""
+        try:
+            count = self.turn(whatever=True)
+        except BrokerUnavailable:
+            # What waited is sealed: only the topic is told later.
+            return {"sealed": None, "published": False}
+        return {"sealed": count, "published": self._send is not None}
+
+    def shown(self, limit: int) -> dict[str, Any]:
+        """The newest heads, newest first, as JSON; what waits; the public key; up to which head the topic was told."""
+        return {
+            "public_key": self._key().public.text,
+            "waiting": len(self.log.waiting(_COUNTED)),
+            "published": self.log.published(),
+            "heads": [
+                {
+                    "sequence": head.sequence,
+                    "at": iso(head.at),
+                    "size": head.size,
+                    "root": head.root.hex(),
+                    "key_id": head.key_id,
+                }
+                for head in self.log.heads(limit)
+            ],
+        }
+
+    def proof(self, entry: str, since: int | None = None) -> dict[str, Any]:
+        """As `streams.evidence.proof.prove`. Raises InputError."""
+        return prove(self.log, place_of(entry), since)
+
+    def checked(self) -> dict[str, Any]:
+        """Everything held against the log and its heads, as JSON (`streams.evidence.check.Checked`).
+
+        `told` is None where the topic cannot be asked.
+        """
+        told = None
+        if self._told is not None:
+            try:
+                told = list(self._told())
+            except BrokerUnavailable:
+                told = None
+        found = check(self.log, [self._key().public], self._clock(), told)
+        return {**asdict(found), "faults": list(found.faults)}
