@@ -45,3 +45,14 @@ CREATE TABLE IF NOT EXISTS request_statements $on_cluster
 ENGINE = ${replicated}ReplacingMergeTree
 ORDER BY (request_id, kind, entry)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, enable_block_number_column = 1;
+
+-- Statements that delete name the tokens they delete, and the engine keeps the last hundred of them. Of these tables it
+-- keeps the last one alone, which is that of a step that names nobody (APPLY DELETED MASK).
+ALTER TABLE lineage $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE lineage_by_event $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE identity_claims $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE retained_claims $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE findings $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE address_prefixes $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE sealed_identifiers $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
+ALTER TABLE token_pairs $on_cluster MODIFY SETTING finished_mutations_to_keep = 1;
