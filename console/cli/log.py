@@ -11,9 +11,10 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from console.cli.options import Json
-from console.cli.show.output import counted, marked, print_json, say, screen, table
+from console.cli.show.output import marked, print_json, say, screen, table
 from console.client import connect
 from console.wiring.private import write_private
+from schemas.counted import counted
 from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError, Unavailable
 from schemas.settings import Settings, load_settings
 from schemas.signingkeys import PublicKey, SigningKeyring, public_key
@@ -134,8 +135,7 @@ def check(as_json: Json = False) -> None:
         out = screen()
         for line in found["faults"]:
             out.print(marked("[red]{}[/red]", line), soft_wrap=True)
-        count = f"{found['entries']:,} {'entry' if found['entries'] == 1 else 'entries'}"
-        numbers = f"{count} under {counted(found['heads'], 'head')}"
+        numbers = f"{counted(found['entries'], 'entry')} under {counted(found['heads'], 'head')}"
         topic = "not asked: no broker" if found["told"] is None else f"{counted(found['told'], 'head')} agree"
         out.print(
             f"{numbers}, {found['expired']:,} of them no longer kept; {found['waiting']:,} not sealed yet; topic"
