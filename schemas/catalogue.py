@@ -38,6 +38,7 @@ from schemas.entries import (
 from schemas.errors import CatalogueError
 from schemas.kind_check import check_kinds
 from schemas.layers import BASE, MODEL, read_layers
+from schemas.terms import VOCABULARIES, nearest
 from schemas.vocabulary import Role
 
 __all__ = [
@@ -203,6 +204,15 @@ def _refuse(file: str, where: str, detail: ErrorDetails, model: type[Entry]) -> 
         mend = f"{given!r} is not allowed; write {detail['ctx']['expected']}"
     else:
         mend = f"{given!r} is wrong: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    vocabulary = str(detail["loc"][0]) if detail["loc"] else ""
+    if vocabulary in VOCABULARIES and kind in (
+        "missing",
+        "string_pattern_mismatch",
+        "string_type",
+        "tuple_type",
+    ):
+        said = "is missing" if kind == "missing" else f"{given!r} is no term"
+        mend = f"{said}; {nearest(vocabulary, file.removesuffix('.yaml'), str(given))}"
     raise CatalogueError(file, key, mend)
 
 

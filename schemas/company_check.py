@@ -12,11 +12,14 @@ from schemas.check import check_record
 from schemas.codec import encode, encode_body
 from schemas.company import STORY, Company
 from schemas.contracts import Contract
-from schemas.errors import CatalogueError, InnsynError, SchemaError
+from schemas.errors import CatalogueError, InnsynError, InvalidIdentifier, SchemaError
 from schemas.examples import OPERATIONS, Example, change_of, example_writer, load_messages
+from schemas.identifiers import canonical
 from schemas.paths import written
 from schemas.records import EXAMPLES
+from schemas.reserved import reserved_ids
 from schemas.story import check_story, load_story
+from schemas.terms import unknown_terms
 from schemas.versions import same_contract, versions_of
 
 
@@ -31,7 +34,7 @@ def modes_of(company: Company) -> Mapping[str, frozenset[Compatibility]]:
 def company_problems(company: Company) -> list[Problem]:
     """What is wrong with the company's own records and examples; empty: it may be used."""
     modes = modes_of(company)
-    found: list[Problem] = []
+    found: list[Problem] = [*reserved_ids(company.folder), *unknown_terms(company.catalogue)]
     for file in sorted((company.folder / "avro").glob("*.avsc")):
         record = next(item for item in company.records.values() if Path(item.file).name == file.name)
         found += _versions(file, record)
@@ -91,8 +94,27 @@ def _messages(company: Company) -> Iterator[Problem]:
         yield Problem(STORY, error.key, *_halves(error.mend))
         return
     for name, example in examples.items():
+        file = f"{EXAMPLES}/{name}.json"
+        yield from _identifiers(company, file, example)
         if example.contract is not None:
-            yield from _foreign(company, f"{EXAMPLES}/{name}.json", example, example.contract)
+            yield from _foreign(company, file, example, example.contract)
+
+
+def _identifiers(company: Company, file: str, example: Example) -> Iterator[Problem]:
+    """Identifiers of an example that are none by their kind, as a tagger tries them: such an event is a dead letter."""
+    forms = {item.field: item.form for item in example.record.identifiers}
+    for place, kind, _ in example.identifiers:
+        known = company.kinds[kind]
+        try:
+            canonical(known, "" if place.value is None else str(place.value), forms[place.path or ""])
+        except InvalidIdentifier:
+            what = "is empty, so that it names nobody" if place.value == "" else f"is no {kind}"
+            mend = (
+                f"write one such as {known.example}"
+                if known.example
+                else "write an invented one of that kind"
+            )
+            yield Problem(file, written(map(str, place.steps)), what, mend)
 
 
 def _foreign(company: Company, file: str, example: Example, contract: Contract) -> Iterator[Problem]:

@@ -12,6 +12,11 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing if count == 1 else _several(thing)}"
 
 
+def one(thing: str) -> str:
+    """`a record`, `an event`."""
+    return f"{'an' if thing.startswith(tuple('aeiou')) else 'a'} {thing}"
+
+
 def are(count: int) -> str:
     """The verb behind a count: `1 migration is`, `2 migrations are`."""
     return "is" if count == 1 else "are"

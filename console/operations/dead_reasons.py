@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from schemas.counted import one
 from streams.feeds.lines import reasons as feeds
 from streams.tagging.decode.schema_lookup import NOUNS
 
-_SCHEMA = "The schema names a {} that the catalogue does not know; mend one of the two, then retry."
+_SCHEMA = "The schema names {} that the catalogue does not know; mend one of the two, then retry."
 
 OF_MESSAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -24,7 +25,7 @@ OF_MESSAGES: Mapping[str, str] = MappingProxyType(
         "ended_process": "It ended the tagger, more than once; see the log before you name it for a retry (--at).",
         "future_time": "It is dated after now: a clock is wrong; correct the time and send it again.",
         "invalid_identifier": "An identifier has not the form of its kind; its source has to be mended.",
-        "malformed_body": "The body is not what its schema says; see who wrote it.",
+        "malformed_body": "The body is not what its schema says, or no JSON object (also: empty); see who wrote it.",
         "malformed_id": "An id of the request or receipt has not its form; see who wrote it.",
         "not_canonical": "The body is not as its schema would be written; see who wrote it.",
         "oversized": "It is larger than an event may be; its payload stays on its own topic only.",
@@ -47,7 +48,7 @@ OF_MESSAGES: Mapping[str, str] = MappingProxyType(
         "unopened": "The key of the request is not here, or another sealed it; restore it and retry, or drop it.",
         "unreadable_batch": "Its batch cannot be unpacked within bounds; its payload stays on its own topic only.",
         "unsupported_prefix": "The delegated prefix is none that is followed; its source has to be mended.",
-        **{f"unknown_{noun.replace(' ', '_')}": _SCHEMA.format(noun) for noun in NOUNS},
+        **{f"unknown_{noun.replace(' ', '_')}": _SCHEMA.format(one(noun)) for noun in NOUNS},
     }
 )
 """Reasons of messages from Kafka."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.counted import are, counted, sized
+from schemas.counted import are, counted, one, sized
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,15 @@ from schemas.counted import are, counted, sized
 def test_one_is_one_and_the_rest_are_several(count: int, thing: str, said: str) -> None:
     """The last word alone changes."""
     assert counted(count, thing) == said
+
+
+def test_the_article_goes_with_the_word() -> None:
+    """By its first letter."""
+    assert [one(thing) for thing in ("record", "event", "identifier kind")] == [
+        "a record",
+        "an event",
+        "an identifier kind",
+    ]
 
 
 def test_the_verb_goes_with_the_number() -> None:
