@@ -8,11 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from console.cli.show.logs import configure_logging
 from console.health.floods import watch_floods
+from console.health.requests import watch_requests
 from console.health.untagged import watch_untagged
 from console.health.watching import watched
 from console.wiring.answering import answering_of, token_keys
 from console.wiring.api_token import api_token
-from console.wiring.clock import CLOCK
+from console.wiring.clock import CLOCK, now
 from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
@@ -52,6 +53,8 @@ def serve() -> None:
             health = watched(settings, connection, opened.problems, sinks.writer(), metrics)
             watch_floods(health, settings, sinks.dead_letters, metrics)
             watch_untagged(health, sinks.untagged, company_of(settings).contracts)
+            calendar = company_of(settings).catalogue.calendar
+            watch_requests(health, service.requests, now, calendar, metrics)
             audit, knocks = recorder(sinks, metrics), doors(settings, metrics)
             app = api(
                 *(opened, service, metrics, api_token(settings)),

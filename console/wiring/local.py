@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from console.health.floods import watch_floods
 from console.health.health import Health, Look
+from console.health.requests import watch_requests
 from console.health.untagged import watch_untagged
 from console.health.watching import watch_role, watched
 from console.operations.rekeying import rekeyed
@@ -108,6 +109,8 @@ def running(
             role.start()
             watch_role(parts.health, role, look)
         parts.health.watch("sealing keys", parts.rights.key_problems, every=60.0)
+        calendar = company_of(settings).catalogue.calendar
+        watch_requests(parts.health, parts.rights.requests, now, calendar, parts.registry)
         stack.callback(again.stop)
         parts.health.start()
         yield LocalInstance(

@@ -25,6 +25,7 @@ from streams.waits import Waits
 _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 3_600.0
 _SEAL_SECONDS = 60.0
+_TIMELY_SECONDS = 60.0
 _LATE_PATIENCE = 600.0
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ def carrying_out(
         waits,
         tidy=partial(tidy, service, settings),
         prove=prove,
+        timely=lambda: service.on_time(now()),
     )
 
 
@@ -76,16 +78,17 @@ def run_rights_role(
     waits: Waits | None = None,
     tidy: Callable[[], object] = object,
     prove: Callable[[], object] = object,
+    timely: Callable[[], object] = object,
 ) -> None:
     """Run the agents until `stop`; raise what ended them, if they end by themselves.
 
     Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
-    has to wait. Now and every hour `tidy`; now and every minute `prove`, which seals what was recorded.
+    has to wait. Now and every hour `tidy`; now and every minute `timely`, and `prove`, which seals what was recorded.
     """
     waits = waits or Waits()
     worker.start()
     due = time.monotonic() + late_seconds
-    tidy_due = prove_due = time.monotonic()
+    tidy_due = timely_due = prove_due = time.monotonic()
     try:
         while not stop.wait(min(_LOOK_SECONDS, late_seconds)):
             if worker.error is not None:
@@ -93,8 +96,11 @@ def run_rights_role(
             if time.monotonic() >= due:
                 _recheck(service, waits)
                 due = time.monotonic() + late_seconds
+            if time.monotonic() >= timely_due:
+                _guarded(timely, "what time brings to requests")
+                timely_due = time.monotonic() + _TIMELY_SECONDS
             if time.monotonic() >= tidy_due:
-                _tidied(tidy)
+                _guarded(tidy, "destroying keys")
                 tidy_due = time.monotonic() + _TIDY_SECONDS
             if time.monotonic() >= prove_due:
                 _proved(prove, waits)
@@ -138,13 +144,13 @@ def _proved(prove: Callable[[], object], waits: Waits) -> None:
         waits.end("log")
 
 
-def _tidied(tidy: Callable[[], object]) -> None:
+def _guarded(work: Callable[[], object], what: str) -> None:
     try:
-        tidy()
+        work()
     except (Unavailable, KeyUnavailable) as error:
-        _log.warning("destroying keys waits", error=str(error))
+        _log.warning(f"{what} waits", error=str(error))
     except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
-        _log.error("destroying keys failed", fault=place_of(error))
+        _log.error(f"{what} failed", fault=place_of(error))
 
 
 def tidy(service: RightsService, settings: Settings) -> None:

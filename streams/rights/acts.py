@@ -26,6 +26,11 @@ class Acts:
         self._carry_on = carry_on
 
     def resend(self, request: RequestState) -> RequestState:
+        if request.reviews:
+            refuse_unread(request)
+            for command_id in request.reviews:
+                request = self._sending.command(request, command_id)
+            return request
         refuse_ended(request)
         refuse_unread(request)
         if request.state in (State.UNCHECKED, State.ANSWERED):

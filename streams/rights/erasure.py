@@ -87,7 +87,7 @@ class Erasure:
             came = grown(self._reader.find(request.identity.spans, known_at=interrupted), found)
         else:
             # After it was forgotten, whatever is there came since.
-            came = bool(left_over(plan, found)) if over else outgrown(plan, found)
+            came = bool(left_over(plan, found, request.withheld)) if over else outgrown(plan, found)
         # The catalogue may have been mended since.
         open_now = {item.tag_set for item in unjudged(found, self._company)}
         came = came or any(
@@ -111,7 +111,7 @@ class Erasure:
         # Not looked up anew: the links to the person may be gone by now, and what was planned may not shrink.
         spans, plan = request.identity.spans, plan_from_json(request.plan or {})
         kept, run, now = _kept(request, plan), request.length, self._file.now()
-        gone = records_gone(plan, request.commands)
+        gone = records_gone(plan, request.commands, request.withheld)
         going = self._eraser.going(spans, kept, gone)
         if request.counted_at is not None:
             # The run before counted what it did not come to remove.
@@ -123,7 +123,7 @@ class Erasure:
         # What came meanwhile was not among what was to go.
         left = self._eraser.going(spans, meant, gone, now)
         found = self._reader.find(spans)
-        topics = left_over(plan, found)
+        topics = left_over(plan, found, request.withheld)
         if left != Forgotten() and not request.closing:
             # Not through: the next run counts on from here.
             where = f" ({', '.join(topics)})" if topics else ""
@@ -138,9 +138,8 @@ class Erasure:
             lines = dict.fromkeys(item.line for item in open_now)
             reason = f"the rest is erased, but {'; '.join(lines)}"
             return self._file.decide(request, Attention(reason, run=run))
-        held = tuple(part for part in (request.plan or {})["parts"] if part["action"] != "erase_now")
         self._answered()
-        return self._file.decide(request, Completed(held))
+        return self._file.decide(request, Completed(held_parts(request)))
 
 
 def next_step(request: RequestState) -> Step | None:
@@ -157,9 +156,24 @@ def next_step(request: RequestState) -> Step | None:
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:
-    """What the index forgets; of a request that is closed, what systems did in full: the rest is still there."""
-    if not request.closing:
-        return plan.kept
-    settled = {item.system for item in request.commands.values() if item.settled}
+    """What the index forgets: not what systems withhold, which is there as it was; of a request that is closed, what
+    systems did in full alone."""
     systems = {part.tag_set: part.system for part in plan.parts}
-    return {tag_set: tags for tag_set, tags in plan.kept.items() if systems.get(tag_set) in settled}
+    if not request.closing:
+        return {key: tags for key, tags in plan.kept.items() if systems.get(key) not in request.withheld}
+    settled = {item.system for item in request.commands.values() if item.settled} - request.withheld
+    return {key: tags for key, tags in plan.kept.items() if systems.get(key) in settled}
+
+
+def held_parts(request: RequestState) -> tuple[Mapping[str, Any], ...]:
+    """What of the plan is not erased: by its own decision, or since the system withholds it until a review."""
+    withholding = {item.system: item for item in request.commands.values() if item.withholds}
+    held = []
+    for part in (request.plan or {}).get("parts", ()):
+        by = withholding.get(part["system"])
+        if part["action"] == "erase_now" and by is not None:
+            reason = {"rule": by.ground, "citation": by.citation, "until": by.review_date}
+            held.append({**part, "action": "hold_until", "means": None, **reason})
+        elif part["action"] != "erase_now":
+            held.append(part)
+    return tuple(held)

@@ -42,7 +42,7 @@ class FollowUps:
         request_id = request.request_id
         if request.follow_up is not None:
             return self._file.get(request.follow_up)
-        if request.state is not State.REOPENED:
+        if request.state is not State.REOPENED or not request.late_findings:
             raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
         if request.key_destroyed_at is not None:
             raise InputError(

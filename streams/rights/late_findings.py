@@ -7,7 +7,7 @@ the present (the spans of now). What is only held or only described is no findin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -65,7 +65,8 @@ def late_finding(
     frozen = request.identity.spans
     if request.erases:
         assert request.planned_at is not None
-        return index.still_there(frozen, present, request.planned_at)
+        known = replace(index, withheld=_withheld(request))
+        return known.still_there(frozen, present, request.planned_at)
     return index.not_answered(frozen, present, answered_at)
 
 
@@ -75,6 +76,8 @@ class _Index:
     catalogue: Catalogue
     limits: Filter
     tags: dict[int, TagSet] = field(default_factory=dict)
+    withheld: Mapping[int, int] = field(default_factory=dict)
+    """Events by tag set that are there since a system withholds them, as the answer said."""
 
     def still_there(
         self, frozen: Sequence[Span], present: Sequence[Span], planned_at: datetime
@@ -84,7 +87,7 @@ class _Index:
         An event that was here when it was planned and is dated later was to be erased as well.
         """
         found, known = self.count(_union(frozen, present)), self.count(frozen)
-        ahead = replace(self, limits=Filter(since=planned_at))
+        ahead = replace(self, limits=Filter(since=planned_at), withheld={})
         # The plan cut the spans at its own moment.
         frozen = [replace(span, until=None) if span.until == planned_at else span for span in frozen]
         found += ahead.count(_union(frozen, present), planned_at)
@@ -132,7 +135,7 @@ class _Index:
         for item in found.holdings:
             if not item.tags.held_only and not only_described(item.tags, self.catalogue):
                 self.tags[item.tags.id] = item.tags
-                counts[item.tags.id] = item.events
+                counts[item.tags.id] = max(item.events - self.withheld.get(item.tags.id, 0), 0)
         # An event with rows of several tag sets counts once, as far as the index tells.
         counts[EVERY] = min(found.total_events, counts.total())
         return counts
@@ -147,6 +150,11 @@ class _Index:
             categories=_distinct(category for item in tags for category in item.every_category),
             because=because,
         )
+
+
+def _withheld(request: RequestState) -> Mapping[int, int]:
+    parts = (request.plan or {}).get("parts", ())
+    return {int(part["tag_set"]): part["events"] for part in parts if part["system"] in request.withheld}
 
 
 def _union(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -142,11 +142,18 @@ def unjudged(found: Found, company: Company) -> list[Unjudged]:
     return judged_for_erasure(found, company.catalogue, company.every_record)[1]
 
 
-def left_over(plan: Plan, found: Found) -> list[str]:
-    """Topics of events that the plan erases or narrows and that are still there as they were."""
+def left_over(plan: Plan, found: Found, withheld: Set[str] = frozenset()) -> list[str]:
+    """Topics of events that the plan erases or narrows and that are still there as they were; not of systems that
+    withhold them."""
     kept = {tags.id for tags in plan.kept.values() if tags is not None}
     kept |= {item.tag_set for item in plan.unjudged}
-    return sorted({item.tags.topic for item in found.holdings if item.tags.id not in kept})
+    return sorted(
+        {
+            item.tags.topic
+            for item in found.holdings
+            if item.tags.id not in kept and item.tags.system not in withheld
+        }
+    )
 
 
 def _covers(earlier: CommandPlan | None, now: CommandPlan) -> bool:

@@ -14,7 +14,7 @@ from sinks.ports.lineage import Filter, IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import answer_of
-from streams.rights.protocol.receipts import aside, fault, repeats, unproven
+from streams.rights.protocol.receipts import aside, fault, lawful, repeats, unproven
 from streams.rights.protocol.request import RequestState
 
 
@@ -42,7 +42,8 @@ class Receipts:
         # A plan from before anybody counted is counted at the end; what is known there is asked now.
         if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
             known = self._known(request, command.system)
-        return self._file.decide(request, answer_of(receipt, known))
+        answer = answer_of(receipt, known, lawful=lawful(receipt, self._catalogue))
+        return self._file.decide(request, answer)
 
     def _unproven(
         self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None

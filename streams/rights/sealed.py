@@ -8,7 +8,7 @@ answer may be objected to, a late finding may need a follow-up, and Art. 12(3) g
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from schemas.counted import counted
 from schemas.keys import Keyring
@@ -27,7 +27,13 @@ def readable_until(request: RequestState, kept: timedelta) -> datetime | None:
     ended_at = request.ended_at or request.completed_at
     if ended_at is None or not request.ended or request.state is State.REOPENED:
         return None
-    return ended_at + kept
+    # What a system withholds until a day is asked of it again then, by what the person gave.
+    reviews = [
+        datetime.combine(date.fromisoformat(item.review_date), time.min, UTC)
+        for item in request.commands.values()
+        if item.withholds and item.review_date is not None and request.follow_up is None
+    ]
+    return max([ended_at, *reviews]) + kept
 
 
 class Destroying:

@@ -41,6 +41,7 @@ from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.stopped import Broken, Stopped
 from streams.rights.subject import SubjectFinder
+from streams.rights.timely import Timely
 from streams.rights.touched import Touched
 from streams.rights.turns import Turns, each
 
@@ -99,6 +100,7 @@ class RightsService:
         self._receipts = Receipts(self._file, reader, company.catalogue)
         self._acts = Acts(self._file, self._sending, self._carried_on)
         self._handled = Handled(self._file, self._sending, company.rights)
+        self._timely = Timely(self._file, self._sending, company.rights)
         self._follow_ups = FollowUps(
             self._file,
             self._subjects,
@@ -252,6 +254,13 @@ class RightsService:
         opened = each(due, lambda name: self._turns.take(name, lambda item: self._late.looked(item, now)))
         self._late.done(mark)
         return [request for request in opened if request is not None]
+
+    def on_time(self, now: datetime) -> list[RequestState]:
+        """Do what time alone brings: tell systems again that have not answered, ask a person to look where that was in
+        vain, and open requests again of which a hold is to be reviewed. Returns those requests.
+        """
+        due = [request.request_id for request in self.requests() if self._timely.due(request, now)]
+        return each(due, lambda name: self._turns.take(name, lambda item: self._timely.done(item, now)))
 
     def destroy_keys(self, now: datetime) -> list[str]:
         """Destroy the keys of requests that have ended long enough ago: nobody reads any more what the person gave.

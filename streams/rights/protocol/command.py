@@ -14,7 +14,7 @@ from streams.rights.protocol.reasons import told
 
 RECORDS_PER_EVENT = 10
 """How many records a system may keep of one event before its answer is doubted: an invoice has lines and a letter."""
-REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED, CommandState.NOT_FOUND)
+REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED)
 UNANSWERED = (CommandState.UNSENT, CommandState.SENT, CommandState.ACCEPTED)
 EVERY = "*"
 """Stands, among the kinds of records, for all of them."""
@@ -32,6 +32,8 @@ class Command:
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
     (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be counted
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
+    `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says.
+    `escalated`: it was told in vain so long that a person has to look.
     """
 
     command_id: str
@@ -54,20 +56,50 @@ class Command:
     outcomes: tuple[Outcome, ...] = ()
     accepted: bool = False
     after_end: bool = False
+    retryable: bool = False
+    citation: str | None = None
+    lawful: bool = False
+    escalated: bool = False
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is."""
-        return self.state is CommandState.DONE and (self.accepted or not (self.short or self.excessive))
+        """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is; withheld as
+        the law has it; or nothing found where nothing was."""
+        match self.state:
+            case CommandState.DONE:
+                return self.accepted or not (self.short or self.excessive)
+            case CommandState.NOT_FOUND:
+                return self.accepted or (self.planned is not None and self.total == 0)
+        return self.withholds
+
+    @property
+    def withholds(self) -> bool:
+        """Whether it keeps what it was told to erase, and may until the review date."""
+        return self.state is CommandState.WITHHELD and self.lawful
+
+    @property
+    def retrying(self) -> bool:
+        """Whether it could not just then, and is told again by itself."""
+        return self.state is CommandState.FAILED and self.retryable
+
+    @property
+    def pending(self) -> bool:
+        """Whether it was told and has not answered for good."""
+        return self.state in (CommandState.SENT, CommandState.ACCEPTED) or self.retrying
 
     @property
     def refused(self) -> bool:
-        return self.state in REFUSALS
+        return self.state in REFUSALS and not self.withholds and not (self.retrying and not self.escalated)
 
     @property
     def doubtful(self) -> bool:
-        """Done by its own word, and not enough, or more than can be."""
-        return self.state is CommandState.DONE and not self.settled
+        """Done or nothing found by its own word, and not enough, or more than can be."""
+        return self.state in (CommandState.DONE, CommandState.NOT_FOUND) and not self.settled
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a person has to look at it."""
+        return self.refused or self.doubtful or (self.escalated and self.pending)
 
     @property
     def short(self) -> bool:
@@ -106,7 +138,9 @@ class Command:
                 f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or"
                 f" `innsyn requests close {request_id} --reason ...` to end without it"
             )
-        if self.state is CommandState.DONE and not self.accepted:
+        if self.escalated and self.pending:
+            return self._in_vain()
+        if self.state in (CommandState.DONE, CommandState.NOT_FOUND) and not self.accepted:
             return self._doubt()
         if self.state in UNANSWERED and self.by_link:
             return by_link_line(self.system, self.by_link, self.planned or 0)
@@ -149,7 +183,18 @@ class Command:
         numbers = self._numbers()
         return numbers and numbers + (act if self.doubtful else "")
 
+    def _in_vain(self) -> str:
+        request_id, times = self.command_id.partition("/")[0], counted(self.attempt, "time")
+        return (
+            f"{self.system}: told {times}, last on {(self.sent_at or '')[:10]}, and has not answered; ask its team,"
+            f" `innsyn requests resend {request_id}` tells it again"
+        )
+
     def _numbers(self) -> str | None:
+        if self.state is CommandState.NOT_FOUND:
+            counted_there = self.planned is not None and not self.described
+            planned = f"the {self.total:,} planned" if counted_there else "what was planned"
+            return f"{self.system}: found nothing of {planned}" if self.doubtful else None
         if self.short:
             linked = (
                 f"{self.by_link:,} of them are {BY_LINK}" if self.by_link else "the others may still be there"

@@ -139,7 +139,10 @@ class Commanded:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a system answered. `known`: events that the index knew there then, asked where it said more than planned."""
+    """What a system answered. `known`: events that the index knew there then, asked where it said more than planned.
+
+    `lawful`: what it withholds it may, until the review date; `retryable`: it could not just then.
+    """
 
     kind: ClassVar[str] = "receipt"
     command_id: str
@@ -153,10 +156,16 @@ class Answer:
     attempt: int = 0
     outcomes: tuple[Outcome, ...] = ()
     known: int | None = None
+    retryable: bool | None = None
+    citation: str | None = None
+    lawful: bool | None = None
 
 
-def answer_of(receipt: ErasureReceipt, known: int | None = None) -> Answer:
-    """What the ledger keeps of a receipt. Of its reason only a word of the list, since a sentence may name somebody."""
+def answer_of(receipt: ErasureReceipt, known: int | None = None, *, lawful: bool = False) -> Answer:
+    """What the ledger keeps of a receipt. Of its reason only a word of the list, since a sentence may name somebody.
+
+    `lawful`: what it withholds it may, as the catalogue has it; only then is its citation kept, which stands there too.
+    """
     reason = (receipt.reason if receipt.reason in REASONS else UNLISTED) if receipt.reason else None
     return Answer(
         command_id=receipt.command_id,
@@ -170,7 +179,28 @@ def answer_of(receipt: ErasureReceipt, known: int | None = None) -> Answer:
         attempt=receipt.attempt,
         outcomes=receipt.outcomes,
         known=known,
+        retryable=receipt.retryable,
+        citation=receipt.citation if lawful else None,
+        lawful=lawful or None,
     )
+
+
+@dataclass(frozen=True)
+class Escalated:
+    """A system was told so many times in vain that a person is asked to look."""
+
+    kind: ClassVar[str] = "escalated"
+    command_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ReviewDue:
+    """The day has come until which a system withholds what it holds."""
+
+    kind: ClassVar[str] = "review_due"
+    command_id: str
+    on: date
 
 
 @dataclass(frozen=True)
@@ -288,6 +318,8 @@ LedgerEvent = (
     | Answer
     | Accepted
     | AnswerSetAside
+    | Escalated
+    | ReviewDue
     | Closing
     | Forgetting
     | Forgot

@@ -80,6 +80,26 @@ def repeats(receipt: ErasureReceipt, command: Command) -> bool:
     )
 
 
+def lawful(receipt: ErasureReceipt, catalogue: Catalogue) -> bool:
+    """Whether what a system withholds it may: by a rule of the catalogue that holds data, cited as it is there or in
+    part, and until a day on which somebody looks again (GDPR Art. 17(3))."""
+    rule = catalogue.retention_rules.get(receipt.ground or "")
+    return (
+        receipt.state is ReceiptState.WITHHELD
+        and rule is not None
+        and rule.is_hold
+        and rule.active
+        and receipt.review_date is not None
+        and _cites(receipt.citation, rule.authority)
+    )
+
+
+def _cites(citation: str | None, authority: str) -> bool:
+    """Whether a citation is that of a rule, or begins it: `bokføringsloven § 13`, without paragraph and number."""
+    said, known = (" ".join(text.split()).casefold() for text in (citation or "", authority))
+    return bool(said) and known.startswith(said) and not known[len(said) : len(said) + 1].isalnum()
+
+
 def aside(receipt: ErasureReceipt, why: str, catalogue: Catalogue) -> AnswerSetAside:
     """What the ledger keeps of an answer that was set aside. Few different ones: the same again adds nothing."""
     system = receipt.system if receipt.system in catalogue.systems else None

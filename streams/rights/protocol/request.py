@@ -78,8 +78,8 @@ class RequestState:
     `unlooked`: why nobody can tell whether anything came to light later. `by`: the credential by which it was made.
     `asked`, `checked`: whether whoever makes it was asked who they are, and whether somebody checked it; `pauses`: when
     the clock stood for that. `more`: months by which it was extended. `answered_at`: when there was an answer; `told`:
-    whether it was sent. `length`: how many events of the ledger it
-    was read from; what is decided on it is written as the next one.
+    whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `length`: how
+    many events of the ledger it was read from; what is decided on it is written as the next one.
     """
 
     request_id: str
@@ -124,6 +124,7 @@ class RequestState:
     more: int = 0
     answered_at: datetime | None = None
     told: bool = False
+    reviews: tuple[str, ...] = ()
     length: int = field(default=0, compare=False)
 
     @property
@@ -156,7 +157,8 @@ class RequestState:
         """Systems that have not answered for good, or the requests of the person that come first."""
         if self.state in (State.CLOSED, State.CANCELLED):
             return ()
-        return (*self.behind, *(item.system for item in self.commands.values() if item.state in UNANSWERED))
+        waits = (item.system for item in self.commands.values() if item.state in UNANSWERED or item.retrying)
+        return (*self.behind, *waits)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -172,8 +174,8 @@ class RequestState:
             lines = (item.after(self.state.value) for item in commands)
         else:
             first = sorted(commands, key=lambda item: (not item.refused, not item.doubtful))
-            urgent = [item.problem for item in first if item.refused or item.doubtful]
-            others = [item.problem for item in first if not (item.refused or item.doubtful)]
+            urgent = [item.problem for item in first if item.urgent]
+            others = [item.problem for item in first if not item.urgent]
             lines = [*urgent, self._standing, *others]
         yield from filter(None, lines)
         yield from self._asks_for
@@ -185,7 +187,8 @@ class RequestState:
             yield "the day of receipt that was given cannot be; the deadline counts from the day it was recorded"
         if self.unlooked is not None:
             yield f"what came to light since cannot be looked for: {self.unlooked}"
-        if self.state is State.REOPENED:
+        yield from (_review(self.commands[name]) for name in self.reviews)
+        if self.state is State.REOPENED and self.late_findings:
             yield _late(self.request_id, self.late_findings[-1])
 
     @property
@@ -233,6 +236,11 @@ class RequestState:
     def settled(self) -> bool:
         """Whether every command there is was done, in full or accepted as it is."""
         return self.plan is not None and all(item.settled for item in self.commands.values())
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Systems that keep what they were told to erase, as the law has it: what the index knows there stays in it."""
+        return frozenset(item.system for item in self.commands.values() if item.withholds)
 
     @property
     def movable(self) -> bool:
@@ -285,3 +293,13 @@ def _late(request_id: str, finding: LateFound) -> str:
         )
     where = ", ".join(finding.systems)
     return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
+
+
+def _review(command: Command) -> str:
+    """What to do about a system whose reason to withhold is to be reviewed, in one line."""
+    request_id, held = command.command_id.partition("/")[0], counted(command.held, "record")
+    return (
+        f"{command.system}: withholds {held} by {command.ground} until {command.review_date}, and that day has come;"
+        f" `innsyn requests resend {request_id}` asks it anew, or `innsyn requests close {request_id} --reason ...`"
+        " leaves it there"
+    )

@@ -8,9 +8,11 @@
     while another           └─► completed attention
     erasure is open      when it was sent a person must act: why is in `problems`; resend, accept, close
 
-Only a `done` receipt of as much as was planned settles a command. What a system could not or would not erase stays
-visible with its reason. What comes to light after the answer opens the request again, until a new request follows it
-up. Before the index forgets, a person may cancel a request; nothing more is sent then, and later answers are shown.
+A command is settled by a `done` receipt of as much as was planned, by one that found nothing where nothing was, and by
+one that withholds with a ground that the catalogue knows, until it is reviewed. What else a system could not or would
+not erase stays visible with its reason. What comes to light after the answer opens the request again, until a new
+request follows it up. Before the index forgets, a person may cancel a request; nothing more is sent then, and later
+answers are shown.
 """
 
 from __future__ import annotations
@@ -22,11 +24,18 @@ from datetime import datetime
 
 from schemas.calendars import NORWEGIAN, Calendar
 from schemas.counted import counted
-from schemas.times import iso, received_can_be_no_day
-from schemas.vocabulary import CommandState
+from schemas.times import received_can_be_no_day
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
 from streams.rights.protocol.command import Command
+from streams.rights.protocol.commands import (
+    asked_anew,
+    escalated,
+    replanned,
+    stands,
+    told_to,
+    with_command,
+)
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, Pause, due_at
 from streams.rights.protocol.events import (
     About,
@@ -38,6 +47,7 @@ from streams.rights.protocol.events import (
     Commanded,
     Completed,
     Counted,
+    Escalated,
     FollowedUp,
     Forgetting,
     Forgot,
@@ -46,9 +56,9 @@ from streams.rights.protocol.events import (
     LedgerEvent,
     Looked,
     Planned,
-    PlannedCommand,
     Received,
     Replanned,
+    ReviewDue,
     event_of,
 )
 from streams.rights.protocol.handling import (
@@ -155,14 +165,18 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Planned() if request.plan is None:
             return _planned(_identified(request, event), event, at)
         case Replanned() if request.plan is not None:
-            return _replanned(request, event)
+            return replanned(request, event)
         case Counted():
             counted = {item.command_id: item for item in event.commands}
             commands = request.commands.items()
-            told = {key: _told(item, counted[key]) if key in counted else item for key, item in commands}
-            return _stands(replace(request, commands=told))
+            told = {key: told_to(item, counted[key]) if key in counted else item for key, item in commands}
+            return stands(replace(request, commands=told))
+        case Commanded() if event.command_id in request.reviews:
+            return with_command(asked_anew(request, event.command_id), event, at)
         case Commanded() | Answer() | Accepted():
-            return _commands(_noted(request, event, at), event, at)
+            return with_command(_noted(request, event, at), event, at)
+        case Escalated():
+            return escalated(request, event)
         case AnswerSetAside():
             return replace(request, set_aside=(*request.set_aside, event))
         case Closing():
@@ -180,7 +194,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Answered():
             return _answered(_identified(request, event), event, at)
         case Completed() if request.settled:
-            return replace(request, state=State.COMPLETED, held=event.held, completed_at=at)
+            state = State.REOPENED if request.reviews else State.COMPLETED
+            return replace(request, state=state, held=event.held, completed_at=at)
         case Closed() | Cancelled():
             request = replace(_noted(request, event, at), problem=None, behind=())
             return replace(request, state=State(event.kind), ended_at=at)
@@ -220,7 +235,7 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
     if isinstance(event, Told) and request.carried_out and not request.told:
         return replace(_noted(request, event, at), told=True)
     if not request.carried_out:
-        return _commands(request, event, at) if isinstance(event, Commanded | Answer) else request
+        return with_command(request, event, at) if isinstance(event, Commanded | Answer) else request
     if request.follow_up is not None:
         return request
     match event:
@@ -231,6 +246,11 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             return replace(request, remarks=remarks, state=State.COMPLETED, follow_up=event.follow_up)
         case Looked():
             return replace(request, unlooked=event.failed)
+        case ReviewDue():
+            reviews = tuple(dict.fromkeys((*request.reviews, event.command_id)))
+            return replace(request, state=State.REOPENED, reviews=reviews)
+        case Commanded() if event.command_id in request.reviews:
+            return with_command(asked_anew(request, event.command_id), event, at)
         case Closed() if request.state is State.REOPENED:
             return replace(_noted(request, event, at), state=State.CLOSED, ended_at=at)
     return request
@@ -238,7 +258,7 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
 
 def _planned(request: RequestState, event: Planned, at: datetime) -> RequestState:
     commands = {
-        item.command_id: _told(Command(item.command_id, item.system), item) for item in event.commands
+        item.command_id: told_to(Command(item.command_id, item.system), item) for item in event.commands
     }
     return replace(
         request,
@@ -282,30 +302,6 @@ def _forgotten(request: RequestState, event: Forgot) -> RequestState:
     return replace(request, forgotten=counts, forgotten_as_planned=over, runs=())
 
 
-def _replanned(request: RequestState, event: Replanned) -> RequestState:
-    """What a system is told anew is to be sent; what it need not be told stays as it was answered."""
-    commands = dict(request.commands)
-    for item in event.commands:
-        earlier = commands.get(item.command_id, Command(item.command_id, item.system))
-        anew = Command(earlier.command_id, earlier.system, attempt=earlier.attempt)
-        commands[earlier.command_id] = _told(anew if item.again else earlier, item)
-    runs = tuple(replace(run, replanned=True) for run in request.runs)
-    request = replace(request, plan=event.plan, commands=commands, runs=runs)
-    return _stands(replace(request, problem=None, forgotten_as_planned=False))
-
-
-def _told(command: Command, item: PlannedCommand) -> Command:
-    """With what the index counted there, which requests from before it did lack."""
-    return replace(
-        command,
-        planned=item.planned,
-        by_link=item.by_link,
-        described=item.described,
-        records=item.records,
-        least=item.least or {},
-    )
-
-
 def _identified(request: RequestState, event: Planned | Answered) -> RequestState:
     if event.identity is None:
         return request
@@ -333,56 +329,3 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
         case _:
             return request
     return replace(request, notes=(*request.notes, note))
-
-
-def _commands(request: RequestState, event: Commanded | Answer | Accepted, at: datetime) -> RequestState:
-    command = request.commands.get(event.command_id)
-    if command is None or command.settled:
-        return request
-    match event:
-        case Commanded():
-            fresh = Command(command.command_id, command.system, CommandState.SENT, event.attempt)
-            command = replace(
-                fresh,
-                sent_at=iso(at),
-                planned=command.planned,
-                by_link=command.by_link,
-                described=command.described,
-                records=command.records,
-                least=command.least,
-            )
-        case Accepted():
-            command = replace(command, accepted=command.state is CommandState.DONE)
-        case Answer():
-            command = replace(
-                command,
-                state=CommandState(event.state),
-                erased=event.erased,
-                held=event.held,
-                ground=event.ground,
-                review_date=event.review_date.isoformat() if event.review_date else None,
-                reason=event.reason,
-                reported_at=iso(event.reported_at),
-                known=event.known,
-                outcomes=event.outcomes,
-                after_end=request.ended,
-            )
-    request = replace(request, commands={**request.commands, command.command_id: command})
-    return request if request.ended else _stands(request)
-
-
-def _stands(request: RequestState) -> RequestState:
-    """With the state that its commands give; one that a person ends is past that."""
-    if request.closing:
-        return request
-    commands = request.commands.values()
-    states = {item.state for item in commands}
-    if any(item.refused or item.doubtful for item in commands):
-        state = State.ATTENTION
-    elif CommandState.UNSENT in states:
-        state = State.PLANNED
-    elif states == {CommandState.SENT}:
-        state = State.COMMANDED
-    else:
-        state = State.WAITING
-    return replace(request, state=state)

@@ -20,8 +20,10 @@ from streams.rights.protocol import events
 from streams.rights.protocol.events import (
     KINDS,
     Attention,
+    Escalated,
     KeyDestroyed,
     Received,
+    ReviewDue,
     answer_of,
     content_of,
     event_of,
@@ -43,7 +45,7 @@ def stored(ledger: dict[str, Any]) -> list[RequestEvent]:
     ]
 
 
-SINCE = {IdentityAsked.kind, Checked.kind, Extended.kind, Told.kind}
+SINCE = {item.kind for item in (IdentityAsked, Checked, Extended, Told, Escalated, ReviewDue)}
 """Kinds that there were not before classes."""
 
 

@@ -75,7 +75,7 @@ def test_nothing_before_the_first_event() -> None:
     assert fold(events(("planned", PLANNED))) is None
 
 
-@pytest.mark.parametrize("state", ["failed", "partial", "withheld", "not_found"])
+@pytest.mark.parametrize("state", ["failed", "partial", "withheld"])
 def test_what_a_system_did_not_do_is_never_success(state: str) -> None:
     """The request stands at attention with the reason, and no later step passes over it."""
     refusal = receipt("web", state, held=2, ground="T18", review_date="2029-03-05", reason="dispute")

@@ -1,0 +1,63 @@
+"""Requests against their deadlines, as metrics and as notices: what is overdue, what soon will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from console.health.health import Health
+from schemas.calendars import Calendar
+from schemas.counted import are, counted
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.standing import counts
+
+_EVERY_SECONDS = 60.0
+
+
+class RequestFigures:
+    """Sets the gauges at each look. The look may raise IndexUnavailable."""
+
+    def __init__(
+        self,
+        requests: Callable[[], Sequence[RequestState]],
+        clock: Callable[[], datetime],
+        calendar: Calendar,
+        metrics: CollectorRegistry | None = None,
+    ) -> None:
+        self._requests = requests
+        self._clock = clock
+        self._calendar = calendar
+        self._states = Gauge("innsyn_requests", "Rights requests by state.", ["state"], registry=metrics)
+        self._overdue = Gauge(
+            "innsyn_requests_overdue", "Open requests whose deadline has passed.", registry=metrics
+        )
+        self._due_soon = Gauge(
+            "innsyn_requests_due_soon", "Open requests that are due within seven days.", registry=metrics
+        )
+
+    def look(self) -> list[str]:
+        """A sentence where requests are overdue."""
+        found = counts(self._requests(), self._clock(), self._calendar)
+        for state in State:
+            self._states.labels(state.value).set(found.states.get(state.value, 0))
+        self._overdue.set(found.overdue)
+        self._due_soon.set(found.due_soon)
+        if not found.overdue:
+            return []
+        return [
+            f"{counted(found.overdue, 'request')} {are(found.overdue)} overdue; `innsyn requests` lists them first"
+        ]
+
+
+def watch_requests(
+    health: Health,
+    requests: Callable[[], Sequence[RequestState]],
+    clock: Callable[[], datetime],
+    calendar: Calendar,
+    metrics: CollectorRegistry,
+) -> None:
+    """Look each minute; what is overdue is a notice, since innsyn itself works."""
+    figures = RequestFigures(requests, clock, calendar, metrics)
+    health.watch("requests", figures.look, every=_EVERY_SECONDS, notice=True)

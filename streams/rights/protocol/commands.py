@@ -1,0 +1,122 @@
+"""What becomes of a request by what its systems are told and answer: the part of the fold about commands. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.times import iso
+from schemas.vocabulary import CommandState, ReceiptState
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import Answer, Commanded, Escalated, PlannedCommand, Replanned
+from streams.rights.protocol.handling import Accepted
+from streams.rights.protocol.request import RequestState, State
+
+_NOT_THROUGH = (ReceiptState.ACCEPTED, ReceiptState.FAILED)
+
+
+def replanned(request: RequestState, event: Replanned) -> RequestState:
+    """After a new plan. What a system is told anew is to be sent; what it need not be told stays as it was answered."""
+    commands = dict(request.commands)
+    for item in event.commands:
+        earlier = commands.get(item.command_id, Command(item.command_id, item.system))
+        anew = Command(earlier.command_id, earlier.system, attempt=earlier.attempt)
+        commands[earlier.command_id] = told_to(anew if item.again else earlier, item)
+    runs = tuple(replace(run, replanned=True) for run in request.runs)
+    request = replace(request, plan=event.plan, commands=commands, runs=runs)
+    return stands(replace(request, problem=None, forgotten_as_planned=False))
+
+
+def told_to(command: Command, item: PlannedCommand) -> Command:
+    """With what the index counted there, which requests from before it did lack."""
+    return replace(
+        command,
+        planned=item.planned,
+        by_link=item.by_link,
+        described=item.described,
+        records=item.records,
+        least=item.least or {},
+    )
+
+
+def with_command(request: RequestState, event: Commanded | Answer | Accepted, at: datetime) -> RequestState:
+    """After something that is about one command; nothing changes one that is settled."""
+    command = request.commands.get(event.command_id)
+    if command is None or command.settled:
+        return request
+    match event:
+        case Commanded():
+            fresh = Command(command.command_id, command.system, CommandState.SENT, event.attempt)
+            command = replace(
+                fresh,
+                sent_at=iso(at),
+                planned=command.planned,
+                by_link=command.by_link,
+                described=command.described,
+                records=command.records,
+                least=command.least,
+                escalated=command.escalated,
+            )
+        case Accepted():
+            command = replace(command, accepted=command.doubtful)
+        case Answer():
+            command = replace(
+                command,
+                state=CommandState(event.state),
+                erased=event.erased,
+                held=event.held,
+                ground=event.ground,
+                review_date=event.review_date.isoformat() if event.review_date else None,
+                reason=event.reason,
+                reported_at=iso(event.reported_at),
+                known=event.known,
+                outcomes=event.outcomes,
+                after_end=request.ended,
+                retryable=bool(event.retryable),
+                citation=event.citation,
+                lawful=bool(event.lawful),
+                escalated=command.escalated and event.state in _NOT_THROUGH,
+            )
+    request = replace(request, commands={**request.commands, command.command_id: command})
+    return request if request.ended else stands(request)
+
+
+def stands(request: RequestState) -> RequestState:
+    """With the state that its commands give; one that a person ends is past that."""
+    if request.closing:
+        return request
+    commands = request.commands.values()
+    states = {item.state for item in commands}
+    if any(item.urgent for item in commands):
+        state = State.ATTENTION
+    elif CommandState.UNSENT in states:
+        state = State.PLANNED
+    elif states == {CommandState.SENT}:
+        state = State.COMMANDED
+    else:
+        state = State.WAITING
+    return replace(request, state=state)
+
+
+def escalated(request: RequestState, event: Escalated) -> RequestState:
+    """A person is asked to look, unless the system has answered for good meanwhile."""
+    command = request.commands.get(event.command_id)
+    if command is None or not command.pending or command.attempt != event.attempt:
+        return request
+    commands = {**request.commands, command.command_id: replace(command, escalated=True)}
+    return stands(replace(request, commands=commands))
+
+
+def asked_anew(request: RequestState, command_id: str) -> RequestState:
+    """Open again for a system whose reason to withhold is to be reviewed: what it answered does not count any more."""
+    command = replace(request.commands[command_id], state=CommandState.UNSENT, lawful=False)
+    return replace(
+        request,
+        commands={**request.commands, command_id: command},
+        reviews=tuple(name for name in request.reviews if name != command_id),
+        state=State.PLANNED,
+        completed_at=None,
+        held=(),
+        # What the system still has is in the index as it was planned, and not come since.
+        forgotten_as_planned=False,
+    )

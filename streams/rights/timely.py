@@ -1,0 +1,47 @@
+"""What time alone brings, done: systems told again, a person asked to look, holds to be reviewed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from schemas.rights_rules import RightsRules
+from streams.rights.case import CaseFile
+from streams.rights.protocol.events import Escalated, ReviewDue
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.schedule import to_escalate, to_review, to_tell_again
+from streams.rights.sending import Sending
+
+
+class Timely:
+    """Two processes that do it at once tell a system the same attempt, which its job takes once.
+
+    May raise Overtaken, Unavailable, KeyUnavailable.
+    """
+
+    def __init__(self, file: CaseFile, sending: Sending, rules: RightsRules) -> None:
+        self._file = file
+        self._sending = sending
+        self._rules = rules
+
+    def due(self, request: RequestState, now: datetime) -> bool:
+        """Whether anything is to be done."""
+        return any(
+            next(found, None) is not None
+            for found in (
+                to_tell_again(request, now, self._rules),
+                to_escalate(request, now, self._rules, self._file.calendar),
+                to_review(request, self._file.calendar.day(now)),
+            )
+        )
+
+    def done(self, request: RequestState, now: datetime) -> RequestState:
+        """The request after it."""
+        # First whom a person shall look at: telling it again begins another pause.
+        for command in to_escalate(request, now, self._rules, self._file.calendar):
+            request = self._file.decide(request, Escalated(command.command_id, command.attempt))
+        for command in to_tell_again(request, now, self._rules):
+            request = self._sending.command(request, command.command_id)
+        for command in to_review(request, self._file.calendar.day(now)):
+            on = self._file.calendar.day(now)
+            request = self._file.decide(request, ReviewDue(command.command_id, on))
+        return request
