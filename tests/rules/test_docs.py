@@ -22,7 +22,7 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 # Read by tests and by .ci/run, and by load_settings itself.
 NOT_SETTINGS = re.compile(r"INNSYN_(TEST_|REQUIRE_)[A-Z]+|INNSYN_CONFIG")
 WORD = r"[a-z][a-z0-9-]*"
-TOPS = ("schemas", "sinks", "streams", "console", "examples", "tests", "bench", "docs", "requirements")
+TOPS = ("schemas", "sinks", "streams", "console", "sdk", "examples", "tests", "bench", "docs", "requirements")
 PACKAGES = {*TOPS} | {
     path.name
     for top in ("sinks", "streams", "console", "tests")

@@ -12,7 +12,7 @@ LONGEST_FUNCTION = 60
 LONGEST_FILE = 400
 # What is made or installed here, and no part of the project.
 NOT_OURS = {"build", "dist", "node_modules"}
-FOLDERS = {"bench", "console", "schemas", "sinks", "streams", "tests"}
+FOLDERS = {"bench", "console", "schemas", "sdk", "sinks", "streams", "tests"}
 
 
 def ours(folder: Path = ROOT) -> Iterator[Path]:

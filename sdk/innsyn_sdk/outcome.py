@@ -1,0 +1,103 @@
+"""What an erasure came to: what a handler returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+
+class StoreUnavailable(Exception):
+    """Raise it where the store is away: the job tries again, then answers that another attempt may do better."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """State and counts of a receipt; see `done`, `not_found`, `partial`, `withheld`, `failed`."""
+
+    state: str
+    deleted: tuple[tuple[str, int], ...] = ()
+    redacted: tuple[tuple[str, int], ...] = ()
+    erased: int = 0
+    held: int = 0
+    ground: str | None = None
+    citation: str | None = None
+    review_date: date | None = None
+    reason: str | None = None
+    retryable: bool | None = None
+
+    def said(self) -> dict[str, Any]:
+        """As the fields of a receipt."""
+        deleted, redacted = dict(self.deleted), dict(self.redacted)
+        outcomes = [
+            {
+                "record": name,
+                "deleted": deleted.get(name, 0),
+                "redacted": redacted.get(name, 0),
+                "stayed_for": [],
+            }
+            for name in sorted({*deleted, *redacted})
+        ]
+        names = ("state", "erased", "held", "ground", "citation", "review_date", "reason", "retryable")
+        return {"outcomes": outcomes, **{name: getattr(self, name) for name in names}}
+
+    def text(self) -> str:
+        """To be remembered."""
+        return json.dumps(self.__dict__, default=date.isoformat)
+
+    @staticmethod
+    def read(text: str) -> Outcome:
+        """What `text` wrote."""
+        stored = json.loads(text)
+        for name in ("deleted", "redacted"):
+            stored[name] = tuple((record, count) for record, count in stored[name])
+        if stored["review_date"] is not None:
+            stored["review_date"] = date.fromisoformat(stored["review_date"])
+        return Outcome(**stored)
+
+
+Counts = Mapping[str, int]
+"""By record, as in `Invoice`: how many."""
+
+
+def done(deleted: Counts | None = None, redacted: Counts | None = None) -> Outcome:
+    """All that was to go is gone: so many records as a whole, so many lost the person's fields and stay."""
+    return _counted("done", deleted, redacted)
+
+
+def not_found() -> Outcome:
+    """The system has nothing of the person."""
+    return Outcome("not_found")
+
+
+def partial(held: int, ground: str | None = None, *, deleted: Counts | None = None, redacted: Counts | None = None,
+            citation: str | None = None, review_date: date | None = None) -> Outcome:  # fmt: skip
+    """Some is gone and `held` records stay, by a retention rule of innsyn's catalogue."""
+    return _counted("partial", deleted, redacted, held, ground, citation, review_date)
+
+
+def withheld(held: int, ground: str, citation: str, review_date: date) -> Outcome:
+    """Nothing went: the law or an agreement keeps it, until it is looked at again."""
+    return _counted("withheld", None, None, held, ground, citation, review_date)
+
+
+def failed(reason: str, *, retryable: bool | None = None) -> Outcome:
+    """Nothing is done, by a reason of the protocol such as `needs_person` or `timeout`; anything else is not kept."""
+    return Outcome("failed", reason=reason, retryable=retryable)
+
+
+def _counted(
+    state: str,
+    deleted: Counts | None,
+    redacted: Counts | None,
+    held: int = 0,
+    ground: str | None = None,
+    citation: str | None = None,
+    review_date: date | None = None,
+) -> Outcome:
+    counts: Sequence[Counts] = (deleted or {}, redacted or {})
+    gone, blanked = (tuple(sorted(item.items())) for item in counts)
+    erased = sum(count for item in counts for count in item.values())
+    return Outcome(state, gone, blanked, erased, held, ground, citation, review_date)

@@ -1,0 +1,1 @@
+"""The SDK for jobs, and the samples beside it."""

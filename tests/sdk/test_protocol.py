@@ -1,0 +1,186 @@
+"""The SDK's side of the protocol is innsyn's: each reads what the other writes, and the vectors hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from innsyn_sdk.keys import Key, Keys, KeysUnreadable, read_keys
+from innsyn_sdk.outcome import Outcome, done, failed, not_found, partial, withheld
+from innsyn_sdk.protocol import NotReadable, Refused, opened, receipt
+
+from schemas.jobkeys import Keys as SystemSide
+from schemas.messages import ErasureReceipt, encoded, message_of
+from schemas.own import own_record
+from schemas.systemkeys import SystemKeyring
+from streams.answers.erasure_plan import CommandPlan
+from streams.rights.protocol.messages import command_message, decoded
+from streams.rights.protocol.reasons import REASONS
+from streams.rights.protocol.receipts import unproven
+from tests.support.pages import ROOT
+from tests.support.pairs import INNSYN_VERIFY, KEY_ID, SIGN, SYSTEM_KEY, UNSEAL
+from tests.support.vectors import COMMAND
+
+SDK = ROOT / "sdk" / "innsyn_sdk"
+VERSIONS = ROOT / "schemas" / "companies" / "base" / "avro" / "versions"
+VECTORS = json.loads((ROOT / "sdk" / "vectors.json").read_text("utf-8"))
+NOW = datetime(2026, 3, 9, 7, 30, tzinfo=UTC)
+KEY = Key(KEY_ID, UNSEAL, SIGN, INNSYN_VERIFY)
+KEYS = Keys("web", (KEY,))
+MESSAGE = bytes.fromhex(VECTORS["command"]["message"])
+
+
+def test_the_vectors_hold() -> None:
+    """The command opens to its identifiers; each of the others is refused."""
+    command = opened(MESSAGE, KEYS, NOW)
+    assert [[item.kind, item.value, *item.more] for item in command.identifiers] == VECTORS["command"][
+        "identifiers"
+    ]
+    assert (command.attempt, command.fields) == (1, COMMAND.fields)
+    assert "k-100200" not in repr(command)
+    for message in VECTORS["refused"].values():
+        with pytest.raises(Refused, match="not_authentic"):
+            opened(bytes.fromhex(message), KEYS, NOW)
+
+
+@given(st.integers(0, len(MESSAGE) - 1), st.integers(1, 255))
+def test_no_byte_of_a_command_can_be_changed(place: int, flip: int) -> None:
+    """Unreadable or refused, and never an error of another kind."""
+    changed = bytearray(MESSAGE)
+    changed[place] ^= flip
+    with pytest.raises((NotReadable, Refused)):
+        opened(bytes(changed), KEYS, NOW)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["email", "phone"]), st.text(st.characters(codec="utf-8"), min_size=1)),
+        min_size=1,
+    ),
+    st.lists(st.text(st.characters(codec="utf-8"))),
+)
+def test_what_innsyn_sends_opens(identifiers: list[tuple[str, str]], fields: list[str]) -> None:
+    """Whatever characters are in it."""
+    sent = command_message("r-1", CommandPlan("web", (), tuple(fields)), identifiers, SYSTEM_KEY, 3, NOW)
+    command = opened(encoded(sent), KEYS, NOW)
+    assert [(item.kind, item.value) for item in command.identifiers] == identifiers
+    assert (command.fields, command.attempt) == (tuple(fields), 3)
+
+
+DAY = date(2029, 3, 5)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome("accepted"),
+        done({"Invoice": 2, "Letter": 1}, {"Invoice": 4}),
+        not_found(),
+        partial(2, "T01", deleted={"Invoice": 1}, review_date=DAY),
+        withheld(2, "T18", "GDPR art. 17 nr. 3 bokstav e", DAY),
+        failed("store_unavailable", retryable=True),
+    ],
+)
+def test_what_a_job_answers_innsyn_takes(outcome: Outcome) -> None:
+    """Signed, whatever the microseconds of its clock; and remembered it is the same."""
+    command = opened(MESSAGE, KEYS, NOW)
+    said = receipt(command.value, outcome.said(), KEY, NOW + timedelta(microseconds=123_999))
+    value = decoded(own_record("ErasureReceipt"), said)
+    assert unproven(value, SystemSide("web", (SYSTEM_KEY,))) is None
+    found = message_of(ErasureReceipt, value)
+    assert (found.state, found.erased, found.held) == (outcome.state, outcome.erased, outcome.held)
+    assert (found.command_id, found.attempt, found.system) == ("R-2026-0001/web", 1, "web")
+    assert Outcome.read(outcome.text()) == outcome
+    assert sum(item.deleted + item.redacted for item in found.outcomes) == outcome.erased
+    assert unproven({**value, "erased": 99}, SystemSide("web", (SYSTEM_KEY,))) is not None
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [(NOW + timedelta(days=31), "too_old"), (NOW - timedelta(minutes=31), "clock_off")],
+)
+def test_the_time_of_a_command_counts(now: datetime, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        opened(MESSAGE, KEYS, now)
+
+
+def test_a_command_is_of_one_system_and_one_key() -> None:
+    with pytest.raises(Refused, match="other_system"):
+        opened(MESSAGE, Keys("crm", (KEY,)), NOW)
+    with pytest.raises(Refused, match="key_unknown"):
+        opened(MESSAGE, Keys("web", (Key("other", UNSEAL, SIGN, INNSYN_VERIFY),)), NOW)
+
+
+def test_the_files_that_innsyn_exports_are_read(tmp_path: Path) -> None:
+    """One, and two of one system; what is none is said in a sentence."""
+    ring = SystemKeyring(tmp_path)
+    paths = []
+    for number, make in enumerate((ring.add, ring.rotate)):
+        make("billing")
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(ring.for_job("billing"))
+        path.chmod(0o600)
+        ring.handed_over("billing")
+        paths.append(path)
+    keys = read_keys(paths)
+    assert [key.id for key in keys.keys] == [key.id for key in ring.of("billing").keys]
+    assert keys.system == "billing"
+    for wrong in ([], [tmp_path / "no.json"], [tmp_path]):
+        with pytest.raises(KeysUnreadable):
+            read_keys(wrong)
+    paths[0].chmod(0o644)
+    with pytest.raises(KeysUnreadable, match="chmod 600"):
+        read_keys(paths)
+    lacking = tmp_path / "lacking.json"
+    lacking.touch(0o600)
+    lacking.write_bytes(ring.for_job("billing"))
+    with pytest.raises(KeysUnreadable, match="lack unseal and sign"):
+        read_keys([lacking])
+
+
+def test_the_avro_files_are_innsyns() -> None:
+    """The same to the byte, and the newest of each is there."""
+    for record in ("erasure_command", "erasure_receipt"):
+        here = {path.name: path.read_bytes() for path in (SDK / "avro" / record).iterdir()}
+        versions = {path.name: path.read_bytes() for path in (VERSIONS / record).iterdir()}
+        assert here.items() <= versions.items()
+        assert max(versions, key=lambda name: int(name.partition(".")[0])) in here
+
+
+def test_every_reason_that_the_sdk_gives_is_a_word_of_the_list() -> None:
+    """Any other would not be kept."""
+    given_here = {
+        node.value
+        for path in SDK.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Refused", "failed")
+        for node in ast.walk(call.args[0] if call.args else call)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value
+    }
+    assert len(given_here) > 6
+    assert given_here - {"key_id"} <= REASONS.keys()
+
+
+def test_it_needs_little_and_nothing_of_innsyns() -> None:
+    """Three packages beside Python's own; and importing it does nothing."""
+    names = {
+        name.partition(".")[0]
+        for path in SDK.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in imported(node)
+    }
+    assert names - sys.stdlib_module_names == {"innsyn_sdk", "confluent_kafka", "cryptography", "fastavro"}
+    assert len(ast.parse((SDK / "__init__.py").read_text("utf-8")).body) == 1
+
+
+def imported(node: Any) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [item.name for item in node.names]
+    return [str(node.module)] if isinstance(node, ast.ImportFrom) else []
