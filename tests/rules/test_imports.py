@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -49,11 +50,20 @@ SQL = re.compile(
 )
 # The database of the reference job is a system's own, not the index.
 SPEAK_SQL = ("sinks/clickhouse/", "streams/rights/reference_job/")
-FILES = {
-    str(file.relative_to(ROOT)): ast.parse(file.read_text("utf-8"))
-    for layer in LAYERS
-    for file in sorted((ROOT / layer).rglob("*.py"))
-}
+FILES = tuple(
+    str(file.relative_to(ROOT)) for layer in LAYERS for file in sorted((ROOT / layer).rglob("*.py"))
+)
+
+
+@cache
+def parsed(name: str) -> ast.Module:
+    """A file of FILES. Not as they are collected, which every process does that runs some of the tests."""
+    return ast.parse((ROOT / name).read_text("utf-8"))
+
+
+def every() -> dict[str, ast.AST]:
+    """Each of FILES by its name."""
+    return {name: parsed(name) for name in FILES}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -137,7 +147,9 @@ def test_the_files_are_there() -> None:
 def test_imports_run_one_way(name: str) -> None:
     """schemas ◄ sinks ◄ streams ◄ console; nothing that ships knows the tests or the benchmarks."""
     allowed = LAYERS[: LAYERS.index(name.partition("/")[0]) + 1]
-    ours = {found for found in imports(FILES[name]) if found.partition(".")[0] in (*LAYERS, "tests", "bench")}
+    ours = {
+        found for found in imports(parsed(name)) if found.partition(".")[0] in (*LAYERS, "tests", "bench")
+    }
     assert not {found for found in ours if found.partition(".")[0] not in allowed}
 
 
@@ -153,7 +165,7 @@ def test_no_two_rooms_of_streams_need_each_other() -> None:
     assert cycle(rooms(made)) == told
     del made["streams/c/z.py"]
     assert not cycle(rooms(made))
-    there = rooms(FILES)
+    there = rooms(every())
     assert {"kafka", "tagging", "identity", "answers", "rights", "feeds"} <= there.keys()
     assert "identity" in there["tagging"]
     assert not cycle(there)
@@ -163,7 +175,9 @@ def test_no_two_rooms_of_streams_need_each_other() -> None:
 def test_a_client_is_used_in_one_place(client: str, folder: str) -> None:
     """Kafka, ClickHouse, Faust, the terminal and HTTP each have one folder that knows them."""
     users = {
-        name for name, tree in FILES.items() if client in {found.partition(".")[0] for found in imports(tree)}
+        name
+        for name, tree in every().items()
+        if client in {found.partition(".")[0] for found in imports(tree)}
     }
     # The embedded engine is opened by name, through the client of the server.
     assert users or client == "chdb"
@@ -177,12 +191,12 @@ def reached(start: str) -> dict[str, str]:
     done: set[str] = set()
     while waiting:
         done.add(name := waiting.pop())
-        for module in (*imports(FILES[name]), *names_imported(FILES[name])):
+        for module in (*imports(parsed(name)), *names_imported(parsed(name))):
             found.setdefault(module, name)
             path = module.replace(".", "/")
             parts = {str(item) for item in (*Path(path).parents, path)}
             files = {f"{part}.py" for part in parts} | {f"{part}/__init__.py" for part in parts}
-            waiting += [file for file in files & FILES.keys() if file not in done]
+            waiting += [file for file in files.intersection(FILES) if file not in done]
     return found
 
 
@@ -210,7 +224,7 @@ def test_what_judges_fields_needs_no_driver() -> None:
 
 def test_commands_ask_as_the_api_does_and_not_by_way_of_it() -> None:
     """A command asks a running innsyn over HTTP, or `streams.answers` itself."""
-    commands = {name: tree for name, tree in FILES.items() if name.startswith("console/cli/")}
+    commands = {name: tree for name, tree in every().items() if name.startswith("console/cli/")}
     assert "console.client" in set(imports(commands["console/cli/ask.py"]))
     assert not {
         name
@@ -225,13 +239,13 @@ def test_one_file_says_which_engine_holds_the_index(name: str) -> None:
     """Beside the engine's own folder only `sinks/open.py` imports it, and nobody above speaks its SQL."""
     if name.startswith("sinks/clickhouse/"):
         return
-    engine = {found for found in imports(FILES[name]) if found.startswith("sinks.clickhouse")}
+    engine = {found for found in imports(parsed(name)) if found.startswith("sinks.clickhouse")}
     assert not engine or name == "sinks/open.py"
     if not name.startswith(SPEAK_SQL):
-        assert not list(statements(FILES[name]))
+        assert not list(statements(parsed(name)))
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_rules_get_time_and_chance_as_arguments(name: str) -> None:
     """What decides about a right gives the same answer for the same arguments, whenever it is asked."""
-    assert not list(impure(FILES[name]))
+    assert not list(impure(parsed(name)))

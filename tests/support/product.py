@@ -67,7 +67,7 @@ def await_that(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 # Tests await a condition by asking again and again.
