@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.brokers.properties import HOST
+from tests.support.product import await_that
 
 pytestmark = pytest.mark.kafka
 
@@ -34,14 +34,6 @@ def broker(home: Path) -> Iterator[LocalBroker]:
     """One broker for this module; its tests run in order and leave it running."""
     with LocalBroker(home) as started:
         yield started
-
-
-def await_true(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Return once the condition holds; fail after that many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:
@@ -127,7 +119,7 @@ def test_a_killed_broker_comes_back_with_its_topics_at_the_same_port(broker: Loc
     """After SIGKILL of Kafka the same object starts again: address, topics and messages are as before."""
     before = broker.bootstrap
     os.kill(broker.pid, signal.SIGKILL)
-    await_true(lambda: not running(broker))
+    await_that(lambda: not running(broker), "the broker has ended")
     broker.stop()
     broker.start()
     assert broker.bootstrap == before
@@ -163,7 +155,7 @@ def test_kafka_ends_with_a_parent_that_is_killed(home: Path, tmp_path: Path, bro
         victim = int(parent.stdout.readline())
         assert alive(victim)
         parent.kill()
-    await_true(lambda: not alive(victim), seconds=20)
+    await_that(lambda: not alive(victim), "Kafka has ended", 20)
     broker.start()
     assert "large" in topics(broker)
 

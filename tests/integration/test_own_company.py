@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from streams.answers.question import Identifier, Question
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.producer import EventProducer
 from tests.support.kinds import KINDS
+from tests.support.tagging import until
 
 KARI = Identifier(KINDS["customer_number"], "700104")
 
@@ -45,11 +45,13 @@ def test_the_events_of_an_own_company_are_found_and_planned_for(tmp_path: Path) 
             question = Question(
                 [KARI], RetentionAnchors(contract_end=datetime(2026, 5, 1, tzinfo=UTC).date())
             )
-            deadline = time.monotonic() + 60
-            while (report := access(question, known, datetime.now(UTC)))["total_events"] < 5:
+
+            def found() -> bool:
                 raise_first(instance.roles)
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+                return bool(access(question, known, datetime.now(UTC))["total_events"] == 5)
+
+            until(found, "all five are tagged")
+            report = access(question, known, datetime.now(UTC))
             plan = preview(question, known, datetime.now(UTC))
     assert {(item["system"]["id"], item["category"]["id"]) for item in report["entries"]} == {
         ("shop", "C-01"),

@@ -59,11 +59,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
     index.close()
 
 
-@pytest.fixture(scope="module")
-def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    return Keyring(tmp_path_factory.mktemp("keys")).made()
-
-
 @dataclass(frozen=True)
 class Filled:
     """A topic with good and bad messages, and what has to come of it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,7 @@ from tests.support.tagging import (
     Broker,
     Running,
     Source,
-    in_process_broker,
     read_topic,
-    real_broker,
     single_object,
     spread,
     to_the_end,
@@ -42,21 +38,6 @@ from tests.support.tagging import (
 
 KINDS = ["in_process", pytest.param("real", marks=pytest.mark.kafka)]
 REAL = pytest.param("real", marks=pytest.mark.kafka)
-
-
-@pytest.fixture(scope="module")
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """The broker of the kind in the parameter."""
-    with ExitStack() as stack:
-        if request.param == "real":
-            yield real_broker(str(request.getfixturevalue("kafka_bootstrap")))
-        else:
-            yield stack.enter_context(in_process_broker())
-
-
-@pytest.fixture(scope="module")
-def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    return Keyring(tmp_path_factory.mktemp("keys")).made()
 
 
 @pytest.mark.parametrize("broker", [REAL], indirect=True)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -25,9 +22,7 @@ from tests.support.tagging import (
     Broker,
     Running,
     confluent,
-    in_process_broker,
     read_topic,
-    real_broker,
     single_object,
     spread,
     to_the_end,
@@ -39,21 +34,6 @@ KINDS = ["in_process", pytest.param("real", marks=pytest.mark.kafka)]
 REAL = pytest.param("real", marks=pytest.mark.kafka)
 PATIENT = TagLimits(batch_events=100, batch_seconds=0.05, unknown_schema_seconds=8.0)
 SOON = TagLimits(batch_events=100, batch_seconds=0.05, unknown_schema_seconds=0.2)
-
-
-@pytest.fixture(scope="module")
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """The broker of the kind in the parameter."""
-    with ExitStack() as stack:
-        if request.param == "real":
-            yield real_broker(str(request.getfixturevalue("kafka_bootstrap")))
-        else:
-            yield stack.enter_context(in_process_broker())
-
-
-@pytest.fixture
-def keyring(tmp_path: Path) -> Keyring:
-    return Keyring(tmp_path / "keys").made()
 
 
 class CountingRegistry(Registry):

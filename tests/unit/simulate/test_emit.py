@@ -10,30 +10,12 @@ from pathlib import Path
 import pytest
 
 from console.cli.simulate import simulate
-from schemas.codec import encode
 from schemas.errors import InputError, Unavailable
 from schemas.records import load_records
 from streams.simulate.emit import CHUNK, LAG_BOUND, emit, write_ndjson
 from streams.simulate.plan import Plan, SimEvent
 from streams.simulate.simulate import events
-from streams.simulate.world import World, build_world
-
-SMALL = Plan(customers=60, days=6, seed=3)
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return build_world(SMALL)
-
-
-@pytest.fixture(scope="module")
-def small(world: World) -> list[SimEvent]:
-    return list(events(SMALL, world=world))
-
-
-def encoded(items: list[SimEvent]) -> list[tuple[str, bytes | None, bytes]]:
-    records = load_records()
-    return [(item.topic, item.key, encode(records[item.record], item.value)) for item in items]
+from tests.support.simulated import encoded
 
 
 class Consumer:

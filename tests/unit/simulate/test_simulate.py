@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from schemas.codec import decode, encode
+from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.tokens import canonical
@@ -25,8 +25,8 @@ from streams.simulate.simulate import TOPICS, events, tally, truth
 from streams.simulate.world import World, build_world
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.simulated import SMALL, encoded
 
-SMALL = Plan(customers=60, days=6, seed=3)
 ALLOWED = [
     ip_network(text)
     for text in (
@@ -39,21 +39,6 @@ ALLOWED = [
     )
 ]
 plans = st.builds(Plan, customers=st.integers(1, 25), days=st.integers(1, 3), seed=st.integers(0, 2**31))
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return build_world(SMALL)
-
-
-@pytest.fixture(scope="module")
-def small(world: World) -> list[SimEvent]:
-    return list(events(SMALL, world=world))
-
-
-def encoded(items: list[SimEvent]) -> list[tuple[str, bytes | None, bytes]]:
-    records = load_records()
-    return [(item.topic, item.key, encode(records[item.record], item.value)) for item in items]
 
 
 def happened(item: SimEvent) -> datetime:
