@@ -29,6 +29,7 @@ from schemas.entries import (
     IdentitySource,
     LegalBasis,
     Name,
+    ProofPolicy,
     Purpose,
     Recipient,
     RetentionRule,
@@ -39,7 +40,7 @@ from schemas.errors import CatalogueError
 from schemas.kind_check import check_kinds
 from schemas.layers import BASE, MODEL, read_layers
 from schemas.terms import VOCABULARIES, nearest
-from schemas.vocabulary import Role
+from schemas.vocabulary import Proof, Role
 
 __all__ = [
     "FILES",
@@ -49,6 +50,7 @@ __all__ = [
     "IdentitySource",
     "LegalBasis",
     "Name",
+    "ProofPolicy",
     "Purpose",
     "Recipient",
     "RetentionRule",
@@ -78,6 +80,7 @@ class Catalogue:
     systems: Mapping[str, System]
     retention_rules: Mapping[str, RetentionRule]
     identity_sources: Mapping[str, IdentitySource]
+    proofs: Mapping[str, ProofPolicy]
     calendar: Calendar = NORWEGIAN
 
     @property
@@ -85,6 +88,11 @@ class Catalogue:
         """User names that name nobody, whichever source gives them."""
         sources = self.identity_sources.values()
         return frozenset(name for source in sources for name in source.placeholder_names)
+
+    @property
+    def named_proofs(self) -> frozenset[Proof]:
+        """Identifiers that are a person's by one of these are told to systems that shall erase."""
+        return frozenset(Proof(item.id) for item in self.proofs.values() if item.erasure == "named")
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of entries per file and section, for reports."""
@@ -117,6 +125,7 @@ _SECTIONS = (
     _Section("systems.yaml", "systems", System, _WORD, "billing"),
     _Section("retention.yaml", "retention_rules", RetentionRule, r"T\d\d", "T01"),
     _Section("sources.yaml", "identity_sources", IdentitySource, _WORD, "radius"),
+    _Section("proofs.yaml", "proofs", ProofPolicy, _WORD, "subscriber"),
 )
 _SECTIONED = "vocabulary.yaml"
 FILES = tuple(dict.fromkeys(section.file for section in _SECTIONS))
@@ -237,12 +246,28 @@ def _cross_check(catalogue: Catalogue) -> None:
                 f"roles.{role}",
                 f"is no role, and roles are no company's own; {_instead(role, Role)}",
             )
+    _check_proofs(catalogue.proofs)
     for system in catalogue.systems.values():
         _known("systems.yaml", f"{system.id}.holds", system.holds, catalogue.categories)
     for rule in catalogue.retention_rules.values():
         _known("retention.yaml", f"{rule.id}.covers", rule.covers, catalogue.categories)
         _known("retention.yaml", f"{rule.id}.purposes", rule.purposes, catalogue.purposes)
         _check_rule(rule)
+
+
+def _check_proofs(proofs: Mapping[str, ProofPolicy]) -> None:
+    # A payer may be anybody: no link by that is followed.
+    words = [proof.value for proof in Proof if proof is not Proof.PAYER]
+    for name in proofs:
+        if name not in words:
+            raise CatalogueError(
+                "proofs.yaml", name, f"is no proof that links are followed by; {_instead(name, words)}"
+            )
+    for name in words:
+        if name not in proofs:
+            raise CatalogueError(
+                "proofs.yaml", name, "is missing; say `erasure: named` or `erasure: by_hand`"
+            )
 
 
 def _known(file: str, where: str, values: tuple[str, ...], allowed: Mapping[str, object]) -> None:

@@ -196,6 +196,15 @@ class IdentitySource(Entry):
     placeholder_names: tuple[Text, ...] = ()
 
 
+class ProofPolicy(Entry):
+    """Whether a system that shall erase is told the identifiers that are a person's by this proof (its id).
+
+    named: each with its interval and ports. by_hand: a person sees to what lies under them.
+    """
+
+    erasure: Literal["named", "by_hand"]
+
+
 class RetentionRule(Entry):
     """A retention or erasure rule; `authority` is its citation, `purposes` the only uses of data it holds.
 

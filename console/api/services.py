@@ -23,6 +23,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.naming import Values
 from streams.evidence.book import LogBook
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.states import RequestState
@@ -89,6 +90,7 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 class Services:
     """`dead_letters` and `open_letters` are those of `console.wiring.answering.Answering`; `clock` gives an aware time.
 
+    `values`: what stands behind tokens, for the plan of an erasure.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -109,6 +111,7 @@ class Services:
     book: LogBook
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     open_letters: Callable[[], Sequence[OpenLetters]] = tuple
+    values: Values | None = None
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None

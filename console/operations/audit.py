@@ -15,6 +15,7 @@ from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.naming import Values
 from streams.answers.question import Identifier, Known
 from streams.identity.model import Given, Link, ResolvedSubject
 
@@ -113,6 +114,10 @@ class _Noted:
             self.note.tokenizer = self.known.tokenizer
             self.note.key_id = self.note.tokenizer.key_id
         return self.note.tokenizer
+
+    @property
+    def values(self) -> Values | None:
+        return self.known.values
 
     @property
     def company(self) -> Company:

@@ -24,6 +24,7 @@ from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
 from streams.identity.identities import Identities
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
+from streams.identity.values import SealedValues
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Answering:
     identities: Identities
     tokens: Callable[[], Tokenizer]
     company: Company
+    values: SealedValues | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -79,7 +81,8 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
     keys = token_keys(sinks, settings)
     same = Same(sinks.pairs, keys.rotated)
     people = identities(sinks.claims, sinks.beside, company.catalogue, same)
-    return Answering(sinks, RekeyedReader(sinks.reader, same), people, keys.tokenizer, company)
+    values = sealed_values(sinks, settings, same)
+    return Answering(sinks, RekeyedReader(sinks.reader, same), people, keys.tokenizer, company, values)
 
 
 def refuse_pending(sinks: Sinks) -> None:
@@ -107,6 +110,12 @@ def known_keys(sinks: Sinks) -> list[str]:
 def keyring(settings: Settings, *, create: bool = False) -> Keyring:
     """The keys of this installation. `create`: sealing keys are made where they are missing."""
     return Keyring(settings.keys_folder, create=create, realms=settings.own_realms)
+
+
+def sealed_values(sinks: Sinks, settings: Settings, same: Same) -> SealedValues:
+    """What stands behind tokens, for what systems are told."""
+    claims = RekeyedClaims(sinks.claims, same)
+    return SealedValues(sinks.identifiers, keyring(settings), same, claims, settings.own_realms)
 
 
 def identities(claims: ClaimReader, beside: BesideReader, catalogue: Catalogue, same: Same) -> Identities:

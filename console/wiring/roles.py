@@ -17,7 +17,7 @@ from console.api.services import Services
 from console.health.health import Health
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
-from console.wiring.answering import Answering, keyring, token_keys
+from console.wiring.answering import Answering, keyring, sealed_values, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_schemas
@@ -98,6 +98,7 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         changed=sinks.marks.learnt,
         keys_kept=timedelta(days=settings.request_key_days),
         marks=sinks.marks,
+        values=sealed_values(sinks, settings, same),
     )
 
 
@@ -169,6 +170,7 @@ def api(
             token=token,
             dead_letters=answering.dead_letters,
             open_letters=answering.open_letters,
+            values=answering.values,
             health=health or Health(now),
             notices=notices,
             limits=limits,

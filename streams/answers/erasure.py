@@ -19,6 +19,7 @@ from streams.answers.ambiguity import timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link, by_link_line, ending_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
+from streams.answers.naming import Namer, Naming
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
 from streams.answers.unread import unread
@@ -37,7 +38,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class CommandCount:
     """Events that one system is to erase, each counted once.
 
-    `by_link`: how many of those `planned` no identifier names that the system is sent. `described`: some may not be
+    `by_link`: how many of those `planned` nothing names that the system is sent. `described`: some may not be
     counted aloud; they are in `records`, by kind of record, and not in `planned`.
     """
 
@@ -91,7 +92,8 @@ class PlannedErasure:
 class ErasurePlanner:
     """Every method may raise IndexUnavailable."""
 
-    def __init__(self, reader: IndexReader, identities: Resolver, company: Company) -> None:
+    def __init__(self, reader: IndexReader, identities: Resolver, company: Company, namer: Namer) -> None:
+        self._namer = namer
         self._reader = reader
         self._identities = identities
         self._company = company
@@ -111,8 +113,9 @@ class ErasurePlanner:
         found, attribution = attributed(subject, self._reader, self._catalogue)
         plan = self.decided(found, subject.spans, anchors, now)
         erasable = erasable_identifiers(given, subject.subjects, self._identities)
-        counts = self.counts(plan, subject.spans, erasable)
-        stop = self._stop(subject, given, erasable, plan)
+        naming = self._namer.of(subject.spans)
+        counts = self._counts(plan, naming, erasable)
+        stop = self._stop(subject, given, erasable, plan, naming)
         return PlannedErasure(subject, found, attribution, plan, counts, stop)
 
     def decided(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
@@ -135,9 +138,18 @@ class ErasurePlanner:
         erasable: Sequence[Given],
         known_at: datetime | None = None,
     ) -> list[CommandCount]:
-        """What each command of a plan finds to erase. `erasable`: the identifiers that systems are sent."""
-        named = named_by(spans, erasable)
-        return [self._counted(plan, item, spans, named, known_at) for item in plan.commands]
+        """What each command of a plan finds to erase. `erasable`: of what was given, what systems are sent."""
+        return self._counts(plan, self._namer.of(spans), erasable, known_at)
+
+    def _counts(
+        self, plan: Plan, naming: Naming, erasable: Sequence[Given], known_at: datetime | None = None
+    ) -> list[CommandCount]:
+        counts = []
+        for item in plan.commands:
+            sent = [one for one in erasable if one.kind.name in self._namer.knows(item.system)]
+            named = [*named_by(naming.spans, sent), *naming.covered(item.system)]
+            counts.append(self._counted(plan, item, naming.spans, named, known_at))
+        return counts
 
     def _counted(
         self,
@@ -183,13 +195,19 @@ class ErasurePlanner:
         return found
 
     def _stop(
-        self, subject: ResolvedSubject, given: Sequence[Given], erasable: Sequence[Given], plan: Plan
+        self,
+        subject: ResolvedSubject,
+        given: Sequence[Given],
+        erasable: Sequence[Given],
+        plan: Plan,
+        naming: Naming,
     ) -> str | None:
         if subject.resolution == Resolution.AMBIGUOUS:
             return unclear_of(subject, given)
         if why := nobody_told(plan, self._catalogue):
             return why
-        return NOT_ERASABLE if plan.commands and not erasable else None
+        nothing = not erasable and naming.cannot(command.system for command in plan.commands)
+        return NOT_ERASABLE if plan.commands and nothing else None
 
 
 def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
@@ -199,7 +217,8 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     """
     given = givens(known.tokenizer, question.identifiers)
     person = known.identities.person(given, now)
-    planner = ErasurePlanner(known.reader, known.identities, known.company)
+    namer = Namer(known.company, known.values)
+    planner = ErasurePlanner(known.reader, known.identities, known.company, namer)
     made = planner.plan(person, given, question.anchors, now)
     stored = plan_json(made.plan)
     # How the index would narrow its own rows is nobody else's business.

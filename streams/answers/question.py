@@ -14,6 +14,7 @@ from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import NO_LIMITS, Filter, IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.naming import Values
 from streams.identity.identities import given
 from streams.identity.model import Given
 
@@ -51,6 +52,9 @@ class Known(Protocol):
 
     @property
     def identities(self) -> Resolver: ...
+
+    @property
+    def values(self) -> Values | None: ...
 
     @property
     def tokenizer(self) -> Tokenizer: ...

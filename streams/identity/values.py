@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.errors import KeyUnavailable
 from sinks.ports.identifiers import IdentifierReader, bound_to
+from sinks.ports.identity import ClaimReader
 
 Open = Callable[[bytes, bytes], bytes]
 
@@ -36,9 +37,19 @@ class Value:
 class SealedValues:
     """What stands behind tokens, as far as it was kept and its key is there. Safe from several threads."""
 
-    def __init__(self, reader: IdentifierReader, keys: Keys, same: Same | None = None) -> None:
-        """`same`: of an index whose token key was rotated."""
+    def __init__(
+        self,
+        reader: IdentifierReader,
+        keys: Keys,
+        same: Same | None = None,
+        claims: ClaimReader | None = None,
+        realms: Collection[str] = (),
+    ) -> None:
+        """`same`: of an index whose token key was rotated. `claims`: tells which addresses a prefix holds; None: that
+        is not asked. `realms`: the operator's own."""
+        self.realms = sorted(realms)
         self._reader = reader
+        self._claims = claims
         self._keys = keys
         self._same = same
 
@@ -60,6 +71,17 @@ class SealedValues:
             for token in wanted
         }
         return {token: value for token, value in named.items() if value is not None}
+
+    def addresses(self, prefixes: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
+        """By prefix the addresses in it that events were seen under. Raises IndexUnavailable."""
+        wanted = sorted(set(prefixes))
+        if self._claims is None or not wanted:
+            return {}
+        found: dict[bytes, set[bytes]] = {}
+        rows = self._claims.addresses(wanted)
+        for prefix, address in zip(rows["prefix"].to_pylist(), rows["token"].to_pylist(), strict=True):
+            found.setdefault(prefix, set()).add(address)
+        return {prefix: frozenset(items) for prefix, items in found.items()}
 
     def _opener(self, name: str) -> Open | None:
         try:

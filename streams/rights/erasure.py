@@ -28,7 +28,7 @@ class Erasure:
         self._reader = tools.reader
         self._eraser = tools.eraser
         self._company = tools.company
-        self._planner = Planner(tools.reader, tools.identities, tools.company)
+        self._planner = Planner(tools.reader, tools.identities, tools.company, tools.namer)
         self._sending = tools.sending
         self._about = tools.about
         self._answered = tools.answered

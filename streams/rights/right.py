@@ -11,6 +11,7 @@ from schemas.company import Company
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.naming import Namer
 from streams.rights.case import CaseFile
 from streams.rights.protocol.request import RequestState
 from streams.rights.sending import Sending
@@ -36,6 +37,7 @@ class Tools:
     identities: Resolver
     eraser: IndexEraser
     company: Company
+    namer: Namer
     sending: Sending
     about: Callable[[RequestState], RequestState]
     answered: Callable[[], None]

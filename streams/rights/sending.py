@@ -47,7 +47,7 @@ class Sending:
         attempt = command.attempt + 1
         key, identifiers = (
             self._file.system_keys(command.system).current,
-            self._subjects.erasable_identifiers(request),
+            self._subjects.told(request, command.system),
         )
         message = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())

@@ -24,6 +24,7 @@ from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
 from streams.answers.attribution import Resolver
+from streams.answers.naming import Namer, Values
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
 from streams.rights.case import CaseFile, Overtaken, Recorded
@@ -69,18 +70,22 @@ class RightsService:
         changed: Callable[[], object] = nobody_tells,
         keys_kept: timedelta = timedelta(days=90),
         marks: IndexMarks | None = None,
+        values: Values | None = None,
     ) -> None:
         """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
 
         `changed()` gives something that stays equal as long as the index has learnt nothing.
         `marks` tells whether what an answer rested on has changed, where `reader` and that of `identities` are those of
         `touched`; without it every answer is looked at again. `keys_kept`: how long after its end what was given with
-        a request can be read.
+        a request can be read. `values`: what stands behind tokens, for what systems are told; None: they are told what
+        was given.
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
         self._intake = Intake(self._file, company.kinds, random, company.rights.waits_unchecked)
-        self._subjects = SubjectFinder(self._file, identities, tokenizer or keyring.tokenizer, company.kinds)
+        namer = Namer(company, values)
+        tokens = tokenizer or keyring.tokenizer
+        self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
         self._sending = Sending(self._file, self._subjects, send)
@@ -92,6 +97,7 @@ class RightsService:
             identities=identities,
             eraser=eraser,
             company=company,
+            namer=namer,
             sending=self._sending,
             about=self._beside.record,
             answered=self._late.answered,

@@ -9,9 +9,11 @@ from dataclasses import replace
 from schemas.errors import KeyUnavailable
 from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
+from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, unlinked_spans
 from streams.answers.erasure import erasable_identifiers, unclear_of
+from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.case import CaseFile
@@ -28,8 +30,10 @@ class SubjectFinder:
         identities: Resolver,
         tokenizer: Callable[[], Tokenizer],
         kinds: IdentifierKinds,
+        namer: Namer,
     ) -> None:
         self.kinds = kinds
+        self._namer = namer
         self._file = file
         self._identities = identities
         self._tokenizer = tokenizer
@@ -79,11 +83,24 @@ class SubjectFinder:
         """What somebody has to give where the identifiers may mean several people."""
         return unclear_of(person, self.given(request.request_id))
 
-    def erasable_identifiers(self, request: RequestState) -> list[Named]:
-        """What a system may erase by, of whom the request was planned for; see `streams.answers.erasure`."""
+    def told(self, request: RequestState, system: str) -> list[Named]:
+        """What a system is told to erase by, of whom the request was planned for, of kinds that its records have.
+
+        What was given, as far as it is nobody else's (`streams.answers.erasure`), and what links found
+        (`streams.answers.naming`).
+        """
+        knows, erasable = self._namer.knows(system), {*self.erasable(request)}
         named = self._file.identifiers(request.request_id)
-        erasable = {*self.erasable(request)}
-        return [item for item, given in zip(named, self._givens(named), strict=True) if given in erasable]
+        given = [
+            (item, one)
+            for item, one in zip(named, self._givens(named), strict=True)
+            if one in erasable and item.kind in knows
+        ]
+        always = {one.token for _, one in given if one.at is None}
+        spans = request.identity.spans if request.identity else ()
+        found = [item for item in self._namer.of(spans).told(system) if item.span.token not in always]
+        left = [item for item, one in given if not any(_includes(told.span, one) for told in found)]
+        return list(dict.fromkeys([*left, *map(_named, found)]))
 
     def erasable(self, request: RequestState) -> list[Given]:
         """The same, as the index knows it."""
@@ -113,6 +130,29 @@ class SubjectFinder:
             Identifier(self.kinds.parse(item.kind), item.value, item.at, item.port) for item in named
         ]
         return givens(self._tokenizer(), identifiers)
+
+
+def _named(told: Told) -> Named:
+    span = told.span
+    return Named(
+        kind=told.kind,
+        value=told.value,
+        since=span.since,
+        until=span.until,
+        ports=(span.port_from, span.port_to),
+        proof=span.proof.value if span.proof else None,
+        prefix=told.prefix,
+    )
+
+
+def _includes(span: Span, given: Given) -> bool:
+    """Whether what is told with the span says all that was given: an address in its second."""
+    if given.at is None or span.token != given.token:
+        return False
+    low, high = ALL_PORTS if given.port is None else (given.port, given.port)
+    port = span.port_from <= low and high <= span.port_to
+    begun, going = span.since is None or span.since <= given.at, span.until is None or span.until > given.at
+    return begun and going and port
 
 
 def _together(persons: Sequence[ResolvedSubject]) -> ResolvedSubject:

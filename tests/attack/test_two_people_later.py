@@ -67,7 +67,7 @@ class Office:
         made = self.service.create(type, identifiers, reason=None, channel="email", received_at=at)
         return advance_and_tell(self.service, made.request_id)
 
-    def told(self) -> list[list[Any]]:
+    def told(self) -> list[Any]:
         """What systems were told to erase by, in the last command."""
         topic, message = next(item for item in reversed(self.sent) if item[0].startswith("deletion."))
         command = decode(load_records()["ErasureCommand"], message)

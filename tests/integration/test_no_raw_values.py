@@ -241,6 +241,7 @@ def test_everything_was_fed_in_and_every_place_was_looked_at(evidence: Evidence)
             "table lineage",
             "table tag_sets",
             "table dead_letters",
+            "table sealed_identifiers",
             "table ingest_ledger",
             "table request_events",
         ),

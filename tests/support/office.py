@@ -22,6 +22,7 @@ from schemas.vocabulary import Right, ToldBy
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
 from streams.identity.identities import Identities
+from streams.identity.values import SealedValues
 from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS
@@ -47,7 +48,8 @@ class Office:
     """Events are `put`, people ask to be erased by `erase`; every message is delivered at once.
 
     `records`: schemas to use instead of ours; `rules`: how the company carries requests out, instead of its own.
-    `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once.
+    `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
+    identifiers that claims mention are kept, so that systems are told what links found.
     """
 
     def __init__(
@@ -58,8 +60,11 @@ class Office:
         records: Mapping[str, RecordSchema] | None = None,
         scanner: Scanner | None = None,
         rules: RightsRules | None = None,
+        *,
+        sealing: bool = False,
     ) -> None:
         self.index = index
+        self._sealing = sealing
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
@@ -88,6 +93,7 @@ class Office:
             replace(model(), catalogue=self.catalogue, records=self.records, rights=rules or model().rights),
             self._send,
             lambda: self.now,
+            values=SealedValues(index.identifiers, self.keyring, claims=index.claims),
         )
 
     @property
@@ -127,11 +133,12 @@ class Office:
             KINDS,
             self.catalogue.placeholders,
             self._scanner,
+            self.keyring if self._sealing else None,
         )
         prepared = Preparer(tagger, schemas.resolve, {topic: record.name}).prepare(
             [batch], [], {(topic, 0): 1}, self.now
         )
-        assert not prepared.batch.dead
+        assert not prepared.batch.dead, (topic, [row.reason for row in prepared.batch.dead])
         self.written.append(prepared.batch)
         self.index.writer.write(prepared.batch, self.now)
 

@@ -66,6 +66,7 @@ class Told:
     prepared: Prepared
     reader: MemoryIndex = field(repr=False)
     tokenizer: Tokenizer = TOKENIZER
+    values: None = None
 
     @property
     def identities(self) -> Identities:

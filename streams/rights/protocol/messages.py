@@ -16,9 +16,10 @@ from schemas.messages import ErasureCommand, value_of
 from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
-from schemas.times import iso, read
+from schemas.times import iso, iso_or_none, read
 from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
+from sinks.ports.identity import ALL_PORTS
 from streams.answers.erasure_plan import CommandPlan
 from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
 
@@ -26,12 +27,27 @@ REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
 
 
 class Named(NamedTuple):
-    """An identifier in clear; for an address also when it was used, and from which port."""
+    """An identifier in clear; for an address also when it was used, and from which port.
+
+    One that innsyn found by its links has a `proof`, and is the person's in [since, until) alone (None: no bound),
+    behind these `ports`, both included: 0 is the port of records that know none. `prefix`: the value is an IPv6 prefix
+    in CIDR form, and means every address in it.
+    """
 
     kind: str
     value: str
     at: datetime | None = None
     port: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    ports: tuple[int, int] = ALL_PORTS
+    proof: str | None = None
+    prefix: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it says more than kind, value, time and port."""
+        return self[4:] != (None, None, ALL_PORTS, None, False)
 
     def __repr__(self) -> str:
         return f"Named(kind={self.kind!r})"
@@ -51,22 +67,57 @@ def canonical_identifiers(identifiers: Identifiers, kinds: IdentifierKinds) -> l
     return sorted(given, key=lambda item: (item.kind, item.value, str(item.at), item.port or 0))
 
 
-def identifiers_json(identifiers: Iterable[Named]) -> list[list[Any]]:
-    """[kind, value], and [kind, value, time, port] where one of these is known."""
-    return [
-        [item.kind, item.value]
-        if item.at is None and item.port is None
-        else [item.kind, item.value, iso(item.at) if item.at else None, item.port]
-        for item in identifiers
-    ]
+def identifiers_json(identifiers: Iterable[Named]) -> list[list[Any] | dict[str, Any]]:
+    """[kind, value], and [kind, value, time, port] where one of these is known; an object of what links found.
+
+    Of an object: `kind`, `value` or `prefix`, `from`, `until`, `ports`, `proof`; what sets no limit is left out. Who
+    knows lists alone can read none of it, and so takes no interval for all time.
+    """
+    return [_object(item) if item.bounded else _list(item) for item in identifiers]
 
 
-def identifiers_from_json(stored: Iterable[Sequence[Any]]) -> list[Named]:
-    """What `identifiers_json` wrote."""
-    return [
-        Named(kind, value, read(more[0]) if more else None, more[1] if more else None)
-        for kind, value, *more in stored
-    ]
+def _list(item: Named) -> list[Any]:
+    if item.at is None and item.port is None:
+        return [item.kind, item.value]
+    return [item.kind, item.value, iso(item.at) if item.at else None, item.port]
+
+
+def _object(item: Named) -> dict[str, Any]:
+    said = {
+        "kind": item.kind,
+        "prefix" if item.prefix else "value": item.value,
+        "from": iso_or_none(item.since),
+        "until": iso_or_none(item.until),
+        "ports": None if item.ports == ALL_PORTS else list(item.ports),
+        "proof": item.proof,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def identifiers_from_json(stored: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[Named]:
+    """What `identifiers_json` wrote. Raises ValueError for an object that says anything else."""
+    return [_read_object(item) if isinstance(item, Mapping) else _read_list(*item) for item in stored]
+
+
+def _read_list(kind: str, value: str, *more: Any) -> Named:
+    return Named(kind, value, read(more[0]) if more else None, more[1] if more else None)
+
+
+def _read_object(said: Mapping[str, Any]) -> Named:
+    unknown = said.keys() - {"kind", "value", "prefix", "from", "until", "ports", "proof"}
+    if unknown or "kind" not in said or ("value" in said) == ("prefix" in said):
+        # A limit that is not understood must not be taken for none.
+        raise ValueError("an identifier of the command says what this job does not know")
+    low, high = said.get("ports", ALL_PORTS)
+    return Named(
+        kind=said["kind"],
+        value=said["prefix"] if "prefix" in said else said["value"],
+        since=read(said.get("from")),
+        until=read(said.get("until")),
+        ports=(int(low), int(high)),
+        proof=said.get("proof"),
+        prefix="prefix" in said,
+    )
 
 
 def _canonical(item: Named, kinds: IdentifierKinds) -> Named:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
+from schemas.annotations import SubjectReference
 from schemas.messages import Selector
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, IdentifierKinds, canonical, former
+from sinks.ports.identity import ALL_PORTS
 from streams.rights.protocol.messages import Identifiers, Named
 from streams.rights.reference_job.several import repeats
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,10 @@ def quoted(name: str) -> str:
 def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: IdentifierKinds) -> Iterator[Condition]:
     """A condition for every field of the record that may name the person. Raises InvalidIdentifier.
 
-    An address with a time matches the events of that second alone, behind that port if one is given: at another time
-    it was somebody else's.
+    Of a device or an address that links found, only records in which nobody else is named in the same role. An address
+    with a time matches the events of that second alone, behind that port if one is given: at another time
+    it was somebody else's. What links found matches in its interval and behind its ports alone. The text calls what
+    `add_functions` brings.
     """
     named = [_canonical(Named(*item), kinds) for item in identifiers]
     for reference in schema.identifiers:
@@ -48,6 +56,10 @@ def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: Identifier
                     reference.port_field,
                     schema.annotation.event_time,
                 )
+                if item.proof is not None and kinds[item.kind].names != "person":
+                    # A guest who is named at the person's address, or on their device, is not the person.
+                    alone, theirs = _nobody_else(schema, reference, named, kinds)
+                    text, more = f"({text}{alone})", [*more, *theirs]
                 texts.append(text)
                 values += more
         if texts:
@@ -66,11 +78,15 @@ def _of(
     item: Named, kind: IdentifierKind, field: str, port_field: str | None, event_time: str
 ) -> tuple[str, list[str]]:
     # What was stored before a canonical form changed stands there in the former one.
-    values = [item.value, *former(kind, item.value)]
+    values = [item.value, *(() if item.prefix else former(kind, item.value))]
     one = f"{quoted(field)} = ?"
     if repeats(field):
         one = f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE value = ?)"
     text = " OR ".join([one] * len(values))
+    if item.prefix:
+        text, values = _within(field), [item.value]
+    if item.bounded:
+        return _bounded(item, text, values, port_field, event_time)
     if not kind.is_place:
         return text, values
     if item.at is not None:
@@ -83,5 +99,70 @@ def _of(
     return f"({text})", values
 
 
+def _nobody_else(
+    schema: RecordSchema, reference: SubjectReference, named: Sequence[Named], kinds: IdentifierKinds
+) -> tuple[str, list[str]]:
+    """That no field of the role names a person by what is not among the identifiers of this one."""
+    text, values = "", list[str]()
+    for other in schema.identifiers:
+        if other.role != reference.role or kinds[other.kind].names != "person":
+            continue
+        own = [item.value for item in named if item.kind == other.kind]
+        marks = ", ".join("?" * len(own))
+        if repeats(other.field):
+            text += f" AND NOT EXISTS (SELECT 1 FROM json_each({quoted(other.field)}) WHERE value NOT IN ({marks}))"
+        else:
+            text += f" AND ({quoted(other.field)} IS NULL OR {quoted(other.field)} IN ({marks}))"
+        values += own
+    return text, values
+
+
+def _within(field: str) -> str:
+    if repeats(field):
+        return f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE innsyn_within(value, ?))"
+    return f"innsyn_within({quoted(field)}, ?)"
+
+
+def _bounded(
+    item: Named, text: str, values: list[str], port_field: str | None, event_time: str
+) -> tuple[str, list[str]]:
+    """With the limits of an identifier that links found. A record that knows no time is in no interval."""
+    limits = [f"({text})"]
+    for bound, sign in ((item.since, ">="), (item.until, "<")):
+        if bound is not None:
+            limits.append(f"innsyn_millis({quoted(event_time)}) {sign} CAST(? AS INTEGER)")
+            values = [*values, str((bound - _EPOCH) // timedelta(milliseconds=1))]
+    low, high = item.ports
+    if item.ports != ALL_PORTS:
+        port = f"CAST({quoted(port_field)} AS INTEGER)" if port_field else "0"
+        known = f"CASE WHEN {port} BETWEEN 1 AND {ALL_PORTS[1]} THEN {port} ELSE 0 END"
+        limits.append(f"{known} BETWEEN {int(low)} AND {int(high)}")
+    return f"({' AND '.join(limits)})", values
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """What conditions call: a time in ISO 8601 as milliseconds since 1970, and whether an address lies in a prefix."""
+    connection.create_function("innsyn_millis", 1, _millis, deterministic=True)
+    connection.create_function("innsyn_within", 2, _lies_within, deterministic=True)
+
+
+def _millis(text: object) -> int | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _lies_within(address: object, prefix: str) -> bool:
+    try:
+        return ipaddress.ip_address(str(address)) in ipaddress.ip_network(prefix)
+    except ValueError:
+        return False
+
+
 def _canonical(item: Named, kinds: IdentifierKinds) -> Named:
+    if item.prefix:
+        network = ipaddress.IPv6Network(item.value)
+        return item._replace(kind=kinds.parse(item.kind).name, value=str(network))
     return item._replace(value=canonical(kinds.parse(item.kind), item.value))

@@ -25,7 +25,7 @@ from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureAction, Role
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
 from streams.rights.protocol.messages import Identifiers
-from streams.rights.reference_job.matching import conditions, quoted, selected
+from streams.rights.reference_job.matching import add_functions, conditions, quoted, selected
 from streams.rights.reference_job.several import Items, blank_items, items_of, repeats
 
 _BUSY_SECONDS = 10
@@ -91,6 +91,7 @@ class SqliteStore:
         self._connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
         )
+        add_functions(self._connection)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         with self._transaction() as connection:

@@ -263,7 +263,7 @@ def test_an_address_with_its_time_names_the_person(office: Office) -> None:
     assert MOVED not in str(office.ledger.stored)
 
 
-def told(office: Office, identifiers: Identifiers) -> list[list[Any]]:
+def told(office: Office, identifiers: Identifiers) -> list[Any]:
     """What the systems were told to erase by."""
     office.ask("erasure", identifiers)
     topic, message = next(item for item in office.sent if item[0].startswith("deletion."))

@@ -22,7 +22,7 @@ from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
 from sinks.ports.lineage import NO_LIMITS, Filter, Found, Holding, Others, Span
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
-from streams.rights.protocol.messages import opened
+from streams.rights.protocol.messages import Named, opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
 from tests.support.company import model
@@ -202,8 +202,8 @@ def test_nothing_personal_is_written(service: RightsService, memory: OnePerson, 
     assert command["fields"] == ["Invoice.name", "Invoice.email", "Invoice.phone"]
     told = opened(command, keyring.systems.job("billing").current)
     assert told == [
-        ("customer_number", "k-100200", None, None),
-        ("email", "kari.nordlie@example.no", None, None),
+        Named("customer_number", "k-100200"),
+        Named("email", "kari.nordlie@example.no"),
     ]
     with pytest.raises(KeyUnavailable):
         opened(command, keyring.systems.job("web").current)

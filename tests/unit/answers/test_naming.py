@@ -1,0 +1,127 @@
+"""How the spans of a person become what a system is told. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.vocabulary import Proof
+from sinks.ports.lineage import Span
+from streams.answers.naming import MOST_TOLD, Naming, known_kinds
+from streams.identity.values import Value
+from tests.support.company import model
+from tests.support.kinds import KINDS
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+ADDRESS, PREFIX, INSIDE, NAME = b"a" * 16, b"p" * 16, b"i" * 16, b"n" * 16
+VALUES = {
+    ADDRESS: Value("ip", "192.0.2.7"),
+    PREFIX: Value("ip", "2001:db8::/56", 56),
+    NAME: Value("username", "kari"),
+}
+KNOWS = {"web": frozenset({"ip"}), "crm": frozenset({"username"})}
+EVERY = frozenset(Proof)
+
+
+def span(token: bytes, since: int | None, until: int | None, **more: Any) -> Span:
+    """From one hour of the day to another."""
+    begin, end = (None if hour is None else DAY + timedelta(hours=hour) for hour in (since, until))
+    return Span(token, begin, end, proof=Proof.SUBSCRIBER, **more)
+
+
+def naming(*spans: Span, **more: Any) -> Naming:
+    return replace(Naming(spans, KINDS, KNOWS, VALUES, {}, EVERY), **more)
+
+
+def test_a_system_is_told_the_kinds_that_its_records_have() -> None:
+    """The web the address with its time and ports, the register the user name, and nobody else anything."""
+    lease, name = span(ADDRESS, 1, 2, port_from=1000, port_to=1999), Span(NAME)
+    made = naming(lease, name)
+    assert [(item.kind, item.value, item.span) for item in made.told("web")] == [("ip", "192.0.2.7", lease)]
+    assert [(item.kind, item.value, item.span) for item in made.told("crm")] == [("username", "kari", name)]
+    assert made.told("billing") == []
+    assert (made.covered("web"), made.covered("crm"), made.covered("billing")) == ([lease], [name], [])
+    assert not made.cannot(["billing", "crm"])
+    assert made.cannot(["billing"])
+
+
+def test_the_kinds_of_a_system_are_those_of_all_its_records() -> None:
+    """Cases have a customer number alone, the register of the same system has more; chats hold what people write."""
+    assert known_kinds(model())["crm"] >= {"customer_number", "email", "phone", "username"}
+    assert known_kinds(model())["flow_collector"] == {"ip", "phone"}
+    assert known_kinds(model())["contact_centre"] >= {"chat_handle", "email", "fodselsnummer"}
+
+
+@pytest.mark.parametrize("proof", [Proof.HOLDER, Proof.SUBSCRIBER, Proof.LINE_OWNER, Proof.USER])
+def test_what_the_policy_leaves_to_a_person_is_not_told(proof: Proof) -> None:
+    """Nor counted as if it were; what was given is told whatever the policy says."""
+    lease = replace(span(ADDRESS, 1, 2), proof=proof)
+    assert naming(lease, proofs=EVERY - {proof}).told("web") == []
+    assert naming(lease, proofs=EVERY - {proof}).covered("web") == []
+    assert naming(lease, proofs=frozenset({proof})).covered("web") == [lease]
+    assert naming(replace(lease, proof=None), proofs=frozenset()).covered("web") != []
+
+
+def test_what_is_not_kept_is_not_told() -> None:
+    """Its key was destroyed, or it was seen before values were kept."""
+    assert naming(span(ADDRESS, 1, 2), values={}).told("web") == []
+
+
+def test_a_prefix_names_the_addresses_that_were_seen_in_it() -> None:
+    """They have no value of their own: those of its time are found by it, others are not."""
+    whole, seen = span(PREFIX, 1, 9), span(INSIDE, 0, 5)
+    made = naming(whole, seen, span(INSIDE, 5, 12), inside={PREFIX: frozenset({INSIDE})})
+    assert [(item.value, item.prefix) for item in made.told("web")] == [("2001:db8::/56", True)]
+    assert made.covered("web") == [whole, span(INSIDE, 1, 5), span(INSIDE, 5, 9)]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [],
+        [span(INSIDE, 1, 5)],
+        [span(INSIDE, 1, 5), span(INSIDE, 6, 9)],
+        [span(INSIDE, 1, 9, port_from=1, port_to=99)],
+    ],
+)
+def test_a_prefix_in_which_somebody_else_had_a_part_is_not_told(seen: list[Span]) -> None:
+    """A system that is told the shorter one cannot see the longer one in it."""
+    made = naming(span(PREFIX, 1, 9), *seen, inside={PREFIX: frozenset({INSIDE})})
+    assert made.told("web") == []
+    assert made.covered("web") == []
+
+
+def test_a_user_name_is_told_as_it_may_be_written() -> None:
+    """With the operator's own realm and without; other kinds have none."""
+    made = naming(Span(NAME), span(ADDRESS, 1, 2), realms=["isp.example"])
+    assert [item.value for item in made.told("crm")] == ["kari", "kari@isp.example"]
+    assert [item.value for item in made.told("web")] == ["192.0.2.7"]
+
+
+def test_a_command_stays_a_message_that_kafka_takes() -> None:
+    """The newest are told, and what has no end; the rest counts as not named."""
+    many = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD, 2)]
+    made = naming(span(ADDRESS, -1, None), *many)
+    assert len(made.told("web")) == len(made.covered("web")) == MOST_TOLD
+    assert made.covered("web")[0] == span(ADDRESS, -1, None)
+    assert span(ADDRESS, 0, 1) not in made.covered("web")
+
+
+HOURS = st.integers(0, 12)
+
+
+@given(st.lists(st.tuples(HOURS, HOURS), max_size=6), st.tuples(HOURS, HOURS))
+def test_a_prefix_is_told_exactly_where_the_addresses_in_it_were_the_persons_all_along(
+    seen: list[tuple[int, int]], whole: tuple[int, int]
+) -> None:
+    """Held against every hour of the day."""
+    begin, end = sorted(whole)
+    spans = [span(INSIDE, *sorted(hours)) for hours in seen]
+    made = naming(span(PREFIX, begin, end), *spans, inside={PREFIX: frozenset({INSIDE})})
+    theirs = {hour for hours in seen for hour in range(min(hours), max(hours))}
+    assert bool(made.told("web")) == (set(range(begin, end)) <= theirs)
