@@ -13,6 +13,7 @@ from schemas.errors import InputError
 from schemas.keys import Keyring, KnownKey
 from sinks.ports.keys import KeyEntry, Rekeying, Resting
 from sinks.ports.sinks import Sinks
+from streams.identity.values import Resealing
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import fold
 
@@ -117,14 +118,18 @@ class Rotation:
         newest = f", the newest of {left.newest:%d %B %Y}" if left.newest else ""
         raise InputError(
             f"on token key {key_id} still rest {counted(left.rows, 'row')}{newest},"
-            f" {counted(left.claims + left.retained, 'claim')} and {counted(left.prefixes, 'prefix')};"
+            f" {counted(left.claims + left.retained, 'claim')}, {counted(left.prefixes, 'prefix')} and"
+            f" {counted(left.identifiers, 'sealed identifier')};"
             " `innsyn keys rekey` moves what topics still hold, the rest goes as it"
             " expires or is erased"
         )
 
     def _rekeyer(self, entries: Sequence[KeyEntry], key: KnownKey) -> Rekeying:
         return self._sinks.rekeyer(
-            key.key_id, alive(entries)[-1].key_id, first=key.key_id == entries[0].key_id
+            key.key_id,
+            alive(entries)[-1].key_id,
+            first=key.key_id == entries[0].key_id,
+            reseal=Resealing(self._keyring),
         )
 
     def _requests(self) -> list[RequestState]:

@@ -21,8 +21,9 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
-from sinks.ports.keys import Resting
+from sinks.ports.keys import Reseal, Resting
 from sinks.ports.lineage import ROW_SCHEMA
 
 _TOKENS_AT_ONCE = 1_000
@@ -33,20 +34,24 @@ _CLAIM_TOKENS = ("key", *CLAIM_KEYS)
 
 @dataclass(frozen=True)
 class _Table:
-    """A table besides lineage: what is read of it, which columns are tokens, and what identifies a row."""
+    """A table besides lineage: what is read of it, which columns are tokens, and what identifies a row; `version`:
+    where several of one identity may be different, which it is."""
 
     name: str
     schema: pa.Schema
     tokens: Sequence[str]
     identity: str
+    version: str = ""
 
 
 _CLAIMS = pa.schema([pa.field("key", pa.binary(TOKEN_BYTES)), *KNOWN_CLAIM_SCHEMA])
+_SEALED = IDENTIFIER_SCHEMA.append(pa.field("written_at", pa.timestamp("ms")))
 _PLACE = "topic, partition, offset"
 _TABLES = (
     _Table("identity_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("retained_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("address_prefixes", PREFIX_SCHEMA, ("prefix", "token"), "prefix, length, token"),
+    _Table("sealed_identifiers", _SEALED, ("token",), "token", "token, written_at"),
 )
 _ROW = f"token, {_PLACE}, toInt8(role)"
 _ENUMS = {"form", "mark", "proof", "role"}
@@ -55,8 +60,9 @@ _ENUMS = {"form", "mark", "proof", "role"}
 class Rekeyer:
     """From the older key to the newer one. `first`: the older is the index's first key, of rows that name none."""
 
-    def __init__(self, index: ClickHouse, older: str, newer: str, *, first: bool) -> None:
+    def __init__(self, index: ClickHouse, older: str, newer: str, *, first: bool, reseal: Reseal) -> None:
         self._index = index
+        self._reseal = reseal
         self._older = older
         self._newer = newer
         self._names = [older, ""] if first else [older]
@@ -67,7 +73,7 @@ class Rekeyer:
             "SELECT count(), max(event_time) FROM lineage WHERE tag_set IN {sets:Array(UInt64)}",
             {"sets": list(self._tag_sets())},
         )
-        claims, retained, prefixes = (
+        claims, retained, prefixes, identifiers = (
             int(
                 self._index.query(f"SELECT count() FROM {table.name} WHERE {self._mine}", self._parameters)[
                     0
@@ -76,10 +82,10 @@ class Rekeyer:
             for table in _TABLES
         )
         count = int(rows[0][0])
-        return Resting(count, claims, retained, prefixes, rows[0][1] if count else None)
+        return Resting(count, claims, retained, prefixes, rows[0][1] if count else None, identifiers)
 
     def move(self, stop: threading.Event) -> int:
-        """Move all that has its pair, until `stop`; how many rows, claims and prefixes. Raises IndexUnavailable."""
+        """Move all that has its pair, until `stop`; how much. Raises IndexUnavailable."""
         moved = self._move_rows(stop)
         for table in _TABLES:
             moved += self._move_table(table, stop)
@@ -159,18 +165,26 @@ class Rekeyer:
                 pa.bool_(),
             )
             rows, marks = rows.filter(whole), marks.filter(whole)
-            fresh = _renamed(rows, table.tokens, names)
+            fresh = self._resealed(rows, _renamed(rows, table.tokens, names))
             self._insert(
                 table.name, fresh.append_column("key_id", pa.repeat(pa.scalar(self._newer), rows.num_rows))
             )
             now, still = self._read(table.schema, source, parameters, table.identity)
             gone = _changed(rows, marks, now, still, first)
-            self._undo(table.name, table.schema, table.identity, fresh.filter(gone))
+            self._undo(table.name, table.schema, table.version or table.identity, fresh.filter(gone))
             rows, marks = rows.filter(pc.invert(gone)), marks.filter(pc.invert(gone))
             self._forget(table.name, table.identity, rows[first], marks)
             moved += rows.num_rows
         self._clear(table.name)
         return moved
+
+    def _resealed(self, rows: pa.Table, fresh: pa.Table) -> pa.Table:
+        """The rows under their new tokens, what is sealed in them sealed for these."""
+        if "sealed" not in rows.schema.names:
+            return fresh
+        columns = [rows["token"], fresh["token"], rows["kind"], rows["key"], rows["sealed"]]
+        made = map(self._reseal, *(column.to_pylist() for column in columns))
+        return fresh.set_column(fresh.schema.get_field_index("sealed"), "sealed", pa.array(made, pa.binary()))
 
     def _pages(
         self, table: str, column: str, where: str, parameters: Parameters, stop: threading.Event

@@ -52,7 +52,9 @@ class MemoryWriter(MemoryOffsets):
                 (row["prefix"], row["length"], row["token"]): batch.key_id
                 for row in batch.prefixes.to_pylist()
             }
-            self.identifiers |= {row["token"]: row for row in batch.identifiers.to_pylist()}
+            self.identifiers |= {
+                row["token"]: {**row, "key_id": batch.key_id} for row in batch.identifiers.to_pylist()
+            }
             for row in batch.findings.to_pylist():
                 where = tuple(value for name, value in row.items() if name not in ("category", "score"))
                 self.findings[where] = row

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.vocabulary import Mark
 from sinks.memory.state import MemoryState
 from sinks.ports.identity import CLAIM_KEYS, NOTHING
-from sinks.ports.keys import Resting
+from sinks.ports.keys import Reseal, Resting
 
 Claims = dict[tuple[Any, ...], dict[str, Any]]
 
@@ -21,8 +21,9 @@ class MemoryRekeyer:
     Each store of tokens moves in one step, under the lock: it is read and written by nobody meanwhile.
     """
 
-    def __init__(self, index: MemoryState, older: str, newer: str, *, first: bool) -> None:
+    def __init__(self, index: MemoryState, older: str, newer: str, *, first: bool, reseal: Reseal) -> None:
         self._index = index
+        self._reseal = reseal
         self._older = older
         self._newer = newer
         self._names = {older, ""} if first else {older}
@@ -35,11 +36,16 @@ class MemoryRekeyer:
                 for stored in (self._index.claims_known, self._index.retained)
             )
             prefixes = sum(key_id in self._names for key_id in self._index.prefixes_known.values())
-        return Resting(len(times), claims, retained, prefixes, max(times, default=None))
+            identifiers = sum(row["key_id"] in self._names for row in self._index.identifiers.values())
+        return Resting(len(times), claims, retained, prefixes, max(times, default=None), identifiers)
 
     def move(self, stop: threading.Event) -> int:
         moved = 0
-        for step in (self._rows, self._open_claims, self._retained_claims, self._prefixes):
+        steps = (
+            *(self._rows, self._open_claims, self._retained_claims),
+            *(self._prefixes, self._identifiers),
+        )
+        for step in steps:
             if stop.is_set():
                 break
             with self._index.lock:
@@ -96,6 +102,17 @@ class MemoryRekeyer:
         for prefix, length, token in moving:
             del known[prefix, length, token]
             known[names[prefix], length, names[token]] = self._newer
+        return len(moving)
+
+    def _identifiers(self, names: Mapping[bytes, bytes]) -> int:
+        known = self._index.identifiers
+        moving = [row for row in known.values() if row["key_id"] in self._names and row["token"] in names]
+        for row in moving:
+            del known[row["token"]]
+            token = names[row["token"]]
+            sealed = self._reseal(row["token"], token, row["kind"], row["key"], row["sealed"])
+            # One that was written under the newer key already is no older than this.
+            known.setdefault(token, {**row, "token": token, "sealed": sealed, "key_id": self._newer})
         return len(moving)
 
 

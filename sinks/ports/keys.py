@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -63,17 +63,24 @@ PAIR_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Resting:
-    """What lies under a token key: rows, claims under each of their keys, prefixes; `newest`: its last event's time."""
+    """What lies under a token key: rows, claims under each of their keys, prefixes, sealed identifiers; `newest`: its
+    last event's time."""
 
     rows: int
     claims: int
     retained: int
     prefixes: int
     newest: datetime | None = None
+    identifiers: int = 0
 
     @property
     def nothing(self) -> bool:
-        return not (self.rows or self.claims or self.retained or self.prefixes)
+        return not (self.rows or self.claims or self.retained or self.prefixes or self.identifiers)
+
+
+Reseal = Callable[[bytes, bytes, str, str, bytes], bytes]
+"""What was sealed for a token sealed for another: older token, newer one, kind, name of the sealing key, and what was
+sealed. What does not open stays as it is: it never opens again."""
 
 
 class Rekeying(Protocol):
@@ -83,7 +90,8 @@ class Rekeying(Protocol):
         """What still lies under the older key."""
 
     def move(self, stop: threading.Event) -> int:
-        """Move all that has its pair, until `stop`; how many rows, claims and prefixes. Safe to repeat.
+        """Move all that has its pair, until `stop`; how many rows, claims, prefixes and identifiers. Safe
+        to repeat.
 
         A row that is moved stays what it is: erased or narrowed, learnt when it was, counted once.
         """
@@ -92,7 +100,7 @@ class Rekeying(Protocol):
 class NewRekeying(Protocol):
     """From the older key to the newer one. `first`: the older is the index's first key, of rows that name none."""
 
-    def __call__(self, older: str, newer: str, *, first: bool) -> Rekeying: ...
+    def __call__(self, older: str, newer: str, *, first: bool, reseal: Reseal) -> Rekeying: ...
 
 
 class PairReader(Protocol):

@@ -11,12 +11,15 @@ from sinks.ports.identifiers import IdentifierReader, bound_to
 from sinks.ports.identity import ClaimReader
 
 Open = Callable[[bytes, bytes], bytes]
+"""From what is sealed, or shall be, and what it is bound to. Raises KeyUnavailable."""
 
 
 class Keys(Protocol):
-    """Opens what was sealed under a named key, as `schemas.keys.Keyring` does."""
+    """Opens and seals under a named key, as `schemas.keys.Keyring` does."""
 
     def opener(self, name: str) -> Open: ...
+
+    def sealer(self, name: str) -> Open: ...
 
 
 class Same(Protocol):
@@ -89,6 +92,25 @@ class SealedValues:
         except KeyUnavailable:
             # Destroyed, or never given to this host: then nobody here can say what it was.
             return None
+
+
+class Resealing:
+    """A `sinks.ports.keys.Reseal`, of one run: each key is read once."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._known: dict[str, tuple[Open, Open] | None] = {}
+
+    def __call__(self, older: bytes, newer: bytes, kind: str, key: str, sealed: bytes) -> bytes:
+        if key not in self._known:
+            try:
+                # Opened first: a key that is not there must not be made here.
+                self._known[key] = self._keys.opener(key), self._keys.sealer(key)
+            except KeyUnavailable:
+                self._known[key] = None
+        known = self._known[key]
+        text = known and _opened(known[0], sealed, bound_to(older, kind))
+        return known[1](text, bound_to(newer, kind)) if known and text is not None else sealed
 
 
 def _opened(opener: Open | None, sealed: bytes, bound: bytes) -> bytes | None:

@@ -21,7 +21,19 @@ from sinks.ports.identity import OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA, KeyEntry, Resting
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.sinks import Sinks
-from tests.support.index import NOW, Claim, Row, batch, claim_table, empty, moment, prefix_table, tags, token
+from tests.support.index import (
+    NOW,
+    Claim,
+    Row,
+    batch,
+    claim_table,
+    empty,
+    identifier_table,
+    moment,
+    prefix_table,
+    tags,
+    token,
+)
 
 # Over HTTP the same statements are run.
 pytestmark = pytest.mark.parametrize("engine", ["memory", "chdb"], indirect=True, scope="module")
@@ -104,12 +116,17 @@ def keys(index: Sinks) -> dict[str, int]:
     return dict(counted)
 
 
+def as_told(older: bytes, newer: bytes, kind: str, key: str, sealed: bytes) -> bytes:
+    """Stands for sealing anew: shows what of."""
+    return b"|".join([older, newer, kind.encode(), key.encode(), sealed])
+
+
 def rest(index: Sinks, older: str = OLD, newer: str = NEW, *, first: bool = True) -> Resting:
-    return index.rekeyer(older, newer, first=first).resting()
+    return index.rekeyer(older, newer, first=first, reseal=as_told).resting()
 
 
 def move(index: Sinks, older: str = OLD, newer: str = NEW, stop: threading.Event = NEVER) -> int:
-    return index.rekeyer(older, newer, first=older == OLD).move(stop)
+    return index.rekeyer(older, newer, first=older == OLD, reseal=as_told).move(stop)
 
 
 def test_what_rests_on_a_key_is_counted(index: Sinks) -> None:
@@ -240,3 +257,32 @@ def test_a_key_that_was_retired_writes_nothing_more(index: Sinks) -> None:
     index.keys.append(KeyEntry(4, "kept", OLD, "0" * 32, NOW))
     write(index, ROWS)
     assert rest(index).rows == 4
+
+
+def name(index: Sinks, *numbers: int, key_id: str = OLD, minutes: int = 0) -> None:
+    """The identifiers of tokens, sealed."""
+    rows = identifier_table([(number, "ip", "k", b"sealed %d" % number) for number in numbers])
+    said = LineageBatch(ROW_SCHEMA.empty_table(), identifiers=rows, key_id=key_id)
+    index.writer().write(said, NOW + timedelta(minutes=minutes))
+
+
+def named(index: Sinks, *numbers: int) -> dict[int, bytes]:
+    """What is sealed of the tokens, by number."""
+    rows = index.identifiers.sealed([token(number) for number in numbers]).to_pylist()
+    return {number: row["sealed"] for number in numbers for row in rows if row["token"] == token(number)}
+
+
+def test_identifiers_are_sealed_anew_for_the_token_they_move_to(index: Sinks) -> None:
+    """Those whose pair is known; what a tagger wrote under the new one meanwhile stands."""
+    name(index, 1, 2, 3)
+    name(index, 102, key_id=NEW, minutes=1)
+    assert rest(index).identifiers == 3
+    pair(index, 1, 2)
+    assert move(index) == 2
+    assert rest(index) == Resting(0, 0, 0, 0, identifiers=1)
+    assert named(index, 1, 2, 3, 101, 102) == {
+        3: b"sealed 3",
+        101: as_told(token(1), token(101), "ip", "k", b"sealed 1"),
+        102: b"sealed 102",
+    }
+    assert move(index) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from schemas.codec import single_object_prefix
+from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tokens import Tokenizer, delegated_tokens, prefix_tokens
@@ -17,7 +19,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.identifiers import bound_to
 from sinks.ports.lineage import LineageBatch
 from streams.identity.claims.mentioned import tokens_of
-from streams.identity.values import SealedValues
+from streams.identity.values import Resealing, SealedValues
 from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
@@ -187,3 +189,40 @@ def test_the_operators_own_realm_is_no_part_of_what_is_kept(tmp_path: Path) -> N
     desk = Desk(tmp_path, own)
     batch = desk.tag({"address": "203.0.113.8", "username": "kari@isp.example"})
     assert ("username", "kari", 0) in desk.opened(batch).values()
+
+
+def test_what_moves_to_another_token_opens_under_that_one_alone(desk: Desk) -> None:
+    """As the token key is rotated; what does not open stays so."""
+    (row,) = [
+        row
+        for row in desk.tag({"address": "203.0.113.8", "username": "kari"}).identifiers.to_pylist()
+        if row["kind"] == "username"
+    ]
+    older, newer, kind, key = row["token"], b"n" * 16, row["kind"], row["key"]
+    moved = Resealing(desk.keyring)(older, newer, kind, key, row["sealed"])
+    opened = desk.keyring.opener(key)
+    assert opened(moved, bound_to(newer, kind)) == b"kari"
+    with pytest.raises(KeyUnavailable):
+        opened(moved, bound_to(older, kind))
+    assert Resealing(desk.keyring)(newer, older, kind, key, row["sealed"]) == row["sealed"]
+    desk.keyring.destroy(key)
+    assert Resealing(desk.keyring)(older, newer, kind, key, row["sealed"]) == row["sealed"]
+    assert key not in desk.keyring.sealing_keys()
+
+
+def test_while_the_token_key_changes_a_value_is_found_by_either_token(desk: Desk) -> None:
+    """Whichever of the two its row lies under."""
+    batch = desk.tag({"address": "203.0.113.8", "username": "kari"})
+    index = MemoryIndex()
+    index.write(batch, MARCH)
+    written, asked = token("username", "kari"), b"o" * 16
+
+    class Pairs:
+        def every(self, tokens: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
+            same = frozenset([written, asked])
+            return {one: same if one in same else frozenset([one]) for one in tokens}
+
+    values = SealedValues(index, desk.keyring, Pairs())
+    assert values.of([asked])[asked].text == "kari"
+    assert values.of([written])[written].text == "kari"
+    assert values.of([b"x" * 16]) == {}
