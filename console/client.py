@@ -253,6 +253,10 @@ class Client:
         """GET /v1/replays/{id}."""
         return self._call("GET", f"/v1/replays/{replay_id}")
 
+    def certificate(self, request_id: str) -> dict[str, Any]:
+        """GET /v1/requests/{id}/certificate: `certificate`, or null and `why_not`."""
+        return self._call("GET", f"/v1/requests/{_request_id(request_id)}/certificate")
+
     def log(self, limit: int) -> dict[str, Any]:
         """GET /v1/log."""
         return self._call("GET", "/v1/log", params={"limit": str(limit)})

@@ -10,7 +10,17 @@ from console.api import problems
 from console.api.protection.guard import Guard
 from console.api.protection.pool import Questions
 from console.api.protection.recording import Recorded, declared_purpose
-from console.api.routes import audit, dead_letters, health, lineage, log, replays, requests, rules
+from console.api.routes import (
+    audit,
+    certificate,
+    dead_letters,
+    health,
+    lineage,
+    log,
+    replays,
+    requests,
+    rules,
+)
 from console.api.services import Services
 from schemas.errors import SettingsError
 
@@ -29,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.state.questions = Questions(services.limits)
-    for module in (lineage, requests, rules, dead_letters, replays, audit, log):
+    for module in (lineage, requests, rules, dead_letters, replays, audit, log, certificate):
         app.include_router(
             module.router(services),
             prefix="/v1",

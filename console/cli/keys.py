@@ -29,8 +29,8 @@ app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_hel
 
 @app.command(short_help="Make the token key, unless it is there.", epilog="Example: innsyn keys create")
 def create(as_json: Json = False) -> None:
-    """Make the token key, unless there is one. Without it nothing in the index can be found: back it up. The keys of
-    systems are `innsyn systems`.
+    """Make the token key and the signing key, unless they are there. Without the first nothing in the index can be
+    found, without the second nothing more can be sealed: back them up. The keys of systems are `innsyn systems`.
 
     Refused where the index was made with another key: that one has to be restored.
     """
@@ -40,12 +40,15 @@ def create(as_json: Json = False) -> None:
     if not ring.held():
         _refuse_known(settings)
         made = ring.make()
+    signing_made = ring.signing.make() or made
     key_id, file = next(iter(ring.held())), ring.token_files()[0]
     if as_json:
-        print_json({"key_id": key_id, "file": str(file), "made": made})
+        print_json({"key_id": key_id, "file": str(file), "made": made, "signing_made": signing_made})
     else:
         verb = "made" if made else "was there already"
         screen().print(f"token key {key_id} {verb}: {file}", soft_wrap=True)
+        verb = "made" if signing_made else "was there already"
+        screen().print(f"signing key {verb}: {ring.signing.path}", soft_wrap=True)
 
 
 @app.command(
@@ -154,6 +157,9 @@ def show(as_json: Json = False) -> None:
             "  what rests on it: not told, the index cannot be read now; `innsyn up` has to be stopped for that"
         )
     _print_states(states or [])
+    signing = shown["signing_key"]
+    told = f"{signing['key_id']}, public half {signing['public_key']}" if signing else "none yet"
+    out.print(f"signing key  {told}", soft_wrap=True)
     out.print(f"sealing keys {shown['sealing_keys']}  {shown['sealing_folder']}", soft_wrap=True)
     out.print(f"system keys  {shown['system_keys']}  {shown['systems_folder']}", soft_wrap=True)
     for line in shown["problems"]:
@@ -216,7 +222,8 @@ def describe(folder: Path) -> dict[str, Any]:
     systems = [ring.systems.path(system) for system in ring.systems.systems()]
     jobs = sorted((folder / JOBS).glob("*.json"))
     problems = []
-    for path in (folder, folder / "seal", folder / FOLDER, folder / JOBS, *tokens, *sealing, *systems, *jobs):
+    folders = (folder, folder / "seal", folder / FOLDER, folder / JOBS, ring.signing.path.parent)
+    for path in (*folders, ring.signing.path, *tokens, *sealing, *systems, *jobs):
         with suppress(FileNotFoundError):
             problems.append(fault(path, path.stat() if path.name == folder.name else path.lstat()))
     found = [line for line in problems if line is not None]
@@ -224,12 +231,21 @@ def describe(folder: Path) -> dict[str, Any]:
         # Not read where others can: the refusal says the same.
         "key_id": ", ".join(ring.held()) if not found else ", ".join(path.name for path in tokens),
         "file": str(tokens[0] if tokens else ring.required()),
+        "signing_key": _signing(ring, found),
         "sealing_keys": len(sealing),
         "sealing_folder": str(folder / "seal"),
         "system_keys": len(systems),
         "systems_folder": str(folder / FOLDER),
         "problems": found,
     }
+
+
+def _signing(ring: Keyring, problems: Sequence[str]) -> dict[str, str] | None:
+    """Id and public half of the signing key; None where there is none, or others can read it."""
+    if problems or not ring.signing.path.exists():
+        return None
+    public = ring.signing.key().public
+    return {"key_id": public.id, "public_key": public.text}
 
 
 def _refuse_known(settings: Settings) -> None:

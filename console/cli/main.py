@@ -142,6 +142,12 @@ COMMANDS = {
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),
+    "certificate": Entry(
+        "console.cli.certificate:app",
+        "Certificates of erasure, and their check",
+        "innsyn certificate verify certificate.json",
+        company=True,
+    ),
     "log": Entry(
         "console.cli.log:app",
         "The log that shows whether the record was changed",

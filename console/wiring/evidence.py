@@ -6,9 +6,11 @@ from functools import partial
 
 from console.wiring.answering import keyring
 from console.wiring.clock import now
+from console.wiring.company import company_of
 from schemas.settings import Settings
 from sinks.ports.sinks import Sinks
 from streams.evidence.book import LogBook
+from streams.evidence.issuing import Issuer
 from streams.evidence.sealing import Send
 from streams.evidence.told import heads_told
 from streams.kafka.connection import Connection
@@ -19,4 +21,8 @@ def log_book(
 ) -> LogBook:
     """The log of an open index. Without a `connection` the topic is not asked, without `send` not told."""
     told = partial(heads_told, connection) if connection is not None else None
-    return LogBook(sinks.evidence, keyring(settings, create=True).signing.key, now, send, told)
+    key, catalogue = keyring(settings, create=True).signing.key, company_of(settings).catalogue
+    issuer = Issuer(
+        *(sinks.evidence, sinks.requests, sinks.purge, key, now), catalogue.version, catalogue.calendar
+    )
+    return LogBook(sinks.evidence, key, now, send, told, issuer)

@@ -14,6 +14,7 @@ from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
@@ -36,6 +37,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         claims=ClickHouseClaims(complete),
         identifiers=ClickHouseIdentifiers(complete),
         eraser=ClickHouseEraser(complete),
+        purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
         beside_as_is=ClickHouseReader(index),
         marks=ClickHouseMarks(index),

@@ -8,6 +8,7 @@ from sinks.memory.audit import MemoryAudit
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
+from sinks.memory.purge import MemoryPurge
 from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.requests import MemoryRequests
 from sinks.memory.untagged import MemoryUntaggedFields
@@ -26,6 +27,7 @@ def memory_sinks() -> Sinks:
         claims=index,
         identifiers=index,
         eraser=index,
+        purge=MemoryPurge(),
         claims_as_is=index,
         beside_as_is=index,
         marks=index,

@@ -14,6 +14,7 @@ from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
+from sinks.ports.purge import IndexPurge
 from sinks.ports.requests import RequestLog
 from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
@@ -35,6 +36,7 @@ class Sinks:
     claims: ClaimReader
     identifiers: IdentifierReader
     eraser: IndexEraser
+    purge: IndexPurge
     claims_as_is: ClaimReader
     beside_as_is: BesideReader
     marks: IndexMarks

@@ -12,8 +12,10 @@ from schemas.signingkeys import SigningKey
 from schemas.times import iso
 from sinks.ports.evidence import EvidenceLog, Seal
 from streams.evidence.check import check
+from streams.evidence.issuing import Issuer, issued
 from streams.evidence.proof import place_of, prove
 from streams.evidence.sealing import Sealer, Send
+from streams.rights.protocol.request import RequestState
 
 _COUNTED = 100_000
 Told = Callable[[], Iterable[Seal]]
@@ -30,21 +32,28 @@ class LogBook:
         clock: Callable[[], datetime],
         send: Send | None = None,
         told: Told | None = None,
+        issuer: Issuer | None = None,
     ) -> None:
-        """`send` and `told`: the way to the topic and back, None where there is no broker."""
+        """`send` and `told`: the way to the topic and back, None where there is no broker.
+
+        `issuer`: of certificates, None where the log alone is asked.
+        """
         self.log = log
         self._key = key
         self._clock = clock
         self._send = send
         self._told = told
+        self._issuer = issuer
         self._sealer = Sealer(log, key, clock)
 
     def turn(self, *, whatever: bool = False) -> int:
-        """Seal what waits, and tell the topic; how many entries were sealed. `whatever`: see `Sealer.seal`.
+        """Seal what waits, issue the certificates that can be, and tell the topic; how many entries were sealed first.
 
-        Raises BrokerUnavailable: everything is sealed then, and the topic is told later.
+        `whatever`: see `Sealer.seal`. Raises BrokerUnavailable: all is sealed and issued then, the topic is told later.
         """
         sealed = self._sealer.seal(whatever=whatever)
+        if self._issuer is not None and self._issuer.turn():
+            self._sealer.seal()
         if self._send is not None:
             self._sealer.publish(self._send)
         return sealed
@@ -79,6 +88,10 @@ class LogBook:
     def proof(self, entry: str, since: int | None = None) -> dict[str, Any]:
         """As `streams.evidence.proof.prove`. Raises InputError."""
         return prove(self.log, place_of(entry), since)
+
+    def certificate(self, request: RequestState) -> tuple[dict[str, Any] | None, str | None]:
+        """The certificate of a request, or None and why there is none."""
+        return issued(self.log, request)
 
     def checked(self) -> dict[str, Any]:
         """Everything held against the log and its heads, as JSON (`streams.evidence.check.Checked`).

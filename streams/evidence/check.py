@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from schemas.times import iso
 from sinks.ports.evidence import Entry, EvidenceLog, Leaf, Place, Seal, Source
 from streams.evidence.heads import hash_of, head_hash, leaf_of, proves, stands_on
 from streams.evidence.merkle import Tree
-from streams.evidence.proof import every_seal
+from streams.evidence.proof import every_page
 
 LATE = timedelta(hours=1)
 """How much later than what is newer an entry may have been recorded: a question is dated when it was asked."""
@@ -45,7 +45,8 @@ def check(
 ) -> Checked:
     """Recompute all of it. `told`: the heads that the topic holds. Raises IndexUnavailable, BrokerUnavailable."""
     run = _Run(log, keys, now)
-    run.over(every_seal(log))
+    for seals in every_page(log):
+        run.over(seals)
     agreed = None
     if told is not None:
         agreed = sum(run.agrees(head) for head in told)
@@ -75,10 +76,13 @@ class _Run:
         self.expired = self.strange = 0
         self.faults: list[str] = []
 
-    def over(self, seals: Iterable[Seal]) -> None:
+    def over(self, seals: Sequence[Seal]) -> None:
+        # Of many seals at once, as most have few leaves.
+        places = [leaf.place for seal in seals for leaf in seal.leaves]
+        there = {item.place: item for item in self._log.entries(places)}
         for seal in seals:
             self.faults += self._head(seal)
-            self.faults += self._leaves(seal)
+            self.faults += self._leaves(seal, there)
             self.hashes[seal.sequence] = head_hash(seal)
             self._before = seal
 
@@ -107,8 +111,7 @@ class _Run:
             yield f"{name} is of another tree than its entries make: one of them was changed, removed or put in"
         self.tree = tree
 
-    def _leaves(self, seal: Seal) -> Iterator[str]:
-        there = {item.place: item for item in self._log.entries([leaf.place for leaf in seal.leaves])}
+    def _leaves(self, seal: Seal, there: Mapping[Place, Entry]) -> Iterator[str]:
         newest = self._newest
         for leaf in seal.leaves:
             name = f"{leaf.place.source} {leaf.place.key} of {iso(leaf.at)} (head {seal.sequence})"

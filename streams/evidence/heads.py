@@ -7,13 +7,13 @@ content. So an entry can be shown to have been recorded then and there also when
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from schemas.signingkeys import PublicKey, SigningKey
 from sinks.ports.evidence import Entry, Leaf, Seal
-from streams.evidence.canonical import canonical
+from streams.evidence.canonical import MOST, canonical
 from streams.evidence.merkle import Tree, leaf_hash
 from streams.evidence.moments import millis
 
@@ -24,7 +24,17 @@ NOTHING_BEFORE = bytes(32)
 
 def leaf_of(entry: Entry) -> Leaf:
     """What the log keeps of the entry. Raises ValueError for content that has no one form in JSON."""
-    return Leaf(entry.place, entry.at, hashlib.sha256(canonical(entry.content)).digest())
+    return Leaf(entry.place, entry.at, content_digest(entry.content))
+
+
+def content_digest(content: Mapping[str, Any]) -> bytes:
+    """SHA-256 of its canonical JSON. A number too large for JSON stands as its digits, so that nothing that somebody
+    writes to the index keeps all the rest from being sealed."""
+    plain = {
+        name: str(value) if isinstance(value, int) and abs(value) > MOST else value
+        for name, value in content.items()
+    }
+    return hashlib.sha256(canonical(plain)).digest()
 
 
 def leaf_json(leaf: Leaf) -> dict[str, Any]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from schemas.errors import InputError
 from schemas.signingkeys import PublicKey
 from schemas.times import iso
 from sinks.ports.evidence import EvidenceLog, Leaf, Place, Seal, Source
-from streams.evidence.canonical import canonical
-from streams.evidence.heads import hash_of, head_json, leaf_json, proves
+from streams.evidence.heads import content_digest, hash_of, head_json, leaf_json, proves
 from streams.evidence.merkle import consistency, consistent, included, inclusion
 from streams.evidence.moments import moment
 
@@ -28,11 +27,11 @@ def place_of(entry: str) -> Place:
     return Place(Source.REQUEST if rest.isascii() and rest.isdigit() else Source.STATEMENT, entry)
 
 
-def every_seal(log: EvidenceLog, page: int = _PAGE) -> Iterator[Seal]:
-    """All seals, in order."""
+def every_page(log: EvidenceLog, page: int = _PAGE) -> Iterator[Sequence[Seal]]:
+    """All seals in order, some at a time."""
     sequence = 0
     while found := log.seals(sequence, page):
-        yield from found
+        yield found
         sequence = found[-1].sequence + 1
 
 
@@ -45,7 +44,7 @@ def prove(log: EvidenceLog, place: Place, since: int | None = None) -> dict[str,
     hashes: list[bytes] = []
     found: tuple[int, Leaf] | None = None
     head = earlier = None
-    for seal in every_seal(log):
+    for seal in chain.from_iterable(every_page(log)):
         for leaf in seal.leaves:
             if leaf.place == place:
                 found = len(hashes), leaf
@@ -122,7 +121,7 @@ def _verified(proof: Any, keys: Iterable[PublicKey]) -> str:
     if leaf_json(leaf) != said or not included(hash_of(leaf), index, head.size, path, head.root):
         raise InputError("the entry is not in the tree of this head: one of the two was changed")
     content = proof["content"]
-    if content is not None and hashlib.sha256(canonical(content)).digest() != leaf.digest:
+    if content is not None and content_digest(content) != leaf.digest:
         raise InputError("the content is not the one that was sealed: it was changed")
     before = _earlier(proof, head, known)
     what = "content and all" if content is not None else "its content is no longer kept"

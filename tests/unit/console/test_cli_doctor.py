@@ -25,7 +25,11 @@ def test_keys_are_made_once_and_never_shown(home: Path) -> None:
     assert status == 0
     made = json.loads(out)
     assert made["made"]
-    assert json.loads(run("keys", "create", "--json")[1]) == {**made, "made": False}
+    assert json.loads(run("keys", "create", "--json")[1]) == {
+        **made,
+        "made": False,
+        "signing_made": False,
+    }
     secret = json.loads((home / "keys" / "token.json").read_text())["key"]
     assert stat.S_IMODE((home / "keys" / "token.json").stat().st_mode) == 0o600
     shown = run("keys", "show")[1]

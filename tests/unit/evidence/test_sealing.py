@@ -17,8 +17,10 @@ from schemas.messages import TreeHead, message_of
 from schemas.own import own_record
 from schemas.signingkeys import SigningKeyring
 from sinks.memory.evidence import MemoryEvidence
+from sinks.ports.audit import AuditEntry
 from sinks.ports.evidence import Seal
 from streams.evidence.check import check
+from streams.evidence.proof import place_of, prove, verify
 from streams.evidence.sealing import TOPIC, Sealer, head_of_message
 from tests.support.log import Log, log_in
 
@@ -153,3 +155,14 @@ def test_a_host_with_another_key_seals_nothing(log: Log, tmp_path: Path) -> None
     log.record()
     with pytest.raises(KeyUnavailable, match="keys/signing"):
         Sealer(log.evidence, SigningKeyring(tmp_path / "other").key, lambda: log.at).seal()
+
+
+def test_a_number_too_large_for_json_keeps_nothing_from_being_sealed(log: Log) -> None:
+    """Whoever may write to the index could else stop the log; and it is checked as any other."""
+    log.record()
+    log.audit.write([AuditEntry(log.at, "POST /v1/access", size=2**63, entry="large")])
+    assert log.sealer.seal() == 3
+    assert not check(log.evidence, log.public, log.at).faults
+    assert "content and all" in verify(prove(log.evidence, place_of("large")), log.public)
+    log.audit.write([AuditEntry(log.at, "POST /v1/access", size=2**63 + 1, entry="large")])
+    assert "was changed" in check(log.evidence, log.public, log.at).faults[0]

@@ -1,0 +1,90 @@
+"""`innsyn certificate`: the certificate of an erasure, and its check, offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from console.cli.log import Key, read_file, said, the_key, write_file
+from console.cli.options import Json
+from console.cli.show.output import day, print_json, say, screen, table
+from console.client import require
+from schemas.settings import load_settings
+
+app = typer.Typer(help="Certificates of erasure: show, verify.", no_args_is_help=True)
+
+
+@app.command(
+    short_help="Show the certificate of an erasure.",
+    epilog="Example: innsyn certificate show r-5f2a9c01d7e34b68 --to certificate.json",
+)
+def show(
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FILE", help="Write it there; replaced if it is there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the certificate of an erasure, or write it to a file. Exit status 1: there is none, and why."""
+    with require(load_settings()) as client:
+        found = client.certificate(request_id)
+    made = found["certificate"]
+    if made is None:
+        if as_json:
+            print_json(found)
+        else:
+            say(f"there is no certificate of {request_id}: {found['why_not']}")
+        raise typer.Exit(1)
+    if to is not None:
+        write_file(to, made)
+        say(f"written; `innsyn certificate verify {to}` checks it, elsewhere with --key")
+        return
+    if as_json:
+        print_json(made)
+        return
+    _print(made)
+
+
+def _print(made: Mapping[str, Any]) -> None:
+    out = screen()
+    asked, index = made["request"], made["index"]
+    out.print(
+        f"{asked['id']} erasure, received {day(asked['received_at'])}, due {asked['due']}, completed"
+        f" {day(asked['completed_at'])}"
+    )
+    head = made["head"]["sequence"]
+    out.print(
+        f"bytes gone {day(index['purged_at'])}, issued {day(made['issued_at'])} under head {head} of the log"
+    )
+    rows = table(
+        "system", "state", "told", "planned", "erased", "held", right=("told", "planned", "erased", "held")
+    )
+    for item in made["systems"]:
+        state = f"{item['state']}, accepted by hand" if item["accepted_by_hand"] else item["state"]
+        counts = (len(item["attempts"]), item["planned"], item["erased"], item["held"])
+        rows.add_row(item["system"], state, *("–" if count is None else f"{count:,}" for count in counts))
+    out.print(rows if made["systems"] else "No system held anything to erase.")
+    for part in made["held"]:
+        because = " ".join(filter(None, (part["rule"], part["citation"])))
+        out.print(f"held: {part['system']} {part['category']} until {part['until'] or '–'}, {because}")
+    for act in made["by_hand"]:
+        out.print(" ".join(filter(None, ("by hand:", act["what"], act["system"], "on", day(act["at"])))))
+
+
+@app.command(
+    short_help="Check a certificate, offline.",
+    epilog="Example: innsyn certificate verify certificate.json --key innsyn.pub",
+)
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `innsyn certificate show --to` wrote it.")],
+    key: Key = None,
+) -> None:
+    """Check a certificate with the public key alone, offline. Exit status 1: it certifies nothing, and why."""
+    # Imported here: a check needs neither index nor broker.
+    from streams.evidence.certificate import verify as verified
+
+    content, public = read_file(file), the_key(key)
+    said(lambda: verified(content, [public]))

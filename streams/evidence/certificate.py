@@ -1,0 +1,183 @@
+"""The certificate of an erasure: what was asked, what every system did, what is held, and that bytes are gone. Pure.
+
+It holds no identifier and no token, and no reason that a person wrote. What is signed is its canonical JSON without the
+signature, so that whoever has the public key can check it with nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.errors import InputError
+from schemas.signingkeys import PublicKey, SigningKey
+from schemas.times import iso, iso_or_none
+from sinks.ports.evidence import Seal
+from sinks.ports.requests import RequestEvent
+from streams.evidence.canonical import canonical
+from streams.evidence.heads import proves
+from streams.evidence.proof import head_of, signed_json
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import Answer, Commanded, Completed, event_of
+from streams.rights.protocol.request import RequestState, State
+
+KIND = "innsyn-erasure-certificate-v1"
+_PART = ("system", "topic", "record", "category", "action", "events", "until", "rule", "citation")
+
+
+def why_not(request: RequestState) -> str | None:
+    """Why a request gets no certificate (yet), one sentence; None: as soon as its bytes are gone."""
+    if not request.erases:
+        return f"a certificate is of an erasure, and this is a request of type {request.type}"
+    if request.state in (State.CLOSED, State.CANCELLED):
+        return (
+            f"it was {request.state.value} by a person, so that not everything was erased: what was done and what was"
+            f" not stands in `innsyn requests show {request.request_id}`"
+        )
+    if request.unread:
+        return "events of its ledger cannot be read by this version, so nobody can say what was done"
+    if request.state is State.REOPENED:
+        return (
+            "something came to light after it was completed; follow that up with `innsyn requests --follow-up"
+            f" {request.request_id}` first"
+        )
+    if request.state is not State.COMPLETED:
+        waits = f", it waits for {', '.join(request.waiting_for)}" if request.waiting_for else ""
+        return f"it is not completed: its state is {request.state.value}{waits}"
+    return None
+
+
+def certificate(
+    request: RequestState,
+    events: Sequence[RequestEvent],
+    *,
+    purged_at: datetime,
+    head: Seal,
+    catalogue_version: str,
+    at: datetime,
+    key: SigningKey,
+) -> dict[str, Any]:
+    """The signed certificate as JSON. `events`: the request's ledger, `head`: of a log that holds all of it."""
+    forgotten = request.forgotten or {}
+    plan = request.plan or {}
+    said = {
+        "kind": KIND,
+        "request": {
+            "id": request.request_id,
+            "type": request.type,
+            "received_at": iso(request.received_at),
+            "due": request.due.isoformat(),
+            "planned_at": iso_or_none(request.planned_at),
+            "completed_at": iso_or_none(request.completed_at),
+        },
+        "systems": [_system(item, events) for item in request.commands.values()],
+        "by_hand": [{"what": note.what, "at": iso(note.at), "system": note.system} for note in request.notes],
+        "set_aside": [
+            {"system": item.system, "state": str(item.state), "why": item.why} for item in request.set_aside
+        ],
+        "held": [_part(part) for part in request.held],
+        "copies": [{"topic": item["topic"], "until": item["until"]} for item in plan.get("copies", ())],
+        "index": {
+            "rows": {name: int(count) for name, count in sorted(forgotten.items())},
+            "asked_again_at": iso_or_none(request.completed_at),
+            "found_but_what_is_held": 0,
+            "purged_at": iso(purged_at),
+        },
+        "later": {"findings": len(request.late_findings), "follow_up": request.follow_up},
+        "catalogue_version": {"planned": plan.get("catalogue_version"), "issued": catalogue_version},
+        "issued_at": iso(at),
+        "head": signed_json(head),
+        "key_id": key.public.id,
+    }
+    return {**said, "signature": key.sign(canonical(said)).hex()}
+
+
+def _system(command: Command, events: Sequence[RequestEvent]) -> dict[str, Any]:
+    """What one system was told and answered; of records that may not be counted aloud, no planned number."""
+    return {
+        "system": command.system,
+        "command": command.command_id,
+        "state": str(command.state),
+        "accepted_by_hand": command.accepted,
+        "planned": None if command.described else command.planned,
+        "erased": command.erased,
+        "held": command.held,
+        "ground": command.ground,
+        "review_date": command.review_date,
+        "attempts": [
+            {"attempt": event.attempt, "sent_at": iso(stored.occurred_at)}
+            for stored, event, _ in _told(events)
+            if isinstance(event, Commanded) and event.command_id == command.command_id
+        ],
+        "receipts": [
+            {
+                "state": str(event.state),
+                "attempt": event.attempt,
+                "erased": event.erased,
+                "held": event.held,
+                "ground": event.ground,
+                "review_date": event.review_date.isoformat() if event.review_date else None,
+                "reported_at": iso(event.reported_at),
+                "recorded_at": iso(stored.occurred_at),
+                "late": late,
+                "outcomes": [
+                    {"record": item.record, "deleted": item.deleted, "redacted": item.redacted}
+                    for item in event.outcomes
+                ],
+            }
+            for stored, event, late in _told(events)
+            if isinstance(event, Answer) and event.command_id == command.command_id
+        ],
+    }
+
+
+def _told(events: Sequence[RequestEvent]) -> Iterator[tuple[RequestEvent, object, bool]]:
+    """Each event of the ledger as it was stored and as its class, and whether it came after the completion."""
+    late = False
+    for stored in events:
+        event = event_of(stored)
+        yield stored, event, late
+        late = late or isinstance(event, Completed)
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What is held or waits for its time, by which rule and until when; what is locked is not counted."""
+    hidden = {"events": None, "until": None} if part.get("locked") else {}
+    return {name: part.get(name) for name in _PART} | hidden
+
+
+def verify(value: object, keys: Sequence[PublicKey]) -> str:
+    """Check a certificate with the public keys alone; one sentence that says what it certifies.
+
+    Raises InputError, with what is wrong, for one that certifies nothing.
+    """
+    try:
+        return _verified(value, keys)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError("this is no certificate, or it was damaged; ask for it again") from None
+
+
+def _verified(value: Any, keys: Sequence[PublicKey]) -> str:
+    said = {name: item for name, item in value.items() if name != "signature"}
+    if said["kind"] != KIND:
+        raise ValueError(said["kind"])
+    signature, content = bytes.fromhex(value["signature"]), canonical(said)
+    if not any(key.id == said["key_id"] and key.proves(signature, content) for key in keys):
+        known = ", ".join(key.id for key in keys)
+        raise InputError(
+            f"the certificate is not signed by key {known} as it stands: it was changed, or name the public key of the"
+            " installation that issued it with --key"
+        )
+    head = head_of(said["head"])
+    if not proves(head, keys):
+        raise InputError("the tree head that the certificate names is not signed by the key: it is forged")
+    request, index = said["request"], said["index"]
+    rules = sorted({part["rule"] for part in said["held"] if part["rule"]})
+    held = f", held by {', '.join(rules)}" if rules else ""
+    count = len(said["systems"])
+    return (
+        f"the erasure {request['id']} was completed at {request['completed_at']}: {count}"
+        f" {'system' if count == 1 else 'systems'} answered{held}; the index's bytes were gone at {index['purged_at']};"
+        f" issued at {said['issued_at']} under head {head.sequence}"
+    )
