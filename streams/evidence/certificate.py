@@ -13,6 +13,7 @@ from typing import Any
 from schemas.errors import InputError
 from schemas.signingkeys import PublicKey, SigningKey
 from schemas.times import iso, iso_or_none
+from schemas.vocabulary import CommandState
 from sinks.ports.evidence import Seal
 from sinks.ports.requests import RequestEvent
 from streams.evidence.canonical import canonical
@@ -37,6 +38,8 @@ def why_not(request: RequestState) -> str | None:
         )
     if request.unread:
         return "events of its ledger cannot be read by this version, so nobody can say what was done"
+    if request.reviews:
+        return "the day has come on which what a system withholds is to be reviewed: see its line there"
     if request.state is State.REOPENED:
         return (
             "something came to light after it was completed; follow that up with `innsyn requests --follow-up"
@@ -105,6 +108,7 @@ def _system(command: Command, events: Sequence[RequestEvent]) -> dict[str, Any]:
         "held": command.held,
         "ground": command.ground,
         "review_date": command.review_date,
+        "citation": command.citation,
         "attempts": [
             {"attempt": event.attempt, "sent_at": iso(stored.occurred_at)}
             for stored, event, _ in _told(events)
@@ -173,7 +177,8 @@ def _verified(value: Any, keys: Sequence[PublicKey]) -> str:
     if not proves(head, keys):
         raise InputError("the tree head that the certificate names is not signed by the key: it is forged")
     request, index = said["request"], said["index"]
-    rules = sorted({part["rule"] for part in said["held"] if part["rule"]})
+    grounds = [item["ground"] for item in said["systems"] if item["state"] == CommandState.WITHHELD]
+    rules = sorted({*filter(None, grounds), *(part["rule"] for part in said["held"] if part["rule"])})
     held = f", held by {', '.join(rules)}" if rules else ""
     count = len(said["systems"])
     return (
