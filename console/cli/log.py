@@ -15,7 +15,7 @@ from console.cli.show.output import marked, print_json, say, screen, table
 from console.client import connect
 from console.wiring.private import write_private
 from schemas.counted import counted
-from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError, Unavailable
+from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError, KeyUnavailable, Unavailable
 from schemas.settings import Settings, load_settings
 from schemas.signingkeys import PublicKey, SigningKeyring, public_key
 
@@ -163,7 +163,14 @@ def said(verified: Callable[[], str]) -> None:
 
 def the_key(given: str | None) -> PublicKey:
     """The public key that was named, or our own. Raises InputError, KeyUnavailable."""
-    return public_key(given) if given is not None else _own()
+    if given is not None:
+        return public_key(given)
+    try:
+        return _own()
+    except KeyUnavailable as error:
+        raise InputError(
+            f"name the public key of the installation that signed it with --key ({error})"
+        ) from None
 
 
 def _own() -> PublicKey:

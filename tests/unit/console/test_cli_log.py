@@ -82,6 +82,19 @@ def test_a_proof_that_proves_nothing_has_status_1_and_one_sentence(home: Path, t
     )
 
 
+def test_where_there_is_no_key_one_has_to_be_named(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an auditor's machine: nothing but the file and the public key."""
+    called("seal")
+    file = tmp_path / "proof.json"
+    called("prove", "r-1/0", "--to", str(file))
+    public = json.loads(called("show", "--json"))["public_key"]
+    monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "elsewhere"))
+    assert "--key" in str(CliRunner().invoke(app, ["verify", str(file)]).exception)
+    assert "is entry 0 of the log" in called("verify", str(file), "--key", public)
+
+
 def test_an_index_that_nobody_has_open_is_asked_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

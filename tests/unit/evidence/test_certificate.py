@@ -160,6 +160,7 @@ def test_there_is_none_of_another_right_nor_while_something_came_to_light(desk: 
     assert why_not(request) is None
     assert "of type access" in str(why_not(replace(request, type="access")))
     assert "came to light" in str(why_not(replace(request, state=State.REOPENED)))
+    assert "is to be reviewed" in str(why_not(replace(request, state=State.REOPENED, reviews=("x",))))
     assert "cannot be read" in str(why_not(replace(request, unread=("event 3",))))
 
 
