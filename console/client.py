@@ -135,10 +135,11 @@ class Client:
             said = answer.json() if answer.is_success else {}
             if said.get("service") != SERVICE:
                 return False
-            proven = str(said.get("proof")).encode()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+            proofs = [str(item).encode() for item in [said.get("proof"), *(said.get("proofs") or ())]]
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError, TypeError):
             return False
-        if not hmac.compare_digest(proven, proof(self._instance.token, challenge).encode()):
+        expected = proof(self._instance.token, challenge).encode()
+        if not any(hmac.compare_digest(item, expected) for item in proofs):
             raise SettingsError(
                 f"what answers at {self._instance.address} does not know the token of this innsyn, so nothing was asked"
                 " of it: it is another innsyn or another program; set INNSYN_API_TOKEN to its token, INNSYN_HOME to its"

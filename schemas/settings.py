@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         description="Bearer token, 32 random characters or more; unset: made at start, kept in <home>/token.",
     )
 
+    approver_token: SecretStr | None = Field(
+        None,
+        description="Another bearer token, of whoever approves what was asked under the first one (rights.yaml).",
+    )
+
     @property
     def own_realms(self) -> frozenset[str]:
         """The realms that are no part of a user name."""

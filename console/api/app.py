@@ -27,8 +27,14 @@ from schemas.errors import SettingsError
 
 def create_app(services: Services) -> FastAPI:
     """The application. Each call makes an independent one. Raises SettingsError for a token that can be guessed."""
-    if len(services.token) < 16:
-        raise SettingsError("INNSYN_API_TOKEN: has fewer than 16 characters; set a longer one")
+    tokens = {"INNSYN_API_TOKEN": services.token, "INNSYN_APPROVER_TOKEN": services.approver_token}
+    for name, token in tokens.items():
+        if token is not None and len(token) < 16:
+            raise SettingsError(f"{name}: has fewer than 16 characters; set a longer one")
+    if services.token == services.approver_token:
+        raise SettingsError(
+            "INNSYN_APPROVER_TOKEN: is INNSYN_API_TOKEN, so nobody could approve; set another"
+        )
     # The interactive pages load scripts from elsewhere: only the description itself is served.
     app = FastAPI(
         title="innsyn",
@@ -52,7 +58,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(Recorded, recorder=services.recorder, doors=services.doors, clock=services.clock)
     app.add_middleware(
         Guard,
-        token=services.token,
+        tokens=[token for token in tokens.values() if token is not None],
         doors=services.doors,
         recorder=services.recorder,
         clock=services.clock,

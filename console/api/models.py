@@ -265,7 +265,8 @@ class RequestSummary(Created):
     systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer.
 
     `days_left` until `due_at`, below zero when that has passed; None where it has ended, or the clock stands since
-    `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer."""
+    `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer.
+    `digest` of what a second person has to approve, the plan or the answer; `awaits_approval`: and has not yet."""
 
     type: str
     channel: str
@@ -275,6 +276,8 @@ class RequestSummary(Created):
     paused_since: datetime | None
     extended_months: int
     answered_at: datetime | None
+    digest: str | None
+    awaits_approval: bool
     ended_at: datetime | None
     resolution: Resolution | None
     unlinked: list[str]

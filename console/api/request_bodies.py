@@ -65,6 +65,12 @@ class Check(Body):
     what: CheckedWhat = CheckedWhat.IDENTITY
 
 
+class Approval(Body):
+    """The `digest` of what was shown, as the request has it."""
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
 class Telling(Body):
     """How the answer was sent."""
 

@@ -52,7 +52,7 @@ class Rights(Protocol):
     def requests(self) -> Sequence[RequestState]:
         """Every request, oldest first."""
 
-    def follow_up(self, request_id: str) -> RequestState:
+    def follow_up(self, request_id: str, by: str | None = None) -> RequestState:
         """A new request for what came to light after that one. Raises InputError, Unavailable."""
 
     def resend(self, request_id: str) -> RequestState:
@@ -78,6 +78,9 @@ class Rights(Protocol):
     def extend(self, request_id: str, months: int, reason: str) -> RequestState:
         """Give it more time. Raises InputError, Unavailable."""
 
+    def approve(self, request_id: str, digest: str, by: str) -> RequestState:
+        """A second person approves the plan or answer of that digest. Raises InputError, Unavailable."""
+
     def tell(self, request_id: str, how: ToldBy) -> RequestState:
         """The answer was sent. Raises InputError, Unavailable."""
 
@@ -94,6 +97,7 @@ class Services:
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
+    `approver_token`: another one that opens the API, of whoever approves what was asked under `token`.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -115,6 +119,7 @@ class Services:
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None
+    approver_token: str | None = field(default=None, repr=False)
     desk: DeadLetterDesk | None = None
 
     @property

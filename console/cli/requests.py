@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -207,6 +208,36 @@ def extend(
 
 
 @app.command(
+    short_help="Approve the plan of a request that somebody else made.",
+    epilog="Example: innsyn requests approve r-5f2a9c01d7e34b68 --digest 0f9a61c3b27d4e58",
+)
+def approve(
+    request_id: Id,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            "--digest",
+            metavar="DIGITS",
+            help="What is approved, as `innsyn requests show` says; else it asks.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Approve the plan or answer of a request, as it was shown; under another token than it was made under."""
+    if digest is None and (as_json or not sys.stdin.isatty()):
+        raise InputError("approving asks first and nobody can answer here; give --digest with what was shown")
+    with require(load_settings()) as client:
+        if digest is None:
+            request = client.request(request_id)
+            _show(request)
+            if not request["awaits_approval"]:
+                return
+            typer.confirm("Approve this?", abort=True, err=True)
+            digest = request["digest"]
+        _done(client.handle(request_id, "approve", {"digest": digest}), as_json)
+
+
+@app.command(
     short_help="Note that the answer was sent.",
     epilog="Example: innsyn requests told r-5f2a9c01d7e34b68 --how letter",
 )
@@ -253,7 +284,11 @@ def show(
         request = client.request(request_id)
     if as_json:
         print_json(request)
-        return
+    else:
+        _show(request)
+
+
+def _show(request: Mapping[str, Any]) -> None:
     out = screen()
     names = request["request_id"], request["type"], request["state"]
     came = day(request["received_at"]), request["channel"], request["due_at"]
@@ -274,6 +309,10 @@ def show(
     if request["key_destroyed_at"]:
         destroyed = day(request["key_destroyed_at"])
         out.print(f"  what the person gave and wrote cannot be read since {destroyed}: its key was destroyed")
+    if request["awaits_approval"]:
+        out.print(
+            marked("  waits for the approval of what is shown here, [bold]{}[/bold]", request["digest"])
+        )
     for problem in request["problems"]:
         out.print(marked("  [red]{}[/red]", problem))
     if request["waiting_for"]:

@@ -12,7 +12,7 @@ from console.health.requests import watch_requests
 from console.health.untagged import watch_untagged
 from console.health.watching import watched
 from console.wiring.answering import answering_of, token_keys
-from console.wiring.api_token import api_token
+from console.wiring.api_token import api_token, approver_token
 from console.wiring.clock import CLOCK, now
 from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
@@ -65,6 +65,7 @@ def serve() -> None:
                 recorder=audit,
                 doors=knocks,
                 book=log_book(settings, sinks, connection, send),
+                approver_token=approver_token(settings),
             )
             health.watch("audit", audit.problems, every=1.0)
             server = ApiServer(app, settings.api_host, settings.api_port)

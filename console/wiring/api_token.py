@@ -1,4 +1,4 @@
-"""The bearer token of the API: given, or made once and kept in a file that its owner alone can read."""
+"""The bearer tokens of the API: given, or made once and kept in a file that its owner alone can read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import secrets
 from console.client import TOKEN_FILE
 from schemas.errors import SettingsError
 from schemas.settings import Settings
+
+
+def approver_token(settings: Settings) -> str | None:
+    """The token of whoever approves, None where none is set."""
+    return settings.approver_token.get_secret_value() if settings.approver_token else None
 
 
 def api_token(settings: Settings) -> str:

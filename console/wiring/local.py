@@ -20,7 +20,7 @@ from console.operations.rekeying import rekeyed
 from console.operations.replay import Replays
 from console.operations.system_keys import make_missing
 from console.wiring.answering import Answering, answering_of, token_keys
-from console.wiring.api_token import api_token
+from console.wiring.api_token import api_token, approver_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.company import company_of
 from console.wiring.evidence import log_book
@@ -161,6 +161,7 @@ def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
         recorder=audit,
         doors=doors(settings, parts.registry),
         book=parts.book,
+        approver_token=approver_token(settings),
     )
     return ApiServer(app, settings.api_host, settings.api_port)
 

@@ -156,8 +156,9 @@ def api(
     recorder: Recorder,
     doors: Doors,
     book: LogBook,
+    approver_token: str | None = None,
 ) -> Any:
-    """The HTTP API over an open index. `notices`: see `Services`."""
+    """The HTTP API over an open index. `notices`, `approver_token`: see `Services`."""
     return create_app(
         Services(
             reader=answering.reader,
@@ -168,6 +169,7 @@ def api(
             metrics=metrics,
             clock=now,
             token=token,
+            approver_token=approver_token,
             dead_letters=answering.dead_letters,
             open_letters=answering.open_letters,
             values=answering.values,

@@ -45,12 +45,16 @@ def answer(
         return tools.file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
     anchors = tools.file.anchors(request.request_id)
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
+    shown = chosen(report)
+    systems = {entry["system"]["id"] for entry in shown.get("entries", ())}
+    approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(systems))
     answered = Answered(
-        report=chosen(report),
+        report=shown,
         identity=snapshot_of(person).json(),
         resolution=Resolution(report["resolution"]),
         remarks=tuple(person.problems),
         to_tell=True,
+        approval=approval or None,
     )
     tools.answered()
     return tools.file.decide(request, answered, now)

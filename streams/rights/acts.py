@@ -33,7 +33,7 @@ class Acts:
             return request
         refuse_ended(request)
         refuse_unread(request)
-        if request.state in (State.UNCHECKED, State.ANSWERED):
+        if request.state in (State.UNCHECKED, State.ANSWERED) or request.awaits_approval:
             raise InputError(
                 f"nothing of {request.request_id} can be sent again: {'; '.join(request.problems)}"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from schemas.vocabulary import CommandState, Resolution
@@ -12,7 +12,15 @@ from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
-from streams.rights.protocol.events import Attention, Behind, Completed, Forgetting, Forgot
+from streams.rights.protocol.events import (
+    Attention,
+    Behind,
+    Completed,
+    Forgetting,
+    Forgot,
+    Planned,
+    Replanned,
+)
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.outcomes import records_gone
 from streams.rights.protocol.request import RequestState, State
@@ -58,7 +66,12 @@ class Erasure:
             return self._file.decide(request, Behind(tuple(first)))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
-        return self._file.decide(request, planned, now)
+        return self._file.decide(request, replace(planned, approval=self._to_approve(request, planned)), now)
+
+    def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
+        holds = any(part["action"] == "hold_until" for part in planned.plan["parts"])
+        rules, systems = self._company.rights, len(planned.commands)
+        return rules.needs_approval(request.type, holds=holds, systems=systems) or None
 
     def _finish(self, request: RequestState) -> RequestState:
         """Let the index forget, look whether it did, and end: completed, or closed where a person chose that.
@@ -75,7 +88,8 @@ class Erasure:
             request = self._file.decide(request, counts)
         if not request.closing:
             request = self._grown(request)
-        return self._forget(request) if request.settled or request.closing else request
+        ready = request.settled and not request.awaits_approval
+        return self._forget(request) if ready or request.closing else request
 
     def _grown(self, request: RequestState) -> RequestState:
         """Planned anew, if the index holds what no system was told of: before it forgets, or since an earlier run."""
@@ -103,7 +117,7 @@ class Erasure:
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
         now = self._file.now()
         again = self._planner.again(request, found, erasable, anchors, now, forgotten=forgotten)
-        return self._file.decide(request, again)
+        return self._file.decide(request, replace(again, approval=self._to_approve(request, again)))
 
     def _forget(self, request: RequestState) -> RequestState:
         """What goes is counted and recorded before, so that the number stays true whatever ends the process then."""
@@ -150,6 +164,8 @@ def next_step(request: RequestState) -> Step | None:
         return Step.FORGET
     if request.plan is None:
         return Step.PLAN
+    if request.awaits_approval:
+        return None
     if any(command.state is CommandState.UNSENT for command in request.commands.values()):
         return Step.TELL
     return Step.FORGET if request.settled else None

@@ -34,8 +34,8 @@ class FollowUps:
         self._sending = sending
         self._about = about
 
-    def made(self, request: RequestState) -> RequestState:
-        """The follow-up of the request, which then names it; the same if it was made before.
+    def made(self, request: RequestState, by: str | None = None) -> RequestState:
+        """The follow-up of the request, which then names it; the same if it was made before. `by`: the credential.
 
         Raises InputError if nothing came to light or nobody can tell of whom, KeyUnavailable, Overtaken.
         """
@@ -69,7 +69,7 @@ class FollowUps:
             new_id = self._file.follow_up_id(request_id, number)
             sealed = self._file.seal(new_id, named, reason)
             given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
-            self._file.record_received(new_id, *given)
+            self._file.record_received(new_id, *given, by=by)
             if self._file.follows(new_id) == request_id:
                 break
             # Nobody can know the id without our keys: somebody has to look who made that request.

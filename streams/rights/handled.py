@@ -1,4 +1,4 @@
-"""What a person does about whoever makes a request: asks, checks, extends, tells. Each on it as it was read."""
+"""What people do about a request itself: ask and check who makes it, extend, approve, tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from streams.rights.acts import refuse_ended, refuse_unread
 from streams.rights.case import CaseFile
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, asked_at_once, due_at
-from streams.rights.protocol.handling import Checked, Extended, IdentityAsked, Told
+from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
@@ -76,6 +76,27 @@ class Handled:
         sealed = self._file.seal_note(request.request_id, reason)
         return self._file.decide(request, Extended(months, sealed))
 
+    def approve(self, request: RequestState, digest: str, by: str) -> RequestState:
+        """A second person approves the plan or answer as it was shown: whoever made the request may not."""
+        refuse_ended(request)
+        refuse_unread(request)
+        if not request.awaits_approval:
+            raise InputError(f"{request.request_id} waits for no approval; see `innsyn requests show`")
+        if digest != request.digest:
+            raise InputError(
+                f"what was shown of {request.request_id} is no longer its plan; look at it again, then approve that"
+            )
+        if by == request.by:
+            raise InputError(
+                f"{request.request_id} was made under the same credential; whoever approves it needs another:"
+                " INNSYN_APPROVER_TOKEN"
+            )
+        request = self._file.decide(request, Approved(digest, by))
+        # Whoever carries requests out goes on; where Kafka is away, a moment later.
+        with suppress(BrokerUnavailable):
+            self._sending.announce(request)
+        return request
+
     def tell(self, request: RequestState, how: ToldBy) -> RequestState:
         """The answer was sent; a request that only has to be answered is done with that."""
         refuse_unread(request)
@@ -83,6 +104,8 @@ class Handled:
             raise InputError(
                 f"the answer to {request.request_id} was sent already; see `innsyn requests show`"
             )
+        if request.awaits_approval:
+            raise InputError(f"the answer to {request.request_id} cannot be sent: {request.problems[0]}")
         if request.state is not State.ANSWERED and not request.carried_out:
             raise InputError(f"{request.request_id} is {request.state.value}: there is no answer to send yet")
         return self._file.decide(request, Told(how))

@@ -225,6 +225,13 @@ class RightsService:
         """Give it more time, which the person was told with the reason. Raises InputError."""
         return self._turns.take(request_id, lambda request: self._handled.extend(request, months, reason))
 
+    def approve(self, request_id: str, digest: str, by: str) -> RequestState:
+        """A second person, by another credential than the request's, approves the plan or answer of that digest.
+
+        Raises InputError.
+        """
+        return self._turns.take(request_id, lambda request: self._handled.approve(request, digest, by))
+
     def tell(self, request_id: str, how: ToldBy) -> RequestState:
         """The answer was sent. Raises InputError."""
         return self._ending(self._turns.take(request_id, lambda request: self._handled.tell(request, how)))
@@ -283,13 +290,13 @@ class RightsService:
         """Keys of requests that are missing, as of the last `destroy_keys`."""
         return self._destroying.problems()
 
-    def follow_up(self, request_id: str) -> RequestState:
+    def follow_up(self, request_id: str, by: str | None = None) -> RequestState:
         """Deal with late findings: a new request of the same person and type, received when they were found.
 
         The old one is completed again and names it. Safe to repeat. Raises InputError if nothing came to light,
         KeyUnavailable.
         """
-        return self._turns.take(request_id, self._follow_ups.made)
+        return self._turns.take(request_id, lambda request: self._follow_ups.made(request, by))
 
     def _advance_recorded(self, request_id: str) -> RequestState:
         try:

@@ -15,6 +15,7 @@ from console.api.protection.recorder import Recorder
 from console.api.services import Services
 from console.health.health import Health
 from schemas.catalogue import load_catalogue
+from schemas.company import Company
 from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.tags import tag_set
@@ -106,6 +107,7 @@ def rights(
     keyring: Keyring,
     random: Callable[[int], bytes] = lambda n: b"\x01" * n,
     send: Send = lambda *_: None,
+    company: Company | None = None,
 ) -> RightsService:
     """The real workflow on a ledger in memory, with nobody at the other end of Kafka; there is one id, or `random`."""
     catalogue = load_catalogue()
@@ -116,7 +118,7 @@ def rights(
         index,
         identities,
         keyring,
-        model(),
+        company or model(),
         send,
         lambda: NOW,
         random,

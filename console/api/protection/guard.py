@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -31,20 +31,24 @@ log = structlog.get_logger(__name__)
 
 
 class Guard:
-    """ASGI middleware. `token` is what `Authorization: Bearer` must hold on /v1 and /metrics.
+    """ASGI middleware. One of `tokens` is what `Authorization: Bearer` must hold on /v1 and /metrics.
 
     The client is who opened the connection: no header says otherwise, since anybody can write one. `state` of a request
     has its `caller` (name of the credential) and `client`.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, doors: Doors, recorder: Recorder, clock: Callable[[], datetime]
+        self,
+        app: ASGIApp,
+        tokens: Sequence[str],
+        doors: Doors,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
     ) -> None:
         self._app = app
-        self._token = token.encode()
+        self._callers = {token.encode(): caller_name(token) for token in tokens}
         # Whoever sends wrong ones from an address that others share (a proxy, this machine) shall not keep them out.
-        self._unguessable = len(self._token) >= UNGUESSABLE
-        self._caller = caller_name(token)
+        self._unguessable = all(len(token) >= UNGUESSABLE for token in self._callers)
         self._doors = doors
         self._recorder = recorder
         self._clock = clock
@@ -86,7 +90,7 @@ class Guard:
         if (refusal := self._refusal(scope, client, close)) is not None:
             await refusal(scope, receive, send)
             return
-        scope.setdefault("state", {}).update(caller=self._caller, client=client)
+        scope.setdefault("state", {}).update(caller=self._caller(scope), client=client)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = None if announced is not None and announced > BODY_LIMIT else await _body(receive)
@@ -134,7 +138,7 @@ class Guard:
     def _refusal(self, scope: Scope, client: str, close: Mapping[str, str]) -> Response | None:
         """What to answer instead of asking who it is, or because it is nobody; None: it is who may."""
         given = dict(scope["headers"]).get(b"authorization", b"")
-        may = self._may(given)
+        may = bool(self._caller(scope))
         if may and self._unguessable:
             return None
         if seconds := self._doors.closed(client):
@@ -156,9 +160,15 @@ class Guard:
             headers={"WWW-Authenticate": 'Bearer realm="innsyn"', **close},
         )
 
-    def _may(self, given: bytes) -> bool:
+    def _caller(self, scope: Scope) -> str:
+        """Name of the credential that is given; empty: none that may."""
+        given: bytes = dict(scope["headers"]).get(b"authorization", b"")
         scheme, _, token = given.partition(b" ")
-        return bool(scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token))
+        if scheme.lower() != b"bearer":
+            return ""
+        # Each is compared, so that the time does not tell which.
+        names = [name for known, name in self._callers.items() if hmac.compare_digest(token.strip(), known)]
+        return names[0] if names else ""
 
 
 def _is_protected(path: str) -> bool:

@@ -19,7 +19,9 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     # Worked out now: it takes a moment, and nothing waits for health.
-    proof(services.token, "")
+    tokens = [token for token in (services.token, services.approver_token) if token is not None]
+    for token in tokens:
+        proof(token, "")
 
     @routes.get("/healthz")
     async def alive(
@@ -28,9 +30,13 @@ def router(services: Services) -> APIRouter:
             Header(alias=CHALLENGE_HEADER, description="Text to prove on that the token is known."),
         ] = None,
     ) -> dict[str, Any]:
-        """The process answers; with `proof`, if it is challenged, that it knows the token it will be sent."""
+        """The process answers; with `proof`, if it is challenged, that it knows the token it will be sent, one for each
+        that it takes in `proofs`."""
         told = {"status": "ok", "service": SERVICE}
-        return told if challenge is None else told | {"proof": proof(services.token, challenge)}
+        if challenge is None:
+            return told
+        proofs = [proof(token, challenge) for token in tokens]
+        return {**told, "proof": proofs[0], "proofs": proofs}
 
     @routes.get("/readyz", responses={503: {"description": "Something is not well; the body says what."}})
     async def ready() -> JSONResponse:

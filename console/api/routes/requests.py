@@ -13,6 +13,7 @@ from console.api.problems import QUESTION_RESPONSES, REQUEST_RESPONSES
 from console.api.protection.recording import note_of
 from console.api.request_bodies import (
     Accepted,
+    Approval,
     Asked,
     Cancelled,
     Check,
@@ -124,7 +125,7 @@ def _add_acts(routes: APIRouter, services: Services) -> None:
     def follow_up(request_id: str, request: Request) -> dict[str, Any]:
         """Deal with what came to light after the answer: a new request of the same person and type."""
         _act(services, request_id, "follow-up", request)
-        return _created(services.rights.follow_up(request_id))
+        return _created(services.rights.follow_up(request_id, note_of(request.state).caller))
 
     @routes.post("/{request_id}/resend", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def resend(request: Request, request_id: str) -> dict[str, Any]:
@@ -171,6 +172,13 @@ def _add_handling(routes: APIRouter, services: Services) -> None:
         """Give it one or two months more, within the first one: the person was told of it, with the reason."""
         _act(services, request_id, "extend", request)
         return _shown(services, services.rights.extend(request_id, body.months, body.reason))
+
+    @routes.post("/{request_id}/approve", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def approve(request: Request, request_id: str, body: Approval) -> dict[str, Any]:
+        """Approve the plan or answer as it was shown; under another token than the request was made."""
+        _act(services, request_id, "approve", request)
+        caller = note_of(request.state).caller
+        return _shown(services, services.rights.approve(request_id, body.digest, caller))
 
     @routes.post("/{request_id}/told", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def told(request: Request, request_id: str, body: Telling) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def replanned(request: RequestState, event: Replanned) -> RequestState:
         anew = Command(earlier.command_id, earlier.system, attempt=earlier.attempt)
         commands[earlier.command_id] = told_to(anew if item.again else earlier, item)
     runs = tuple(replace(run, replanned=True) for run in request.runs)
-    request = replace(request, plan=event.plan, commands=commands, runs=runs)
+    request = replace(request, plan=event.plan, commands=commands, runs=runs, approval=bool(event.approval))
     return stands(replace(request, problem=None, forgotten_as_planned=False))
 
 

@@ -19,6 +19,7 @@ from schemas.vocabulary import ReceiptState, Resolution
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.rights.protocol.handling import (
     Accepted,
+    Approved,
     Cancelled,
     Checked,
     Closed,
@@ -99,7 +100,8 @@ class PlannedCommand:
 
 @dataclass(frozen=True)
 class Planned:
-    """What becomes of everything held. `plan` as `plan_json`, `identity` as `IdentitySnapshot.json`."""
+    """What becomes of everything held. `plan` as `plan_json`, `identity` as `IdentitySnapshot.json`. `approval`: a
+    second person has to approve it, by the rules of then; so of a new plan and an answer."""
 
     kind: ClassVar[str] = "planned"
     plan: Json
@@ -108,6 +110,7 @@ class Planned:
     resolution: Resolution | None = None
     by_link: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    approval: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Replanned:
     plan: Json
     commands: tuple[PlannedCommand, ...]
     at: datetime | None = None
+    approval: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -259,6 +263,7 @@ class Answered:
     resolution: Resolution | None = None
     remarks: tuple[str, ...] = ()
     to_tell: bool | None = None
+    approval: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +341,7 @@ LedgerEvent = (
     | Checked
     | Extended
     | Told
+    | Approved
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
 """Each class by the word it is stored under."""

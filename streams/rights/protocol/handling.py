@@ -36,6 +36,15 @@ class Extended:
 
 
 @dataclass(frozen=True)
+class Approved:
+    """A second person approved what stands under that `digest`: a plan, or the answer of a request without one."""
+
+    kind: ClassVar[str] = "approved"
+    digest: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Told:
     """The answer was sent to the person."""
 

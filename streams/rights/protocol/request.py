@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -78,7 +80,8 @@ class RequestState:
     `unlooked`: why nobody can tell whether anything came to light later. `by`: the credential by which it was made.
     `asked`, `checked`: whether whoever makes it was asked who they are, and whether somebody checked it; `pauses`: when
     the clock stood for that. `more`: months by which it was extended. `answered_at`: when there was an answer; `told`:
-    whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `length`: how
+    whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `approval`:
+    whether a second person has to approve the plan or answer; `approved`: the digest of what was. `length`: how
     many events of the ledger it was read from; what is decided on it is written as the next one.
     """
 
@@ -125,6 +128,8 @@ class RequestState:
     answered_at: datetime | None = None
     told: bool = False
     reviews: tuple[str, ...] = ()
+    approval: bool = False
+    approved: str | None = None
     length: int = field(default=0, compare=False)
 
     @property
@@ -136,6 +141,17 @@ class RequestState:
     def may_be_asked(self) -> bool:
         """Whether whoever makes it can still be asked who they are: nothing was told to them or to a system."""
         return self.plan is None and self.report is None and not self.ended
+
+    @property
+    def digest(self) -> str | None:
+        """What stands for the plan, or for the answer of a request without one: other digits for each other one."""
+        shown = self.plan if self.plan is not None else self.report
+        return None if shown is None else digest_of(shown)
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a second person has to approve the plan or answer as it is now."""
+        return self.approval and not self.ended and self.approved != self.digest
 
     @property
     def paused_since(self) -> datetime | None:
@@ -196,7 +212,9 @@ class RequestState:
         """What only a person can do next, and how."""
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
-        if self.state is State.ANSWERED:
+        if self.awaits_approval:
+            yield f"a second person has to approve it; `innsyn requests approve {self.request_id}`"
+        elif self.state is State.ANSWERED:
             yield f"the answer is to be sent; `innsyn requests told {self.request_id} --how ...` when it is"
 
     @property
@@ -247,6 +265,8 @@ class RequestState:
         """Whether a next step waits for nobody."""
         if self.ended or self.unread or (self.broke and self.state is State.ATTENTION):
             return False
+        if self.awaits_approval and not self.closing:
+            return False
         if any(item.state is CommandState.UNSENT for item in self.commands.values()):
             return True
         return (
@@ -259,6 +279,12 @@ class RequestState:
 def aside_line(aside: AnswerSetAside) -> str:
     """An answer that was set aside, in one line."""
     return f"{aside.system or 'a system that is not known'}: an answer ({aside.state}) {aside.why}; set aside"
+
+
+def digest_of(shown: Mapping[str, Any]) -> str:
+    """16 hex digits of SHA-256 over the canonical JSON of a plan or report."""
+    text = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def asked_line(event: IdentityAsked) -> str:

@@ -56,5 +56,5 @@ def to_review(request: RequestState, today: date) -> Iterator[Command]:
 
 
 def _pending(request: RequestState) -> Iterator[Command]:
-    if not (request.ended or request.closing or request.unread):
+    if not (request.ended or request.closing or request.unread or request.awaits_approval):
         yield from (item for item in request.commands.values() if item.pending)

@@ -34,6 +34,8 @@ def summary(
         "overdue": stands.overdue,
         "paused_since": iso_or_none(request.paused_since),
         "extended_months": request.more,
+        "digest": request.digest if request.approval else None,
+        "awaits_approval": request.awaits_approval,
         "answered_at": iso_or_none(request.answered_at or request.completed_at),
         "completed_at": iso_or_none(request.completed_at),
         "ended_at": iso_or_none(request.ended_at or request.completed_at),

@@ -63,6 +63,7 @@ from streams.rights.protocol.events import (
 )
 from streams.rights.protocol.handling import (
     Accepted,
+    Approved,
     Cancelled,
     Checked,
     Closed,
@@ -189,7 +190,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
-        case IdentityAsked() | Checked() | Extended() | Told():
+        case IdentityAsked() | Checked() | Extended() | Told() | Approved():
             return _handled(_noted(request, event, at), event, at)
         case Answered():
             return _answered(_identified(request, event), event, at)
@@ -203,7 +204,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
 
 
 def _handled(
-    request: RequestState, event: IdentityAsked | Checked | Extended | Told, at: datetime
+    request: RequestState, event: IdentityAsked | Checked | Extended | Told | Approved, at: datetime
 ) -> RequestState:
     match event:
         case IdentityAsked():
@@ -216,6 +217,8 @@ def _handled(
             return replace(request, checked=True, pauses=pauses, state=state)
         case Extended():
             return replace(request, more=request.more or min(event.months, MOST_MONTHS_MORE))
+        case Approved():
+            return replace(request, approved=event.digest)
         case Told() if request.state is State.ANSWERED:
             return replace(request, state=State.COMPLETED, completed_at=at, told=True)
     return request
@@ -223,6 +226,7 @@ def _handled(
 
 def _answered(request: RequestState, event: Answered, at: datetime) -> RequestState:
     request = replace(request, problem=None, report=event.report, answered_at=at, remarks=event.remarks)
+    request = replace(request, approval=bool(event.approval))
     if event.to_tell:
         return replace(request, state=State.ANSWERED)
     return replace(request, state=State.COMPLETED, completed_at=at)
@@ -270,6 +274,7 @@ def _planned(request: RequestState, event: Planned, at: datetime) -> RequestStat
         by_link=event.by_link,
         remarks=event.remarks,
         state=State.PLANNED,
+        approval=bool(event.approval),
     )
 
 
@@ -324,6 +329,8 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
             note = Note("checked", at, words=f"{event.what} by {event.how.replace('_', ' ')}")
         case Extended():
             note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
+        case Approved():
+            note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
         case Told():
             note = Note("told", at, words=f"by {event.how}")
         case _:

@@ -28,7 +28,7 @@ from streams.rights.protocol.events import (
     content_of,
     event_of,
 )
-from streams.rights.protocol.handling import Checked, Extended, IdentityAsked, Told
+from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
 
@@ -45,7 +45,7 @@ def stored(ledger: dict[str, Any]) -> list[RequestEvent]:
     ]
 
 
-SINCE = {item.kind for item in (IdentityAsked, Checked, Extended, Told, Escalated, ReviewDue)}
+SINCE = {item.kind for item in (IdentityAsked, Checked, Extended, Told, Approved, Escalated, ReviewDue)}
 """Kinds that there were not before classes."""
 
 
