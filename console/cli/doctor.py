@@ -26,6 +26,7 @@ from console.health.parts import Part
 from console.health.taggers import read_by_nobody
 from console.health.untagged import untagged_lines
 from console.operations.rotation import Rotation
+from console.operations.system_keys import described
 from console.wiring.answering import keyring, known_keys, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
@@ -98,6 +99,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _guarded("java", lambda: _java(settings))
     yield from _guarded("maven", lambda: _maven(settings))
     yield from _guarded("keys", lambda: _keys(settings))
+    yield from _guarded("systems", lambda: _systems(settings))
     yield from _guarded("modes", lambda: _modes(settings))
     yield from _guarded("disk", lambda: _machine(settings))
     yield from _guarded("token", lambda: _token(settings))
@@ -160,6 +162,19 @@ def _keys(settings: Settings) -> Iterator[Check]:
         yield Check(
             "keys", "ok", f"token key {found['key_id']}, {found['sealing_keys']} for sealing, in {folder}"
         )
+
+
+def _systems(settings: Settings) -> Iterator[Check]:
+    """Whether commands can be sent to the systems that erase."""
+    found = described(settings)
+    lacking = [item.system for item in found if item.lacking]
+    wrong = [item.problem for item in found if item.problem and not item.lacking]
+    yield from (Check("systems", "wrong", line) for line in wrong)
+    if lacking:
+        told = "`innsyn systems add` makes them, `innsyn up` does it by itself"
+        yield Check("systems", "off", f"no command can be sent yet to {', '.join(lacking)}: no key; {told}")
+    elif not wrong:
+        yield Check("systems", "ok", f"commands can be sent to all {len(found)}")
 
 
 def _modes(settings: Settings) -> Iterator[Check]:

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from console.wiring.company import company_of
 from schemas.errors import KeyUnavailable
 from schemas.settings import Settings
-from schemas.systemkeys import SystemKeyring, read_system_keys
+from schemas.systemkeys import SystemKeyring
 
 
 @dataclass(frozen=True)
 class KeysOf:
     """What there is of a system: ids of the keys in force, the oldest first; whether the private halves lie here.
 
-    `problem`: why no command can be sent to it.
+    `problem`: why no command can be sent to it; `lacking`: since it has no key.
     """
 
     system: str
     key_ids: tuple[str, ...]
     private_here: bool
     problem: str | None
+    lacking: bool = False
 
 
 def told(settings: Settings) -> list[str]:
@@ -47,8 +48,7 @@ def make_missing(settings: Settings) -> None:
 
 def _of(ring: SystemKeyring, system: str) -> KeysOf:
     try:
-        ring.of(system)
-        keys = read_system_keys(ring.path(system)).keys
+        keys = ring.of(system).keys
     except KeyUnavailable as error:
-        return KeysOf(system, (), False, str(error))
+        return KeysOf(system, (), False, str(error), not ring.path(system).exists())
     return KeysOf(system, tuple(key.id for key in keys), ring.job_path(system).exists(), None)

@@ -4,7 +4,7 @@
     from innsyn_sdk.outcome import done, not_found
 
     def erase(command):
-        numbers = [item.value for item in command.identifiers if item.kind == "customer_number"]
+        numbers = command.always("customer_number")
         with database() as connection:
             gone = connection.execute("DELETE FROM invoice WHERE customer_number = ANY(%s)", (numbers,)).rowcount
         return done({"Invoice": gone}) if gone else not_found()

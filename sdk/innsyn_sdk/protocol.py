@@ -19,6 +19,8 @@ from innsyn_sdk.keys import Key, Keys
 COMMANDS, RECEIPTS = "deletion.", "rights.receipts"
 """Commands of a system are on `COMMANDS` and its name; receipts of all systems are on `RECEIPTS`."""
 OLDEST, CLOCKS_APART = timedelta(days=30), timedelta(minutes=5)
+ALL_PORTS = (0, 65_535)
+"""Of an identifier that has no port of its own; 0 stands for records that know none."""
 _MAGIC, _PREFIX = b"\xc3\x01", 10
 _SEALED, _SIGNATURE = "sealed_identifiers", "signature"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,11 +42,42 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Identifier:
-    """An identifier in clear. `more`: what else the command says of it, as the protocol has it: when, which port."""
+    """An identifier in clear, and when it was the person's: see "Identifiers" on the page of the protocol.
+
+    `at`, `port`: in that second and from that port alone. `since`, `until`, `ports`, `proof`: what innsyn found by its
+    links. `prefix`: the value is an IPv6 prefix in CIDR form.
+    """
 
     kind: str
     value: str = field(repr=False)
-    more: tuple[Any, ...] = field(default=(), repr=False)
+    at: datetime | None = field(default=None, repr=False)
+    port: int | None = field(default=None, repr=False)
+    since: datetime | None = field(default=None, repr=False)
+    until: datetime | None = field(default=None, repr=False)
+    ports: tuple[int, int] = field(default=ALL_PORTS, repr=False)
+    proof: str | None = None
+    prefix: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is the person's at a time, behind a port, or as part of a prefix alone."""
+        limits = (self.at, self.port, self.since, self.until)
+        return any(limit is not None for limit in limits) or self.ports != ALL_PORTS or self.prefix
+
+    def covers(self, at: datetime | None, port: int = 0) -> bool:
+        """Whether a record of that time (None: not known) and port (0: none) is the person's by it."""
+        if self.at is not None and (
+            at is None or at.replace(microsecond=0) != self.at.replace(microsecond=0)
+        ):
+            return False
+        if self.port is not None and port != self.port:
+            return False
+        if (self.since is not None or self.until is not None) and at is None:
+            return False
+        inside = at is None or (
+            (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+        )
+        return inside and self.ports[0] <= (port if 0 < port <= ALL_PORTS[1] else 0) <= self.ports[1]
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,11 @@ class Command:
     fields: tuple[str, ...]
     orders: tuple[Mapping[str, Any], ...]
     value: Mapping[str, Any] = field(repr=False)
+
+    def always(self, kind: str) -> list[str]:
+        """The values of that kind that are the person's whenever they are met. Those that are so for a time, behind a
+        port or as a prefix are in `identifiers` alone: see `Identifier.covers`."""
+        return [item.value for item in self.identifiers if item.kind == kind and not item.limited]
 
 
 def decoded(message: bytes) -> dict[str, Any]:
@@ -94,8 +132,8 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
     if value["issued_at"] < now - OLDEST:
         raise Refused("too_old", value)
     try:
-        named = tuple(Identifier(kind, text, tuple(more)) for kind, text, *more in json.loads(plain))
-    except (ValueError, TypeError):
+        named = tuple(map(_identifier, json.loads(plain)))
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused("command_not_understood", value) from None
     return Command(
         command_id=value["command_id"],
@@ -108,6 +146,44 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
         orders=tuple(value["orders"]),
         value=value,
     )
+
+
+def _identifier(said: Any) -> Identifier:
+    """Raises ValueError, TypeError, KeyError, AttributeError for what is none: a limit that is not understood must not
+    be taken for none."""
+    if isinstance(said, list):
+        kind, value, *more = said
+        at, port = more or (None, None)
+        found = Identifier(kind, value, _moment(at), port)
+    else:
+        if said.keys() - {"kind", "value", "prefix", "from", "until", "ports", "proof"}:
+            raise ValueError("an identifier says what this version does not know")
+        (name,) = said.keys() & {"value", "prefix"}
+        low, high = said.get("ports", ALL_PORTS)
+        found = Identifier(
+            kind=said["kind"],
+            value=said[name],
+            since=_moment(said.get("from")),
+            until=_moment(said.get("until")),
+            ports=(low, high),
+            proof=said.get("proof"),
+            prefix=name == "prefix",
+        )
+    numbers = (*found.ports, found.port or 0)
+    if not all(isinstance(text, str) for text in (found.kind, found.value)) or not all(
+        type(number) is int for number in numbers
+    ):
+        raise TypeError("an identifier is not of its form")
+    return found
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 def receipt(command: Mapping[str, Any], said: Mapping[str, Any], key: Key, now: datetime) -> bytes:

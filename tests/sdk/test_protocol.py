@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from innsyn_sdk.keys import Key, Keys, KeysUnreadable, read_keys
 from innsyn_sdk.outcome import Outcome, done, failed, not_found, partial, withheld
-from innsyn_sdk.protocol import NotReadable, Refused, opened, receipt
+from innsyn_sdk.protocol import Identifier, NotReadable, Refused, opened, receipt
 
 from schemas.jobkeys import Keys as SystemSide
-from schemas.messages import ErasureReceipt, encoded, message_of
+from schemas.messages import ErasureReceipt, encoded, message_of, value_of
 from schemas.own import own_record
 from schemas.systemkeys import SystemKeyring
 from streams.answers.erasure_plan import CommandPlan
+from streams.rights.protocol.authentic import bound_bytes, signed_bytes
 from streams.rights.protocol.messages import command_message, decoded
 from streams.rights.protocol.reasons import REASONS
 from streams.rights.protocol.receipts import unproven
@@ -32,6 +34,7 @@ SDK = ROOT / "sdk" / "innsyn_sdk"
 VERSIONS = ROOT / "schemas" / "companies" / "base" / "avro" / "versions"
 VECTORS = json.loads((ROOT / "sdk" / "vectors.json").read_text("utf-8"))
 NOW = datetime(2026, 3, 9, 7, 30, tzinfo=UTC)
+NINE, TEN = (datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (9, 10))
 KEY = Key(KEY_ID, UNSEAL, SIGN, INNSYN_VERIFY)
 KEYS = Keys("web", (KEY,))
 MESSAGE = bytes.fromhex(VECTORS["command"]["message"])
@@ -40,9 +43,15 @@ MESSAGE = bytes.fromhex(VECTORS["command"]["message"])
 def test_the_vectors_hold() -> None:
     """The command opens to its identifiers; each of the others is refused."""
     command = opened(MESSAGE, KEYS, NOW)
-    assert [[item.kind, item.value, *item.more] for item in command.identifiers] == VECTORS["command"][
-        "identifiers"
-    ]
+    assert command.identifiers == (
+        Identifier("customer_number", "k-100200"),
+        Identifier("email", "kåre@example.no"),
+        Identifier("ip", "192.0.2.7", at=datetime(2026, 3, 1, 12, tzinfo=UTC), port=40000),
+        Identifier("cookie_id", "c-1"),
+        Identifier("ip", "192.0.2.8", since=NINE, until=TEN, ports=(1000, 1999), proof="subscriber"),
+        Identifier("ip", "2001:db8:1::/56", since=NINE, proof="line_owner", prefix=True),
+    )
+    assert (command.always("cookie_id"), command.always("ip")) == (["c-1"], [])
     assert (command.attempt, command.fields) == (1, COMMAND.fields)
     assert "k-100200" not in repr(command)
     for message in VECTORS["refused"].values():
@@ -184,3 +193,58 @@ def imported(node: Any) -> list[str]:
     if isinstance(node, ast.Import):
         return [item.name for item in node.names]
     return [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+
+
+@pytest.mark.parametrize(
+    ("said", "at", "port", "covers"),
+    [
+        ({}, None, 0, True),
+        ({"at": NINE}, NINE + timedelta(milliseconds=999), 0, True),
+        ({"at": NINE}, NINE + timedelta(seconds=1), 0, False),
+        ({"at": NINE}, None, 0, False),
+        ({"port": 4000}, NINE, 4000, True),
+        ({"port": 4000}, NINE, 0, False),
+        ({"since": NINE, "until": TEN}, NINE, 0, True),
+        ({"since": NINE, "until": TEN}, TEN, 0, False),
+        ({"since": NINE}, NINE - timedelta(microseconds=1), 0, False),
+        ({"since": NINE}, None, 0, False),
+        ({"until": TEN}, None, 0, False),
+        ({"ports": (1000, 1999)}, NINE, 1999, True),
+        ({"ports": (1000, 1999)}, NINE, 0, False),
+        ({"ports": (0, 1999)}, NINE, 70_000, True),
+    ],
+)
+def test_an_identifier_covers_its_time_and_ports(
+    said: dict[str, Any], at: datetime | None, port: int, covers: bool
+) -> None:
+    """A neighbour's record an hour later stays."""
+    assert Identifier("ip", "192.0.2.7", **said).covers(at, port) == covers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"},
+        {"kind": "ip", "from": "2026-03-01T09:00:00Z"},
+        {"kind": "ip", "value": "192.0.2.7", "prefix": "2001:db8::/32"},
+        {"kind": "ip", "value": "192.0.2.7", "from": "2026-03-01T09:00:00"},
+        {"kind": "ip", "value": "192.0.2.7", "ports": ["1", "2"]},
+        {"kind": "ip", "value": 7},
+        {},
+        ["ip"],
+        ["ip", "192.0.2.7", None],
+        ["ip", "192.0.2.7", None, None, "only on Sundays"],
+        ["ip", "192.0.2.7", "yesterday", None],
+        "ip",
+        7,
+        None,
+    ],
+)
+def test_a_limit_that_is_not_understood_is_not_taken_for_none(said: Any) -> None:
+    """The command fails, and nobody's records go."""
+    unsealed = value_of(COMMAND)
+    sealed = SYSTEM_KEY.seal(json.dumps([["email", "kari@example.no"], said]).encode(), bound_bytes(unsealed))
+    whole = replace(COMMAND, sealed_identifiers=sealed)
+    sent = encoded(replace(whole, signature=SYSTEM_KEY.sign(signed_bytes(value_of(whole)))))
+    with pytest.raises(Refused, match="command_not_understood"):
+        opened(sent, KEYS, NOW)

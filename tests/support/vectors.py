@@ -18,11 +18,20 @@ from tests.support.pages import ROOT
 from tests.support.pairs import INNSYN, INNSYN_VERIFY, JOB_KEY, KEY_ID, SEAL, SIGN, SYSTEM_KEY, UNSEAL, VERIFY
 
 FILE = ROOT / "sdk" / "vectors.json"
-IDENTIFIERS = [
+IDENTIFIERS: list[Any] = [
     ["customer_number", "k-100200"],
     ["email", "kåre@example.no"],
     ["ip", "192.0.2.7", "2026-03-01T12:00:00Z", 40000],
     ["cookie_id", "c-1", None, None],
+    {
+        "kind": "ip",
+        "value": "192.0.2.8",
+        "from": "2026-03-01T09:00:00Z",
+        "until": "2026-03-01T10:00:00Z",
+        "ports": [1000, 1999],
+        "proof": "subscriber",
+    },
+    {"kind": "ip", "prefix": "2001:db8:1::/56", "from": "2026-03-01T09:00:00Z", "proof": "line_owner"},
 ]
 COMMAND = ErasureCommand(
     command_id="R-2026-0001/web",

@@ -33,6 +33,23 @@ def test_what_lacks_a_key_is_told_before_the_first_command(home: Path) -> None:
     assert "billing," not in words(run("systems", "show")[1]).partition("no command can be sent")[2]
     assert run("systems", "show", "billing")[0] == 0
     assert "run `innsyn systems add crm`" in words(run("systems", "show", "crm")[1])
+    checks = {item["name"]: item for item in json.loads(run("doctor", "--json")[1])["checks"]}
+    assert checks["systems"]["state"] == "off"
+    assert "no command can be sent yet to aaa, " in checks["systems"]["detail"]
+
+
+def test_a_shared_key_of_an_earlier_version_is_told(home: Path) -> None:
+    """By the doctor too, with what to run."""
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "add", "billing")[0] == 0
+    old = file_of({"id": "5f2a9c01", "key": "00" * 32})
+    (home / "keys" / "systems" / "billing.json").write_bytes(old)
+    checks = [item for item in json.loads(run("doctor", "--json")[1])["checks"] if item["name"] == "systems"]
+    assert checks[0]["state"] == "wrong"
+    assert "run `innsyn systems rotate billing`" in checks[0]["detail"]
+    assert run("systems", "show", "billing")[0] == 1
+    assert run("systems", "rotate", "billing")[0] == 0
+    assert run("systems", "show", "billing")[0] == 0
 
 
 def test_systems_are_shown_by_the_ids_of_their_keys(home: Path) -> None:

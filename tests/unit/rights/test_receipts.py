@@ -137,6 +137,7 @@ def test_what_is_set_aside_is_shown_and_the_right_answer_still_counts(office: Of
         {"system": "no system of ours, Kari Nordlie"},
         {"command_id": f"{request_id}/crm"},
         {"state": "withheld", "ground": "T99"},
+        {"reported_at": NOW + DAY},
         {"state": "partial", "review_date": date(9999, 12, 31)},
     ]
     for _ in range(2):

