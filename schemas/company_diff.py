@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time
 from typing import Literal
 
+from schemas.annotations import IdentityRule
 from schemas.catalogue import Catalogue
 from schemas.company import Company
+from schemas.contract_file import EventTime
+from schemas.contracts import Contract
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
 from schemas.identifiers import IdentifierKind
@@ -100,12 +103,30 @@ def _ways(company: Company, topic: str) -> dict[str, str]:
         form = f", {item.form}" if item.form else ""
         port = f", port in {item.port_field}" if item.port_field else ""
         found[f"identifier {item.field}"] = f"{item.kind} of {item.role}{form}{port}"
-    if contract := company.contracts.get(topic):
-        at, key = contract.event_time, contract.message_key
-        found["event time"] = f"{at.path or at.envelope}, {at.unit}{f', {at.zone}' if at.zone else ''}"
+    contract = company.contracts.get(topic)
+    for rule in record.annotation.identity:
+        for name in rule.tokens or ("an assignment",):
+            said = _link(rule, contract)
+            found[f"link of {name}"] = "; ".join(filter(None, [found.get(f"link of {name}"), said]))
+    if contract:
+        key = contract.message_key
+        found["event time"] = _moment(contract.event_time)
         if key is not None:
             found["message key"] = f"{key.field}{f' at {key.path}' if key.path else ''}"
     return found
+
+
+def _link(rule: IdentityRule, contract: Contract | None) -> str:
+    """What a rule says of each of its tokens."""
+    said = [f"{rule.form} of {' or '.join(rule.subject) or '–'}", rule.proof, rule.source]
+    if rule.since:
+        said.append(f"since {_moment(contract.since[rule.since]) if contract else rule.since}")
+    said += [f"{rule.mark} {value} is {mark}" for value, mark in rule.marks.items()]
+    return ", ".join(filter(None, said))
+
+
+def _moment(at: EventTime) -> str:
+    return f"{at.path or at.envelope}, {at.unit}{f', {at.zone}' if at.zone else ''}"
 
 
 def _given(company: Company) -> dict[Place, TagSet]:

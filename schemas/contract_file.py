@@ -91,6 +91,20 @@ class ContractField(_Frozen):
     about: tuple[str, ...] = ()
 
 
+class ContractRule(_Frozen):
+    """What an event says of who an identifier belonged to: `schemas.annotations.IdentityRule`, over paths. `since`: the
+    field with the time since when, with its unit."""
+
+    form: str
+    tokens: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    since: EventTime | None = None
+    mark: str | None = None
+    marks: dict[str, str] = {}
+    proof: str = ""
+    source: str = ""
+
+
 class MessageKey(_Frozen):
     """Whom the key of a message names: `field` is the field with that identifier. `path`: where in a key that is a JSON
     object, with keys and dots; empty: the key is the identifier itself, as text."""
@@ -121,6 +135,7 @@ class ContractFile(_Frozen):
     recipients: tuple[str, ...]
     event_time: EventTime
     message_key: MessageKey | None = None
+    identity: tuple[ContractRule, ...] = ()
     erasure: ErasureRule = ErasureRule()
     fields: Annotated[dict[str, ContractField], Field(min_length=1)]
 
@@ -170,6 +185,10 @@ def _instead(places: list[str]) -> str:
             model = MessageKey
         case ["erasure"]:
             model = ErasureRule
+        case ["identity", _]:
+            model = ContractRule
+        case ["identity", _, "since"]:
+            model = EventTime
     close = difflib.get_close_matches(places[-1], list(model.model_fields), n=1)
     listed = f"write one of {', '.join(model.model_fields)}"
     return f"did you mean {close[0]}? {listed.capitalize()}" if close else listed
@@ -194,11 +213,11 @@ def _check_form(file: str, said: ContractFile) -> None:
 
 def _check_paths(file: str, said: ContractFile) -> None:
     places = _places(file, said.fields)
+    times = {said.event_time.path, *(rule.since.path for rule in said.identity if rule.since)}
+    read = times | {rule.mark for rule in said.identity}
     for path, item in said.fields.items():
         parts = steps(path)
-        if (item.identifier or item.free_text or item.port_of or path == said.event_time.path) and places[
-            path
-        ]:
+        if (item.identifier or item.free_text or item.port_of or path in read) and places[path]:
             mend = f"is read as one value, but {places[path]} lies inside it; name that instead"
             raise CatalogueError(file, f"fields.{path}", mend)
         if item.identifier is not None and item.type not in ("string", "integer"):
@@ -222,15 +241,16 @@ def _check_paths(file: str, said: ContractFile) -> None:
         raise CatalogueError(
             file, "event_time.path", f"{time} is none of fields; name one, or add it there with category none"
         )
-    _check_time(file, said)
+    check_time(file, said, said.event_time)
     if time and {"[]", "*"} & {*steps(time)}:
         raise CatalogueError(
             file, "event_time.path", "an event happened once; name a field outside of arrays"
         )
 
 
-def _check_time(file: str, said: ContractFile) -> None:
-    time, item = said.event_time, said.fields.get(said.event_time.path)
+def check_time(file: str, said: ContractFile, time: EventTime) -> None:
+    """That the field has a type in which a time of the unit is given. Errors: CatalogueError."""
+    item = said.fields.get(time.path)
     if item is not None and "type" in item.model_fields_set and item.type not in time.kinds:
         mend = f"a time in {time.unit} is {' or '.join(time.kinds)}; write that, or the unit that the message has"
         raise CatalogueError(file, f"fields.{time.path}.type", mend)

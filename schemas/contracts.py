@@ -34,6 +34,7 @@ from schemas.contract_file import (
     MessageKey,
     read_contract_file,
 )
+from schemas.contract_identity import check_identity, identity_rules, times_since
 from schemas.errors import CatalogueError, SchemaError
 from schemas.files import read_utf8
 from schemas.layers import read_mapping
@@ -63,7 +64,7 @@ class Contract:
 
     `format`: json or avro, `debezium`: with the row in an envelope of changes. `framing`: what stands before an Avro
     body. `writer`: the Avro schema, where the contract names a file; None: the registry's. `message_key`: whom the key
-    of a message names, which is all that a tombstone says.
+    of a message names, which is all that a tombstone says. `since`: how fields give the times since when a link holds.
     """
 
     topic: str
@@ -75,6 +76,7 @@ class Contract:
     types: Mapping[str, str]
     writer: RecordSchema | None = field(default=None, repr=False)
     message_key: MessageKey | None = None
+    since: Mapping[str, EventTime] = field(default_factory=dict)
 
     @cached_property
     def tree(self) -> Node:
@@ -119,6 +121,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
     except CatalogueError as error:
         raise CatalogueError(file, error.key, error.mend) from None
     said = read_contract_file(file, content)
+    check_identity(file, said, catalogue)
     record = _record(path.stem, file, said, content)
     for problem in check_record(record, catalogue):
         raise CatalogueError(file, _key(problem, said), f"{problem.what}; {problem.mend}")
@@ -133,6 +136,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         MappingProxyType({name: item.type for name, item in said.fields.items()}),
         writer,
         said.message_key,
+        MappingProxyType(dict(times_since(said))),
     )
 
 
@@ -161,7 +165,7 @@ def _record(topic: str, file: str, said: ContractFile, content: Mapping[str, Any
             for key in RecordAnnotation.model_fields
             if key in ContractFile.model_fields
         }
-        | {"event_time": time}
+        | {"event_time": time, "identity": identity_rules(said)}
     )
     return RecordSchema(
         name=said.record,

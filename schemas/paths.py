@@ -38,6 +38,12 @@ def written(path: Iterable[str]) -> str:
     return text
 
 
+def item(path: str) -> str:
+    """The items of an array that a path lies in, as a path of their own (`consignees[]`); empty outside of arrays."""
+    head, found, _ = path.rpartition(ITEM)
+    return head + found
+
+
 @lru_cache(4096)
 def key_step(key: str) -> str:
     """A key of a message as a step: itself, or `*` if it cannot be written in a path."""

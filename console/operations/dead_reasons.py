@@ -36,6 +36,7 @@ OF_MESSAGES: Mapping[str, str] = MappingProxyType(
         "step_failed": "A fault of innsyn broke the step of a request; the log says where. Retry after an update.",
         "tagging_failed": "A fault of innsyn broke its tagging; the log says where. Retry after an update.",
         "time_out_of_range": "Its time is before 1990 or in no calendar (seconds for milliseconds?); mend its source.",
+        "too_many_links": "Its arrays link more identifiers than one event may; its source has to send it in parts.",
         "trailing_bytes": "Bytes follow the body: is it of another version than its frame names? See who wrote it.",
         "truncated": "It breaks off before its end; its source has to send it again.",
         "unannotated_schema": "The schema lacks annotations; `innsyn schema check` names them; mend it, then retry.",

@@ -46,8 +46,9 @@ from streams.columns.tokens import (
     token_column,
     token_table,
 )
-from streams.identity.claims.by_rule import ClaimMaker, IdentityColumns
+from streams.identity.claims.by_rule import ClaimMaker
 from streams.identity.claims.mentioned import tokens_of
+from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
@@ -163,7 +164,8 @@ class Tagger:
         tokens, several = self._tokens(record, decoded)
         reading = None
         if record.annotation.identity:
-            reading = self._claims.read(record, decoded.columns, tokens, times)
+            places = self._places(record, decoded, times)
+            reading = self._claims.read(record, decoded.columns, tokens, times, places)
         good, reasons = _judged(times, tokens, several, reading, latest)
         bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
 
@@ -263,6 +265,15 @@ class Tagger:
             else:
                 tokens[item.field] = token_column(column, cache.tokens)
         return tokens, several
+
+    def _places(self, record: RecordSchema, decoded: Decoded, times: Ints) -> Mapping[str, IdentityColumns]:
+        """What identity rules read elsewhere than in the columns."""
+        caches = {item.field: self._cache(item) for item in record.identifiers}
+
+        def tokens(name: str, column: pa.Array) -> TokenColumn:
+            return token_column(column, caches[name].tokens)
+
+        return {place: place_of(record, lines, times, tokens) for place, lines in decoded.lines.items()}
 
     def _cache(self, item: SubjectReference) -> TokenCache:
         return self._caches[item.kind] if item.form is None else self._forms[item.kind, item.form]

@@ -103,7 +103,7 @@ PERSON = {
     "name": "Person",
     "fields": [{"name": "number", "type": ["null", "string"]}, {"name": "name", "type": ["null", "string"]}],
 }
-NESTED = {
+NESTED: dict[str, Any] = {
     "type": "record",
     "name": "Order",
     "fields": [

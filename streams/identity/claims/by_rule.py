@@ -3,17 +3,20 @@
 Pure but for the token caches, and columnar: only distinct values are looked at one by one. Each form of rule:
 
 - assignment: `streams.identity.claims.by_assignment`.
-- state: the value in a field (or that there is none) is the subject's from then on, one slot for each field.
+- state: the value in a field (or that there is none) is the subject's from then on, one slot for each field. What the
+  source deleted empties the slot.
 - merge: the record of the token is a duplicate of the subject's record, or (no subject) is none any more.
 - login: who used the identifier was the subject; says nothing where either is missing.
-- session: an enum field says whether the subject got, has or gave back what the tokens name.
+- session: an enum field says whether the subject got, has or gave back what the tokens name. What the source
+  deleted was given back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ import pyarrow as pa
 
 from schemas.addresses import is_placeholder
 from schemas.annotations import IdentityRule
+from schemas.contract_identity import MOST_CLAIMS
 from schemas.identity import ASSIGNMENT
 from schemas.records import RecordSchema
 from schemas.tokens import (
@@ -50,26 +54,13 @@ from streams.columns.tokens import (
 )
 from streams.identity.claims import by_assignment
 from streams.identity.claims.columns import UNKNOWN_TIME, Chunks
-from streams.identity.claims.groups import Groups
+from streams.identity.claims.groups import Groups, ended
 from streams.identity.claims.mentioned import Mentioned, mentioned
+from streams.identity.claims.reading import IdentityColumns, beyond
 
-# Added to the part of a claim whose token had another canonical form before; no schema makes as many claims.
-_RENAMED = 128
-
-
-@dataclass(frozen=True)
-class IdentityColumns:
-    """What identity rules need of decoded events. `faults`: reason and the rows that cannot be, first reason first.
-
-    `retained`: rows kept for the police alone, None if the record has no such rows.
-    """
-
-    record: RecordSchema
-    columns: Mapping[str, pa.Array]
-    tokens: Mapping[str, TokenColumn]
-    times: Ints
-    faults: tuple[tuple[str, Flags], ...] = ()
-    retained: Flags | None = None
+# Added to the part of a claim whose token had another canonical form before; no event makes as many claims.
+_RENAMED = MOST_CLAIMS
+_NOWHERE: Mapping[str, IdentityColumns] = MappingProxyType({})
 
 
 class ClaimMaker:
@@ -111,8 +102,12 @@ class ClaimMaker:
         columns: Mapping[str, pa.Array],
         tokens: Mapping[str, TokenColumn],
         times: Ints,
+        places: Mapping[str, IdentityColumns] = _NOWHERE,
     ) -> IdentityColumns:
-        """Tokens of the network keys too, and which events say what cannot be. `tokens`: those of all identifiers."""
+        """Tokens of the network keys too, and which events say what cannot be. `tokens`: those of all identifiers.
+
+        `places`: what lies elsewhere than in the events' columns.
+        """
         known = dict(tokens)
         for name in dict.fromkeys(self.wanted(record)):
             field = record.find(name)
@@ -131,34 +126,53 @@ class ClaimMaker:
             invalid |= known[name].invalid
         late = np.zeros(len(times), np.bool_)
         for rule in record.annotation.identity:
-            if rule.since:
+            if rule.since and not pa.types.is_list(columns[rule.since].type):
                 late |= numbers(columns[rule.since], EARLIEST) >= LATEST
         faults = [("time_out_of_range", late), ("invalid_identifier", invalid), *faults]
-        return IdentityColumns(record, columns, known, times, tuple(faults), retained)
+        reading = IdentityColumns(record, columns, known, times, (), retained, places=places)
+        return replace(reading, faults=(*faults, *beyond(reading, len(times))))
 
     def claims(self, reading: IdentityColumns, topic: str, good: Flags, at: Coordinates) -> Claims:
         """Claims of the good rows. `at`: coordinates of the rows."""
         chunks = Chunks(topic, reading.times, at)
         part = 0
-        for rule in reading.record.annotation.identity:
+        rules = reading.record.annotation.identity
+        step = sum(len(rule.tokens) for rule in rules)
+        for rule in rules:
             if rule.form == ASSIGNMENT:
                 reports = by_assignment.Assignments(reading.columns, reading.tokens, reading.times)
                 rows = np.flatnonzero(good)
                 reports.claims(chunks, rows, self._keys[KeyDomain.SESSION], self._delegated)
                 continue
+            some = reading.of(rule.tokens[0])
             for name in rule.tokens:
-                self._rule(chunks, reading, rule, name, part, good)
+                if some is not None:
+                    parts = part if some.ordinals is None else part + step * some.ordinals
+                    self._rule(chunks, some, rule, name, parts, some.of_events(good))
                 part += 1
         return chunks.claims(reading.retained)
 
     def mentioned(self, reading: IdentityColumns, wanted: Collection[bytes]) -> Iterator[Mentioned]:
         """The identifiers of these events behind the tokens."""
-        return mentioned(reading, self._kinds, self._tokenizer, self._delegated, wanted)
+        left = set(wanted)
+        for some in (reading, *reading.places.values()):
+            for found in mentioned(some, self._kinds, self._tokenizer, self._delegated, left):
+                yield found
+                left = left - {found.token}
 
     def _rule(
-        self, chunks: Chunks, reading: IdentityColumns, rule: IdentityRule, name: str, part: int, good: Flags
+        self,
+        chunks: Chunks,
+        reading: IdentityColumns,
+        rule: IdentityRule,
+        name: str,
+        part: int | Ints,
+        good: Flags,
     ) -> None:
-        """Claims about the identifier in one field."""
+        """Claims about the identifier in one field. `part`: of each statement; `good`: those that may be said."""
+        if reading.gone is not None:
+            self._ended(chunks, reading, rule, name, part, good)
+            good = good & ~reading.gone
         token, first = reading.tokens[name], reading.tokens[rule.tokens[0]]
         rows, marks = _marked(reading, rule, np.flatnonzero(good))
         subject, somebody = _subject(reading, rule, rows)
@@ -173,32 +187,74 @@ class ClaimMaker:
                 # Given back without saying this identifier: it goes back with the thing, which is the first one.
                 keep = somebody & first.present[rows] & (token.present[rows] | (marks == Mark.CLOSE.code))
         rows, marks, subject = rows[keep], marks[keep], subject[keep]
-        tokens = token.at(rows)
-        label = f"{rule.source}\0{name}\0"
         said: dict[str, Any] = {}
-        match rule.form:
-            case ClaimForm.STATE:
-                said["group"] = self._groups.tokens("slot", label, reading, rule, subject)
-            case ClaimForm.MERGE:
-                said["group"] = self._groups.tokens("slot", label, reading, rule, tokens)
-            case ClaimForm.SESSION:
-                said["group"] = self._groups.tokens("session", label, reading, rule, first.at(rows), subject)
+        if rule.form != ClaimForm.LOGIN:
+            said["group"] = self._group(reading, rule, name, rows, subject)
         if rule.since:
             # Nobody's events are older than that, and a register may well be.
             since = np.maximum(numbers(reading.columns[rule.since], UNKNOWN_TIME), EARLIEST)
             stated = reading.columns[rule.since].is_valid().to_numpy(zero_copy_only=False)
             said["since"] = np.where(stated, since, UNKNOWN_TIME)[rows]
+        self._add(chunks, reading, rule, name, part, rows, token.at(rows), subject, mark=marks, **said)
+
+    def _ended(
+        self,
+        chunks: Chunks,
+        reading: IdentityColumns,
+        rule: IdentityRule,
+        name: str,
+        part: int | Ints,
+        good: Flags,
+    ) -> None:
+        """Claims about what is said no longer: the slot is empty, or what was had is given back, unless the same event
+        still speaks of it."""
+        if reading.gone is None or rule.form not in (ClaimForm.STATE, ClaimForm.SESSION):
+            return
+        first = reading.tokens[rule.tokens[0]]
+        of_session = rule.form == ClaimForm.SESSION
+        rows = np.flatnonzero(good & first.present if of_session else good)
+        subject, somebody = _subject(reading, rule, rows)
+        rows, subject = rows[somebody], subject[somebody]
+        group = self._group(reading, rule, name, rows, subject)
+        over = ended(reading.event(rows), group, reading.gone[rows])
+        rows, subject, group = rows[over], subject[over], group[over]
+        token = reading.tokens[name].at(rows) if of_session else np.zeros_like(subject)
+        self._add(chunks, reading, rule, name, part, rows, token, subject, mark=Mark.CLOSE.code, group=group)
+
+    def _group(
+        self, reading: IdentityColumns, rule: IdentityRule, name: str, rows: Ints, subject: TokenTable
+    ) -> TokenTable:
+        """The slot or session that each statement is about."""
+        label = f"{rule.source}\0{name}\0"
+        if rule.form == ClaimForm.SESSION:
+            first = reading.tokens[rule.tokens[0]].at(rows)
+            return self._groups.tokens("session", label, reading, rule, first, subject)
+        owner = subject if rule.form == ClaimForm.STATE else reading.tokens[name].at(rows)
+        return self._groups.tokens("slot", label, reading, rule, owner)
+
+    def _add(
+        self,
+        chunks: Chunks,
+        reading: IdentityColumns,
+        rule: IdentityRule,
+        name: str,
+        part: int | Ints,
+        rows: Ints,
+        token: TokenTable,
+        subject: TokenTable,
+        **said: Any,
+    ) -> None:
         # What is said under another token than before is said beside it, not instead: rows of both are there to find.
-        parts = np.where(self._is_renamed(reading, name)[rows], part + _RENAMED, part)
+        parts = np.where(self._is_renamed(reading, name), part + _RENAMED, part)[rows]
         chunks.add(
-            rows,
+            reading.event(rows),
             form=ClaimForm(rule.form).code,
             part=parts,
             source=chunks.source(rule.source),
-            mark=marks,
-            token=tokens,
+            token=token,
             subject=subject,
             proof=Proof(rule.proof).code,
+            at=reading.times[rows],
             **said,
         )
 

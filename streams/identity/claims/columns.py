@@ -68,7 +68,7 @@ class Chunks:
             "port_from": ALL_PORTS[0],
             "port_to": ALL_PORTS[1],
         }
-        values = {**neutral, **said, "form": form, "part": part, "source": source, "at": self._times[rows]}
+        values = {**neutral, "at": self._times[rows], **said, "form": form, "part": part, "source": source}
         for name, value in values.items():
             width = (len(NOTHING),) if name in CLAIM_KEYS else ()
             kind = (_NUMBERS | _CODES).get(name, np.uint8 if width else np.int64)

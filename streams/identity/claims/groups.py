@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
+
 from schemas.annotations import IdentityRule
 from schemas.records import RecordSchema
 from schemas.tokens import TOKEN_BYTES, IdentifierKinds, KeyCache, TokenCache, Tokenizer, TokenPairs
+from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import TokenColumn, TokenTable, numbers, token_table
 from streams.identity.claims.columns import stacked
 
@@ -17,7 +20,7 @@ _BOUND = 500_000
 
 
 class Read(Protocol):
-    """As `streams.identity.claims.by_rule.IdentityColumns`."""
+    """As `streams.identity.claims.reading.IdentityColumns`."""
 
     @property
     def record(self) -> RecordSchema: ...
@@ -63,6 +66,14 @@ class Groups:
                 text = label + b"".join(known.get(part, part) for part in parts).hex()
                 self._pairs.add(older.tokenizer.key(domain, text), group, older.tokenizer.key_id)
         self._noted.update(fresh.values())
+
+
+def ended(events: Ints, groups: TokenTable, gone: Flags) -> Flags:
+    """Which statements are `gone`, of those whose event speaks of the same group no longer."""
+    pairs = np.concatenate([events.astype(">i8").view(np.uint8).reshape(-1, 8), groups], axis=1)
+    keys = np.ascontiguousarray(pairs).view(f"V{pairs.shape[1]}").ravel()
+    found: Flags = gone & ~np.isin(keys, keys[~gone])
+    return found
 
 
 class _Older:

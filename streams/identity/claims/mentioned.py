@@ -40,7 +40,7 @@ class Mentioned:
 
 
 class Read(Protocol):
-    """As `streams.identity.claims.by_rule.IdentityColumns`."""
+    """As `streams.identity.claims.reading.IdentityColumns`."""
 
     @property
     def record(self) -> RecordSchema: ...

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from schemas.entries import IdentitySource
 from schemas.vocabulary import Bound, ClaimForm
+from streams.identity.links.deletions import in_turn
 from streams.identity.links.session_links import session_links
 from streams.identity.links.table import (
     BEGINNING,
@@ -35,7 +36,7 @@ def links_of(table: pa.Table, sources: Mapping[str, IdentitySource]) -> Links:
     makers: dict[int, Callable[[Claims], Links]] = {
         ClaimForm.SESSION.code: lambda chosen: session_links(chosen, known),
         ClaimForm.LOGIN.code: _logins,
-        ClaimForm.STATE.code: _states,
+        ClaimForm.STATE.code: lambda chosen: _states(in_turn(chosen, table)),
         ClaimForm.MERGE.code: _merges,
     }
     chosen = ((claims.where(claims.form == form), make) for form, make in makers.items())

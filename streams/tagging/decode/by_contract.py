@@ -14,19 +14,23 @@ from schemas.contracts import Contract
 from schemas.paths import tree
 from schemas.records import RecordSchema
 from streams.columns.arrays import Flags, Ints
-from streams.columns.tokens import EARLIEST
+from streams.columns.lines import Lines
+from streams.columns.tokens import EARLIEST, LATEST
 from streams.tagging.decode.avro_messages import AvroMessages
 from streams.tagging.decode.columnar import Bodies, Decoded
 from streams.tagging.decode.deletions import UNNAMED, named_by_key
 from streams.tagging.decode.json_columns import JsonColumns, Messages
+from streams.tagging.decode.linking import Linking
 from streams.tagging.decode.moments import milliseconds
 
 # With `schemas.enable` Debezium's envelope lies in another one, beside its schema.
 _ROOTS = ("", "payload.")
 _IMAGES = ("after", "before")
+_ROWS = [f"{root}{image}." for image in _IMAGES for root in _ROOTS]
 _BESIDE = ("source", "transaction", "op", "ts_ms", "ts_us", "ts_ns", "source.ts_ms")
 # Rows of Debezium that say what a table's row is or was; the others (t truncated, m message) are of no row.
-_OF_A_ROW, _DELETED, _OF_NONE = ("c", "r", "u"), "d", ("t", "m")
+_CHANGED, _DELETED = "u", "d"
+_OF_A_ROW, _OF_NONE = ("c", "r", _CHANGED), ("t", "m")
 _MALFORMED = "malformed_body"
 
 
@@ -41,14 +45,23 @@ class ContractDecoder:
         types = {name: self._type(name) for name in self._wanted}
         types = _of_changes(types) if contract.debezium else types
         places = _places(contract)
+        rules = contract.record.annotation.identity
+        self._marks = {rule.mark for rule in rules if rule.mark}
+        self._linking = Linking(contract, self._as_tagged) if rules else None
+        self._images = _ROWS if contract.debezium else [""]
+        together = self._linking.together(self._images) if self._linking else {}
         self._read = (
-            AvroMessages(writer, places, types).read if writer else JsonColumns(tree(places), types).read
+            AvroMessages(writer, places, types, together).read
+            if writer
+            else JsonColumns(tree(places), types, together).read
         )
 
     def _type(self, name: str) -> str:
-        if name != self._time:
+        times = {self._time: self._contract.event_time, **self._contract.since}
+        said = self._contract.types.get(name)
+        if name not in times:
             return self._contract.types[name]
-        kinds, said = self._contract.event_time.kinds, self._contract.types.get(name)
+        kinds = times[name].kinds
         return said if said in kinds else kinds[0]
 
     def decode(self, bodies: Bodies, key: Callable[[int], bytes | None] = lambda _: None) -> Decoded:
@@ -77,15 +90,25 @@ class ContractDecoder:
             unnamed = nobody & ~changes.whole
             bad = dict.fromkeys(read.rows[unnamed].tolist(), UNNAMED) | bad
             wrong |= unnamed
+        lines: Mapping[str, Lines] = {}
+        if self._linking is not None:
+            linked = self._linking.read(read, columns, changes, self._images)
+            columns, lines = dict(linked.columns), linked.lines
+            bad |= dict.fromkeys(read.rows[linked.wrong & ~wrong].tolist(), _MALFORMED)
+            wrong |= linked.wrong
         good = np.flatnonzero(~wrong)
         if wrong.any():
             columns = {name: column.take(pa.array(good)) for name, column in columns.items()}
+            lines = {place: found.of(good, len(wrong)) for place, found in lines.items()}
         untagged = read.untagged if changes is None else _of_rows(read.untagged)
         deleted = None if changes is None else changes.deleted[good]
-        return Decoded(read.rows[good], columns, bad, deleted, untagged)
+        return Decoded(read.rows[good], columns, bad, deleted, untagged, lines)
 
     def _as_tagged(self, name: str, column: pa.Array) -> pa.Array:
-        """Identifiers as text, an empty one as none; the texts of an array as one text, a line for each."""
+        """Identifiers as text, an empty one as none; marks as text; the texts of an array as one text, a line for
+        each."""
+        if name in self._marks:
+            return column.cast(pa.list_(pa.string()) if pa.types.is_list(column.type) else pa.string())
         said = self._contract.record.find(name)
         if said is not None and said.identifier is not None:
             if self._type(name) == "integer":
@@ -144,22 +167,35 @@ class _Changes:
             return _listed(
                 [self._read.columns[f"{root}{image}.{name}"] for root in _ROOTS for image in _IMAGES]
             )
-        after, before = (self._either(f"{image}.{name}") for image in _IMAGES)
+        after, before = self.images(name)
         now = pc.if_else(pa.array(self.deleted), before, after)
         former = _true(pc.not_equal(before, now)) | (_true(before.is_valid()) & _true(now.is_null()))
         if not of_people or not former.any():
             return now
         return _listed([now, pc.if_else(pa.array(former), before, pa.scalar(None, before.type))])
 
+    def images(self, name: str) -> tuple[pa.Array, pa.Array]:
+        """A field of the rows as they are and as they were."""
+        after, before = (self._either(f"{image}.{name}") for image in _IMAGES)
+        return after, before
+
     def times(self, column: pa.Array) -> tuple[Ints, Flags]:
         """When it happened: what the row says, and of one that is gone or says nothing, when the database did it."""
         said = self._contract.event_time
-        by_database, never = milliseconds(
-            pc.coalesce(self._either("source.ts_ms"), self._either("ts_ms")), "millis"
-        )
+        by_database, never = self._by_database()
         times, missing = milliseconds(column, said.unit, said.zone)
         instead = _true(column.is_null()) | (self.deleted if said.path else np.zeros(len(times), np.bool_))
         return np.where(instead, by_database, times), np.where(instead, never, missing)
+
+    def moments(self, times: Ints) -> Ints:
+        """When each row came to be as it is: of a changed one not before the database committed the change, since its
+        own time may be that of its beginning."""
+        by_database, _ = self._by_database()
+        changed = _true(pc.equal(self._either("op"), _CHANGED)) & (by_database < LATEST)
+        return np.where(changed, np.maximum(times, by_database), times)
+
+    def _by_database(self) -> tuple[Ints, Flags]:
+        return milliseconds(pc.coalesce(self._either("source.ts_ms"), self._either("ts_ms")), "millis")
 
 
 def _true(flags: pa.Array) -> Flags:

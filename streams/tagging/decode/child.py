@@ -77,9 +77,10 @@ def _serve(link: socket.socket, seconds: float) -> None:
     schema: str = ""
     wanted: Any = ()
     places: Node | None = None
+    together: Any = None
     while (head := receive(link)) is not None:
         if head:
-            schema, wanted, paths = json.loads(head)
+            schema, wanted, paths, together = json.loads(head)
             places = None if paths is None else tree(paths)
         body = receive(link)
         if body is None:
@@ -91,8 +92,8 @@ def _serve(link: socket.socket, seconds: float) -> None:
             if places is None:
                 answer = {"values": [_plain(at(value, name)) for name in wanted]}
             else:
-                found = found_in(value, places, wanted)
-                answer = {"values": found.values, "untagged": found.untagged}
+                found = found_in(value, places, wanted, together)
+                answer = {"values": found.values, "untagged": found.untagged, "items": found.items}
             del value
         except DecodeError as error:
             if error.reason == LIMIT:

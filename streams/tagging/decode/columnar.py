@@ -24,6 +24,7 @@ from schemas.codec import decode_body
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
 from streams.columns.arrays import Bytes, Flags, Ints
+from streams.columns.lines import Lines
 from streams.tagging.decode import isolated
 from streams.tagging.decode.buffer import Buffer, joined
 from streams.tagging.decode.child import at
@@ -80,7 +81,9 @@ class Decoded:
     `rows[i]` is the position, among the bodies given, of the record in row i of every column. Columns are
     Arrow arrays: int64 for numbers and times (milliseconds), string also for enum symbols, float64, bool, binary, null;
     lists where a contract names several values of an event. `deleted`: rows that say that the source deleted what they
-    are of; None: none does. `untagged`: how often each path that the contract does not name had a value.
+    are of; None: none does. `untagged`: how often each path that the contract does not name had a value. `lines`: of
+    the places in which a contract's identity rules read something else than the columns, what stands there: items of an
+    array, by its path, and under "" rows as they are and were.
     """
 
     rows: Ints
@@ -88,6 +91,7 @@ class Decoded:
     bad: Mapping[int, str] = field(default_factory=dict)
     deleted: Flags | None = None
     untagged: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, Lines] = field(default_factory=dict)
 
 
 class ColumnDecoder:

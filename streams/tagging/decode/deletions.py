@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from schemas.contract_file import MessageKey
 from schemas.contracts import Contract
 from streams.columns.arrays import Flags
+from streams.columns.lines import Lines
 from streams.kafka.batches import Key
 from streams.tagging.decode.child import at
 from streams.tagging.decode.columnar import Decoded
@@ -40,7 +41,9 @@ def deleted_rows(contract: Contract, wanted: Sequence[str], keys: Sequence[Key |
         columns[said.field] = pa.array([named[row] for row in rows], pa.string())
     columns[contract.record.event_time] = pa.array([key.at for row in rows if (key := keys[row])], pa.int64())
     bad = {row: UNNAMED for row, value in enumerate(named) if value is None}
-    return Decoded(np.array(rows, np.int64), columns, bad, deleted=np.ones(len(rows), np.bool_))
+    gone = np.ones(len(rows), np.bool_)
+    outside = {"": Lines(np.arange(len(rows)), columns, gone)}
+    return Decoded(np.array(rows, np.int64), columns, bad, deleted=gone, lines=outside)
 
 
 def named_by_key(

@@ -17,7 +17,7 @@ from typing import Any
 
 from schemas.errors import DecodeError
 from streams.tagging.decode.child import LENGTH, LIMIT, MEMORY, PROCESSOR_SECONDS, plain_value, receive
-from streams.tagging.decode.values import Found
+from streams.tagging.decode.values import Found, Together
 
 GIVEN_UP = "decode_given_up"
 """Bodies of this schema took so long to fail that the next ones are not tried for a while."""
@@ -42,20 +42,22 @@ class Isolated:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
-        self._told: tuple[str, tuple[Any, Any]] | None = None
+        self._told: tuple[str, tuple[Any, Any, Any]] | None = None
         self._spent: dict[str, tuple[float, float]] = {}
 
     def values(self, schema: str, wanted: Sequence[str], body: bytes) -> list[Any]:
         """The values of the fields (dotted) in a body of the schema (JSON text). Raises DecodeError."""
-        answer = self._answer(schema, (wanted, None), body)
+        answer = self._answer(schema, (wanted, None, None), body)
         return [plain_value(value) for value in answer["values"]]
 
-    def found(self, schema: str, wanted: Mapping[str, str], paths: Sequence[str], body: bytes) -> Found:
+    def found(
+        self, schema: str, wanted: Mapping[str, str], paths: Sequence[str], together: Together, body: bytes
+    ) -> Found:
         """What a body of the schema says, as `values.found_in` with the places of `paths`. Raises DecodeError."""
-        answer = self._answer(schema, (wanted, paths), body)
-        return Found(answer["values"], Counter(answer["untagged"]))
+        answer = self._answer(schema, (wanted, paths, together), body)
+        return Found(answer["values"], Counter(answer["untagged"]), answer["items"])
 
-    def _answer(self, schema: str, asked: tuple[Any, Any], body: bytes) -> dict[str, Any]:
+    def _answer(self, schema: str, asked: tuple[Any, Any, Any], body: bytes) -> dict[str, Any]:
         with self._lock:
             self._check_budget(schema)
             started = time.monotonic()
@@ -73,7 +75,7 @@ class Isolated:
         with self._lock:
             self._end()
 
-    def _asked(self, schema: str, asked: tuple[Any, Any], body: bytes) -> dict[str, Any]:
+    def _asked(self, schema: str, asked: tuple[Any, Any, Any], body: bytes) -> dict[str, Any]:
         try:
             link = self._linked()
             head = b"" if self._told == (schema, asked) else json.dumps([schema, *asked]).encode()

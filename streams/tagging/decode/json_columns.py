@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,23 +23,27 @@ import pyarrow.json as pj
 from schemas.errors import DecodeError
 from schemas.paths import ANY, ITEM, Node, steps
 from streams.columns.arrays import Ints
+from streams.columns.lines import Lines, appended_lines
 from streams.tagging.decode.columnar import Bodies
-from streams.tagging.decode.shapes import SCALARS, Shapes, columns_of
-from streams.tagging.decode.values import Found, found_in, json_value
+from streams.tagging.decode.shapes import SCALARS, Column, Shapes, columns_of
+from streams.tagging.decode.values import Found, Together, found_in, json_value
 
 _PIECE = 1024
+_NONE: Together = MappingProxyType({})
 _OPEN, _BETWEEN, _CLOSE = b'{"r":', b'}\n{"r":', b"}"
 
 
 @dataclass(frozen=True)
 class Messages:
     """What was read of a batch. `rows`, `bad`: as of `Decoded`. `columns`: of each path that is read, lists where a
-    message may have several values. `untagged`: values at paths that nobody knows."""
+    message may have several values. `untagged`: values at paths that nobody knows. `lines`: of each array that is read
+    item by item its items, of the message in each row of the columns."""
 
     rows: Ints
     columns: Mapping[str, pa.Array]
     bad: Mapping[int, str] = field(default_factory=dict)
     untagged: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, Lines] = field(default_factory=dict)
 
 
 def repeats(path: str) -> bool:
@@ -47,11 +52,14 @@ def repeats(path: str) -> bool:
 
 
 class JsonColumns:
-    """Reads messages of one topic. `places`: what a contract says of them; `wanted`: paths to read, and types."""
+    """Reads messages of one topic. `places`: what a contract says of them; `wanted`: paths to read, and types;
+    `together`: those of them that are read item by item too."""
 
-    def __init__(self, places: Node, wanted: Mapping[str, str]) -> None:
+    def __init__(self, places: Node, wanted: Mapping[str, str], together: Together = _NONE) -> None:
         self._places = places
         self._wanted = dict(wanted)
+        self._together = dict(together)
+        self._array_of = {path: array for array, paths in together.items() for path in paths}
         # A map whose values are read has a column for each key that anybody uses: one by one, then.
         self._shapes = None if any(ANY in steps(path) for path in wanted) else Shapes(wanted)
 
@@ -70,7 +78,7 @@ class JsonColumns:
             at += len(piece)
             if read is not None:
                 size = 8 * size
-        return _joined(parts, self._wanted)
+        return _joined(parts, self._wanted, self._together)
 
     def one_by_one(self, messages: Sequence[bytes]) -> Messages:
         """The same answer by the definition."""
@@ -80,7 +88,7 @@ class JsonColumns:
         for row, message in enumerate(messages):
             try:
                 value = json_value(message)
-                found.append(found_in(value, self._places, self._wanted))
+                found.append(found_in(value, self._places, self._wanted, self._together))
                 # Of what is as the contract says, so that Arrow stops at what is not.
                 if self._shapes is not None:
                     self._shapes.learn(value)
@@ -88,7 +96,7 @@ class JsonColumns:
                 bad[row] = error.reason
                 continue
             rows.append(row)
-        return columns_found(rows, found, bad, self._wanted)
+        return columns_found(rows, found, bad, self._wanted, self._together)
 
     def _at_once(self, messages: Sequence[bytes]) -> Messages | None:
         """The messages by way of Arrow; None if it stops at one, or might have read it otherwise."""
@@ -110,17 +118,32 @@ class JsonColumns:
             return None
         columns: dict[str, pa.Array] = {}
         untagged: Counter[str] = Counter()
+        items: dict[str, dict[str, Column]] = {array: {} for array in self._together}
         for column in columns_of(whole, self._places):
             if not column.known:
                 untagged[column.path] += len(column.values) - column.values.null_count
             elif column.path in self._wanted:
                 again = repeats(column.path)
                 columns[column.path] = column.listed(len(whole)) if again else column.values
-        return Messages(np.arange(len(whole)), columns, untagged=+untagged)
+                if column.path in self._array_of:
+                    items[self._array_of[column.path]][column.path] = column
+        lines = {array: _of_items(found) for array, found in items.items()}
+        return Messages(np.arange(len(whole)), columns, untagged=+untagged, lines=lines)
+
+
+def _of_items(found: Mapping[str, Column]) -> Lines:
+    """The columns of one array, which have a value or none for each of its items."""
+    rows = next(iter(found.values())).rows
+    assert rows is not None
+    return Lines(rows, {path: column.values for path, column in found.items()}).said()
 
 
 def columns_found(
-    rows: Sequence[int], found: Sequence[Found], bad: Mapping[int, str], wanted: Mapping[str, str]
+    rows: Sequence[int],
+    found: Sequence[Found],
+    bad: Mapping[int, str],
+    wanted: Mapping[str, str],
+    together: Together = _NONE,
 ) -> Messages:
     """Columns of what was found message by message."""
     columns = {}
@@ -134,7 +157,13 @@ def columns_found(
     untagged: Counter[str] = Counter()
     for item in found:
         untagged.update(item.untagged)
-    return Messages(np.array(rows, np.int64), columns, bad, untagged)
+    lines = {}
+    for array, paths in together.items():
+        of = [row for row, item in enumerate(found) for _ in item.items[array]]
+        said = [each for item in found for each in item.items[array]]
+        inside = {path: pa.array([each[path] for each in said], SCALARS[wanted[path]]) for path in paths}
+        lines[array] = Lines(np.array(of, np.int64), inside)
+    return Messages(np.array(rows, np.int64), columns, bad, untagged, lines)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -160,18 +189,20 @@ def _finite(values: pa.Array) -> bool:
 
 def _moved(read: Messages, by: int) -> Messages:
     bad = {row + by: reason for row, reason in read.bad.items()}
-    return Messages(read.rows + by, read.columns, bad, read.untagged)
+    return Messages(read.rows + by, read.columns, bad, read.untagged, read.lines)
 
 
-def _joined(parts: Sequence[Messages], wanted: Mapping[str, str]) -> Messages:
+def _joined(parts: Sequence[Messages], wanted: Mapping[str, str], together: Together) -> Messages:
     untagged: Counter[str] = Counter()
     for part in parts:
         untagged.update(part.untagged)
     if not parts:
-        return columns_found([], [], {}, wanted)
+        return columns_found([], [], {}, wanted, together)
+    counts = [len(part.rows) for part in parts]
     return Messages(
         np.concatenate([part.rows for part in parts]),
         {path: pa.concat_arrays([part.columns[path] for part in parts]) for path in wanted},
         {row: reason for part in parts for row, reason in part.bad.items()},
         untagged,
+        {array: appended_lines([part.lines[array] for part in parts], counts) for array in together},
     )

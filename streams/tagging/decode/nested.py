@@ -19,6 +19,7 @@ import pyarrow as pa
 from schemas.paths import ITEM, Node, key_step
 from schemas.resolution import Type, read_type
 from streams.columns.arrays import Bytes, Flags, Ints
+from streams.tagging.decode.arrow_values import arrow_values
 from streams.tagging.decode.buffer import Buffer
 from streams.tagging.decode.columnar import Bodies
 from streams.tagging.decode.values import MOST_PATHS
@@ -78,11 +79,13 @@ class Cursor:
 
 @dataclass
 class Read:
-    """Values of one place: `rows[i]` is the body that has `value[i]`, a number or where a text begins."""
+    """Values of one place: `rows[i]` is the body that has `value[i]`, a number or where a text begins. `item`: of each
+    part which item of an array it was read in."""
 
     rows: list[Ints] = field(default_factory=list)
     value: list[Ints] = field(default_factory=list)
     length: list[Ints] = field(default_factory=list)
+    item: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,12 @@ class Place:
 
 @dataclass
 class Run:
-    """One batch: what was read of each place, and how many items more may be read, in how many turns."""
+    """One batch: what was read of each place, and how many items more may be read, in how many turns. `item`: which
+    item of its array each body is at."""
 
     items: int
     turns: int = _MOST_TURNS
+    item: int = 0
     read: dict[Place, Read] = field(default_factory=dict)
 
 
@@ -136,15 +141,18 @@ class Step:
         left = cursor.number()
         cursor.doubt((left < 0) | (left > _LARGEST_BLOCK))
         filled = cursor.ok & (left > 0)
+        outer, run.item = run.item, 0
         while (active := np.flatnonzero(cursor.ok & (left > 0))).size:
             run.items -= len(active)
             run.turns -= 1
             if run.items < 0 or run.turns < 0:
                 cursor.doubt(left > 0)
-                return
+                break
             for part in self.parts:
                 _of(cursor, active, part, run)
             left[active] -= 1
+            run.item += 1
+        run.item = outer
         # Behind a block comes another or none; a writer makes one.
         closing = np.flatnonzero(filled & cursor.ok)
         if len(closing):
@@ -183,6 +191,7 @@ class Step:
             found = run.read.setdefault(self.kept, Read())
             found.rows.append(cursor.rows)
             found.value.append(value)
+            found.item.append(run.item)
             if length is not None:
                 found.length.append(length)
 
@@ -215,12 +224,14 @@ def _of(cursor: Cursor, chosen: Ints, step: Step, run: Run) -> None:
 
 @dataclass(frozen=True)
 class Columns:
-    """What was surely read: of `rows` the columns and how often each unknown path had a value. The rest: `doubtful`."""
+    """What was surely read: of `rows` the columns and how often each unknown path had a value. The rest: `doubtful`.
+    `items`: of the values of a column of lists in which item of its array each stands."""
 
     rows: Ints
     columns: Mapping[str, pa.Array]
     untagged: Mapping[str, int]
     doubtful: Ints
+    items: Mapping[str, Ints]
 
 
 class NestedDecoder:
@@ -254,6 +265,7 @@ class NestedDecoder:
         place = np.cumsum(good) - 1
         columns: dict[str, pa.Array] = {}
         untagged: dict[str, int] = {}
+        items: dict[str, Ints] = {}
         for kept, kind in self._types.items():
             read = run.read.get(kept, Read())
             of = np.concatenate([np.zeros(0, np.int64), *read.rows])
@@ -267,6 +279,9 @@ class NestedDecoder:
             lengths = np.concatenate([np.zeros(0, np.int64), *read.length])
             lengths = lengths[there] if len(lengths) else lengths
             columns[kept.path] = self._column(kept, kind, bodies.data, len(rows), of, values, lengths)
+            if self._repeats[kept.path]:
+                which = np.repeat(np.array(read.item, np.int64), [len(part) for part in read.rows])[there]
+                items[kept.path] = which[np.argsort(of, kind="stable")]
         for name, type_ in self._wanted.items():
             if name not in columns:
                 empty = np.zeros(0, np.int64)
@@ -274,7 +289,7 @@ class NestedDecoder:
                     Place(name, type_), Type("string" if type_ == "string" else "long"), bodies.data, len(rows),
                     empty, empty, empty,
                 )  # fmt: skip
-        return Columns(rows, columns, untagged, np.flatnonzero(~good))
+        return Columns(rows, columns, untagged, np.flatnonzero(~good), items)
 
     def _column(
         self, kept: Place, kind: Type, data: Bytes, count: int, of: Ints, values: Ints, lengths: Ints
@@ -282,7 +297,7 @@ class NestedDecoder:
         order = np.argsort(of, kind="stable")
         of, values = of[order], values[order]
         lengths = lengths[order] if len(lengths) else lengths
-        found = _arrow(kept.kind, kind, data, values, lengths)
+        found = arrow_values(kept.kind, kind, data, values, lengths)
         if self._repeats[kept.path]:
             offsets = np.searchsorted(of, np.arange(count + 1)).astype(np.int32)
             return pa.ListArray.from_arrays(pa.array(offsets), found)
@@ -376,21 +391,3 @@ def _wanted_step(kind: Type, path: str, wanted: str) -> Step:
     if kind.kind not in _READ_AS[wanted]:
         raise Unsupported
     return Step(kind, kept=Place(path, wanted))
-
-
-def _arrow(kept: str, kind: Type, data: Bytes, values: Ints, lengths: Ints) -> pa.Array:
-    if kept == "integer":
-        return pa.array(values, pa.int64())
-    if kept == "boolean":
-        return pa.array(values.astype(np.bool_))
-    if kept == "number":
-        every = values[:, None] + np.arange(8)
-        return pa.array(np.ascontiguousarray(data[every]).view("<f8").ravel())
-    if kind.kind == "enum":
-        return pa.array(kind.symbols, pa.string()).take(pa.array(values))
-    # The buffer as texts: each value, and after it what lies before the next. Arrow copies every second one.
-    edges = np.zeros(2 * len(values), np.int64)
-    edges[::2], edges[1::2] = values, values + lengths
-    buffers = [None, pa.py_buffer(edges), pa.py_buffer(data)]
-    everything = pa.Array.from_buffers(pa.large_string(), max(len(edges) - 1, 0), buffers)
-    return everything.take(pa.array(np.arange(0, len(edges), 2))).cast(pa.string())

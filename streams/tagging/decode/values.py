@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from schemas.errors import DecodeError
-from schemas.paths import ANY, ITEM, Node, key_step
+from schemas.paths import ANY, ITEM, Node, key_step, steps
 
 _LONG = range(-(2**63), 2**63)
 MOST_PATHS = 100
@@ -72,16 +73,45 @@ class Found:
 
     values: dict[str, list[Any]] = field(default_factory=dict)
     untagged: Counter[str] = field(default_factory=Counter)
+    items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Of each array that is read item by item what stands in each, by path; without items in which nothing does."""
 
 
-def found_in(value: Mapping[str, Any], places: Node, wanted: Mapping[str, str]) -> Found:
-    """Values at the paths of `wanted`, each with its type.
+Together = Mapping[str, Sequence[str]]
+"""Paths that are read item by item, by the array (`consignees[]`) in whose items they lie."""
+
+
+def found_in(
+    value: Mapping[str, Any],
+    places: Node,
+    wanted: Mapping[str, str],
+    together: Together = MappingProxyType({}),
+) -> Found:
+    """Values at the paths of `wanted`, each with its type, and item by item those of `together`, which are wanted too.
 
     Raises DecodeError: malformed_body, also where a value has another shape than the paths inside it say.
     """
     found = Found()
     _look(value, places, "", False, wanted, found)
+    for array, paths in together.items():
+        found.items[array] = list(_items(value, array, paths))
     return found
+
+
+def _items(value: Any, array: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Of a message that has the shape which its paths say."""
+    *above, _ = steps(array)
+    inside = {path: steps(path)[len(above) + 1 :] for path in paths}
+    for item in _below(value, above) or ():
+        said = {path: _below(item, below) for path, below in inside.items()}
+        if any(each is not None for each in said.values()):
+            yield said
+
+
+def _below(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _look(value: Any, node: Node, path: str, covered: bool, wanted: Mapping[str, str], found: Found) -> None:

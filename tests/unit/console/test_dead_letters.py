@@ -24,6 +24,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.feeds.lines.reasons import EXPLANATIONS
+from streams.identity.claims import reading
 from streams.rights import again as rights
 from streams.rights import intake
 from streams.tagging import prepare, retry
@@ -207,6 +208,7 @@ def test_every_code_that_the_source_gives_has_its_sentence() -> None:
         isolated.UNAVAILABLE,
         deletions.UNNAMED,
         apart.FAILED,
+        reading.TOO_MANY_LINKS,
     }
     found |= {child.LIMIT, child.CRASHED, schema_lookup.BROKEN, schema_lookup.SAYS_LESS, intake.UNOPENED}
     found |= {rights.CANNOT_BE, rights.UNKNOWN, rights.BROKEN, retry.NO_KEY, retry.GONE, retry.NOT_TAGGED}

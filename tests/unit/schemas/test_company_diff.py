@@ -149,6 +149,28 @@ def test_times_and_keys_of_messages_are_compared(parcels: Path, old: str, new: s
     assert [change.what for change in of_carrier(parcels)] == [what]
 
 
+def test_links_that_a_contract_makes_are_compared(parcels: Path) -> None:
+    """Other events would lead to other people when they are read anew: told token by token."""
+    path = "contracts/transport.consignments.yaml"
+    email, number = "consignor.contact.email", "consignor.customerNumber"
+    rule = f"{{form: state, tokens: [{email}], subject: [{number}], proof: holder, source: register}}"
+    changed(parcels, path, "fields:\n", f"identity:\n  - {rule}\nfields:\n")
+    (told,) = of_carrier(parcels)
+    assert (told.kind, told.what, told.before) == ("tags", f"link of {email}", "–")
+    assert told.after == f"state of {number}, holder, register"
+    then = load_company(parcels)
+    changed(parcels, path, "proof: holder", "since: {path: registeredAt, unit: days}, proof: user")
+    changed(parcels, path, "event_time: {path: registeredAt, unit: millis}", "event_time: {path: sentAt}")
+    changed(
+        parcels,
+        path,
+        "registeredAt: {category",
+        "sentAt: {category: none, type: integer}\n  registeredAt: {category",
+    )
+    found = {item.what: item.after for item in company_changes(then, load_company(parcels), TODAY)}
+    assert found[f"link of {email}"] == f"state of {number}, user, register, since registeredAt, days"
+
+
 def test_a_role_that_is_gone_is_not_counted_with_rows_of_another(parcels: Path) -> None:
     """Two roles with the same tags share their rows in the index: the rest of them stays tagged."""
     path = parcels / "contracts/crm.public.customer.yaml"
