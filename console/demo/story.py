@@ -61,7 +61,7 @@ class StoryTale:
         """Of the group that asks the one with the most events, of those who left if some did."""
 
         def known(person: Person) -> tuple[bool, int]:
-            return person.gone is not None, self._truth.of(person.identifiers).total()
+            return person.gone is not None, self._truth.answer(person.identifiers).total()
 
         person = max(self._play.cast.groups[self._story.asks], key=known)
         kinds = ", ".join(dict.fromkeys(kind.replace("_", " ") for kind, _ in person.identifiers))
@@ -70,7 +70,7 @@ class StoryTale:
             own=person.identifiers,
             erased_by=person.identifiers,
             contract_end=person.gone.date() if person.gone else None,
-            sure=self._truth.of(person.identifiers).total(),
+            sure=self._truth.answer(person.identifiers).total(),
             maybe=0,
             how_asked=f"asked by {kinds}",
         )

@@ -50,6 +50,7 @@ from streams.identity.claims.by_rule import ClaimMaker
 from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.owners import observed, ports_of
 from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
 from streams.tagging.sealing import IdentifierSeals
@@ -185,7 +186,7 @@ class Tagger:
                     # A report kept for the police alone is never found under what would answer who had the address.
                     named &= ~retained
                 chosen = np.flatnonzero(named)
-                ports = _ports(decoded, reference)
+                ports = ports_of(decoded, reference)
                 about = fields_about(record, reference.role)
                 for rows, detected in texts.by_categories(chosen, about):
                     for part, shared in parted(rows, among.get(reference.role)):
@@ -206,7 +207,7 @@ class Tagger:
             retained=claims.retained,
             prefixes=_prefix_table(prefixes),
             findings=texts.findings,
-            observed=_observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
+            observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
             scan_failures=texts.failures,
             untagged=decoded.untagged,
         )
@@ -373,34 +374,3 @@ def _retained(reading: IdentityColumns | None, count: int) -> Flags:
     if reading is None or reading.retained is None:
         return np.zeros(count, np.bool_)
     return reading.retained
-
-
-def _observed(
-    owners: Sequence[tuple[SubjectReference, IdentifierKind]],
-    decoded: Decoded,
-    tokens: Mapping[str, TokenColumn],
-    times: Ints,
-    good: Flags,
-) -> Observed:
-    """Under what the owners of events were seen that do not give their customer number."""
-    unnamed = good.copy()
-    for item, kind in owners:
-        if kind.stands_for_customer:
-            unnamed &= ~tokens[item.field].present
-    parts = []
-    for item, kind in owners:
-        if kind.stands_for_customer:
-            continue
-        rows = np.flatnonzero(unnamed & tokens[item.field].present)
-        ports = _ports(decoded, item)
-        port = np.zeros(len(rows), np.int64) if ports is None else ports[rows]
-        parts.append(Observed(tokens[item.field].at(rows), times[rows], port))
-    return Observed.joined(parts)
-
-
-def _ports(decoded: Decoded, reference: SubjectReference) -> Ints | None:
-    """Source ports, 0 where unknown or impossible."""
-    if reference.port_field is None:
-        return None
-    ports: Ints = decoded.columns[reference.port_field].fill_null(0).to_numpy(zero_copy_only=False)
-    return np.where((ports > 0) & (ports < 65_536), ports, 0)

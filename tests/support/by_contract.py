@@ -13,6 +13,7 @@ from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode_body
 from schemas.contracts import Contract
 from schemas.errors import UnknownSchema
+from schemas.keys import Keyring
 from schemas.records import read_record
 from schemas.vocabulary import Role
 from streams.kafka.batches import Key, TopicBatch
@@ -47,13 +48,14 @@ def prepare(
     registry: Registered | None = None,
     scanner: Scanner | None = None,
     keys: Mapping[int, bytes] | None = None,
+    keyring: Keyring | None = None,
 ) -> Prepared:
     """The messages, of which those that are no bytes are written as JSON, as one write. `keys`: of messages."""
     values = [item if isinstance(item, bytes | None) else json.dumps(item).encode() for item in messages]
     offsets = np.arange(len(values), dtype=np.int64)
     found = {(0, offset): Key(key, NOW + offset) for offset, key in (keys or {}).items()}
     batch = TopicBatch(TOPIC, values, np.zeros(len(values), np.int32), offsets, NOW, 0, keys=found)
-    tagger = Tagger(TOKENIZER, "v1", KINDS, (), scanner)
+    tagger = Tagger(TOKENIZER, "v1", KINDS, (), scanner, keyring)
     schemas = WriterSchemas([], load_catalogue(), registry, [said])
     preparer = Preparer(tagger, schemas.resolve, {TOPIC: said.record.name}, Refusals(), {TOPIC: said})
     return preparer.prepare([batch], [], {(TOPIC, 0): 1}, WHEN)

@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import Role
 from streams.simulate.plan import Plan
 from streams.simulate.story.cast import Cast, Named, Person
+from streams.simulate.story.links import Links, Said, said_by
 from streams.simulate.story.messages import Bodies, filled, flat, key_of, other_keys
 
 _SAID = re.compile(r"\{([a-z0-9_.]+):([a-z0-9_]+)\}")
@@ -29,7 +30,7 @@ Steps = tuple[str | int, ...]
 @dataclass(frozen=True)
 class Played:
     """One event. `value`: the message, None for a tombstone; `kept`: what a system of record keeps of it. `named`: each
-    identifier that stands in it, with the role of whom it names."""
+    identifier that stands in it, with the role of whom it names; `said`: what it says of whose identifiers are."""
 
     at: datetime
     topic: str
@@ -40,30 +41,59 @@ class Played:
     value: Mapping[str, Any] | None = field(repr=False)
     kept: Mapping[str, Any] | None = field(repr=False)
     named: tuple[tuple[Named, str], ...] = field(repr=False)
+    said: tuple[Said, ...] = field(default=(), repr=False)
+
+
+Row = tuple[int, datetime, str, str, str]
+"""Number and time of an event, its topic, the role of somebody in it, and its operation."""
 
 
 @dataclass
 class StoryTruth:
-    """What an index fed with the events has to find."""
+    """What an index fed with the events, which come in time order, has to find."""
 
     _kinds: IdentifierKinds
-    _events: dict[Named, set[tuple[int, str, str, str]]] = field(default_factory=dict, repr=False)
+    _events: dict[Named, set[Row]] = field(default_factory=dict, repr=False)
+    _links: Links = field(default_factory=Links, repr=False)
     total: int = 0
 
     def add(self, item: Played) -> Played:
         """Count an event and hand it on."""
-        for (kind, value), role in item.named:
-            known = (kind, canonical(self._kinds.parse(kind), value))
-            self._events.setdefault(known, set()).add((self.total, item.topic, role, item.operation))
+        for named, role in item.named:
+            row = (self.total, item.at, item.topic, role, item.operation)
+            self._events.setdefault(self._known(named), set()).add(row)
+        for said in item.said:
+            token = None if said.token is None else self._known(said.token)
+            self._links.add(replace(said, token=token, subject=self._known(said.subject)), item.at)
         self.total += 1
         return item
 
     def of(self, identifiers: Iterable[Named]) -> Counter[tuple[str, str, str]]:
         """Events in which any of the identifiers stands, by topic, role and operation."""
-        found: set[tuple[int, str, str, str]] = set()
-        for kind, value in identifiers:
-            found |= self._events.get((kind, canonical(self._kinds.parse(kind), value)), set())
-        return Counter((topic, role, operation) for _, topic, role, operation in found)
+        return _counted(row for named in identifiers for row in self._events.get(self._known(named), ()))
+
+    def answer(self, identifiers: Iterable[Named]) -> Counter[tuple[str, str, str]]:
+        """Events of whom the identifiers mean now, by whatever was theirs at the time: what an answer has to find.
+
+        They are one person's. One whose links have ended names nobody now; one of which no link speaks counts as given.
+        """
+        asked = {self._known(named) for named in identifiers}
+        links = list(self._links.all())
+        meant = {link.subject for link in links if link.token in asked and link.until is None}
+        meant |= asked - {link.token for link in links}
+        rows = {row for named in meant for row in self._events.get(named, ())}
+        for link in links:
+            if link.subject in meant:
+                rows |= {row for row in self._events.get(link.token, ()) if link.holds(row[1])}
+        return _counted(rows)
+
+    def _known(self, named: Named) -> Named:
+        kind, value = named
+        return kind, canonical(self._kinds.parse(kind), value)
+
+
+def _counted(rows: Iterable[Row]) -> Counter[tuple[str, str, str]]:
+    return Counter((topic, role, operation) for _, _, topic, role, operation in set(rows))
 
 
 class Play:
@@ -160,9 +190,9 @@ class Play:
             for place in (place for place in example.places if place.path == path):
                 said[place.steps] = _SAID.sub(partial(spoken, seen), text)
         keyed = self._keyed(example, event, identifier)
-        if example.value is None:
-            return self._played(example, at, keyed, None, named)
-        return self._played(example, at, keyed, filled(example, said, at), named)
+        value = None if example.value is None else filled(example, said, at)
+        played = self._played(example, at, keyed, value, named)
+        return replace(played, said=tuple(said_by(example, said, keyed)))
 
     def _keyed(self, example: Example, event: Happening, identifier: Any) -> str | None:
         """The identifier that is the message's key, where the contract says that it is one."""

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.contracts import Contract
+from schemas.keys import Keyring
 from schemas.vocabulary import Mark
 from sinks.ports.identity import NOTHING
+from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import TOO_MANY_LINKS
 from tests.support.by_contract import NESTED, Registered, avro, change, dead, prepare
 from tests.support.claims import NOW, ORACLE, plain, tagged, token
@@ -286,3 +288,21 @@ def test_who_is_no_longer_in_an_array_is_linked_no_longer(tmp_path: Path) -> Non
     made = claims(prepare(said, [change("c", None, two), change("u", two, one), change("d", one, None)]))
     first, second = (token("customer_number", number) for number in ("700104", "700105"))
     assert ended(made) == [(1, first), (1, first), (2, second), (2, second)]
+
+
+def test_what_is_linked_is_sealed_wherever_it_stands(tmp_path: Path) -> None:
+    """In a row, in an item, and whom a row named before it was changed: every identifier that a claim mentions."""
+    said = items_contract(tmp_path, envelope="debezium")
+    (first, second) = (of_array("700104", "+4740000001"), of_array("700105", "+4740000002"))
+    messages = [
+        change("c", None, placed([first, second])),
+        change("u", placed([first, second]), placed([second])),
+    ]
+    own = row_contract(tmp_path, envelope="debezium")
+    row = {"number": "700104", "email": "kari@example.no", "phone": None, "changed_at": NOW}
+    moved = [change("c", None, row), change("u", row, {**row, "number": "700105"})]
+    keyring = Keyring(tmp_path / "keys").made()
+    for contract_, values in ((said, messages), (own, moved)):
+        batch = prepare(contract_, values, keyring=keyring).batch
+        assert len(tokens_of(batch.claims)) > 2
+        assert set(batch.identifiers["token"].to_pylist()) == tokens_of(batch.claims)
