@@ -15,6 +15,7 @@ from schemas.contracts import Contract
 from schemas.errors import CatalogueError, InnsynError, InvalidIdentifier, SchemaError
 from schemas.examples import OPERATIONS, Example, change_of, example_writer, load_messages
 from schemas.identifiers import canonical
+from schemas.linked_examples import unshown_links
 from schemas.paths import written
 from schemas.records import EXAMPLES
 from schemas.reserved import reserved_ids
@@ -98,6 +99,8 @@ def _messages(company: Company) -> Iterator[Problem]:
         yield from _identifiers(company, file, example)
         if example.contract is not None:
             yield from _foreign(company, file, example, example.contract)
+    for contract in company.contracts.values():
+        yield from unshown_links(contract, [item for item in examples.values() if item.contract is contract])
 
 
 def _identifiers(company: Company, file: str, example: Example) -> Iterator[Problem]:

@@ -13,8 +13,9 @@ from datetime import timedelta
 
 from schemas.catalogue import Catalogue
 from schemas.counted import counted
-from schemas.paths import ANY, ITEM
+from schemas.paths import ANY, ITEM, steps
 from schemas.undecided import DECIDE
+from schemas.vocabulary import ClaimForm, Proof
 from streams.discovery.formats import Format
 from streams.discovery.weigh import WITHIN, Event, Judged
 
@@ -56,6 +57,7 @@ def draft(
         *_of_the_record(facts, event.category, catalogue),
         _time(event, facts, zone),
         *_key(event),
+        *_links(event, catalogue),
         "fields:",
         *(line for item in event.fields for line in _field(item)),
     ]
@@ -95,6 +97,32 @@ def _key(event: Event) -> Iterator[str]:
     if field:
         path = f", path: {_text(place)}" if place else ""
         yield f"message_key: {{field: {_text(field)}{path}}}"
+
+
+def _links(event: Event, catalogue: Catalogue) -> Iterator[str]:
+    """What a topic that is keyed by somebody may say of the other identifiers beside the key: no message says that."""
+    field, _ = event.message_key
+    subject = next((item for item in event.fields if item.path == field), None)
+    if subject is None or catalogue.identifier_kinds[subject.identifier].names != "person":
+        return
+    tokens = [
+        _text(item.path)
+        for item in event.fields
+        if item.identifier and item.role == subject.role and item is not subject and not _repeats(item.path)
+    ]
+    if tokens:
+        why = f"each message is keyed by {field}: does it say whose the others are from then on? Else take it out"
+        yield "identity:"
+        yield f"  - {DECIDE}: {_quoted(why)}"
+        yield f"    form: {ClaimForm.STATE}"
+        yield f"    tokens: [{', '.join(tokens)}]"
+        yield f"    subject: [{_text(field)}]"
+        yield f"    proof: {Proof.HOLDER}"
+        yield f"    source: {DECIDE}  # {_some(catalogue.identity_sources)}"
+
+
+def _repeats(path: str) -> bool:
+    return bool({ITEM, ANY} & {*steps(path)})
 
 
 def _whole(event: Event) -> Iterator[str]:

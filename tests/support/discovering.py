@@ -61,8 +61,14 @@ def decided(text: str, **said: Any) -> dict[str, Any]:
     content |= usual | said
     content.pop(DECIDE, None)
     content["event_time"].pop(DECIDE, None)
+    for rule in content.get("identity", []):
+        rule.pop(DECIDE, None)
+        rule["source"] = "register"
     for field in content["fields"].values():
         field.pop(DECIDE, None)
+        if field.get("type", "string") not in ("string", "integer"):
+            # What is drafted as an identifier of another type is none: nothing could be read there.
+            field.pop("identifier", None)
         if field["category"] == DECIDE:
             field["category"] = "C-01"
     return content

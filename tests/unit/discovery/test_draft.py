@@ -102,6 +102,30 @@ def test_a_draft_says_whose_key_a_message_has() -> None:
     assert "message_key" not in drafted("shop.orders", rows, key=lambda row: "1")
 
 
+def test_a_draft_asks_whether_a_keyed_topic_links_identifiers(tmp_path: Path) -> None:
+    """Of the one whom the key names; undecided it is refused, decided it is a rule."""
+    rows = [
+        {"kundenr": f"{700_000 + at}", "epost": f"a{at}@example.no", "changed": 1_770_000_000_000 + at, "total": at,
+         "andre": [{"epost": f"b{at}@example.no"}]}
+        for at in range(20)
+    ]  # fmt: skip
+    text = drafted("crm.kunder", rows, key=lambda row: row["kundenr"])
+    (rule,) = yaml.safe_load(text)["identity"]
+    assert (rule["form"], rule["tokens"], rule["subject"]) == ("state", ["epost"], ["kundenr"])
+    assert rule["decide"].startswith("each message is keyed by kundenr: ")
+    assert rule["source"] == "decide"
+    path = tmp_path / "crm.kunder.yaml"
+    path.write_text(yaml.safe_dump({**decided(text), "identity": [rule]}), "utf-8")
+    with pytest.raises(CatalogueError, match="identity: is to be decided"):
+        load_contract(path, SHARED, tmp_path)
+    path.write_text(yaml.safe_dump(decided(text)), "utf-8")
+    (made,) = load_contract(path, SHARED, tmp_path).record.annotation.identity
+    assert made.tokens == ("epost",)
+    assert "identity" not in yaml.safe_load(drafted("crm.kunder", rows))
+    alone = [{"kundenr": row["kundenr"], "total": 1} for row in rows]
+    assert "identity" not in yaml.safe_load(drafted("crm.kunder", alone, key=lambda row: row["kundenr"]))
+
+
 def test_records_get_names_of_their_own() -> None:
     """Of the topic, and a number behind one that is taken."""
     assert record_name("shop.orders-v2") == "ShopOrdersV2"

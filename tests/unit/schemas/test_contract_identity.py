@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.annotations import IdentityRule
+from schemas.company import load_company
+from schemas.company_check import company_problems
 from schemas.contract_file import EventTime
 from schemas.errors import CatalogueError
 from tests.support.contracts import contract, order
+from tests.support.stories import CARRIER
 
 STATE: dict[str, Any] = {
     "form": "state", "tokens": ["customer.email"], "subject": ["customer.number"], "proof": "holder",
@@ -111,3 +115,20 @@ def test_no_more_is_linked_than_the_index_tells_apart(tmp_path: Path) -> None:
     """A number of eight bits, half of it for what had another spelling."""
     with pytest.raises(CatalogueError, match="identity: links more than 128 fields"):
         contract(tmp_path, said(*[STATE] * 129))
+
+
+def test_a_rule_that_no_example_shows_is_told_of(tmp_path: Path) -> None:
+    """By `innsyn company check`, with the rule and what to write; one example that shows it is enough."""
+    folder = Path(shutil.copytree(CARRIER, tmp_path / "parcels"))
+    assert company_problems(load_company(folder)) == []
+    orders = sorted((folder / "examples" / "shop.orders").glob("*.json"))
+    for file in orders:
+        assert company_problems(load_company(folder)) == []
+        text = file.read_text("utf-8")
+        assert '"login": "karinord", ' in text
+        file.write_text(text.replace('"login": "karinord", ', ""), "utf-8")
+    (problem,) = company_problems(load_company(folder))
+    assert str(problem) == (
+        "contracts/shop.orders.yaml: identity.0: is shown by no example; write one in which customer.number stands"
+        " beside customer.login, or mend the rule"
+    )
