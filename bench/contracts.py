@@ -1,7 +1,8 @@
 """How many events of each format a tagger prepares in a second of its processor's time: `python -m bench.contracts`.
 
 The same people in each: flat Avro of our own, and by contracts flat JSON, JSON with an array of two people, changes of
-Debezium and a registry's Avro with an array of two people. No broker and no index take part.
+Debezium and a registry's Avro with an array of two people; linked: each event also says whose an e-mail address is. No
+broker and no index take part.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ _ORDER = {
         "consignees[].name": {"category": "C-01"},
         "lines": {"category": "C-09"},
     },
+}  # fmt: skip
+_LINK = {
+    "form": "state", "tokens": ["customer.email"], "subject": ["customer.number"], "proof": "holder",
+    "source": "register",
 }  # fmt: skip
 _TEXT = {"type": "string"}
 _SCHEMA: Mapping[str, Any] = {
@@ -116,6 +121,14 @@ def cases(folder: Path, count: int) -> dict[str, tuple[Contract | None, Sequence
         ),
         "debezium, json": (
             order_contract(folder, "changes", format="json", envelope="debezium"),
+            [_changed(item) for item in placed],
+        ),
+        "json, linked": (
+            order_contract(folder, "links", format="json", identity=[_LINK]),
+            [json.dumps(item).encode() for item in placed],
+        ),
+        "debezium, linked": (
+            order_contract(folder, "register", format="json", envelope="debezium", identity=[_LINK]),
             [_changed(item) for item in placed],
         ),
         "avro, two people": (
