@@ -58,11 +58,20 @@ def _raw(text: str) -> Any:
     return fastavro.parse_schema(without_logical_types(json.loads(text)))
 
 
-def encode_body(record: RecordSchema, value: Mapping[str, Any]) -> bytes:
-    """The Avro body alone. Raises SchemaError naming the record when a value does not fit (never shows it)."""
+def encode_body(record: RecordSchema, value: Mapping[str, Any], *, defaults: bool = False) -> bytes:
+    """The Avro body alone; `defaults`: a field that is left out has the default of its schema.
+
+    Raises SchemaError naming the record when a value does not fit (never shows it).
+    """
     buffer = io.BytesIO()
     try:
-        fastavro.schemaless_writer(buffer, _parsed(record.text), dict(value), strict=True)
+        fastavro.schemaless_writer(
+            buffer,
+            _parsed(record.text),
+            dict(value),
+            strict=not defaults,
+            strict_allow_default=defaults,
+        )
     except (ValueError, TypeError, AttributeError, OverflowError, KeyError) as error:
         raise SchemaError(
             record.file, record.name, "a value does not fit its field; see the schema"
@@ -70,9 +79,9 @@ def encode_body(record: RecordSchema, value: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def encode(record: RecordSchema, value: Mapping[str, Any]) -> bytes:
-    """The event in single-object encoding. Raises SchemaError when a value does not fit its field."""
-    return single_object_prefix(record) + encode_body(record, value)
+def encode(record: RecordSchema, value: Mapping[str, Any], *, defaults: bool = False) -> bytes:
+    """The event in single-object encoding. `defaults`, and raises SchemaError: as `encode_body`."""
+    return single_object_prefix(record) + encode_body(record, value, defaults=defaults)
 
 
 def decode_body(record: RecordSchema, body: bytes) -> dict[str, Any]:

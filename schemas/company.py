@@ -262,6 +262,11 @@ def _refuse_silent(records: Mapping[str, RecordSchema], topics: Mapping[str, Top
             )
 
 
+def place_of_topics(company: Company, key: str) -> str:
+    """The topics file of the company that says something of the key."""
+    return _where(company.layers, TOPICS, key)
+
+
 def _where(layers: Sequence[Path], file: str, key: str) -> str:
     """The file an error is in, with its folder: the uppermost that says something of the key, else the uppermost."""
     if Path(file).is_absolute():

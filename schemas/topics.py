@@ -28,7 +28,7 @@ class Topic(BaseModel):
     """One Kafka topic. `key` is the field whose value is the message key, None where messages are spread;
     `compatibility` is what a new version of its record has to keep (`schemas.changes`).
 
-    `writers`: teams or programs that write it; empty: its owner alone.
+    `writers`: teams or programs that write it; empty: its owner alone. `formats`: of log files whose events go to it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +46,7 @@ class Topic(BaseModel):
     tagged: bool
     compatibility: Compatibility = DEFAULT
     writers: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = ()
+    formats: tuple[str, ...] = ()
 
     @property
     def written_by(self) -> tuple[str, ...]:
@@ -103,7 +104,21 @@ def load_topics(
                 raise CatalogueError(FILE, f"{topic.name}.record", mend)
         for where, mend in _problems(topic, topics, known, catalogue):
             raise CatalogueError(FILE, f"{topic.name}.{where}", mend)
+    _refuse_format_twice(topics)
     return MappingProxyType(topics)
+
+
+def _refuse_format_twice(topics: Mapping[str, Topic]) -> None:
+    taken: dict[str, str] = {}
+    for topic in topics.values():
+        for name in topic.formats:
+            if name in taken:
+                mend = (
+                    f"{name} goes to {taken[name]} too; name it at one of them, where the other is of what the company"
+                    " extends with `change: true` and `formats: []` at that one"
+                )
+                raise CatalogueError(FILE, f"{topic.name}.formats", mend)
+            taken[name] = topic.name
 
 
 def _expand(key: str, entry: Any, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:

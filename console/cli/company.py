@@ -12,8 +12,7 @@ import typer
 from console.cli.options import Json
 from console.cli.show.output import print_json, say, screen, table
 from console.operations.rows import rows_of_index
-from console.wiring.company import folder_of
-from schemas.company import load_company
+from console.wiring.company import folder_of, whole_company
 from schemas.company_check import company_problems
 from schemas.company_diff import company_changes
 from schemas.settings import load_settings
@@ -39,7 +38,7 @@ def check(
 
     Exit status 1: problems; 2: a file is broken or contradicts another, so that no role would start.
     """
-    company = load_company(folder or folder_of(load_settings()))
+    company = whole_company(folder or folder_of(load_settings()))
     problems = company_problems(company)
     counts = {
         "records": len(company.records),
@@ -83,7 +82,7 @@ def diff(
 
     Exit status 1: something changes.
     """
-    before, after = load_company(old), load_company(new)
+    before, after = whole_company(old), whole_company(new)
     rows = rows_of_index(load_settings())
     changes = company_changes(before, after, datetime.now(before.profile.zone).date(), rows)
     if as_json:

@@ -31,7 +31,7 @@ from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.settings import Settings, load_settings
 from streams.feeds.lines.reasons import EXPLANATIONS
-from streams.feeds.registry import Feed, Format, find_feed
+from streams.feeds.registry import FORMATS, Feed, find_feed
 from streams.feeds.run import checkpoint as checkpoints
 from streams.feeds.run.account import Report
 from streams.feeds.run.checkpoint import Skip
@@ -48,7 +48,7 @@ Files = Annotated[
         metavar="FILE...", help="Logs, plain or gzip; - is standard input, which cannot be resumed."
     ),
 ]
-FormatName = Annotated[str, typer.Option("--format", help=f"One of {', '.join(Format)}.")]
+FormatName = Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")]
 RecordName = Annotated[str | None, typer.Option(help="Record the lines of ndjson are, for example WebVisit.")]
 Server = Annotated[
     str | None,

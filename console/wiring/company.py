@@ -11,6 +11,7 @@ from console.wiring.private import write_private
 from schemas.company import Company, load_company, read_profile
 from schemas.errors import SettingsError
 from schemas.settings import Settings
+from streams.feeds.registry import demand_formats
 
 COMPANY_FILE = "company.json"
 """In INNSYN_HOME, by the first role that ran there: `name` of the company and its `folder`, null for the model company.
@@ -58,6 +59,13 @@ def keep_company(settings: Settings) -> None:
         write_private(settings.home / COMPANY_FILE, json.dumps(kept) + "\n")
 
 
+def whole_company(folder: Path | None) -> Company:
+    """The company of a folder, with what its topics say of log formats. Raises CatalogueError, SchemaError."""
+    company = load_company(folder)
+    demand_formats(company)
+    return company
+
+
 @cache
 def _loaded(folder: Path | None) -> Company:
-    return load_company(folder)
+    return whole_company(folder)

@@ -1,77 +1,32 @@
-"""A feed: which format becomes which record on which topic."""
+"""A feed: which format becomes which record on which topic. The formats are those that `formats/` declares."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from schemas.annotations import RecordSchema
-from schemas.company import Company
-from schemas.entries import IdentitySource
-from schemas.errors import FeedError
+from schemas.company import Company, place_of_topics
+from schemas.errors import CatalogueError, FeedError
 from schemas.topics import Topic
-from schemas.user_names import own_realms
-from streams.feeds.formats import customers, nat_map, ndjson, radius, zeek
-from streams.feeds.formats.cgnat import CgnatReader
-from streams.feeds.formats.combined import CombinedReader
-from streams.feeds.formats.customers import CustomersReader
-from streams.feeds.formats.kea_csv import KeaCsvReader
-from streams.feeds.formats.kea_forensic import KeaForensicReader
-from streams.feeds.formats.nat_map import NatMapReader
-from streams.feeds.formats.nat_pattern import NatPatternReader, load_pattern, zone
-from streams.feeds.formats.radius import RadiusReader
-from streams.feeds.lines.clock import Clock, ClockedReader, wall_clock
-from streams.feeds.lines.names import Names
-from streams.feeds.lines.reader import LineReader, Reader
-from streams.feeds.lines.record import Numbered, Record, each_line, quoted_lines
+from streams.feeds import formats
+from streams.feeds.format import LogFormat, Options, Setting, misfits
+from streams.feeds.lines.reader import Reader
+from streams.feeds.lines.record import Numbered, Record, each_line
 
 
-class Format(StrEnum):
-    COMBINED = "combined"
-    ZEEK_DNS = "zeek-dns"
-    ZEEK_SSL = "zeek-ssl"
-    RADIUS_DETAIL = "radius-detail"
-    KEA_CSV = "kea-csv"
-    KEA_FORENSIC = "kea-forensic"
-    CGNAT_SYSLOG = "cgnat-syslog"
-    NAT_MAP = "nat-map"
-    CUSTOMERS_CSV = "customers-csv"
-    NDJSON = "ndjson"
+def _declared() -> Iterator[LogFormat]:
+    for module in pkgutil.iter_modules(formats.__path__, f"{formats.__name__}."):
+        yield from getattr(import_module(module.name), "FORMATS", ())
 
 
-_RECORDS: Mapping[Format, str] = {
-    Format.COMBINED: "WebVisit",
-    Format.ZEEK_DNS: "TrafficRecord",
-    Format.ZEEK_SSL: "TrafficRecord",
-    Format.RADIUS_DETAIL: "AddressAssignment",
-    Format.KEA_CSV: "AddressAssignment",
-    Format.KEA_FORENSIC: "AddressAssignment",
-    Format.CGNAT_SYSLOG: "AddressAssignment",
-    Format.NAT_MAP: "AddressAssignment",
-    Format.CUSTOMERS_CSV: "CustomerDetails",
-}
-# A server ends every line it writes, so one without an end was cut, and a number cut short is still a number.
-_WHOLE_LINES = frozenset((Format.RADIUS_DETAIL, Format.KEA_CSV, Format.KEA_FORENSIC, Format.CGNAT_SYSLOG))
-_NAMED = frozenset((Format.KEA_CSV, Format.KEA_FORENSIC, Format.NAT_MAP))
-
-
-READS: Mapping[Format, str] = {
-    Format.COMBINED: 'Combined Log Format: address ident user [time] "request" status octets "referrer" "agent"',
-    Format.ZEEK_DNS: "Zeek's dns.log, tab-separated with its header or JSON",
-    Format.ZEEK_SSL: "Zeek's ssl.log, tab-separated with its header or JSON",
-    Format.RADIUS_DETAIL: "FreeRADIUS accounting: a date, then attributes indented, then a blank line",
-    Format.KEA_CSV: "Kea's lease file, CSV with its header",
-    Format.KEA_FORENSIC: "Kea's forensic log in its own text",
-    Format.CGNAT_SYSLOG: "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*, of other makers with --pattern",
-    Format.NAT_MAP: f"CSV with at least the columns {','.join(nat_map.COLUMNS)}",
-    Format.CUSTOMERS_CSV: f"CSV with at least the columns {','.join(customers.COLUMNS)}",
-    Format.NDJSON: "one JSON object of the record named to a line",
-}
-"""What each format can read."""
+FORMATS: Mapping[str, LogFormat] = MappingProxyType({item.name: item for item in _declared()})
+"""By name, every entry of `FORMATS` in a file of `formats/`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +38,7 @@ class Feed:
     another way is another feed. `reads` names what the format can read. `beside` finds the feed of another format.
     """
 
-    format: Format
+    format: str
     record: RecordSchema
     topic: Topic
     reader: Callable[[], Reader]
@@ -92,139 +47,90 @@ class Feed:
     escaped: bool = False
     scope: str = ""
     reads: str = ""
-    beside: Callable[[Format], Feed] | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How one format is to be read. `realms`: our own (`schemas.user_names`). `server`: name of the server in a log
-    that does not say it. `pattern`: file that describes the lines. `zone` of times that name none. `client_column` of a
-    web server's log with two that may be the client. `now`: milliseconds since 1970."""
-
-    realms: Collection[str] = ()
-    server: str | None = None
-    pattern: str | None = None
-    zone: str | None = None
-    client_column: int | None = None
-    now: Callable[[], int] = wall_clock
+    beside: Callable[[str], Feed] | None = field(default=None, repr=False, compare=False)
 
 
 def find_feed(company: Company, format_name: str, record_name: str | None = None, **options: Any) -> Feed:
-    """The feed of a format into a topic of the company; ndjson needs the record's name. `options` as `Options`.
+    """The feed of a format into the topic of the company that takes it; ndjson needs the record's name. `options` as
+    `Options`.
 
     Raises FeedError.
     """
     given = Options(**options)
-    if format_name not in list(Format):
-        raise FeedError(f"unknown format {format_name!r}; use one of {', '.join(Format)}")
-    chosen = Format(format_name)
-    if record_name is None and chosen is Format.NDJSON:
-        raise FeedError("ndjson does not say what its lines are; add --record NAME, for example WebVisit")
-    if record_name is not None and record_name != _RECORDS.get(chosen, record_name):
-        raise FeedError(f"{chosen} always becomes {_RECORDS[chosen]}; leave --record out")
+    if format_name not in FORMATS:
+        raise FeedError(f"unknown format {format_name!r}; use one of {', '.join(FORMATS)}")
+    chosen = FORMATS[format_name]
     _check_options(chosen, given)
-    name = record_name or _RECORDS[chosen]
-    topic = _topic(company, name)
-    record = company.records[name]
-    reader, scope = _reader(chosen, record, given, company)
+    topic = _taking(company, chosen, record_name) if chosen.gives is not None else _of(company, record_name)
+    record = company.records[topic.record]
+    reader, scope = chosen.make(Setting(chosen.name, given, company, record))
     return Feed(
-        chosen,
+        chosen.name,
         record,
         topic,
         reader,
-        _records(chosen),
-        whole_lines=chosen in _WHOLE_LINES,
-        escaped=chosen is Format.COMBINED,
-        scope=" ".join((chosen, name, *scope)),
-        reads=READS[chosen] if given.pattern is None else "what the pattern file describes",
+        chosen.records,
+        whole_lines=chosen.whole_lines,
+        escaped=chosen.escaped,
+        scope=" ".join((chosen.name, record.name, *scope)),
+        reads=chosen.reads if given.pattern is None else "what the pattern file describes",
         beside=partial(find_feed, company),
     )
 
 
-def _check_options(chosen: Format, given: Options) -> None:
-    if given.server is not None and chosen not in _NAMED:
-        raise FeedError(f"{chosen} names its servers itself; leave --server out")
-    if (given.pattern or given.zone) and chosen is not Format.CGNAT_SYSLOG:
-        raise FeedError(f"--pattern and --zone are for cgnat-syslog; leave them out with {chosen}")
+def demand_formats(company: Company) -> None:
+    """What topics say of the formats they take. Raises CatalogueError: one is unknown, or does not fit the record."""
+    for topic in company.topics.values():
+        for name in topic.formats:
+            if said := next(_problems(company, topic, name), None):
+                key = f"{topic.name}.formats"
+                raise CatalogueError(place_of_topics(company, key), key, said)
+
+
+def _problems(company: Company, topic: Topic, name: str) -> Iterator[str]:
+    known = [item.name for item in FORMATS.values() if item.gives is not None]
+    if name not in known:
+        yield f"unknown format {name}; use one of {', '.join(known)}"
+    elif topic.record not in company.records or not topic.tagged:
+        # Topics of a contract have a producer of their own, and no schema to write with. Rights records are not for
+        # logs: a line in a file must not erase anybody or answer for a system.
+        yield f"{name} cannot go here; name it at a tagged topic whose record is one of avro/"
+    else:
+        yield from misfits(FORMATS[name], company.records[topic.record], topic)
+
+
+def _check_options(chosen: LogFormat, given: Options) -> None:
+    for option in given.given:
+        if option not in chosen.takes:
+            flag = option.replace("_", "-")
+            for_ = ", ".join(item.name for item in FORMATS.values() if option in item.takes)
+            raise FeedError(f"--{flag} is for {for_}; leave it out with {chosen.name}")
     if given.pattern and given.zone:
         raise FeedError("the zone of a pattern's times stands in the pattern file; leave --zone out")
-    if given.client_column is not None and chosen is not Format.COMBINED:
-        raise FeedError(f"--client-column is for combined; leave it out with {chosen}")
 
 
-def _topic(company: Company, record_name: str) -> Topic:
-    # Rights records are not for logs: a line in a file must not erase anybody or answer for a system. Topics of a
-    # contract have a producer of their own, and no schema to write with.
+def _taking(company: Company, chosen: LogFormat, record_name: str | None) -> Topic:
+    topic = next((item for item in company.topics.values() if chosen.name in item.formats), None)
+    if topic is None:
+        raise FeedError(
+            f"no topic of {company.profile.name} takes {chosen.name}; write formats: [{chosen.name}] at the one that"
+            " is for it in topics.yaml, with a record of avro/ that has its fields"
+        )
+    if record_name not in (None, topic.record):
+        raise FeedError(f"{chosen.name} always becomes {topic.record}, on {topic.name}; leave --record out")
+    if said := next(_problems(company, topic, chosen.name), None):
+        raise FeedError(f"{topic.name} cannot take {chosen.name}: {said}")
+    return topic
+
+
+def _of(company: Company, record_name: str | None) -> Topic:
+    # As in `_problems`, of the records that are not for logs.
     sources = {topic.record: topic for topic in company.tagged.values() if topic.record in company.records}
+    if record_name is None:
+        example = f", for example {min(sources)}" if sources else ""
+        raise FeedError(f"ndjson does not say what its lines are; add --record NAME{example}")
     if record_name not in sources:
         raise FeedError(
             f"unknown record {record_name!r}; use one of {', '.join(sorted(sources)) or 'no record'}"
         )
     return sources[record_name]
-
-
-def _records(chosen: Format) -> Callable[[Numbered], Iterator[Record]]:
-    match chosen:
-        case Format.RADIUS_DETAIL:
-            return radius.records
-        case Format.CUSTOMERS_CSV | Format.NAT_MAP:
-            return quoted_lines
-    return each_line
-
-
-def _reader(
-    chosen: Format, record: RecordSchema, given: Options, company: Company
-) -> tuple[Callable[[], Reader], Sequence[str]]:
-    """And what of the options makes another feed of the same content."""
-    server = given.server
-    named = [f"server={server}"] if server else []
-    sources = company.identity_sources
-
-    def source(name: str) -> IdentitySource:
-        if name not in sources:
-            raise FeedError(
-                f"{chosen} needs the source of identity {name}; add it to the company's sources.yaml"
-            )
-        return sources[name]
-
-    def names(name: str) -> Names:
-        return Names(own_realms(given.realms), own_realms(source(name).placeholder_names))
-
-    def clocked(name: str, make: Callable[[], Reader]) -> Callable[[], Reader]:
-        clock = Clock.of(source(name), given.now)
-        return lambda: ClockedReader(make(), clock)
-
-    match chosen:
-        case Format.COMBINED:
-            column = given.client_column
-            return lambda: CombinedReader(column), [f"client-column={column}"] if column else []
-        case Format.ZEEK_DNS:
-            return lambda: zeek.ZeekReader(zeek.read_dns, "dns"), []
-        case Format.ZEEK_SSL:
-            return lambda: zeek.ZeekReader(zeek.read_ssl, "ssl"), []
-        case Format.RADIUS_DETAIL:
-            timed, users = Clock.of(source("radius"), given.now), names("radius")
-            lines = source("radius").network_lines
-            return lambda: ClockedReader(RadiusReader(users, timed, lines), timed), []
-        case Format.KEA_CSV:
-            return clocked("dhcp", lambda: KeaCsvReader(server)), named
-        case Format.KEA_FORENSIC:
-            lines = source("dhcp").network_lines
-            return clocked("dhcp", lambda: KeaForensicReader(server, lines)), named
-        case Format.CGNAT_SYSLOG:
-            users = names("cgnat")
-            if given.pattern:
-                pattern, data = load_pattern(given.pattern)
-                digest = hashlib.sha256(data).hexdigest()[:16]
-                return clocked("cgnat", lambda: NatPatternReader(pattern, users)), [f"pattern={digest}"]
-            clock = zone(given.zone) if given.zone else None
-            scope = [f"zone={given.zone}"] if clock else []
-            return clocked("cgnat", lambda: CgnatReader(users, clock)), scope
-        case Format.NAT_MAP:
-            return lambda: NatMapReader(server), named
-        case Format.CUSTOMERS_CSV:
-            users = names("register")
-            return lambda: CustomersReader(users, company.kinds), []
-        case Format.NDJSON:
-            read = ndjson.reader(record)
-            return lambda: LineReader(read), []

@@ -90,7 +90,9 @@ def test_a_file_that_cannot_be_read(home: Path, tmp_path: Path, log: str) -> Non
 
 def test_an_unknown_format(home: Path, log: str) -> None:
     """The formats there are are listed."""
-    assert_refused(innsyn(home, "ingest", "--format", "w3c", log), "unknown format", "combined, zeek-dns")
+    assert_refused(
+        innsyn(home, "ingest", "--format", "w3c", log), "unknown format", "combined, customers-csv"
+    )
 
 
 def test_a_format_the_file_has_not(home: Path, log: str) -> None:

@@ -1,15 +1,24 @@
-"""AddressAssignment from whatever network log: what they have in common."""
+"""Reports of assignments from whatever network log: what they have in common."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from schemas.errors import DecodeError, InvalidIdentifier
 from schemas.identifiers import spelled
 from schemas.vocabulary import AssignmentKind
+from streams.feeds.format import (
+    INT_OR_NULL,
+    LONG_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    Gives,
+    one_of,
+)
 
 Source = Literal["radius", "dhcp", "cgnat", "nat_map"]
 
@@ -22,23 +31,32 @@ _MAC = re.compile(
 # What clients without an address of their own send; they are many.
 _NOBODYS = frozenset(("000000000000", "ffffffffffff"))
 _SECONDS = re.compile(r"-?\d{1,10}", re.ASCII)
-_BLANK: dict[str, Any] = dict.fromkeys(
-    (
-        "address",
-        "delegated_prefix",
-        "port_from",
-        "port_to",
-        "customer_number",
-        "username",
-        "mac",
-        "line_id",
-        "client_id",
-        "inside_address",
-        "session_seconds",
-        "lease_seconds",
-        "interim_seconds",
-    )
-) | {"purpose": "operations"}
+GIVES: Gives = {
+    "kind": one_of(*AssignmentKind),
+    "source": one_of(*get_args(Source)),
+    "nas": TEXT,
+    "session_id": TEXT,
+    "occurred_at": TIME,
+    "address": TEXT_OR_NULL,
+    "delegated_prefix": TEXT_OR_NULL,
+    "port_from": INT_OR_NULL,
+    "port_to": INT_OR_NULL,
+    "customer_number": TEXT_OR_NULL,
+    "username": TEXT_OR_NULL,
+    "mac": TEXT_OR_NULL,
+    "line_id": TEXT_OR_NULL,
+    "client_id": TEXT_OR_NULL,
+    "inside_address": TEXT_OR_NULL,
+    "session_seconds": LONG_OR_NULL,
+    "lease_seconds": LONG_OR_NULL,
+    "interim_seconds": LONG_OR_NULL,
+    "purpose": one_of("operations"),
+}
+"""Of every format that reports assignments."""
+
+_BLANK: dict[str, Any] = {name: None for name, given in GIVES.items() if isinstance(given, list)} | {
+    "purpose": "operations"
+}
 
 
 def assignment(

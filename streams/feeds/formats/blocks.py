@@ -1,4 +1,4 @@
-"""Blocks of ports that an address translator gives and takes, as AddressAssignment, whatever log tells of them."""
+"""Blocks of ports that an address translator gives and takes, as reports of assignments, whatever log tells of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port-block lines of a carrier-grade NAT in syslog, as Junos writes them, to AddressAssignment.
+"""Port-block lines of a carrier-grade NAT in syslog, as Junos writes them, to reports of assignments.
 
     time host ... NAT_PORT_BLOCK_ALLOC: [subscriber=NAME] inside -> public:from-to [0xSTAMP]
     time host RT_NAT - RT_SRC_NAT_PBA_ALLOC [junos@2636... internal-ip="..." reflexive-ip="..." block-port-low="..."]
@@ -16,6 +16,7 @@ and that is said; allocations that are stamped show how far the clock is from UT
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import suppress
 from datetime import UTC, tzinfo
@@ -23,7 +24,10 @@ from typing import NamedTuple
 
 from schemas.errors import DecodeError
 from schemas.vocabulary import AssignmentKind
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.formats.assignment import GIVES
 from streams.feeds.formats.blocks import Block, Blocks
+from streams.feeds.formats.nat_pattern import NatPatternReader, load_pattern, zone
 from streams.feeds.formats.nat_vendors import vendor
 from streams.feeds.lines import times
 from streams.feeds.lines.names import Names
@@ -163,3 +167,26 @@ def _stamp(text: str | None) -> int | None:
     except (DecodeError, ValueError):
         # A clock that was never set counts from 1970.
         return None
+
+
+def _make(setting: Setting) -> Make:
+    names, options = setting.names("cgnat"), setting.options
+    if options.pattern:
+        pattern, data = load_pattern(options.pattern)
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        return setting.clocked("cgnat", lambda: NatPatternReader(pattern, names)), [f"pattern={digest}"]
+    clock = zone(options.zone) if options.zone else None
+    scope = [f"zone={options.zone}"] if clock else []
+    return setting.clocked("cgnat", lambda: CgnatReader(names, clock)), scope
+
+
+FORMATS = (
+    LogFormat(
+        "cgnat-syslog",
+        "syslog of Junos with NAT_PORT_BLOCK_* or RT_SRC_NAT_PBA_*, of other makers with --pattern",
+        GIVES,
+        _make,
+        whole_lines=True,
+        takes=("pattern", "zone"),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Combined Log Format, as Apache httpd and nginx write it, to WebVisit.
+"""Combined Log Format, as Apache httpd and nginx write it, to visits of a web site.
 
     address ident user [day/month/year:hour:minute:second zone] "request" status octets "referrer" "user agent" ...
 
@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.errors import DecodeError
+from streams.feeds.format import INT_OR_NULL, TEXT, TEXT_OR_NULL, TIME, LogFormat, Make, Setting
 from streams.feeds.lines.client import Clients
 from streams.feeds.lines.fields import address
 from streams.feeds.lines.reader import LineReader
@@ -50,7 +51,7 @@ class CombinedReader(LineReader):
         self._clients.look(found[1] for _, line in lines if line and (found := _LINE.match(line)))
 
     def _visit(self, line: str) -> dict[str, Any]:
-        """The WebVisit of one line, its time in milliseconds since 1970.
+        """The visit of one line, its time in milliseconds since 1970.
 
         Raises DecodeError: not_combined, bad_time, bad_address, which_client, client_list.
 
@@ -74,9 +75,6 @@ class CombinedReader(LineReader):
             "referrer": None if referrer in ("-", "") else _without_query(referrer),
             "browser": browser,
             "operating_system": system,
-            "location": None,
-            "cookie_id": None,
-            "cookie_consent": "unknown",
         }
 
 
@@ -119,3 +117,30 @@ def _hour(text: str, zone: str) -> int:
     except (ValueError, KeyError):
         raise DecodeError("bad_time") from None
     return (clock - _EPOCH) // _MILLISECOND + (1 if zone[0] == "-" else -1) * (offset // _MILLISECOND)
+
+
+def _make(setting: Setting) -> Make:
+    column = setting.options.client_column
+    return lambda: CombinedReader(column), [f"client-column={column}"] if column else []
+
+
+FORMATS = (
+    LogFormat(
+        "combined",
+        'Combined Log Format: address ident user [time] "request" status octets "referrer" "agent"',
+        {
+            "occurred_at": TIME,
+            "client_address": TEXT,
+            "client_port": INT_OR_NULL,
+            "method": TEXT,
+            "status": INT_OR_NULL,
+            "page": TEXT,
+            "referrer": TEXT_OR_NULL,
+            "browser": TEXT_OR_NULL,
+            "operating_system": TEXT_OR_NULL,
+        },
+        _make,
+        escaped=True,
+        takes=("client_column",),
+    ),
+)

@@ -1,4 +1,4 @@
-"""A list of customers, as the customer register exports it, to CustomerDetails.
+"""A list of customers, as the customer register exports it.
 
     customer_number,username,name,fodselsnummer,phone,email,address,contract_start,contract_end
 
@@ -15,13 +15,23 @@ from typing import Any
 
 from schemas.errors import DecodeError, InvalidIdentifier
 from schemas.tokens import IdentifierKind, IdentifierKinds, canonical
+from streams.feeds.format import (
+    DATE_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    LogFormat,
+    Make,
+    Setting,
+)
 from streams.feeds.formats.assignment import line_id
 from streams.feeds.lines import times
 from streams.feeds.lines.holders import FOREVER
 from streams.feeds.lines.names import Names, demand_letters
 from streams.feeds.lines.reader import Read, RememberingReader, no_event
 from streams.feeds.lines.reasons import END_BEFORE_START, TWO_HOLDERS
-from streams.feeds.lines.record import Record
+from streams.feeds.lines.record import Record, quoted_lines
 from streams.feeds.lines.table import Table, quoted
 
 COLUMNS = (
@@ -120,3 +130,33 @@ def _birth_date(text: str) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise DecodeError("bad_birth_date") from None
+
+
+def _make(setting: Setting) -> Make:
+    names, kinds = setting.names("register"), setting.company.kinds
+    return lambda: CustomersReader(names, kinds), ()
+
+
+FORMATS = (
+    LogFormat(
+        "customers-csv",
+        f"CSV with at least the columns {','.join(COLUMNS)}",
+        {
+            "customer_number": TEXT,
+            "name": TEXT,
+            "fodselsnummer": TEXT_OR_NULL,
+            "birth_date": DATE_OR_NULL,
+            "gender": TEXT_OR_NULL,
+            "email": TEXT_OR_NULL,
+            "phone": TEXT_OR_NULL,
+            "username": TEXT_OR_NULL,
+            "address": TEXT_OR_NULL,
+            "line_id": TEXT_OR_NULL,
+            "merged_into": TEXT_OR_NULL,
+            "valid_from": TIME_OR_NULL,
+            "updated_at": TIME,
+        },
+        _make,
+        quoted_lines,
+    ),
+)

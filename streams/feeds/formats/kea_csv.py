@@ -1,4 +1,4 @@
-"""Kea's lease file (memfile), IPv4 or IPv6 as its header says, to AddressAssignment.
+"""Kea's lease file (memfile), IPv4 or IPv6 as its header says, to reports of assignments.
 
 A row is appended whenever a lease changes and says how it is from then on: `expire` is the client's last renewal plus
 `valid_lifetime`. A lease that is removed is written once more with a lifetime of 0, and then `expire` is either the
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from schemas.errors import DecodeError
 from schemas.vocabulary import AssignmentKind
-from streams.feeds.formats.assignment import seconds
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.formats.assignment import GIVES, seconds
 from streams.feeds.formats.kea import Client, Lease, Leases, client4, client6, lease
 from streams.feeds.lines import times
 from streams.feeds.lines.reader import Read, RememberingReader, no_event
@@ -74,3 +75,20 @@ def _lease(row: Mapping[str, str]) -> tuple[Lease, Client | None]:
 
 def _character(found: re.Match[str]) -> str:
     return chr(int(found[1], 16))
+
+
+def _make(setting: Setting) -> Make:
+    server = setting.options.server
+    return setting.clocked("dhcp", lambda: KeaCsvReader(server)), setting.named
+
+
+FORMATS = (
+    LogFormat(
+        "kea-csv",
+        "Kea's lease file, CSV with its header",
+        GIVES,
+        _make,
+        whole_lines=True,
+        takes=("server",),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Kea's forensic log (hook library legal_log, its own text without a custom format) to AddressAssignment.
+"""Kea's forensic log (hook library legal_log, its own text without a custom format) to reports of assignments.
 
     time zone Address: A has been assigned for D to a device with hardware address: H, client-id: C connected via
     relay at address: R, identified by circuit-id: I (text) and remote-id: ... and subscriber-id: ...
@@ -17,7 +17,8 @@ from dataclasses import replace
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
 from schemas.vocabulary import AssignmentKind
-from streams.feeds.formats.assignment import server_line
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.formats.assignment import GIVES, server_line
 from streams.feeds.formats.kea import INFINITE, Client, Leases, client4, client6, lease
 from streams.feeds.lines import fields, times
 from streams.feeds.lines.reader import BLANK, Read, RememberingReader
@@ -193,3 +194,20 @@ def _seconds(term: str) -> int:
     return sum(
         int(number) * _UNITS[unit.rstrip("s")] for number, unit in zip(words[::2], words[1::2], strict=True)
     )
+
+
+def _make(setting: Setting) -> Make:
+    server, lines = setting.options.server, setting.source("dhcp").network_lines
+    return setting.clocked("dhcp", lambda: KeaForensicReader(server, lines)), setting.named
+
+
+FORMATS = (
+    LogFormat(
+        "kea-forensic",
+        "Kea's forensic log in its own text",
+        GIVES,
+        _make,
+        whole_lines=True,
+        takes=("server",),
+    ),
+)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 from schemas.errors import DecodeError
 from schemas.vocabulary import AssignmentKind
-from streams.feeds.formats.assignment import assignment
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.formats.assignment import GIVES, assignment
 from streams.feeds.lines import times
 from streams.feeds.lines.holders import FOREVER
 from streams.feeds.lines.reader import Event, Read, RememberingReader, no_event
 from streams.feeds.lines.reasons import END_BEFORE_START, TWO_HOLDERS
-from streams.feeds.lines.record import Record
+from streams.feeds.lines.record import Record, quoted_lines
 from streams.feeds.lines.table import Table, quoted
 
 SERVER = "nat-map"
@@ -130,3 +131,20 @@ def _port_number(text: str) -> int:
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) < _PORTS:
         raise DecodeError("bad_number")
     return int(text)
+
+
+def _make(setting: Setting) -> Make:
+    server = setting.options.server
+    return lambda: NatMapReader(server), setting.named
+
+
+FORMATS = (
+    LogFormat(
+        "nat-map",
+        f"CSV with at least the columns {','.join(COLUMNS)}",
+        GIVES,
+        _make,
+        quoted_lines,
+        takes=("server",),
+    ),
+)

@@ -15,6 +15,8 @@ from fastavro.validation import validate
 from schemas.annotations import RecordSchema
 from schemas.errors import DecodeError
 from schemas.moments import from_iso
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.lines.reader import LineReader
 
 _Convert = Callable[[Any], Any]
 
@@ -125,3 +127,11 @@ def _bytes(value: Any) -> Any:
         return base64.b64decode(value, validate=True)
     except (ValueError, TypeError):
         raise DecodeError("bad_bytes") from None
+
+
+def _make(setting: Setting) -> Make:
+    read = reader(setting.record)
+    return lambda: LineReader(read), ()
+
+
+FORMATS = (LogFormat("ndjson", "one JSON object of the record named to a line", None, _make),)

@@ -1,4 +1,4 @@
-"""RADIUS accounting as FreeRADIUS writes it to `detail` files, to AddressAssignment.
+"""RADIUS accounting as FreeRADIUS writes it to `detail` files, to reports of assignments.
 
 A record is a date, then one attribute to a line, indented, then a blank line. Accounting comes by UDP with retries,
 so records come twice and out of order (RFC 2866, section 2); that is settled later, by session, status and event
@@ -15,9 +15,17 @@ from typing import Any
 from schemas.addresses import is_placeholder
 from schemas.errors import DecodeError
 from schemas.vocabulary import AssignmentKind
-from streams.feeds.formats.assignment import assignment, hardware_address, prefix, seconds, server_line
+from streams.feeds.format import LogFormat, Make, Setting
+from streams.feeds.formats.assignment import (
+    GIVES,
+    assignment,
+    hardware_address,
+    prefix,
+    seconds,
+    server_line,
+)
 from streams.feeds.lines import times
-from streams.feeds.lines.clock import Clock
+from streams.feeds.lines.clock import Clock, ClockedReader
 from streams.feeds.lines.fields import address
 from streams.feeds.lines.names import Names
 from streams.feeds.lines.reader import NO_DATA, Read, RememberingReader
@@ -260,3 +268,21 @@ def _given(
         dict.fromkeys(name for name in given if not is_placeholder(name)) for given in (addresses, networks)
     )
     return [(one, network) for one, network in zip_longest(*told)] or [(None, None)], dropped
+
+
+def _make(setting: Setting) -> Make:
+    clock, names = setting.clock("radius"), setting.names("radius")
+    lines = setting.source("radius").network_lines
+    return lambda: ClockedReader(RadiusReader(names, clock, lines), clock), ()
+
+
+FORMATS = (
+    LogFormat(
+        "radius-detail",
+        "FreeRADIUS accounting: a date, then attributes indented, then a blank line",
+        GIVES,
+        _make,
+        records,
+        whole_lines=True,
+    ),
+)

@@ -1,4 +1,4 @@
-"""Zeek's logs dns.log and ssl.log, tab-separated or JSON, to TrafficRecord.
+"""Zeek's logs dns.log and ssl.log, tab-separated or JSON, to records of traffic.
 
 A tab-separated log starts with header lines (`#separator`, `#unset_field`, `#path`, `#fields`, ...) that say how to
 read what follows; rotated logs joined together have several such blocks. A line of JSON is an object of the same
@@ -19,6 +19,15 @@ from typing import Any
 
 from schemas.errors import DecodeError
 from schemas.moments import from_iso
+from streams.feeds.format import (
+    INT_OR_NULL,
+    LONG_OR_NULL,
+    TEXT_OR_NULL,
+    TIME,
+    Gives,
+    LogFormat,
+    one_of,
+)
 from streams.feeds.lines.fields import address, milliseconds, port
 from streams.feeds.lines.reader import BLANK, NO_DATA, OTHER, Read
 from streams.feeds.lines.record import Numbered, Record
@@ -235,3 +244,32 @@ class ZeekReader:
     def recall(self, record: Record) -> None:
         if record.lines and record.lines[0].startswith("#"):
             self.read(record)
+
+
+def _gives(kind: str) -> Gives:
+    return {
+        "occurred_at": TIME,
+        "kind": one_of(kind),
+        "client_address": TEXT_OR_NULL,
+        "client_port": INT_OR_NULL,
+        "server_address": TEXT_OR_NULL,
+        "server_name": TEXT_OR_NULL,
+        "protocol": TEXT_OR_NULL,
+        "duration_ms": LONG_OR_NULL,
+    }
+
+
+FORMATS = (
+    LogFormat(
+        "zeek-dns",
+        "Zeek's dns.log, tab-separated with its header or JSON",
+        _gives("dns"),
+        lambda _: (lambda: ZeekReader(read_dns, "dns"), ()),
+    ),
+    LogFormat(
+        "zeek-ssl",
+        "Zeek's ssl.log, tab-separated with its header or JSON",
+        _gives("tls"),
+        lambda _: (lambda: ZeekReader(read_ssl, "ssl"), ()),
+    ),
+)

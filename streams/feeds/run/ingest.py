@@ -127,7 +127,7 @@ def _messages(feed: Feed, read: Read) -> Iterable[Encoded]:
 
 def _message(feed: Feed, event: Event) -> Encoded:
     try:
-        message = encode(feed.record, event)
+        message = encode(feed.record, event, defaults=True)
     except SchemaError:
         raise DecodeError("not_in_schema") from None
     return message, str(event[feed.topic.key]).encode() if feed.topic.key else None

@@ -15,7 +15,7 @@ from streams.feeds.lines.reader import OTHER, Read, Reader
 from streams.feeds.lines.reasons import FOREIGN, NOT_UTF8, TOO_LONG
 from streams.feeds.lines.record import Numbered, Record
 from streams.feeds.lines.text import Line, Lines
-from streams.feeds.registry import Feed, Format
+from streams.feeds.registry import FORMATS, Feed
 
 _SAMPLE = 100
 
@@ -111,18 +111,18 @@ def read_one(reader: Reader, record: Record, broken: set[int] | None) -> Read:
 def _instead(feed: Feed, sample: Sequence[Line]) -> str:
     """What the lines seem to be."""
     logs = Counter(found for _, line in sample if line and (found := vendor(line)))
-    if logs and feed.format is Format.CGNAT_SYSLOG:
+    if logs and "pattern" in FORMATS[feed.format].takes:
         seen = " and of ".join(name for name, _ in logs.most_common(2))
         return f"they look like address translation of {seen}, which a pattern file can describe (--pattern FILE); "
-    for other in Format:
-        if other not in (feed.format, Format.NDJSON) and _seems(feed, other, sample):
+    for other, known in FORMATS.items():
+        if other != feed.format and known.gives is not None and _seems(feed, other, sample):
             return f"name another --format: they look like {other}; "
     if any(line and line.lstrip().startswith("{") for _, line in sample):
         return "name another --format: they look like JSON, which ndjson reads with --record; "
     return "name another --format; "
 
 
-def _seems(feed: Feed, other: Format, sample: Numbered) -> bool:
+def _seems(feed: Feed, other: str, sample: Numbered) -> bool:
     try:
         return feed.beside is not None and _events(feed.beside(other), sample)
     except FeedError:
