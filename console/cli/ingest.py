@@ -90,6 +90,9 @@ def ingest(
     error. Records that cannot be read are counted by reason and line, and set
     aside, sealed, as dead letters.
 
+    Which topic a format goes to is said by `formats` in the company's
+    topics.yaml, and by the topic which record its lines become.
+
     Exit status 1: all of some file was refused, or it is cut short.
 
     Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and

@@ -22,7 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from console.cli.show.logs import configure_logging, quiet_libraries, quiet_threads
 from console.cli.show.output import shown
 from console.wiring.private import only_ours
-from schemas.errors import InnsynError
+from schemas.errors import InnsynError, place_of
 
 
 @dataclass(frozen=True)
@@ -297,10 +297,7 @@ def _ended(call: Callable[[], Any]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug of ours and must not show a value
         if os.environ.get("INNSYN_LOG_LEVEL") == "debug":
             traceback.print_exc()
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(last.filename)}:{last.lineno}"
-        bug = f"{type(error).__name__} at {place}: a bug in innsyn"
-        return _say(f"{bug}; report this, INNSYN_LOG_LEVEL=debug shows more")
+        return _say(f"{place_of(error)}: a bug in innsyn; report this, INNSYN_LOG_LEVEL=debug shows more")
 
 
 def _status(call: Callable[[], Any]) -> int:

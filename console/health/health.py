@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from console.health.parts import Part, turned
-from schemas.errors import InnsynError
+from schemas.errors import InnsynError, place_of
 
 Look = Callable[[], Sequence[str]]
 _AGAIN_SECONDS = 1.0
@@ -121,7 +121,7 @@ class Health:
         except InnsynError as error:
             problems = [str(error)]
         except Exception as error:  # noqa: BLE001 - its text may hold a value
-            problems = [f"looking at {name} failed ({type(error).__name__}): a bug in innsyn; report this"]
+            problems = [f"looking at {name} failed ({place_of(error)}): a bug in innsyn; report this"]
         watch.part = turned(watch.part, problems, self.clock())
         watch.asking = None
         watch.looked.set()

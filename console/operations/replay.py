@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from schemas.errors import InnsynError, InputError
+from schemas.errors import InnsynError, InputError, place_of
 from schemas.vocabulary import ReplayState
 from streams.metrics import TagMetrics
 
@@ -101,7 +101,7 @@ class Replays:
         except InnsynError as failure:
             error = str(failure)
         except Exception as failure:  # noqa: BLE001 - a bug of ours: whoever waits is told, and no value shown
-            error = f"{type(failure).__name__}: a bug in innsyn; report this"
+            error = f"{place_of(failure)}: a bug in innsyn; report this"
         state = ReplayState.STOPPED if self._stop.is_set() else ReplayState.DONE
         if error is not None:
             state = ReplayState.FAILED

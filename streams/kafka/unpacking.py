@@ -15,7 +15,10 @@ from typing import Any
 
 import cramjam
 import numpy as np
+import structlog
 from aiokafka.record.memory_records import MemoryRecords
+
+from schemas.errors import place_of
 
 LARGEST_BATCH = 100_000_000
 """Bytes: what librdkafka unpacks of zstd at most, and so what any reader of ours takes at once."""
@@ -25,6 +28,7 @@ _MAGIC_AT = 16
 _BLOCKS = b"\x82SNAPPY\x00"
 _STEP = 1 << 20
 _TRANSACTIONAL, _CONTROL = 0x10, 0x20
+_log = structlog.get_logger(__name__)
 
 
 class Unreadable(bytes):
@@ -133,8 +137,8 @@ class _Batch:
                         yield record
                         wanted = max(wanted, record.offset + 1)
                     return
-            except Exception:  # noqa: BLE001 - whatever a library thinks of bytes that anybody may have sent
-                pass
+            except Exception as error:  # noqa: BLE001 - whatever a library thinks of bytes that anybody may have sent
+                _log.warning("batch.not_unpacked", error=place_of(error))
         if wanted < self.next_offset:
             self._tell(wanted, self.next_offset)
             yield Marker(wanted, self._timestamp)

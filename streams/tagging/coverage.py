@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import structlog
 
-from schemas.errors import QuestionAbandoned, QuestionTooLong, Unavailable
+from schemas.errors import QuestionAbandoned, QuestionTooLong, Unavailable, place_of
 from schemas.patience import Patience, patience
 from sinks.ports.identity import OpenClaims
 from streams.columns.observed import Observed
@@ -104,7 +104,7 @@ class CoverageCounter:
             self._metrics.uncounted.inc()
             return
         except Exception as error:  # noqa: BLE001 - nothing may end the tagger for the sake of a figure
-            log.error("resolve.failed", error=type(error).__name__)
+            log.error("resolve.failed", error=place_of(error))
             self._metrics.uncounted.inc()
             return
         for (topic, resolution), count in found.items():

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 
 import structlog
 from starlette.responses import Response
@@ -17,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console.api.problems import problem
 from console.api.protection.doors import UNGUESSABLE, Doors, caller_name
 from console.api.protection.recorder import Recorder
+from schemas.errors import place_of
 from sinks.ports.audit import AuditEntry
 
 BODY_LIMIT = 1024 * 1024
@@ -129,8 +128,7 @@ class Guard:
         try:
             await self._app(scope, replay, watched)
         except Exception as error:  # noqa: BLE001 - the server would log its text, which may hold a value
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            log.error("bug", error=type(error).__name__, place=f"{Path(last.filename).name}:{last.lineno}")
+            log.error("bug", error=place_of(error))
             if not started:
                 failed = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in innsyn; its log says where")
                 await failed(scope, receive, send)

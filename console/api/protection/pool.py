@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -113,10 +113,10 @@ def _answer(asked: Patience, answer: Answer, future: Future[Response]) -> None:
         with patience(asked):
             found = answer()
     except BaseException as error:  # noqa: BLE001 - told to who asked
-        with suppress(Exception):
+        with suppress(InvalidStateError):
             future.set_exception(error)
     else:
-        with suppress(Exception):
+        with suppress(InvalidStateError):
             future.set_result(found)
 
 

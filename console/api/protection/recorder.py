@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 import structlog
@@ -160,7 +160,7 @@ class Recorder:
             self._failed = why
             for _, done in batch:
                 # Told once: whoever waited has been refused by then.
-                with suppress(Exception):
+                with suppress(InvalidStateError):
                     done.set_exception(IndexUnavailable(self._refusal()))
             return False
         finally:
@@ -172,6 +172,6 @@ class Recorder:
         with self._changed:
             del self._waiting[: len(batch)]
         for _, done in batch:
-            with suppress(Exception):
+            with suppress(InvalidStateError):
                 done.set_result(None)
         return True

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import structlog
 
 from schemas.codec import split_frame
-from schemas.errors import DecodeError, InnsynError, SettingsError
+from schemas.errors import DecodeError, InnsynError, SettingsError, place_of
 from schemas.records import RecordSchema
 from sinks.ports.offsets import in_kafka
 from streams.kafka.batches import Gap, Partition, TopicBatch
@@ -97,8 +97,8 @@ class Careful:
             return self._whole(taken, gaps, epochs)
         except (InnsynError, Stopped):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a library thinks of
-            _log.warning("batch.failed", error=type(error).__name__, meaning="it is read again in parts")
+        except Exception as error:  # noqa: BLE001 - whatever a library thinks of them
+            _log.warning("batch.failed", error=place_of(error), meaning="it is read again in parts")
         self._journal.suspect([found for item in taken for found in _of(item)])
         self._sift(taken, epochs)
         return self._whole(taken, gaps, epochs)
@@ -164,7 +164,8 @@ class Careful:
             trying.prepare([item], (), epochs, self._clock(), self._journal.fatal)
         except (InnsynError, Stopped):
             raise
-        except Exception:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - whatever a library thinks of one of them
+            _log.warning("batch.failed", error=place_of(error), meaning="it is read message by message")
             self._one_by_one(trying, item, epochs)
 
     def _one_by_one(self, trying: Preparer, item: TopicBatch, epochs: Mapping[Partition, int]) -> None:
@@ -178,9 +179,9 @@ class Careful:
                 trying.prepare([_part(item, np.array([at]))], (), epochs, self._clock())
             except (InnsynError, Stopped):
                 raise
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - whatever a library thinks of one of them
                 self._journal.died_over(place)
-                _log.warning("offset.set_aside", **_named(place), error=type(error).__name__)
+                _log.warning("offset.set_aside", **_named(place), error=place_of(error))
 
 
 def _among(item: TopicBatch, found: Sequence[Suspects]) -> npt.NDArray[np.bool_]:

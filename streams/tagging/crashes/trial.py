@@ -25,7 +25,7 @@ from typing import Any
 
 import structlog
 
-from schemas.errors import UnknownSchema
+from schemas.errors import UnknownSchema, place_of
 from schemas.records import RecordSchema
 from streams.kafka.batches import Partition, TopicBatch
 from streams.tagging.prepare import Preparer
@@ -64,8 +64,7 @@ def fatal_among(
     """
     try:
         content = _pickled((preparer.anew(Known(records)), batch, dict(epochs), now))
-    # A plug-in that cannot be pickled raises what it likes.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a plug-in that cannot be pickled raises what it likes
         return _untried(error)
     try:
         answer = _asked(content, alive)
@@ -75,7 +74,7 @@ def fatal_among(
 
 
 def _untried(error: Exception) -> list[int]:
-    _log.warning("trial.failed", error=type(error).__name__, meaning="messages are read one at a time")
+    _log.warning("trial.failed", error=place_of(error), meaning="messages are read one at a time")
     return []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
+from schemas.errors import place_of
 from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies
 from streams.tagging.tag import Tagged
@@ -43,14 +44,10 @@ def apart(tag: Tag, bodies: Bodies, at: Coordinates, topic: str) -> Iterator[tup
 
 def _say(error: BaseException, at: Coordinates, topic: str) -> None:
     """The type and the place in the code: the text of an unforeseen error may hold a value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
     log.error(
         "event.failed",
         topic=topic,
         partition=int(at.partition[0]),
         offset=int(at.offset[0]),
-        error=type(error).__name__,
-        place=f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "",
+        error=place_of(error),
     )

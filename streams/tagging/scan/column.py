@@ -9,8 +9,9 @@ from importlib.metadata import entry_points
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import structlog
 
-from schemas.errors import InvalidIdentifier
+from schemas.errors import InvalidIdentifier, place_of
 from schemas.identifiers import IdentifierKind, IdentifierKinds, canonical
 from streams.tagging.scan.abroad import abroad
 from streams.tagging.scan.finding import CATEGORIES, Finding, Recogniser
@@ -19,6 +20,7 @@ from streams.tagging.scan.text import DEFAULT, Limits, scan
 GROUP = "innsyn.recognisers"
 """Entry point group of plug-ins: each names a `Recogniser`."""
 
+_log = structlog.get_logger(__name__)
 _KIND_CODES = {kind: code for code, kind in enumerate(CATEGORIES)}
 _CATEGORY_NAMES = sorted(set(CATEGORIES.values()))
 _CATEGORY_CODES = {name: code for code, name in enumerate(_CATEGORY_NAMES)}
@@ -64,29 +66,32 @@ class Scanner:
         index = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)[present]
         found: list[Finding] = []
         counts = np.zeros(len(distinct), np.int64)
-        failures = 0
+        failures, whys = 0, set[str]()
         for at, text in enumerate(distinct):
             mine = scan(text, self._limits)
             if self._kinds.country != "NO":
                 mine = tuple(sorted(abroad(text[: self._limits.longest], mine, self._kinds), key=_order))
             if self._recognisers:
-                more, failed = self._plugged_in(text[: self._limits.longest])
+                more, failed = self._plugged_in(text[: self._limits.longest], whys)
                 mine = tuple(sorted((*mine, *more), key=_order))
                 failures += failed
             counts[at] = len(mine)
             found += mine
+        for why in sorted(whys):
+            _log.warning("recogniser.failed", error=why)
         too_long = np.array([len(text) > self._limits.longest for text in distinct], np.bool_)
         cut = present[too_long[index]] if len(distinct) else present
         return _spread(found, counts, index, present, cut, failures, self._kinds)
 
-    def _plugged_in(self, text: str) -> tuple[list[Finding], int]:
-        """What the plug-ins found in a text, and how often they failed."""
+    def _plugged_in(self, text: str, whys: set[str]) -> tuple[list[Finding], int]:
+        """What the plug-ins found in a text, and how often they failed; why is added to `whys`."""
         found: list[Finding] = []
         failed = 0
         for recogniser in self._recognisers:
             try:
                 given = list(recogniser(text))
-            except Exception:  # noqa: BLE001 - a stranger's code must not cost us the event; the failure is counted
+            except Exception as error:  # noqa: BLE001 - a stranger's code must not cost us the event
+                whys.add(f"{getattr(recogniser, '__module__', 'unknown')}: {place_of(error)}")
                 failed += 1
                 continue
             good = [finding for finding in given if _possible(finding, len(text), self._kinds)]

@@ -102,7 +102,7 @@ def test_one_replay_at_a_time() -> None:
     ("error", "said"),
     [
         (Unavailable("the index is away"), "the index is away"),
-        (ValueError("secret"), "ValueError: a bug in innsyn"),
+        (ValueError("secret"), "ValueError in console/operations/replay.py, line "),
     ],
 )
 def test_a_replay_that_fails_says_why(error: Exception, said: str) -> None:
