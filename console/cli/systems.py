@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,7 +45,7 @@ def show(
     if system is not None:
         ring = _ring(system)
         found = [item for item in found if item.system == system]
-        places = [ring.path(system), ring.job_path(system)]
+        places = [path for path in (ring.path(system), ring.job_path(system)) if path.exists()]
     else:
         places = []
     if as_json:
@@ -64,17 +64,31 @@ def show(
 
 
 @app.command(
-    short_help="Give a system its first key.",
+    short_help="Give systems their first key.",
     epilog="Example: innsyn systems add billing --public billing-public.json",
 )
-def add(system: System, public: Public = None, as_json: Json = False) -> None:
-    """Give a system its first key: before it no command can be sent there.
+def add(
+    systems: Annotated[
+        list[str], typer.Argument(metavar="SYSTEM...", help="As `innsyn systems show` has them.")
+    ],
+    public: Public = None,
+    as_json: Json = False,
+) -> None:
+    """Give systems their first key: before it no command can be sent to them.
 
     Made here, its private halves are handed over by `innsyn systems export`. A team that makes its own gives the
     public ones, as hex digits: {"system": "billing", "keys": [{"id": "1a2b3c4d", "seal": X25519, "verify": Ed25519}]}.
     """
-    keys = _ring(system).add(system, _content(public))
-    _changed(keys, as_json, f"`innsyn systems export {system} --to FILE` writes what its job needs")
+    if public is not None and len(systems) > 1:
+        raise InputError("--public is of one system; name one at a time")
+    content = _content(public)
+    rings = [_ring(system) for system in systems]
+    made = [ring.add(system, content) for ring, system in zip(rings, systems, strict=True)]
+    if as_json:
+        print_json({"items": [_ids(keys) for keys in made]})
+        return
+    for keys in made:
+        _changed(keys, False, f"`innsyn systems export {keys.system} --to FILE` writes what its job needs")
 
 
 @app.command(
@@ -187,8 +201,12 @@ def _problems(found: list[tuple[str, str | None]], *, short: bool) -> list[str]:
 
 
 def _changed(keys: SystemKeys, as_json: bool, then: str) -> None:
-    ids = [key.id for key in keys.keys]
+    found = _ids(keys)
     if as_json:
-        print_json({"system": keys.system, "key_ids": ids})
+        print_json(found)
     else:
-        screen().print(f"{keys.system}: {', '.join(ids)}; {then}", soft_wrap=True)
+        screen().print(f"{keys.system}: {', '.join(found['key_ids'])}; {then}", soft_wrap=True)
+
+
+def _ids(keys: SystemKeys) -> dict[str, Any]:
+    return {"system": keys.system, "key_ids": [key.id for key in keys.keys]}

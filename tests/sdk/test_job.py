@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -121,6 +122,17 @@ def test_stopped_while_it_waits_the_command_comes_again(kit: Kit) -> None:
     sent: list[bytes] = []
     assert not job.handle(kit.message(kit.value(KARI, FIELDS)), lambda body, _: sent.append(body))
     assert len(sent) == 1
+
+
+def test_a_signal_stops_it(kit: Kit) -> None:
+    """As `stop` does: the command in hand is ended first. What was there before is there again."""
+    job = kit.job(Store().erase)
+    before = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)]
+    with job._stopped_by_signals():
+        assert not job._stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert job._stop.is_set()
+    assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_dry_run_erases_and_answers_nothing(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:

@@ -95,6 +95,17 @@ def test_a_team_gets_its_file_and_nobody_else_has_it(home: Path, tmp_path: Path)
     assert not listed["private_here"]
 
 
+def test_several_get_their_first_key_at_once(home: Path) -> None:
+    """Of one that is unknown none is made for any; a team's own is of one system."""
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "add", "billing", "nonsense")[0] == 2
+    assert run("systems", "add", "billing", "web", "--public", "x")[0] == 2
+    made = json.loads(run("systems", "add", "billing", "web", "--json")[1])["items"]
+    assert [(item["system"], item["key_ids"]) for item in made] == [
+        (system, keys(home, system)) for system in ("billing", "web")
+    ]
+
+
 def test_a_team_may_make_its_own(home: Path, tmp_path: Path) -> None:
     """By the public halves; a file that is none is refused in one line, and so is one that is not there."""
     assert run("keys", "create")[0] == 0
