@@ -8,7 +8,8 @@ last statements that deleted something, and these name tokens.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime, timedelta
 
 from sinks.clickhouse.client import ClickHouse
@@ -34,7 +35,17 @@ class ClickHousePurge:
     def left(self, forgotten_at: datetime) -> Sequence[str]:
         until = forgotten_at + (_MARGIN_EMBEDDED if self._index.embedded else _MARGIN)
         self._apply(until)
-        return [*self._parts(until), *self._statements(until), *self._set_aside(), *self._folders(until)]
+        later, waiting = self._outdated(until)
+        return [
+            *(
+                f"{table}: {count} parts from before are not removed from the disk yet"
+                for table, count in waiting
+            ),
+            *self._hidden(),
+            *self._statements(until),
+            *self._set_aside(),
+            *self._folders(until, later),
+        ]
 
     def _apply(self, until: datetime) -> None:
         """Take hidden rows out of parts, and let the last statement of a table be one that names nobody."""
@@ -42,20 +53,54 @@ class ClickHousePurge:
             f"SELECT DISTINCT table FROM {self._system('parts')} WHERE {_THEIRS} AND active AND has_lightweight_delete"
         )
         last = self._rows(
-            f"SELECT table FROM {self._system('mutations')} WHERE {_THEIRS}"
-            " GROUP BY table HAVING argMax(command, (create_time, mutation_id)) NOT LIKE '%APPLY DELETED MASK%'"
+            f"SELECT table FROM {self._system('mutations')} WHERE {_THEIRS} GROUP BY table"
+            " HAVING argMax(command, arrayMax(block_numbers.number)) NOT LIKE '%APPLY DELETED MASK%'"
             f" AND max(create_time) <= {_until(until)}"
         )
         cluster = f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
         for table in sorted({*hidden, *last}):
             self._index.command(f"ALTER TABLE {table} {cluster} APPLY DELETED MASK", erase=True)
 
-    def _parts(self, until: datetime) -> Iterator[str]:
+    def _outdated(self, until: datetime) -> tuple[set[tuple[str, str]], list[tuple[str, int]]]:
+        """Parts that are in no answer any more, by table and name, that are of a later time; and how many are not.
+
+        A part with the version of the last deletion until then, or a higher one, holds nothing of what that deleted. Of
+        a table from which nothing was ever deleted nothing is waited for.
+        """
+        versions = self._versions(until)
         # Asked for `_state`, the table names parts too that are just being removed.
-        for table, count in self._counts(
-            "parts", f"_state != 'Active' AND modification_time <= {_until(until)}"
-        ):
-            yield f"{table}: {count} parts from before are not removed from the disk yet"
+        rows = self._index.query(
+            "SELECT table, name, partition_id, data_version"
+            f" FROM {self._system('parts')} WHERE {_THEIRS} AND _state != 'Active'"
+        )
+        later, waiting = set[tuple[str, str]](), Counter[str]()
+        for table, name, partition, version in rows:
+            wanted = versions.get((table, partition), versions.get((table, "")))
+            if wanted is None or int(version) >= wanted:
+                later.add((str(table), str(name)))
+            else:
+                waiting[str(table)] += 1
+        return later, sorted(waiting.items())
+
+    def _versions(self, until: datetime) -> dict[tuple[str, str], int]:
+        """Of each table and partition ("" for all) the version of the last deletion until then that is still known; if
+        none is, that of the first one after it."""
+        rows = self._index.query(
+            f"SELECT table, partition, number, create_time <= {_until(until)} FROM {self._system('mutations')}"
+            " ARRAY JOIN block_numbers.partition_id AS partition, block_numbers.number AS number"
+            f" WHERE {_THEIRS}"
+        )
+        before: dict[tuple[str, str], int] = {}
+        after: dict[tuple[str, str], int] = {}
+        for table, partition, number, was in rows:
+            place, version = (str(table), str(partition)), int(number)
+            if was:
+                before[place] = max(version, before.get(place, version))
+            else:
+                after[place] = min(version, after.get(place, version))
+        return after | before
+
+    def _hidden(self) -> Iterator[str]:
         for table, count in self._counts("parts", "active AND has_lightweight_delete"):
             yield f"{table}: rows are hidden in {count} parts and not taken out yet"
 
@@ -71,17 +116,20 @@ class ClickHousePurge:
                 " them"
             )
 
-    def _folders(self, until: datetime) -> Iterator[str]:
-        """Of an embedded index the disk itself is looked at: folders that the engine does not name any more."""
+    def _folders(self, until: datetime, later: Set[tuple[str, str]]) -> Iterator[str]:
+        """Of an embedded index the disk itself is looked at: folders from before that hold no part in use, nor one of a
+        `later` time."""
         if not self._index.embedded:
             return
-        active = set(self._index.query(f"SELECT table, name FROM system.parts WHERE {_THEIRS} AND active"))
+        known = later | set(
+            self._index.query(f"SELECT table, name FROM system.parts WHERE {_THEIRS} AND active")
+        )
         tables = self._index.query(
             f"SELECT name, data_paths FROM system.tables WHERE database = currentDatabase() AND name IN ({_NAMED})"
         )
         for table, paths in tables:
             names = (entry for path in paths for entry in os.scandir(path) if entry.name not in _STANDING)
-            if count := sum((table, entry.name) not in active and _is_old(entry, until) for entry in names):
+            if count := sum((table, entry.name) not in known and _is_old(entry, until) for entry in names):
                 yield f"{table}: {count} folders from before are still on the disk"
 
     def _counts(self, what: str, where: str) -> list[tuple[str, int]]:
