@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -53,6 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("kafka"):
             # Travels with the report, also from the processes that share the tests.
             item.user_properties.append(("kafka", True))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end. To look through all of it for garbage takes half a second each time."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
