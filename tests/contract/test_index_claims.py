@@ -20,6 +20,9 @@ from sinks.ports.identity import (
     RetainedClaims,
 )
 from sinks.ports.lineage import LineageBatch
+from streams.identity.gather import upward
+from streams.identity.links.table import FOREVER
+from tests.support.company import model
 from tests.support.index import (
     NOW,
     Claim,
@@ -117,6 +120,20 @@ def test_two_parts_of_an_event_are_two_claims(index: Index) -> None:
     learn(index, *claims)
     learn(index, *claims)
     assert index.claims.claims([token(5)], of="token").num_rows == 4
+
+
+def test_what_a_source_deleted_ends_its_slot_in_turn(index: Index) -> None:
+    """It is read with what the slot held, and comes before what its partition says of it next, whatever its time."""
+    held = Claim(0, form=ClaimForm.STATE, mark=Mark.OPEN, line=None, server=None)
+    gone = replace(held, offset=1, token=None, mark=Mark.CLOSE, at=10_000)
+    anew = replace(held, offset=2, token=6, at=5_000)
+    learn(index, anew, gone, held)
+    links = upward(index.claims, [token(1), token(6)], model().catalogue.identity_sources).links
+    begin = round(NOW.timestamp() * 1000)
+    assert {
+        (links.name(links.token[at]), int(links.since[at]) - begin, int(links.until[at]))
+        for at in range(len(links))
+    } == {(token(1), 0, begin + 5_000), (token(6), 5_000, FOREVER)}
 
 
 def test_what_is_retained_for_the_police_is_never_read(index: Index) -> None:
