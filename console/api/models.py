@@ -222,7 +222,7 @@ class AccessReport(Identified):
 class ErasurePlan(Identified):
     """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system.
 
-    `by_link`: of these, where some events are the person's by link only, which no identifier given names. `warnings`:
+    `by_link`: of these, where some events are the person's by link only, which nothing that is sent names. `warnings`:
     what a person has to look after, as the request will say it once it is planned.
     """
 

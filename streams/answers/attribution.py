@@ -11,7 +11,7 @@ from schemas.counted import are, counted
 from schemas.times import iso, iso_or_none, read
 from schemas.vocabulary import Proof, Resolution
 from sinks.ports.identity import ALL_PORTS
-from sinks.ports.lineage import Found, Span
+from sinks.ports.lineage import Span
 from streams.identity.model import Given, Link, ResolvedSubject
 
 LINKS_SHOWN = 200
@@ -248,16 +248,6 @@ def _order(link: Link) -> tuple[Any, ...]:
         link.ports,
         link.subject,
     )
-
-
-def by_link(found: Found, systems: Sequence[str]) -> list[str]:
-    """The systems among these that hold events which only a link makes the person's: an address at a time, a cookie.
-
-    Nobody can name those events to the system: the index knows tokens, and the person gave other identifiers.
-    """
-    by_links = {Proof.SUBSCRIBER, Proof.LINE_OWNER, Proof.USER}
-    linked = {holding.tags.system for holding in found.holdings if by_links.intersection(holding.proofs)}
-    return [system for system in systems if system in linked]
 
 
 def by_link_line(system: str, events: int, planned: int) -> str:

@@ -16,7 +16,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
-from streams.answers.attribution import Attribution, Resolver, by_link, by_link_line, ending_before
+from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
 from streams.answers.naming import Namer, Naming
@@ -65,8 +65,8 @@ class PlannedErasure:
 
     @property
     def by_link(self) -> list[str]:
-        """The systems told of which some events are the person's by link only."""
-        return by_link(self.found, [command.system for command in self.plan.commands])
+        """The systems that hold some events which nothing names that they are sent."""
+        return [item.system for item in self.counts if item.by_link]
 
     @property
     def remarks(self) -> list[str]:

@@ -98,6 +98,11 @@ class SubjectFinder:
         ]
         always = {one.token for _, one in given if one.at is None}
         spans = request.identity.spans if request.identity else ()
+        # What is the person's own is so after the plan as well, as if it had been given.
+        spans = [
+            replace(span, until=None) if span.proof is None and span.until == request.planned_at else span
+            for span in spans
+        ]
         found = [item for item in self._namer.of(spans).told(system) if item.span.token not in always]
         left = [item for item, one in given if not any(_includes(told.span, one) for told in found)]
         return list(dict.fromkeys([*left, *map(_named, found)]))

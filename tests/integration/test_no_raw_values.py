@@ -13,14 +13,18 @@ from pathlib import Path
 import pytest
 import structlog
 
+from console.wiring.answering import keyring
 from console.wiring.local import LocalInstance, announced, running
 from console.wiring.processes import raise_first
 from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
 from schemas.records import load_records
 from schemas.settings import Settings
+from sinks.clickhouse.client import ClickHouse
+from sinks.open import open_sinks
 from streams.feeds.run.ingest import ingest
 from streams.feeds.run.source import check_source
+from streams.identity.values import SealedValues
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
@@ -52,6 +56,7 @@ class Evidence:
     places: Mapping[str, bytes]
     planted: Mapping[str, bytes]
     events: int
+    opened: tuple[int, int]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
         structlog.get_logger().info("planted", value=CANARY)
         planted = {"log": logs.text.getvalue().encode()}
     planted |= _planted(home)
-    return Evidence(needles, places, planted, sent)
+    return Evidence(needles, places, planted, sent, _opened(settings))
 
 
 def _run(
@@ -222,6 +227,20 @@ def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
     assert latest().state is State.COMPLETED, latest()
 
 
+def _opened(settings: Settings) -> tuple[int, int]:
+    """How many identifiers open with the keys of their months, and once these are destroyed."""
+    sinks, ring = open_sinks(settings), keyring(settings)
+    try:
+        tokens = ClickHouse(settings.index_url).query("SELECT DISTINCT token FROM sealed_identifiers")
+        wanted = [bytes(token) for (token,) in tokens]
+        before = len(SealedValues(sinks.identifiers, ring).of(wanted))
+        for name in sinks.identifiers.sealing_keys():
+            ring.destroy(name)
+        return before, len(SealedValues(sinks.identifiers, ring).of(wanted))
+    finally:
+        sinks.close()
+
+
 def _planted(home: Path) -> dict[str, bytes]:
     """The same places once the canary is in a table and in a checkpoint."""
     insert = f"INSERT INTO dead_letters VALUES ('web.visits', 0, 1, '{CANARY}', '', 1, '2026-01-01 00:00:00')"
@@ -263,6 +282,13 @@ def test_everything_was_fed_in_and_every_place_was_looked_at(evidence: Evidence)
 def test_no_raw_value_is_found_anywhere(evidence: Evidence) -> None:
     """Not one address, number, name, e-mail, phone, handle, serial, key or text of those fed in, in no place."""
     assert evidence.needles.found_in(evidence.places) == {}
+
+
+def test_sealed_identifiers_open_with_the_keys_of_their_months_alone(evidence: Evidence) -> None:
+    """All that is there, and nothing once the keys are destroyed."""
+    with_keys, without = evidence.opened
+    assert with_keys > 100
+    assert without == 0
 
 
 def test_a_planted_value_is_found(evidence: Evidence) -> None:

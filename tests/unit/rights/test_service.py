@@ -36,6 +36,10 @@ MARCH = datetime(2026, 3, 5, tzinfo=UTC)
 KARI = [("customer_number", "K-100200"), ("email", "Kari.Nordlie@example.no")]
 
 
+ADDRESS = b"a" * 16
+"""Under which events lie that are the person's by link."""
+
+
 @dataclass
 class OnePerson:
     """A log of requests, an index with one person, and a broker that may be away."""
@@ -56,6 +60,7 @@ class OnePerson:
             for item in self.holdings
             if (not limits.tag_sets or item.tags.id in limits.tag_sets)
             and (not limits.systems or item.tags.system in limits.systems)
+            and (Proof.SUBSCRIBER not in item.proofs or any(span.token == ADDRESS for span in spans))
         ]
         return Found(found, sum(item.events for item in found))
 
@@ -63,8 +68,9 @@ class OnePerson:
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
     ) -> ResolvedSubject:
         tokens = frozenset(item.token for item in givens)
+        linked = {ADDRESS for item in self.holdings if Proof.SUBSCRIBER in item.proofs}
         return ResolvedSubject(
-            Resolution.UNIQUE, len(tokens), tokens, [Span(token) for token in sorted(tokens)], (), ()
+            Resolution.UNIQUE, len(tokens), tokens, [Span(token) for token in sorted(tokens | linked)], (), ()
         )
 
     def links(self, givens: Sequence[Given], known_at: datetime | None = None) -> Sequence[Sequence[Link]]:

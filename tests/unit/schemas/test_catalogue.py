@@ -197,6 +197,13 @@ BROKEN = {
     "unknown disclosure": (
         "retention.yaml", "disclosure: describe", "disclosure: some", "T06.disclosure", ["'full'", "'describe'"],
     ),
+    "a proof that is not followed": (
+        "proofs.yaml", "holder:", "payer:", "payer", ["links are followed by", "line_owner"],
+    ),
+    "a proof that is not decided on": ("proofs.yaml", "user: {", "# user: {", "user", ["missing", "by_hand"]),
+    "a word of no policy": (
+        "proofs.yaml", "erasure: named, certainty", "erasure: told, certainty", "holder.erasure", ["'by_hand'"],
+    ),
     "bad id": ("categories.yaml", "C-30:", "C-3:", "C-3", ["C-01"]),
     "unknown letter": ("purposes.yaml", "[b]", "[g]", "P-CONTRACT.legal_bases.0", ["'g'", "'a', 'b'"]),
     "basis that is gone": (
