@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sinks.ports.lineage import FINDING_SCHEMA
 from streams.simulate.labelled import labelled
@@ -122,8 +123,12 @@ def test_what_cannot_be_a_finding_is_counted_and_left_out(wrong: Finding) -> Non
 
 
 def test_a_failing_plug_in_loses_nothing_else() -> None:
-    """Its exception is counted; the text, the other plug-ins and the scanner's own findings stay."""
-    scanned = Scanner(KINDS, [failing, names]).scan_column(pa.array(["Kari Eksempel 41234567", "hei"]))
+    """Its exception is counted and named once; the text, the other plug-ins and the scanner's own findings stay."""
+    with capture_logs() as logs:
+        scanned = Scanner(KINDS, [failing, names]).scan_column(pa.array(["Kari Eksempel 41234567", "hei"]))
+    (line,) = logs
+    assert line["event"] == "recogniser.failed"
+    assert line["error"].startswith(f"{__name__}: RuntimeError in streams/tagging/scan/column.py, line ")
     assert scanned.kind.to_pylist() == ["name", "phone"]
     assert scanned.failures == 2
 
