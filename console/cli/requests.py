@@ -76,13 +76,14 @@ def list_requests(as_json: Json = False) -> None:
 
 def request_table(requests: Sequence[Mapping[str, Any]]) -> Table:
     """A row for each, to be read at 80 columns."""
-    rows = table("request", "type", "state", "due", "needs")
+    rows = table("request", "type, state", "due", "needs")
     for column in rows.columns[:-1]:
         # Ids are copied into the next command.
         column.no_wrap = True
     for item in sorted(requests, key=lambda item: (item["ended_at"] is not None, item["due_at"])):
         told = "; ".join(needs(item, shortly=True)) or "–"
-        rows.add_row(item["request_id"], item["type"], item["state"], _due(item), told)
+        what = marked("{}\n[dim]{}[/dim]", item["type"], item["state"])
+        rows.add_row(item["request_id"], what, _due(item), told)
     return rows
 
 
