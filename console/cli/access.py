@@ -35,6 +35,7 @@ from console.cli.show.output import (
     marked,
     print_json,
     screen,
+    shared_out,
     table,
 )
 from schemas.counted import counted
@@ -100,9 +101,7 @@ def _system(system: str, entries: Sequence[Mapping[str, Any]], lang: str) -> Tab
     )  # fmt: skip
     # The same widths in every system's table: what holds numbers and dates is fixed, the rest shares what is left,
     # however narrow the terminal is.
-    rows.expand = True
-    for column, width in zip(rows.columns, (0, 0, 13, 0, 6, 10), strict=True):
-        column.width, column.ratio = width or None, None if width else 1
+    shared_out(rows, (14, 14, 0, 11, 0, 0), (0, 0, 13, 0, 6, 10))
     # One row for the categories of which all the rest is the same, with their purposes below each other.
     alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []
     for _, group in groupby(

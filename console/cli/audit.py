@@ -7,10 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.options import Json, moment
-from console.cli.show.output import joined, marked, print_json, screen, table
+from console.cli.show.output import joined, marked, print_json, screen, shared_out, table
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
+
+_WIDE = 110
+"""Columns of a terminal from which on there is room for a moment in one line."""
+LINE = "\n"
 
 
 def audit(
@@ -51,19 +55,23 @@ def audit(
     if as_json:
         print_json({"items": found})
         return
+    out = screen()
     rows = table("when", "who, from", "asked", "about", "found", "for", right=("found",))
+    # Neither a date nor the id of a request is broken; the day and the second in one line where there is room.
+    wide = out.width >= _WIDE
+    shared_out(rows, (0, 1, 1, 0, 0, 1), (20 if wide else 10, 0, 0, 18, 6, 0))
     for item in found:
         kinds = [marked("[dim]{}[/dim]", ", ".join(item["kinds"]))] if item["kinds"] else []
         refused = item["status"] >= 400
         rows.add_row(
-            f"{item['at'][:10]}\n{item['at'][11:19]}Z",
+            f"{item['at'][:10]}{' ' if wide else LINE}{item['at'][11:19]}Z",
             f"{item['caller'] or '–'}\n{item['client'] or 'this machine'}",
             joined([item["action"], *kinds]),
             "\n".join(_about(item)) or "–",
             marked("[red]{}[/red]", item["status"]) if refused else f"{item['size']:,}",
             item["purpose"] or "–",
         )
-    screen().print(rows if found else "There is no such entry.")
+    out.print(rows if found else "There is no such entry.")
 
 
 def _about(item: dict[str, Any]) -> list[str]:

@@ -20,9 +20,9 @@ from rich.text import Text
 
 from console.bodies import AccessQuery, LineageQuery
 from console.cli.access import report_lines
-from console.cli.erase import plan_table
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen, table
+from console.cli.show.plan import plan_table
 from console.demo.looked import Looked, unread_lines
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
@@ -321,11 +321,13 @@ def _prove(
     rows = table("system", "still held", "events", "until", "because", right=["events"])
     rules = instance.answering.catalogue.retention_rules
     held = [part for part in shown(request.held) if part["action"] == "hold_until"]
-    for system, category, events_held, until, rule in sorted(
-        {(p["system"], p["category"], p["events"] or 0, p["until"] or "", p["rule"]) for p in held}
-    ):
+    events_held: Counter[tuple[str, str, str, str]] = Counter()
+    for part in held:
+        key = (part["system"], part["category"], part["until"] or "", part["rule"])
+        events_held[key] += part["events"] or 0
+    for (system, category, until, rule), events in sorted(events_held.items()):
         # What is locked is held, and no more is said of it.
-        number = f"{events_held:,}" if events_held else "locked"
+        number = f"{events:,}" if events else "locked"
         rows.add_row(system, category, number, until, f"{rule} {rules[rule].authority}")
     out.print(rows)
     beyond = ", ".join(sorted({item["system"] for item in found}))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import SecretStr
@@ -63,10 +63,13 @@ class Check:
     detail: str
 
 
-def doctor(as_json: Json = False) -> None:
-    """Show the settings in force (secrets masked) and check everything they point at.
+def doctor(
+    every: Annotated[bool, typer.Option("--all", help="Show also the settings that nobody set.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the settings that somebody set (secrets masked) and check everything they point at.
 
-    Example: innsyn doctor --json
+    Example: innsyn doctor --all
 
     Exit status 1: something is wrong.
     """
@@ -76,7 +79,7 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json({"settings": shown, "checks": [asdict(check) for check in checks]})
     else:
-        _show(shown, checks, settings.home)
+        _show(shown, checks, settings.home, every)
     raise typer.Exit(1 if any(check.state == "wrong" for check in checks) else 0)
 
 
@@ -380,13 +383,18 @@ def _masked(value: Any) -> Any:
     return value if value is None or isinstance(value, int | float) else str(value)
 
 
-def _show(settings: list[dict[str, Any]], checks: list[Check], home: Path) -> None:
+def _show(settings: list[dict[str, Any]], checks: list[Check], home: Path, every: bool) -> None:
     out = screen()
+    chosen = [item for item in settings if every or item["set"]]
     rows = table("setting", "value", "from", title="Settings in force")
-    for item in settings:
+    for item in chosen:
         value = marked("[dim]unset[/dim]") if item["value"] is None else str(item["value"])
         rows.add_row(item["name"], value, "set" if item["set"] else marked("[dim]default[/dim]"))
-    out.print(rows)
+    if chosen:
+        out.print(rows)
+    if rest := len(settings) - len(chosen):
+        others = counted(rest, "other setting" if chosen else "setting")
+        out.print(marked(" [dim]{} at the default: `innsyn doctor --all` shows each[/dim]", others))
     config = os.environ.get("INNSYN_CONFIG")
     out.print(marked(" [dim]file: {}[/dim]\n", config or home / "innsyn.toml"))
     rows = table("", "check", "", title="Checks")

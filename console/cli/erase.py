@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
@@ -27,18 +26,14 @@ from console.cli.options import (
 )
 from console.cli.show.output import (
     about_identity,
-    after,
-    deleted_at_source,
-    joined,
     marked,
     print_json,
     say,
     screen,
-    table,
 )
+from console.cli.show.plan import plan_table
 from console.client import Client, require
 from console.wiring.company import company_of
-from schemas.catalogue import Catalogue
 from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
@@ -115,67 +110,6 @@ def headline(request: Mapping[str, Any]) -> Text:
     return marked(
         "request [bold]{}[/bold] {}, due {}", request["request_id"], request["state"], request["due_at"]
     )
-
-
-def plan_table(parts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Table:
-    """What becomes of each category in each system; categories with the same fate share a row."""
-    rows = table("system", "what", "decision", "why", "events", right=["events"])
-    # The name of a topic is copied from here: never broken.
-    rows.columns[0].no_wrap = True
-    alike: list[tuple[tuple[Text | str, ...], list[Text]]] = []
-    for part in parts:
-        where = marked("{}\n[dim]{}[/dim]", part["system"], part["topic"])
-        why = f"{part['rule']} {part['citation']}" if part["rule"] else "–"
-        category = catalogue.categories.get(part["category"])
-        named = category.name.en if category else ""
-        what = marked("{} [dim]{}[/dim]{}", named, part["category"], _which(part))
-        # A request of an earlier version does not say.
-        what = marked("{} [dim]in texts[/dim]", what) if part.get("detected") else what
-        events = "locked" if part["events"] is None else f"{part['events']:,}"
-        # A request of an earlier version does not say.
-        decision = joined([_decision(part, catalogue), *deleted_at_source(part.get("source_deleted"))])
-        fate = (where, decision, why, events)
-        same = next((told for other, told in alike if other == fate), None)
-        if same is None:
-            alike.append((fate, [what]))
-        else:
-            same.append(what)
-    for (first, *rest), categories in alike:
-        rows.add_row(first, joined(categories), *rest)
-        rows.add_section()
-    return rows
-
-
-def _which(part: Mapping[str, Any]) -> Text | str:
-    """The events of the record that are meant, where it is not all of them."""
-    where = part.get("where")
-    if not where:
-        return ""
-    values = [*where["values"], *(["empty"] if where["or_empty"] else [])]
-    return marked("\n[dim]where {} is {}[/dim]", where["field"], " or ".join(values))
-
-
-def _left(part: Mapping[str, Any]) -> Text | str:
-    """What stays of the records although the person goes from them."""
-    if part.get("means") != "redact" and not part.get("stays"):
-        return ""
-    stays = part.get("stays")
-    if not stays:
-        return marked("\n[dim]the rest of the record stays[/dim]")
-    return marked("\n[dim]redacted, not deleted, in {} that concern others[/dim]", f"{stays:,}")
-
-
-def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> Text:
-    if part["action"] == "erase_now":
-        return marked("[green]erase now[/green]{}", _left(part))
-    rule = catalogue.retention_rules.get(part["rule"])
-    if part["action"] == "hold_until" and part["until"] is None and rule and rule.effect == "hold_contract":
-        # Once the contract has ended an erasure takes the data, whatever the period of the rule (GDPR Art. 6(1)(b)).
-        return marked("[yellow]hold while the\ncontract runs[/yellow]")
-    until = part["until"] or (after(rule.period, rule.clock) if rule else "a rule ends it")
-    if part["action"] == "expires":
-        return marked("expires by itself\n{}", until)
-    return marked("[yellow]hold until[/yellow]\n{}", until)
 
 
 def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_json: bool) -> None:

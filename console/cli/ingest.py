@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,17 +16,19 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from console.cli.options import Json
-from console.cli.show.output import print_json, screen, shown, table
+from console.cli.show.output import print_json, say, screen, shown, table
 from console.wiring.company import company_of
 from console.wiring.run_file import broker
-from schemas.counted import counted
+from schemas.counted import counted, sized
 from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.settings import Settings, load_settings
@@ -66,6 +68,15 @@ ClientColumn = Annotated[
     int | None,
     typer.Option(min=1, max=2, help="Which of two columns is the client's: combined."),
 ]
+Allowed = Annotated[
+    int,
+    typer.Option(
+        "--allow-refused",
+        min=0,
+        metavar="NUMBER",
+        help="So many refused records are expected: exit status 1 only with more.",
+    ),
+]
 Again = Annotated[bool, typer.Option("--again", help="Send everything once more, also what was sent before.")]
 
 
@@ -78,6 +89,7 @@ def ingest(
     zone: Zone = None,
     client_column: ClientColumn = None,
     again: Again = False,
+    allowed: Allowed = 0,
     as_json: Json = False,
 ) -> None:
     """Turn log files into events on Kafka.
@@ -93,7 +105,9 @@ def ingest(
     Which topic a format goes to is said by `formats` in the company's
     topics.yaml, and by the topic which record its lines become.
 
-    Exit status 1: all of some file was refused, or it is cut short.
+    Exit status 1: records were refused, of all files together more than
+    --allow-refused, or a file is cut short. All that can be read is sent all
+    the same.
 
     Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and
     kea-forensic (Kea DHCP leases and legal log), cgnat-syslog (port blocks),
@@ -125,8 +139,19 @@ def ingest(
         print_json(_as_json(feed, reports, seconds), indent=None)
     else:
         _show(feed, reports, seconds)
-    if not all(report.complete for report in reports):
+    if line := too_many(reports, allowed):
+        say(f"innsyn: {line}", err=True)
+    if line or not all(report.complete for report in reports):
         raise typer.Exit(1)
+
+
+def too_many(reports: Sequence[Report], allowed: int) -> str | None:
+    """What to say where more records were refused than were expected, of all sources together and over all runs."""
+    refused = sum(report.refused for report in reports)
+    if refused <= allowed:
+        return None
+    more = f", {allowed:,} allowed" if allowed else ""
+    return f"refused and set aside: {counted(refused, 'record')}{more}; see `innsyn deadletters list`"
 
 
 def _show(feed: Feed, reports: list[Report], seconds: float) -> None:
@@ -156,7 +181,7 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
-        TransferSpeedColumn(),
+        Speed(),
     )
     reports = []
     with (
@@ -167,7 +192,8 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
         aside = _aside(settings, feed, producer)
         for source in sources:
             label = "standard input" if source.name == STDIN else source.name
-            bar = bars.add_task(shown(label), total=source.size or None)
+            # Of a file the size is known, also that there is nothing in it.
+            bar = bars.add_task(shown(label), total=None if source.name == STDIN else source.size)
 
             def show(position: int, bar: Any = bar) -> None:
                 bars.update(bar, completed=position)
@@ -185,6 +211,14 @@ def _send_all(settings: Settings, feed: Feed, sources: list[Source], again: bool
                 )
             )
     return reports
+
+
+class Speed(ProgressColumn):
+    """How fast it goes, as soon as that can be said."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{sized(round(speed))}/s" if speed else "", "progress.data.speed")
 
 
 def _aside(settings: Settings, feed: Feed, producer: EventProducer) -> DeadLetterSender | None:

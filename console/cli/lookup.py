@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
@@ -31,12 +33,16 @@ from console.cli.show.output import (
     marked,
     print_json,
     screen,
+    shared_out,
     table,
 )
 from console.wiring.company import company_of
 from schemas.catalogue import Catalogue
 from schemas.counted import counted
 from schemas.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 
 def lookup(
@@ -91,13 +97,35 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
         if answer["resolution"] != "ambiguous" and not answer["unjudged"]:
             out.print(f"Nothing is held under the {', '.join(kinds)} given.")
         return
-    rows = table("system", "categories", "purposes, → to", "keep until", "events", "seen", right=["events"])
-    # A name is copied from here into a filter: never broken.
-    rows.columns[0].no_wrap = True
-    for item in answer["items"]:
+    out.print(items_table(answer["items"]))
+    systems = len({item["system"] for item in answer["items"]})
+    held = f"{counted(answer['total_events'], 'event')} in {counted(systems, 'system')}"
+    out.print(
+        marked(" [bold]{}[/bold] under the {} given ({})\n", held, ", ".join(kinds), answer["resolution"])
+    )
+    _legend(answer, catalogue)
+
+
+def items_table(items: Sequence[Mapping[str, Any]]) -> Group:
+    """What is held, a table for each topic of a system under one head, in the order of the answer."""
+    from rich.console import Group
+
+    places = groupby(items, key=lambda item: (item["system"], item["topic"]))
+    return Group(
+        *(_of_topic(*place, list(own), head=number == 0) for number, (place, own) in enumerate(places))
+    )
+
+
+def _of_topic(system: str, topic: str, items: Sequence[Mapping[str, Any]], *, head: bool) -> Table:
+    rows = table(
+        "categories", "purposes, → to", "keep until", "events", "seen", right=["events"],
+        title=marked("{} [dim]{}[/dim]", system, topic),
+    )  # fmt: skip
+    rows.show_header = head
+    shared_out(rows, (1, 1, 0, 0, 0), (0, 0, 13, 6, 10))
+    for item in items:
         purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
         rows.add_row(
-            marked("{}\n[dim]{}[/dim]", item["system"], item["topic"]),
             _categories(item),
             "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),
             _until(item),
@@ -105,13 +133,7 @@ def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> 
             "locked" if item["locked"] else f"{day(item['first_seen'])}\n{day(item['last_seen'])}",
         )
         rows.add_section()
-    out.print(rows)
-    systems = len({item["system"] for item in answer["items"]})
-    held = f"{counted(answer['total_events'], 'event')} in {counted(systems, 'system')}"
-    out.print(
-        marked(" [bold]{}[/bold] under the {} given ({})\n", held, ", ".join(kinds), answer["resolution"])
-    )
-    _legend(answer, catalogue)
+    return rows
 
 
 def _categories(item: Mapping[str, Any]) -> Text:

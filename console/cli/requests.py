@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from console.cli.erase import headline, plan_table, say_open
+from console.cli.erase import headline, say_open
 from console.cli.options import Json
 from console.cli.show.output import day, marked, print_json, screen, table
+from console.cli.show.plan import plan_table
 from console.client import require
 from console.wiring.company import company_of
 from schemas.counted import counted

@@ -115,6 +115,14 @@ def table(*columns: str, right: Sequence[str] = (), title: str | Text | None = N
     return made
 
 
+def shared_out(rows: Table, ratios: Sequence[int], widths: Sequence[int]) -> None:
+    """Give columns a fixed width, or, where that is 0, a share of the rest by their ratio, however narrow the terminal:
+    tables below each other stand in line, and a date is never broken."""
+    rows.expand = True
+    for column, ratio, width in zip(rows.columns, ratios, widths, strict=True):
+        column.width, column.ratio = width or None, None if width else ratio
+
+
 def about_identity(
     answer: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], people: Sequence[Mapping[str, Any]]
 ) -> Iterator[str | Text]:

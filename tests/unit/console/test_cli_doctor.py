@@ -135,3 +135,15 @@ def test_an_index_that_another_process_has_open_is_left_alone(home: Path, comman
         ended, out, err = run(*command)
     assert (ended, out, err.count("\n")) == (2, "", 1)
     assert "another process" in err
+
+
+def test_doctor_shows_what_somebody_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are counted, and shown with --all; a program gets them all."""
+    monkeypatch.setenv("INNSYN_TAG_BATCH_SECONDS", "0.3")
+    few, every = (run(*command)[1].partition("Checks")[0] for command in (("doctor",), ("doctor", "--all")))
+    settings = json.loads(run("doctor", "--json")[1])["settings"]
+    names = [item["name"] for item in settings]
+    assert [name for name in names if name in few] == [item["name"] for item in settings if item["set"]]
+    assert f"{len(names) - 2} other settings at the default" in few
+    assert [name for name in names if name in every] == names
+    assert "at the default" not in every
