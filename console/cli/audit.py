@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +13,11 @@ from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _WIDE = 110
 """Columns of a terminal from which on there is room for a moment in one line."""
-LINE = "\n"
 
 
 def audit(
@@ -56,25 +59,31 @@ def audit(
         print_json({"items": found})
         return
     out = screen()
+    out.print(audit_table(found, out.width) if found else "There is no such entry.")
+
+
+def audit_table(found: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """A row for each entry, in a terminal of so many columns."""
     rows = table("when", "who, from", "asked", "about", "found", "for", right=("found",))
     # Neither a date nor the id of a request is broken; the day and the second in one line where there is room.
-    wide = out.width >= _WIDE
-    shared_out(rows, (0, 1, 1, 0, 0, 1), (20 if wide else 10, 0, 0, 18, 6, 0))
+    wide = width >= _WIDE
+    between = " " if wide else "\n"
+    shared_out(rows, (0, 3, 4, 0, 0, 3), (20 if wide else 10, 0, 0, 18, 6, 0))
     for item in found:
         kinds = [marked("[dim]{}[/dim]", ", ".join(item["kinds"]))] if item["kinds"] else []
         refused = item["status"] >= 400
         rows.add_row(
-            f"{item['at'][:10]}{' ' if wide else LINE}{item['at'][11:19]}Z",
+            f"{item['at'][:10]}{between}{item['at'][11:19]}Z",
             f"{item['caller'] or '–'}\n{item['client'] or 'this machine'}",
             joined([item["action"], *kinds]),
             "\n".join(_about(item)) or "–",
             marked("[red]{}[/red]", item["status"]) if refused else f"{item['size']:,}",
             item["purpose"] or "–",
         )
-    out.print(rows if found else "There is no such entry.")
+    return rows
 
 
-def _about(item: dict[str, Any]) -> list[str]:
+def _about(item: Mapping[str, Any]) -> list[str]:
     """Whom it was about, in as few words as there is room for."""
     more = item["subjects_total"] - 1
     named = item["subjects"][:1] + ([f"and {more:,} more"] if more > 0 else [])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from console.cli.audit import audit_table
 from console.cli.lookup import items_table
 from console.cli.show.output import about_identity
 from console.cli.show.plan import plan_table
@@ -88,6 +89,20 @@ def test_nothing_that_is_copied_is_broken(width: int) -> None:
             "2026-01-14",
             "1,200",
         )
+    )
+
+
+@pytest.mark.parametrize(("width", "when"), [(80, "2026-11-26"), (120, "2026-11-26 19:22:03Z")])
+def test_the_day_of_a_question_is_not_broken(width: int, when: str) -> None:
+    """Nor the id of a request; with the second in one line where there is room."""
+    entry = {
+        "at": "2026-11-26T19:22:03.120000Z", "caller": "user kari", "client": "", "action": "POST /v1/requests/plan",
+        "kinds": ["customer_number", "email"], "status": 200, "size": 212, "purpose": "somebody wrote to us",
+        "subjects": ["0a1b2c3d4e5f"], "subjects_total": 2, "request_id": "r-5f2a9c01d7e34b68", "resolution": "unique",
+    }  # fmt: skip
+    shown = printed(audit_table([entry], width), width=width)
+    assert all(
+        text in shown for text in (when, "19:22:03Z", "r-5f2a9c01d7e34b68", "0a1b2c3d4e5f", "and 1 more")
     )
 
 
