@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import SecretStr
-from rich.text import Text
 
 from console.cli.keys import describe
 from console.cli.options import Json
-from console.cli.show.output import marked, print_json, screen, table
+from console.cli.show.checks import show_checks
+from console.cli.show.output import print_json
 from console.client import TOKEN_FILE, connect
 from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems
@@ -51,7 +49,6 @@ from streams.tagging.decode.schema_lookup import Refused, judged, too_large
 
 _MOST_LETTERS = 1_000
 State = Literal["ok", "wrong", "off"]
-_MARKS = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "off": ("–", "dim")}
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def doctor(
     if as_json:
         print_json({"settings": shown, "checks": [asdict(check) for check in checks]})
     else:
-        _show(shown, checks, settings.home, every)
+        show_checks(shown, checks, settings.home, every)
     raise typer.Exit(1 if any(check.state == "wrong" for check in checks) else 0)
 
 
@@ -381,23 +378,3 @@ def _masked(value: Any) -> Any:
     if isinstance(value, tuple):
         return ",".join(value) or None
     return value if value is None or isinstance(value, int | float) else str(value)
-
-
-def _show(settings: list[dict[str, Any]], checks: list[Check], home: Path, every: bool) -> None:
-    out = screen()
-    chosen = [item for item in settings if every or item["set"]]
-    rows = table("setting", "value", "from", title="Settings in force")
-    for item in chosen:
-        value = marked("[dim]unset[/dim]") if item["value"] is None else str(item["value"])
-        rows.add_row(item["name"], value, "set" if item["set"] else marked("[dim]default[/dim]"))
-    if chosen:
-        out.print(rows)
-    if rest := len(settings) - len(chosen):
-        others = counted(rest, "other setting" if chosen else "setting")
-        out.print(marked(" [dim]{} at the default: `innsyn doctor --all` shows each[/dim]", others))
-    config = os.environ.get("INNSYN_CONFIG")
-    out.print(marked(" [dim]file: {}[/dim]\n", config or home / "innsyn.toml"))
-    rows = table("", "check", "", title="Checks")
-    for check in checks:
-        rows.add_row(Text(*_MARKS[check.state]), check.name, check.detail)
-    out.print(rows)

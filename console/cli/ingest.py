@@ -105,9 +105,8 @@ def ingest(
     Which topic a format goes to is said by `formats` in the company's
     topics.yaml, and by the topic which record its lines become.
 
-    Exit status 1: records were refused, of all files together more than
-    --allow-refused, or a file is cut short. All that can be read is sent all
-    the same.
+    Exit status 1: more records were refused than --allow-refused, or a file is
+    cut short; what can be read is sent all the same.
 
     Who had which address: radius-detail (FreeRADIUS accounting), kea-csv and
     kea-forensic (Kea DHCP leases and legal log), cgnat-syslog (port blocks),
@@ -139,10 +138,14 @@ def ingest(
         print_json(_as_json(feed, reports, seconds), indent=None)
     else:
         _show(feed, reports, seconds)
+    raise typer.Exit(_status(reports, allowed))
+
+
+def _status(reports: Sequence[Report], allowed: int) -> int:
+    """The exit status; what is more than was expected is said on standard error."""
     if line := too_many(reports, allowed):
         say(f"innsyn: {line}", err=True)
-    if line or not all(report.complete for report in reports):
-        raise typer.Exit(1)
+    return 1 if line or not all(report.complete for report in reports) else 0
 
 
 def too_many(reports: Sequence[Report], allowed: int) -> str | None:
