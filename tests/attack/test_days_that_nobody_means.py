@@ -192,5 +192,12 @@ def anything(kind: Any, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]
         if kind["type"] == "record":
             return st.fixed_dictionaries({f["name"]: anything(f["type"], texts) for f in kind["fields"]})
         return anything(kind["type"], texts)
-    numbers = {"long": INTS, "int": DAYS, "string": texts, "null": st.none(), "bytes": st.just(b"?")}
+    numbers = {
+        "long": INTS,
+        "int": DAYS,
+        "string": texts,
+        "null": st.none(),
+        "bytes": st.just(b"?"),
+        "boolean": st.booleans(),
+    }
     return numbers[kind]

@@ -205,7 +205,7 @@ def test_the_request_that_an_erasure_makes_is_of_then(home: Desk) -> None:
     [
         ([THEN, NOW_THEIRS], "--at KIND=TIME"),
         ([f"email={THEN}", f"email={NOW_THEIRS}"], "given 2 times for 1 --id email="),
-        ([f"phone={THEN}"], "given 1 times for 0 --id phone="),
+        ([f"phone={THEN}"], "given 1 time for 0 --id phone="),
         (["email=yesterday"], "ISO 8601"),
         ([f"e-mail={THEN}"], "ISO 8601"),
         (["email=2026-02-15T12:00:00"], "zone"),

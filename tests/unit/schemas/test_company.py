@@ -216,11 +216,12 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
     assert set(company.records) == {
         "OrderPlaced",
         "RightsRequest",
+        "TreeHead",
         "ErasureCommand",
         "ErasureReceipt",
         "DeadLetter",
     }
-    assert {"shop.orders", "deletion.shop", "rights.requests", "lineage.dead-letters"} == set(
+    assert {"shop.orders", "deletion.shop", "rights.log", "rights.requests", "lineage.dead-letters"} == set(
         company.topics
     ) - {"rights.receipts"}
     assert "C-19" not in company.catalogue.categories

@@ -91,7 +91,7 @@ def test_what_a_destroyed_key_sealed_stays_shut(tmp_path: Path) -> None:
 
 
 def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
-    """Threads that all find no key end with one token key, and open what any of them sealed."""
+    """Threads that all find no key end with one token key and one to sign with, and open what any of them sealed."""
     for attempt in range(10):
         folder, start = tmp_path / str(attempt), Barrier(CREATORS)
 
@@ -107,7 +107,7 @@ def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
         assert len({(key_id, token) for key_id, token, _ in made}) == 1
         opened = [Keyring(folder).open("r1", sealed, PLACE) for _, _, sealed in made]
         assert opened == [str(number).encode() for number in range(CREATORS)]
-        assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
+        assert len([path for path in folder.rglob("*") if path.is_file()]) == 3
 
 
 @pytest.mark.parametrize("create", [False, True])
