@@ -4,7 +4,7 @@ One file for each system under `systems/` of the keys folder, JSON, readable by 
 "keys": [{"id": "5f2a9c01", "seal": ..., "verify": ..., "sign": ...}]}`, the oldest key first. `seal` is the system's
 public X25519 key and `verify` its public Ed25519 key; `sign` is innsyn's private Ed25519 key for commands to that one
 system. Commands are sealed to the first key; a receipt counts under any of them. Rotation adds a key, and once the job
-has it the old one is retired.
+has it the old one is retired. `"made": "team"` is said of a key whose private halves were never here.
 
 The private halves (`schemas.jobkeys`) lie under `jobs/` until they are handed over; a team may also make its own and
 give the public ones.
@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,12 @@ from schemas.jobkeys import (
 
 FOLDER, JOBS = "systems", "jobs"
 _HALVES = ("seal", "sign", "verify")
+_BY_TEAM = {"made": "team"}
+# Of edwards25519 (RFC 8032, section 5.1): the prime, d, and the y of its points of order 8, 4, 2 and 1.
+_PRIME = 2**255 - 19
+_D = -121_665 * pow(121_666, -1, _PRIME) % _PRIME
+_Y8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL = frozenset({_Y8, _PRIME - _Y8, 0, _PRIME - 1, 1})
 Entry = Mapping[str, str]
 
 
@@ -160,23 +166,38 @@ class SystemKeyring:
         return self.of(system)
 
     def for_job(self, system: str) -> bytes:
-        """The key file for its job: with the private halves where they are here, else what innsyn alone can tell it."""
-        path = self.job_path(system)
+        """The key file for its job: of every key in force the private halves that are here.
+
+        Of a key that its team made, and of all where none is here, it has what innsyn alone can tell: `verify`.
+        """
+        self.of(system)
+        path, here = self.job_path(system), {}
         if path.exists():
             self.job(system)
-            return path.read_bytes()
-        self.of(system)
-        _, known = read_entries(self.path(system))
-        return _text(system, [{"id": entry["id"], "verify": _public(entry["sign"])} for entry in known])
+            here = {entry["id"]: entry for entry in read_entries(path)[1]}
+        told = [
+            here.get(entry["id"], {"id": entry["id"], "verify": _public(entry["sign"])})
+            for entry in read_entries(self.path(system))[1]
+            if not here or entry["id"] in here or entry.items() >= _BY_TEAM.items()
+        ]
+        return _text(system, told)
 
-    def handed_over(self, system: str) -> bool:
-        """Destroy the private halves that lie here. Whether there were any."""
+    def hand_over(self, system: str, give: Callable[[bytes], object]) -> bool:
+        """Give the key file for its job away, then destroy the private halves that lie here. Whether there were any.
+
+        No other process changes the keys in between. What `give` raises leaves them here.
+        """
         with self._changing(system):
+            give(self.for_job(system))
             path = self.job_path(system)
             there = path.exists()
             if there:
                 _destroy(path)
         return there
+
+    def is_inside(self, path: Path) -> bool:
+        """Whether a file would lie among the keys."""
+        return path.resolve().is_relative_to(self._folder.resolve())
 
     def _add(self, system: str, known: Sequence[Entry], public: bytes | None = None) -> None:
         fresh, job = ([], []) if public is not None else _pair()
@@ -249,7 +270,7 @@ def _given(system: str, public: bytes, known: set[str]) -> list[Entry]:
         for _, seal, verify in found:
             # A key that nothing can be sealed to is found now and not at the first command.
             SUITE.encrypt(b"", X25519PublicKey.from_public_bytes(seal))
-            if len(verify) != len(seal):
+            if not _proves_something(verify):
                 raise ValueError
     except (ValueError, KeyError, TypeError):
         raise InputError(f"the public file has no new key of {system}; it holds {wanted}") from None
@@ -263,9 +284,20 @@ def _given(system: str, public: bytes, known: set[str]) -> list[Entry]:
             "seal": seal.hex(),
             "verify": verify.hex(),
             "sign": Ed25519PrivateKey.generate().private_bytes_raw().hex(),
+            **_BY_TEAM,
         }
         for key_id, seal, verify in found
     ]
+
+
+def _proves_something(verify: bytes) -> bool:
+    """Whether it is an Ed25519 key: a point of the curve, and none of small order, under which anybody can sign."""
+    if len(verify) != 32:
+        return False
+    y = (int.from_bytes(verify, "little") & (2**255 - 1)) % _PRIME
+    # x² = (y² - 1) / (dy² + 1), which has a root just where the product of both does; -1/d is no square.
+    squared = (y * y - 1) * (_D * y * y + 1) % _PRIME
+    return y not in _SMALL and pow(squared, (_PRIME - 1) // 2, _PRIME) == 1
 
 
 def _public(sign: str) -> str:

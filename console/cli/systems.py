@@ -99,7 +99,7 @@ def export(
     system: System,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="FILE", help="Where to; - is standard output. Replaced if it is there."),
+        typer.Option("--to", metavar="FILE", help="Where to, a new file; - is standard output."),
     ],
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the private halves here too, for a job that runs here.")
@@ -108,16 +108,25 @@ def export(
     """Write the key file of a system's job, readable by you alone, and destroy the private halves here.
 
     Hand it over as a secret. From then on innsyn can neither read its own commands nor answer them. Of private halves
-    that are not here it writes what is left to tell: the public key of innsyn's commands.
+    that are not here it writes what is left to tell: the public key of innsyn's commands. A file that is there is left
+    as it is: it may be the only one with private halves.
     """
     ring = _ring(system)
-    content = ring.for_job(system)
-    if to == "-":
-        sys.stdout.write(content.decode())
-        sys.stdout.flush()
+    if to != "-" and ring.is_inside(Path(to)):
+        raise InputError("the file of --to lies among innsyn's own keys; name one outside of the keys folder")
+
+    def give(content: bytes) -> None:
+        if to == "-":
+            sys.stdout.write(content.decode())
+            sys.stdout.flush()
+        else:
+            _write(Path(to), content)
+
+    gone = False
+    if keep:
+        give(ring.for_job(system))
     else:
-        _write(Path(to), content)
-    gone = not keep and ring.handed_over(system)
+        gone = ring.hand_over(system, give)
     here = "its private halves are no longer here" if gone else "no private half was taken from here"
     say(f"written, the key file of the job of {system}; {here}", err=True)
 
@@ -169,15 +178,28 @@ def _content(public: Path | None) -> bytes | None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    """A new file, private and on disk with its name: what it holds may be destroyed here next."""
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise InputError(
+            "the file of --to is there already, and may be the only one with private halves; name another: a job takes"
+            " several files"
+        ) from None
+    except OSError as error:
+        raise InputError(f"the file of --to cannot be written ({error.strerror}); name another") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
         raise InputError(f"the file of --to cannot be written ({error.strerror}); name another") from None
 
 

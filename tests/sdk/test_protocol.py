@@ -134,9 +134,8 @@ def test_the_files_that_innsyn_exports_are_read(tmp_path: Path) -> None:
     for number, make in enumerate((ring.add, ring.rotate)):
         make("billing")
         path = tmp_path / f"{number}.json"
-        path.write_bytes(ring.for_job("billing"))
+        ring.hand_over("billing", path.write_bytes)
         path.chmod(0o600)
-        ring.handed_over("billing")
         paths.append(path)
     keys = read_keys(paths)
     assert [key.id for key in keys.keys] == [key.id for key in ring.of("billing").keys]

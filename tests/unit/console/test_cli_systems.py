@@ -71,13 +71,11 @@ def test_systems_are_shown_by_the_ids_of_their_keys(home: Path) -> None:
 
 
 def test_a_team_gets_its_file_and_nobody_else_has_it(home: Path, tmp_path: Path) -> None:
-    """Readable by its owner alone, over a file that is there as well, or on standard output for a store of secrets."""
+    """Readable by its owner alone, or on standard output for a store of secrets."""
     target = tmp_path / "billing.json"
-    target.write_text("an older one")
-    target.chmod(0o644)
     assert run("keys", "create")[0] == 0
     assert run("systems", "export", "billing", "--to", str(target))[0] == 2
-    assert target.read_text() == "an older one"
+    assert not target.exists()
     assert run("systems", "add", "billing")[0] == 0
     status, _, err = run("systems", "export", "billing", "--to", str(tmp_path / "no" / "where"))
     assert (status, err.count("\n")) == (2, 1)
@@ -93,6 +91,36 @@ def test_a_team_gets_its_file_and_nobody_else_has_it(home: Path, tmp_path: Path)
     assert again["keys"][0].keys() == {"id", "verify"}
     (listed,) = json.loads(run("systems", "show", "billing", "--json")[1])["items"]
     assert not listed["private_here"]
+
+
+def test_private_halves_are_never_written_over(home: Path, tmp_path: Path) -> None:
+    """The same line again, or again after a rotation: the file that is there may be the only one that has them."""
+    target = tmp_path / "billing.json"
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "add", "billing")[0] == 0
+    assert run("systems", "export", "billing", "--to", str(target))[0] == 0
+    assert run("systems", "rotate", "billing")[0] == 0
+    for more in ([], ["--keep"]):
+        status, _, err = run("systems", "export", "billing", "--to", str(target), *more)
+        assert status == 2
+        assert "there already" in words(err)
+    beside = tmp_path / "billing-2.json"
+    assert run("systems", "export", "billing", "--to", str(beside))[0] == 0
+    assert [key.id for key in read_job_keys(target, beside).keys] == keys(home)
+
+
+def test_nothing_is_exported_among_innsyns_own_keys(home: Path, tmp_path: Path) -> None:
+    """To where it lies it would be destroyed as soon as it is written; a link to there is the same place."""
+    assert run("keys", "create")[0] == 0
+    assert run("systems", "add", "billing", "web")[0] == 0
+    link = tmp_path / "link"
+    link.symlink_to(home / "keys")
+    for place in ("jobs/billing.json", "jobs/new.json", "systems/web.json"):
+        for folder in (home / "keys", link):
+            status, _, err = run("systems", "export", "billing", "--to", str(folder / place))
+            assert status == 2
+            assert "innsyn's own keys" in words(err)
+    assert [key.id for key in Keyring(home / "keys").systems.job("billing").keys] == keys(home)
 
 
 def test_several_get_their_first_key_at_once(home: Path) -> None:

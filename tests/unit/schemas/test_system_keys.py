@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError, KeyUnavailable
 from schemas.jobkeys import read_job_keys
-from schemas.systemkeys import SystemKeyring, read_system_keys
+from schemas.systemkeys import SystemKeyring, SystemKeys, read_system_keys
 from tests.support.pairs import JOB_KEY, KEY_ID, SEAL, SIGN, SYSTEM_KEY, UNSEAL, VERIFY
 
 PUBLIC = {"id": KEY_ID, "seal": SEAL.hex(), "verify": VERIFY.hex()}
@@ -59,10 +59,10 @@ def test_a_signature_is_of_one_side_and_one_content(content: bytes, other: bytes
 def test_what_was_handed_over_is_not_here(ring: SystemKeyring, tmp_path: Path) -> None:
     """innsyn goes on sealing and proving; of the private halves no file has a digit left."""
     key = ring.add("billing").current
-    given_file = written(tmp_path / "given.json", ring.for_job("billing"))
+    given_file = tmp_path / "given.json"
+    assert ring.hand_over("billing", lambda content: written(given_file, content))
     job = read_job_keys(given_file).current
-    assert ring.handed_over("billing")
-    assert not ring.handed_over("billing")
+    assert not ring.hand_over("billing", lambda _: None)
     assert job.open(key.seal(b"x", b"y"), b"y") == b"x"
     assert ring.of("billing").current.proves(job.sign(b"r"), b"r")
     left = b"".join(
@@ -101,6 +101,15 @@ def test_a_team_makes_its_own_and_innsyn_never_has_it(ring: SystemKeyring, tmp_p
         file_of({**PUBLIC, "seal": "00" * 32}),
         file_of({**PUBLIC, "seal": "ab"}),
         file_of({**PUBLIC, "verify": "ab"}),
+        # Of small order, also in another spelling: anybody can sign under it. And no point of the curve.
+        file_of({**PUBLIC, "verify": "00" * 32}),
+        file_of({**PUBLIC, "verify": "01" + "00" * 31}),
+        file_of({**PUBLIC, "verify": "01" + "00" * 30 + "80"}),
+        file_of({**PUBLIC, "verify": "ec" + "ff" * 30 + "7f"}),
+        file_of({**PUBLIC, "verify": "ee" + "ff" * 30 + "7f"}),
+        file_of({**PUBLIC, "verify": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"}),
+        file_of({**PUBLIC, "verify": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"}),
+        file_of({**PUBLIC, "verify": "02" + "00" * 31}),
         file_of({**PUBLIC, "id": "../x"}),
         file_of({"id": KEY_ID}),
         file_of(PUBLIC, PUBLIC),
@@ -118,17 +127,61 @@ def test_a_public_file_that_is_none_is_refused(ring: SystemKeyring, public: byte
 def test_a_rotated_key_stands_beside_the_old_one(ring: SystemKeyring, tmp_path: Path) -> None:
     """A job reads both files; retired, the old one opens nothing and proves nothing."""
     old = ring.add("billing").current
-    first = written(tmp_path / "1.json", ring.for_job("billing"))
-    ring.handed_over("billing")
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    ring.hand_over("billing", lambda content: written(first, content))
     keys = ring.rotate("billing")
-    second = written(tmp_path / "2.json", ring.for_job("billing"))
-    ring.handed_over("billing")
+    ring.hand_over("billing", lambda content: written(second, content))
     job = read_job_keys(first, second)
+    assert read_job_keys(second).keys == job.keys[1:]
     assert [key.id for key in job.keys] == [key.id for key in keys.keys] == [old.id, keys.newest.id]
     assert keys.current == old
     assert ring.retire("billing").keys == (keys.newest,)
     with pytest.raises(InputError, match="rotate"):
         ring.add("billing")
+
+
+def test_a_teams_own_key_is_told_beside_one_whose_private_halves_are_here(
+    ring: SystemKeyring, tmp_path: Path
+) -> None:
+    """Whichever came first: nothing but the export tells a team what innsyn signs with."""
+    made = ring.add("billing").current.id
+    ring.rotate("billing", file_of(PUBLIC))
+    newest = ring.rotate("billing").newest.id
+    given_file = tmp_path / "given.json"
+    assert ring.hand_over("billing", lambda content: written(given_file, content))
+    own = written(tmp_path / "own.json", file_of(PRIVATE))
+    assert [key.id for key in read_job_keys(given_file, own).keys] == [made, KEY_ID, newest]
+
+
+def test_nobody_changes_a_key_while_it_is_handed_over(ring: SystemKeyring, tmp_path: Path) -> None:
+    """A new one that came in between would be destroyed unread."""
+    ring.add("billing")
+    rotated: list[Future[SystemKeys]] = []
+    given_file = tmp_path / "given.json"
+    with ThreadPoolExecutor(1) as other:
+
+        def give(content: bytes) -> None:
+            rotated.append(other.submit(SystemKeyring(tmp_path).rotate, "billing"))
+            with pytest.raises(TimeoutError):
+                rotated[0].result(0.2)
+            written(given_file, content)
+
+        assert ring.hand_over("billing", give)
+        newest = rotated[0].result().newest.id
+    assert [key.id for key in ring.job("billing").keys] == [newest]
+    assert newest not in given_file.read_text()
+
+
+def test_what_could_not_be_given_is_still_here(ring: SystemKeyring) -> None:
+    """The disk was full: the private halves are nowhere else."""
+
+    def give(_: bytes) -> None:
+        raise OSError("no space left")
+
+    key = ring.add("billing").current.id
+    with pytest.raises(OSError, match="no space"):
+        ring.hand_over("billing", give)
+    assert ring.job("billing").current.id == key
 
 
 def test_a_job_that_runs_here_keeps_all_that_are_in_force(ring: SystemKeyring) -> None:
