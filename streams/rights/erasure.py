@@ -101,7 +101,12 @@ class Erasure:
             came = grown(self._reader.find(request.identity.spans, known_at=interrupted), found)
         else:
             # After it was forgotten, whatever is there came since.
-            came = bool(left_over(plan, found, request.withheld)) if over else outgrown(plan, found)
+            came = (
+                bool(left_over(plan, found, request.withheld | request.unforgotten))
+                or outgrown(plan, found, request.unforgotten)
+                if over
+                else outgrown(plan, found)
+            )
         # The catalogue may have been mended since.
         open_now = {item.tag_set for item in unjudged(found, self._company)}
         came = came or any(
@@ -153,7 +158,7 @@ class Erasure:
             reason = f"the rest is erased, but {'; '.join(lines)}"
             return self._file.decide(request, Attention(reason, run=run))
         self._answered()
-        return self._file.decide(request, Completed(held_parts(request)))
+        return self._file.decide(request, Completed(held_parts(request), request.length))
 
 
 def next_step(request: RequestState) -> Step | None:

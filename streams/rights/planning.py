@@ -64,7 +64,8 @@ class Planner:
         """The same person at the same places, by what the index holds there now.
 
         A system is told again where there is more to erase than it was told, or than was counted then; anything is
-        more where the index has `forgotten` what was planned. Of a run that was interrupted, what it left is counted.
+        more where the index has `forgotten` what was planned there. Of a run that was interrupted, what it left is
+        counted.
         """
         assert request.identity is not None
         spans = request.identity.spans
@@ -83,7 +84,8 @@ class Planner:
         for item, count in zip(plan.commands, counts, strict=True):
             counted = _command(request, count)
             known = request.commands.get(counted.command_id, nobody)
-            then = {} if forgotten else {**known.records, EVERY: known.total}
+            gone = forgotten and item.system not in request.unforgotten
+            then = {} if gone else {**known.records, EVERY: known.total}
             if interrupted is not None:
                 then = {**left[item.system], EVERY: sum(left[item.system].values())}
             more = sum(count.records.values()) > then.get(EVERY, 0)
@@ -111,8 +113,11 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
     )
 
 
-def outgrown(plan: Plan, found: Found) -> bool:
-    """Whether the index holds what the plan did not count: events that came since, or were tagged or narrowed anew."""
+def outgrown(plan: Plan, found: Found, systems: Set[str] | None = None) -> bool:
+    """Whether the index holds what the plan did not count: events that came since, or were tagged or narrowed anew.
+
+    `systems`: of these alone.
+    """
     counted: Counter[int] = Counter()
     for tag_set, events in {part.tag_set: part.events for part in plan.parts}.items():
         counted[tag_set] += events
@@ -122,7 +127,11 @@ def outgrown(plan: Plan, found: Found) -> bool:
             counted[kept.id] += events
     bare = {tag_set for tag_set in plan.kept if tag_set not in counted}
     bare |= {item.tag_set for item in plan.unjudged}
-    return any(item.events > counted[item.tags.id] for item in found.holdings if item.tags.id not in bare)
+    return any(
+        item.events > counted[item.tags.id]
+        for item in found.holdings
+        if item.tags.id not in bare and (systems is None or item.tags.system in systems)
+    )
 
 
 def grown(then: Found, found: Found) -> bool:

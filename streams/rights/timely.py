@@ -43,5 +43,5 @@ class Timely:
             request = self._sending.command(request, command.command_id)
         for command in to_review(request, self._file.calendar.day(now)):
             on = self._file.calendar.day(now)
-            request = self._file.decide(request, ReviewDue(command.command_id, on))
+            request = self._file.decide(request, ReviewDue(command.command_id, on, command.attempt))
         return request

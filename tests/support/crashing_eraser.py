@@ -22,6 +22,7 @@ from schemas.policy import RetentionAnchors
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.requests import ClickHouseRequests
@@ -30,7 +31,7 @@ from tests.support.crashing_tagger import Steps, forked
 from tests.support.office import NOW, Office
 
 PERSON = ("cookie_id", "c-1")
-_PARTS = ("writer", "reader", "eraser", "claims")
+_PARTS = ("writer", "reader", "eraser", "claims", "identifiers")
 
 
 class SteppingClickHouse(ClickHouse):
@@ -66,7 +67,8 @@ def visit(minute: int, cookie: str = PERSON[1]) -> dict[str, Any]:
 
 def office(home: Path, index: ClickHouse, stack: ExitStack) -> Office:
     # Not by `tests.support.index`, which brings the engine into the process that forks.
-    parts = ClickHouseWriter(index), ClickHouseReader(index), ClickHouseEraser(index), ClickHouseClaims(index)
+    kinds = (ClickHouseWriter, ClickHouseReader, ClickHouseEraser, ClickHouseClaims, ClickHouseIdentifiers)
+    parts = [kind(index) for kind in kinds]
     made = Office(home, cast(Any, SimpleNamespace(**dict(zip(_PARTS, parts, strict=True)))), stack)
     made.service._file._ledger = ClickHouseRequests(index)
     return made

@@ -24,7 +24,7 @@ def replanned(request: RequestState, event: Replanned) -> RequestState:
         commands[earlier.command_id] = told_to(anew if item.again else earlier, item)
     runs = tuple(replace(run, replanned=True) for run in request.runs)
     request = replace(request, plan=event.plan, commands=commands, runs=runs, approval=bool(event.approval))
-    return stands(replace(request, problem=None, forgotten_as_planned=False))
+    return stands(replace(request, problem=None, forgotten_as_planned=False, unforgotten=frozenset()))
 
 
 def told_to(command: Command, item: PlannedCommand) -> Command:
@@ -117,6 +117,6 @@ def asked_anew(request: RequestState, command_id: str) -> RequestState:
         state=State.PLANNED,
         completed_at=None,
         held=(),
-        # What the system still has is in the index as it was planned, and not come since.
-        forgotten_as_planned=False,
+        # What that system still has is in the index as it was planned; of the others whatever is there came since.
+        unforgotten=request.unforgotten | {command.system},
     )

@@ -200,11 +200,12 @@ class Escalated:
 
 @dataclass(frozen=True)
 class ReviewDue:
-    """The day has come until which a system withholds what it holds."""
+    """The day has come until which a system withholds what it holds, as it answered that attempt."""
 
     kind: ClassVar[str] = "review_due"
     command_id: str
     on: date
+    attempt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -268,10 +269,12 @@ class Answered:
 
 @dataclass(frozen=True)
 class Completed:
-    """Everything is done but what is `held`, as parts of the plan."""
+    """Everything is done but what is `held`, as parts of the plan. `run`: length of the ledger then, since a request
+    whose hold was reviewed may be completed twice with the same held."""
 
     kind: ClassVar[str] = "completed"
     held: tuple[Json, ...]
+    run: int | None = None
 
 
 @dataclass(frozen=True)

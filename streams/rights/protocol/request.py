@@ -72,7 +72,8 @@ class RequestState:
     to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
-    `forgotten_as_planned`: the index did forget by the plan as it is now. `runs`: of forgetting, that began and of
+    `forgotten_as_planned`: the index did forget by the plan as it is now, but not what systems in `unforgotten`
+    withheld then and were asked for anew since. `runs`: of forgetting, that began and of
     which nobody said that they are through; `going` is what no run before them counted. `set_aside`: answers that
     cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so
     `received_at` is when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
@@ -113,6 +114,7 @@ class RequestState:
     notes: tuple[Note, ...] = ()
     closing: bool = False
     forgotten_as_planned: bool = False
+    unforgotten: frozenset[str] = frozenset()
     runs: tuple[Run, ...] = field(default=(), repr=False)
     ended_at: datetime | None = None
     undated: bool = False

@@ -195,7 +195,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Answered():
             return _answered(_identified(request, event), event, at)
         case Completed() if request.settled:
-            state = State.REOPENED if request.reviews else State.COMPLETED
+            # A system asked anew says nothing of what came to light meanwhile: that stays to be followed up.
+            state = State.REOPENED if request.reviews or request.late_findings else State.COMPLETED
             return replace(request, state=state, held=event.held, completed_at=at)
         case Closed() | Cancelled():
             request = replace(_noted(request, event, at), problem=None, behind=())
@@ -246,8 +247,11 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case LateFound():
             return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, event))
         case FollowedUp():
+            # It asks every system for all that is left, so also the one whose hold was to be reviewed.
             remarks = (*request.remarks, *(taken_line(name) for name in event.taken))
-            return replace(request, remarks=remarks, state=State.COMPLETED, follow_up=event.follow_up)
+            return replace(
+                request, remarks=remarks, state=State.COMPLETED, follow_up=event.follow_up, reviews=()
+            )
         case Looked():
             return replace(request, unlooked=event.failed)
         case ReviewDue():
@@ -304,7 +308,7 @@ def _forgotten(request: RequestState, event: Forgot) -> RequestState:
     earlier = request.forgotten or {}
     counts = {name: count + earlier.get(name, 0) for name, count in removed.items()}
     over = request.forgotten_as_planned or any(removed.values())
-    return replace(request, forgotten=counts, forgotten_as_planned=over, runs=())
+    return replace(request, forgotten=counts, forgotten_as_planned=over, unforgotten=frozenset(), runs=())
 
 
 def _identified(request: RequestState, event: Planned | Answered) -> RequestState:
