@@ -28,7 +28,10 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the certificate of an erasure, or write it to a file. Exit status 1: there is none, and why."""
+    """Show the newest certificate of an erasure, or write it to a file. Exit status 1: there is none, and why.
+
+    What happened since it was issued is said beside it, on standard error.
+    """
     with require(load_settings()) as client:
         found = client.certificate(request_id)
     made = found["certificate"]
@@ -38,6 +41,8 @@ def show(
         else:
             say(f"there is no certificate of {request_id}: {found['why_not']}")
         raise typer.Exit(1)
+    if (since := found["why_not"]) is not None:
+        say(f"the certificate is as of {day(made['issued_at'])}, and the request went on: {since}", err=True)
     if to is not None:
         write_file(to, made)
         say(f"written; `innsyn certificate verify {to}` checks it, elsewhere with --key")
@@ -55,7 +60,9 @@ def _print(made: Mapping[str, Any]) -> None:
         f"{asked['id']} erasure, received {day(asked['received_at'])}, due {asked['due']}, completed"
         f" {day(asked['completed_at'])}"
     )
-    head = made["head"]["sequence"]
+    head, number = made["head"]["sequence"], made.get("number", 1)
+    if number > 1:
+        out.print(f"certificate {number}, in place of those before")
     out.print(
         f"bytes gone {day(index['purged_at'])}, issued {day(made['issued_at'])} under head {head} of the log"
     )
@@ -70,6 +77,8 @@ def _print(made: Mapping[str, Any]) -> None:
     for part in made["held"]:
         because = " ".join(filter(None, (part["rule"], part["citation"])))
         out.print(f"held: {part['system']} {part['category']} until {part['until'] or '–'}, {because}")
+    for item in made["later"].get("follow_ups", ()):
+        out.print(f"came to light later: erased by {item['request']}, completed {day(item['completed_at'])}")
     for act in made["by_hand"]:
         out.print(" ".join(filter(None, ("by hand:", act["what"], act["system"], "on", day(act["at"])))))
 

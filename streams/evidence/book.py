@@ -89,9 +89,11 @@ class LogBook:
         """As `streams.evidence.proof.prove`. Raises InputError."""
         return prove(self.log, place_of(entry), since)
 
-    def certificate(self, request: RequestState) -> tuple[dict[str, Any] | None, str | None]:
-        """The certificate of a request, or None and why there is none."""
-        return issued(self.log, request)
+    def certificate(
+        self, request: RequestState, find: Callable[[str], RequestState | None]
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """As `streams.evidence.issuing.issued`."""
+        return issued(self.log, request, find)
 
     def checked(self) -> dict[str, Any]:
         """Everything held against the log and its heads, as JSON (`streams.evidence.check.Checked`).

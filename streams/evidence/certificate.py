@@ -6,7 +6,7 @@ signature, so that whoever has the public key can check it with nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,26 @@ KIND = "innsyn-erasure-certificate-v1"
 _PART = ("system", "topic", "record", "category", "action", "events", "until", "rule", "citation")
 
 
-def why_not(request: RequestState) -> str | None:
-    """Why a request gets no certificate (yet), one sentence; None: as soon as its bytes are gone."""
+def why_not(request: RequestState, follow_ups: Sequence[RequestState] = ()) -> str | None:
+    """Why a request gets no certificate (yet), one sentence; None: as soon as its bytes are gone.
+
+    `follow_ups`: the request that deals with what came to light, that one's own, and so on, as `follow_ups_of`.
+    """
+    why = _why_not_alone(request)
+    if why is not None or request.follow_up is None:
+        return why
+    last = request
+    for item in follow_ups:
+        why = _why_not_alone(item)
+        if why is not None:
+            return f"what came to light after it was completed is not erased: of its follow-up {item.request_id}, {why}"
+        last = item
+    if last.follow_up is not None:
+        return f"its follow-up {last.follow_up} is not among the requests, so nobody can say what it erased"
+    return None
+
+
+def _why_not_alone(request: RequestState) -> str | None:
     if not request.erases:
         return f"a certificate is of an erasure, and this is a request of type {request.type}"
     if request.state in (State.CLOSED, State.CANCELLED):
@@ -40,7 +58,7 @@ def why_not(request: RequestState) -> str | None:
         return "events of its ledger cannot be read by this version, so nobody can say what was done"
     if request.reviews:
         return "the day has come on which what a system withholds is to be reviewed: see its line there"
-    if request.state is State.REOPENED:
+    if request.state is State.REOPENED or (request.late_findings and request.follow_up is None):
         return (
             "something came to light after it was completed; follow that up with `innsyn requests --follow-up"
             f" {request.request_id}` first"
@@ -51,21 +69,38 @@ def why_not(request: RequestState) -> str | None:
     return None
 
 
+def follow_ups_of(request: RequestState, find: Callable[[str], RequestState | None]) -> list[RequestState]:
+    """What deals with what came to light after the request, and after that, in order, as far as they are found."""
+    chain = [request]
+    while chain[-1].follow_up is not None:
+        found = find(chain[-1].follow_up)
+        if found is None or found.request_id in {item.request_id for item in chain}:
+            break
+        chain.append(found)
+    return chain[1:]
+
+
 def certificate(
     request: RequestState,
     events: Sequence[RequestEvent],
     *,
+    number: int = 1,
+    follow_ups: Sequence[RequestState] = (),
     purged_at: datetime,
     head: Seal,
     catalogue_version: str,
     at: datetime,
     key: SigningKey,
 ) -> dict[str, Any]:
-    """The signed certificate as JSON. `events`: the request's ledger, `head`: of a log that holds all of it."""
+    """The signed certificate as JSON. `events`: the request's ledger, `head`: of a log that holds all of it.
+
+    `number`: from 1 on, one more for each completion that is certified. `follow_ups`: as for `why_not`.
+    """
     forgotten = request.forgotten or {}
     plan = request.plan or {}
     said = {
         "kind": KIND,
+        "number": number,
         "request": {
             "id": request.request_id,
             "type": request.type,
@@ -87,7 +122,13 @@ def certificate(
             "found_but_what_is_held": 0,
             "purged_at": iso(purged_at),
         },
-        "later": {"findings": len(request.late_findings), "follow_up": request.follow_up},
+        "later": {
+            "findings": len(request.late_findings),
+            "follow_ups": [
+                {"request": item.request_id, "completed_at": iso_or_none(item.completed_at)}
+                for item in follow_ups
+            ],
+        },
         "catalogue_version": {"planned": plan.get("catalogue_version"), "issued": catalogue_version},
         "issued_at": iso(at),
         "head": signed_json(head),
@@ -137,10 +178,12 @@ def _system(command: Command, events: Sequence[RequestEvent]) -> dict[str, Any]:
 
 
 def _told(events: Sequence[RequestEvent]) -> Iterator[tuple[RequestEvent, object, bool]]:
-    """Each event of the ledger as it was stored and as its class, and whether it came after the completion."""
+    """Each event of the ledger as it was stored and as its class, and whether it came while the request was over."""
     late = False
     for stored in events:
         event = event_of(stored)
+        # Told anew, after a review: it is open again.
+        late = late and not isinstance(event, Commanded)
         yield stored, event, late
         late = late or isinstance(event, Completed)
 
@@ -181,8 +224,20 @@ def _verified(value: Any, keys: Sequence[PublicKey]) -> str:
     rules = sorted({*filter(None, grounds), *(part["rule"] for part in said["held"] if part["rule"])})
     held = f", held by {', '.join(rules)}" if rules else ""
     count = len(said["systems"])
+    number = said.get("number", 1)
+    instead = f" (certificate {number}, in place of those before)" if number > 1 else ""
     return (
-        f"the erasure {request['id']} was completed at {request['completed_at']}: {count}"
+        f"the erasure {request['id']} was completed at {request['completed_at']}{instead}: {count}"
         f" {'system' if count == 1 else 'systems'} answered{held}; the index's bytes were gone at {index['purged_at']};"
-        f" issued at {said['issued_at']} under head {head.sequence}"
+        f" issued at {said['issued_at']} under head {head.sequence}{_later(said['later'])}"
     )
+
+
+def _later(later: Mapping[str, Any]) -> str:
+    """What it says of what came to light between the completion and its issue."""
+    if not later["findings"]:
+        return ""
+    if not (follow_ups := later.get("follow_ups")):
+        return "; something came to light after that, and it does not say that it was erased"
+    ends = ", ".join(f"{item['request']} completed at {item['completed_at']}" for item in follow_ups)
+    return f"; what came to light after that was erased by {ends}"

@@ -39,12 +39,15 @@ class Desk:
         return self.office.now
 
     def certificate(self, request_id: str) -> dict[str, Any]:
-        found, why = issued(self.log, self.office.service.get(request_id))
+        found, why = self.shown(request_id)
         assert found is not None, why
         return found
 
+    def shown(self, request_id: str) -> tuple[dict[str, Any] | None, str | None]:
+        return issued(self.log, self.office.service.get(request_id), self.office.service.get)
+
     def why(self, request_id: str) -> str:
-        found, why = issued(self.log, self.office.service.get(request_id))
+        found, why = self.shown(request_id)
         assert found is None
         return str(why)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,19 @@ def test_it_is_shown_written_and_checked_anywhere(desk: Desk, tmp_path: Path) ->
     assert said.startswith(f"the erasure {request_id} was completed at ")
     assert said == called("verify", str(file))
     assert json.loads(called("show", request_id, "--json")) == json.loads(file.read_text())
+
+
+def test_what_happened_since_it_was_issued_is_said_beside_it(desk: Desk, tmp_path: Path) -> None:
+    """Nobody hands one on that the request has left behind without knowing."""
+    request_id = erased(desk)
+    desk.issuer.turn()
+    desk.office.now += timedelta(hours=1)
+    desk.office.put("crm.customers", customer())
+    desk.office.service.recheck(desk.office.now)
+    for more in ((), ("--json",), ("--to", str(tmp_path / "certificate.json"))):
+        found = CliRunner().invoke(app, ["show", request_id, *more])
+        assert found.exit_code == 0
+        assert "as of 2026-11-22, and the request went on: something came to light" in found.stderr
 
 
 def test_one_that_was_changed_has_status_1_and_one_sentence(desk: Desk, tmp_path: Path) -> None:

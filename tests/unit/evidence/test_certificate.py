@@ -20,6 +20,7 @@ from streams.evidence.check import check
 from streams.evidence.issuing import CERTIFICATE, PURGED
 from streams.evidence.proof import place_of, prove
 from streams.evidence.sealing import Sealer
+from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.states import State
 from tests.support.index import memory_index
 from tests.support.issuing import COOKIE, GONE, KARI, Desk, customer, erased
@@ -110,6 +111,8 @@ def test_a_certificate_of_which_anything_was_changed_is_worth_nothing(desk: Desk
             forged[name] = f"{forged[name][:-1]}{'1' if forged[name].endswith('0') else '0'}"
         elif isinstance(forged[name], dict):
             forged[name]["more"] = 1
+        elif isinstance(forged[name], int):
+            forged[name] += 1
         else:
             forged[name] = [*forged[name], {}]
         with pytest.raises(InputError):
@@ -162,6 +165,15 @@ def test_there_is_none_of_another_right_nor_while_something_came_to_light(desk: 
     assert "came to light" in str(why_not(replace(request, state=State.REOPENED)))
     assert "is to be reviewed" in str(why_not(replace(request, state=State.REOPENED, reviews=("x",))))
     assert "cannot be read" in str(why_not(replace(request, unread=("event 3",))))
+    finding = LateFound(desk.office.now, 1, 0, ("crm",), ("C-01",), "new_events")
+    found = replace(request, late_findings=(finding,))
+    assert "came to light" in str(why_not(found))
+    followed = replace(found, follow_up="r-0000000000000002")
+    assert "is not among the requests" in str(why_not(followed))
+    last = replace(request, request_id="r-0000000000000002")
+    assert why_not(followed, [last]) is None
+    assert "its state is waiting" in str(why_not(followed, [replace(last, state=State.WAITING)]))
+    assert "closed by a person" in str(why_not(followed, [replace(last, state=State.CLOSED)]))
 
 
 def test_late_receipts_are_told_as_late(desk: Desk) -> None:
