@@ -142,11 +142,22 @@ class ChangedSince(_Answer):
     links_gone: int
 
 
+class ErasedBefore(_Answer):
+    """An erasure of the person that was completed. `left`: systems in which something was held or expires by itself."""
+
+    request_id: str
+    completed_at: datetime
+    left: list[str]
+
+
 class Identified(_Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
     `dead_letters`: how many messages of each topic could not be read, so that nobody knows whether more of the person
     stands in them; of log files by their format.
+
+    `erased_before`: erasures of the person that were completed, where no link leads on from what was given: what they
+    left may lie under other identifiers.
 
     `disagree`: kinds of identifiers that lead to different people, those that lead to one person together; then nothing
     is taken from any. `unlinked`: kinds of those that no link says to be anybody's, counted because they were given.
@@ -162,6 +173,7 @@ class Identified(_Answer):
     identity: list[IdentityLink]
     identity_total: int
     dead_letters: dict[str, int] = {}
+    erased_before: list[ErasedBefore] = []
     changed_since: ChangedSince | None = None
 
 

@@ -23,8 +23,11 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.erased import Erased
 from streams.answers.naming import Values
 from streams.evidence.book import LogBook
+from streams.identity.model import Given, ResolvedSubject
+from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.states import RequestState
 
@@ -130,3 +133,6 @@ class Services:
     def tokenizer(self) -> Tokenizer:
         """Of the keys that the index knows now. Raises KeyUnavailable, IndexUnavailable."""
         return self.tokens()
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        return erased_of(self.rights.requests(), person, given)

@@ -82,7 +82,7 @@ def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | Text 
     """What the terminal shows of an access report: a headline and a table for each system."""
     if not report["entries"]:
         if report["resolution"] != "ambiguous" and not report["unjudged"]:
-            yield "Nothing is held about this person."
+            yield "Nothing is held under what was given."
         return
     yield marked(
         "\n[bold]{}[/bold] about this person on {} [dim](catalogue {}; letters: GDPR Art. 6(1))[/dim]\n",

@@ -123,7 +123,7 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         out.print(line)
     if not plan["parts"]:
         if plan["resolution"] != "ambiguous" and not plan["unjudged"]:
-            out.print("Nothing is held about this person.")
+            out.print("Nothing is held under what was given.")
         if plan["resolution"] != "ambiguous":
             _say_warnings(plan["warnings"])
         return

@@ -15,6 +15,7 @@ from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.erased import Erased
 from streams.answers.naming import Values
 from streams.answers.question import Identifier, Known
 from streams.identity.model import Given, Link, ResolvedSubject
@@ -129,6 +130,9 @@ class _Noted:
 
     def open_letters(self) -> Sequence[OpenLetters]:
         return self.known.open_letters()
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        return self.known.erased(person, given)
 
 
 @dataclass(frozen=True)

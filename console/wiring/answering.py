@@ -22,9 +22,13 @@ from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
+from streams.answers.erased import Erased
 from streams.identity.identities import Identities
+from streams.identity.model import Given, ResolvedSubject
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
 from streams.identity.values import SealedValues
+from streams.rights.overlap import erased_of
+from streams.rights.protocol.states import fold
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Answering:
 
     def open_letters(self) -> Sequence[OpenLetters]:
         return self.sinks.dead_letters.open()
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        """See `streams.answers.question.Known`."""
+        made = (fold(events, self.catalogue.calendar) for events in self.sinks.requests.requests().values())
+        return erased_of((request for request in made if request is not None), person, given)
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""

@@ -17,6 +17,7 @@ from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
+from streams.answers.erased import erased_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
 from streams.answers.naming import Namer, Naming
@@ -232,6 +233,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         **made.attribution.shown(bool(made.found.holdings)),
         "warnings": made.warnings,
         "dead_letters": unread(known.open_letters(), known.company),
+        "erased_before": [item.shown() for item in erased_before(known, person, given)],
     }
 
 

@@ -12,6 +12,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Filter, Found, IndexReader
 from streams.answers.attribution import Attribution, differences
+from streams.answers.erased import erased_before
 from streams.answers.held import attributed
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
@@ -26,17 +27,17 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     """The whole JSON of a look-up, unpaged. Raises InvalidIdentifier, InputError, IndexUnavailable."""
     wanted = limits(question, known.catalogue)
 
-    def asked(moment: Asked) -> _Answered:
+    def asked(moment: Asked) -> tuple[_Answered, ResolvedSubject]:
         person, unclear = looked_up(question.identifiers, moment)
         found, attribution = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
         if unclear:
             both = known.reader.find(unclear, wanted, moment.known_at)
             more = disclosed_events(both, known.catalogue)
             attribution = replace(attribution, ambiguous_events=attribution.ambiguous_events + more)
-        return found, attribution
+        return (found, attribution), person
 
     moment = moment_of(question, known, now)
-    found, attribution = asked(moment)
+    (found, attribution), person = asked(moment)
     answered = answer(
         found,
         known.catalogue,
@@ -44,27 +45,34 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         question.anchors,
         attribution,
     )
-    letters = unread(known.open_letters(), known.company, question.limits.systems)
-    return (
-        answered
-        | {"dead_letters": letters}
-        | _changes(question, asked, (found, attribution), Asked(known, now))
-    )
+    changes = _changes(question, lambda moment: asked(moment)[0], (found, attribution), Asked(known, now))
+    return answered | _beside(question, moment, person) | changes
+
+
+def _beside(question: Question, moment: Asked, person: ResolvedSubject) -> dict[str, Any]:
+    """What an answer cannot know or no longer finds."""
+    known = moment.known
+    before = erased_before(known, person, moment.given(question.identifiers))
+    return {
+        "dead_letters": unread(known.open_letters(), known.company, question.limits.systems),
+        "erased_before": [item.shown() for item in before],
+    }
 
 
 def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     """The access report. Raises InvalidIdentifier, InputError, IndexUnavailable."""
 
-    def asked(moment: Asked) -> tuple[_Answered, dict[str, Any]]:
+    def asked(moment: Asked) -> tuple[_Answered, dict[str, Any], ResolvedSubject]:
         person = moment.person(question.identifiers)
-        return disclosed(
+        then, report = disclosed(
             person, known.reader, known.catalogue, question.anchors, moment.moment, moment.known_at
         )
+        return then, report, person
 
-    then, report = asked(moment_of(question, known, now))
-    letters = unread(known.open_letters(), known.company)
+    moment = moment_of(question, known, now)
+    then, report, person = asked(moment)
     changes = _changes(question, lambda moment: asked(moment)[0], then, Asked(known, now))
-    return report | {"dead_letters": letters} | changes
+    return report | _beside(question, moment, person) | changes
 
 
 def disclosed(

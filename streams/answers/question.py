@@ -14,9 +14,10 @@ from schemas.tokens import IdentifierKind, Tokenizer
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import NO_LIMITS, Filter, IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.erased import Erased
 from streams.answers.naming import Values
 from streams.identity.identities import given
-from streams.identity.model import Given
+from streams.identity.model import Given, ResolvedSubject
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Known(Protocol):
 
     def open_letters(self) -> Sequence[OpenLetters]:
         """Messages that could not be read and that nothing settled, counted. Raises IndexUnavailable."""
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        """The completed erasures of a person, oldest first. Raises IndexUnavailable."""
 
 
 def givens(tokenizer: Tokenizer, identifiers: Iterable[Identifier]) -> list[Given]:

@@ -52,7 +52,7 @@ def answer(
         report=shown,
         identity=snapshot_of(person).json(),
         resolution=Resolution(report["resolution"]),
-        remarks=tuple(person.problems),
+        remarks=(*person.problems, *tools.subjects.erased_before(request, person)),
         to_tell=True,
         approval=approval or None,
     )

@@ -66,7 +66,9 @@ class Erasure:
             return self._file.decide(request, Behind(tuple(first)))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
-        return self._file.decide(request, replace(planned, approval=self._to_approve(request, planned)), now)
+        remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
+        planned = replace(planned, approval=self._to_approve(request, planned), remarks=remarks)
+        return self._file.decide(request, planned, now)
 
     def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
         holds = any(part["action"] == "hold_until" for part in planned.plan["parts"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sinks.ports.lineage import Span
+from streams.answers.erased import Erased
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.request import RequestState, State
 
@@ -29,6 +30,18 @@ def open_of(
     """The open requests of a person, oldest first as given."""
     about = frozenset(subjects)
     return [item for item in requests if not item.ended and _same(item, about, spans)]
+
+
+def erased_of(
+    requests: Iterable[RequestState], person: ResolvedSubject, givens: Iterable[Given]
+) -> list[Erased]:
+    """The erasures of a person that were carried out, oldest first as given."""
+    about = frozenset(subjects_of(person, givens))
+    return [
+        Erased(item.request_id, item.completed_at, tuple(sorted({part["system"] for part in item.held})))
+        for item in requests
+        if item.erases and item.carried_out and item.completed_at and _same(item, about, person.spans)
+    ]
 
 
 def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:

@@ -7,16 +7,19 @@ from contextlib import suppress
 from dataclasses import replace
 
 from schemas.errors import KeyUnavailable
+from schemas.times import iso
 from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, unlinked_spans
+from streams.answers.erased import Erased, erased_before, erased_line
 from streams.answers.erasure import erasable_identifiers, unclear_of
 from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.case import CaseFile
+from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
@@ -45,6 +48,16 @@ class SubjectFinder:
         """
         person = self._identities.person(self.given(request.request_id), request.received_at)
         return self._inheriting(request, person)
+
+    def erased_before(self, request: RequestState, person: ResolvedSubject) -> list[str]:
+        """What has to be said of earlier erasures of the person, a line each; a follow-up knows what they left."""
+        if request.inherited:
+            return []
+        found = erased_before(self, person, self.given(request.request_id))
+        return [erased_line(item.request_id, iso(item.completed_at), item.left) for item in found]
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        return erased_of(self._file.every(), person, given)
 
     def key_id(self) -> str:
         """Which key makes the tokens that are asked for; "" where there is none."""

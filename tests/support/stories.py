@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +18,11 @@ from schemas.tokens import Tokenizer
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import OpenLetters
+from streams.answers.erased import Erased
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.identity.identities import Identities
+from streams.identity.model import Given, ResolvedSubject
 from streams.kafka.batches import Key, TopicBatch
 from streams.simulate.plan import Plan
 from streams.simulate.story.cast import Named
@@ -78,6 +80,9 @@ class Told:
 
     def open_letters(self) -> list[OpenLetters]:
         return MemoryDeadLetters(self.reader).open()
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        return ()
 
     def events(self, *identifiers: Named) -> int:
         """How many events the access answer counts."""

@@ -129,6 +129,7 @@ def about_identity(
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
     from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
+    from streams.answers.erased import erased_line
 
     for item in answer.get("unjudged", ()):
         what = f"{item['topic']} of {item['system']}: held, but it {item['why']}"
@@ -159,6 +160,8 @@ def about_identity(
         yield marked(
             "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
         )
+    for item in answer.get("erased_before", ()):
+        yield marked("[yellow]erased before[/yellow]: {}", erased_line(**item))
     if letters := answer.get("dead_letters"):
         yield marked("[yellow]not read[/yellow]: {}", not_read(letters))
     changed = answer.get("changed_since")

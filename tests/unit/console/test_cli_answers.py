@@ -115,7 +115,7 @@ def test_access_of_a_stranger_says_so(instance: str) -> None:
     """Nothing held is an answer, not an error."""
     assert run("access", "--id", "email=somebody.else@example.no")[:2] == (
         0,
-        "Nothing is held about this person.\n",
+        "Nothing is held under what was given.\n",
     )
 
 

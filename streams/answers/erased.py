@@ -1,0 +1,53 @@
+"""Erasures that were carried out for whom a question is about: what they left may lie where no link leads any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from schemas.times import iso
+from streams.identity.model import Given, ResolvedSubject
+
+
+@dataclass(frozen=True)
+class Erased:
+    """An erasure that was completed, and the systems in which something was held or not told to go then."""
+
+    request_id: str
+    completed_at: datetime
+    left: tuple[str, ...]
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "request_id": self.request_id,
+            "completed_at": iso(self.completed_at),
+            "left": list(self.left),
+        }
+
+
+class Ledger(Protocol):
+    """Whoever knows the requests."""
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        """The completed erasures of a person, oldest first. Raises IndexUnavailable."""
+
+
+def erased_before(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]) -> list[Erased]:
+    """What has to be said beside an answer about a person; nothing where links lead on: these led to what was left.
+
+    Raises IndexUnavailable.
+    """
+    return [] if person.links else list(ledger.erased(person, given))
+
+
+def erased_line(request_id: str, completed_at: str, left: Sequence[str]) -> str:
+    """An erasure of the person in one line, with what it left and how to find that."""
+    done = f"an erasure of this person was completed on {completed_at[:10]} ({request_id})"
+    if not left:
+        return f"{done}, and held nothing"
+    return (
+        f"{done}; what it left in {', '.join(left)} may lie under identifiers to which nothing leads any more; see"
+        f" `innsyn requests show {request_id}`, and give every identifier of the person"
+    )
