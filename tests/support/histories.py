@@ -7,12 +7,12 @@ looked at after each step, and at the end every request has to come to its own.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import strategies as st
@@ -98,9 +98,15 @@ class World(OnePerson):
 
 
 @cache
+def _folder() -> TemporaryDirectory[str]:
+    """Gone with the process: nothing else knows when the last history ends."""
+    return TemporaryDirectory(prefix="innsyn-histories-")
+
+
+@cache
 def keyring() -> Keyring:
     """One for all histories: making keys would be most of their time."""
-    return ReadyKeyring(Path(tempfile.mkdtemp(prefix="innsyn-histories-")) / "keys").made()
+    return ReadyKeyring(Path(_folder().name) / "keys").made()
 
 
 @cache
