@@ -147,7 +147,9 @@ def _unread(example: Example, contract: Contract) -> Iterator[tuple[str, str, st
     said, time = contract.record, contract.event_time
     read = {field.name for field in said.fields if field.identifier or field.free_text or field.port_of}
     for path, value in found.items():
-        kind = time.kinds[0] if path == time.path else contract.types[path] if path in read else None
+        kind = contract.types[path] if path is not None and path in read | {time.path} else None
+        if path == time.path and kind not in time.kinds:
+            kind = time.kinds[0]
         if kind is not None and path is not None and not _is_of(kind, value):
             yield path, f"is no {kind}", "write it as the contract has it, or mend its type there"
     if time.path and not contract.debezium and time.path not in found:

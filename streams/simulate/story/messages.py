@@ -34,7 +34,8 @@ def filled(example: Example, said: Mapping[tuple[str | int, ...], Any], at: date
     time = contract.event_time
     for place in example.places:
         if place.path == time.path and place.before[-1:] != ("before",):
-            _put(value, place.steps, _written(at, time.unit, time.zone))
+            whole = isinstance(place.value, int) or contract.types.get(time.path) == "integer"
+            _put(value, place.steps, _written(at, time.unit, time.zone, whole))
     if contract.debezium:
         change = change_of(value)
         change["ts_ms"] = change.setdefault("source", {})["ts_ms"] = _written(at, "millis")
@@ -126,7 +127,8 @@ def _put(value: Any, steps: tuple[str | int, ...], new: Any) -> None:
     value[steps[-1]] = int(new) if number else new
 
 
-def _written(at: datetime, unit: str, zone: str | None = None) -> int | float | str:
+def _written(at: datetime, unit: str, zone: str | None = None, whole: bool = False) -> int | float | str:
+    """`whole`: seconds without a fraction, as a field that is an integer has them."""
     if unit == "iso8601":
         return (
             at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if zone else at.astimezone(UTC)
@@ -134,5 +136,5 @@ def _written(at: datetime, unit: str, zone: str | None = None) -> int | float | 
     if unit == "days":
         return at.toordinal() - date(1970, 1, 1).toordinal()
     if unit == "seconds":
-        return at.timestamp()
+        return int(at.timestamp()) if whole else at.timestamp()
     return round(at.timestamp() * 1_000) * (_TICKS[unit] // 1_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_a_number_of_an_example_stays_a_number(folder: Path) -> None:
     assert len(people) > 10
     for person in people:
         assert told.events(*person.identifiers) == told.truth.of(person.identifiers).total()
+
+
+@pytest.mark.parametrize(("kind", "example"), [("integer", "1767690000"), ("number", "1767690000.25")])
+def test_seconds_are_written_as_the_contract_has_them(folder: Path, kind: str, example: str) -> None:
+    """A field that is an integer gets no fraction of a second: such an event would be a dead letter."""
+    file = "contracts/shop.orders.yaml"
+    changed(folder, file, "unit: millis", "unit: seconds")
+    changed(
+        folder,
+        file,
+        "placedAt: {category: none, type: integer}",
+        f"placedAt: {{category: none, type: {kind}}}",
+    )
+    for path in (folder / "examples" / "shop.orders").glob("*.json"):
+        path.write_text(re.sub(r'("placedAt": )\d+', rf"\g<1>{example}", path.read_text("utf-8")), "utf-8")
+    assert not tell(folder).prepared.dead
 
 
 def test_a_kind_of_which_nobody_else_can_be_invented_is_named(folder: Path) -> None:
