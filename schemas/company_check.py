@@ -13,6 +13,7 @@ from schemas.codec import encode, encode_body
 from schemas.company import STORY, Company
 from schemas.contracts import Contract
 from schemas.errors import CatalogueError, InnsynError, InvalidIdentifier, SchemaError
+from schemas.example_times import unread_times
 from schemas.examples import OPERATIONS, Example, change_of, example_writer, load_messages
 from schemas.identifiers import canonical
 from schemas.linked_examples import unshown_links
@@ -97,6 +98,8 @@ def _messages(company: Company) -> Iterator[Problem]:
     for name, example in examples.items():
         file = f"{EXAMPLES}/{name}.json"
         yield from _identifiers(company, file, example)
+        for where, what, mend in unread_times(example):
+            yield Problem(file, where, what, mend)
         if example.contract is not None:
             yield from _foreign(company, file, example, example.contract)
     for contract in company.contracts.values():

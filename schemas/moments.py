@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
+"""1990-01-01 to 2100-01-01 UTC in milliseconds: a time outside is an upstream fault, not an event of ours."""
 
 # A leap second ends a UTC day: in minute 59, or in another in zones that are quarters of an hour off.
 _LEAP = re.compile(r"(.*[T ]\d\d:?(?:14|29|44|59)):?60(.*)", re.ASCII)
@@ -29,3 +33,18 @@ def leap_second(given: object) -> object:
         except (ValueError, OverflowError):
             return given
     return given
+
+
+def in_zone(text: str, zone: str | None) -> datetime:
+    """As `from_iso`; a text without an offset is a time of the zone, and none where there is no zone.
+
+    Raises ValueError, OverflowError.
+    """
+    moment = from_iso(text)
+    return moment.replace(tzinfo=ZoneInfo(zone or "")) if moment.tzinfo is None else moment
+
+
+def since_1970(moment: datetime) -> int:
+    """Whole milliseconds; exact, in integers."""
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds) // 1_000

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas import moments
 from schemas.counted import counted
 from schemas.tokens import TOKEN_BYTES
 from streams.columns.arrays import Flags, Ints
 
-# 1990-01-01 to 2100-01-01 UTC in milliseconds: a time outside is an upstream fault, not an event of ours.
-EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
+EARLIEST, LATEST = moments.EARLIEST, moments.LATEST
 AHEAD = 3_600_000
 """Milliseconds that an event may be dated ahead of our clock, as Kafka lets messages by default
 (`message.timestamp.after.max.ms`, KIP-937): clocks differ by seconds, and an hour off gives events to somebody else.

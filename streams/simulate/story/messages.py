@@ -14,6 +14,7 @@ from schemas.annotations import RecordSchema
 from schemas.codec import confluent_prefix, encode, encode_body, single_object_prefix
 from schemas.company import Company
 from schemas.contracts import Contract
+from schemas.example_times import without_offset
 from schemas.examples import Example, change_of, example_writer, places
 from streams.simulate.story.cast import digits_like
 
@@ -35,7 +36,10 @@ def filled(example: Example, said: Mapping[tuple[str | int, ...], Any], at: date
     for place in example.places:
         if place.path == time.path and place.before[-1:] != ("before",):
             whole = isinstance(place.value, int) or contract.types.get(time.path) == "integer"
-            _put(value, place.steps, _written(at, time.unit, time.zone, whole))
+            new = _written(at, time.unit, time.zone, whole)
+            # Without an offset as the example has none, so that what nobody could read is seen not to be read.
+            bare = time.unit == "iso8601" and time.zone is None and without_offset(place.value)
+            _put(value, place.steps, str(new).removesuffix("+00:00") if bare else new)
     if contract.debezium:
         change = change_of(value)
         change["ts_ms"] = change.setdefault("source", {})["ts_ms"] = _written(at, "millis")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract_file import Unit
-from schemas.moments import from_iso
+from schemas.moments import in_zone, since_1970
 from streams.columns.arrays import Flags, Ints
 
 _DAY = 86_400_000
@@ -65,13 +63,7 @@ def _one_by_one(texts: Sequence[str], zone: str | None) -> list[int | None]:
     found: list[int | None] = []
     for text in texts:
         try:
-            moment = from_iso(text)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=ZoneInfo(zone or ""))
-            since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-            found.append(
-                (since.days * _DAY * 1_000 + since.seconds * 1_000_000 + since.microseconds) // 1_000
-            )
+            found.append(since_1970(in_zone(text, zone)))
         except (ValueError, OverflowError):
             found.append(None)
     return found

@@ -113,6 +113,13 @@ def test_seconds_are_written_as_the_contract_has_them(folder: Path, kind: str, e
     assert not tell(folder).prepared.dead
 
 
+def test_a_time_that_nobody_could_read_is_not_read_in_a_story_either(folder: Path) -> None:
+    """An example without offset, and no zone in the contract: what is invented has no offset, as what will come."""
+    changed(folder, "contracts/transport.scans.yaml", ", zone: Europe/Oslo", "")
+    dead = tell(folder).prepared.dead
+    assert {letter.row.reason for letter in dead} == {"malformed_body"}
+
+
 def test_a_kind_of_which_nobody_else_can_be_invented_is_named(folder: Path) -> None:
     """That is an example which is none of it, or one with too few digits for so many people."""
     for name in ("handed-over", "on-the-van"):
