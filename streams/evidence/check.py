@@ -112,7 +112,8 @@ class _Run:
         self.tree = tree
 
     def _leaves(self, seal: Seal, there: Mapping[Place, Entry]) -> Iterator[str]:
-        newest = self._newest
+        # No later than its own head: a clock that was ahead says nothing of what was sealed when it was right again.
+        newest = min(self._newest, seal.at) if self._newest is not None else None
         for leaf in seal.leaves:
             name = f"{leaf.place.source} {leaf.place.key} of {iso(leaf.at)} (head {seal.sequence})"
             if leaf.place in self._seen:
@@ -121,7 +122,9 @@ class _Run:
             yield from self._entry(leaf, there.get(leaf.place), name)
             if newest is not None and leaf.at < newest - LATE:
                 yield f"{name} was put in later: entries up to {iso(newest)} had been sealed by then"
-            self._newest = max(self._newest or leaf.at, leaf.at)
+            sealed = min(leaf.at, seal.at)
+            newest = max(newest or sealed, sealed)
+        self._newest = newest
 
     def _entry(self, leaf: Leaf, entry: Entry | None, name: str) -> Iterator[str]:
         kept = _KEPT.get(leaf.place.source)

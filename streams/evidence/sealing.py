@@ -69,12 +69,16 @@ class Sealer:
     def publish(self, send: Send) -> int:
         """Tell the topic of every head that it was not told of, in order; how many. Raises BrokerUnavailable.
 
-        One that was told may be told again, after a crash.
+        One that was told may be told again, after a crash. Where a replica does not know the newest yet, the next call
+        tells of the rest.
         """
         told, done = 0, self._log.published()
         newest = self._log.newest()
         while newest is not None and done < newest.sequence:
-            for head in self._log.seals(done + 1, _PUBLISHED_AT_ONCE):
+            heads = self._log.seals(done + 1, _PUBLISHED_AT_ONCE)
+            if not heads:
+                break
+            for head in heads:
                 send(TOPIC, encoded(message_of_head(head)), str(head.sequence).encode())
                 done, told = head.sequence, told + 1
             self._log.note_published(done, whole_milliseconds(self._clock()))

@@ -112,6 +112,40 @@ class Match(str):
     __hash__ = str.__hash__
 
 
+def test_a_clock_that_was_ahead_makes_nobody_look_like_a_forger(log: Log) -> None:
+    """What is sealed when it is right again is honest; what is put in then is found, and found first."""
+    right = log.at
+    log.at += timedelta(days=2)
+    log.sealed()
+    log.at = right
+    for _ in range(30):
+        log.sealed()
+    log.record(2)
+    # Nobody sealed for some hours of those days.
+    log.at += timedelta(hours=5)
+    log.sealer.seal()
+    log.sealed()
+    assert checked(log).faults == ()
+    put_in(log)
+    assert [Match(r"audit forged of .* was put in later")] == list(checked(log).faults)
+
+
+def test_a_host_whose_clock_is_ahead_makes_nobody_look_like_a_forger(log: Log) -> None:
+    """Its question is dated after the head that sealed it."""
+    log.audit.write([AuditEntry(log.at + timedelta(days=2), "POST /v1/access", entry="ahead")])
+    for _ in range(5):
+        log.sealed()
+    assert checked(log).faults == ()
+
+
+def test_what_waited_for_days_is_no_forgery(log: Log) -> None:
+    """Nobody sealed meanwhile, and it is more than one head takes."""
+    log.record(200)
+    log.at += timedelta(days=3)
+    assert log.sealer.seal() == 400
+    assert checked(log).faults == ()
+
+
 def test_entries_end_with_their_time_and_their_leaves_stay(log: Log) -> None:
     """After three years a question may be gone; an event of a request never."""
     del log.audit._entries["a0002"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,35 @@ def test_the_topic_is_told_when_it_is_back(log: Log) -> None:
     assert log.sealer.publish(away) == 0
     assert [(topic, key) for topic, _, key in sent] == [(TOPIC, b"0"), (TOPIC, b"1"), (TOPIC, b"2")]
     assert [replace(item, peaks=()) for item in reversed(log.evidence.heads(9))] == heads(sent)
+
+
+def test_a_replica_that_is_behind_has_the_rest_told_by_the_next_turn(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once, and nothing is noted that was not told."""
+    noted: list[int] = []
+    asked: list[int] = []
+    sent: list[tuple[str, bytes, bytes]] = []
+    seals, note = log.evidence.seals, log.evidence.note_published
+    log.sealed(2)
+
+    def behind(first: int, limit: int) -> list[Seal]:
+        asked.append(first)
+        assert len(asked) < 9, "asks again and again"
+        return [item for item in seals(first, limit) if item.sequence < 1]
+
+    def told(done: int, at: datetime) -> None:
+        noted.append(done)
+        note(done, at)
+
+    monkeypatch.setattr(log.evidence, "seals", behind)
+    monkeypatch.setattr(log.evidence, "note_published", told)
+    assert log.sealer.publish(lambda *message: sent.append(message)) == 1
+    assert log.sealer.publish(lambda *message: sent.append(message)) == 0
+    assert (asked, noted) == ([0, 1, 1], [0])
+    monkeypatch.setattr(log.evidence, "seals", seals)
+    assert log.sealer.publish(lambda *message: sent.append(message)) == 1
+    assert [key for _, _, key in sent] == [b"0", b"1"]
 
 
 def test_nothing_is_built_on_a_head_that_was_changed(log: Log) -> None:
