@@ -153,7 +153,7 @@ def decide_erasure(
     if calendar.day(event_first) > calendar.day(event_last):
         raise InputError("the first event is later than the last one: give the earlier time first")
     held = [rule for rule in rules if rule.active and rule.is_hold]
-    last = {rule: _hold_end(rule, event_last, anchors, calendar) for rule in held}
+    last = {rule: hold_end(rule, event_last, anchors, calendar) for rule in held}
     asked = tuple(dict.fromkeys(purposes))
     decisions = []
     for category in dict.fromkeys(categories):
@@ -173,7 +173,7 @@ def decide_erasure(
                 purposes=allowed,
                 ended=tuple(purpose for purpose in asked if purpose not in allowed),
                 also=tuple(sorted(held.id for held in holds if held is not rule)),
-                oldest_expired=all(_hold_end(held, event_first, anchors, calendar) < as_of for held in holds),
+                oldest_expired=all(hold_end(held, event_first, anchors, calendar) < as_of for held in holds),
             )
         )
     return decisions
@@ -205,7 +205,7 @@ def _latest(rules: Sequence[RetentionRule], ends: Mapping[RetentionRule, date | 
     )
 
 
-def _hold_end(
+def hold_end(
     rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors, calendar: Calendar
 ) -> date:
     """Last day of a hold: date.max while it is open, date.min if it never began."""

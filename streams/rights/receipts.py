@@ -14,7 +14,7 @@ from sinks.ports.lineage import Filter, IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import answer_of
-from streams.rights.protocol.receipts import aside, fault, lawful, repeats, unproven
+from streams.rights.protocol.receipts import aside, fault, repeats, unlawful, unproven
 from streams.rights.protocol.request import RequestState
 
 
@@ -31,19 +31,25 @@ class Receipts:
     ) -> RequestState:
         """The request after the answer of a system. `written`: the same, as its signature covers it."""
         command = request.commands.get(receipt.command_id)
+        unlawful = self._unlawful(request, receipt)
         why = self._unproven(receipt, written, command) or fault(
-            receipt, command, self._catalogue, self._file.now()
+            receipt, command, self._catalogue, self._file.now(), unlawful
         )
         if why is not None or command is None:
             return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
-        if repeats(receipt, command):
+        if repeats(receipt, command, unlawful):
             return request
         known = None
         # A plan from before anybody counted is counted at the end; what is known there is asked now.
         if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
             known = self._known(request, command.system)
-        answer = answer_of(receipt, known, lawful=lawful(receipt, self._catalogue))
-        return self._file.decide(request, answer)
+        return self._file.decide(request, answer_of(receipt, known, unlawful))
+
+    def _unlawful(self, request: RequestState, receipt: ErasureReceipt) -> str | None:
+        if receipt.state is not ReceiptState.WITHHELD:
+            return None
+        anchors = self._file.anchors(request.request_id)
+        return unlawful(receipt, request.plan or {}, anchors, self._catalogue)
 
     def _unproven(
         self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None

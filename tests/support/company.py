@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ from streams.feeds.registry import Feed, find_feed
 def model() -> Company:
     """The model company."""
     return load_company()
+
+
+def with_a_hold_of_everything(catalogue: Catalogue) -> Catalogue:
+    """With T98, by which a system may withhold whatever it was told to erase, as long as T01 holds its categories."""
+    books = catalogue.retention_rules["T01"].model_copy(update={"id": "T98", "covers": ()})
+    return replace(catalogue, retention_rules={**catalogue.retention_rules, "T98": books})
 
 
 def model_examples(record: str) -> list[dict[str, Any]]:
@@ -71,5 +78,6 @@ __all__ = [
     "model_examples",
     "model_feed",
     "planned",
+    "with_a_hold_of_everything",
     "write",
 ]

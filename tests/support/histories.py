@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from schemas.codec import decode
+from schemas.company import Company
 from schemas.errors import InputError, Unavailable
 from schemas.keys import Keyring
 from schemas.records import load_records
@@ -29,7 +30,7 @@ from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.messages import DELETION, REQUESTS
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.service import RightsService
-from tests.support.company import model
+from tests.support.company import model, with_a_hold_of_everything
 from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import proven
 from tests.unit.rights.test_service import KARI, NOW, OnePerson, holding
@@ -37,7 +38,7 @@ from tests.unit.rights.test_service import KARI, NOW, OnePerson, holding
 RECORDS = load_records()
 WORKERS = st.integers(0, 1)
 NUMBERS = st.integers(0, 30)
-LAWFUL = {"held": 1, "ground": "T01", "citation": "bokføringsloven § 13"}
+LAWFUL = {"ground": "T98", "citation": "bokføringsloven § 13"}
 KINDS: Mapping[str, dict[str, Any]] = {
     "full": {"state": "done"},
     "lawful": {"state": "withheld", **LAWFUL},
@@ -104,6 +105,12 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 @cache
+def company() -> Company:
+    """Which has a rule by which everything may be withheld."""
+    return replace(model(), catalogue=with_a_hold_of_everything(model().catalogue))
+
+
+@cache
 def keyring() -> Keyring:
     """One for all histories: making keys would be most of their time."""
     return ReadyKeyring(Path(_folder().name) / "keys").made()
@@ -131,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         self.heard: list[dict[str, Any]] = []
 
     def _process(self) -> RightsService:
-        world, given = self.world, (keyring(), model(), self.world.send, lambda: self.now, self._random)
+        world, given = self.world, (keyring(), company(), self.world.send, lambda: self.now, self._random)
         return RightsService(world.log, world, world, world, *given)
 
     @classmethod
@@ -266,7 +273,7 @@ class Histories(RuleBasedStateMachine):
             "request_id": name,
             "system": told["system"],
             "erased": 0 if kind == "lawful" else whole,
-            "held": 0,
+            "held": whole if kind == "lawful" else 0,
             "ground": None,
             "reason": None,
             "review_date": review,

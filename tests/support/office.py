@@ -34,7 +34,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from tests.support.company import model
+from tests.support.company import model, with_a_hold_of_everything
 from tests.support.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Office:
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
-        self.catalogue = load_catalogue()
+        self.catalogue = with_a_hold_of_everything(load_catalogue())
         self.systems = {topic.name: topic.system for topic in model().topics.values() if topic.tagged}
         self.stores: dict[str, SqliteStore] = {}
         for system in sorted(set(self.systems.values())):

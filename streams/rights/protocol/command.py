@@ -32,7 +32,8 @@ class Command:
     there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
     (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be counted
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
-    `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says.
+    `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says;
+    `unlawful` why not.
     `escalated`: it was told in vain so long that a person has to look.
     """
 
@@ -59,6 +60,7 @@ class Command:
     retryable: bool = False
     citation: str | None = None
     lawful: bool = False
+    unlawful: str | None = None
     escalated: bool = False
 
     @property
@@ -74,7 +76,11 @@ class Command:
 
     @property
     def withholds(self) -> bool:
-        """Whether it keeps what it was told to erase, and may until the review date."""
+        """Whether it keeps what it was told to erase, all that it did not erase, and may until the review date."""
+        return self._may_withhold and (self.accepted or not self.short)
+
+    @property
+    def _may_withhold(self) -> bool:
         return self.state is CommandState.WITHHELD and self.lawful
 
     @property
@@ -89,12 +95,15 @@ class Command:
 
     @property
     def refused(self) -> bool:
-        return self.state in REFUSALS and not self.withholds and not (self.retrying and not self.escalated)
+        return (
+            self.state in REFUSALS and not self._may_withhold and not (self.retrying and not self.escalated)
+        )
 
     @property
     def doubtful(self) -> bool:
-        """Done or nothing found by its own word, and not enough, or more than can be."""
-        return self.state in (CommandState.DONE, CommandState.NOT_FOUND) and not self.settled
+        """Done, nothing found or lawfully withheld by its own word, and not enough, or more than can be."""
+        spoke = self.state in (CommandState.DONE, CommandState.NOT_FOUND) or self._may_withhold
+        return spoke and not self.settled
 
     @property
     def urgent(self) -> bool:
@@ -105,11 +114,15 @@ class Command:
     def short(self) -> bool:
         """Fewer records erased than events planned, in all or of one kind, where the answer tells them apart.
 
-        More of one kind do not make up for another. Records held back are no excuse: who holds answers partial.
+        More of one kind do not make up for another. Records held back are no excuse, unless the law has it so: then
+        they count, of whatever kind they are.
         """
-        return self.planned is not None and (
-            self.erased < self.least.get(EVERY, self.total) or bool(self._short_of())
-        )
+        if self.planned is None:
+            return False
+        asked = self.least.get(EVERY, self.total)
+        if self._may_withhold:
+            return self.erased + self.held < asked
+        return self.erased < asked or bool(self._short_of())
 
     @property
     def total(self) -> int:
@@ -140,8 +153,8 @@ class Command:
             )
         if self.escalated and self.pending:
             return self._in_vain()
-        if self.state in (CommandState.DONE, CommandState.NOT_FOUND) and not self.accepted:
-            return self._doubt()
+        if self.doubtful or self.state in (CommandState.DONE, CommandState.NOT_FOUND):
+            return None if self.accepted else self._doubt()
         if self.state in UNANSWERED and self.by_link:
             return by_link_line(self.system, self.by_link, self.planned or 0)
         return None
@@ -170,8 +183,8 @@ class Command:
             parts.append(f"by {self.ground}")
         if self.review_date:
             parts.append(f"review on {self.review_date}")
-        if self.reason:
-            parts.append(f"({told(self.reason)})")
+        if whys := [why for why in (self.reason and told(self.reason), self.unlawful) if why]:
+            parts.append(f"({'; '.join(whys)})")
         return " ".join(parts)
 
     def _doubt(self) -> str | None:
@@ -213,6 +226,9 @@ class Command:
     def _shortfall(self) -> str:
         """The numbers that do not agree; of records that may not be counted aloud, none."""
         planned = self.planned or 0
+        if self._may_withhold:
+            said = f"reported {self.erased:,} erased and {self.held:,} held by {self.ground}"
+            return f"{said}, fewer than planned" if self.described else f"planned {self.total:,}, {said}"
         if self.erased < planned:
             return f"planned {planned:,}, reported {self.erased:,} erased"
         if self.described:

@@ -75,6 +75,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 retryable=bool(event.retryable),
                 citation=event.citation,
                 lawful=bool(event.lawful),
+                unlawful=event.unlawful,
                 escalated=command.escalated and event.state in _NOT_THROUGH,
             )
     request = replace(request, commands={**request.commands, command.command_id: command})
@@ -109,7 +110,7 @@ def escalated(request: RequestState, event: Escalated) -> RequestState:
 
 def asked_anew(request: RequestState, command_id: str) -> RequestState:
     """Open again for a system whose reason to withhold is to be reviewed: what it answered does not count any more."""
-    command = replace(request.commands[command_id], state=CommandState.UNSENT, lawful=False)
+    command = replace(request.commands[command_id], state=CommandState.UNSENT, lawful=False, unlawful=None)
     return replace(
         request,
         commands={**request.commands, command_id: command},

@@ -145,7 +145,7 @@ class Commanded:
 class Answer:
     """What a system answered. `known`: events that the index knew there then, asked where it said more than planned.
 
-    `lawful`: what it withholds it may, until the review date; `retryable`: it could not just then.
+    `lawful`: what it withholds it may, until the review date, `unlawful` why not; `retryable`: it could not just then.
     """
 
     kind: ClassVar[str] = "receipt"
@@ -163,13 +163,17 @@ class Answer:
     retryable: bool | None = None
     citation: str | None = None
     lawful: bool | None = None
+    unlawful: str | None = None
 
 
-def answer_of(receipt: ErasureReceipt, known: int | None = None, *, lawful: bool = False) -> Answer:
+def answer_of(receipt: ErasureReceipt, known: int | None = None, unlawful: str | None = None) -> Answer:
     """What the ledger keeps of a receipt. Of its reason only a word of the list, since a sentence may name somebody.
 
-    `lawful`: what it withholds it may, as the catalogue has it; only then is its citation kept, which stands there too.
+    `unlawful`: why what it withholds it may not, by the catalogue. Only if it may is its citation kept, which stands
+    there too.
     """
+    withholds = receipt.state is ReceiptState.WITHHELD
+    lawful = withholds and unlawful is None
     reason = (receipt.reason if receipt.reason in REASONS else UNLISTED) if receipt.reason else None
     return Answer(
         command_id=receipt.command_id,
@@ -186,6 +190,7 @@ def answer_of(receipt: ErasureReceipt, known: int | None = None, *, lawful: bool
         retryable=receipt.retryable,
         citation=receipt.citation if lawful else None,
         lawful=lawful or None,
+        unlawful=unlawful if withholds else None,
     )
 
 

@@ -8,12 +8,13 @@ whether an answer is enough is `streams.rights.protocol.command`'s to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue
 from schemas.messages import ErasureReceipt
+from schemas.policy import RetentionAnchors, hold_end
 from schemas.systemkeys import SystemKeys
 from schemas.vocabulary import CommandState, ReceiptState, Role
 from streams.rights.protocol.authentic import MOST, SIGNATURE, signed_bytes
@@ -44,7 +45,11 @@ def unproven(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
 
 
 def fault(
-    receipt: ErasureReceipt, command: Command | None, catalogue: Catalogue, now: datetime
+    receipt: ErasureReceipt,
+    command: Command | None,
+    catalogue: Catalogue,
+    now: datetime,
+    unlawful: str | None = None,
 ) -> str | None:
     """Why a proven ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it."""
     if command is None:
@@ -56,15 +61,18 @@ def fault(
     return (
         _number_fault(receipt)
         or _date_fault(receipt, now, catalogue.calendar)
-        or _place_fault(receipt, command, catalogue)
+        or _place_fault(receipt, command, catalogue, now, unlawful)
     )
 
 
-def repeats(receipt: ErasureReceipt, command: Command) -> bool:
-    """Whether it says nothing that was not said: messages come twice, and "accepted" may come after the outcome."""
+def repeats(receipt: ErasureReceipt, command: Command, unlawful: str | None = None) -> bool:
+    """Whether it says nothing that was not said: messages come twice, and "accepted" may come after the outcome.
+
+    `unlawful`: why what it withholds it may not: a corrected citation is another answer.
+    """
     if receipt.state is ReceiptState.ACCEPTED:
         return command.state is not CommandState.SENT
-    said = answer_of(receipt)
+    said = answer_of(receipt, unlawful=unlawful)
     review_date = said.review_date.isoformat() if said.review_date else None
     return (
         CommandState(said.state),
@@ -74,24 +82,46 @@ def repeats(receipt: ErasureReceipt, command: Command) -> bool:
         review_date,
         said.reason,
         said.outcomes,
+        bool(said.retryable),
+        said.citation,
+        bool(said.lawful),
+        said.unlawful,
     ) == (
         *(command.state, command.erased, command.held, command.ground, command.review_date),
-        *(command.reason, command.outcomes),
+        *(command.reason, command.outcomes, command.retryable, command.citation, command.lawful),
+        command.unlawful,
     )
 
 
-def lawful(receipt: ErasureReceipt, catalogue: Catalogue) -> bool:
-    """Whether what a system withholds it may: by a rule of the catalogue that holds data, cited as it is there or in
-    part, and until a day on which somebody looks again (GDPR Art. 17(3))."""
+def unlawful(
+    receipt: ErasureReceipt, plan: Mapping[str, Any], anchors: RetentionAnchors, catalogue: Catalogue
+) -> str | None:
+    """Why what a system withholds it may not, None if it may (GDPR Art. 17(3)).
+
+    It may by a rule of the catalogue that holds data, cited as it is there or in part, that covers every category the
+    system was told to erase, until a day on which somebody looks again and which the rule's period reaches. `plan` as
+    `plan_json`; what was told by it happened on its day at the latest.
+    """
     rule = catalogue.retention_rules.get(receipt.ground or "")
-    return (
-        receipt.state is ReceiptState.WITHHELD
-        and rule is not None
-        and rule.is_hold
-        and rule.active
-        and receipt.review_date is not None
-        and _cites(receipt.citation, rule.authority)
-    )
+    if rule is None or not (rule.is_hold and rule.active):
+        return "by no rule of the catalogue that holds data"
+    if not _cites(receipt.citation, rule.authority):
+        return f"without a citation of {rule.id} as the catalogue has it"
+    if receipt.review_date is None:
+        return "without a day of review"
+    told = {
+        name
+        for item in plan.get("commands", ())
+        if item["system"] == receipt.system
+        for name in item["categories"]
+    }
+    if beyond := sorted(name for name in told if not rule.covers_category(name)):
+        return f"{rule.id} does not cover {', '.join(beyond)}"
+    if as_of := plan.get("as_of"):
+        last = datetime.combine(date.fromisoformat(as_of), time.max, catalogue.calendar.zone)
+        if receipt.review_date > hold_end(rule, last, anchors, catalogue.calendar):
+            return f"{rule.id} holds nothing of it so long"
+    return None
 
 
 def _cites(citation: str | None, authority: str) -> bool:
@@ -139,15 +169,19 @@ def _date_fault(receipt: ErasureReceipt, now: datetime, calendar: Calendar) -> s
     return None
 
 
-def _place_fault(receipt: ErasureReceipt, command: Command, catalogue: Catalogue) -> str | None:
+def _place_fault(
+    receipt: ErasureReceipt, command: Command, catalogue: Catalogue, now: datetime, unlawful: str | None
+) -> str | None:
     ground = receipt.ground
     if ground is not None and ground not in catalogue.retention_rules:
         return "names a ground that the catalogue lacks"
-    if repeats(receipt, command):
+    if repeats(receipt, command, unlawful):
         return None
     # A later one is authentic, so it was sent: whoever sent it has not come to write that down.
     if receipt.attempt < command.attempt + (command.state is CommandState.UNSENT):
         return "answers an earlier attempt; that of the last one is waited for"
-    if command.sent_at and receipt.reported_at < datetime.fromisoformat(command.sent_at) - CLOCKS_APART:
+    sent_at = datetime.fromisoformat(command.sent_at) if command.sent_at else now
+    # One that is still to come was written by a clock of ours that was ahead, so it tells nothing of the answer.
+    if sent_at <= now + CLOCKS_APART and receipt.reported_at < sent_at - CLOCKS_APART:
         return "was reported before this attempt was sent; its answer is waited for"
     return "contradicts the answer that settled its command" if command.settled else None

@@ -18,14 +18,15 @@ def next_attempt_at(command: Command, pauses: Sequence[timedelta]) -> datetime |
     """When a system is told again that has not answered or could not just then; None: not by itself."""
     if not command.pending or command.sent_at is None or not 0 < command.attempt <= len(pauses):
         return None
-    return datetime.fromisoformat(command.sent_at) + pauses[command.attempt - 1]
+    return _sent(command) + pauses[command.attempt - 1]
 
 
 def to_tell_again(request: RequestState, now: datetime, rules: RightsRules) -> Iterator[Command]:
-    """Those whose pause is over."""
+    """Those whose pause is over; also those told at a time that is further off than the pause: a clock of ours was
+    ahead then, and nobody knows how long ago it was."""
     for command in _pending(request):
         at = next_attempt_at(command, rules.pauses)
-        if at is not None and at <= now:
+        if at is not None and abs(now - _sent(command)) >= at - _sent(command):
             yield command
 
 
@@ -38,7 +39,7 @@ def to_escalate(
     for command in _pending(request):
         if command.escalated or command.sent_at is None:
             continue
-        waited = now - datetime.fromisoformat(command.sent_at)
+        waited = abs(now - _sent(command))
         enough = command.attempt >= min(rules.escalate_after_attempts, len(pauses) + 1)
         pause = pauses[min(command.attempt, len(pauses)) - 1] if command.attempt else _A_DAY
         if (enough or half_gone) and waited >= pause:
@@ -53,6 +54,10 @@ def to_review(request: RequestState, today: date) -> Iterator[Command]:
         day = command.review_date if command.withholds and command.command_id not in request.reviews else None
         if day is not None and date.fromisoformat(day) <= today:
             yield command
+
+
+def _sent(command: Command) -> datetime:
+    return datetime.fromisoformat(command.sent_at or "")
 
 
 def _pending(request: RequestState) -> Iterator[Command]:

@@ -39,7 +39,7 @@ def withheld(desk: Desk) -> str:
     desk.office.deaf = {"crm"}
     request = desk.office.erase(KARI, COOKIE, anchors=GONE)
     said = say(
-        desk.office, request, "crm", "withheld", held=1, ground="T01", review_date=UNTIL, citation=CITED
+        desk.office, request, "crm", "withheld", held=1, ground="T98", review_date=UNTIL, citation=CITED
     )
     assert said.state is State.COMPLETED
     desk.office.now += timedelta(minutes=5)

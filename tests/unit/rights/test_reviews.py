@@ -72,7 +72,7 @@ def test_a_hold_may_go_on_until_the_same_day(office: Office) -> None:
         assert opened.state is State.REOPENED
         office.service.resend(request.request_id)
         office.deliver()
-        said = {"held": 1, "ground": "T01", "review_date": DAY, "citation": CITED, "attempt": attempt}
+        said = {"held": 1, "ground": "T98", "review_date": DAY, "citation": CITED, "attempt": attempt}
         again = say(office, request, "crm", "withheld", **said)
         assert (again.state, again.completed_at) == (State.COMPLETED, office.now)
     length = again.length

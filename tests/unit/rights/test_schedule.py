@@ -186,7 +186,7 @@ def withheld(office: Office, until: date = UNTIL, **more: Any) -> RequestState:
     """An erasure whose register withholds what it has; the web erased."""
     office.deaf = {"crm"}
     request = office.erase(NUMBER, COOKIE, anchors=GONE)
-    said = {"held": 1, "ground": "T01", "review_date": until, "citation": CITED, **more}
+    said = {"held": 1, "ground": "T98", "review_date": until, "citation": CITED, **more}
     say(office, request, "crm", "withheld", **said)
     return office.service.get(request.request_id)
 
@@ -196,7 +196,7 @@ def test_what_the_law_lets_a_system_withhold_ends_its_command(office: Office) ->
     done = withheld(office)
     assert (done.state, done.problems, done.waiting_for) == (State.COMPLETED, (), ())
     assert {(part["system"], part["rule"], part["citation"], part["until"]) for part in done.held} == {
-        ("crm", "T01", CITED, "2031-12-31")
+        ("crm", "T98", CITED, "2031-12-31")
     }
     assert {item.tags.system for item in office.found(NUMBER, COOKIE).holdings} == {"crm"}
     office.now += timedelta(hours=1)
@@ -238,7 +238,7 @@ def test_on_its_day_a_hold_is_reviewed(office: Office) -> None:
     (opened,) = later(office, days=1)
     assert opened.state is State.REOPENED
     assert opened.problems[0].startswith(
-        "crm: withholds 1 record by T01 until 2026-12-24, and that day has come"
+        "crm: withholds 1 record by T98 until 2026-12-24, and that day has come"
     )
     assert later(office, days=1) == []
     with pytest.raises(InputError, match="nothing came to light"):
@@ -257,7 +257,7 @@ def test_a_hold_that_is_reviewed_may_go_on(office: Office) -> None:
     later(office, days=33)
     office.service.resend(request.request_id)
     office.deliver()
-    said = {"held": 1, "ground": "T01", "review_date": date(2027, 6, 1), "citation": CITED}
+    said = {"held": 1, "ground": "T98", "review_date": date(2027, 6, 1), "citation": CITED}
     again = say(office, request, "crm", "withheld", attempt=2, **said)
     assert (again.state, {part["until"] for part in again.held}) == (State.COMPLETED, {"2027-06-01"})
     assert {item.tags.system for item in office.found(NUMBER, COOKIE).holdings} == {"crm"}
