@@ -15,9 +15,10 @@ from schemas.unicode import plain, trimmed
 
 
 def email(value: str) -> str:
-    """Local part and domain without upper case (RFC 5321, 2.4 lets hosts tell them apart; hardly one does)."""
-    name, at, host = _at_host(value)
-    return f"{name}@{host}" if name and host else "" if at else name
+    """Local part and domain without upper case (RFC 5321, 2.4 lets hosts tell them apart; hardly one does); "" where
+    one of them is missing: `kari` and `n/a` are nobody's address."""
+    name, _, host = _at_host(value)
+    return f"{name}@{host}" if name and host else ""
 
 
 def user_name(value: str) -> str:

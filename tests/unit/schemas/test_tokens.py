@@ -83,6 +83,10 @@ INVALID = [
     ("fodselsnummer", "0181901234x"),
     ("fodselsnummer", "٠١٨١٩٠١٢٣٤٥"),
     ("email", ""),
+    ("email", "kari"),
+    ("email", "n/a"),
+    ("email", "kari@"),
+    ("email", "@example.no"),
     ("phone", "1234567"),
     ("phone", "+0123456"),
     ("phone", "+4740000123456789"),
@@ -170,7 +174,6 @@ def test_the_same_digits_under_two_kinds_give_unrelated_tokens() -> None:
         ACCOUNT_NUMBER,
         CUSTOMER_NUMBER,
         USERNAME,
-        EMAIL,
         COOKIE_ID,
     ]
     assert len({tokenizer.token(kind, value) for kind in kinds}) == len(kinds)
