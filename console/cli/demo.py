@@ -23,6 +23,7 @@ from console.cli.access import report_lines
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen, table
 from console.cli.show.plan import plan_table
+from console.demo.handled import done_by_people
 from console.demo.looked import Looked, unread_lines
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
@@ -255,20 +256,28 @@ def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker)
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
+    def told_of(request: RequestState) -> None:
+        if done := done_by_people(instance.rights, request):
+            out.print(marked("  {} {}", _mark(True), done))
+
     anchors = RetentionAnchors(contract_end=person.contract_end)
     if person.how_erased:
         out.print(marked("[dim]{}[/dim]", person.how_erased))
     request_id = instance.rights.create(
         "erasure", [*person.erased_by], reason=None, channel="demo", received_at=now(), anchors=anchors
     ).request_id
+    told_of(latest())
     with out.status("planning") as status:
         _await(lambda: latest().plan is not None, "the plan")
         request = latest()
         out.print(plan_table(shown((request.plan or {})["parts"]), instance.answering.catalogue))
         seen: set[str] = set()
-        while request.state is not State.COMPLETED and (request.waiting_for or request.movable):
+        while request.state is not State.COMPLETED and (
+            request.waiting_for or request.movable or request.awaits_approval
+        ):
             raise_first(instance.roles)
             request = latest()
+            told_of(request)
             status.update(marked("waiting for {}", ", ".join(request.waiting_for) or "the index"))
             for command in request.commands.values():
                 if command.state is CommandState.DONE and command.system not in seen:
@@ -278,6 +287,7 @@ def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker)
             time.sleep(_LOOK)
     if any(command.doubtful for command in request.commands.values()):
         _accept(out, instance, request)
+        told_of(latest())
         _await(lambda: latest().ended, "the index to forget")
         request = latest()
     ended = request.request_id, request.state.value, request.due
@@ -323,7 +333,9 @@ def _prove(
     held = [part for part in shown(request.held) if part["action"] == "hold_until"]
     events_held: Counter[tuple[str, str, str, str]] = Counter()
     for part in held:
-        key = (part["system"], part["category"], part["until"] or "", part["rule"])
+        # Where nobody knows the day, what has to come first.
+        until = part["until"] or rules[part["rule"]].clock.replace("_", " ")
+        key = (part["system"], part["category"], until, part["rule"])
         events_held[key] += part["events"] or 0
     for (system, category, until, rule), events in sorted(events_held.items()):
         # What is locked is held, and no more is said of it.
