@@ -103,6 +103,8 @@ def load_contracts(
     """
     found: dict[str, Contract] = {}
     taken = dict.fromkeys(records, "a record of the company")
+    for path in sorted(folder.glob("*.yml")) if folder.is_dir() else ():
+        raise CatalogueError(_shown(path), "file", f"is not read; rename it to {path.stem}.yaml")
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
         contract = load_contract(path, catalogue, avro or folder.parent / "avro")
         name = contract.record.name

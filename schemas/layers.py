@@ -71,8 +71,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise CatalogueError(path.name, "file", "holds a character YAML forbids; remove it") from error
     except RecursionError as error:
         raise CatalogueError(path.name, "file", "is nested too deeply; write it flatter") from error
-    if not isinstance(content, dict) or not content:
-        raise CatalogueError(path.name, "file", "is not a mapping of ids; write `<id>:` and its entry below")
+    if not content and not isinstance(content, bool | int | float):
+        raise CatalogueError(path.name, "file", "is empty; write its keys, or take the file away")
+    if not isinstance(content, dict):
+        raise CatalogueError(path.name, "file", "is not a mapping; write its keys, each with a colon")
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -82,14 +83,16 @@ def load_rights_rules(layers: Sequence[Path] = (BASE,)) -> RightsRules:
         first = error.errors(include_url=False)[0]
         file = said.get(str(first["loc"][0]), layers[0] / FILE)
         raise CatalogueError(
-            str(file), ".".join(map(str, first["loc"])), _mend(first["type"], first["msg"])
+            str(file), ".".join(map(str, first["loc"])), _mend(first["type"], first["msg"], first["loc"])
         ) from None
 
 
-def _mend(kind: str, message: str) -> str:
+def _mend(kind: str, message: str, loc: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
-        names = (*RightsRules.model_fields, *ApprovalRule.model_fields)
-        return f"is not a field; write one of {', '.join(names)}"
+        names = [*(RightsRules if len(loc) == 1 else ApprovalRule).model_fields]
+        close = difflib.get_close_matches(str(loc[-1]), names, n=1)
+        meant = f"did you mean {close[0]}? Write" if close else "write"
+        return f"is not a field; {meant} one of {', '.join(names)}"
     if kind == "missing":
         return "is missing; add it"
     return f"{message[0].lower()}{message[1:]}; mend it"

@@ -13,6 +13,7 @@ from console.cli.options import Json
 from console.cli.show.output import print_json, say
 from console.operations.new_company import write_company
 from schemas.company import load_company
+from schemas.errors import InputError
 
 
 class Template(StrEnum):
@@ -20,6 +21,7 @@ class Template(StrEnum):
     MODEL = "model"
 
 
+_NOBODY = "nobody is there to ask; give --from minimal or --from model"
 _ASKED = {"name": "Name of the company", "controller": "Controller", "dpo_contact": "Contact of the DPO"}
 
 
@@ -37,7 +39,7 @@ def init(
     """
     answers: dict[str, str] = {}
     if template is None:
-        template = typer.prompt("From minimal or model", default=Template.MINIMAL, err=True, type=Template)
+        template = _asked()
         if sys.stdin.isatty():
             answers = {key: typer.prompt(text, err=True) for key, text in _ASKED.items()}
     write_company(folder, template.value, answers)
@@ -47,3 +49,18 @@ def init(
         return
     say(f"{folder} is written; change it, then `innsyn company check {folder}`")
     say(f"every role takes it by `--company {folder}` or INNSYN_COMPANY")
+
+
+def _asked() -> Template:
+    """Raises InputError where nothing can be asked."""
+    if sys.stdin is None:
+        raise InputError(_NOBODY)
+    try:
+        found: Template = typer.prompt(
+            "From minimal or model", default=Template.MINIMAL, err=True, type=Template
+        )
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise InputError(_NOBODY) from None
+    return found

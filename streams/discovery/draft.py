@@ -179,7 +179,8 @@ def _time(event: Event, facts: Facts, zone: str) -> str:
     if unit == "local":
         why = _quoted("its texts give no offset: whose time is it?")
         return f"event_time: {{path: {path}, unit: iso8601, zone: {zone}, {DECIDE}: {why}}}"
-    return f"event_time: {{path: {path}, unit: {unit}}}"
+    why = _quoted("is it when this happened, or the time that it is for, or of writing it down?")
+    return f"event_time: {{path: {path}, unit: {unit}, {DECIDE}: {why}}}"
 
 
 def _field(item: Judged) -> Iterator[str]:

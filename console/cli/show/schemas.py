@@ -9,6 +9,7 @@ from console.cli.show.output import joined, marked, screen, table
 from console.operations.producers import find_schema, message_format, topic_entry
 from schemas.annotations import FieldAnnotation, RecordSchema
 from schemas.company import Company
+from schemas.contracts import Contract
 from schemas.fingerprints import fingerprints_of
 
 
@@ -49,10 +50,16 @@ def show_record(company: Company, name: str) -> None:
     rows.columns[0].no_wrap = True
     for item in schema.fields:
         rows.add_row(
-            item.name, _type(item), item.category or "–", _names(item), "; ".join(_said(schema, item))
+            item.name,
+            _type(item, contract),
+            item.category or "–",
+            _names(item),
+            "; ".join(_said(schema, item)),
         )
     out.print(rows)
-    out.print(marked("event time  {}", schema.event_time))
+    time = schema.find(schema.event_time)
+    of = f", {_type(time, contract)}" if contract and time else ""
+    out.print(marked("event time  {}{}", schema.event_time, of))
     if contract is not None:
         out.print(marked("contract    {}, messages are {}", schema.file, message_format(contract)))
     if contract is None or contract.writer is not None:
@@ -72,7 +79,17 @@ def _topic_line(item: Mapping[str, Any]) -> str:
     )
 
 
-def _type(item: FieldAnnotation) -> str:
+def _type(item: FieldAnnotation, contract: Contract | None) -> str:
+    """Of a contract as its messages have it, not as the record has what was read of them."""
+    if contract is not None:
+        time = (
+            contract.event_time if item.name == contract.event_time.column else contract.since.get(item.name)
+        )
+        kind = contract.types.get(item.name, "integer")
+        if time is None:
+            return kind
+        said = kind if kind in time.kinds else time.kinds[0]
+        return f"{said} in {time.unit}{f', {time.zone}' if time.zone else ''}"
     logical = f" {item.logical_type}" if item.logical_type else ""
     return f"{item.type}{logical}{' or null' if item.nullable else ''}"
 

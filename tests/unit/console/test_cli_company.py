@@ -50,6 +50,15 @@ def test_init_asks_what_it_is_not_told(tmp_path: Path) -> None:
     assert set(load_company(tmp_path / "ours").tagged) == {"shop.orders"}
 
 
+@pytest.mark.parametrize("stdin", ["", "other\n"])
+def test_init_asks_nobody_who_is_not_there(tmp_path: Path, stdin: str) -> None:
+    """It says what to give instead, and writes nothing."""
+    status, _, err = run("init", str(tmp_path / "ours"), stdin=stdin)
+    assert status == 2
+    assert "give --from minimal or --from model" in err
+    assert not (tmp_path / "ours").exists()
+
+
 def test_init_writes_over_nothing(tmp_path: Path) -> None:
     """A folder with something in it stays as it is."""
     write(tmp_path, "ours/notes.txt", "mine")

@@ -15,6 +15,7 @@ from schemas.errors import InputError, RegistryUnavailable
 from schemas.records import load_records
 from tests.support.company import model
 from tests.support.registry_stub import registry_stub
+from tests.support.stories import CARRIER
 
 PAYMENT = load_records()["Payment"].json
 
@@ -292,3 +293,13 @@ def test_register_needs_a_registry_that_answers(monkeypatch: pytest.MonkeyPatch)
         run("register", "--registry", url)
     with pytest.raises(InputError, match="INNSYN_REGISTRY_URL"):
         run("register")
+
+
+def test_a_record_of_a_contract_is_shown_as_its_messages_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the unit and the zone of its time, not with what is made of it when it is read."""
+    monkeypatch.setenv("INNSYN_COMPANY", str(CARRIER))
+    status, out, _ = run("show", "ParcelScan")
+    assert status == 0
+    assert "event time  scanned_at, string in iso8601, Europe/Oslo" in out
+    assert "timestamp-millis" not in out
+    assert "or null" not in out

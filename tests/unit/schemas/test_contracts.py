@@ -159,11 +159,26 @@ def test_a_file_that_is_no_contract_is_refused(tmp_path: Path) -> None:
     contract(tmp_path, order())
     file = tmp_path / "contracts" / "shop.orders.yaml"
     text = yaml.safe_dump(order())
-    for content, said in (("[", "is not YAML"), ("", "is not a mapping"), (text + "format: json\n", "twice")):
+    for content, said in (
+        ("[", "is not YAML"),
+        ("", "is empty"),
+        ("- a", "is not a mapping"),
+        (text + "format: json\n", "twice"),
+    ):
         file.write_text(content)
         with pytest.raises(CatalogueError, match=said) as caught:
             load_contracts(file.parent, load_catalogue())
         assert caught.value.file == "contracts/shop.orders.yaml"
+
+
+def test_a_file_that_ends_otherwise_is_to_be_renamed(tmp_path: Path) -> None:
+    """It would be no contract, and its topic would seem to lack one."""
+    contract(tmp_path, order())
+    (tmp_path / "contracts" / "shop.orders.yaml").rename(tmp_path / "contracts" / "shop.orders.yml")
+    with pytest.raises(
+        CatalogueError, match=r"shop.orders.yml: file: is not read; rename it to shop.orders.yaml"
+    ):
+        load_contracts(tmp_path / "contracts", load_catalogue())
 
 
 @pytest.mark.parametrize("path", ["a", "a.b", "a[]", "a[][].b", "a.*", "*.b", "*[].c"])
@@ -196,7 +211,7 @@ def test_a_company_has_its_contracts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("topics", "said", "error"),
     [
-        ({}, {}, "topics.yaml: file: is not a mapping"),
+        ({}, {}, "topics.yaml: file: is empty"),
         (
             {"shop.returns": {**TOPIC_SAID, "record": "Invoice", "system": "billing"}},
             {},

@@ -53,14 +53,19 @@ def test_a_rule_fits_by_all_that_it_says(tmp_path: Path, rule: str, fits: list[b
 @pytest.mark.parametrize(
     ("text", "key", "mend"),
     [
-        ("unchekced: {access: waits}", "unchekced", "write one of resend_after_hours"),
+        (
+            "unchekced: {access: waits}",
+            "unchekced",
+            "did you mean unchecked? Write one of resend_after_hours",
+        ),
         ("unchecked: {acces: waits}", "unchecked.acces", "'access'"),
         ("unchecked: {access: wait}", "unchecked.access", "'waits' or 'goes_on'"),
         ("resend_after_hours: [0]", "resend_after_hours.0", "greater than or equal to 1"),
         ("resend_after_hours: [1.5]", "resend_after_hours.0", "integer"),
         ("escalate_after_attempts: yes", "escalate_after_attempts", "integer"),
         ("approval: [{holds: 1}]", "approval.0.holds", "boolean"),
-        ("approval: [{rights: [erasure]}]", "approval.0.rights", "is not a field"),
+        ("approval: [{rights: [erasure]}]", "approval.0.rights", "did you mean right?"),
+        ("aproval: []", "aproval", "did you mean approval?"),
         ("- a", "file", "is not a mapping"),
     ],
 )
