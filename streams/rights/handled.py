@@ -77,7 +77,8 @@ class Handled:
         return self._file.decide(request, Extended(months, sealed))
 
     def approve(self, request: RequestState, digest: str, by: str) -> RequestState:
-        """A second person approves the plan or answer as it was shown: whoever made the request may not."""
+        """A second person approves the plan or answer as it was shown: whoever made the request may not, and where
+        nobody knows who did (it came by Kafka), two people do."""
         refuse_ended(request)
         refuse_unread(request)
         if not request.awaits_approval:
@@ -91,10 +92,16 @@ class Handled:
                 f"{request.request_id} was made under the same credential; whoever approves it needs another:"
                 " INNSYN_APPROVER_TOKEN"
             )
+        if by in request.approved_by:
+            raise InputError(
+                f"{request.request_id} was approved under the same credential; who made it is not known, so a second"
+                " one has to approve it too: INNSYN_API_TOKEN and INNSYN_APPROVER_TOKEN"
+            )
         request = self._file.decide(request, Approved(digest, by))
-        # Whoever carries requests out goes on; where Kafka is away, a moment later.
-        with suppress(BrokerUnavailable):
-            self._sending.announce(request)
+        if not request.awaits_approval:
+            # Whoever carries requests out goes on; where Kafka is away, a moment later.
+            with suppress(BrokerUnavailable):
+                self._sending.announce(request)
         return request
 
     def tell(self, request: RequestState, how: ToldBy) -> RequestState:

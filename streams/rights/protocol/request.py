@@ -82,8 +82,9 @@ class RequestState:
     `asked`, `checked`: whether whoever makes it was asked who they are, and whether somebody checked it; `pauses`: when
     the clock stood for that. `more`: months by which it was extended. `answered_at`: when there was an answer; `told`:
     whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `approval`:
-    whether a second person has to approve the plan or answer; `approved`: the digest of what was. `length`: how
-    many events of the ledger it was read from; what is decided on it is written as the next one.
+    whether a second person has to approve the plan or answer; `approved`: the digest of what was, `approvers`: by
+    which credentials. `length`: how many events of the ledger it was read from; what is decided on it is written as
+    the next one.
     """
 
     request_id: str
@@ -132,6 +133,7 @@ class RequestState:
     reviews: tuple[str, ...] = ()
     approval: bool = False
     approved: str | None = None
+    approvers: frozenset[str] = frozenset()
     length: int = field(default=0, compare=False)
 
     @property
@@ -152,8 +154,14 @@ class RequestState:
 
     @property
     def awaits_approval(self) -> bool:
-        """Whether a second person has to approve the plan or answer as it is now."""
-        return self.approval and not self.ended and self.approved != self.digest
+        """Whether a second person has to approve the plan or answer as it is now; where nobody knows by which
+        credential it was made, two have to, as one of them may have made it."""
+        return self.approval and not self.ended and len(self.approved_by) < (2 if self.by is None else 1)
+
+    @property
+    def approved_by(self) -> frozenset[str]:
+        """The credentials by which the plan or answer as it is now was approved."""
+        return self.approvers if self.approved == self.digest else frozenset()
 
     @property
     def paused_since(self) -> datetime | None:
@@ -215,7 +223,9 @@ class RequestState:
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
         if self.awaits_approval:
-            yield f"a second person has to approve it; `innsyn requests approve {self.request_id}`"
+            first = self.by is None and not self.approved_by
+            who = "who made it is not known, so two people have" if first else "a second person has"
+            yield f"{who} to approve it; `innsyn requests approve {self.request_id}`"
         elif self.state is State.ANSWERED:
             yield f"the answer is to be sent; `innsyn requests told {self.request_id} --how ...` when it is"
 

@@ -219,7 +219,8 @@ def _handled(
         case Extended():
             return replace(request, more=request.more or min(event.months, MOST_MONTHS_MORE))
         case Approved():
-            return replace(request, approved=event.digest)
+            same = request.approvers if request.approved == event.digest else frozenset()
+            return replace(request, approved=event.digest, approvers=same | {event.by})
         case Told() if request.state is State.ANSWERED:
             return replace(request, state=State.COMPLETED, completed_at=at, told=True)
     return request

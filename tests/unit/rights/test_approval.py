@@ -122,3 +122,22 @@ def test_whoever_follows_a_request_up_is_who_made_the_new_one(office: Office) ->
     office.put("web.visits", visit(3))
     office.service.recheck(office.now)
     assert office.service.follow_up(request.request_id, OTHER).by == OTHER
+
+
+def test_a_request_that_nobody_is_known_to_have_made_needs_two_approvals(office: Office) -> None:
+    """Such as one that came by Kafka: whoever approves it first may have made it."""
+    made = office.service.create(
+        "erasure", [NUMBER, COOKIE], reason=None, channel="web", received_at=office.now, anchors=GONE
+    )
+    office.deliver()
+    digest = str(office.service.get(made.request_id).digest)
+    first = office.service.approve(made.request_id, digest, MAKER)
+    office.deliver()
+    assert first.awaits_approval
+    assert first.problems[0].startswith("a second person has to approve it")
+    with pytest.raises(InputError, match="under the same credential"):
+        office.service.approve(made.request_id, digest, MAKER)
+    assert office.commands == []
+    office.service.approve(made.request_id, digest, OTHER)
+    office.deliver()
+    assert office.service.get(made.request_id).state is State.COMPLETED
