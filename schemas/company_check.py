@@ -43,13 +43,25 @@ def company_problems(company: Company) -> list[Problem]:
         for mode in sorted(modes.get(record.name, modes[""])):
             found += check_record(record, company.catalogue, history=versions_of(file), compatibility=mode)
         found += _examples(company, record)
-    found += _messages(company)
+    found += [*_unheld(company), *_messages(company)]
     known = {Path(record.file).stem for record in company.records.values()} | {*company.contracts}
     for folder in sorted((company.folder / EXAMPLES).glob("*/")):
         if folder.name not in known:
             mend = f"name the folder as the schema file or the topic of a contract, such as {min(known)}"
             found.append(Problem(f"{EXAMPLES}/{folder.name}", "folder", "examples of no record", mend))
     return list(dict.fromkeys(found))
+
+
+def _unheld(company: Company) -> Iterator[Problem]:
+    """Categories that a contract brings into a system of which the catalogue says that it holds others."""
+    for contract in company.contracts.values():
+        system = company.catalogue.systems[contract.record.annotation.system]
+        strange = sorted(set(contract.record.categories) - set(system.holds)) if system.holds else []
+        if strange:
+            what = f"lacks {', '.join(strange)}, which {contract.record.file} says to be there"
+            yield Problem(
+                "catalogue/systems.yaml", f"{system.id}.holds", what, "add it, or mend the contract"
+            )
 
 
 def _versions(file: Path, record: RecordSchema) -> Iterator[Problem]:

@@ -97,6 +97,9 @@ def load_topics(
             raise CatalogueError(contract.record.file, "topic", f"{name} is no topic; add it to {FILE}")
     for topic in topics.values():
         known = records
+        if topic.name in contracts and not topic.tagged:
+            mend = f"is false, but {contracts[topic.name].record.file} says whose its events are; write true"
+            raise CatalogueError(FILE, f"{topic.name}.tagged", mend)
         if foreign := contracts.get(topic.name):
             known = {foreign.record.name: foreign.record}
             if topic.record not in known:

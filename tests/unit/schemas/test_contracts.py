@@ -219,6 +219,11 @@ def test_a_company_has_its_contracts(tmp_path: Path) -> None:
         ),
         ({"shop.orders": {**TOPIC_SAID, "record": "Invoice"}}, {}, "its contract describes ShopOrder"),
         ({"shop.orders": {**TOPIC_SAID, "system": "web"}}, {}, "ShopOrder is annotated crm"),
+        (
+            {"shop.orders": {**TOPIC_SAID, "tagged": False}},
+            {},
+            "shop.orders.tagged: is false, but contracts/",
+        ),
         ({"shop.orders": {**TOPIC_SAID, "key": "order"}}, {}, "order is no field of ShopOrder"),
         ({"shop.orders": TOPIC_SAID}, {"record": "Invoice"}, "Invoice is a record of the company too"),
         ({"shop.orders": TOPIC_SAID}, {"sistem": "crm"}, "contracts/shop.orders.yaml: sistem: is not a key"),
