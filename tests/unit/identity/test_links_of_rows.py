@@ -103,6 +103,46 @@ def test_what_was_written_last_is_what_is_deleted(tmp_path: Path) -> None:
     assert linked.links("email", NEW) == [(KARI, 70, 71)]
 
 
+def test_a_row_that_comes_back_with_an_older_date_does_not_undo_its_deletion(tmp_path: Path) -> None:
+    """What was deleted ends then, and what came back holds from then on; without an address nothing does."""
+    first = [committed("c", None, row(40), 41), committed("d", row(40), None, 50)]
+    back = table(tmp_path, *first, committed("c", None, row(10, NEW), 60))
+    assert back.links("email", OLD) == [(KARI, 40, 50)]
+    assert back.links("email", NEW) == [(KARI, 50, None)]
+    assert table(tmp_path, *first, committed("c", None, row(10, None), 60)).links("email", OLD) == [
+        (KARI, 40, 50)
+    ]
+    told = Linked(row_contract(tmp_path, **KEY), [row(100), None, row(50, NEW)], {1: b"700104"})
+    assert told.links("email", OLD) == [(KARI, 100, 101)]
+    assert told.links("email", NEW) == [(KARI, 101, None)]
+
+
+def test_of_several_that_come_back_the_newest_holds(tmp_path: Path) -> None:
+    """In whatever order they came back."""
+    first = [committed("c", None, row(40), 41), committed("d", row(40), None, 50)]
+    for dates in ([10, 20], [20, 10]):
+        back = [row(date, NEW if date == 20 else "kari.3@example.no") for date in dates]
+        linked = table(tmp_path, *first, *(committed("c", None, one, 60) for one in back))
+        assert linked.links("email", OLD) == [(KARI, 40, 50)]
+        assert linked.links("email", NEW)[-1][2] is None
+        assert all(until is not None for _, _, until in linked.links("email", "kari.3@example.no"))
+
+
+def test_a_table_that_is_loaded_anew_each_night_says_what_it_said(tmp_path: Path) -> None:
+    """Each row deleted and written as it was; after the last deletion nothing holds, whatever its clock says."""
+    load = [
+        message
+        for night in (50, 100, 150)
+        for message in (committed("d", row(40), None, night), committed("c", None, row(40), night + 1))
+    ]
+    first = committed("c", None, row(40), 41)
+    whole = table(tmp_path, first, *load).links("email", OLD)
+    assert (whole[0][1], whole[-1][2]) == (40, None)
+    assert [until for _, _, until in whole[:-1]] == [since for _, since, _ in whole[1:]]
+    ended = table(tmp_path, first, *load, committed("d", row(40), None, 120)).links("email", OLD)
+    assert ended[-1][2] == 151
+
+
 def test_a_row_that_keeps_its_own_time_is_dated_by_the_database(tmp_path: Path) -> None:
     """Where the time is that of the row's beginning, a change would else be as old as what it changed."""
     linked = table(tmp_path, committed("c", None, row(0), 1), committed("u", row(0), row(0, NEW), 80))
