@@ -124,10 +124,10 @@ class RightsJob:
             return True
         except Refused as refusal:
             _log.warning("a command is not carried out: %s", refusal.reason)
-            key = keys.find(refusal.value["key_id"]) or keys.newest
+            key = keys.find(refusal.value["key_id"]) or keys.current
             self._answer(send, refusal.value, failed(refusal.reason), key)
             return True
-        key = keys.find(command.value["key_id"]) or keys.newest
+        key = keys.find(command.value["key_id"]) or keys.current
         outcome = self._outcome(command, lambda said: self._answer(send, command.value, said, key))
         if outcome is None:
             return False

@@ -61,8 +61,9 @@ class Keys:
         return next((key for key in self.keys if key.id == key_id), None)
 
     @property
-    def newest(self) -> Key:
-        return self.keys[-1]
+    def current(self) -> Key:
+        """What innsyn seals to, if the job has it: it answers under this one to a command under a key that it lacks."""
+        return self.keys[0]
 
 
 def read_keys(paths: Iterable[Path | str]) -> Keys:

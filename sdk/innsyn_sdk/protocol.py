@@ -65,7 +65,12 @@ class Identifier:
         return any(limit is not None for limit in limits) or self.ports != ALL_PORTS or self.prefix
 
     def covers(self, at: datetime | None, port: int = 0) -> bool:
-        """Whether a record of that time (None: not known) and port (0: none) is the person's by it."""
+        """Whether a record of that time (None: not known) and port (0: none) is the person's by it.
+
+        Raises ValueError for a time without its zone: it would be compared as another moment, or not at all.
+        """
+        if at is not None and at.tzinfo is None:
+            raise ValueError("a time without its zone covers nothing; give `at` one, such as datetime.UTC")
         if self.at is not None and (
             at is None or at.replace(microsecond=0) != self.at.replace(microsecond=0)
         ):

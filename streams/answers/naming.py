@@ -6,6 +6,7 @@ them is what the index found there, and nothing of whoever had the address befor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,8 +19,11 @@ from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.identity.values import Value
 
-MOST_TOLD = 4_000
-"""Of one command: as many as fit into a message, which Kafka takes up to 1 MiB by default."""
+MOST_TOLD, MOST_BYTES = 4_000, 900_000
+"""Of one command, spellings and what they weigh: they have to fit into a message, which Kafka takes up to 1 MiB by
+default, beside the rest of the command."""
+_AROUND = 180
+"""Bytes that an identifier takes beside its value: names, kind, two times, ports and proof."""
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _NO_PROOF = frozenset[Proof]()
 
@@ -95,10 +99,20 @@ class Naming:
             and (span.proof is None or span.proof in self.proofs)
             and (not value.length or self._alone_in(span))
         ]
-        if len(found) <= MOST_TOLD:
-            return found
         # What has no end first, then the newest: of the rest a person is told that it was not named.
-        return sorted(found, key=lambda item: _bounds(item[0])[::-1], reverse=True)[:MOST_TOLD]
+        newest = sorted(found, key=lambda item: _bounds(item[0])[::-1], reverse=True)
+        spellings = size = 0
+        for many, (_, value) in enumerate(newest):
+            more, weight = self._weight(value)
+            spellings, size = spellings + more, size + weight
+            if spellings > MOST_TOLD or size > MOST_BYTES:
+                return newest[:many]
+        return found
+
+    def _weight(self, value: Value) -> tuple[int, int]:
+        """In how many spellings a value is told, and how many bytes of a message they take."""
+        spelled = self._spellings(value)
+        return len(spelled), sum(_AROUND + len(json.dumps(text)) for text in spelled)
 
     def _alone_in(self, prefix: Span) -> bool:
         """Whether every address seen in the prefix was the person's for all of that time.

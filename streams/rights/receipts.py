@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import KeyUnavailable
 from schemas.messages import ErasureReceipt
 from schemas.vocabulary import ReceiptState
@@ -14,17 +14,18 @@ from sinks.ports.lineage import Filter, IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import answer_of
-from streams.rights.protocol.receipts import aside, fault, repeats, unlawful, unproven
+from streams.rights.protocol.receipts import aside, fault, has_the_key, repeats, unlawful, unproven
 from streams.rights.protocol.request import RequestState
 
 
 class Receipts:
     """May raise Overtaken, IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, reader: IndexReader, catalogue: Catalogue) -> None:
+    def __init__(self, file: CaseFile, reader: IndexReader, company: Company) -> None:
         self._file = file
         self._reader = reader
-        self._catalogue = catalogue
+        self._catalogue = company.catalogue
+        self._records = frozenset(company.every_record)
 
     def take(
         self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
@@ -33,7 +34,7 @@ class Receipts:
         command = request.commands.get(receipt.command_id)
         unlawful = self._unlawful(request, receipt)
         why = self._unproven(receipt, written, command) or fault(
-            receipt, command, self._catalogue, self._file.now(), unlawful
+            receipt, command, self._catalogue, self._file.now(), self._records, unlawful
         )
         if why is not None or command is None:
             return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
@@ -57,7 +58,8 @@ class Receipts:
         if command is None or receipt.system != command.system:
             return None
         try:
-            return unproven(written, self._file.system_keys(command.system))
+            keys = self._file.system_keys(command.system)
+            return unproven(written, keys) or has_the_key(written, keys)
         except KeyUnavailable:
             return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
 

@@ -103,7 +103,7 @@ class RightsService:
             answered=self._late.answered,
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
-        self._receipts = Receipts(self._file, reader, company.catalogue)
+        self._receipts = Receipts(self._file, reader, company)
         self._acts = Acts(self._file, self._sending, self._carried_on)
         self._handled = Handled(self._file, self._sending, company.rights)
         self._timely = Timely(self._file, self._sending, company.rights)

@@ -49,10 +49,12 @@ class IdentifierSeals:
             if len(self._known) + len(missing) > _BOUND:
                 self._known.clear()
                 missing = tokens
-            self._known |= dict.fromkeys(missing)
+            # Known once all are found: what failed is asked for again.
+            found: dict[bytes, _Row | None] = dict.fromkeys(missing)
             for item in find(missing):
                 sealed = seal(item.value.encode(), bound_to(item.token, item.kind))
-                self._known[item.token] = item.kind, item.length, sealed
+                found[item.token] = item.kind, item.length, sealed
+            self._known |= found
         known = self._known
         self._mentioned |= {token: row for token in tokens if (row := known[token]) is not None}
 

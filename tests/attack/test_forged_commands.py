@@ -21,7 +21,7 @@ from schemas.records import load_records
 from streams.answers.erasure_plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
-from streams.rights.protocol.receipts import unproven
+from streams.rights.protocol.receipts import has_the_key, unproven
 from streams.rights.reference_job.job import OLDEST, ErasureJob
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
@@ -236,6 +236,25 @@ def test_a_key_changes_without_an_answer_being_lost(billing: Billing) -> None:
     assert unproven(billing.answers[-1], billing.keys) is not None
     assert billing.send(billing.command(2))[-1] == ("done", 1, None)
     assert billing.send(before) == [("failed", 0, "key_unknown")]
+
+
+def test_nobody_has_a_job_say_that_it_lacks_a_key_which_it_has(billing: Billing) -> None:
+    """It cannot check such a command, and what it says is proven: by the key that commands go to."""
+    systems = billing.keyring.systems
+    for _ in range(2):
+        assert billing.send({**billing.command(), "key_id": "deadbeef"}) == [("failed", 0, "key_unknown")]
+        assert has_the_key(billing.answers[-1], systems.of("billing")) is not None
+        systems.rotate("billing")
+
+
+def test_a_job_that_lacks_the_key_is_believed(billing: Billing) -> None:
+    """It was given the newest alone, and commands go to the old one still."""
+    systems = billing.keyring.systems
+    systems.hand_over("billing", lambda _: None)
+    systems.rotate("billing")
+    command, billing.keys = billing.command(), systems.of("billing")
+    assert billing.send(command) == [("failed", 0, "key_unknown")]
+    assert has_the_key(billing.answers[-1], systems.of("billing")) is None
 
 
 @pytest.fixture(scope="module")

@@ -220,6 +220,13 @@ def test_an_identifier_covers_its_time_and_ports(
     assert Identifier("ip", "192.0.2.7", **said).covers(at, port) == covers
 
 
+@pytest.mark.parametrize("said", [{}, {"at": NOW}, {"since": NOW}, {"until": NOW}])
+def test_a_time_without_its_zone_is_one_error(said: dict[str, Any]) -> None:
+    """Whatever the identifier says: never a record that is left in silence."""
+    with pytest.raises(ValueError, match="without its zone"):
+        Identifier("ip", "192.0.2.7", **said).covers(NOW.replace(tzinfo=None))
+
+
 @pytest.mark.parametrize(
     "said",
     [

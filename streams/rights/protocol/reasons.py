@@ -24,6 +24,8 @@ REASONS = {
 """What a job may say, with what a person reads."""
 UNLISTED = "unlisted"
 """Kept instead of a reason that is not in the list."""
+KEY_UNKNOWN = "key_unknown"
+"""Said of a command that the job could not check, which anybody may have written: `protocol.receipts` weighs it."""
 NOT_OURS = ("not_authentic", "other_system")
 """Of a command that innsyn did not send like that: no answer to one that it did send."""
 

@@ -7,7 +7,7 @@ whether an answer is enough is `streams.rights.protocol.command`'s to say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from schemas.vocabulary import CommandState, ReceiptState, Role
 from streams.rights.protocol.authentic import MOST, SIGNATURE, signed_bytes
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import AnswerSetAside, answer_of
-from streams.rights.protocol.reasons import NOT_OURS, told
+from streams.rights.protocol.reasons import KEY_UNKNOWN, NOT_OURS, told
 
 CLOCKS_APART = timedelta(minutes=5)
 """How far the clock of a system may be from ours."""
@@ -44,14 +44,28 @@ def unproven(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
     return None
 
 
+def has_the_key(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
+    """Why a proven receipt that its job lacks the key of the command is not to be believed, None if it is.
+
+    Whoever may write commands can have a job say so of any request: it could not check what it was sent.
+    """
+    if written["reason"] != KEY_UNKNOWN or written["key_id"] != keys.current.id:
+        return None
+    return "says that its job lacks the key of the command, by the key that commands go to; its answer is waited for"
+
+
 def fault(
     receipt: ErasureReceipt,
     command: Command | None,
     catalogue: Catalogue,
     now: datetime,
+    records: Collection[str],
     unlawful: str | None = None,
 ) -> str | None:
-    """Why a proven ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it."""
+    """Why a proven ErasureReceipt cannot be an answer to the command, None if it can. Never quotes it.
+
+    `records`: the names that a record may have; what else stands there may name somebody.
+    """
     if command is None:
         return "names no command of this request"
     if receipt.system != command.system:
@@ -60,6 +74,7 @@ def fault(
         return f"says that {told(receipt.reason)}; see who may write to deletion.{command.system}"
     return (
         _number_fault(receipt)
+        or _record_fault(receipt, {*records, *command.records})
         or _date_fault(receipt, now, catalogue.calendar)
         or _place_fault(receipt, command, catalogue, now, unlawful)
     )
@@ -156,6 +171,12 @@ def _number_fault(receipt: ErasureReceipt) -> str | None:
     return None
 
 
+def _record_fault(receipt: ErasureReceipt, records: Collection[str]) -> str | None:
+    if {item.record for item in receipt.outcomes} - set(records):
+        return "tells of a record that the company lacks; `outcomes` has the names of the command"
+    return None
+
+
 def _date_fault(receipt: ErasureReceipt, now: datetime, calendar: Calendar) -> str | None:
     if receipt.reported_at > now + CLOCKS_APART:
         return "was reported at a time to come; set that system's clock"
@@ -180,6 +201,10 @@ def _place_fault(
     # A later one is authentic, so it was sent: whoever sent it has not come to write that down.
     if receipt.attempt < command.attempt + (command.state is CommandState.UNSENT):
         return "answers an earlier attempt; that of the last one is waited for"
+    if receipt.reason == KEY_UNKNOWN and receipt.attempt != command.attempt:
+        return (
+            f"lacks the key of an attempt that was not sent; see who may write to deletion.{command.system}"
+        )
     sent_at = datetime.fromisoformat(command.sent_at) if command.sent_at else now
     # One that is still to come was written by a clock of ours that was ahead, so it tells nothing of the answer.
     if sent_at <= now + CLOCKS_APART and receipt.reported_at < sent_at - CLOCKS_APART:

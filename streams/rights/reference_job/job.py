@@ -116,7 +116,7 @@ class ErasureJob:
             return
         command = message_of(ErasureCommand, value)
         keys = read_job_keys(self._key_file)
-        key = keys.find(command.key_id) or keys.newest
+        key = keys.find(command.key_id) or keys.current
         try:
             identifiers = self._opened(command, value, keys)
         except (_Refused, ValueError, TypeError) as error:

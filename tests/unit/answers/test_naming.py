@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
-from streams.answers.naming import MOST_TOLD, Naming, known_kinds
+from streams.answers.naming import MOST_BYTES, MOST_TOLD, Naming, known_kinds
 from streams.identity.values import Value
+from streams.rights.protocol.messages import identifiers_json
+from streams.rights.subject import _named
 from tests.support.company import model
 from tests.support.kinds import KINDS
 
@@ -110,6 +113,26 @@ def test_a_command_stays_a_message_that_kafka_takes() -> None:
     assert len(made.told("web")) == len(made.covered("web")) == MOST_TOLD
     assert made.covered("web")[0] == span(ADDRESS, -1, None)
     assert span(ADDRESS, 0, 1) not in made.covered("web")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "realms"),
+    [
+        ("2001:db8:1111:2222:3333:4444:5555:6666", "ip", ()),
+        ("kari", "username", [f"realm{number}.example.no" for number in range(5)]),
+        ("a" * 240 + "@example.no", "email", ()),
+        ("æ" * 200, "username", ()),
+    ],
+)
+def test_what_is_told_fits_into_a_message(text: str, kind: str, realms: list[str]) -> None:
+    """However long a value is, and in however many spellings it is told; what is not told is not covered either."""
+    many = [span(ADDRESS, hour, hour + 1, port_from=10_000) for hour in range(0, 2 * MOST_TOLD, 2)]
+    made = naming(*many, values={ADDRESS: Value(kind, text)}, knows={"web": frozenset({kind})}, realms=realms)
+    told = made.told("web")
+    assert 500 < len(told) <= MOST_TOLD
+    assert len(json.dumps(identifiers_json(map(_named, told)))) < MOST_BYTES
+    newest = set(many[-len(told) // (len(realms) + 1) :])
+    assert {item.span for item in told} == set(made.covered("web")) == newest
 
 
 HOURS = st.integers(0, 12)

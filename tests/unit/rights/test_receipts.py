@@ -29,7 +29,7 @@ from tests.support.office import NOW, Office
 from tests.support.receipts import hear, proven
 from tests.unit.rights.test_short import GONE, visit
 
-CATALOGUE = load_catalogue()
+CATALOGUE, RECORDS = load_catalogue(), {"WebVisit"}
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -77,12 +77,14 @@ def sent(state: str = "sent", **more: Any) -> Command:
         (receipt(erased=1, outcomes=[outcome(deleted=-1)]), sent(), "below zero"),
         (receipt(erased=1, outcomes=[outcome(deleted=1), outcome(redacted=1)]), sent(), "more records than"),
         (receipt(erased=1, outcomes=[outcome(stayed_for=["Kari"])]), sent(), "a role that is none"),
+        (receipt(erased=1, outcomes=[outcome(record="Kari 01817012345")]), sent(), "that the company lacks"),
+        (receipt("failed", reason="key_unknown", attempt=7), sent(), "that was not sent"),
         (receipt(erased=2), sent("done", erased=1), "contradicts"),
     ],
 )
 def test_what_nobody_can_mean_is_a_fault(answer: dict[str, Any], command: Command | None, why: str) -> None:
     """Of every field; the reason says which, and quotes nothing."""
-    said = fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW)
+    said = fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW, RECORDS)
     assert said is not None
     assert why in said
     assert "Kari" not in said
@@ -94,6 +96,9 @@ def test_what_nobody_can_mean_is_a_fault(answer: dict[str, Any], command: Comman
         (receipt(), sent()),
         (receipt(), Command("r-1/web", "web")),
         (receipt(attempt=2), sent()),
+        (receipt("failed", reason="key_unknown"), sent()),
+        (receipt(erased=1, outcomes=[outcome(deleted=1)]), sent()),
+        (receipt(erased=1, outcomes=[outcome(record="Renamed", deleted=1)]), sent(records={"Renamed": 1})),
         (receipt(), sent("accepted")),
         (receipt(), sent("failed")),
         (receipt("accepted"), sent("done")),
@@ -108,7 +113,7 @@ def test_what_nobody_can_mean_is_a_fault(answer: dict[str, Any], command: Comman
 )
 def test_what_can_be_is_no_fault(answer: dict[str, Any], command: Command) -> None:
     """Answers on time and late, repeated ones, clocks a little apart, holds of many years."""
-    assert fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW) is None
+    assert fault(message_of(ErasureReceipt, answer), command, CATALOGUE, NOW, RECORDS) is None
 
 
 @pytest.fixture
@@ -254,7 +259,7 @@ def test_no_answer_is_taken_for_more_than_it_is(said: dict[str, Any]) -> None:
     command = sent(planned=2)
     answer = {**receipt(), **said, "command_id": f"r-1/{said['command']}"}
     known = command if said["command"] == "web" else None
-    if fault(message_of(ErasureReceipt, answer), known, CATALOGUE, NOW) is None:
+    if fault(message_of(ErasureReceipt, answer), known, CATALOGUE, NOW, RECORDS) is None:
         assert (answer["system"], answer["command_id"]) == ("web", "r-1/web")
         settled = Command("r-1/web", "web", answer["state"], 1, answer["erased"], planned=2).settled
         assert settled == (answer["state"] == "done" and answer["erased"] >= 2 and answer["held"] == 0)

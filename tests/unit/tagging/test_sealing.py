@@ -18,11 +18,12 @@ from schemas.tokens import Tokenizer, delegated_tokens, prefix_tokens
 from sinks.memory.index import MemoryIndex
 from sinks.ports.identifiers import bound_to
 from sinks.ports.lineage import LineageBatch
-from streams.identity.claims.mentioned import tokens_of
+from streams.identity.claims.mentioned import Mentioned, tokens_of
 from streams.identity.values import Resealing, SealedValues
 from streams.kafka.batches import TopicBatch
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Prepared, Preparer
+from streams.tagging.sealing import IdentifierSeals
 from streams.tagging.tag import Tagger
 from tests.support.claims import NOW, QUIET, TOKENIZER, token
 from tests.support.company import model
@@ -189,6 +190,22 @@ def test_the_operators_own_realm_is_no_part_of_what_is_kept(tmp_path: Path) -> N
     desk = Desk(tmp_path, own)
     batch = desk.tag({"address": "203.0.113.8", "username": "kari@isp.example"})
     assert ("username", "kari", 0) in desk.opened(batch).values()
+
+
+def test_what_could_not_be_found_once_is_sealed_with_the_next_batch(desk: Desk) -> None:
+    """Memory ran out in between: else its value would not be sealed before the month ends."""
+    seals, name = IdentifierSeals(desk.keyring), b"n" * 16
+
+    def fails(_: set[bytes]) -> Iterable[Mentioned]:
+        yield Mentioned(name, "email", "kari@example.no")
+        raise MemoryError
+
+    seals.begin(MARCH)
+    with pytest.raises(MemoryError):
+        seals.note({name}, fails)
+    seals.begin(MARCH)
+    seals.note({name}, lambda tokens: [Mentioned(token, "email", "kari@example.no") for token in tokens])
+    assert seals.take().num_rows == 1
 
 
 def test_what_moves_to_another_token_opens_under_that_one_alone(desk: Desk) -> None:
