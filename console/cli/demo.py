@@ -23,7 +23,7 @@ from console.cli.access import report_lines
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen, table
 from console.cli.show.plan import plan_table
-from console.demo.handled import done_by_people
+from console.demo.handled import MADE_BY, done_by_people
 from console.demo.looked import Looked, unread_lines
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
@@ -264,7 +264,13 @@ def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker)
     if person.how_erased:
         out.print(marked("[dim]{}[/dim]", person.how_erased))
     request_id = instance.rights.create(
-        "erasure", [*person.erased_by], reason=None, channel="demo", received_at=now(), anchors=anchors
+        "erasure",
+        [*person.erased_by],
+        reason=None,
+        channel="demo",
+        received_at=now(),
+        anchors=anchors,
+        by=MADE_BY,
     ).request_id
     told_of(latest())
     with out.status("planning") as status:

@@ -6,6 +6,8 @@ from schemas.vocabulary import CheckedHow
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.service import RightsService
 
+MADE_BY = "the demo"
+"""Under which the demo makes its request: where nobody knows who made one, two people have to approve it."""
 _SECOND = "the demo's second person"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from console.demo.handled import done_by_people
+from console.demo.handled import MADE_BY, done_by_people
 from schemas.rights_rules import RightsRules, load_rights_rules
 from streams.rights.protocol.states import State
 from tests.support.index import memory_index
@@ -22,7 +22,13 @@ def test_a_request_that_waits_for_people_gets_to_its_end(tmp_path: Path) -> None
         office = Office(tmp_path, memory_index(), stack, rules=RightsRules.model_validate(said))
         office.put("crm.customers", {"customer_number": NUMBER[1], "name": "Kari", "updated_at": LAST_WEEK})
         request_id = office.service.create(
-            "erasure", [NUMBER], reason=None, channel="demo", received_at=office.now, anchors=GONE
+            "erasure",
+            [NUMBER],
+            reason=None,
+            channel="demo",
+            received_at=office.now,
+            anchors=GONE,
+            by=MADE_BY,
         ).request_id
         told = []
         for _ in range(3):
