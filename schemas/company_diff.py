@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time
 from typing import Literal
 
-from schemas.annotations import IdentityRule
+from schemas.annotations import ErasureRule, IdentityRule
 from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.contract_file import EventTime
 from schemas.contracts import Contract
-from schemas.entries import RetentionRule
+from schemas.entries import Entry, RetentionRule
 from schemas.errors import InputError
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors, decide_erasure, governing
 from schemas.tags import TagSet, tag_set
 
-Kind = Literal["tags", "undecided", "date", "decision", "identifiers"]
+Kind = Literal["tags", "undecided", "date", "decision", "identifiers", "links", "requests"]
 Place = tuple[str, ...]
 """Topic, role, and of a variant field and symbol."""
 
@@ -35,7 +35,8 @@ class Change:
     `kind`: "tags", such rows are tagged otherwise when their events are read again; "undecided", nobody can decide on
     them any more, or can again; "date", the last day of `category` where the event was on the day of the comparison;
     "decision", what an erasure request then gets for it; "identifiers", `what` names a kind of identifiers that gets
-    other tokens: such rows are no longer found by it.
+    other tokens: such rows are no longer found by it; "links", who had an identifier when is worked out otherwise;
+    "requests", how they are carried out. `topic` and `record` are "" where it is about all of them.
     """
 
     kind: Kind
@@ -65,9 +66,10 @@ def company_changes(
         for stored, number in rows:
             said = _said(stored)
             compared[said.id] = said, number + (compared.get(said.id, (said, 0))[1] or 0)
-    found = list(_led(old, new))
+    found = [*_led(old, new), *_everywhere(old, new)]
     for tags, count in compared.values():
         judged = [*_judged(tags, old.catalogue, new.catalogue, today), *_renamed(tags, old, new)]
+        judged += _carried_out(tags, old, new)
         found += [replace(change, rows=count) for change in judged]
         plain = replace(tags, detected=())
         same = places.get(plain.id, [])
@@ -104,6 +106,8 @@ def _ways(company: Company, topic: str) -> dict[str, str]:
         port = f", port in {item.port_field}" if item.port_field else ""
         found[f"identifier {item.field}"] = f"{item.kind} of {item.role}{form}{port}"
     contract = company.contracts.get(topic)
+    found |= {f"free text {item.name}": "searched for people" for item in record.fields if item.free_text}
+    found |= {f"record key {item.name}": "tells records apart" for item in record.fields if item.record_key}
     for rule in record.annotation.identity:
         for name in rule.tokens or ("an assignment",):
             said = _link(rule, contract)
@@ -114,6 +118,53 @@ def _ways(company: Company, topic: str) -> dict[str, str]:
         if key is not None:
             found["message key"] = f"{key.field}{f' at {key.path}' if key.path else ''}"
     return found
+
+
+def _everywhere(old: Company, new: Company) -> Iterator[Change]:
+    """What is otherwise for the rows of all topics, and for requests."""
+
+    def change(kind: Kind, what: str, before: object, after: object) -> Iterator[Change]:
+        then, now = _text(before), _text(after)
+        if then != now:
+            yield Change(kind, "", "", (), what, then or "–", now or "–")
+
+    yield from change("date", "time_zone", old.profile.time_zone, new.profile.time_zone)
+    # Whose public holidays move the day on which a request is due.
+    yield from change("requests", "country", old.profile.country, new.profile.country)
+    rules = (company.rights.model_dump(mode="json") for company in (old, new))
+    before, after = rules
+    for name in before:
+        yield from change("requests", name, before[name], after[name])
+    for kind, section in (("links", "identity_sources"), ("decision", "proofs")):
+        then, now = (getattr(company.catalogue, section) for company in (old, new))
+        for name in sorted(then.keys() | now.keys()):
+            said = (_said_of(entries.get(name)) for entries in (then, now))
+            yield from change("links" if kind == "links" else "decision", f"{section} {name}", *said)
+
+
+def _said_of(entry: Entry | None) -> str:
+    """What an entry of the catalogue says, without its names."""
+    if entry is None:
+        return "–"
+    said = entry.model_dump(mode="json", exclude={*Entry.model_fields})
+    return ", ".join(f"{key}: {_text(value)}" for key, value in said.items())
+
+
+def _carried_out(tags: TagSet, old: Company, new: Company) -> Iterator[Change]:
+    """What an erasure does with such rows otherwise, whatever is decided on them."""
+    systems = [company.catalogue.systems.get(tags.system) for company in (old, new)]
+    then, now = (f"erasure: {item.erasure}" if item else "no such system" for item in systems)
+    if then != now and all(systems):
+        yield _change(tags, "decision", f"system {tags.system}", then, now)
+    records = [company.every_record.get(tags.record) for company in (old, new)]
+    if all(records):
+        before, after = (_text(_rule(item.annotation.erasure)) for item in records if item)
+        if before != after:
+            yield _change(tags, "decision", "the erasure of a record", before, after)
+
+
+def _rule(rule: ErasureRule) -> dict[str, str]:
+    return {key: _text(value) or "–" for key, value in rule.model_dump(mode="json").items()}
 
 
 def _link(rule: IdentityRule, contract: Contract | None) -> str:
@@ -177,8 +228,8 @@ def _spelling(kind: IdentifierKind | None) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items() if item is not None)
+    return ", ".join(map(_text, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _judged(tags: TagSet, old: Catalogue, new: Catalogue, today: date) -> Iterator[Change]:

@@ -94,6 +94,13 @@ def diff(
         for change in changes:
             count = "–" if change.rows is None else f"{change.rows:,}"
             what = f"{change.kind} {change.what}"
-            shown.add_row(change.topic, " ".join(change.categories), count, what, change.before, change.after)
+            shown.add_row(
+                change.topic or "every topic",
+                " ".join(change.categories),
+                count,
+                what,
+                change.before,
+                change.after,
+            )
         screen().print(shown)
     raise typer.Exit(1 if changes else 0)

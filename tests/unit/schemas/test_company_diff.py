@@ -108,7 +108,7 @@ def test_another_spelling_of_identifiers_leaves_rows_behind(folder: Path) -> Non
         "customer_number: {change: true, steps: [digits, zero_pad: 8], pattern: '[0-9]{8}', example: '00700104'}\n",
     )
     changed(folder, "company.yaml", '"NO"', '"SE"')
-    (found,) = changes(folder, [(ROWS, 5)])
+    (found,) = [item for item in changes(folder, [(ROWS, 5)]) if item.topic]
     assert (found.kind, found.what, found.rows) == ("identifiers", "customer_number", 5)
     assert (found.before, found.after) == ("NFKC, trim, lower", "digits, zero_pad 8, pattern [0-9]{8}")
 
@@ -195,3 +195,78 @@ def test_a_role_that_is_gone_is_not_counted_with_rows_of_another(parcels: Path) 
     told = {change.what: change.rows for change in found}
     shared = rows[0].id == rows[1].id
     assert told == {"identifier phone": None, "role mentioned": None if shared else 1}
+
+
+def _said(found: Sequence[Change]) -> dict[str, tuple[str, str, str, int | None]]:
+    return {item.what: (item.kind, item.before, item.after, item.rows) for item in found}
+
+
+def test_a_system_that_is_told_to_erase_is_another_decision() -> None:
+    """Its rows would expire by themselves, and go at once from now on."""
+    (topic,) = [item for item in OLD.topics.values() if item.tagged]
+    known = OLD.catalogue.systems
+    waits = known[topic.system].model_copy(update={"erasure": "retention"})
+    then = replace(OLD, catalogue=replace(OLD.catalogue, systems={**known, topic.system: waits}))
+    found = _said(company_changes(then, OLD, TODAY, [(ROWS, 3)]))
+    assert found == {f"system {topic.system}": ("decision", "erasure: retention", "erasure: command", 3)}
+
+
+def test_a_text_that_is_no_longer_read_is_told(parcels: Path) -> None:
+    """Whoever stands in it is found no more when the events are read anew."""
+    changed(parcels, "contracts/shop.orders.yaml", ", free_text: true", "")
+    (told,) = of_carrier(parcels)
+    assert (told.kind, told.what, told.after) == ("tags", "free text noteToCourier", "–")
+
+
+def test_a_record_that_stays_for_others_is_told(parcels: Path) -> None:
+    """An erasure redacts what it deleted before."""
+    path = "contracts/crm.public.customer.yaml"
+    changed(parcels, path, "fields:\n", "erasure: {stays_for: {mentioned: any}}\nfields:\n")
+    (told,) = of_carrier(parcels)
+    assert (told.kind, told.topic, told.what) == (
+        "decision",
+        "crm.public.customer",
+        "the erasure of a record",
+    )
+    assert (
+        told.before.startswith("stays_for: owner: any"),
+        told.after.startswith("stays_for: mentioned: any"),
+    ) == (
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "what"),
+    [
+        ("Europe/Oslo", "Pacific/Auckland", "date", "time_zone"),
+        ('"NO"', '"SE"', "requests", "country"),
+    ],
+)
+def test_what_counts_days_is_compared(folder: Path, old: str, new: str, kind: str, what: str) -> None:
+    """Days begin elsewhere, and other holidays move deadlines: for every topic."""
+    changed(folder, "company.yaml", old, new)
+    found = [item for item in changes(folder) if item.what == what]
+    assert [(item.kind, item.topic) for item in found] == [(kind, "")]
+
+
+def test_checks_and_approvals_that_go_are_told(folder: Path) -> None:
+    """Of requests to come and of those that are open."""
+    write(folder, "rights.yaml", "unchecked: {erasure: waits}\napproval: [{right: erasure, systems: 2}]\n")
+    found = _said(company_changes(load_company(folder), OLD, TODAY))
+    assert {what: said[0] for what, said in found.items()} == {
+        "unchecked": "requests",
+        "approval": "requests",
+    }
+    assert "erasure: waits" in found["unchecked"][1]
+
+
+def test_sources_and_proofs_are_compared(folder: Path) -> None:
+    """How long a link holds, and what a system is told, without their names."""
+    then = OLD.catalogue.identity_sources
+    name, source = next(iter(then.items()))
+    longer = source.model_copy(update={"skew_seconds": source.skew_seconds + 60})
+    now = replace(OLD, catalogue=replace(OLD.catalogue, identity_sources={**then, name: longer}))
+    (told,) = company_changes(OLD, now, TODAY)
+    assert (told.kind, told.what, "skew_seconds" in told.after) == ("links", f"identity_sources {name}", True)
