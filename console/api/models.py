@@ -274,7 +274,8 @@ class Recorded(Created):
 
 class RequestSummary(Created):
     """`problems` first what was refused; `waiting_for` systems, or requests that come first; `set_aside` answers of
-    systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer.
+    systems that cannot be; `notes` what a person did to it and why; `unlinked` as in an answer,
+    `dead_letters` too: as it was planned or answered.
 
     `days_left` until `due_at`, below zero when that has passed; None where it has ended, or the clock stands since
     `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer.
@@ -301,6 +302,7 @@ class RequestSummary(Created):
     late_findings: list[dict[str, Any]]
     follow_up: str | None
     key_destroyed_at: datetime | None
+    dead_letters: dict[str, int] = {}
 
 
 class Page(_Answer):

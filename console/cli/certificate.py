@@ -10,7 +10,7 @@ import typer
 
 from console.cli.log import Key, read_file, said, the_key, write_file
 from console.cli.options import Json
-from console.cli.show.output import day, print_json, say, screen, table
+from console.cli.show.output import day, not_read, print_json, say, screen, table
 from console.client import require
 from schemas.settings import load_settings
 
@@ -77,6 +77,8 @@ def _print(made: Mapping[str, Any]) -> None:
     for part in made["held"]:
         because = " ".join(filter(None, (part["rule"], part["citation"])))
         out.print(f"held: {part['system']} {part['category']} until {part['until'] or '–'}, {because}")
+    if letters := made.get("dead_letters"):
+        out.print(f"not read when it was planned: {not_read(letters)}")
     for item in made["later"].get("follow_ups", ()):
         out.print(f"came to light later: erased by {item['request']}, completed {day(item['completed_at'])}")
     for act in made["by_hand"]:

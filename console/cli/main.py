@@ -358,5 +358,11 @@ def _expected(parameter: Any) -> str:
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return f": write one of {', '.join(str(item.value) for item in kind)}"
-    known = {int: ": write a whole number in range", float: ": write a number in range"}
-    return known.get(kind, "") if isinstance(kind, type) else ""
+    known = {int: "a whole number", float: "a number"}.get(kind) if isinstance(kind, type) else None
+    if known is None:
+        return ""
+    least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if kind is int and least is not None and most == least + 1:
+        return f": write {least} or {most}"
+    bounds = [f"from {least}" if least is not None else "", f"to {most}" if most is not None else ""]
+    return f": write {' '.join(filter(None, [known, *bounds]))}"

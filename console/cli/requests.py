@@ -12,7 +12,7 @@ from rich.text import Text
 
 from console.cli.erase import headline, say_open
 from console.cli.options import Json
-from console.cli.show.output import day, marked, print_json, screen, table
+from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
 from console.client import require
 from console.wiring.company import company_of
@@ -319,6 +319,10 @@ def _show(request: Mapping[str, Any]) -> None:
         out.print(marked("  [red]{}[/red]", problem))
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
+    if letters := request.get("dead_letters"):
+        out.print(
+            marked("  [yellow]not read[/yellow] when it was planned or answered: {}", not_read(letters))
+        )
     if request["unlinked"]:
         out.print(marked("  [yellow]{}[/yellow]", unproven(request["unlinked"])))
     if request["commands"]:

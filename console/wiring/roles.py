@@ -99,6 +99,7 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         keys_kept=timedelta(days=settings.request_key_days),
         marks=sinks.marks,
         values=sealed_values(sinks, settings, same),
+        open_letters=sinks.dead_letters.open,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from schemas.company import Company
 from sinks.ports.dead_letters import OpenLetters
@@ -26,3 +26,8 @@ def unread(letters: Iterable[OpenLetters], company: Company, systems: Collection
         elif topic.tagged and (not systems or topic.system in systems):
             found[item.topic] += item.letters
     return dict(sorted(found.items()))
+
+
+def with_unread(unread: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """What a stored plan or report says of them; nothing where there are none."""
+    return {"dead_letters": dict(unread)} if unread else {}

@@ -16,6 +16,7 @@ from schemas.times import iso, iso_or_none
 from schemas.vocabulary import CommandState
 from sinks.ports.evidence import Seal
 from sinks.ports.requests import RequestEvent
+from streams.answers.unread import with_unread
 from streams.evidence.canonical import canonical
 from streams.evidence.heads import proves
 from streams.evidence.proof import head_of, signed_json
@@ -65,7 +66,8 @@ def _why_not_alone(request: RequestState) -> str | None:
         )
     if request.state is not State.COMPLETED:
         waits = f", it waits for {', '.join(request.waiting_for)}" if request.waiting_for else ""
-        return f"it is not completed: its state is {request.state.value}{waits}"
+        approval = ", a second person has to approve it" if request.awaits_approval else ""
+        return f"it is not completed: its state is {request.state.value}{approval}{waits}"
     return None
 
 
@@ -116,6 +118,7 @@ def certificate(
         ],
         "held": [_part(part) for part in request.held],
         "copies": [{"topic": item["topic"], "until": item["until"]} for item in plan.get("copies", ())],
+        **with_unread(plan.get("dead_letters", {})),
         "index": {
             "rows": {name: int(count) for name, count in sorted(forgotten.items())},
             "asked_again_at": iso_or_none(request.completed_at),

@@ -8,6 +8,7 @@ from typing import Any
 from schemas.vocabulary import Resolution
 from streams.answers.attribution import snapshot_of
 from streams.answers.lookup import disclosed
+from streams.answers.unread import with_unread
 from streams.rights.protocol.events import Answered, Attention
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.right import Step, Tools
@@ -45,7 +46,7 @@ def answer(
         return tools.file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
     anchors = tools.file.anchors(request.request_id)
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
-    shown = chosen(report)
+    shown = {**chosen(report), **with_unread(tools.unread())}
     systems = {entry["system"]["id"] for entry in shown.get("entries", ())}
     approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(systems))
     answered = Answered(

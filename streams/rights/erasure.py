@@ -10,6 +10,7 @@ from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.erasure import Forgotten
 from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, plan_from_json
+from streams.answers.unread import with_unread
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.protocol.events import (
@@ -40,6 +41,7 @@ class Erasure:
         self._sending = tools.sending
         self._about = tools.about
         self._answered = tools.answered
+        self._unread = tools.unread
 
     def next(self, request: RequestState) -> Step | None:
         return next_step(request)
@@ -67,7 +69,8 @@ class Erasure:
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
-        planned = replace(planned, approval=self._to_approve(request, planned), remarks=remarks)
+        planned = replace(planned, plan={**planned.plan, **with_unread(self._unread())}, remarks=remarks)
+        planned = replace(planned, approval=self._to_approve(request, planned))
         return self._file.decide(request, planned, now)
 
     def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
@@ -124,6 +127,7 @@ class Erasure:
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
         now = self._file.now()
         again = self._planner.again(request, found, erasable, anchors, now, forgotten=forgotten)
+        again = replace(again, plan={**again.plan, **with_unread(self._unread())})
         return self._file.decide(request, replace(again, approval=self._to_approve(request, again)))
 
     def _forget(self, request: RequestState) -> RequestState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -29,7 +29,9 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Tools:
-    """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given."""
+    """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
+
+    `unread`: how many messages of each topic could not be read."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -41,6 +43,7 @@ class Tools:
     sending: Sending
     about: Callable[[RequestState], RequestState]
     answered: Callable[[], None]
+    unread: Callable[[], Mapping[str, int]]
 
 
 class RightSteps(Protocol):

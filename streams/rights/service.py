@@ -20,11 +20,13 @@ from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.changes import IndexMarks
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
 from streams.answers.attribution import Resolver
 from streams.answers.naming import Namer, Values
+from streams.answers.unread import unread
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
 from streams.rights.case import CaseFile, Overtaken, Recorded
@@ -71,14 +73,13 @@ class RightsService:
         keys_kept: timedelta = timedelta(days=90),
         marks: IndexMarks | None = None,
         values: Values | None = None,
+        open_letters: Callable[[], Sequence[OpenLetters]] = tuple,
     ) -> None:
-        """`tokenizer()` gives that of the keys which the index knows now, the default that of the keyring's only one.
-
-        `changed()` gives something that stays equal as long as the index has learnt nothing.
-        `marks` tells whether what an answer rested on has changed, where `reader` and that of `identities` are those of
-        `touched`; without it every answer is looked at again. `keys_kept`: how long after its end what was given with
-        a request can be read. `values`: what stands behind tokens, for what systems are told; None: they are told what
-        was given.
+        """`tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
+        equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
+        `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
+        long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
+        what was given. `open_letters`: messages that could not be read, counted.
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
@@ -101,6 +102,7 @@ class RightsService:
             sending=self._sending,
             about=self._beside.record,
             answered=self._late.answered,
+            unread=lambda: unread(open_letters(), company),
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._receipts = Receipts(self._file, reader, company)

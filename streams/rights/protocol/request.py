@@ -180,10 +180,13 @@ class RequestState:
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
-        """Systems that have not answered for good, or the requests of the person that come first."""
+        """Systems that were told and have not answered for good, or the requests of the person that come first."""
         if self.state in (State.CLOSED, State.CANCELLED):
             return ()
-        waits = (item.system for item in self.commands.values() if item.state in UNANSWERED or item.retrying)
+        # A system that nobody may tell yet has nothing to answer.
+        open_now = [item for item in self.commands.values() if item.state in UNANSWERED or item.retrying]
+        untold = CommandState.UNSENT if self.awaits_approval else None
+        waits = (item.system for item in open_now if item.state is not untold)
         return (*self.behind, *waits)
 
     @property
@@ -225,7 +228,8 @@ class RequestState:
         if self.awaits_approval:
             first = self.by is None and not self.approved_by
             who = "who made it is not known, so two people have" if first else "a second person has"
-            yield f"{who} to approve it; `innsyn requests approve {self.request_id}`"
+            token = "each under another INNSYN_API_TOKEN" if first else "under another INNSYN_API_TOKEN"
+            yield f"{who} to approve it, {token}; `innsyn requests approve {self.request_id} --digest {self.digest}`"
         elif self.state is State.ANSWERED:
             yield f"the answer is to be sent; `innsyn requests told {self.request_id} --how ...` when it is"
 

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from console.cli.requests import _show
 from console.cli.show.output import not_read
+from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
 from sinks.ports.dead_letters import OpenLetters
 from streams.answers.unread import unread
-from tests.support.api import EMAIL, TOTAL, services
+from streams.identity.identities import Identities
+from streams.rights.protocol.request import RequestState, digest_of
+from streams.rights.protocol.states import summary
+from streams.rights.service import RightsService
+from tests.support.api import EMAIL, NOW, TOTAL, fill, services
 from tests.support.commands import PERSON, home, quiet, run
 from tests.support.company import model
 from tests.support.instance import running
+from tests.support.pairs import ReadyKeyring
 
 __all__ = ["home", "quiet"]
 
@@ -84,3 +92,38 @@ def test_where_all_was_read_nothing_is_said(home: Path) -> None:
     with running(home, services(home / "keys")):
         assert "not read" not in run("access", *PERSON)[1]
         assert json.loads(run("access", *PERSON, "--json")[1])["dead_letters"] == {}
+
+
+@pytest.mark.parametrize("right", ["erasure", "access"])
+def test_a_request_keeps_what_could_not_be_read(tmp_path: Path, right: str) -> None:
+    """Whoever approves or answers it sees it, under the digest that is approved; so does the certificate."""
+    keyring = ReadyKeyring(tmp_path).made()
+    index = MemoryIndex()
+    fill(index, keyring)
+    service = RightsService(
+        MemoryRequests(),
+        index,
+        index,
+        Identities(index, model().catalogue.identity_sources, index),
+        keyring,
+        model(),
+        lambda *_: None,
+        lambda: NOW,
+        open_letters=lambda: LETTERS,
+    )
+    made = service.create(right, [("email", EMAIL)], reason=None, channel="email", received_at=NOW)
+    request = service.advance(made.request_id)
+    assert summary(request)["dead_letters"] == SAID
+    kept = request.plan or request.report
+    assert kept is not None
+    assert kept["dead_letters"] == SAID
+    without = {name: value for name, value in kept.items() if name != "dead_letters"}
+    assert request.digest != digest_of(without)
+
+
+def test_the_case_file_shows_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the second person reads before approving."""
+    request = summary(RequestState("r-1", "access", "email", NOW, NOW.date(), report={"dead_letters": SAID}))
+    _show(request)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not read when it was planned or answered: 47 messages could not be read" in told

@@ -161,3 +161,17 @@ def test_a_bug_shows_its_traceback_on_demand(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(asking, "connect", fail)
     monkeypatch.setenv("INNSYN_LOG_LEVEL", "debug")
     assert "Traceback" in run("lookup", *PERSON)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        (("requests", "extend", "r-1", "--months", "3", "--reason", "x"), "write 1 or 2"),
+        (("access", *PERSON, "--port", "99999"), "write a whole number from 0 to 65535"),
+        (("erase", *PERSON, "--wait", "soon"), "write a number from 0"),
+    ],
+)
+def test_a_number_out_of_range_is_told_its_range(words: tuple[str, ...], mend: str) -> None:
+    """Not only that there is one."""
+    status, _, err = run(*words)
+    assert (status, f"does not fit: {mend}; see" in err) == (2, True)

@@ -92,3 +92,12 @@ def test_a_request_that_is_not_there_is_said_to_be_none(desk: Desk) -> None:
     found = CliRunner().invoke(app, ["show", "r-0000000000000000"])
     assert "there is no request of that id" in str(found.exception)
     assert "that is not a request id" in str(CliRunner().invoke(app, ["show", "Kari Nordmann"]).exception)
+
+
+def test_it_says_what_could_not_be_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of the person may stand there, so nobody takes it for the whole."""
+    monkeypatch.setattr(desk.office.service._rights["erasure"], "_unread", lambda: {"web.visits": 2})
+    request_id = erased(desk)
+    desk.issuer.turn()
+    assert json.loads(called("show", request_id, "--json"))["dead_letters"] == {"web.visits": 2}
+    assert "2 messages could not be read" in " ".join(called("show", request_id).split())

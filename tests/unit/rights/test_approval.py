@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.rights_rules import RightsRules, load_rights_rules
 from schemas.vocabulary import ToldBy
+from streams.evidence.certificate import why_not
 from streams.rights.protocol.states import RequestState, State
 from tests.support.index import memory_index
 from tests.support.office import Office
@@ -50,7 +51,12 @@ def test_no_system_is_told_before_somebody_else_approved(office: Office) -> None
     office.service.resume()
     office.deliver()
     assert (request.state, request.awaits_approval, office.commands) == (State.PLANNED, True, [])
-    assert request.problems[0].startswith("a second person has to approve it; `innsyn requests approve")
+    assert request.problems[0] == (
+        "a second person has to approve it, under another INNSYN_API_TOKEN; `innsyn requests"
+        f" approve {request.request_id} --digest {request.digest}`"
+    )
+    assert request.waiting_for == ()
+    assert why_not(request) == "it is not completed: its state is planned, a second person has to approve it"
     with pytest.raises(InputError, match="has to approve it"):
         office.service.resend(request.request_id)
     assert request.digest is not None
