@@ -33,10 +33,11 @@ class Change:
     """One consequence for the rows of a topic with these `categories`. `rows`: how many there are, None: not known.
 
     `kind`: "tags", such rows are tagged otherwise when their events are read again; "undecided", nobody can decide on
-    them any more, or can again; "date", the last day of `category` where the event was on the day of the comparison;
-    "decision", what an erasure request then gets for it; "identifiers", `what` names a kind of identifiers that gets
-    other tokens: such rows are no longer found by it; "links", who had an identifier when is worked out otherwise;
-    "requests", how they are carried out. `topic` and `record` are "" where it is about all of them.
+    them any more, or can again; "date", the last day of `category` where the event was on the day of the comparison
+    and nobody asks to erase it; "decision", what an erasure request then gets for it; "identifiers", `what` names a
+    kind of identifiers that gets other tokens: such rows are no longer found by it; "links", who had an identifier when
+    is worked out otherwise; "requests", how they are carried out. `topic` and `record` are "" where it is about all of
+    them.
     """
 
     kind: Kind
@@ -280,4 +281,6 @@ def _date(
         rule, until = governing(rules, moment, anchors, catalogue.calendar)
     except InputError:
         return "no rule says when"
-    return f"{until.isoformat() if until else 'clock not started'} by {rule.id}"
+    # What an erasure gets is the decision, and this rule lets it have the data before that day.
+    unasked = ", unless somebody asks before" if rule.effect == "hold_contract" else ""
+    return f"{until.isoformat() if until else 'clock not started'} by {rule.id}{unasked}"

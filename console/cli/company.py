@@ -17,6 +17,7 @@ from schemas.company_check import company_problems
 from schemas.company_diff import company_changes
 from schemas.settings import load_settings
 
+_KINDS = {"date": "last day, if nobody asks:", "decision": "an erasure gets:"}
 app = typer.Typer(help="Check a company's folder, and what a change does.", no_args_is_help=True)
 
 
@@ -83,17 +84,24 @@ def diff(
     Exit status 1: something changes.
     """
     before, after = whole_company(old), whole_company(new)
-    rows = rows_of_index(load_settings())
+    found = rows_of_index(load_settings())
+    rows = None if isinstance(found, str) else found
     changes = company_changes(before, after, datetime.now(before.profile.zone).date(), rows)
     if as_json:
         print_json({"counted": rows is not None, "changes": [asdict(change) for change in changes]})
-    elif not changes:
+        raise typer.Exit(1 if changes else 0)
+    if isinstance(found, str):
+        say(
+            f"rows are not counted, and only those that the folder in force gives are compared: {found}",
+            err=True,
+        )
+    if not changes:
         say("existing rows stay as they are")
     else:
         shown = table("topic", "categories", "rows", "what", "before", "after", right=["rows"])
         for change in changes:
             count = "–" if change.rows is None else f"{change.rows:,}"
-            what = f"{change.kind} {change.what}"
+            what = f"{_KINDS.get(change.kind, change.kind)} {change.what}"
             shown.add_row(
                 change.topic or "every topic",
                 " ".join(change.categories),

@@ -11,11 +11,11 @@ from schemas.tags import TagSet
 from sinks.open import embedded_folder, open_sinks
 
 
-def rows_of_index(settings: Settings) -> Sequence[tuple[TagSet, int]] | None:
-    """None: there is no index that can be read now."""
+def rows_of_index(settings: Settings) -> Sequence[tuple[TagSet, int]] | str:
+    """A sentence: why there is no index that can be read now."""
     folder = embedded_folder(settings)
     if folder is not None and not folder.is_dir():
-        return None
+        return f"there is no index in {folder}"
     try:
         sinks = open_sinks(settings)
         try:
@@ -23,5 +23,5 @@ def rows_of_index(settings: Settings) -> Sequence[tuple[TagSet, int]] | None:
             return sinks.upkeep.rows_by_tag_set()
         finally:
             sinks.close()
-    except IndexUnavailable:
-        return None
+    except IndexUnavailable as error:
+        return str(error)

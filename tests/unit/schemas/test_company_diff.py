@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from schemas.company import load_company
 from schemas.company_diff import Change, company_changes
 from schemas.layers import COMPANIES
+from schemas.policy import RetentionAnchors, decide_erasure
 from schemas.tags import TagSet, tag_set
 from tests.support.company import write
 from tests.support.stories import CARRIER
@@ -68,6 +69,19 @@ def test_a_longer_period_moves_dates_and_decisions(folder: Path) -> None:
     assert (day.before, day.after, day.rows) == ("2026-09-01 by T50", "2027-06-01 by T50", 12)
     (held,) = [item for item in found if (item.kind, item.what) == ("decision", "C-09")]
     assert held.after == "held until 2027-06-01 by T50 for P-CONTRACT"
+
+
+def test_a_day_is_not_what_an_erasure_gets(folder: Path) -> None:
+    """After a contract has ended its rule holds nothing back: a longer period moves the day where nobody asks."""
+    changed(folder, "catalogue/retention.yaml", "P3M", "P1Y")
+    found = changes(folder, [(ROWS, 5)])
+    assert {item.kind for item in found} == {"date"}
+    assert {item.after for item in found} == {"2027-06-01 by T50, unless somebody asks before"}
+    ended = RetentionAnchors(contract_end=date(2026, 5, 31))
+    moment = datetime(2026, 6, 1, tzinfo=UTC)
+    rules = [load_company(folder).catalogue.retention_rules["T50"]]
+    (decision,) = decide_erasure(["C-01"], ["P-CONTRACT"], rules, moment, moment, TODAY, ended)
+    assert decision.action == "erase_now"
 
 
 def test_a_rule_that_is_gone_leaves_rows_nobody_can_decide_on(folder: Path) -> None:
