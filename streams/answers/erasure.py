@@ -12,10 +12,11 @@ from typing import Any
 
 from schemas.company import Company
 from schemas.counted import counted
+from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
-from streams.answers.ambiguity import timeless, unclear
+from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
 from streams.answers.erased import erased_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
@@ -26,10 +27,6 @@ from streams.answers.report import disclosed_events
 from streams.answers.unread import unread
 from streams.identity.model import Given, ResolvedSubject
 
-NOT_ERASABLE = (
-    "no system can be told to erase by the identifiers given: each was another person's as well; make a"
-    " request by the customer number"
-)
 _SECOND = timedelta(seconds=1)
 _NEAR = timedelta(hours=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -204,11 +201,11 @@ class ErasurePlanner:
         naming: Naming,
     ) -> str | None:
         if subject.resolution == Resolution.AMBIGUOUS:
-            return unclear_of(subject, given)
+            return unclear_of(subject, given, self._company.kinds.customer)
         if why := nobody_told(plan, self._catalogue):
             return why
         nothing = not erasable and naming.cannot(command.system for command in plan.commands)
-        return NOT_ERASABLE if plan.commands and nothing else None
+        return not_erasable(self._company.kinds.customer) if plan.commands and nothing else None
 
 
 def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
@@ -237,11 +234,26 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     }
 
 
-def unclear_of(subject: ResolvedSubject, given: Sequence[Given]) -> str:
+def not_erasable(customer: IdentifierKind) -> str:
+    """Why nobody can be told, and what to give."""
+    return (
+        "no system can be told to erase by the identifiers given: each was another person's as well; make a"
+        f" request by the {spoken(customer.name)}"
+    )
+
+
+def unclear_of(subject: ResolvedSubject, given: Sequence[Given], customer: IdentifierKind) -> str:
     """What somebody has to give where the identifiers may mean several people."""
     kinds = [item.kind.name for item in given]
     without_time = timeless((item.kind.is_place, item.at) for item in given)
-    return unclear(kinds, without_time, subject.disagree, subject.problems)
+    return unclear(
+        kinds,
+        without_time,
+        customer.name,
+        place=any(item.kind.is_place for item in given),
+        disagree=subject.disagree,
+        problems=subject.problems,
+    )
 
 
 def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identities: Resolver) -> list[Given]:

@@ -94,7 +94,7 @@ class SubjectFinder:
 
     def unclear(self, request: RequestState, person: ResolvedSubject) -> str:
         """What somebody has to give where the identifiers may mean several people."""
-        return unclear_of(person, self.given(request.request_id))
+        return unclear_of(person, self.given(request.request_id), self.kinds.customer)
 
     def told(self, request: RequestState, system: str) -> list[Named]:
         """What a system is told to erase by, of whom the request was planned for, of kinds that its records have.

@@ -142,9 +142,14 @@ def about_identity(
             kinds,
         )
     elif answer["resolution"] == "ambiguous" and not parts and not answer["ambiguous_events"]:
+        from console.wiring.company import company_of
+        from schemas.settings import load_settings
+
         hint = needs_more(
             [item["kind"] for item in people],
             timeless((item["kind"] == ADDRESS, item.get("at")) for item in people),
+            company_of(load_settings()).kinds.customer.name,
+            place=any(item["kind"] == ADDRESS for item in people),
         )
         yield marked("[yellow]ambiguous[/yellow]: {}.", hint)
     if answer["ambiguous_events"]:

@@ -160,5 +160,13 @@ def test_what_to_give_is_said() -> None:
     """The time for an address that has none, another identifier else."""
     assert timeless([(True, None), (False, None)])
     assert not timeless([(True, NOON), (False, None)])
-    assert "give the time" in needs_more(["ip"], timeless_address=True)
-    assert "phone, username" in needs_more(["username", "phone"], timeless_address=False)
+    assert "give the time" in needs_more(["ip"], timeless_address=True, customer="member_number", place=True)
+    shared = needs_more(["ip"], timeless_address=False, customer="member_number", place=True)
+    assert "such as the member number, or the port of a shared address" in shared
+    told = needs_more(
+        ["username", "card_number"], timeless_address=False, customer="member_number", place=False
+    )
+    assert "the card number, username given" in told
+    assert told.endswith(
+        "such as the member number, or the time at which it was theirs (`at`, or `--at card_number=TIME`)"
+    )
