@@ -43,7 +43,7 @@ def company_problems(company: Company) -> list[Problem]:
         for mode in sorted(modes.get(record.name, modes[""])):
             found += check_record(record, company.catalogue, history=versions_of(file), compatibility=mode)
         found += _examples(company, record)
-    found += [*_unheld(company), *_messages(company)]
+    found += [*_unheld(company), *_other_bases(company), *_messages(company)]
     known = {Path(record.file).stem for record in company.records.values()} | {*company.contracts}
     for folder in sorted((company.folder / EXAMPLES).glob("*/")):
         if folder.name not in known:
@@ -62,6 +62,17 @@ def _unheld(company: Company) -> Iterator[Problem]:
             yield Problem(
                 "catalogue/systems.yaml", f"{system.id}.holds", what, "add it, or mend the contract"
             )
+
+
+def _other_bases(company: Company) -> Iterator[Problem]:
+    """Legal bases on which the catalogue does not have the purpose."""
+    for record in company.every_record.values():
+        for purpose, letter in record.annotation.legal_basis.items():
+            known = company.catalogue.purposes[purpose].legal_bases
+            if letter not in known:
+                what = f"is {letter}, and the catalogue has {purpose} on {' or '.join(known)}"
+                mend = "write one of these, or add it in catalogue/purposes.yaml"
+                yield Problem(record.file, f"{record.name}.legal_basis", what, mend)
 
 
 def _versions(file: Path, record: RecordSchema) -> Iterator[Problem]:

@@ -26,3 +26,15 @@ def test_a_category_that_the_system_does_not_hold_is_told(
     found = [problem for problem in company_problems(load_company(folder)) if "holds" in problem.where]
     assert sorted({problem.where for problem in found}) == told
     assert all("lacks C-52, which contracts/transport." in problem.what for problem in found)
+
+
+def test_a_basis_that_the_purpose_does_not_have_is_told(tmp_path: Path) -> None:
+    """As the catalogue has the purpose."""
+    folder = Path(shutil.copytree(CARRIER, tmp_path / "ours"))
+    file = folder / "contracts" / "transport.scans.yaml"
+    file.write_text(file.read_text("utf-8").replace("{P-DELIVERY: f,", "{P-DELIVERY: d,"), "utf-8")
+    (found,) = company_problems(load_company(folder))
+    assert (found.where, found.what.startswith("is d, and the catalogue has P-DELIVERY on ")) == (
+        "ParcelScan.legal_basis",
+        True,
+    )
