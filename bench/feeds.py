@@ -151,7 +151,9 @@ def _messages(fed: Fed, order: Order) -> list[tuple[str, bytes]]:
     if order == "twice":
         names = [*_OF_IDENTITY, *names]
     found = [
-        (feed.topic.name, encode(feed.record, event)) for name in names for feed, event in fed.events[name]
+        (feed.topic.name, encode(feed.record, event, defaults=True))
+        for name in names
+        for feed, event in fed.events[name]
     ]
     if order == "shuffled":
         random.Random(5).shuffle(found)

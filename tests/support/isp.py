@@ -54,7 +54,7 @@ class Isp:
                 self.counted[error.reason] += 1
                 continue
             self.counted.update([*read.counted, *([read.notice] if read.notice else [])])
-            values += [encode(feed.record, event) for event in read.events]
+            values += [encode(feed.record, event, defaults=True) for event in read.events]
         offsets = self._offset + np.arange(len(values))
         self._offset += len(values)
         size = sum(map(len, values))

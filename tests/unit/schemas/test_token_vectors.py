@@ -15,7 +15,7 @@ from tests.support.kinds import KINDS
 from tests.support.pages import ROOT
 
 # Made when the kinds were still written in code: by kind and form, of each value its token and those of its former
-# forms. A value that is not listed was refused.
+# forms. A value that is not listed was refused, or is no e-mail address by its form, which came later.
 VECTORS: list[dict[str, Any]] = json.loads(
     (ROOT / Path("tests/fixtures/tokens/vectors.json")).read_text("utf-8")
 )
