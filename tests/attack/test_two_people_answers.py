@@ -136,7 +136,7 @@ def said(*arguments: str) -> str:
 def test_the_command_line_says_which_kinds_and_what_to_do(home: Desk, command: list[str]) -> None:
     """A sentence instead of a table, and no "nothing is held"."""
     shown = said(*command, "--id", f"customer_number={KARI}", "--id", f"email={MOVED}")
-    assert "lead to different people (the customer_number to one; the email to one)" in shown
+    assert "lead to different people (the customer number to one; the email to one)" in shown
     assert "Ask about each person apart" in shown
     assert "Nothing is held" not in shown
     one = said(*command, "--id", f"customer_number={KARI}", "--id", f"email={UNHEARD}")
@@ -231,7 +231,7 @@ def test_a_request_waits_until_somebody_decides(desk: Desk, type: str) -> None:
     made = desk.rights.create(type, TWO, reason=None, channel="email", received_at=NOW)
     before = len(desk.index)
     why = attention(desk.rights, made.request_id)
-    assert "(the customer_number to one; the email to one)" in why
+    assert "(the customer number to one; the email to one)" in why
     assert "make a request by the identifiers of one person alone" in why
     assert f"innsyn requests cancel {made.request_id}" in why
     assert not [word for word in (KARI, OLA, MOVED) if word in why]

@@ -59,7 +59,7 @@ def test_a_request_by_both_waits_for_a_person(desk: Desk, type: str) -> None:
     made = desk.rights.create(type, [BY_KARI, BY_EMAIL], reason=None, channel="email", received_at=NOW)
     request = desk.rights.advance(made.request_id)
     assert (request.state, request.plan, request.report) == (State.ATTENTION, None, None)
-    assert "(the customer_number to one; the email to one)" in request.problems[0]
+    assert "(the customer number to one; the email to one)" in request.problems[0]
 
 
 def test_what_stands_with_both_is_nobodys_alone(desk: Desk) -> None:
