@@ -22,7 +22,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import CLAIM_SCHEMA, OpenClaims
+from sinks.ports.identity import CLAIM_SCHEMA, OpenClaims, Rank
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 
 _TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
@@ -199,6 +199,7 @@ def _claims(tokens: Any, session: Any, report: Any, start: Any, at: Any, offset:
         "since": pa.array(start[session].astype("datetime64[ms]")),
         "until": pa.array((at + 3_600_000).astype("datetime64[ms]")),
         "proof": same(Proof.SUBSCRIBER.code),
+        "rank": same(int(Rank.LINE)),
         "source": same("radius").dictionary_encode(),
         "topic": same("network.assignments").dictionary_encode(),
         "partition": pa.array(session % 6),
