@@ -20,8 +20,9 @@ from streams.answers.unread import with_unread
 from streams.evidence.canonical import canonical
 from streams.evidence.heads import proves
 from streams.evidence.proof import head_of, signed_json
+from streams.rights.protocol.answering import Answer, Commanded
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import Answer, Commanded, Completed, event_of
+from streams.rights.protocol.events import Completed, event_of
 from streams.rights.protocol.request import RequestState, State
 
 KIND = "innsyn-erasure-certificate-v1"

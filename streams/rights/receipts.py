@@ -12,8 +12,8 @@ from schemas.messages import ErasureReceipt
 from schemas.vocabulary import ReceiptState
 from sinks.ports.lineage import Filter, IndexReader
 from streams.rights.case import CaseFile
+from streams.rights.protocol.answering import answer_of
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import answer_of
 from streams.rights.protocol.receipts import aside, fault, has_the_key, repeats, unlawful, unproven
 from streams.rights.protocol.request import RequestState
 

@@ -8,8 +8,8 @@ from schemas.messages import RightsRequest, encoded
 from schemas.vocabulary import CommandState, Right
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
+from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import Commanded
 from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from schemas.rights_rules import RightsRules
 from streams.rights.case import CaseFile
-from streams.rights.protocol.events import Escalated, ReviewDue
+from streams.rights.protocol.answering import Escalated, ReviewDue
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.schedule import to_escalate, to_review, to_tell_again
 from streams.rights.sending import Sending

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from schemas.times import iso
 from schemas.vocabulary import CommandState, ReceiptState
+from streams.rights.protocol.answering import Answer, Commanded, Escalated
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import Answer, Commanded, Escalated, PlannedCommand, Replanned
+from streams.rights.protocol.events import PlannedCommand, Replanned
 from streams.rights.protocol.handling import Accepted
 from streams.rights.protocol.request import RequestState, State
 

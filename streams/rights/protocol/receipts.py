@@ -17,9 +17,9 @@ from schemas.messages import ErasureReceipt
 from schemas.policy import RetentionAnchors, hold_end
 from schemas.systemkeys import SystemKeys
 from schemas.vocabulary import CommandState, ReceiptState, Role
+from streams.rights.protocol.answering import AnswerSetAside, answer_of
 from streams.rights.protocol.authentic import MOST, SIGNATURE, signed_bytes
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import AnswerSetAside, answer_of
 from streams.rights.protocol.reasons import KEY_UNKNOWN, NOT_OURS, told
 
 CLOCKS_APART = timedelta(minutes=5)

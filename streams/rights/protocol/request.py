@@ -14,9 +14,10 @@ from schemas.counted import counted
 from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
+from streams.rights.protocol.answering import AnswerSetAside
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
-from streams.rights.protocol.events import AnswerSetAside, LateFound, OpenRequest
+from streams.rights.protocol.events import LateFound, OpenRequest
 from streams.rights.protocol.handling import IdentityAsked
 
 

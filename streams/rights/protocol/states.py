@@ -27,6 +27,7 @@ from schemas.counted import counted
 from schemas.times import received_can_be_no_day
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
+from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.commands import (
     asked_anew,
@@ -39,15 +40,11 @@ from streams.rights.protocol.commands import (
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, Pause, due_at
 from streams.rights.protocol.events import (
     About,
-    Answer,
     Answered,
-    AnswerSetAside,
     Attention,
     Behind,
-    Commanded,
     Completed,
     Counted,
-    Escalated,
     FollowedUp,
     Forgetting,
     Forgot,
@@ -58,7 +55,6 @@ from streams.rights.protocol.events import (
     Planned,
     Received,
     Replanned,
-    ReviewDue,
     event_of,
 )
 from streams.rights.protocol.handling import (

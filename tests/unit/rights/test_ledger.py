@@ -17,17 +17,8 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.requests import RequestEvent
 from streams.rights.case import CaseFile
 from streams.rights.protocol import events
-from streams.rights.protocol.events import (
-    KINDS,
-    Attention,
-    Escalated,
-    KeyDestroyed,
-    Received,
-    ReviewDue,
-    answer_of,
-    content_of,
-    event_of,
-)
+from streams.rights.protocol.answering import Escalated, ReviewDue, answer_of
+from streams.rights.protocol.events import KINDS, Attention, KeyDestroyed, Received, content_of, event_of
 from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
