@@ -7,6 +7,7 @@ from functools import partial
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.copies import ClickHouseCopies
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.evidence import ClickHouseEvidence
@@ -42,6 +43,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         beside_as_is=ClickHouseReader(index),
         marks=ClickHouseMarks(index),
         requests=ClickHouseRequests(index),
+        copies=ClickHouseCopies(index),
         dead_letters=ClickHouseDeadLetters(index),
         audit=ClickHouseAudit(index),
         evidence=ClickHouseEvidence(index),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from sinks.memory.audit import MemoryAudit
+from sinks.memory.copies import MemoryCopies
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
@@ -32,6 +33,7 @@ def memory_sinks() -> Sinks:
         beside_as_is=index,
         marks=index,
         requests=requests,
+        copies=MemoryCopies(),
         dead_letters=MemoryDeadLetters(index),
         audit=audit,
         evidence=MemoryEvidence(requests, audit),

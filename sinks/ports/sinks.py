@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sinks.ports.audit import AuditLog
 from sinks.ports.changes import IndexMarks
+from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
@@ -41,6 +42,7 @@ class Sinks:
     beside_as_is: BesideReader
     marks: IndexMarks
     requests: RequestLog
+    copies: CopyStore
     dead_letters: DeadLetterList
     audit: AuditLog
     evidence: EvidenceLog
