@@ -19,6 +19,7 @@ from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.clickhouse.suppression import ClickHouseSuppression
 from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
 from sinks.clickhouse.whole import whole
@@ -48,6 +49,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         audit=ClickHouseAudit(index),
         evidence=ClickHouseEvidence(index),
         untagged=ClickHouseUntaggedFields(index),
+        suppression=ClickHouseSuppression(index),
         keys=ClickHouseKeys(index),
         pairs=ClickHousePairs(index),
         rekeyer=partial(Rekeyer, index),

@@ -18,6 +18,7 @@ from sinks.ports.dead_letters import DeadRow
 from sinks.ports.keys import retired
 from sinks.ports.lineage import LineageBatch
 from sinks.ports.offsets import History, OffsetRange
+from sinks.ports.resurrected import Resurrected
 
 Partition = tuple[str, int]
 
@@ -42,6 +43,7 @@ TAG_SET_COLUMNS = (
     "several",
 )
 _DEAD_COLUMNS = tuple(item.name for item in fields(DeadRow))
+_BACK_COLUMNS = tuple(item.name for item in fields(Resurrected))
 _RANGE_COLUMNS = tuple(item.name for item in fields(OffsetRange))
 
 
@@ -73,6 +75,8 @@ class ClickHouseWriter:
         self._insert("address_prefixes", _made_with(batch.prefixes, batch.key_id))
         self._insert("findings", batch.findings)
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
+        back = [tuple(getattr(item, name) for name in _BACK_COLUMNS) for item in batch.resurrected]
+        self._index.insert_rows("resurrected", _BACK_COLUMNS, back)
         # 3. the ledger last: what it covers is in the index
         ranges = [(*astuple(item), now) for item in batch.ranges]
         self._index.insert_rows("ingest_ledger", (*_RANGE_COLUMNS, "written_at"), ranges)

@@ -58,6 +58,7 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.findings.to_pylist():
                 where = tuple(value for name, value in row.items() if name not in ("category", "score"))
                 self.findings[where] = row
+            self.resurrected += batch.resurrected
             self.dead |= {(row.topic, row.partition, row.offset): row for row in batch.dead}
             self.ranges += batch.ranges
             self.written += [(now, item) for item in batch.ranges]

@@ -12,6 +12,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.memory.purge import MemoryPurge
 from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.requests import MemoryRequests
+from sinks.memory.suppression import MemorySuppression
 from sinks.memory.untagged import MemoryUntaggedFields
 from sinks.memory.upkeep import MemoryUpkeep
 from sinks.ports.sinks import Sinks
@@ -38,6 +39,7 @@ def memory_sinks() -> Sinks:
         audit=audit,
         evidence=MemoryEvidence(requests, audit),
         untagged=MemoryUntaggedFields(),
+        suppression=MemorySuppression(index),
         keys=index,
         pairs=index,
         rekeyer=partial(MemoryRekeyer, index),

@@ -15,6 +15,7 @@ from sinks.ports.dead_letters import TAGGED, DeadRow, Done
 from sinks.ports.keys import KeyEntry
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import History, OffsetRange
+from sinks.ports.resurrected import Resurrected
 
 Partition = tuple[str, int]
 Event = tuple[str, int, int]  # topic, partition, offset
@@ -53,6 +54,7 @@ class MemoryState:
         self.epochs_known: dict[Partition, int] = {}
         self.histories_known: dict[Partition, History] = {}
         self.histories_noted: dict[Partition, datetime] = {}
+        self.resurrected: list[Resurrected] = []
         self.lock = threading.Lock()
 
     def __len__(self) -> int:

@@ -17,6 +17,7 @@ from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.offsets import OffsetLedger, OffsetRange
+from sinks.ports.resurrected import Resurrected
 
 ROW_SCHEMA = pa.schema(
     [
@@ -68,6 +69,7 @@ class LineageBatch:
     `retained` goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
     `identifiers`: `IDENTIFIER_SCHEMA`, of tokens that `claims` mention, stored after them.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
+    `resurrected`: which of the rows an erasure had taken away, stored after them.
     """
 
     rows: pa.Table
@@ -81,6 +83,7 @@ class LineageBatch:
     ranges: Sequence[OffsetRange] = ()
     pairs: pa.Table = field(default_factory=PAIR_SCHEMA.empty_table)
     key_id: str = ""
+    resurrected: Sequence[Resurrected] = ()
 
 
 @dataclass(frozen=True)

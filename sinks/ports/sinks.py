@@ -17,6 +17,7 @@ from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
 from sinks.ports.purge import IndexPurge
 from sinks.ports.requests import RequestLog
+from sinks.ports.suppression import SuppressionLedger
 from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
 
@@ -47,6 +48,7 @@ class Sinks:
     audit: AuditLog
     evidence: EvidenceLog
     untagged: UntaggedFields
+    suppression: SuppressionLedger
     keys: KeyRegister
     pairs: PairStore
     rekeyer: NewRekeying
