@@ -64,7 +64,7 @@ _T = TypeVar("_T")
 # Network keys as feeds spell them differently; other domains are made of what was brought into form before.
 _KEY_FORMS: dict[str, Callable[[str], str]] = {
     **dict.fromkeys(("line", "server", "client"), folded),
-    **dict.fromkeys(("session", "slot", "prefix"), str),
+    **dict.fromkeys(("session", "slot", "prefix", "record"), str),
 }
 
 
@@ -157,8 +157,8 @@ class Tokenizer:
         return tuple(self._hash(kind.name, text) for text in texts)
 
     def key(self, domain: str, value: str) -> bytes:
-        """16 bytes for a key of the network. Domains: line, server and client, in any spelling; session, slot and
-        prefix, as they are. Raises InvalidIdentifier if the value is empty or no text.
+        """16 bytes for a key of the network. Domains: line, server and client, in any spelling; session, slot,
+        prefix and record, as they are. Raises InvalidIdentifier if the value is empty or no text.
         """
         text = _KEY_FORMS[domain](value)
         if not text:

@@ -16,7 +16,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
-from sinks.ports.lineage import BESIDE_SCHEMA, NO_LIMITS, Filter, Found, Holding, Others, Span
+from sinks.ports.lineage import BESIDE_SCHEMA, NO_LIMITS, Counts, Filter, Found, Holding, Others, Span
 
 
 class ClickHouseReader:
@@ -76,6 +76,26 @@ class ClickHouseReader:
             parameters,
         )
         return [row for row in rows if row[4] == 0], sum(int(row[1]) for row in rows if row[4] == 1)
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        parts = pieces(replace(span, proof=None) for span in spans)
+        if not parts or not tag_sets:
+            return Counts()
+        self.tag_sets(needed=tag_sets)
+        parameters: Parameters = {"counted": self.alike(tag_sets)}
+        tokens = sorted({part.token for part in parts})
+        rows = rows_of(tokens, "tag_set IN {counted:Array(UInt64)}", parameters)
+        rows = known(rows, known_at, parameters)
+        ((events, records),) = self._index.query(
+            "SELECT uniqExact(topic, partition, offset),"
+            # One type whether or not a record is told apart.
+            " uniqExact(record, if(record = 0, (toString(topic), toInt64(partition), offset), ('', 0, 0)))"
+            f" FROM ({matching(parts, rows, parameters)})",
+            parameters,
+        )
+        return Counts(int(events), int(records))
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         parts = pieces(replace(span, proof=None) for span in spans)

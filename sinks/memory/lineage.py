@@ -18,6 +18,7 @@ from sinks.ports.keys import retired
 from sinks.ports.lineage import (
     BESIDE_SCHEMA,
     NO_LIMITS,
+    Counts,
     Filter,
     Found,
     Holding,
@@ -45,7 +46,8 @@ class MemoryWriter(MemoryOffsets):
             self.pairs_known |= dict.fromkeys(pairs, batch.key_id)
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
-                self.rows[key] = Row(row["tag_set"], row["event_time"].replace(tzinfo=UTC), row["port"])
+                at = row["event_time"].replace(tzinfo=UTC)
+                self.rows[key] = Row(row["tag_set"], at, row["port"], row.get("record") or 0)
             _learn(self.claims_known, batch.claims.table, batch.key_id, now)
             _learn(self.retained, batch.retained.table, batch.key_id, now)
             self.prefixes_known |= {
@@ -96,6 +98,18 @@ class MemoryReader(MemoryState):
             ]
         holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
         return Found(tuple(holdings), len(set().union(*events.values())))
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        with self.lock:
+            positions, wanted = self.positions_at(known_at), set(self.alike(tag_sets))
+            found = {
+                (key[1:4], row.record or key[1:4])
+                for key, row, _ in self.under(spans)
+                if row.tag_set in wanted and self.was_known(key[1:4], positions, known_at)
+            }
+        return Counts(len({event for event, _ in found}), len({record for _, record in found}))
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         with self.lock:

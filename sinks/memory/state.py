@@ -29,6 +29,7 @@ class Row:
     tag_set: int
     event_time: datetime
     port: int
+    record: int = 0
 
 
 class MemoryState:

@@ -29,9 +29,13 @@ ROW_SCHEMA = pa.schema(
         ("tag_set", pa.uint64()),
         ("event_time", pa.timestamp("ms")),
         ("port", pa.uint16()),
+        ("record", pa.uint64()),
     ]
 )
 """Columns of a lineage row. Its identity is (token, topic, partition, offset, role).
+
+`record`: keyed hash of the record key of the event, the same for each event about one record of a system; 0 or null
+where its schema names no record key.
 
 Partitions here and in all that follows: as the index numbers them, see `sinks.ports.offsets`.
 """
@@ -157,6 +161,15 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Events, each once, and the records of their systems that they tell of: events with one record key are one record,
+    whether it was made, changed or deleted; an event without one is a record of its own."""
+
+    events: int = 0
+    records: int = 0
+
+
+@dataclass(frozen=True)
 class Others:
     """Events of one person that name somebody else as well.
 
@@ -194,6 +207,14 @@ class IndexReader(Protocol):
         """What is held under the spans. Erased rows are never found. Any number of spans; they may overlap.
 
         `known_at`: only events that were in the index at that moment, by the ledger. Raises IndexUnavailable.
+        """
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        """Events with these tag sets under the spans, and the records that they tell of.
+
+        `known_at`: as in `find`. Raises IndexUnavailable.
         """
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:

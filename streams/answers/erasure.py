@@ -15,7 +15,7 @@ from schemas.counted import counted
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
-from sinks.ports.lineage import Filter, Found, IndexReader, Span
+from sinks.ports.lineage import Counts, Filter, Found, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
 from streams.answers.erased import erased_before
@@ -34,10 +34,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class CommandCount:
-    """Events that one system is to erase, each counted once.
+    """Records that one system is to erase, each counted once, however many events tell of it.
 
     `by_link`: how many of those `planned` nothing names that the system is sent. `described`: some may not be
-    counted aloud; they are in `records`, by kind of record, and not in `planned`.
+    counted aloud; they are in `records`, by kind of record, and not in `planned`. `events`: that tell of all these.
     """
 
     system: str
@@ -45,6 +45,7 @@ class CommandCount:
     by_link: int
     described: bool
     records: Mapping[str, int]
+    events: int
 
 
 @dataclass(frozen=True)
@@ -164,21 +165,21 @@ class ErasurePlanner:
                 by_record.setdefault(part.record, set()).add(part.tag_set)
         # What is only described is not counted aloud.
         going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
-        planned = self._events(spans, going, known_at)
+        planned = self._counts_of(spans, going, known_at).records
+        kinds = {
+            name: self._counts_of(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
+        }
         return CommandCount(
             command.system,
             planned,
-            by_link=max(planned - self._events(named, going, known_at), 0),
+            by_link=max(planned - self._counts_of(named, going, known_at).records, 0),
             described=any(part.locked for part in parts),
-            records={
-                name: self._events(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
-            },
+            records={name: item.records for name, item in kinds.items()},
+            events=sum(item.events for item in kinds.values()),
         )
 
-    def _events(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> int:
-        if not spans or not tag_sets:
-            return 0
-        return self._reader.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
+    def _counts_of(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> Counts:
+        return self._reader.counts(spans, tag_sets, known_at) if spans and tag_sets else Counts()
 
     def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
         """The parts of the spans in which events lie that are here and dated later than now."""

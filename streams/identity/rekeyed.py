@@ -22,7 +22,7 @@ from schemas.tokens import TOKEN_BYTES
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
-from sinks.ports.lineage import NO_LIMITS, BesideReader, Filter, Found, IndexReader, Others, Span
+from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
 
 _MOST_KEPT = 500_000
 Rotated = Callable[[], int]
@@ -176,6 +176,11 @@ class RekeyedReader:
         self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
     ) -> Found:
         return self._reader.find(self._same.spans(spans), limits, known_at)
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        return self._reader.counts(self._same.spans(spans), tag_sets, known_at)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self._reader.others(self._same.spans(spans))

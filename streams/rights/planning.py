@@ -76,19 +76,19 @@ class Planner:
             raise InputError(why)
         counts = self._erasures.counts(plan, spans, erasable)
         if (interrupted := request.interrupted_at) is not None:
-            left = {
-                item.system: item.records
-                for item in self._erasures.counts(plan, spans, erasable, interrupted)
-            }
+            left = {item.system: item for item in self._erasures.counts(plan, spans, erasable, interrupted)}
         commands = []
         for item, count in zip(plan.commands, counts, strict=True):
             counted = _command(request, count)
             known = request.commands.get(counted.command_id, nobody)
             gone = forgotten and item.system not in request.unforgotten
             then = {} if gone else {**known.records, EVERY: known.total}
+            events = 0 if gone else known.told_events
             if interrupted is not None:
-                then = {**left[item.system], EVERY: sum(left[item.system].values())}
-            more = sum(count.records.values()) > then.get(EVERY, 0)
+                before = left[item.system]
+                then, events = {**before.records, EVERY: sum(before.records.values())}, before.events
+            # A record that was changed since is one record still, and has to be erased again.
+            more = count.events > events
             least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append(replace(counted, least=least, again=tell))
@@ -110,6 +110,7 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
         by_link=count.by_link,
         described=count.described,
         records=count.records,
+        events=count.events,
     )
 
 

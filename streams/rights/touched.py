@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from sinks.ports.changes import IndexMarks, MarkKey
 from sinks.ports.identity import ClaimKey, ClaimReader
-from sinks.ports.lineage import NO_LIMITS, BesideReader, Filter, Found, IndexReader, Others, Span
+from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
 from streams.rights.protocol.request import RequestState
 
 _NOTED: ContextVar[set[MarkKey] | None] = ContextVar("noted", default=None)
@@ -87,6 +87,11 @@ class NotingReader:
     ) -> Found:
         _note("row", (span.token for span in spans))
         return self._reader.find(spans, limits, known_at)
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        return self._reader.counts(spans, tag_sets, known_at)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self._reader.others(spans)

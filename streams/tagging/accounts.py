@@ -32,7 +32,9 @@ def row_table(topic: str, parts: Sequence[Tagged]) -> pa.Table:
         "token": pa.Array.from_buffers(ROW_SCHEMA.field("token").type, count, [None, tokens]),
         "topic": pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([topic])),
     }
-    columns |= {name: pa.array(joined[name]) for name in ("partition", "offset", "role", "tag_set", "port")}
+    columns |= {
+        name: pa.array(joined[name]) for name in ("partition", "offset", "role", "tag_set", "port", "record")
+    }
     columns["event_time"] = pa.array(joined["event_time"].astype("datetime64[ms]"))
     return pa.Table.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
 

@@ -8,24 +8,26 @@ import numpy as np
 
 from schemas.tags import TagSet
 from schemas.vocabulary import Role
+from sinks.ports.lineage import ROW_SCHEMA
 from streams.columns.arrays import Ints
 from streams.columns.tokens import (
     Coordinates,
     TokenTable,
 )
+from streams.tagging.record_keys import RecordKeys
 
 
 class Rows:
     """Collects columns of rows, a chunk for each subject reference. `counts`: rows of each decoded event."""
 
-    def __init__(self, times: Ints, at: Coordinates) -> None:
+    def __init__(self, times: Ints, at: Coordinates, keys: RecordKeys | None = None) -> None:
+        """`keys`: which record each event tells of; None: nobody can tell."""
         self._times = times
         self._at = at
+        self._keys = keys
         self.counts = np.zeros(len(times), np.int64)
         self.tag_sets: list[TagSet] = []
-        self.columns: dict[str, list[Any]] = {
-            name: [] for name in ("token", "partition", "offset", "role", "tag_set", "event_time", "port")
-        }
+        self.columns: dict[str, list[Any]] = {name: [] for name in ROW_SCHEMA.names if name != "topic"}
 
     def counted(self, positions: Ints, count: int) -> Ints:
         """Rows of each of `count` bodies, of which the decoded events stand at `positions`."""
@@ -50,3 +52,4 @@ class Rows:
         self.columns["port"].append(
             np.zeros(count, np.uint16) if ports is None else ports[rows].astype(np.uint16)
         )
+        self.columns["record"].append(np.zeros(count, np.uint64) if self._keys is None else self._keys[rows])

@@ -51,6 +51,7 @@ from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.owners import observed, ports_of
+from streams.tagging.record_keys import record_key_fields, record_keys
 from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
 from streams.tagging.sealing import IdentifierSeals
@@ -104,6 +105,7 @@ class Tagger:
         self._kinds = kinds
         self._scanner = scanner
         self.key_id = tokenizer.key_id
+        self._tokenizer = tokenizer
         self._pairs = TokenPairs()
         tokenizer = tokenizer.pairing(self._pairs)
         self._catalogue_version = catalogue_version
@@ -152,7 +154,8 @@ class Tagger:
         identifiers = [reference.field for reference in record.identifiers]
         of_identity = [*self._claims.wanted(record), *record.annotation.variants]
         texts = text_fields(record) if self._scanner else []
-        return [record.event_time, *identifiers, *ports, *of_identity, *texts]
+        keys = record_key_fields(record)
+        return [record.event_time, *identifiers, *ports, *keys, *of_identity, *texts]
 
     def tag(
         self, record: RecordSchema, topic: str, decoded: Decoded, at: Coordinates, latest: int = LATEST
@@ -174,7 +177,7 @@ class Tagger:
         texts = self._texts(record, topic, decoded, good, where)
         retained = _retained(reading, len(times))
         among = crowded(record, tokens, several, len(times))
-        builder = Rows(times, where)
+        builder = Rows(times, where, record_keys(record, decoded, self._tokenizer))
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
         for variant, mask in _variants(record, decoded, good):

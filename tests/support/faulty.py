@@ -36,6 +36,9 @@ class Faulty:
             raise self.error()
         return self._reader.find(spans, *more)
 
+    def counts(self, *asked: Any) -> Any:
+        return self._reader.counts(*asked)
+
     def others(self, spans: Any) -> Any:
         return self._reader.others(spans)
 

@@ -70,6 +70,7 @@ class Row:
     partition: int = 0
     role: int = 1
     port: int = 0
+    record: int = 0
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ def table(rows: Sequence[Row]) -> pa.Table:
         "tag_set": [row.tags.id for row in rows],
         "event_time": [moment(row.at).replace(tzinfo=None) for row in rows],
         "port": [row.port for row in rows],
+        "record": [row.record for row in rows],
     }
     return pa.table({name: pa.array(columns[name], ROW_SCHEMA.field(name).type) for name in columns})
 

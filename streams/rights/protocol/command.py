@@ -24,7 +24,8 @@ EVERY = "*"
 class Command:
     """Where one system stands.
 
-    `planned`: events that the index found there to erase, each of which is a record at least; None: nobody counted.
+    `planned`: records that the index found there to erase; None: nobody counted. `events`: that tell of them; None:
+    planned when each counted as a record.
     `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
     answer has to tell at least, by kind and of EVERY one, where an earlier answer told of some already and what is
     planned came on top: answers add up.
@@ -62,6 +63,7 @@ class Command:
     lawful: bool = False
     unlawful: str | None = None
     escalated: bool = False
+    events: int | None = None
 
     @property
     def settled(self) -> bool:
@@ -125,8 +127,13 @@ class Command:
         return self.erased < asked or bool(self._short_of())
 
     @property
+    def told_events(self) -> int:
+        """How many events the index knew of what the system was told to erase."""
+        return self.total if self.events is None else self.events
+
+    @property
     def total(self) -> int:
-        """Events planned there, also those that may not be counted aloud."""
+        """Records planned there, also those that may not be counted aloud."""
         return sum(self.records.values()) if self.records else self.planned or 0
 
     def _short_of(self) -> dict[str, tuple[int, int]]:

@@ -37,6 +37,7 @@ def told_to(command: Command, item: PlannedCommand) -> Command:
         described=item.described,
         records=item.records,
         least=item.least or {},
+        events=item.events,
     )
 
 
@@ -56,6 +57,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 described=command.described,
                 records=command.records,
                 least=command.least,
+                events=command.events,
                 escalated=command.escalated,
             )
         case Accepted():

@@ -95,6 +95,7 @@ class PlannedCommand:
     records: Mapping[str, int] = field(default_factory=dict)
     least: Mapping[str, int] | None = None
     again: bool | None = None
+    events: int | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from schemas.tags import TagSet, tag_set
 from schemas.vocabulary import Proof, Resolution
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
-from sinks.ports.lineage import NO_LIMITS, Filter, Found, Holding, Others, Span
+from sinks.ports.lineage import NO_LIMITS, Counts, Filter, Found, Holding, Others, Span
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import Named, opened
@@ -63,6 +63,12 @@ class OnePerson:
             and (Proof.SUBSCRIBER not in item.proofs or any(span.token == ADDRESS for span in spans))
         ]
         return Found(found, sum(item.events for item in found))
+
+    def counts(
+        self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
+    ) -> Counts:
+        events = self.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
+        return Counts(events, events)
 
     def person(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None

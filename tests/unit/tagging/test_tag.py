@@ -50,6 +50,7 @@ def rows_of(tagged: Tagged) -> list[tuple[Any, ...]]:
         name: np.concatenate(parts) if parts else [] for name, parts in tagged.rows.items()
     }
     tokens = [bytes(token) for token in columns.pop("token")]
+    del columns["record"]
     return sorted(zip(tokens, *(np.asarray(part).tolist() for part in columns.values()), strict=True))
 
 
@@ -147,7 +148,7 @@ def test_columns_fit_the_index() -> None:
     """Name for name the columns of the index but the topic, in types that convert without loss."""
     tagged = tag(TRAFFIC, [traffic(client_address="2001:db8::1", client_port=443)])
     assert set(tagged.rows) == set(ROW_SCHEMA.names) - {"topic"}
-    for name in ("partition", "offset", "role", "tag_set", "port"):
+    for name in ("partition", "offset", "role", "tag_set", "port", "record"):
         assert np.concatenate(tagged.rows[name]).dtype == ROW_SCHEMA.field(name).type.to_pandas_dtype()
     assert np.concatenate(tagged.rows["token"]).shape == (1, 16)
 
