@@ -16,7 +16,7 @@ a Norwegian one. A date is the last day on which the data may (or must) be kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Literal
 
@@ -25,9 +25,9 @@ from schemas.days import OPEN, is_open_end
 from schemas.entries import RetentionRule, parse_period
 from schemas.errors import InputError
 
-# Moments, not states: where nobody told the day, the event itself is the last that is known of them. Data
-# about a contract, a consent or a need that nobody ended are still in use, so those clocks have not started.
-_MOMENTS = frozenset({"session_end", "communication_end", "invoice_settled", "delivery", "case_closed"})
+MOMENTS = frozenset({"session_end", "communication_end", "invoice_settled", "delivery", "case_closed"})
+"""Moments, not states: where nobody told the day, the event itself is the last that is known of them. Data about a
+contract, a consent or a need that nobody ended are still in use, so those clocks have not started."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,50 @@ class RetentionAnchors:
     order: date | None = None
 
     def __post_init__(self) -> None:
-        for name, day in vars(self).items():
-            if day is not None and is_open_end(day):
+        for name, day in self.days().items():
+            if is_open_end(day):
                 object.__setattr__(self, name, OPEN)
+
+    def days(self) -> dict[str, date]:
+        """The days that are known, by clock."""
+        known = {item.name: getattr(self, item.name) for item in fields(RetentionAnchors)}
+        return {name: day for name, day in known.items() if day is not None}
+
+    def start(self, clock: str, first: date, last: date) -> date | None:
+        """The latest day on which the clock starts for data of the days from `first` to `last`, OPEN if it has not
+        for some of them; None: nobody told."""
+        known: date | None = getattr(self, clock, None)
+        return last if known is None and clock in MOMENTS else known
+
+
+@dataclass(frozen=True)
+class ClockPeriod:
+    """One thing that data may be about, such as a case or an invoice: data of the days from `since` on, until the clock
+    started on the day `until` (OPEN: it has not)."""
+
+    clock: str
+    since: date
+    until: date
+
+
+@dataclass(frozen=True)
+class ClocksOfEvents(RetentionAnchors):
+    """The same as events tell it: the states as days, of each thing that a moment ends its `periods`.
+
+    Data of a day outside of all periods of their clock start it themselves. A day that is given stands for all of them.
+    """
+
+    periods: tuple[ClockPeriod, ...] = ()
+
+    def start(self, clock: str, first: date, last: date) -> date | None:
+        if clock not in MOMENTS or getattr(self, clock) is not None:
+            return super().start(clock, first, last)
+        covering = (
+            item.until
+            for item in self.periods
+            if item.clock == clock and item.since <= last and first <= item.until
+        )
+        return max(covering, default=last)
 
 
 @dataclass(frozen=True)
@@ -79,13 +120,16 @@ def delete_after(
     event_time: datetime,
     anchors: RetentionAnchors,
     calendar: Calendar = NORWEGIAN,
+    first: datetime | None = None,
 ) -> date | None:
     """Return the last day of the rule's period for an event, or None while its clock has not started.
 
     A rule without period ends on the day its clock starts. Months and years are calendar months and years:
-    31 January plus one month is the last day of February. Raises InputError for a time without zone.
+    31 January plus one month is the last day of February. `first`: for all events from then to `event_time`, of which
+    the latest day counts. Raises InputError for a time without zone.
     """
-    start = _clock_start(rule, calendar.day(event_time), anchors)
+    last = calendar.day(event_time)
+    start = _clock_start(rule, last if first is None else calendar.day(first), last, anchors)
     if start is None or rule.period is None:
         return start
     try:
@@ -100,15 +144,20 @@ def governing(
     event_time: datetime,
     anchors: RetentionAnchors,
     calendar: Calendar = NORWEGIAN,
+    first: datetime | None = None,
 ) -> tuple[RetentionRule, date | None]:
     """Return the rule that decides when data of an event go, and that day (None: its clock has not started).
+
+    `first`: of all events from then to `event_time`, as in `delete_after`.
 
     It is the latest of holds and expiry rules. A rule that forces deletion (T04) and whose clock has started
     cuts the contract and the purpose end short, never a hold by law or claim; before that it leaves the
     answer to the rules named beside it. `rules` are those of the event, or of one category of it. Raises
     InputError when no active rule among them says when data go.
     """
-    ends = {rule: delete_after(rule, event_time, anchors, calendar) for rule in rules if _decides(rule)}
+    ends = {
+        rule: delete_after(rule, event_time, anchors, calendar, first) for rule in rules if _decides(rule)
+    }
     if not ends:
         names = ", ".join(rule.id for rule in rules) or "none given"
         raise InputError(
@@ -153,7 +202,7 @@ def decide_erasure(
     if calendar.day(event_first) > calendar.day(event_last):
         raise InputError("the first event is later than the last one: give the earlier time first")
     held = [rule for rule in rules if rule.active and rule.is_hold]
-    last = {rule: hold_end(rule, event_last, anchors, calendar) for rule in held}
+    last = {rule: hold_end(rule, event_last, anchors, calendar, event_first) for rule in held}
     asked = tuple(dict.fromkeys(purposes))
     decisions = []
     for category in dict.fromkeys(categories):
@@ -206,10 +255,14 @@ def _latest(rules: Sequence[RetentionRule], ends: Mapping[RetentionRule, date | 
 
 
 def hold_end(
-    rule: RetentionRule, event_time: datetime, anchors: RetentionAnchors, calendar: Calendar
+    rule: RetentionRule,
+    event_time: datetime,
+    anchors: RetentionAnchors,
+    calendar: Calendar,
+    first: datetime | None = None,
 ) -> date:
-    """Last day of a hold: date.max while it is open, date.min if it never began."""
-    end = delete_after(rule, event_time, anchors, calendar)
+    """Last day of a hold: date.max while it is open, date.min if it never began. `first`: as in `delete_after`."""
+    end = delete_after(rule, event_time, anchors, calendar, first)
     if rule.effect == "hold_contract":
         return min(end or date.max, anchors.contract_end or date.max)
     if end is None:
@@ -217,14 +270,14 @@ def hold_end(
     return end
 
 
-def _clock_start(rule: RetentionRule, day: date, anchors: RetentionAnchors) -> date | None:
+def _clock_start(rule: RetentionRule, first: date, last: date, anchors: RetentionAnchors) -> date | None:
     if rule.clock == "event":
-        return day
+        return last
     if rule.clock == "financial_year_end":
-        return date(day.year, 12, 31)
-    known: date | None = getattr(anchors, rule.clock, None)
-    if known is None and rule.clock in _MOMENTS:
-        return day
+        return date(last.year, 12, 31)
+    if rule.clock == "none":
+        return None
+    known = anchors.start(rule.clock, first, last)
     if known in (None, OPEN) and rule.clock == "withdrawal":
         # "Withdrawal or end": leaving ends the consented use as well.
         known = anchors.contract_end

@@ -61,7 +61,7 @@ class ClickHouseEraser:
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
             ended, theirs = self._end(parts, tokens, removing, gone)
-            for table in ("identity_claims", "findings"):
+            for table in ("identity_claims", "findings", "clock_events"):
                 events = self._leaving(table, parts, tokens, removing)
                 if table == "identity_claims":
                     self._unseal(parts, tokens, theirs, removing, events)

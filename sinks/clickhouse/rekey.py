@@ -21,6 +21,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
 from sinks.ports.keys import Reseal, Resting
@@ -51,6 +52,7 @@ _TABLES = (
     _Table("identity_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("retained_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("address_prefixes", PREFIX_SCHEMA, ("prefix", "token"), "prefix, length, token"),
+    _Table("clock_events", CLOCK_SCHEMA, ("token", "thing"), f"token, {_PLACE}, part"),
     _Table("sealed_identifiers", _SEALED, ("token",), "token", "token, written_at"),
 )
 _ROW = f"token, {_PLACE}, toInt8(role)"
@@ -73,7 +75,7 @@ class Rekeyer:
             "SELECT count(), max(event_time) FROM lineage WHERE tag_set IN {sets:Array(UInt64)}",
             {"sets": list(self._tag_sets())},
         )
-        claims, retained, prefixes, identifiers = (
+        claims, retained, prefixes, clocks, identifiers = (
             int(
                 self._index.query(f"SELECT count() FROM {table.name} WHERE {self._mine}", self._parameters)[
                     0
@@ -82,7 +84,8 @@ class Rekeyer:
             for table in _TABLES
         )
         count = int(rows[0][0])
-        return Resting(count, claims, retained, prefixes, rows[0][1] if count else None, identifiers)
+        newest = rows[0][1] if count else None
+        return Resting(count, claims, retained, prefixes, newest, identifiers, clocks)
 
     def move(self, stop: threading.Event) -> int:
         """Move all that has its pair, until `stop`; how much. Raises IndexUnavailable."""

@@ -7,6 +7,7 @@ from functools import partial
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.copies import ClickHouseCopies
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
@@ -15,6 +16,7 @@ from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.rekey import Rekeyer
@@ -38,11 +40,13 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         beside=reader,
         claims=ClickHouseClaims(complete),
         identifiers=ClickHouseIdentifiers(complete),
+        clocks=ClickHouseClocks(complete),
         eraser=ClickHouseEraser(complete),
         purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
         beside_as_is=ClickHouseReader(index),
         marks=ClickHouseMarks(index),
+        preservation=ClickHousePreservation(index),
         requests=ClickHouseRequests(index),
         copies=ClickHouseCopies(index),
         dead_letters=ClickHouseDeadLetters(index),

@@ -75,6 +75,8 @@ class MemoryEraser(MemoryState):
             nobodys = events - {key[1:4] for key in self.rows}
             said = [row for key, row in self.claims_known.items() if key[:3] in theirs]
             self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
+            # As claims go: with the last row of the person in the event.
+            self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
             if removing:
                 self._unseal({*tokens, *(key[0] for key in ended)}, said, mine.keys() - removed)
             self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}

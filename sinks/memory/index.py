@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sinks.memory.changes import MemoryChanges
+from sinks.memory.clocks import MemoryClocks
 from sinks.memory.erasure import MemoryEraser
 from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
@@ -11,7 +12,14 @@ from sinks.memory.lineage import MemoryReader, MemoryWriter
 
 
 class MemoryIndex(
-    MemoryWriter, MemoryReader, MemoryClaims, MemoryIdentifiers, MemoryEraser, MemoryKeys, MemoryChanges
+    MemoryWriter,
+    MemoryReader,
+    MemoryClaims,
+    MemoryIdentifiers,
+    MemoryClocks,
+    MemoryEraser,
+    MemoryKeys,
+    MemoryChanges,
 ):
     """Every contract of the index in one object. Safe from several threads.
 

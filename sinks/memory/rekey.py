@@ -37,13 +37,14 @@ class MemoryRekeyer:
             )
             prefixes = sum(key_id in self._names for key_id in self._index.prefixes_known.values())
             identifiers = sum(row["key_id"] in self._names for row in self._index.identifiers.values())
-        return Resting(len(times), claims, retained, prefixes, max(times, default=None), identifiers)
+            clocks = sum(row["key_id"] in self._names for row in self._index.clocks.values())
+        return Resting(len(times), claims, retained, prefixes, max(times, default=None), identifiers, clocks)
 
     def move(self, stop: threading.Event) -> int:
         moved = 0
         steps = (
             *(self._rows, self._open_claims, self._retained_claims),
-            *(self._prefixes, self._identifiers),
+            *(self._prefixes, self._identifiers, self._clocks),
         )
         for step in steps:
             if stop.is_set():
@@ -102,6 +103,20 @@ class MemoryRekeyer:
         for prefix, length, token in moving:
             del known[prefix, length, token]
             known[names[prefix], length, names[token]] = self._newer
+        return len(moving)
+
+    def _clocks(self, names: Mapping[bytes, bytes]) -> int:
+        known, named = self._index.clocks, {NOTHING: NOTHING, **names}
+        moving = [
+            (key, row)
+            for key, row in known.items()
+            if row["key_id"] in self._names and key[0] in names and row["thing"] in named
+        ]
+        for key, row in moving:
+            del known[key]
+            token = names[key[0]]
+            moved = {**row, "token": token, "thing": named[row["thing"]], "key_id": self._newer}
+            known[token, *key[1:]] = moved
         return len(moving)
 
     def _identifiers(self, names: Mapping[bytes, bytes]) -> int:

@@ -9,6 +9,7 @@ from sinks.memory.copies import MemoryCopies
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
+from sinks.memory.preservation import MemoryPreservation
 from sinks.memory.purge import MemoryPurge
 from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.requests import MemoryRequests
@@ -28,6 +29,7 @@ def memory_sinks() -> Sinks:
         beside=index,
         claims=index,
         identifiers=index,
+        clocks=index,
         eraser=index,
         purge=MemoryPurge(),
         claims_as_is=index,
@@ -35,6 +37,7 @@ def memory_sinks() -> Sinks:
         marks=index,
         requests=requests,
         copies=MemoryCopies(),
+        preservation=MemoryPreservation(),
         dead_letters=MemoryDeadLetters(index),
         audit=audit,
         evidence=MemoryEvidence(requests, audit),

@@ -63,8 +63,8 @@ PAIR_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Resting:
-    """What lies under a token key: rows, claims under each of their keys, prefixes, sealed identifiers; `newest`: its
-    last event's time."""
+    """What lies under a token key: rows, claims under each of their keys, prefixes, sealed identifiers, events of
+    clocks; `newest`: its last event's time."""
 
     rows: int
     claims: int
@@ -72,10 +72,12 @@ class Resting:
     prefixes: int
     newest: datetime | None = None
     identifiers: int = 0
+    clocks: int = 0
 
     @property
     def nothing(self) -> bool:
-        return not (self.rows or self.claims or self.retained or self.prefixes or self.identifiers)
+        beside = self.claims or self.retained or self.prefixes or self.identifiers or self.clocks
+        return not (self.rows or beside)
 
 
 Reseal = Callable[[bytes, bytes, str, str, bytes], bytes]
@@ -90,7 +92,7 @@ class Rekeying(Protocol):
         """What still lies under the older key."""
 
     def move(self, stop: threading.Event) -> int:
-        """Move all that has its pair, until `stop`; how many rows, claims, prefixes and identifiers. Safe
+        """Move all that has its pair, until `stop`; how many rows, claims and what else there is. Safe
         to repeat.
 
         A row that is moved stays what it is: erased or narrowed, learnt when it was, counted once.

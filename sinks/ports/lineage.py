@@ -12,6 +12,7 @@ import pyarrow as pa
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Proof, Role
+from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
@@ -73,7 +74,7 @@ class LineageBatch:
     `retained` goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
     `identifiers`: `IDENTIFIER_SCHEMA`, of tokens that `claims` mention, stored after them.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
-    `resurrected`: which of the rows an erasure had taken away, stored after them.
+    `resurrected`: which of the rows an erasure had taken away, stored after them. `clocks`: `CLOCK_SCHEMA`.
     """
 
     rows: pa.Table
@@ -82,6 +83,7 @@ class LineageBatch:
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     identifiers: pa.Table = field(default_factory=IDENTIFIER_SCHEMA.empty_table)
+    clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()
     ranges: Sequence[OffsetRange] = ()

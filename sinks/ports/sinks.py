@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sinks.ports.audit import AuditLog
 from sinks.ports.changes import IndexMarks
+from sinks.ports.clocks import ClockReader
 from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
@@ -15,6 +16,7 @@ from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
+from sinks.ports.preservation import PreservationLog
 from sinks.ports.purge import IndexPurge
 from sinks.ports.requests import RequestLog
 from sinks.ports.suppression import SuppressionLedger
@@ -27,7 +29,8 @@ class Sinks:
     """An open index; nothing is connected before the first call of a port.
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
-    `claims` and `eraser` are for what is said about a person, or done: they raise IndexUnavailable while rows are lost.
+    `claims`, `clocks` and `eraser` are for what is said about a person, or done: they raise IndexUnavailable while rows
+    are lost.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
     """
 
@@ -37,6 +40,7 @@ class Sinks:
     beside: BesideReader
     claims: ClaimReader
     identifiers: IdentifierReader
+    clocks: ClockReader
     eraser: IndexEraser
     purge: IndexPurge
     claims_as_is: ClaimReader
@@ -44,6 +48,7 @@ class Sinks:
     marks: IndexMarks
     requests: RequestLog
     copies: CopyStore
+    preservation: PreservationLog
     dead_letters: DeadLetterList
     audit: AuditLog
     evidence: EvidenceLog

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
+from sinks.ports.clocks import ClockReader
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
@@ -127,6 +128,18 @@ def _named(
     return named
 
 
+def _renamed(said: pa.Table, columns: Sequence[str], same: Same) -> pa.Table:
+    """The table with every token in the columns by the one that names its identifier."""
+    texts = {name: said[name].to_pylist() for name in columns}
+    names = same.names(set().union(*texts.values()) - {NOTHING}) if said.num_rows else {}
+    if all(token == name for token, name in names.items()):
+        return said
+    for name, tokens in texts.items():
+        renamed = pa.array([names.get(token, token) for token in tokens], pa.binary(TOKEN_BYTES))
+        said = said.set_column(said.schema.get_field_index(name), name, renamed)
+    return said
+
+
 class RekeyedClaims:
     """A `ClaimReader` that names every identifier by one token."""
 
@@ -155,14 +168,7 @@ class RekeyedClaims:
         return sorted(set().union(*self._same.every(tokens).values()))
 
     def _named(self, said: pa.Table, columns: Sequence[str]) -> pa.Table:
-        texts = {name: said[name].to_pylist() for name in columns}
-        names = self._same.names(set().union(*texts.values()) - {NOTHING}) if said.num_rows else {}
-        if all(token == name for token, name in names.items()):
-            return said
-        for name, tokens in texts.items():
-            renamed = pa.array([names.get(token, token) for token in tokens], pa.binary(TOKEN_BYTES))
-            said = said.set_column(said.schema.get_field_index(name), name, renamed)
-        return said
+        return _renamed(said, columns, self._same)
 
 
 class RekeyedReader:
@@ -201,6 +207,18 @@ class RekeyedBeside:
             renamed = pa.array([names.get(token, token) for token in tokens], pa.binary(TOKEN_BYTES))
             found = found.set_column(found.schema.get_field_index(name), name, renamed)
         return found.filter(pc.not_equal(found["token"], found["other"]))
+
+
+class RekeyedClocks:
+    """A `ClockReader` that looks under the tokens of all keys and names every owner and thing by one."""
+
+    def __init__(self, reader: ClockReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
+        every = sorted(set().union(*self._same.every(tokens).values()))
+        return _renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
 
 
 class RekeyedEraser:

@@ -211,7 +211,15 @@ class Ending:
 
 
 def rotated(sinks: Sinks, folder: Path) -> Rotated:
-    parts = (sinks.writer(), sinks.reader, sinks.eraser, sinks.claims, sinks.beside, sinks.identifiers)
+    parts = (
+        sinks.writer(),
+        sinks.reader,
+        sinks.eraser,
+        sinks.claims,
+        sinks.beside,
+        sinks.identifiers,
+        sinks.clocks,
+    )
     return Rotated(Index(*parts), sinks.keys, sinks.pairs, folder)
 
 

@@ -22,8 +22,10 @@ from tests.support.index import (
     Claim,
     Index,
     Row,
+    Said,
     batch,
     claim_table,
+    clock_table,
     connect,
     empty,
     finding_table,
@@ -79,6 +81,7 @@ EVERYTHING = replace(
     identifiers=identifier_table([(1, "ip", "k", b"sealed")]),
     prefixes=prefix_table([(8, 56, 1)]),
     findings=finding_table([("web.visits", 200, "email")]),
+    clocks=clock_table([Said(1, 200)]),
     dead=[DeadRow("web.visits", 0, 201, "truncated", "c301", 17, NOW)],
 )
 CONTENT = {
@@ -89,17 +92,18 @@ CONTENT = {
     "sealed_identifiers": "* EXCEPT written_at",
     "address_prefixes": "*",
     "findings": "*",
+    "clock_events": "*",
     "dead_letters": "*",
     "ingest_ledger": "* EXCEPT written_at",
     "ingest_known": "* EXCEPT written_at",
 }
 
 
-@pytest.mark.parametrize("insert", range(1, 11))
+@pytest.mark.parametrize("insert", range(1, 12))
 def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     http_server: ClickHouseHttpServer, connection: ClickHouse, insert: int
 ) -> None:
-    """Whichever of its ten inserts was the last: written again, every table holds it once.
+    """Whichever of its eleven inserts was the last: written again, every table holds it once.
 
     What is known since the first attempt stays known since then.
     """
@@ -112,13 +116,13 @@ def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     content = [
         connection.query(f"SELECT {what} FROM {name} FINAL ORDER BY ALL") for name, what in CONTENT.items()
     ]
-    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1]
+    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1]
     assert _learnt(connection, "identity_claims") == (NOW if insert >= 4 else later)
     assert _learnt(connection, "retained_claims") == (NOW if insert >= 5 else later)
     known = connection.query("SELECT min(written_at) FROM ingest_known")
-    assert known == [(NOW if insert == 10 else later,)]
+    assert known == [(NOW if insert == 11 else later,)]
     assert index.reader.find(PERSON, known_at=later).total_events == 1
-    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 10 else 0)
+    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 11 else 0)
 
 
 def _learnt(connection: ClickHouse, table: str) -> object:

@@ -17,7 +17,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.sinks import memory_sinks
 from sinks.ports.erasure import Forgotten
-from sinks.ports.identity import OpenClaims, RetainedClaims
+from sinks.ports.identity import NOTHING, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA, KeyEntry, Resting
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.sinks import Sinks
@@ -25,8 +25,10 @@ from tests.support.index import (
     NOW,
     Claim,
     Row,
+    Said,
     batch,
     claim_table,
+    clock_table,
     empty,
     identifier_table,
     moment,
@@ -285,4 +287,22 @@ def test_identifiers_are_sealed_anew_for_the_token_they_move_to(index: Sinks) ->
         101: as_told(token(1), token(101), "ip", "k", b"sealed 1"),
         102: b"sealed 102",
     }
+    assert move(index) == 0
+
+
+def test_what_events_say_of_clocks_moves_as_a_whole(index: Sinks) -> None:
+    """With the thing that it is about, once both have their pair; what is about the person alone needs one."""
+    rows = clock_table([Said(1, 0), Said(2, 1, started=5, thing=None), Said(3, 2)])
+    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=rows, key_id=OLD), NOW)
+    assert rest(index) == Resting(0, 0, 0, 0, clocks=3)
+    pair(index, 1, 2)
+    assert move(index) == 1
+    pair(index, 7)
+    assert move(index) == 1
+    assert rest(index) == Resting(0, 0, 0, 0, clocks=1)
+    moved = index.clocks.clock_events([token(101), token(102)]).to_pylist()
+    assert sorted((row["token"], row["thing"]) for row in moved) == sorted(
+        [(token(101), token(107)), (token(102), NOTHING)]
+    )
+    assert index.clocks.clock_events([token(1), token(2)]).num_rows == 0
     assert move(index) == 0

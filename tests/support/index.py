@@ -16,12 +16,14 @@ from schemas.tags import TagSet
 from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
+from sinks.ports.clocks import CLOCK_SCHEMA, ClockReader
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
@@ -54,6 +56,7 @@ class Index:
     claims: ClaimReader
     beside: BesideReader
     identifiers: IdentifierReader
+    clocks: ClockReader
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), now)
@@ -71,6 +74,22 @@ class Row:
     role: int = 1
     port: int = 0
     record: int = 0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an event says of a clock: of whom and of what thing by number (None: the person), times in ms after the
+    epoch of `moment`; `started` None: it is going on."""
+
+    token: int
+    offset: int
+    started: int | None = None
+    clock: str = "contract_end"
+    thing: int | None = 7
+    at: int = 0
+    since: int | None = None
+    topic: str = "web.visits"
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,7 @@ class Claim:
 
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory, memory, memory, memory)
+    return Index(memory, memory, memory, memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -109,6 +128,7 @@ def sql_index(database: ClickHouse) -> Index:
         ClickHouseClaims(database),
         reader,
         ClickHouseIdentifiers(database),
+        ClickHouseClocks(database),
     )
 
 
@@ -269,6 +289,27 @@ def identifier_table(rows: Sequence[tuple[int, str, str, bytes]]) -> pa.Table:
         for number, kind, key, sealed in rows
     ]
     return pa.Table.from_pylist(values, IDENTIFIER_SCHEMA)
+
+
+def clock_table(rows: Sequence[Said]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "token": token(row.token),
+                "clock": row.clock,
+                "thing": NOTHING if row.thing is None else token(row.thing),
+                "event_time": moment(row.at),
+                "since": moment(row.at if row.since is None else row.since),
+                "started": None if row.started is None else moment(row.started),
+                "topic": row.topic,
+                "partition": 0,
+                "offset": row.offset,
+                "part": row.part,
+            }
+            for row in rows
+        ],
+        CLOCK_SCHEMA,
+    )
 
 
 def finding_table(rows: Sequence[tuple[str, int, str]]) -> pa.Table:

@@ -1,0 +1,26 @@
+"""What events say of retention clocks, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from sinks.memory.state import MemoryState
+from sinks.ports.clocks import CLOCK_SCHEMA
+
+
+class MemoryClocks(MemoryState):
+    """A `ClockReader`."""
+
+    def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
+        wanted = set(tokens)
+        with self.lock:
+            positions = self.positions_at(known_at)
+            found = [
+                {name: row[name] for name in CLOCK_SCHEMA.names}
+                for key, row in self.clocks.items()
+                if key[0] in wanted and self.was_known(key[1:4], positions, known_at)
+            ]
+        return pa.Table.from_pylist(found, CLOCK_SCHEMA)

@@ -1,0 +1,42 @@
+"""What events say of retention clocks: that one started for a person, or that it is going on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from schemas.tokens import TOKEN_BYTES
+
+CLOCK_SCHEMA = pa.schema(
+    [
+        ("token", pa.binary(TOKEN_BYTES)),
+        ("clock", pa.string()),
+        ("thing", pa.binary(TOKEN_BYTES)),
+        ("event_time", pa.timestamp("ms")),
+        ("since", pa.timestamp("ms")),
+        ("started", pa.timestamp("ms")),
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("part", pa.uint8()),
+    ]
+)
+"""What one event says of one clock of its owner. Identity: (token, topic, partition, offset, part).
+
+token: of the owner. clock: of `schemas.policy.RetentionAnchors`. thing: token of what the clock runs for, such as a
+contract or a case; `sinks.ports.identity.NOTHING` for the person as such. since: from when on data may be about the
+thing, as far as this event says. started: when the clock started; null: it has not, the thing is going on.
+"""
+
+
+class ClockReader(Protocol):
+    """Reads what events said of clocks. Safe from several threads."""
+
+    def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
+        """`CLOCK_SCHEMA`: what was said of the owners with these tokens, each once, in no order; no erased event.
+
+        Any number of tokens. `known_at`: as in `sinks.ports.lineage.IndexReader.find`. Raises IndexUnavailable.
+        """

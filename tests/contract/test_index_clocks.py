@@ -1,0 +1,63 @@
+"""What every index promises of retention clocks: what events say of them is written, read, known since, and erased."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sinks.ports.lineage import Span
+from tests.support.index import NOW, Index, Row, Said, batch, clock_table, tags, token
+
+WEB = tags()
+BILL = tags("C-11", topic="billing.invoices", system="billing", purposes=("P-BILL",))
+OWNER, COOKIE, OTHER = 1, 2, 3
+
+
+def write(index: Index, rows: list[Row], *said: Said, minutes: int = 0) -> None:
+    index.writer.write(replace(batch(rows), clocks=clock_table(said)), NOW + timedelta(minutes=minutes))
+
+
+def places(index: Index, *numbers: int) -> list[tuple[bytes, int]]:
+    rows = index.clocks.clock_events([token(number) for number in numbers]).to_pylist()
+    return sorted((row["token"], row["offset"]) for row in rows)
+
+
+def test_what_was_said_is_read_as_it_was_written(index: Index) -> None:
+    """Every column, under the tokens asked for alone; written twice it is there once."""
+    said = [
+        Said(OWNER, 0, started=50, at=40, since=30),
+        Said(OWNER, 0, clock="withdrawal", thing=None, part=1),
+    ]
+    for _ in range(2):
+        write(index, [Row(OWNER, 0, WEB), Row(OTHER, 1, WEB)], *said, Said(OTHER, 1))
+    found = index.clocks.clock_events([token(OWNER), token(9)]).to_pylist()
+    assert sorted(found, key=lambda row: row["part"]) == clock_table(said).to_pylist()
+    assert index.clocks.clock_events([]).num_rows == 0
+
+
+def test_it_is_known_since_its_batch_was_written(index: Index) -> None:
+    """As of a moment before, nothing is known of it."""
+    write(index, [Row(OWNER, 0, WEB)], Said(OWNER, 0))
+    write(index, [Row(OWNER, 5, WEB)], Said(OWNER, 5), minutes=10)
+    then = index.clocks.clock_events([token(OWNER)], NOW + timedelta(minutes=5))
+    assert then["offset"].to_pylist() == [0]
+    assert sorted(index.clocks.clock_events([token(OWNER)])["offset"].to_pylist()) == [0, 5]
+
+
+def test_it_is_erased_with_its_event(index: Index) -> None:
+    """Under every identifier of the person; not where a row stays, and nobody else's."""
+    rows = [Row(OWNER, 0, WEB), Row(COOKIE, 0, WEB), Row(OTHER, 1, WEB), Row(OWNER, 2, BILL)]
+    said = [Said(OWNER, 0), Said(COOKIE, 0), Said(OTHER, 1), Said(OWNER, 2, topic="billing.invoices")]
+    write(index, rows, *said)
+    index.eraser.forget([Span(token(OWNER)), Span(token(COOKIE))], {WEB.id: None, BILL.id: BILL})
+    assert places(index, OWNER, COOKIE, OTHER) == sorted([(token(OTHER), 1), (token(OWNER), 2)])
+    index.eraser.forget([Span(token(OWNER))], {BILL.id: None})
+    assert places(index, OWNER, COOKIE, OTHER) == [(token(OTHER), 1)]
+
+
+def test_what_is_narrowed_still_says_when_its_clock_started(index: Index) -> None:
+    """Held data need their day; it goes with them."""
+    write(index, [Row(OWNER, 2, BILL)], Said(OWNER, 2, topic="billing.invoices", started=9))
+    narrowed = replace(BILL, purposes=(), held_only=True)
+    index.eraser.forget([Span(token(OWNER))], {BILL.id: narrowed})
+    assert places(index, OWNER) == [(token(OWNER), 2)]
