@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from schemas.calendars import Calendar
+from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKinds, Tokenizer
@@ -182,7 +183,7 @@ class Preservation:
         today = self._calendar.day(now)
         if not today <= until <= today + timedelta(days=MOST_DAYS):
             raise InputError(
-                f"an order runs for {MOST_DAYS} days at most at a time ({CITATION}); give a day until"
+                f"an order runs for {counted(MOST_DAYS, 'day')} at most at a time ({CITATION}); give a day until"
                 f" {today + timedelta(days=MOST_DAYS)}"
             )
 
