@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -109,8 +108,11 @@ class Preservation:
         """Every order, the oldest first."""
         return orders_of(self._log.entries())
 
-    def add(self, about: Sequence[Identifier], until: date, reference: str, now: datetime) -> Order:
-        """Freeze everything of a person from now on. Raises InputError if it is not clear who that is."""
+    def add(
+        self, order_id: str, about: Sequence[Identifier], until: date, reference: str, now: datetime
+    ) -> Order:
+        """Freeze everything of a person from now on, by a new order of that id. Raises InputError if it is not clear
+        who that is."""
         self._check(until, now)
         found = self._identities.person(givens(self._tokenizer(), about), now)
         if found.resolution is Resolution.AMBIGUOUS:
@@ -118,7 +120,6 @@ class Preservation:
                 "the identifiers may mean several people; give the"
                 f" {spoken(self._kinds.customer.name)}, or an address with the time and port"
             )
-        order_id = f"p-{secrets.token_hex(8)}"
         sealed = self._keyring.seal(key_of(order_id), _sealed(about, reference), order_id.encode())
         content = {"until": until.isoformat(), "sealed": base64.b64encode(sealed).decode()}
         self._append(PreservationEntry(order_id, 0, ORDERED, now, content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ class Desk:
         self.town = town(folder)
         services = self.town.services()
         self.log = MemoryPreservation()
+        self._made = count(1)
         self.keyring = Keyring(folder / "preservation").made()
         self.tokenizer = services.tokenizer
         assert isinstance(services.identities, Identities)
@@ -43,7 +45,7 @@ class Desk:
 
     def add(self, value: str = KARI, until: date = UNTIL) -> str:
         about = [Identifier(KINDS["customer_number"], value)]
-        return self.orders.add(about, until, CASE, NOW).order_id
+        return self.orders.add(f"p-{next(self._made)}", about, until, CASE, NOW).order_id
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_an_order_runs_for_ninety_days_at_a_time(desk: Desk) -> None:
 def test_identifiers_that_may_mean_several_people_make_no_order(desk: Desk) -> None:
     """Whom it is about has to be clear before anything is held."""
     with pytest.raises(InputError, match="may mean several people"):
-        desk.orders.add([Identifier(KINDS["ip"], SHARED)], UNTIL, CASE, NOW)
+        desk.orders.add("p-1", [Identifier(KINDS["ip"], SHARED)], UNTIL, CASE, NOW)
     assert desk.log.entries() == []
 
 
