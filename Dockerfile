@@ -16,7 +16,8 @@ COPY schemas schemas
 COPY sinks sinks
 COPY streams streams
 COPY console console
-RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
+COPY sdk sdk
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . ./sdk \
  && /opt/innsyn/bin/pip install --no-index --no-deps dist/*.whl
 
 FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST}

@@ -139,6 +139,11 @@ COMMANDS = {
         "innsyn systems add billing",
         company=True,
     ),
+    "job": Entry(
+        "console.cli.job:app",
+        "Whether a system's job holds what the protocol demands",
+        "innsyn job test --system billing --bootstrap localhost:9092 --id customer_number=100042 --field Invoice.name",
+    ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),

@@ -1,4 +1,4 @@
-"""The samples of a job in three languages hold against the vectors: what opens, what does not, what is signed."""
+"""What opens commands and signs receipts in three languages holds against the vectors: also what must not open."""
 
 from __future__ import annotations
 
@@ -10,43 +10,45 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.jobs import JAVA, NODE, in_java, in_node
 from tests.support.pages import PAGES, ROOT
-from tests.support.toolchains import java, node
 
 SAMPLES = ROOT / "sdk" / "samples"
 VECTORS = ROOT / "sdk" / "vectors.json"
-AVRO = ROOT / "schemas" / "companies" / "base" / "avro"
+AVRO = ROOT / "sdk" / "innsyn_sdk" / "avro"
 
 
 def python(folder: Path) -> list[str]:
-    return [sys.executable, str(SAMPLES / "job.py")]
+    newest = [max((AVRO / f"erasure_{name}").iterdir(), key=version) for name in ("command", "receipt")]
+    return [sys.executable, str(SAMPLES / "job.py"), str(VECTORS), *map(str, newest)]
 
 
-def in_node(folder: Path) -> list[str]:
-    # Its imports are looked for beside it.
-    found, installed = node()
-    (folder / "node_modules").symlink_to(installed / "node_modules")
-    sample = folder / "job.mjs"
-    sample.write_bytes((SAMPLES / "job.mjs").read_bytes())
-    return [str(found), str(sample)]
+def version(path: Path) -> int:
+    return int(path.stem)
 
 
-def in_java(folder: Path) -> list[str]:
-    found, jars = java()
-    return [str(found), "-cp", f"{jars}/*", str(SAMPLES / "Job.java")]
+def node(folder: Path) -> list[str]:
+    return [*in_node(folder, "vectors.mjs"), str(VECTORS), str(key_file(folder)), str(AVRO)]
 
 
-@pytest.mark.parametrize("language", [python, in_node, in_java])
+def java(folder: Path) -> list[str]:
+    return [*in_java(folder, "Vectors"), str(VECTORS), str(key_file(folder)), str(AVRO)]
+
+
+def key_file(folder: Path) -> Path:
+    """Of the job of the vectors."""
+    path = folder / "web.json"
+    path.touch(0o600)
+    key = json.loads(VECTORS.read_text("utf-8"))["job_key"]
+    path.write_text(json.dumps({"system": "web", "keys": [key]}))
+    return path
+
+
+@pytest.mark.parametrize("language", [python, node, java])
 def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]], tmp_path: Path) -> None:
     """It refuses what is to be refused, opens the command to its identifiers, and signs the receipt to the byte."""
-    files = [str(VECTORS), *(str(AVRO / f"erasure_{name}.avsc") for name in ("command", "receipt"))]
     done = subprocess.run(
-        [*language(tmp_path), *files],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        encoding="utf-8",
+        language(tmp_path), capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     vectors = json.loads(VECTORS.read_text("utf-8"))
@@ -56,4 +58,5 @@ def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]
 
 
 def test_the_page_names_every_sample() -> None:
-    assert all(f"sdk/samples/{path.name}" in PAGES["docs/rights-protocol.md"] for path in SAMPLES.iterdir())
+    files = [*SAMPLES.iterdir(), *NODE.iterdir(), *JAVA.iterdir()]
+    assert all(str(path.relative_to(ROOT)) in PAGES["docs/rights-protocol.md"] for path in files)

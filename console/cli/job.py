@@ -1,0 +1,112 @@
+"""`innsyn job`: whether a system's job holds what the protocol demands, in whatever language it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.cli.options import Ids, Json, identifiers
+from console.cli.show.output import print_json, say, screen, table
+from schemas.errors import BrokerUnavailable, InputError, KeyUnavailable
+from schemas.ids import is_id
+from schemas.settings import load_settings
+
+if TYPE_CHECKING:
+    from innsyn_sdk.played import Result
+
+app = typer.Typer(help="Jobs of systems: whether they hold.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Jobs of systems: whether one holds what the protocol demands."""
+
+
+@app.command(
+    "test",
+    short_help="Play commands at a job, over Kafka.",
+    epilog="Example: innsyn job test --system billing --bootstrap localhost:9092 --keys test-keys"
+    " --id customer_number=100042 --field Invoice.name",
+)
+def play(
+    system: Annotated[str, typer.Option("--system", metavar="SYSTEM", help="Whose job it is.")],
+    bootstrap: Annotated[
+        str,
+        typer.Option("--bootstrap", metavar="HOST:PORT", help="A broker for tests, which the job follows."),
+    ],
+    ids: Ids,
+    fields: Annotated[
+        list[str],
+        typer.Option("--field", metavar="RECORD.FIELD", help="What is erased of the person; repeatable."),
+    ],
+    keys: Annotated[
+        Path,
+        typer.Option(
+            "--keys",
+            metavar="FOLDER",
+            help="Keys for tests, made where there are none. SYSTEM.json there is the job's key file.",
+        ),
+    ] = Path("test-keys"),
+    wait: Annotated[
+        float, typer.Option("--wait", min=1, max=600, help="Seconds that an answer is waited for.")
+    ] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Play commands at a job in any language: twice, out of order, too old, taken back, altered, sealed or signed by
+    another, for another system. Say of each what came of it.
+
+    The job runs beside this command, on a broker and on a store for tests: what --id and --field say is erased there.
+    innsyn's own commands are under other keys, so a job with its own key file carries out none of these. Exit status 1:
+    something did not hold.
+    """
+    if not is_id("system", system):
+        raise InputError("--system is no name of a system; `innsyn systems show` lists those there are")
+    people = [(item["kind"], item["value"]) for item in identifiers(ids)]
+    results = list(_played(system, bootstrap, people, fields, keys, wait))
+    broken = [item for item in results if item.wrong is not None]
+    if as_json:
+        print_json({"system": system, "holds": not broken, "cases": [asdict(item) for item in results]})
+        raise typer.Exit(int(bool(broken)))
+    rows = table("a command that is", "answered", "holds", "seconds", right=("seconds",))
+    for item in results:
+        answered = ", then ".join(item.answered) or "–"
+        rows.add_row(item.case, answered, "yes" if item.wrong is None else "NO", f"{item.seconds:.2f}")
+    screen().print(rows)
+    for item in broken:
+        screen().print(f"{item.case}: {item.wrong}", soft_wrap=True)
+    if not broken:
+        say(f"all {len(results)} cases hold")
+    raise typer.Exit(int(bool(broken)))
+
+
+def _played(
+    system: str, bootstrap: str, people: Sequence[Any], fields: Sequence[str], folder: Path, wait: float
+) -> Iterator[Result]:
+    try:
+        from innsyn_sdk.issuing import Issuer, Pair, at_once, own_pair
+        from innsyn_sdk.keys import KeysUnreadable
+        from innsyn_sdk.played import JobSilent, Unanswered, played
+    except ModuleNotFoundError:
+        raise InputError(
+            "innsyn_sdk is not installed here; run `pip install ./sdk` in innsyn's sources"
+        ) from None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pair, key_file = own_pair(folder, system)
+    except OSError as error:
+        raise InputError(f"the folder of --keys cannot be used ({error.strerror}); name another") from None
+    except KeysUnreadable as error:
+        raise KeyUnavailable(str(error)) from None
+    say(f"the job of {system} has to run with the key file {key_file}; waiting for it", err=True)
+    kafka = {**load_settings().kafka_options(), "bootstrap.servers": bootstrap}
+    issuer = Issuer(system, pair, Pair.made("testother"), at_once())
+    try:
+        yield from played(kafka, issuer, people, fields, seconds=wait, key_file=str(key_file))
+    except JobSilent as error:
+        raise InputError(str(error)) from None
+    except Unanswered as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap} {error}; look whether --bootstrap is right") from None

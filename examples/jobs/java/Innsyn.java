@@ -1,0 +1,342 @@
+// The rights protocol of innsyn (docs/rights-protocol.md) for a job in Java 17: commands opened, receipts signed.
+// Needs Apache Avro, with the Jackson that comes with it; the cryptography is Java's own.
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
+import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.security.spec.X509EncodedKeySpec;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import javax.crypto.Cipher;
+import javax.crypto.KeyAgreement;
+import javax.crypto.Mac;
+import javax.crypto.spec.GCMParameterSpec;
+import javax.crypto.spec.SecretKeySpec;
+import org.apache.avro.Schema;
+import org.apache.avro.SchemaNormalization;
+import org.apache.avro.generic.GenericData;
+import org.apache.avro.generic.GenericDatumReader;
+import org.apache.avro.generic.GenericDatumWriter;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.io.DecoderFactory;
+import org.apache.avro.io.EncoderFactory;
+
+public class Innsyn {
+  static final HexFormat HEX = HexFormat.of();
+  static final ObjectMapper JSON = new ObjectMapper();
+  static final String X25519 = "6e", ED25519 = "70";
+  static final byte[] NONE = {}, KEM = join(text("KEM"), hex("0020")), SUITE = join(text("HPKE"), hex("002000010002"));
+  static final long OLDEST = 30L * 86_400_000, CLOCKS_APART = 5L * 60_000;
+  static final Set<String> KNOWN = Set.of("kind", "value", "prefix", "from", "until", "ports", "proof");
+
+  /** A command that is not carried out: `reason` is a word of the protocol, `command` what it said. */
+  static class Refused extends Exception {
+    final String reason;
+    final GenericRecord command;
+
+    Refused(String reason, GenericRecord command) {
+      super(reason);
+      this.reason = reason;
+      this.command = command;
+    }
+  }
+
+  /** A command that is to be carried out. `identifiers` as they were sent, `people` as they are understood. */
+  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people) {
+    String text(String field) { return command.get(field).toString(); }
+
+    int attempt() { return (Integer) command.get("attempt"); }
+
+    List<String> fields() { return ((Collection<?>) command.get("fields")).stream().map(Object::toString).toList(); }
+  }
+
+  /** An identifier, and when it was the person's; times in milliseconds, null where there is no limit. */
+  record Person(String kind, String value, boolean prefix, Long at, Integer port, Long since, Long until, int low, int high) {
+    /** Whether a record with that value, time (null: not known) and port (0: none) is the person's by it. */
+    boolean names(String found, Long time, int fromPort) {
+      if (prefix ? !inside(found) : !value.equals(found)) return false;
+      if (at != null && (time == null || Math.floorDiv(time, 1000L) != Math.floorDiv(at, 1000L))) return false;
+      if (port != null && port != fromPort) return false;
+      if ((since != null || until != null) && time == null) return false;
+      if ((since != null && time < since) || (until != null && time >= until)) return false;
+      int counted = fromPort > 0 && fromPort <= 65535 ? fromPort : 0;
+      return low <= counted && counted <= high;
+    }
+
+    private boolean inside(String found) {
+      // Only what is an address by its letters: anything else would be looked up as a name.
+      if (!found.contains(":") || !found.matches("[0-9a-fA-F:.]+")) return false;
+      try {
+        String[] parts = value.split("/");
+        byte[] net = InetAddress.getByName(parts[0]).getAddress(), one = InetAddress.getByName(found).getAddress();
+        int bits = Integer.parseInt(parts[1]);
+        for (int bit = 0; bit < bits; bit++)
+          if (((net[bit / 8] ^ one[bit / 8]) >> (7 - bit % 8) & 1) != 0) return false;
+        return net.length == one.length;
+      } catch (IOException notAnAddress) {
+        return false;
+      }
+    }
+  }
+
+  final String system;
+  private final Map<String, ObjectNode> keys = new LinkedHashMap<>();
+  private final Map<Long, Schema> commands = new HashMap<>();
+  final Schema receipt;
+
+  /** With the key files of one system; `avro`: the folder with every version of both records. */
+  Innsyn(List<Path> keyFiles, Path avro) throws IOException {
+    for (Schema schema : versions(avro.resolve("erasure_command")))
+      commands.put(SchemaNormalization.parsingFingerprint64(schema), schema);
+    List<Schema> receipts = versions(avro.resolve("erasure_receipt"));
+    receipt = receipts.get(receipts.size() - 1);
+    String found = null;
+    for (Path file : keyFiles) {
+      String mode = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+      if (!mode.endsWith("------")) throw new IOException(file + " can be read by others; run chmod 600 " + file);
+      JsonNode stored = JSON.readTree(file.toFile());
+      String named = stored.get("system").asText();
+      if (found != null && !found.equals(named)) throw new IOException("the key files are of different systems");
+      found = named;
+      for (JsonNode key : stored.get("keys"))
+        keys.computeIfAbsent(key.get("id").asText(), id -> JSON.createObjectNode()).setAll((ObjectNode) key);
+    }
+    system = found;
+  }
+
+  private static List<Schema> versions(Path folder) throws IOException {
+    try (var files = Files.list(folder)) {
+      List<Path> sorted = new ArrayList<>(files.filter(file -> file.getFileName().toString().matches("\\d+\\.avsc")).toList());
+      sorted.sort(Comparator.comparingInt(file -> Integer.parseInt(file.getFileName().toString().replace(".avsc", ""))));
+      List<Schema> found = new ArrayList<>();
+      for (Path file : sorted) found.add(new Schema.Parser().parse(file.toFile()));
+      return found;
+    }
+  }
+
+  /** The command, null for a message that is none. Throws Refused. */
+  Opened opened(byte[] message, long now) throws Refused {
+    GenericRecord command = decoded(message);
+    if (command == null) return null;
+    if (!command.get("system").toString().equals(system)) throw new Refused("other_system", command);
+    String keyId = command.get("key_id").toString();
+    JsonNode key = keys.get(keyId);
+    if (key == null) throw new Refused(keyId.isEmpty() ? "not_authentic" : "key_unknown", command);
+    byte[] plain;
+    try {
+      Signature check = Signature.getInstance("Ed25519");
+      check.initVerify(open(ED25519, hex(key.get("verify").asText())));
+      check.update(canonical(command, "signature"));
+      if (!check.verify(bytes((ByteBuffer) command.get("signature")))) throw new GeneralSecurityException();
+      byte[] sealed = bytes((ByteBuffer) command.get("sealed_identifiers"));
+      plain = unseal(sealed, hex(key.get("unseal").asText()), canonical(command, "signature", "sealed_identifiers"));
+    } catch (Exception notInnsyns) {
+      throw new Refused("not_authentic", command);
+    }
+    if ((Long) command.get("issued_at") > now + CLOCKS_APART) throw new Refused("clock_off", command);
+    if ((Long) command.get("issued_at") < now - OLDEST) throw new Refused("too_old", command);
+    try {
+      JsonNode identifiers = JSON.readTree(plain);
+      List<Person> people = new ArrayList<>();
+      for (JsonNode item : identifiers) people.add(person(item));
+      return new Opened(command, identifiers, people);
+    } catch (Exception notUnderstood) {
+      throw new Refused("command_not_understood", command);
+    }
+  }
+
+  private GenericRecord decoded(byte[] message) {
+    if (message == null || message.length < 10 || message[0] != (byte) 0xC3 || message[1] != 1) return null;
+    Schema schema = commands.get(Long.reverseBytes(ByteBuffer.wrap(message, 2, 8).getLong()));
+    if (schema == null) return null;
+    try {
+      var decoder = DecoderFactory.get().binaryDecoder(message, 10, message.length - 10, null);
+      GenericRecord command = new GenericDatumReader<GenericRecord>(schema).read(null, decoder);
+      return decoder.isEnd() ? command : null;
+    } catch (IOException | RuntimeException noCommand) {
+      return null;
+    }
+  }
+
+  // Throws at what is not understood: a limit must not be taken for none.
+  private static Person person(JsonNode said) {
+    if (said.isArray()) {
+      if (said.size() != 2 && said.size() != 4) throw new IllegalArgumentException();
+      Integer port = said.size() == 4 && !said.get(3).isNull() ? number(said.get(3)) : null;
+      return new Person(word(said.get(0)), word(said.get(1)), false, moment(said.get(2)), port, null, null, 0, 65535);
+    }
+    said.fieldNames().forEachRemaining(name -> { if (!KNOWN.contains(name)) throw new IllegalArgumentException(name); });
+    if (said.has("value") == said.has("prefix")) throw new IllegalArgumentException();
+    JsonNode ports = said.path("ports");
+    if (!ports.isMissingNode() && ports.size() != 2) throw new IllegalArgumentException();
+    int low = ports.isMissingNode() ? 0 : number(ports.get(0)), high = ports.isMissingNode() ? 65535 : number(ports.get(1));
+    String value = word(said.has("value") ? said.get("value") : said.get("prefix"));
+    return new Person(word(said.get("kind")), value, said.has("prefix"), null, null, moment(said.get("from")), moment(said.get("until")), low, high);
+  }
+
+  private static String word(JsonNode node) {
+    if (!node.isTextual()) throw new IllegalArgumentException();
+    return node.asText();
+  }
+
+  private static int number(JsonNode node) {
+    if (!node.isInt()) throw new IllegalArgumentException();
+    return node.asInt();
+  }
+
+  private static Long moment(JsonNode node) {
+    return node == null || node.isNull() ? null : OffsetDateTime.parse(word(node)).toInstant().toEpochMilli();
+  }
+
+  /** The signed receipt that answers a command. `said`: `state`, and what else is not empty. */
+  byte[] receipt(GenericRecord command, JsonNode said, long now) throws Exception {
+    JsonNode key = keys.getOrDefault(command.get("key_id").toString(), keys.values().iterator().next());
+    GenericRecord whole = new GenericData.Record(receipt);
+    for (Schema.Field field : receipt.getFields()) {
+      JsonNode value = said.get(field.name());
+      if (value != null && !value.isNull()) whole.put(field.name(), avro(value, field.schema()));
+      else if (field.schema().getType() == Schema.Type.LONG || field.schema().getType() == Schema.Type.INT) whole.put(field.name(), 0);
+      else if (field.schema().getType() == Schema.Type.ARRAY) whole.put(field.name(), List.of());
+    }
+    for (String name : List.of("command_id", "request_id", "system", "attempt")) whole.put(name, command.get(name));
+    if (!said.has("reported_at")) whole.put("reported_at", now);
+    for (String name : List.of("erased", "held")) whole.put(name, ((Number) whole.get(name)).longValue());
+    whole.put("key_id", key.get("id").asText());
+    Signature signature = Signature.getInstance("Ed25519");
+    signature.initSign(secret(ED25519, hex(key.get("sign").asText())));
+    signature.update(canonical(whole, "signature"));
+    whole.put("signature", ByteBuffer.wrap(signature.sign()));
+    ByteArrayOutputStream body = new ByteArrayOutputStream();
+    var encoder = EncoderFactory.get().directBinaryEncoder(body, null);
+    new GenericDatumWriter<GenericRecord>(receipt).write(whole, encoder);
+    ByteBuffer frame = ByteBuffer.allocate(10).put((byte) 0xC3).put((byte) 1);
+    frame.putLong(Long.reverseBytes(SchemaNormalization.parsingFingerprint64(receipt)));
+    return join(frame.array(), body.toByteArray());
+  }
+
+  private static Object avro(JsonNode value, Schema schema) {
+    switch (schema.getType()) {
+      case UNION: return avro(value, schema.getTypes().get(1));
+      case LONG: return value.asLong();
+      case INT: return value.asInt();
+      case BOOLEAN: return value.asBoolean();
+      case ENUM: return new GenericData.EnumSymbol(schema, value.asText());
+      case ARRAY:
+        List<Object> items = new ArrayList<>();
+        for (JsonNode item : value) items.add(avro(item, schema.getElementType()));
+        return items;
+      case RECORD:
+        GenericRecord record = new GenericData.Record(schema);
+        for (Schema.Field field : schema.getFields()) record.put(field.name(), avro(value.get(field.name()), field.schema()));
+        return record;
+      default: return value.asText();
+    }
+  }
+
+  // Raw keys of 32 bytes, in the DER that Java reads (RFC 8410).
+  static PrivateKey secret(String oid, byte[] raw) throws GeneralSecurityException {
+    byte[] der = join(hex("302e020100300506032b65" + oid + "04220420"), raw);
+    return KeyFactory.getInstance(oid.equals(X25519) ? "XDH" : "EdDSA").generatePrivate(new PKCS8EncodedKeySpec(der));
+  }
+
+  static PublicKey open(String oid, byte[] raw) throws GeneralSecurityException {
+    byte[] der = join(hex("302a300506032b65" + oid + "032100"), raw);
+    return KeyFactory.getInstance(oid.equals(X25519) ? "XDH" : "EdDSA").generatePublic(new X509EncodedKeySpec(der));
+  }
+
+  static byte[] agreed(byte[] key, byte[] other) throws GeneralSecurityException {
+    KeyAgreement agreement = KeyAgreement.getInstance("X25519");
+    agreement.init(secret(X25519, key));
+    agreement.doPhase(open(X25519, other), true);
+    return agreement.generateSecret();
+  }
+
+  // Canonical JSON (RFC 8785) of a record without some fields; bytes as hex digits.
+  static byte[] canonical(GenericRecord record, String... without) throws Exception {
+    return JSON.writeValueAsBytes(plain(record, Set.of(without)));
+  }
+
+  static Object plain(Object value, Set<String> without) {
+    if (value instanceof GenericRecord record) {
+      TreeMap<String, Object> fields = new TreeMap<>();
+      for (Schema.Field field : record.getSchema().getFields())
+        if (!without.contains(field.name())) fields.put(field.name(), plain(record.get(field.pos()), Set.of()));
+      return fields;
+    }
+    if (value instanceof Collection<?> items) return items.stream().map(item -> plain(item, Set.of())).toList();
+    if (value instanceof ByteBuffer buffer) return HEX.formatHex(bytes(buffer));
+    return value == null || value instanceof Number || value instanceof Boolean ? value : value.toString();
+  }
+
+  // HPKE in base mode (RFC 9180): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; single shot.
+  static byte[] unseal(byte[] sealed, byte[] key, byte[] info) throws GeneralSecurityException {
+    byte[] nine = new byte[32];
+    nine[0] = 9;
+    // The public half of a key is what it agrees on with the base point (RFC 7748).
+    byte[] enc = Arrays.copyOf(sealed, 32), own = agreed(key, nine);
+    byte[] prk = extract(KEM, NONE, "eae_prk", agreed(key, enc));
+    byte[] shared = expand(KEM, prk, "shared_secret", join(enc, own), 32);
+    byte[] context = join(hex("00"), extract(SUITE, NONE, "psk_id_hash", NONE), extract(SUITE, NONE, "info_hash", info));
+    byte[] last = extract(SUITE, shared, "secret", NONE);
+    Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
+    GCMParameterSpec nonce = new GCMParameterSpec(128, expand(SUITE, last, "base_nonce", context, 12));
+    cipher.init(Cipher.DECRYPT_MODE, new SecretKeySpec(expand(SUITE, last, "key", context, 32), "AES"), nonce);
+    return cipher.doFinal(sealed, 32, sealed.length - 32);
+  }
+
+  static byte[] extract(byte[] suite, byte[] salt, String label, byte[] key) throws GeneralSecurityException {
+    return mac(salt.length == 0 ? new byte[32] : salt, join(text("HPKE-v1"), suite, text(label), key));
+  }
+
+  static byte[] expand(byte[] suite, byte[] key, String label, byte[] info, int length) throws GeneralSecurityException {
+    byte[] size = {(byte) (length >> 8), (byte) length};
+    // One block of HKDF-Expand is enough: nothing here is longer than 32 bytes.
+    byte[] block = mac(key, join(size, text("HPKE-v1"), suite, text(label), info, new byte[] {1}));
+    return Arrays.copyOf(block, length);
+  }
+
+  static byte[] mac(byte[] key, byte[] content) throws GeneralSecurityException {
+    Mac mac = Mac.getInstance("HmacSHA256");
+    mac.init(new SecretKeySpec(key, "HmacSHA256"));
+    return mac.doFinal(content);
+  }
+
+  static byte[] hex(String digits) { return HEX.parseHex(digits); }
+
+  static byte[] text(String text) { return text.getBytes(StandardCharsets.UTF_8); }
+
+  static byte[] bytes(ByteBuffer buffer) {
+    byte[] found = new byte[buffer.remaining()];
+    buffer.duplicate().get(found);
+    return found;
+  }
+
+  static byte[] join(byte[]... parts) {
+    ByteArrayOutputStream whole = new ByteArrayOutputStream();
+    for (byte[] part : List.of(parts)) whole.writeBytes(part);
+    return whole.toByteArray();
+  }
+}

@@ -1,0 +1,63 @@
+// An erasure job in Node: a store of orders in one JSON file. node job.mjs BOOTSTRAP KEY_FILE STORE AVRO_FOLDER
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { Consumer, Producer } from '@platformatic/kafka'
+import { Innsyn, Refused, names } from './innsyn.mjs'
+
+const [bootstrap, keyFile, file, avro] = process.argv.slice(2)
+const innsyn = new Innsyn([keyFile], avro)
+const store = { Order: [], newest: {}, outcomes: {}, ...JSON.parse(readFileSync(file, 'utf8')) }
+const PERSONAL = ['customer_number', 'name', 'ip', 'phone']
+
+function save () { // What is erased and what is remembered of it are one write, on disk or not at all.
+  const scratch = openSync(`${file}.new`, 'w', 0o600)
+  writeSync(scratch, JSON.stringify(store))
+  fsyncSync(scratch)
+  closeSync(scratch)
+  renameSync(`${file}.new`, file)
+}
+
+function erase (command) {
+  const wanted = command.fields.map((field) => field.split('.'))
+  if (wanted.some(([record, name]) => record !== 'Order' || !PERSONAL.includes(name))) return { state: 'failed', reason: 'unknown_field' }
+  if (command.orders.length) return { state: 'failed', reason: 'needs_person' }
+  const theirs = (order) => command.people.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
+  const found = store.Order.filter(theirs), going = new Set(wanted.map(([, name]) => name))
+  if (!found.length) return { state: 'not_found' }
+  for (const order of found) for (const name of going) order[name] = null
+  // An order that names nobody any more goes as a whole.
+  const gone = found.filter((order) => PERSONAL.every((name) => order[name] == null))
+  store.Order = store.Order.filter((order) => !gone.includes(order))
+  const outcome = { record: 'Order', deleted: gone.length, redacted: found.length - gone.length, stayed_for: [] }
+  return { state: 'done', erased: found.length, outcomes: [outcome] }
+}
+
+function answers (message) {
+  let command
+  try { command = innsyn.opened(message) } catch (error) {
+    if (error instanceof Refused) return [error.command, [{ state: 'failed', reason: error.message }]]
+    throw error
+  }
+  if (command === null) return [null, []]
+  const { command_id: id, attempt } = command, once = `${id}#${attempt}`
+  if ((store.newest[id] ?? 0) > attempt) return [command, [{ state: 'failed', reason: 'superseded' }]]
+  if (!store.outcomes[once]) {
+    store.newest[id] = attempt
+    store.outcomes[once] = erase(command)
+    save()
+  }
+  return [command, [{ state: 'accepted' }, store.outcomes[once]]]
+}
+
+const client = { clientId: 'innsyn-job', bootstrapBrokers: [bootstrap] }
+const producer = new Producer(client), consumer = new Consumer({ ...client, groupId: `innsyn-erasure-${innsyn.system}` })
+const stream = await consumer.consume({ topics: [`deletion.${innsyn.system}`], mode: 'committed', fallbackMode: 'earliest', autocommit: false })
+process.once('SIGTERM', () => stream.close())
+for await (const message of stream) {
+  const [command, said] = answers(message.value ?? Buffer.alloc(0))
+  for (const state of said) {
+    const receipt = { topic: 'rights.receipts', key: Buffer.from(command.request_id), value: innsyn.receipt(command, state) }
+    await producer.send({ messages: [receipt], acks: -1 })
+  }
+  await message.commit() // Only now: a job that dies before is told again, and answers the same.
+}
+await Promise.all([producer.close(), consumer.close(true)])

@@ -1,0 +1,135 @@
+"""What is played at a job and what it has to answer: one list, for `testing.Kit` and, over Kafka, for `played`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from innsyn_sdk.issuing import Answer, Issuer
+from innsyn_sdk.protocol import CLOCKS_APART, OLDEST
+
+ENDS = ("done", "partial", "withheld")
+"""How a command ends that finds something."""
+Expected = Literal["silence", "refusal", "end", "same", "superseded", "gone"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One message to a job. `said` goes on "a command that is". `reason`: of a refusal. `command_id`: of its answers.
+
+    `expected`: `silence`, no answer; `refusal`, `failed` with the reason; `end`, `accepted` and then what it came to;
+    `same`, the answers to the case before; `superseded`; `gone`, as `end`, or that there is nothing.
+    `aborted`: written in a transaction that is aborted, which there is over Kafka alone.
+    """
+
+    said: str
+    command_id: str
+    message: bytes = field(repr=False)
+    expected: Expected
+    reason: str | None = None
+    aborted: bool = False
+
+
+def bad(issuer: Issuer, value: Mapping[str, Any], apart: timedelta) -> Iterator[Case]:
+    """Commands that must not be carried out. `apart`: how far beyond the limits of time those are that are.
+
+    Each has a command id of its own, so that its answers are known.
+    """
+    number = 0
+
+    def fresh(**changes: Any) -> dict[str, Any]:
+        nonlocal number
+        number += 1
+        return {**value, "command_id": f"{value['request_id']}/{value['system']}/{number}", **changes}
+
+    def refused(said: str, reason: str, said_value: Mapping[str, Any], message: bytes) -> Case:
+        return Case(said, str(said_value["command_id"]), message, "refusal", reason)
+
+    own = fresh()
+    yield refused("not signed", "not_authentic", own, issuer.unsigned(own))
+    own = fresh()
+    yield Case("cut short", own["command_id"], issuer.message(own)[:-3], "silence")
+    own = fresh()
+    yield Case("no command", own["command_id"], b"\xc3\x01 nonsense", "silence")
+    own = fresh()
+    yield Case(
+        "taken back (its transaction was aborted)",
+        own["command_id"],
+        issuer.message(own),
+        "silence",
+        aborted=True,
+    )
+    for said, reason, changes in (
+        ("too old", "too_old", {"issued_at": issuer.now - OLDEST - apart}),
+        ("of a time to come", "clock_off", {"issued_at": issuer.now + CLOCKS_APART + apart}),
+        ("for another system", "other_system", {"system": "another"}),
+        ("under a key that the job lacks", "key_unknown", {"key_id": issuer.other.id}),
+        ("about somebody in a way that no job knows", "command_not_understood", {"identifiers": _UNKNOWN}),
+    ):
+        own = fresh(**changes)
+        yield refused(said, reason, own, issuer.message(own))
+    own = fresh()
+    yield refused("sealed to another key", "not_authentic", own, issuer.message(own, seal=issuer.other))
+    own = fresh()
+    yield refused("signed by another", "not_authentic", own, issuer.message(own, sign=issuer.other))
+    own = fresh()
+    yield refused("altered", "not_authentic", own, issuer.message(own, fields=["Everything.else"]))
+
+
+_UNKNOWN = [{"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"}]
+
+
+def good(issuer: Issuer, value: Mapping[str, Any]) -> Iterator[Case]:
+    """Commands to be carried out, in this order: the second attempt, again, the first, and the same of another id."""
+    command_id = str(value["command_id"])
+    second, first = issuer.message({**value, "attempt": 2}), issuer.message(value)
+    yield Case("innsyn's", command_id, second, "end")
+    yield Case("the same once more", command_id, second, "same")
+    yield Case("an earlier attempt than one that came", command_id, first, "superseded")
+    later = {**value, "command_id": f"{command_id}/later"}
+    yield Case(
+        "innsyn's about somebody who is erased already", later["command_id"], issuer.message(later), "gone"
+    )
+
+
+def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
+    """What is wrong with the answers to a case, in a sentence; None: nothing. `before`: to the case before it."""
+    states = [answer.state for answer in answers]
+    said = ", then ".join(_shown(answer) for answer in answers) or "nothing"
+    carried_out = [state for state in states if state != "failed"]
+    if case.expected == "superseded":
+        if [answer.short for answer in answers] != [("failed", 0, "superseded")]:
+            return f"{case.said} was not superseded, but answered with {said}"
+        return None
+    if case.expected in ("silence", "refusal"):
+        if carried_out:
+            return f"a command that is {case.said} was carried out"
+        if [answer.reason for answer in answers] != ([case.reason] if case.reason else []):
+            expected = f"failed ({case.reason})" if case.reason else "nothing"
+            return f"a command that is {case.said} was answered with {said}; expected {expected}"
+        return None
+    if case.expected == "same":
+        if [answer.said for answer in answers] != [answer.said for answer in before]:
+            return f"the same command again was answered with {said}; expected the same answers again"
+        return None
+    if len(states) != 2 or states[0] != "accepted":
+        return f"a command that is {case.said} was answered with {said}; expected accepted and then what it came to"
+    ends = ENDS if case.expected == "end" else (*ENDS, "not_found")
+    if states[1] not in ends:
+        found = ", though the store has something of the person" if states[1] == "not_found" else ""
+        return f"a command that is {case.said} came to {_shown(answers[1])}{found}"
+    return _miscounted(answers[1])
+
+
+def _miscounted(answer: Answer) -> str | None:
+    if answer.state == "done" and answer.said["held"]:
+        return f"a receipt says done, and that {answer.said['held']} records are held; that is partial"
+    if answer.state in ("partial", "withheld") and not answer.said["held"]:
+        return f"a receipt says {answer.state}, and that nothing is held"
+    return None
+
+
+def _shown(answer: Answer) -> str:
+    return answer.state if answer.reason is None else f"{answer.state} ({answer.reason})"

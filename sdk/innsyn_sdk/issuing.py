@@ -1,0 +1,207 @@
+"""innsyn's side of the protocol, for tests: commands as innsyn or somebody else may send them, and answers read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from fastavro import schemaless_reader, schemaless_writer
+
+from innsyn_sdk.keys import SUITE, KeysUnreadable
+from innsyn_sdk.protocol import canonical, newest_command, newest_receipt
+
+_HALVES = ("unseal", "sign", "innsyn")
+
+
+class NotAnAnswer(Exception):
+    """A message on the topic of receipts that no job may send; `str` says why."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One key with its private halves of both sides, which no innsyn has: a command under it is a test."""
+
+    id: str
+    unseal: X25519PrivateKey = field(repr=False)
+    job: Ed25519PrivateKey = field(repr=False)
+    innsyn: Ed25519PrivateKey = field(repr=False)
+
+    @staticmethod
+    def made(key_id: str) -> Pair:
+        return Pair(
+            key_id,
+            X25519PrivateKey.generate(),
+            Ed25519PrivateKey.generate(),
+            Ed25519PrivateKey.generate(),
+        )
+
+    def of_job(self) -> dict[str, str]:
+        """As a key file of the job has it."""
+        return {
+            "id": self.id,
+            "unseal": self.unseal.private_bytes_raw().hex(),
+            "sign": self.job.private_bytes_raw().hex(),
+            "verify": self.innsyn.public_key().public_bytes_raw().hex(),
+        }
+
+
+def own_pair(folder: Path, system: str) -> tuple[Pair, Path]:
+    """The key of tests of a system in the folder, made where there is none, and the key file for its job.
+
+    Raises KeysUnreadable for a file that is none, OSError where the folder cannot be written.
+    """
+    ours, theirs = folder / f"{system}.innsyn.json", folder / f"{system}.json"
+    if not ours.exists():
+        # innsyn's file comes last: without it both are made anew, and a job never has a key that no test knows.
+        pair = Pair.made(f"test{os.urandom(4).hex()}")
+        _write(theirs, {"system": system, "keys": [pair.of_job()]})
+        whole = {**pair.of_job(), "innsyn": pair.innsyn.private_bytes_raw().hex()}
+        _write(ours, {"system": system, "keys": [whole]})
+        return pair, theirs
+    try:
+        if stat.S_IMODE(ours.stat().st_mode) & 0o077:
+            raise KeysUnreadable(f"{ours} can be read by others; run chmod 600 {ours}")
+        stored = json.loads(ours.read_bytes())
+        (entry,) = stored["keys"]
+        unseal, sign, innsyn = (bytes.fromhex(entry[name]) for name in _HALVES)
+        pair = Pair(
+            str(entry["id"]),
+            X25519PrivateKey.from_private_bytes(unseal),
+            Ed25519PrivateKey.from_private_bytes(sign),
+            Ed25519PrivateKey.from_private_bytes(innsyn),
+        )
+        if stored["system"] != system:
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise KeysUnreadable(f"{ours} is no key of tests of {system}; remove it and {theirs}") from None
+    if not theirs.exists():
+        _write(theirs, {"system": system, "keys": [pair.of_job()]})
+    return pair, theirs
+
+
+def _write(path: Path, content: Any) -> None:
+    """Whole or not at all, and for its owner alone."""
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.unlink(missing_ok=True)
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(content) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A receipt of the job, its signature checked. `said`: all that it says but when, and its signature."""
+
+    state: str
+    erased: int
+    reason: str | None
+    said: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def short(self) -> tuple[str, int, str | None]:
+        return self.state, self.erased, self.reason
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Issues commands to a system at `now`. `other`: a key that the job lacks."""
+
+    system: str
+    pair: Pair
+    other: Pair
+    now: datetime
+
+    def value(
+        self, identifiers: Sequence[Any], fields: Sequence[str], request_id: str = "r-1", **other: Any
+    ) -> dict[str, Any]:
+        """The fields of a command, neither sealed nor signed yet; `other` ones than usual."""
+        usual = {
+            "command_id": f"{request_id}/{self.system}",
+            "request_id": request_id,
+            "system": self.system,
+            "categories": [],
+            "fields": list(fields),
+            "reason": "request",
+            "attempt": 1,
+            "orders": [],
+            "key_id": self.pair.id,
+            "issued_at": self.now,
+        }
+        named = [list(item) if isinstance(item, tuple) else item for item in identifiers]
+        return {"identifiers": named, **usual, **other}
+
+    def message(
+        self, value: Mapping[str, Any], *, seal: Pair | None = None, sign: Pair | None = None, **altered: Any
+    ) -> bytes:
+        """As innsyn sends it; sealed to, or signed with, another key, or `altered` after it was signed."""
+        return self._framed({**self._sealed(value, seal or self.pair), "sign": sign or self.pair}, altered)
+
+    def unsigned(self, value: Mapping[str, Any]) -> bytes:
+        """Without a signature."""
+        return self._framed({**self._sealed(value, self.pair), "sign": None}, {})
+
+    def _sealed(self, value: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
+        bare = {name: item for name, item in value.items() if name != "identifiers"}
+        plain = json.dumps(value["identifiers"]).encode()
+        sealed = SUITE.encrypt(plain, pair.unseal.public_key(), canonical(bare, ()))
+        return {**bare, "sealed_identifiers": sealed}
+
+    @staticmethod
+    def _framed(whole: dict[str, Any], altered: Mapping[str, Any]) -> bytes:
+        pair: Pair | None = whole.pop("sign")
+        signature = pair.innsyn.sign(canonical(whole, ())) if pair else b""
+        schema, prefix = newest_command()
+        body = io.BytesIO()
+        schemaless_writer(body, schema, {**whole, **altered, "signature": signature}, strict=True)
+        return prefix + body.getvalue()
+
+    def answer(self, message: bytes) -> Answer:
+        """A receipt read and its signature checked. Raises NotAnAnswer."""
+        value = read_receipt(message)
+        if value["key_id"] != self.pair.id:
+            raise NotAnAnswer(
+                f"it is under the key {value['key_id'] or 'without a name'}, which is not the one of the test"
+            )
+        try:
+            self.pair.job.public_key().verify(value["signature"], canonical(value, ("signature",)))
+        except InvalidSignature:
+            raise NotAnAnswer("it is not signed with the key of the job") from None
+        said = {name: item for name, item in value.items() if name not in ("signature", "reported_at")}
+        return Answer(value["state"], value["erased"], value["reason"], said)
+
+
+def read_receipt(message: bytes) -> dict[str, Any]:
+    """The fields of a receipt, whoever signed it. Raises NotAnAnswer for what is none of the newest version."""
+    schema, prefix = newest_receipt()
+    # Of Confluent's framing the id is a registry's; what does not fit the newest version fails at its signature.
+    start = len(prefix) if message.startswith(prefix) else 5 if message[:1] == b"\0" else None
+    if start is None:
+        raise NotAnAnswer(
+            "it is no receipt of the newest version, as single object or in Confluent's framing"
+        )
+    body = io.BytesIO(message[start:])
+    try:
+        value = schemaless_reader(body, schema, None)
+    except Exception as error:  # noqa: BLE001 - a body may be anything, and its text is not to be shown
+        raise NotAnAnswer(f"its body is no receipt ({type(error).__name__})") from None
+    if body.read(1) or not isinstance(value, dict):
+        raise NotAnAnswer("its body is longer than a receipt")
+    return value
+
+
+def at_once() -> datetime:
+    """Now, to the millisecond as a command has it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

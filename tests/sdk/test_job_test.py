@@ -1,0 +1,209 @@
+"""`innsyn job test` on a real broker: the jobs of the examples hold, and of one that does not it says where."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from innsyn_sdk.issuing import own_pair
+from innsyn_sdk.job import RightsJob
+from innsyn_sdk.outcome import Outcome, done, not_found
+from innsyn_sdk.protocol import Command, decoded
+from innsyn_sdk.state import SqliteState
+from innsyn_sdk.testing import NOW
+
+from tests.support.commands import home, quiet, run
+from tests.support.jobs import in_java, in_node
+from tests.support.pages import ROOT
+
+__all__ = ["home", "quiet"]
+pytestmark = pytest.mark.kafka
+AVRO = ROOT / "sdk" / "innsyn_sdk" / "avro"
+NAMES = ("customer_number", "name", "ip", "phone")
+CASES = 16
+
+
+def order(number: str, **more: Any) -> dict[str, Any]:
+    return {"customer_number": number, "name": f"n-{number}", "ip": None, "phone": None, **more}
+
+
+ORDERS = [order("100042"), order("100042", ip="192.0.2.7", at=1_772_355_600_000), order("100043")]
+
+
+def tried(system: str, bootstrap: str, keys: Path, *more: str) -> tuple[int, dict[str, Any], str]:
+    """Exit status, what it prints as JSON, and standard error."""
+    fields = [word for name in NAMES for word in ("--field", f"Order.{name}")]
+    status, out, err = run(
+        *("job", "test", "--system", system, "--bootstrap", bootstrap, "--keys", str(keys)),
+        *("--id", "customer_number=100042", "--json", *fields, *more),
+    )
+    return status, json.loads(out) if out else {}, err
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A job as a process, which ends when it is asked to."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+        try:
+            yield process
+            process.terminate()
+            status = process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+    # Java's own for SIGTERM.
+    assert status in (0, 143), log.read_text()
+
+
+def node(folder: Path) -> list[str]:
+    return in_node(folder, "job.mjs")
+
+
+def java(folder: Path) -> list[str]:
+    return in_java(folder, "Job")
+
+
+@pytest.mark.parametrize("language", [node, java])
+def test_the_jobs_of_the_examples_hold(
+    language: Callable[[Path], list[str]], kafka_bootstrap: str, home: Path, tmp_path: Path
+) -> None:
+    """Every case; and their stores have the neighbour's orders and nothing else. Started again, they hold again."""
+    system, keys, store = f"shop{language.__name__}", tmp_path / "keys", tmp_path / "store.json"
+    keys.mkdir()
+    _, key_file = own_pair(keys, system)
+    store.write_text(json.dumps({"Order": ORDERS}))
+    program = [*language(tmp_path), kafka_bootstrap, str(key_file), str(store), str(AVRO)]
+    with running(program, tmp_path / "log"):
+        status, said, err = tried(system, kafka_bootstrap, keys)
+        assert status == 0, (said, err, (tmp_path / "log").read_text())
+    assert said["holds"]
+    assert len(said["cases"]) == CASES
+    assert json.loads(store.read_text())["Order"] == [order("100043")]
+    assert "100042" not in store.read_text()
+
+
+def unchecked(message: bytes, keys: object, now: object) -> Command:
+    value = decoded(message)
+    return Command(value["command_id"], value["request_id"], value["attempt"], NOW, (), (), (), (), value)
+
+
+def carried_out(_: Command) -> Outcome:
+    return done({"Order": 2})
+
+
+@pytest.mark.parametrize(
+    ("system", "sabotage", "kafka", "wrong"),
+    [
+        ("held", lambda patch: None, {}, set()),
+        (
+            "gullible",
+            lambda patch: patch.setattr("innsyn_sdk.job.opened", unchecked),
+            {},
+            {"not signed", "too old", "altered", "signed by another", "sealed to another key"},
+        ),
+        (
+            "forgetful",
+            lambda patch: patch.setattr(SqliteState, "come", lambda *_: 0),
+            {},
+            {"an earlier attempt than one that came"},
+        ),
+        (
+            "hasty",
+            lambda patch: None,
+            {"isolation.level": "read_uncommitted"},
+            {"taken back (its transaction was aborted)"},
+        ),
+    ],
+)
+def test_what_does_not_hold_is_named(
+    system: str,
+    sabotage: Callable[[pytest.MonkeyPatch], None],
+    kafka: dict[str, Any],
+    wrong: set[str],
+    kafka_bootstrap: str,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a job of the SDK that lacks a check, and of one that lacks none."""
+    _, key_file = own_pair(tmp_path, system)
+    sabotage(monkeypatch)
+    job = RightsJob([key_file], carried_out, ":memory:")
+    thread = threading.Thread(target=job.run, args=({"bootstrap.servers": kafka_bootstrap, **kafka},))
+    thread.start()
+    try:
+        status, said, err = tried(system, kafka_bootstrap, tmp_path, "--wait", "10")
+    finally:
+        job.stop()
+        thread.join()
+    found = {item["case"] for item in said["cases"] if item["wrong"] is not None}
+    assert found >= wrong, (said, err)
+    assert (status, said["holds"]) == ((1, False) if wrong else (0, True)), said
+    if system in ("held", "forgetful", "hasty"):
+        assert found == wrong
+
+
+def test_nobody_answers(kafka_bootstrap: str, home: Path, tmp_path: Path) -> None:
+    """It says so soon, with what to do; and nothing of the person."""
+    status, said, err = tried("nobody", kafka_bootstrap, tmp_path, "--wait", "1")
+    assert (status, said) == (2, {})
+    assert "nothing answered on deletion.nobody within 1 seconds; start the job of nobody" in " ".join(
+        err.split()
+    )
+    assert "100042" not in err
+
+
+def test_a_job_with_its_own_keys_carries_out_nothing(
+    kafka_bootstrap: str, home: Path, tmp_path: Path
+) -> None:
+    """As on a broker where innsyn works: nothing is erased, and the test ends at its first command."""
+    calls: list[Command] = []
+
+    def erase(command: Command) -> Outcome:
+        calls.append(command)
+        return not_found()
+
+    (tmp_path / "own").mkdir()
+    _, key_file = own_pair(tmp_path / "own", "real")
+    job = RightsJob([key_file], erase, ":memory:")
+    thread = threading.Thread(target=job.run, args=({"bootstrap.servers": kafka_bootstrap},))
+    thread.start()
+    try:
+        status, _, err = tried("real", kafka_bootstrap, tmp_path, "--wait", "20")
+    finally:
+        job.stop()
+        thread.join()
+    assert status == 2
+    assert "lacks the key of the test; start it with" in " ".join(err.split())
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--system", "../x"], "no name of a system"),
+        (["--id", "kari"], "one has no '='"),
+        (["--bootstrap", "127.0.0.1:1"], "Kafka at 127.0.0.1:1 does not do its part"),
+    ],
+)
+def test_what_is_given_wrong_is_said_in_a_line(
+    change: list[str], said: str, home: Path, tmp_path: Path
+) -> None:
+    words = {
+        "--system": "billing",
+        "--bootstrap": "127.0.0.1:1",
+        "--id": "email=a@example.no",
+        "--field": "A.b",
+    }
+    words |= {"--keys": str(tmp_path), change[0]: change[1]}
+    status, out, err = run("job", "test", *(part for item in words.items() for part in item))
+    assert (status, out) == (2, "")
+    assert said in " ".join(err.split())
+    assert "@example" not in err
