@@ -1,4 +1,4 @@
-"""What the producers in other languages need, fetched once by the lock files of `tests/producers`."""
+"""What programs of others the tests run, fetched once by the lock files of `tests/producers` and `tests/postgresql`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,29 @@ def java() -> tuple[Path, Path]:
         found = find_java()
     except BrokerUnavailable as error:
         _without(str(error))
+    return found, _jars("java", LOCKS)
+
+
+def postgresql_jar() -> Path:
+    """The jar with PostgreSQL's programs for Linux. Where Maven is missing: skips, or fails where Kafka is required."""
+    return next(_jars("postgresql", LOCKS.parent / "postgresql").iterdir())
+
+
+def _jars(what: str, locks: Path) -> Path:
+    """The folder with the jars of a pom."""
     maven = shutil.which("mvn")
     if maven is None:
         _without("there is no mvn on PATH: install Maven")
-    command = [maven, "-q", "-B", "-f", str(LOCKS / "pom.xml"), "dependency:copy-dependencies"]
+    command = [maven, "-q", "-B", "-f", str(locks / "pom.xml"), "dependency:copy-dependencies"]
     command += ["-DincludeScope=runtime", "-Dstyle.color=never"]
     jars = _fetched(
-        "java",
-        ("pom.xml", "jars.sha256"),
+        what,
+        (locks / "pom.xml", locks / "jars.sha256"),
         lambda folder: _run([*command, f"-DoutputDirectory={folder / 'jars'}"]),
     )
-    wrong = unlike(jars / "jars", LOCKS / "jars.sha256")
+    wrong = unlike(jars / "jars", locks / "jars.sha256")
     assert wrong is None, f"{jars}: {wrong}"
-    return found, jars / "jars"
+    return jars / "jars"
 
 
 def node() -> tuple[Path, Path]:
@@ -56,12 +66,12 @@ def node() -> tuple[Path, Path]:
         # No package runs anything when it is installed.
         _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], folder)
 
-    return Path(found), _fetched("node", ("package.json", "package-lock.json"), fetch)
+    return Path(found), _fetched("node", (LOCKS / "package.json", LOCKS / "package-lock.json"), fetch)
 
 
-def _fetched(language: str, locks: tuple[str, ...], fetch: Callable[[Path], object]) -> Path:
+def _fetched(language: str, locks: tuple[Path, ...], fetch: Callable[[Path], object]) -> Path:
     """The folder of exactly these locks, filled where it is not there. Of two at once the first rename wins."""
-    digest = hashlib.sha256(b"".join((LOCKS / name).read_bytes() for name in locks)).hexdigest()[:8]
+    digest = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:8]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = cache / "innsyn" / f"producer-{language}-{digest}"
     if not target.is_dir():

@@ -1,0 +1,340 @@
+"""Whose a row is, and what of it goes: one rule for every store that a reference job erases from. Pure.
+
+A row is a mapping from column to value. Sections "Identifiers" and "Records of
+several people" of docs/rights-protocol.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from innsyn_sdk.mapping import UNITS, Column, Keep, RecordMapping
+from innsyn_sdk.protocol import Command, Identifier
+
+BLANKS = " \t\n\r\f\v"
+"""What `lower` takes from both ends."""
+LETTERS = {
+    letter: letter.lower()
+    for letter in map(chr, range(0x180))
+    if letter.lower() != letter and len(letter.lower()) == 1
+}
+"""What `lower` makes small: the Latin letters of Europe, each one letter. A list, because databases differ."""
+_LOWER = str.maketrans(LETTERS)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Row = Mapping[str, Any]
+
+
+class UnknownField(Exception):
+    """A command names a record or field that the job's file neither maps nor lists as absent. `str` says which."""
+
+
+class NeedsPerson(Exception):
+    """A row cannot be judged: `str` says where and why, without a value of it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a row. `delete`, or the columns to `blank`; neither: nothing of it was to go or all is gone.
+
+    `mine`: whether something of it was to go at all. `held`: the rule by which some or all of it stays, and until when.
+    """
+
+    mine: bool = False
+    delete: bool = False
+    blank: tuple[Column, ...] = ()
+    held: tuple[Keep, date] | None = None
+
+
+NOTHING = Verdict()
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What goes of a record's rows, fields as their names alone."""
+
+    fields: frozenset[str]
+    where: Mapping[str, Any] | None = None
+    redact: bool = False
+    parties: frozenset[str] = frozenset({"owner"})
+    stays_for: frozenset[str] = frozenset()
+    redactions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class Rules:
+    """What a command means for the rows of one record."""
+
+    def __init__(self, command: Command, mapping: RecordMapping, today: date) -> None:
+        """Raises UnknownField."""
+        self.mapping = mapping
+        self._today = today
+        self._fields = {item.field: item for item in mapping.columns}
+        self._orders = tuple(self._read(command))
+        self._by_kind: dict[str, list[Identifier]] = {}
+        for item in command.identifiers:
+            self._by_kind.setdefault(item.kind, []).append(item)
+        self.naming = tuple(item for item in mapping.columns if item.kind in self._by_kind)
+        """Columns that may hold an identifier of the command."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row can be meant."""
+        return not self._orders or not self.naming
+
+    def identifiers(self, column: Column) -> Sequence[Identifier]:
+        """Those of the command that the column may hold."""
+        return self._by_kind.get(column.kind or "", ())
+
+    def decide(self, row: Row) -> Verdict:
+        """What becomes of the row. Raises NeedsPerson for one that cannot be judged."""
+        roles = self._roles(row)
+        if not roles:
+            return NOTHING
+        found = [self._by(order, row, roles) for order in self._orders if self._selected(order, row)]
+        if not any(item.mine for item in found):
+            return NOTHING
+        blank = {item for one in found for item in one.blank}
+        whole = Verdict(
+            mine=True,
+            delete=any(item.delete for item in found),
+            blank=tuple(item for item in self.mapping.columns if item in blank),
+        )
+        return self._but_kept(whole, row)
+
+    def _by(self, order: _Order, row: Row, roles: Mapping[str, frozenset[str]]) -> Verdict:
+        party = not roles.keys().isdisjoint(order.parties)
+        stays = (order.redact and not order.stays_for) or self._others(order.stays_for - roles.keys(), row)
+        going = {self._fields[name] for name in order.fields if name in self._fields} & self.mapping.personal
+        if party and not stays:
+            if going >= self.mapping.personal:
+                return Verdict(mine=True, delete=True)
+        else:
+            about: set[Column] = set()
+            for role, naming in roles.items():
+                names = order.redactions.get(role)
+                about |= {
+                    item
+                    for item in self.mapping.columns
+                    if item.name in naming
+                    or (item.field in names if names is not None else self._is_about(item, role))
+                }
+            going &= about
+        if not going:
+            return NOTHING
+        there = [item for item in self.mapping.columns if item in going and row.get(item.name) != item.blank]
+        return Verdict(mine=True, blank=tuple(there))
+
+    def _but_kept(self, found: Verdict, row: Row) -> Verdict:
+        for keep in self.mapping.keep:
+            until = self._day(keep, row)
+            if until is None or until <= self._today:
+                continue
+            if not keep.fields:
+                return Verdict(mine=True, held=(keep, until))
+            # What the rule names stays in the row; of the rest what was to go goes.
+            going = sorted(self.mapping.personal, key=lambda item: item.name) if found.delete else found.blank
+            left = [
+                item for item in going if item.field not in keep.fields and row.get(item.name) != item.blank
+            ]
+            if len(left) < len(going) or found.delete:
+                return Verdict(mine=True, blank=tuple(left), held=(keep, until))
+        return found
+
+    def _day(self, keep: Keep, row: Row) -> date | None:
+        value = row.get(keep.until)
+        if value is None or value == "":
+            return None
+        if isinstance(value, datetime):
+            return value.date()
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value)[:10])
+        except ValueError:
+            raise NeedsPerson(f"{keep.until} of a row of {self.mapping.record} holds no day") from None
+
+    def _roles(self, row: Row) -> dict[str, frozenset[str]]:
+        """The roles of the person in the row, with the columns that say so."""
+        roles: dict[str, frozenset[str]] = {}
+        at: datetime | None = None
+        read = False
+        for column in self.naming:
+            value = row.get(column.name)
+            if value is None or value == "":
+                continue
+            if not read:
+                at, read = moment(row.get(self.mapping.time or ""), self.mapping), True
+            port = port_of(row.get(column.port) if column.port else None)
+            for item in self.identifiers(column):
+                if not same(column, value, item) or not item.covers(at, port):
+                    continue
+                if item.proof is not None and not column.person and self._somebody_else(column.role, row):
+                    # A guest who is named at the person's address, or on their device, is not the person.
+                    continue
+                roles[column.role] = roles.get(column.role, frozenset()) | {
+                    column.name,
+                    column.port or column.name,
+                }
+                break
+        return roles
+
+    def _somebody_else(self, role: str, row: Row) -> bool:
+        """Whether a column of the role names a person by what the command does not."""
+        return any(
+            not any(same(item, row[item.name], one) for one in self.identifiers(item))
+            for item in self.mapping.columns
+            if item.kind is not None
+            and item.person
+            and item.role == role
+            and row.get(item.name) not in (None, "")
+        )
+
+    def _others(self, roles: Collection[str], row: Row) -> bool:
+        return any(
+            item.kind is not None and item.role in roles and row.get(item.name) not in (None, "")
+            for item in self.mapping.columns
+        )
+
+    def _is_about(self, column: Column, role: str) -> bool:
+        named = [item for item in self.mapping.columns if item.kind is not None and item.role == role]
+        return column.about == role or any(column.name in (item.name, item.port) for item in named)
+
+    def _selected(self, order: _Order, row: Row) -> bool:
+        if order.where is None:
+            return True
+        value = row.get(self._fields[order.where["field"]].name)
+        if value is None:
+            return bool(order.where["or_empty"])
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return text in order.where["values"]
+
+    def _read(self, command: Command) -> Iterator[_Order]:
+        mine = [item for item in command.orders if item["record"] == self.mapping.record]
+        listed = frozenset(self._names(command.fields))
+        if listed and not mine:
+            yield _Order(listed)
+        for item in mine:
+            where = item["where"]
+            if where is not None and where["field"] not in self._fields:
+                raise UnknownField(f"{self.mapping.record}.{where['field']}, by which rows are told apart")
+            fields = frozenset(self._names(item["fields"]))
+            if fields:
+                yield _Order(
+                    fields=fields,
+                    where=where,
+                    redact=item["action"] == "redact",
+                    parties=frozenset(item["parties"]),
+                    stays_for=frozenset(item["stays_for"]),
+                    redactions={
+                        one["role"]: frozenset(self._names(one["fields"])) for one in item["redactions"]
+                    },
+                )
+
+    def _names(self, fields: Collection[str]) -> Iterator[str]:
+        for path in fields:
+            record, _, name = path.partition(".")
+            if record != self.mapping.record:
+                continue
+            if name not in self._fields and name not in self.mapping.absent:
+                raise UnknownField(path)
+            yield name
+
+
+def rules_of(command: Command, mappings: Sequence[RecordMapping], today: date) -> list[Rules]:
+    """What a command means, for each record that is mapped. Raises UnknownField for a record that is not."""
+    named = {path.partition(".")[0] for path in command.fields} | {item["record"] for item in command.orders}
+    if unmapped := sorted(named - {item.record for item in mappings}):
+        raise UnknownField(f"{unmapped[0]}.*")
+    if not command.fields and not command.orders:
+        # Categories alone: which fields they are is known to innsyn, not here.
+        raise UnknownField("a command that names categories alone")
+    return [Rules(command, item, today) for item in mappings]
+
+
+def same(column: Column, value: Any, item: Identifier) -> bool:
+    """Whether a column's value is what the identifier says, whenever that was. A list: whether any of it is."""
+    if isinstance(value, list | tuple | set):
+        return any(same(column, one, item) for one in value)
+    if column.form == "address":
+        return _same_address(value, item)
+    if item.prefix:
+        return False
+    if column.form == "digits":
+        return normal(column, value) in digits(column, item.value)
+    return normal(column, value) == normal(column, item.value)
+
+
+def normal(column: Column, value: Any) -> str:
+    """The spelling by which values of the column are compared."""
+    text = str(value)
+    if column.form == "lower":
+        return text.strip(BLANKS).translate(_LOWER)
+    if column.form == "digits":
+        return re.sub(r"\D", "", text, flags=re.ASCII)
+    return text
+
+
+def digits(column: Column, value: str) -> frozenset[str]:
+    """What the digits of a number may be in a column: with the calling code, with 00 before it, without it."""
+    plain = normal(column, value)
+    code = column.country.lstrip("+")
+    if not code or not plain.startswith(code):
+        return frozenset({plain})
+    return frozenset({plain, f"00{plain}", plain.removeprefix(code)})
+
+
+def _same_address(value: Any, item: Identifier) -> bool:
+    found, wanted = _address(value), network(item.value)
+    return found is not None and wanted is not None and found.version == wanted.version and found in wanted
+
+
+def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if isinstance(value, ipaddress.IPv4Interface | ipaddress.IPv6Interface):
+        value = value.ip
+    try:
+        found = ipaddress.ip_address(
+            value if isinstance(value, int) else str(value).partition("/")[0].strip()
+        )
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """An address or a prefix; None for what is neither."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def port_of(value: Any) -> int:
+    """A port; 0 for none, and for what is none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def moment(value: Any, mapping: RecordMapping) -> datetime | None:
+    """The time of a row; None if it has none that can be read: it is in no interval then."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=mapping.zone) if mapping.zone is not None else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and mapping.unit is not None:
+        try:
+            return _EPOCH + timedelta(microseconds=int(value * UNITS[mapping.unit]))
+        except (OverflowError, ValueError):
+            return None
+    return None
