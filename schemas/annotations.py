@@ -20,7 +20,7 @@ RECORD_KEYS = (
     "recipients",
     "event_time",
 )
-OPTIONAL_RECORD_KEYS = ("identity", "variants", "erasure", "privacy_change")
+OPTIONAL_RECORD_KEYS = ("identity", "clocks", "variants", "erasure", "privacy_change")
 FIELD_KEYS = (
     "category",
     "identifier",
@@ -92,6 +92,30 @@ class IdentityRule(_Frozen):
     source: str = ""
 
 
+ClockWord = Literal["starts", "stops"]
+
+
+class ClockRule(_Frozen):
+    """What an event of the record says of a retention clock of its owner. Words: `schemas.clocks`.
+
+    The clock is one of its own for each thing of which `group` is the key (a contract, a case); None: one for the
+    person. `starts`: it runs from the event on; `stops`: the thing is going on, and the clock stands. Which of them an
+    event says: `marks` by the symbols of the enum field `mark`, a symbol left out says nothing; without mark `says`.
+    `at`: field with the time at which the clock starts; null: the thing is going on. `days_before`: for how many days
+    before the event data may be about the thing, such as the use that an invoice bills. `above_zero`: field with a
+    number; only an event with one above zero says anything, as a credit note settles nothing.
+    """
+
+    clock: str = ""
+    group: str | None = None
+    mark: str | None = None
+    marks: dict[str, ClockWord] = {}
+    says: ClockWord = "starts"
+    at: str | None = None
+    days_before: int = 0
+    above_zero: str | None = None
+
+
 class Variant(_Frozen):
     """What holds instead of the record's own words for events with one symbol of an enum field."""
 
@@ -129,6 +153,7 @@ class RecordAnnotation(_Frozen):
     recipients: tuple[str, ...] = ()
     event_time: str = ""
     identity: tuple[IdentityRule, ...] = ()
+    clocks: tuple[ClockRule, ...] = ()
     variants: dict[str, dict[str, Variant]] = {}
     erasure: ErasureRule = ErasureRule()
     privacy_change: str = ""

@@ -201,9 +201,25 @@ def _translated(said: RecordAnnotation, names: Mapping[str, str]) -> RecordAnnot
         )
         for rule in said.identity
     )
+    clocks = tuple(
+        rule.model_copy(
+            update={
+                "group": named(rule.group),
+                "mark": named(rule.mark),
+                "at": named(rule.at),
+                "above_zero": named(rule.above_zero),
+            }
+        )
+        for rule in said.clocks
+    )
     variants = {named(name): by_symbol for name, by_symbol in said.variants.items()}
     return said.model_copy(
-        update={"identity": rules, "variants": variants, "event_time": named(said.event_time)}
+        update={
+            "identity": rules,
+            "clocks": clocks,
+            "variants": variants,
+            "event_time": named(said.event_time),
+        }
     )
 
 
@@ -217,6 +233,9 @@ def _record_words(now: RecordAnnotation, old: RecordAnnotation) -> Iterator[tupl
         if rule not in now.identity:
             of = f" of {', '.join(rule.tokens)}" if rule.tokens else ""
             yield "", f"the identity rule {rule.form}{of} was taken away or changed"
+    for clock in old.clocks:
+        if clock not in now.clocks:
+            yield "", f"what starts the clock {clock.clock} was taken away or changed"
     for field in dict.fromkeys([*old.variants, *now.variants]):
         symbols = {**old.variants.get(field, {}), **now.variants.get(field, {})}
         for symbol in symbols:

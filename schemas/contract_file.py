@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.annotations import ErasureRule, Identifier
+from schemas.annotations import ClockWord, ErasureRule, Identifier
 from schemas.errors import CatalogueError
 from schemas.paths import steps
 from schemas.undecided import refuse_undecided
@@ -105,6 +105,20 @@ class ContractRule(_Frozen):
     source: str = ""
 
 
+class ContractClock(_Frozen):
+    """What an event says of a retention clock: `schemas.annotations.ClockRule`, over paths. `at`: the field with the
+    time at which the clock starts, with its unit."""
+
+    clock: str
+    group: str | None = None
+    mark: str | None = None
+    marks: dict[str, ClockWord] = {}
+    says: ClockWord = "starts"
+    at: EventTime | None = None
+    days_before: int = 0
+    above_zero: str | None = None
+
+
 class MessageKey(_Frozen):
     """Whom the key of a message names: `field` is the field with that identifier. `path`: where in a key that is a JSON
     object, with keys and dots; empty: the key is the identifier itself, as text."""
@@ -136,6 +150,7 @@ class ContractFile(_Frozen):
     event_time: EventTime
     message_key: MessageKey | None = None
     identity: tuple[ContractRule, ...] = ()
+    clocks: tuple[ContractClock, ...] = ()
     erasure: ErasureRule = ErasureRule()
     fields: Annotated[dict[str, ContractField], Field(min_length=1)]
 
@@ -187,7 +202,9 @@ def _instead(places: list[str]) -> str:
             model = ErasureRule
         case ["identity", _]:
             model = ContractRule
-        case ["identity", _, "since"]:
+        case ["clocks", _]:
+            model = ContractClock
+        case ["identity", _, "since"] | ["clocks", _, "at"]:
             model = EventTime
     close = difflib.get_close_matches(places[-1], list(model.model_fields), n=1)
     listed = f"write one of {', '.join(model.model_fields)}"
@@ -214,7 +231,9 @@ def _check_form(file: str, said: ContractFile) -> None:
 def _check_paths(file: str, said: ContractFile) -> None:
     places = _places(file, said.fields)
     times = {said.event_time.path, *(rule.since.path for rule in said.identity if rule.since)}
-    read = times | {rule.mark for rule in said.identity}
+    times |= {rule.at.path for rule in said.clocks if rule.at}
+    read = times | {rule.mark for rule in said.identity} | {rule.mark for rule in said.clocks}
+    read |= {rule.group for rule in said.clocks}
     for path, item in said.fields.items():
         parts = steps(path)
         if (item.identifier or item.free_text or item.port_of or path in read) and places[path]:

@@ -24,6 +24,7 @@ from schemas.annotations import (
 )
 from schemas.catalogue import Catalogue
 from schemas.check import check_record
+from schemas.contract_clocks import check_clocks, clock_rules, times_at
 from schemas.contract_file import (
     ENVELOPE,
     ContractField,
@@ -64,7 +65,8 @@ class Contract:
 
     `format`: json or avro, `debezium`: with the row in an envelope of changes. `framing`: what stands before an Avro
     body. `writer`: the Avro schema, where the contract names a file; None: the registry's. `message_key`: whom the key
-    of a message names, which is all that a tombstone says. `since`: how fields give the times since when a link holds.
+    of a message names, which is all that a tombstone says. `since`: how fields give the times since when a link holds,
+    `clock_times`: those at which a retention clock starts.
     """
 
     topic: str
@@ -77,6 +79,7 @@ class Contract:
     writer: RecordSchema | None = field(default=None, repr=False)
     message_key: MessageKey | None = None
     since: Mapping[str, EventTime] = field(default_factory=dict)
+    clock_times: Mapping[str, EventTime] = field(default_factory=dict)
 
     @cached_property
     def tree(self) -> Node:
@@ -124,6 +127,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         raise CatalogueError(file, error.key, error.mend) from None
     said = read_contract_file(file, content)
     check_identity(file, said, catalogue)
+    check_clocks(file, said)
     record = _record(path.stem, file, said, content)
     for problem in check_record(record, catalogue):
         raise CatalogueError(file, _key(problem, said), f"{problem.what}; {problem.mend}")
@@ -139,6 +143,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
         writer,
         said.message_key,
         MappingProxyType(dict(times_since(said))),
+        MappingProxyType(dict(times_at(said))),
     )
 
 
@@ -167,7 +172,7 @@ def _record(topic: str, file: str, said: ContractFile, content: Mapping[str, Any
             for key in RecordAnnotation.model_fields
             if key in ContractFile.model_fields
         }
-        | {"event_time": time, "identity": identity_rules(said)}
+        | {"event_time": time, "identity": identity_rules(said), "clocks": clock_rules(said)}
     )
     return RecordSchema(
         name=said.record,

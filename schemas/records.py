@@ -33,6 +33,7 @@ from schemas.annotations import (
     SubjectReference,
 )
 from schemas.bounds import size_fault, text_fault
+from schemas.clocks import clock_problems
 from schemas.errors import SchemaError, SchemaTooLarge
 from schemas.files import read_utf8
 from schemas.form import first_fault
@@ -185,6 +186,7 @@ def form_problems(record: RecordSchema) -> Iterator[Problem]:
             yield Problem(record.file, where, "field without annotation", mend)
         yield from _unknown_keys(record, where, field.unknown, FIELD_KEYS)
     yield from identity_problems(record)
+    yield from clock_problems(record)
     if "event_time" in said.absent:
         return
     time = record.find(said.event_time)

@@ -18,6 +18,7 @@ import structlog
 from schemas.contracts import Contract
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
+from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
@@ -92,6 +93,7 @@ class Prepared:
             identifiers=_mentioned(self.batch.identifiers, claims),
             retained=self.batch.retained.changed(left),
             findings=left(self.batch.findings),
+            clocks=left(self.batch.clocks),
             dead=[item.row for item in dead],
             ranges=ranges,
         )
@@ -362,6 +364,7 @@ class _Beside(TypedDict):
     retained: RetainedClaims
     prefixes: pa.Table
     findings: pa.Table
+    clocks: pa.Table
 
 
 def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
@@ -371,6 +374,7 @@ def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
         "retained": RetainedClaims.joined([part.retained for part in parts]),
         "prefixes": _joined([part.prefixes for part in parts], PREFIX_SCHEMA),
         "findings": _joined([part.findings for part in parts], FINDING_SCHEMA),
+        "clocks": _joined([part.clocks for part in parts], CLOCK_SCHEMA),
     }
 
 

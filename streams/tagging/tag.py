@@ -29,6 +29,7 @@ from schemas.tokens import (
     TokenPairs,
 )
 from schemas.vocabulary import Role
+from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
@@ -49,6 +50,7 @@ from streams.columns.tokens import (
 from streams.identity.claims.by_rule import ClaimMaker
 from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import IdentityColumns, place_of
+from streams.tagging.clocks import ClockMaker
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.owners import observed, ports_of
 from streams.tagging.record_keys import record_key_fields, record_keys
@@ -64,7 +66,7 @@ class Tagged:
     """Lineage rows of one topic and schema (columns of `sinks.ports.lineage.ROW_COLUMNS` without the topic).
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
-    `prefixes` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
+    `prefixes`, `clocks` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
     were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`:
     of each path that no contract names how often it had a value.
     """
@@ -77,6 +79,7 @@ class Tagged:
     retained: RetainedClaims = field(default_factory=RetainedClaims)
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
+    clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
     scan_failures: int = 0
     untagged: Mapping[str, int] = field(default_factory=dict)
@@ -116,6 +119,7 @@ class Tagger:
             for form, _ in kind.forms
         }
         self._prefixes = PrefixCache(tokenizer)
+        self._clocks = ClockMaker(tokenizer, kinds)
         self._claims = ClaimMaker(
             tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, placeholders, self._pairs
         )
@@ -152,7 +156,11 @@ class Tagger:
         """Names of the fields that tagging needs of a record."""
         ports = [reference.port_field for reference in record.identifiers if reference.port_field]
         identifiers = [reference.field for reference in record.identifiers]
-        of_identity = [*self._claims.wanted(record), *record.annotation.variants]
+        of_identity = [
+            *self._claims.wanted(record),
+            *record.annotation.variants,
+            *self._clocks.wanted(record),
+        ]
         texts = text_fields(record) if self._scanner else []
         keys = record_key_fields(record)
         return [record.event_time, *identifiers, *ports, *keys, *of_identity, *texts]
@@ -177,6 +185,7 @@ class Tagger:
         texts = self._texts(record, topic, decoded, good, where)
         retained = _retained(reading, len(times))
         among = crowded(record, tokens, several, len(times))
+        clocks = self._clocks.rows(record, topic, decoded, tokens, several, times, good, where)
         builder = Rows(times, where, record_keys(record, decoded, self._tokenizer))
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
@@ -210,6 +219,7 @@ class Tagger:
             retained=claims.retained,
             prefixes=_prefix_table(prefixes),
             findings=texts.findings,
+            clocks=clocks,
             observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
             scan_failures=texts.failures,
             untagged=decoded.untagged,

@@ -21,7 +21,7 @@ from streams.tagging.decode.columnar import Bodies, Decoded
 from streams.tagging.decode.deletions import UNNAMED, named_by_key
 from streams.tagging.decode.json_columns import JsonColumns, Messages
 from streams.tagging.decode.linking import Linking
-from streams.tagging.decode.moments import milliseconds
+from streams.tagging.decode.moments import milliseconds, stated
 
 # With `schemas.enable` Debezium's envelope lies in another one, beside its schema.
 _ROOTS = ("", "payload.")
@@ -47,6 +47,7 @@ class ContractDecoder:
         places = _places(contract)
         rules = contract.record.annotation.identity
         self._marks = {rule.mark for rule in rules if rule.mark}
+        self._marks |= {rule.mark for rule in contract.record.annotation.clocks if rule.mark}
         self._linking = Linking(contract, self._as_tagged) if rules else None
         self._images = _ROWS if contract.debezium else [""]
         together = self._linking.together(self._images) if self._linking else {}
@@ -57,7 +58,11 @@ class ContractDecoder:
         )
 
     def _type(self, name: str) -> str:
-        times = {self._time: self._contract.event_time, **self._contract.since}
+        times = {
+            self._time: self._contract.event_time,
+            **self._contract.since,
+            **self._contract.clock_times,
+        }
         said = self._contract.types.get(name)
         if name not in times:
             return self._contract.types[name]
@@ -90,6 +95,10 @@ class ContractDecoder:
             unnamed = nobody & ~changes.whole
             bad = dict.fromkeys(read.rows[unnamed].tolist(), UNNAMED) | bad
             wrong |= unnamed
+        for name, how in self._contract.clock_times.items():
+            columns[name], strange = stated(columns[name], how)
+            bad |= dict.fromkeys(read.rows[strange & ~wrong].tolist(), _MALFORMED)
+            wrong |= strange
         lines: Mapping[str, Lines] = {}
         if self._linking is not None:
             linked = self._linking.read(read, columns, changes, self._images)

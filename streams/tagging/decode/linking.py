@@ -15,13 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.contract_file import EventTime
 from schemas.contracts import Contract
 from schemas.paths import item
 from streams.columns.arrays import Flags, Ints
 from streams.columns.lines import Lines, stacked_lines
 from streams.tagging.decode.json_columns import Messages
-from streams.tagging.decode.moments import milliseconds
+from streams.tagging.decode.moments import stated
 from streams.tagging.decode.values import Together
 
 _OUTSIDE = ""
@@ -84,7 +83,7 @@ class Linking:
         timed, wrong = dict(columns), np.zeros(len(read.rows), np.bool_)
         for name in self._since:
             if item(name) == _OUTSIDE:
-                timed[name], strange = _moments(columns[name], self._since[name])
+                timed[name], strange = stated(columns[name], self._since[name])
                 wrong |= strange
         lines: dict[str, Lines] = {}
         for place, names in self._places.items():
@@ -151,17 +150,11 @@ class Linking:
             if name not in lines.columns:
                 made[name] = columns[name].take(pa.array(lines.rows))
             elif name in self._since:
-                made[name], strange = _moments(lines.columns[name], self._since[name])
+                made[name], strange = stated(lines.columns[name], self._since[name])
                 wrong |= strange
             else:
                 made[name] = self._as_tagged(name, lines.columns[name])
         return Lines(lines.rows, made, lines.gone), lines.rows[wrong]
-
-
-def _moments(column: pa.Array, said: EventTime) -> tuple[pa.Array, Flags]:
-    """Milliseconds, null where nothing is said; and where something is said that is no time."""
-    times, missing = milliseconds(column, said.unit, said.zone)
-    return pa.array(times, mask=missing), missing & _true(column.is_valid())
 
 
 def _by_key(row: pa.Array, tagged: pa.Array, deleted: Flags) -> pa.Array:

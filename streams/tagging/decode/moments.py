@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.contract_file import Unit
+from schemas.contract_file import EventTime, Unit
 from schemas.moments import in_zone, since_1970
 from streams.columns.arrays import Flags, Ints
 
@@ -31,6 +31,13 @@ def milliseconds(values: pa.Array, unit: Unit, zone: str | None = None) -> tuple
     if unit == "days":
         return np.clip(numbers, -_FAR // _DAY, _FAR // _DAY) * _DAY, missing
     return numbers // _PER_MILLISECOND[unit], missing
+
+
+def stated(column: pa.Array, said: EventTime) -> tuple[pa.Array, Flags]:
+    """Milliseconds, null where nothing is said; and where something is said that is no time."""
+    times, missing = milliseconds(column, said.unit, said.zone)
+    there: Flags = column.is_valid().to_numpy(zero_copy_only=False)
+    return pa.array(times, mask=missing), missing & there
 
 
 def _filled(values: pa.Array) -> Ints:
