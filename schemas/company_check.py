@@ -29,7 +29,8 @@ def modes_of(company: Company) -> Mapping[str, frozenset[Compatibility]]:
     """What a new version of each record has to keep, by its topics; "" for one of no topic."""
     modes: dict[str, frozenset[Compatibility]] = {"": frozenset([DEFAULT])}
     for topic in company.topics.values():
-        modes[topic.record] = modes.get(topic.record, frozenset()) | {topic.compatibility}
+        for name in (topic.record, *topic.also):
+            modes[name] = modes.get(name, frozenset()) | {topic.compatibility}
     return modes
 
 

@@ -10,6 +10,8 @@ from dateutil.relativedelta import relativedelta
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
 from pydantic_core import PydanticCustomError
 
+from schemas.vocabulary import Right
+
 Letter = Literal["a", "b", "c", "d", "e", "f"]
 Mark = Literal["P", "S", "O", "K", "D", "U"]
 Instrument = Literal[
@@ -33,6 +35,7 @@ HOLDS: frozenset[Effect] = frozenset(
     {"hold_legal_obligation", "hold_legal_claims", "hold_contract", "freeze"}
 )
 
+ByJob = Literal["command", "by_hand"]
 Names = Literal["person", "device", "household", "network_place"]
 FoundAs = Literal["national_number", "email", "phone", "ip", "mac", "account_number"]
 
@@ -176,11 +179,25 @@ class Recipient(Term):
     instrument: Instrument
 
 
+ON_COMMAND = (Right.ERASURE, Right.ACCESS, Right.RECTIFICATION, Right.RESTRICTION)
+"""What a system of record can be told on a topic of its own."""
+
+
 class System(Entry):
-    """A system of record; `holds` are the categories that rest there (empty = whatever passes through)."""
+    """A system of record; `holds` are the categories that rest there (empty = whatever passes through).
+
+    `access`, `rectification`, `restriction`: done on command by a job of the system, or by its people (`by_hand`).
+    """
 
     erasure: Literal["command", "retention", "own"]
+    access: ByJob = "by_hand"
+    rectification: ByJob = "by_hand"
+    restriction: ByJob = "by_hand"
     holds: tuple[str, ...] = ()
+
+    def commanded(self, right: str) -> bool:
+        """Whether a job of the system does what such a right asks; `right`: one of ON_COMMAND."""
+        return bool(getattr(self, right) == "command")
 
 
 class IdentitySource(Entry):

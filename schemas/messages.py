@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from schemas.codec import encode
 from schemas.own import own_record
-from schemas.vocabulary import ErasureAction, ErasureReason, ReceiptState, Right
+from schemas.vocabulary import CommandKind, ErasureAction, ErasureReason, ReceiptState, Right
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,88 @@ class ErasureReceipt:
 
 
 @dataclass(frozen=True)
+class RecordCount:
+    """So many records of one kind."""
+
+    record: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RightsCommand:
+    """What a right other than erasure asks of one system. `command_id` is the same for every attempt.
+
+    `sealed_content`: of a rectification, what the fields shall say. `purposes`: of a restriction and its end; empty:
+    all. `copy_key`: of access, the X25519 public key that the copy is sealed to. `deadline`: a day of the company's
+    calendar. `signature`: Ed25519, of innsyn.
+    """
+
+    command_id: str
+    request_id: str
+    system: str
+    kind: CommandKind
+    sealed_identifiers: bytes = field(repr=False)
+    sealed_content: bytes | None = field(repr=False)
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    purposes: tuple[str, ...]
+    ground: str | None
+    copy_key: bytes | None = field(repr=False)
+    attempt: int
+    deadline: date | None
+    expected: tuple[RecordCount, ...]
+    issued_at: datetime
+    key_id: str
+    signature: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class RightsReceipt:
+    """What a system answers to a RightsCommand: how many records it copied, corrected, restricted or freed.
+
+    `parts`, `copy_digest`: of access, how many CopyParts it sent and SHA-256 over what they seal, in their order.
+    `signature`: Ed25519, of the system's key over all other fields.
+    """
+
+    command_id: str
+    request_id: str
+    system: str
+    state: ReceiptState
+    records: tuple[RecordCount, ...]
+    parts: int
+    copy_digest: bytes | None = field(repr=False)
+    ground: str | None
+    citation: str | None
+    review_date: date | None
+    reason: str | None
+    retryable: bool | None
+    attempt: int
+    reported_at: datetime
+    key_id: str
+    signature: bytes = field(default=b"", repr=False)
+
+
+LARGEST_PART = 900_000
+"""Bytes of a CopyPart's `sealed` at most, so that Kafka takes the message."""
+
+
+@dataclass(frozen=True)
+class CopyPart:
+    """A part of a person's copy, from 1 to `parts`, sealed to the `copy_key` of its command."""
+
+    command_id: str
+    request_id: str
+    system: str
+    attempt: int
+    part: int
+    parts: int
+    sealed: bytes = field(repr=False)
+    sent_at: datetime
+    key_id: str
+    signature: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
 class DeadLetter:
     """A message that is no event, with the reason. `feed` and `line`: where it was read, for what was no message."""
 
@@ -151,10 +233,28 @@ class TreeHead:
     signature: bytes = field(repr=False)
 
 
-MESSAGES = (RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter, TreeHead)
+MESSAGES = (
+    RightsRequest,
+    ErasureCommand,
+    ErasureReceipt,
+    RightsCommand,
+    RightsReceipt,
+    CopyPart,
+    DeadLetter,
+    TreeHead,
+)
 """Each has the name of its record."""
-_Message = TypeVar("_Message", RightsRequest, ErasureCommand, ErasureReceipt, DeadLetter, TreeHead)
-Message = RightsRequest | ErasureCommand | ErasureReceipt | DeadLetter | TreeHead
+Message = (
+    RightsRequest
+    | ErasureCommand
+    | ErasureReceipt
+    | RightsCommand
+    | RightsReceipt
+    | CopyPart
+    | DeadLetter
+    | TreeHead
+)
+_Message = TypeVar("_Message", bound=Message)
 
 
 def message_of(kind: type[_Message], value: Mapping[str, Any]) -> _Message:

@@ -20,6 +20,11 @@ def own_record(name: str) -> RecordSchema:
     return _records()[name]
 
 
+def is_own(name: str) -> bool:
+    """Whether that is an own record."""
+    return name in _records()
+
+
 @cache
 def own_versions(name: str) -> Mapping[bytes, RecordSchema]:
     """Every version of an own record by its fingerprint."""

@@ -15,9 +15,11 @@ from schemas.catalogue import Catalogue
 from schemas.changes import DEFAULT, Compatibility
 from schemas.contracts import FOLDER as CONTRACTS
 from schemas.contracts import Contract
+from schemas.entries import ON_COMMAND
 from schemas.errors import CatalogueError
 from schemas.layers import read_layers, read_mapping
 from schemas.records import AVRO
+from schemas.vocabulary import Right
 
 FILE = "topics.yaml"
 _NONE: Mapping[str, Contract] = MappingProxyType({})
@@ -28,6 +30,7 @@ class Topic(BaseModel):
     """One Kafka topic. `key` is the field whose value is the message key, None where messages are spread;
     `compatibility` is what a new version of its record has to keep (`schemas.changes`).
 
+    `also`: other records that it carries, each told by its fingerprint in single-object encoding.
     `writers`: teams or programs that write it; empty: its owner alone. `formats`: of log files whose events go to it.
     """
 
@@ -45,6 +48,7 @@ class Topic(BaseModel):
     personal: bool
     tagged: bool
     compatibility: Compatibility = DEFAULT
+    also: tuple[str, ...] = ()
     writers: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = ()
     formats: tuple[str, ...] = ()
 
@@ -135,9 +139,13 @@ def _expand(key: str, entry: Any, catalogue: Catalogue) -> Iterator[tuple[str, d
         raise CatalogueError(
             FILE, f"{key}.each", f"only `each: system` is known, with {SYSTEM} in the topic's name"
         )
-    rest = {name: value for name, value in entry.items() if name != "each"}
+    right = entry.get("right", Right.ERASURE)
+    if right not in ON_COMMAND:
+        mend = f"no system is told of {right}; use one of {', '.join(ON_COMMAND)}"
+        raise CatalogueError(FILE, f"{key}.right", mend)
+    rest = {name: value for name, value in entry.items() if name not in ("each", "right")}
     for system in catalogue.systems.values():
-        if system.erasure == "command":
+        if system.commanded(right):
             filled = {n: v.replace(SYSTEM, system.id) if isinstance(v, str) else v for n, v in rest.items()}
             yield key.replace(SYSTEM, system.id), filled
 
@@ -176,6 +184,12 @@ def _problems(
         yield "system", f"unknown system {topic.system}; use an id of catalogue/systems.yaml"
     if topic.personal != bool(record.categories):
         yield "personal", f"{topic.record} says otherwise; write {str(bool(record.categories)).lower()}"
+    for name in topic.also:
+        other = records.get(name)
+        if other is None or topic.tagged or other.contract:
+            yield "also", f"{name} is no record that an untagged topic can carry; name one of avro/"
+        elif topic.key and other.find(topic.key) is None:
+            yield "also", f"{name} has no field {topic.key}, the key of the topic; name another record"
     if topic.tagged and not record.identifiers:
         yield "tagged", f"{topic.record} names no person; write false or annotate an identifier"
     if topic.tagged and record.annotation.system != topic.system:

@@ -141,6 +141,15 @@ class ReceiptState(StrEnum):
     NOT_FOUND = "not_found"
 
 
+class CommandKind(StrEnum):
+    """What a command that is no erasure asks of a system of record."""
+
+    ACCESS = "access"  # send a copy of what it holds
+    RECTIFICATION = "rectification"
+    RESTRICT = "restrict"  # go on storing, stop all other processing (GDPR Art. 18, 21)
+    LIFT = "lift"  # end a restriction
+
+
 class CommandState(StrEnum):
     """Where a system stands with what it was told: as its last receipt says, once it has answered."""
 

@@ -35,7 +35,7 @@ def schemas_of(company: Company) -> dict[str, RecordSchema]:
 
 def schema_entry(company: Company, name: str, schema: RecordSchema) -> dict[str, Any]:
     """A record's schema in short: the topics that carry it, and its fingerprints."""
-    carriers = [topic.name for topic in company.topics.values() if topic.record == name]
+    carriers = [topic.name for topic in company.topics.values() if name in (topic.record, *topic.also)]
     doc = schema.json.get("doc")
     said = {"record": name, "fullname": schema.fullname, "file": schema.file, "topics": carriers}
     return {**said, "doc": doc if isinstance(doc, str) else None, **asdict(fingerprints_of(schema))}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from schemas.canonical import canonical
 from schemas.errors import InputError
 from schemas.signingkeys import PublicKey, SigningKey
 from schemas.times import iso, iso_or_none
@@ -17,7 +18,6 @@ from schemas.vocabulary import CommandState
 from sinks.ports.evidence import Seal
 from sinks.ports.requests import RequestEvent
 from streams.answers.unread import with_unread
-from streams.evidence.canonical import canonical
 from streams.evidence.heads import proves
 from streams.evidence.proof import head_of, signed_json
 from streams.rights.protocol.answering import Answer, Commanded

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from schemas.canonical import MOST, canonical
 from schemas.signingkeys import PublicKey, SigningKey
 from sinks.ports.evidence import Entry, Leaf, Seal
-from streams.evidence.canonical import MOST, canonical
 from streams.evidence.merkle import Tree, leaf_hash
 from streams.evidence.moments import millis
 

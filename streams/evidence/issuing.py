@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from schemas.calendars import Calendar
+from schemas.canonical import canonical
 from schemas.errors import IndexUnavailable
 from schemas.signingkeys import SigningKey
 from schemas.times import iso, iso_or_none, whole_milliseconds
 from sinks.ports.evidence import EvidenceLog, Statement
 from sinks.ports.purge import IndexPurge
 from sinks.ports.requests import RequestEvent, RequestLog
-from streams.evidence.canonical import canonical
 from streams.evidence.certificate import certificate, follow_ups_of, why_not
 from streams.evidence.sealing import Sealer
 from streams.rights.protocol.events import Completed

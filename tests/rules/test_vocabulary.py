@@ -18,6 +18,7 @@ from schemas.vocabulary import (
     AssignmentKind,
     ClaimForm,
     CodedWord,
+    CommandKind,
     CommandState,
     Mark,
     Proof,
@@ -38,6 +39,7 @@ COLUMNS: dict[str, tuple[type[CodedWord], dict[str, int]]] = {
 SYMBOLS: dict[str, type[StrEnum]] = {
     "RightsType": Right,
     "ReceiptState": ReceiptState,
+    "CommandKind": CommandKind,
     "AssignmentKind": AssignmentKind,
 }
 LISTS: list[type[StrEnum]] = [

@@ -44,7 +44,7 @@ def show_record(company: Company, name: str) -> None:
     out = screen()
     out.print(marked("[bold]{}[/bold]  {}", name, schema.json.get("doc") or ""))
     for topic in company.topics.values():
-        if topic.record == name:
+        if name in (topic.record, *topic.also):
             out.print(marked("  {}", _topic_line(topic_entry(company, topic))))
     rows = table("field", "type", "holds", "names", "what it is")
     rows.columns[0].no_wrap = True

@@ -39,7 +39,11 @@ def unproven(written: Mapping[str, Any], keys: SystemKeys) -> str | None:
     key = keys.find(written["key_id"])
     if key is None:
         return "was signed with a key that is not in force (`innsyn systems export` gives its team the file)"
-    if not key.proves(signature, signed_bytes(written)):
+    try:
+        signed = signed_bytes(written)
+    except ValueError:
+        return "counts more than there can be"
+    if not key.proves(signature, signed):
         return "has not the signature of what it says; see who may write to rights.receipts"
     return None
 

@@ -219,11 +219,14 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
         "TreeHead",
         "ErasureCommand",
         "ErasureReceipt",
+        "RightsCommand",
+        "RightsReceipt",
+        "CopyPart",
         "DeadLetter",
     }
     assert {"shop.orders", "deletion.shop", "rights.log", "rights.requests", "lineage.dead-letters"} == set(
         company.topics
-    ) - {"rights.receipts"}
+    ) - {"rights.receipts", "rights.copies"}
     assert "C-19" not in company.catalogue.categories
     assert set(company.tagged) == {"shop.orders"}
     assert company.profile.zone.key == "Europe/Oslo"

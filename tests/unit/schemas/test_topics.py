@@ -22,7 +22,8 @@ TOPICS = model().topics
 
 def test_every_record_has_a_topic() -> None:
     """No record of ours is without a topic."""
-    assert {topic.record for topic in TOPICS.values()} == set(load_records())
+    carried = {name for topic in TOPICS.values() for name in (topic.record, *topic.also)}
+    assert carried == set(load_records())
 
 
 def test_each_system_that_erases_has_its_deletion_topic() -> None:
@@ -31,6 +32,13 @@ def test_each_system_that_erases_has_its_deletion_topic() -> None:
     found = {topic.system for name, topic in TOPICS.items() if name.startswith("deletion.")}
     assert found == commanded
     assert TOPICS["deletion.billing"].record == "ErasureCommand"
+
+
+@pytest.mark.parametrize("right", ["access", "rectification", "restriction"])
+def test_each_system_that_does_it_on_command_has_a_topic_for_it(right: str) -> None:
+    """A topic that no job reads would swallow what somebody asked for."""
+    commanded = {s.id for s in load_catalogue().systems.values() if getattr(s, right) == "command"}
+    assert {topic.system for name, topic in TOPICS.items() if name.startswith(f"{right}.")} == commanded
 
 
 def test_tagged_topics_have_a_dead_letter_topic() -> None:
@@ -74,6 +82,19 @@ def set_to(topic: str, key: str, value: object) -> Callable[[dict[str, Any]], ob
         (set_to("rights.requests", "tagged", True), "rights.requests.tagged: RightsRequest names no person"),
         (set_to("web.visits", "shards", 3), "web.visits.shards: "),
         (set_to("deletion.{system}", "each", "team"), "deletion.{system}.each: only `each: system`"),
+        (
+            set_to("access.{system}", "right", "objection"),
+            "access.{system}.right: no system is told of objection",
+        ),
+        (set_to("rights.receipts", "also", ["Nothing"]), "rights.receipts.also: Nothing is no record"),
+        (
+            set_to("rights.receipts", "also", ["TreeHead"]),
+            "rights.receipts.also: TreeHead has no field request_id",
+        ),
+        (
+            set_to("web.visits", "also", ["RightsReceipt"]),
+            "web.visits.also: RightsReceipt is no record that an",
+        ),
         (lambda raw: raw["web.visits"].pop("owner"), "web.visits.owner: "),
         (lambda raw: raw.update({"web visits": raw.pop("web.visits")}), "web visits.name: "),
         (lambda raw: raw.update({"web.visits": 1}), "web.visits: is not a mapping"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.evidence.canonical import MOST, canonical
+from schemas.canonical import MOST, canonical
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-MOST, MOST) | st.text(),
