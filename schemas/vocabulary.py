@@ -130,6 +130,12 @@ class Right(StrEnum):
     PORTABILITY = "portability"
 
 
+BY_PURPOSE = (Right.RESTRICTION, Right.OBJECTION)
+"""Rights that may be exercised for some purposes alone."""
+WITH_GROUND = (Right.RESTRICTION,)
+"""Rights for which the law lists grounds."""
+
+
 class ReceiptState(StrEnum):
     """What a system of record answers to a command."""
 
@@ -148,6 +154,15 @@ class CommandKind(StrEnum):
     RECTIFICATION = "rectification"
     RESTRICT = "restrict"  # go on storing, stop all other processing (GDPR Art. 18, 21)
     LIFT = "lift"  # end a restriction
+
+
+class RestrictionGround(StrEnum):
+    """Why somebody wants processing restricted (GDPR Art. 18(1)(a) to (d))."""
+
+    ACCURACY = "accuracy"  # contested, for as long as it is checked
+    UNLAWFUL = "unlawful"  # and not to be erased
+    CLAIMS = "claims"  # the person needs the data for a legal claim
+    OBJECTION = "objection"  # for as long as an objection is weighed
 
 
 class CommandState(StrEnum):

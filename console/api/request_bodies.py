@@ -10,13 +10,15 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from console.bodies import Body, Moment, SubjectBody, Text
-from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, Right, ToldBy
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
+from streams.rights.protocol.scope import Scope
 
 
 class NewRequest(SubjectBody):
     """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now.
 
-    `checked`: how it was checked already who makes it.
+    `checked`: how it was checked already who makes it. `purposes`: those that a restriction or an objection is about,
+    empty: all; `ground`: why processing is to be restricted.
     """
 
     type: Right
@@ -24,6 +26,12 @@ class NewRequest(SubjectBody):
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
     received_at: Moment | None = None
     checked: CheckedHow | None = None
+    purposes: list[Text] = Field([], max_length=100)
+    ground: RestrictionGround | None = None
+
+    def scope(self) -> Scope:
+        """What it is limited to."""
+        return Scope(tuple(self.purposes), self.ground)
 
 
 class Cancelled(Body):
@@ -73,5 +81,11 @@ class Approval(Body):
 
 class Telling(Body):
     """How the answer was sent."""
+
+    how: ToldBy
+
+
+class Lift(Closed):
+    """How the person was told that the restriction ends, before it does (GDPR Art. 18(3)), and why it ends."""
 
     how: ToldBy

@@ -29,6 +29,7 @@ from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Identifiers
+from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
 
 
@@ -46,6 +47,7 @@ class Rights(Protocol):
         anchors: RetentionAnchors | None = None,
         checked: CheckedHow | None = None,
         by: str | None = None,
+        scope: Scope = EVERYTHING,
     ) -> RequestState:
         """Record a request and announce it. Raises InputError, Unavailable."""
 
@@ -86,6 +88,9 @@ class Rights(Protocol):
 
     def tell(self, request_id: str, how: ToldBy) -> RequestState:
         """The answer was sent. Raises InputError, Unavailable."""
+
+    def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
+        """End a restriction, of which the person was told. Raises InputError, Unavailable."""
 
 
 def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:

@@ -92,6 +92,18 @@ COMMANDS = {
         "innsyn erase --id customer_number=10042 --dry-run",
         company=True,
     ),
+    "restrict": Entry(
+        "console.cli.restrict:restrict",
+        "Have a person's data stored and not used",
+        "innsyn restrict --id customer_number=10042 --ground accuracy",
+        company=True,
+    ),
+    "object": Entry(
+        "console.cli.restrict:object_to",
+        "Stop what a person objects to, such as marketing",
+        "innsyn object --id customer_number=10042",
+        company=True,
+    ),
     "requests": Entry(
         "console.cli.requests:app",
         "Rights requests and how far they are",

@@ -253,6 +253,21 @@ def told(
         _done(client.handle(request_id, "told", {"how": how}), as_json)
 
 
+@app.command(
+    short_help="End a restriction; the person was told before.",
+    epilog="Example: innsyn requests lift r-5f2a9c01d7e34b68 --told letter --reason 'the address was right'",
+)
+def lift(
+    request_id: Id,
+    how: Annotated[ToldBy, typer.Option("--told", help="How the person was told before (GDPR Art. 18(3)).")],
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """End the restriction that a request brought: every system that restricts is told so."""
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "lift", {"how": how, "reason": reason}), as_json)
+
+
 def _done(request: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(request)

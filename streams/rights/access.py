@@ -11,6 +11,7 @@ from streams.answers.lookup import disclosed
 from streams.answers.unread import with_unread
 from streams.rights.protocol.events import Answered, Attention
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.restriction import restricted_lines
 from streams.rights.right import Step, Tools
 
 Report = dict[str, Any]
@@ -39,6 +40,8 @@ def answer(
     tools: Tools, request: RequestState, chosen: Callable[[Report], Report] = lambda report: report
 ) -> RequestState:
     """Answer with what is `chosen` of the access report; at `attention` where nobody knows whose it would be."""
+    if not request.subjects:
+        request = tools.about(request)
     now = tools.file.now()
     person = tools.subjects.of(request)
     if person.resolution is Resolution.AMBIGUOUS:
@@ -53,7 +56,11 @@ def answer(
         report=shown,
         identity=snapshot_of(person).json(),
         resolution=Resolution(report["resolution"]),
-        remarks=(*person.problems, *tools.subjects.erased_before(request, person)),
+        remarks=(
+            *person.problems,
+            *tools.subjects.erased_before(request, person),
+            *restricted_lines(tools.file.every(), request.subjects),
+        ),
         to_tell=True,
         approval=approval or None,
     )

@@ -22,6 +22,7 @@ from streams.answers.attribution import spans_json
 from streams.rights.protocol.events import LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
 from streams.rights.protocol.request import Note, RequestState
+from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import fold
 
 TRIES = 50
@@ -141,10 +142,11 @@ class CaseFile:
         *,
         unchecked: bool = False,
         by: str | None = None,
+        scope: Scope = EVERYTHING,
     ) -> bool:
         """The first event of a request. False, and nothing changes, if there is a request of that id.
 
-        `inherited`, `by`: see `RequestState`; `follows`: the request whose late findings this one deals with;
+        `inherited`, `by`, `scope`: see `RequestState`; `follows`: the request whose late findings this one deals with;
         `unchecked`: it waits until somebody has checked who makes it.
         """
         event = Received(
@@ -157,6 +159,7 @@ class CaseFile:
             follows=follows,
             unchecked=unchecked or None,
             by=by,
+            scope=None if scope == EVERYTHING else scope,
         )
         return self._ledger.append(request_id, 0, event.kind, self.now(), content_of(event))
 

@@ -69,7 +69,7 @@ class FollowUps:
             new_id = self._file.follow_up_id(request_id, number)
             sealed = self._file.seal(new_id, named, reason)
             given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
-            self._file.record_received(new_id, *given, by=by)
+            self._file.record_received(new_id, *given, by=by, scope=request.scope)
             if self._file.follows(new_id) == request_id:
                 break
             # Nobody can know the id without our keys: somebody has to look who made that request.

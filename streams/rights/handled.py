@@ -12,6 +12,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, asked_at_once, due_at
 from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.restriction import lifting
 from streams.rights.sending import Sending
 
 
@@ -116,3 +117,21 @@ class Handled:
         if request.state is not State.ANSWERED and not request.carried_out:
             raise InputError(f"{request.request_id} is {request.state.value}: there is no answer to send yet")
         return self._file.decide(request, Told(how))
+
+    def lift(self, request: RequestState, how: ToldBy, reason: str) -> RequestState:
+        """A restriction ends; the person was told so before (GDPR Art. 18(3)). Every system that restricts is told."""
+        refuse_unread(request)
+        if request.lifting:
+            raise InputError(f"the restriction by {request.request_id} was lifted already")
+        if not request.restricts:
+            raise InputError(f"{request.request_id} restricts nothing; see `innsyn requests show`")
+        if request.state is not State.COMPLETED:
+            raise InputError(
+                f"{request.request_id} is {request.state.value}: systems still have to restrict; `innsyn requests"
+                f" cancel {request.request_id}` takes it back, or wait for them and lift it then"
+            )
+        sealed = self._file.seal_note(request.request_id, reason)
+        request = self._file.decide(request, lifting(request, how, sealed))
+        with suppress(BrokerUnavailable):
+            self._sending.announce(request)
+        return request

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from schemas.company import Company
 from schemas.errors import DecodeError, InputError, Unavailable
 from schemas.messages import RightsRequest
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
-from schemas.tokens import IdentifierKinds
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.messages import Identifiers, canonical_identifiers
+from streams.rights.protocol.scope import EVERYTHING, Scope, known_scope
 from streams.rights.registry import RIGHTS
 
 LARGEST_GIVEN = 256 * 1024
@@ -24,18 +25,12 @@ UNOPENED = "unopened"
 class Intake:
     """May raise IndexUnavailable."""
 
-    def __init__(
-        self,
-        file: CaseFile,
-        kinds: IdentifierKinds,
-        random: Callable[[int], bytes],
-        waits_unchecked: Callable[[str], bool],
-    ) -> None:
-        """`waits_unchecked`: whether a request of that right waits until somebody has checked who makes it."""
+    def __init__(self, file: CaseFile, company: Company, random: Callable[[int], bytes]) -> None:
         self._file = file
-        self._kinds = kinds
+        self._kinds = company.kinds
         self._random = random
-        self._waits_unchecked = waits_unchecked
+        self._waits_unchecked = company.rights.waits_unchecked
+        self._catalogue = company.catalogue
 
     def made(
         self,
@@ -46,10 +41,12 @@ class Intake:
         received_at: datetime,
         anchors: RetentionAnchors,
         by: str | None = None,
+        scope: Scope = EVERYTHING,
     ) -> str:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
         if type not in RIGHTS:
             raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
+        scope = known_scope(type, scope, self._catalogue)
         named = canonical_identifiers(identifiers, self._kinds)
         days_make_sense(anchors, received_at, self._file.now())
         due_at(received_at, self._file.calendar)
@@ -58,7 +55,7 @@ class Intake:
             sealed = self._file.seal(request_id, named, reason)
             given = (type, channel, received_at, sealed, anchors)
             waits = self._waits_unchecked(type)
-            if self._file.record_received(request_id, *given, unchecked=waits, by=by):
+            if self._file.record_received(request_id, *given, unchecked=waits, by=by, scope=scope):
                 return request_id
         raise Unavailable("no id for a new request is free; repeat")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from schemas.company import Company
 from schemas.errors import KeyUnavailable
-from schemas.messages import ErasureReceipt
+from schemas.messages import ErasureReceipt, RightsReceipt
 from schemas.vocabulary import ReceiptState
 from sinks.ports.lineage import Filter, IndexReader
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import answer_of
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.receipts import aside, fault, has_the_key, repeats, unlawful, unproven
+from streams.rights.protocol.receipts import as_counts, aside, fault, has_the_key, repeats, unlawful, unproven
 from streams.rights.protocol.request import RequestState
 
 
@@ -28,11 +28,15 @@ class Receipts:
         self._records = frozenset(company.every_record)
 
     def take(
-        self, request: RequestState, receipt: ErasureReceipt, written: Mapping[str, Any]
+        self, request: RequestState, given: ErasureReceipt | RightsReceipt, written: Mapping[str, Any]
     ) -> RequestState:
         """The request after the answer of a system. `written`: the same, as its signature covers it."""
-        command = request.commands.get(receipt.command_id)
-        unlawful = self._unlawful(request, receipt)
+        command = request.commands.get(given.command_id)
+        receipt = given if isinstance(given, ErasureReceipt) else as_counts(given)
+        if command is not None and isinstance(given, ErasureReceipt) != (command.kind is None):
+            form = "is of another form than its command asks for; erasures and other rights have receipts of their own"
+            return self._file.note(request.request_id, aside(receipt, form, self._catalogue))
+        unlawful = self._unlawful(request, receipt, command)
         why = self._unproven(receipt, written, command) or fault(
             receipt, command, self._catalogue, self._file.now(), self._records, unlawful
         )
@@ -42,13 +46,24 @@ class Receipts:
             return request
         known = None
         # A plan from before anybody counted is counted at the end; what is known there is asked now.
-        if receipt.state is ReceiptState.DONE and receipt.erased > (command.planned or 0):
+        if (
+            command.kind is None
+            and receipt.state is ReceiptState.DONE
+            and receipt.erased > (command.planned or 0)
+        ):
             known = self._known(request, command.system)
-        return self._file.decide(request, answer_of(receipt, known, unlawful))
+        answer = answer_of(receipt, known, unlawful)
+        if isinstance(given, RightsReceipt) and given.copy_digest is not None:
+            answer = replace(answer, parts=given.parts, copy_digest=given.copy_digest.hex())
+        return self._file.decide(request, answer)
 
-    def _unlawful(self, request: RequestState, receipt: ErasureReceipt) -> str | None:
+    def _unlawful(
+        self, request: RequestState, receipt: ErasureReceipt, command: Command | None
+    ) -> str | None:
         if receipt.state is not ReceiptState.WITHHELD:
             return None
+        if command is not None and command.kind is not None:
+            return "whether it may is for a person to say"
         anchors = self._file.anchors(request.request_id)
         return unlawful(receipt, request.plan or {}, anchors, self._catalogue)
 

@@ -8,11 +8,14 @@ from types import MappingProxyType
 from schemas.vocabulary import Right
 from streams.rights.access import Access
 from streams.rights.erasure import Erasure
+from streams.rights.restriction import Objection, Restriction
 from streams.rights.right import RightSteps, Tools
 
 RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
     {
         Right.ACCESS: Access,
         Right.ERASURE: Erasure,
+        Right.RESTRICTION: Restriction,
+        Right.OBJECTION: Objection,
     }
 )

@@ -25,6 +25,7 @@ class Step(StrEnum):
     PLAN = "plan"  # what becomes of everything that is held
     TELL = "tell"  # every system that was not told yet
     FORGET = "forget"  # the index removes or narrows its rows, and is asked whether it did
+    END = "end"  # everybody has answered
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from schemas.messages import RightsRequest, encoded
-from schemas.vocabulary import CommandState, Right
+from schemas.vocabulary import CommandKind, CommandState, Right
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message
 from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.rights_commands import TOPICS, Asked, rights_command
 from streams.rights.subject import SubjectFinder
 
 
@@ -39,7 +41,10 @@ class Sending:
 
     def command(self, request: RequestState, command_id: str) -> RequestState:
         """Tell one system, in the next attempt; the request then."""
-        plan, command = plan_from_json(request.plan or {}), request.commands[command_id]
+        command = request.commands[command_id]
+        if command.kind is not None:
+            return self._other(request, command, command.kind)
+        plan = plan_from_json(request.plan or {})
         # A system that a newer plan has nothing for is not told again.
         told = next((item for item in plan.commands if item.system == command.system), None)
         if told is None:
@@ -53,6 +58,32 @@ class Sending:
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command_id, attempt))
 
+    def _other(self, request: RequestState, command: Command, kind: CommandKind) -> RequestState:
+        """Tell one system what a right other than erasure asks of it; nobody is told what is done by hand."""
+        if command.by_hand:
+            return request
+        attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
+        said: Mapping[str, Any] = next(
+            (item for item in (request.plan or {}).get("restricted", ()) if item["system"] == command.system),
+            {},
+        )
+        asked = Asked(
+            command_id=command.command_id,
+            request_id=request.request_id,
+            system=command.system,
+            kind=kind,
+            categories=tuple(said.get("categories", ())),
+            purposes=tuple(said.get("purposes", ())),
+            ground=said.get("ground"),
+            deadline=request.due,
+            # What may not be counted aloud is among no records of these plans.
+            expected=command.records,
+        )
+        identifiers = self._subjects.told(request, command.system)
+        message = rights_command(asked, identifiers, key, attempt, self._file.now())
+        self._send(f"{TOPICS[kind]}{command.system}", encoded(message), request.request_id.encode())
+        return self._file.note(request.request_id, Commanded(command.command_id, attempt))
+
     def untold(self, request: RequestState) -> RequestState:
         """Tell every system that was not told yet; none of them while one has no key."""
         unsent = [item for item in request.commands.values() if item.state is CommandState.UNSENT]
@@ -65,7 +96,7 @@ class Sending:
 
     def again(self, request: RequestState) -> RequestState:
         """Tell every system whose command is not settled, in the next attempt under the same id."""
-        unsettled = [item for item in request.commands.values() if not item.settled]
+        unsettled = [item for item in request.commands.values() if not (item.settled or item.by_hand)]
         if not request.ended:
             self._need_keys(unsettled)
         for command in unsettled:

@@ -15,7 +15,7 @@ from typing import Any
 from schemas.company import Company
 from schemas.errors import InputError, Unavailable
 from schemas.keys import Keyring
-from schemas.messages import ErasureReceipt, RightsRequest, message_of
+from schemas.messages import RightsRequest, message_of
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
@@ -34,7 +34,8 @@ from streams.rights.follow_ups import FollowUps
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
 from streams.rights.protocol.handling import Checked
-from streams.rights.protocol.messages import Identifiers, Send
+from streams.rights.protocol.messages import Identifiers, Send, receipt_of
+from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
 from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
@@ -83,7 +84,7 @@ class RightsService:
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
-        self._intake = Intake(self._file, company.kinds, random, company.rights.waits_unchecked)
+        self._intake = Intake(self._file, company, random)
         namer = Namer(company, values)
         tokens = tokenizer or keyring.tokenizer
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer)
@@ -129,16 +130,17 @@ class RightsService:
         anchors: RetentionAnchors | None = None,
         checked: CheckedHow | None = None,
         by: str | None = None,
+        scope: Scope = EVERYTHING,
     ) -> RequestState:
         """Record a request and announce it on `rights.requests`; `beside` names the person's other open requests.
 
         `anchors` are the days that start retention clocks, as far as the case handler knows them. What the person
         gave and wrote is sealed under the request's own key. `checked`: how it was checked already who makes it;
-        `by`: the credential by which it is made. Raises InputError, InvalidIdentifier; Recorded where it is in the
-        ledger, but index or Kafka went away then.
+        `by`: the credential by which it is made. `scope`: what it is limited to. Raises InputError, InvalidIdentifier;
+        Recorded where it is in the ledger, but index or Kafka went away then.
         """
         known = anchors or RetentionAnchors()
-        request_id = self._intake.made(type, identifiers, reason, channel, received_at, known, by)
+        request_id = self._intake.made(type, identifiers, reason, channel, received_at, known, by, scope)
         try:
             if checked is not None:
                 self._file.note(request_id, Checked(checked))
@@ -238,12 +240,17 @@ class RightsService:
         """The answer was sent. Raises InputError."""
         return self._ending(self._turns.take(request_id, lambda request: self._handled.tell(request, how)))
 
-    def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
-        """A decoded ErasureReceipt. One that cannot be is set aside and shown; a repeated one changes nothing.
+    def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
+        """End a restriction, of which the person was told before (GDPR Art. 18(3)). Raises InputError."""
+        return self._turns.take(request_id, lambda request: self._handled.lift(request, how, reason))
 
-        Returns the request, None for an unknown one. After the last that settles its command the index forgets.
+    def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
+        """A decoded ErasureReceipt or RightsReceipt. One that cannot be is set aside and shown.
+
+        A repeated one changes nothing. Returns the request, None for an unknown one. After the last that settles its
+        command the request goes on.
         """
-        receipt = message_of(ErasureReceipt, value)
+        receipt = receipt_of(value)
         request_id = receipt.request_id
         if self._file.find(request_id) is None:
             return None

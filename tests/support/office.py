@@ -77,6 +77,7 @@ class Office:
         self.sent: deque[tuple[str, bytes]] = deque()
         self.commands: list[dict[str, Any]] = []
         self.receipts: list[dict[str, Any]] = []
+        self.others: list[dict[str, Any]] = []
         self.deaf: set[str] = set()
         self.tells = True
         self.written: list[LineageBatch] = []
@@ -164,6 +165,9 @@ class Office:
             elif topic == RECEIPTS:
                 self.receipts.append(decode(self.records["ErasureReceipt"], message))
                 self.service.on_receipt(self.receipts[-1])
+            elif not topic.startswith(DELETION):
+                # Of another right: who tests it answers it, by `tests.support.receipts.answer`.
+                self.others.append({**decode(self.records["RightsCommand"], message), "topic": topic})
             else:
                 self.commands.append(decode(self.records["ErasureCommand"], message))
                 system = topic.removeprefix(DELETION)

@@ -19,6 +19,7 @@ from console.api.request_bodies import (
     Check,
     Closed,
     Extension,
+    Lift,
     NewRequest,
     Telling,
 )
@@ -63,6 +64,7 @@ def _add_making(routes: APIRouter, services: Services) -> None:
                 anchors=body.anchors.days(),
                 checked=body.checked,
                 by=note.caller,
+                scope=body.scope(),
             )
         except Recorded as recorded:
             note.about(recorded.request_id)
@@ -185,6 +187,12 @@ def _add_handling(routes: APIRouter, services: Services) -> None:
         """The answer was sent to the person: an access request is done with that."""
         _act(services, request_id, "told", request)
         return _shown(services, services.rights.tell(request_id, body.how))
+
+    @routes.post("/{request_id}/lift", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def lift(request: Request, request_id: str, body: Lift) -> dict[str, Any]:
+        """End a restriction: the person was told before, and every system that restricts is told now."""
+        _act(services, request_id, "lift", request)
+        return _shown(services, services.rights.lift(request_id, body.how, body.reason))
 
 
 def _shown(services: Services, request: RequestState) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Commanded:
 class Answer:
     """What a system answered. `known`: events that the index knew there then, asked where it said more than planned.
 
+    `erased`: how many records it erased or, by a command that is no erasure, copied, corrected, restricted or freed.
+    `parts`, `copy_digest`: of a copy, the digest as hex digits.
     `lawful`: what it withholds it may, until the review date, `unlawful` why not; `retryable`: it could not just then.
     """
 
@@ -45,6 +47,8 @@ class Answer:
     citation: str | None = None
     lawful: bool | None = None
     unlawful: str | None = None
+    parts: int | None = None
+    copy_digest: str | None = None
 
 
 def answer_of(receipt: ErasureReceipt, known: int | None = None, unlawful: str | None = None) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from schemas.counted import counted
 from schemas.messages import Outcome
-from schemas.vocabulary import CommandState
+from schemas.vocabulary import CommandKind, CommandState
 from streams.answers.attribution import BY_LINK, by_link_line
 from streams.rights.protocol.reasons import told
 
@@ -18,6 +18,24 @@ REFUSALS = (CommandState.PARTIAL, CommandState.WITHHELD, CommandState.FAILED)
 UNANSWERED = (CommandState.UNSENT, CommandState.SENT, CommandState.ACCEPTED)
 EVERY = "*"
 """Stands, among the kinds of records, for all of them."""
+_DO = {
+    CommandKind.ACCESS: "send its copy",
+    CommandKind.RECTIFICATION: "correct",
+    CommandKind.RESTRICT: "restrict",
+    CommandKind.LIFT: "end the restriction",
+}
+_DID = {
+    CommandKind.ACCESS: "copied",
+    CommandKind.RECTIFICATION: "corrected",
+    CommandKind.RESTRICT: "restricted",
+    CommandKind.LIFT: "freed",
+}
+_BY_HAND = {
+    CommandKind.ACCESS: "the copy is to be fetched",
+    CommandKind.RECTIFICATION: "what is wrong is to be corrected",
+    CommandKind.RESTRICT: "processing is to be restricted",
+    CommandKind.LIFT: "the restriction is to be ended",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,9 @@ class Command:
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
     `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says;
     `unlawful` why not.
-    `escalated`: it was told in vain so long that a person has to look.
+    `escalated`: it was told in vain so long that a person has to look. `kind`: what it is told, None: to erase; then
+    `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
+    and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`.
     """
 
     command_id: str
@@ -64,17 +84,28 @@ class Command:
     unlawful: str | None = None
     escalated: bool = False
     events: int | None = None
+    kind: CommandKind | None = None
+    by_hand: bool = False
+    parts: int = 0
+    copy_digest: str | None = None
 
     @property
     def settled(self) -> bool:
         """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is; withheld as
         the law has it; or nothing found where nothing was."""
+        if self.by_hand or self._for_a_person:
+            return self.accepted
         match self.state:
             case CommandState.DONE:
                 return self.accepted or not (self.short or self.excessive)
             case CommandState.NOT_FOUND:
                 return self.accepted or (self.planned is not None and self.total == 0)
         return self.withholds
+
+    @property
+    def _for_a_person(self) -> bool:
+        """Whether it did not do, or not all of, what is no erasure: whether it may is a person's to say."""
+        return self.kind is not None and self.state in (CommandState.PARTIAL, CommandState.WITHHELD)
 
     @property
     def withholds(self) -> bool:
@@ -93,17 +124,24 @@ class Command:
     @property
     def pending(self) -> bool:
         """Whether it was told and has not answered for good."""
+        if self.by_hand:
+            return not self.accepted
         return self.state in (CommandState.SENT, CommandState.ACCEPTED) or self.retrying
 
     @property
     def refused(self) -> bool:
         return (
-            self.state in REFUSALS and not self._may_withhold and not (self.retrying and not self.escalated)
+            self.state in REFUSALS
+            and not self._for_a_person
+            and not self._may_withhold
+            and not (self.retrying and not self.escalated)
         )
 
     @property
     def doubtful(self) -> bool:
         """Done, nothing found or lawfully withheld by its own word, and not enough, or more than can be."""
+        if self.by_hand or self._for_a_person:
+            return not self.accepted
         spoke = self.state in (CommandState.DONE, CommandState.NOT_FOUND) or self._may_withhold
         return spoke and not self.settled
 
@@ -168,10 +206,14 @@ class Command:
 
     def after(self, ended: str) -> str | None:
         """One line on a system that was told, where the request ended (`closed`, `cancelled`) without it, or None."""
-        said = f"{self.system}: {self.state}, {counted(self.erased, 'record')} erased"
+        if self.by_hand:
+            return None if self.accepted else f"{self.system}: nobody said that it was done there by hand"
+        said = f"{self.system}: {self.state}, {counted(self.erased, 'record')} {self._did}"
         shown = "the index still shows what it knew there; a new request brings it in line"
         if self.state in (CommandState.SENT, CommandState.ACCEPTED):
-            return f"{self.system}: was told to erase and has not answered; it may still do so, and {shown}"
+            return (
+                f"{self.system}: was told to {self._do} and has not answered; it may still do so, and {shown}"
+            )
         if self.after_end:
             return f"{said}: answered after the request was {ended}; {shown}"
         if self.state is CommandState.UNSENT:
@@ -181,6 +223,14 @@ class Command:
         if self.doubtful:
             return self._numbers()
         return self._refusal() if self.refused else None
+
+    @property
+    def _did(self) -> str:
+        return "erased" if self.kind is None else _DID[self.kind]
+
+    @property
+    def _do(self) -> str:
+        return "erase" if self.kind is None else _DO[self.kind]
 
     def _refusal(self) -> str:
         parts = [f"{self.system}: {self.state}"]
@@ -196,6 +246,11 @@ class Command:
 
     def _doubt(self) -> str | None:
         request_id = self.command_id.partition("/")[0]
+        if self.by_hand:
+            return (
+                f"{self.system}: {_BY_HAND[self.kind or CommandKind.ACCESS]} by hand, since no job of it does that on"
+                f" command; then `innsyn requests accept {request_id} --system {self.system} --reason ...`"
+            )
         act = (
             f"; `innsyn requests resend {request_id}` when that is mended, or `innsyn requests accept {request_id}"
             f" --system {self.system} --reason ...` if it is enough"
@@ -211,6 +266,8 @@ class Command:
         )
 
     def _numbers(self) -> str | None:
+        if self._for_a_person:
+            return self._refusal()
         if self.state is CommandState.NOT_FOUND:
             counted_there = self.planned is not None and not self.described
             planned = f"the {self.total:,} planned" if counted_there else "what was planned"
@@ -227,7 +284,7 @@ class Command:
             if self.described
             else f"than the {self.known:,} the index knows there"
         )
-        looked = f"{self.system}: reported {counted(self.erased, 'record')} erased, more {there}"
+        looked = f"{self.system}: reported {counted(self.erased, 'record')} {self._did}, more {there}"
         return f"{looked}; see that no other person's are gone"
 
     def _shortfall(self) -> str:
@@ -237,15 +294,17 @@ class Command:
             said = f"reported {self.erased:,} erased and {self.held:,} held by {self.ground}"
             return f"{said}, fewer than planned" if self.described else f"planned {self.total:,}, {said}"
         if self.erased < planned:
-            return f"planned {planned:,}, reported {self.erased:,} erased"
+            return f"planned {planned:,}, reported {self.erased:,} {self._did}"
         if self.described:
-            return f"reported {self.erased:,} erased, fewer than planned"
+            return f"reported {self.erased:,} {self._did}, fewer than planned"
         kinds = [
             f"planned {asked:,} {name}, reported {told:,}" for name, (asked, told) in self._short_of().items()
         ]
         asked = f"{self.least.get(EVERY, planned):,}, {planned:,} of them since an earlier answer"
         return (
-            " and ".join(kinds) + " erased" if kinds else f"planned {asked}, reported {self.erased:,} erased"
+            " and ".join(kinds) + f" {self._did}"
+            if kinds
+            else f"planned {asked}, reported {self.erased:,} {self._did}"
         )
 
 

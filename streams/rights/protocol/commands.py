@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from schemas.calendars import Calendar
 from schemas.times import iso
 from schemas.vocabulary import CommandState, ReceiptState
 from streams.rights.protocol.answering import Answer, Commanded, Escalated
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import PlannedCommand, Replanned
+from streams.rights.protocol.deadlines import due_at
+from streams.rights.protocol.events import Lifting, PlannedCommand, Replanned
 from streams.rights.protocol.handling import Accepted
 from streams.rights.protocol.request import RequestState, State
 
@@ -30,8 +32,12 @@ def replanned(request: RequestState, event: Replanned) -> RequestState:
 
 def told_to(command: Command, item: PlannedCommand) -> Command:
     """With what the index counted there, which requests from before it did lack."""
+    begun = CommandState.SENT if item.by_hand and command.state is CommandState.UNSENT else command.state
     return replace(
         command,
+        state=begun,
+        kind=item.kind,
+        by_hand=bool(item.by_hand),
         planned=item.planned,
         by_link=item.by_link,
         described=item.described,
@@ -51,6 +57,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
             fresh = Command(command.command_id, command.system, CommandState.SENT, event.attempt)
             command = replace(
                 fresh,
+                kind=command.kind,
                 sent_at=iso(at),
                 planned=command.planned,
                 by_link=command.by_link,
@@ -79,10 +86,30 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 citation=event.citation,
                 lawful=bool(event.lawful),
                 unlawful=event.unlawful,
+                parts=event.parts or 0,
+                copy_digest=event.copy_digest,
                 escalated=command.escalated and event.state in _NOT_THROUGH,
             )
     request = replace(request, commands={**request.commands, command.command_id: command})
     return request if request.ended else stands(request)
+
+
+def lifted(request: RequestState, event: Lifting, at: datetime, calendar: Calendar) -> RequestState:
+    """Open again until the systems have ended the restriction; whatever is wrong with the event changes nothing."""
+    if request.state is not State.COMPLETED or not request.restricts:
+        return request
+    ends = {item.command_id: told_to(Command(item.command_id, item.system), item) for item in event.commands}
+    return stands(
+        replace(
+            request,
+            commands={**request.commands, **ends},
+            lifting=True,
+            state=State.PLANNED,
+            completed_at=None,
+            # The month for the request itself is over; this is something new.
+            due=due_at(at, calendar),
+        )
+    )
 
 
 def stands(request: RequestState) -> RequestState:

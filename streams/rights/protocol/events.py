@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.times import iso
-from schemas.vocabulary import Resolution
+from schemas.vocabulary import CommandKind, Resolution, ToldBy
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
 from streams.rights.protocol.handling import (
@@ -28,6 +28,7 @@ from streams.rights.protocol.handling import (
     IdentityAsked,
     Told,
 )
+from streams.rights.protocol.scope import Scope
 
 Json = Mapping[str, Any]
 Spans = tuple[tuple[Any, ...], ...]
@@ -39,7 +40,8 @@ class Received:
     """A right was exercised. `inherited` and `follows`: of a request that follows late findings of another up.
 
     `anchors`: days as they were given; one that is no day stops what needs it, not the list of requests. `unchecked`:
-    it waits until somebody has checked who makes it. `by`: the credential by which it was made.
+    it waits until somebody has checked who makes it. `by`: the credential by which it was made. `scope`: what it is
+    limited to.
     """
 
     kind: ClassVar[str] = "received"
@@ -52,6 +54,7 @@ class Received:
     follows: str | None = None
     unchecked: bool | None = None
     by: str | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class Behind:
 class PlannedCommand:
     """What one system is to be told, and what the index counts there; see `CommandState` for each.
 
-    `planned` None: made before anybody counted. `again`: of a new plan, whether the system has to be told of it.
+    `planned` None: made before anybody counted, or nobody can say how many. `again`: of a new plan, whether the system
+    has to be told of it. `kind` None: an erasure. `by_hand`: nothing is sent, its people do it.
     """
 
     command_id: str
@@ -96,6 +100,8 @@ class PlannedCommand:
     least: Mapping[str, int] | None = None
     again: bool | None = None
     events: int | None = None
+    kind: CommandKind | None = None
+    by_hand: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,17 @@ class Completed:
 
 
 @dataclass(frozen=True)
+class Lifting:
+    """A restriction ends: the systems that restrict are told so by `commands`. Why is `sealed`; `how` the person was
+    told before (GDPR Art. 18(3))."""
+
+    kind: ClassVar[str] = "lifting"
+    commands: tuple[PlannedCommand, ...]
+    how: ToldBy
+    sealed: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class LateFound:
     """What came to light after the answer; see `streams.rights.late_findings.LateFinding`."""
 
@@ -259,6 +276,7 @@ LedgerEvent = (
     | Extended
     | Told
     | Approved
+    | Lifting
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
 """Each class by the word it is stored under."""

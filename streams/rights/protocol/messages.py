@@ -12,7 +12,7 @@ from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import DecodeError, InputError, KeyUnavailable
 from schemas.ids import malformed
 from schemas.jobkeys import JobKey
-from schemas.messages import ErasureCommand, value_of
+from schemas.messages import ErasureCommand, ErasureReceipt, RightsReceipt, message_of, value_of
 from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
@@ -55,6 +55,8 @@ class Named(NamedTuple):
 
 Identifiers = Sequence[tuple[str, str] | Named]
 """Kind and value, in clear, and what more is known of them."""
+_BESIDE = {"ErasureReceipt": ("RightsReceipt",)}
+"""Records that come on the topic of another one."""
 Send = Callable[[str, bytes, bytes], None]
 """Topic, message, key; returns when the message is stored. Raises BrokerUnavailable."""
 
@@ -176,14 +178,26 @@ def receipt_message(said: Mapping[str, Any], key: JobKey) -> dict[str, Any]:
 def decoded(record: RecordSchema, message: bytes) -> dict[str, Any]:
     """A message of the workflow, read with the version of the record that wrote it: not everybody upgrades at once.
 
+    On the topic of the receipts of erasures, `receipt_of` says which of the two a value is.
+
     Raises DecodeError, also for an id that has not its form.
     """
     single = message[:2] == SINGLE_OBJECT_MAGIC
-    writer = own_versions(record.name).get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
+    known = {
+        mark: item
+        for name in (*_BESIDE.get(record.name, ()), record.name)
+        for mark, item in own_versions(name).items()
+    }
+    writer = known.get(message[2:SINGLE_OBJECT_PREFIX], record) if single else record
     value = decode(writer, message)
     if (name := malformed(value)) is not None:
         raise DecodeError("malformed_id", name)
     return value
+
+
+def receipt_of(value: Mapping[str, Any]) -> ErasureReceipt | RightsReceipt:
+    """A decoded receipt as its class: those of erasures count what was erased."""
+    return message_of(ErasureReceipt, value) if "erased" in value else message_of(RightsReceipt, value)
 
 
 def command_id(request_id: str, system: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue
-from schemas.messages import ErasureReceipt
+from schemas.messages import ErasureReceipt, Outcome, RightsReceipt
 from schemas.policy import RetentionAnchors, hold_end
 from schemas.systemkeys import SystemKeys
 from schemas.vocabulary import CommandState, ReceiptState, Role
@@ -81,6 +81,29 @@ def fault(
         or _record_fault(receipt, {*records, *command.records})
         or _date_fault(receipt, now, catalogue.calendar)
         or _place_fault(receipt, command, catalogue, now, unlawful)
+    )
+
+
+def as_counts(receipt: RightsReceipt) -> ErasureReceipt:
+    """The answer to another right in the words of an erasure's, so that both are judged alike: records that it copied,
+    corrected, restricted or freed stand as erased, and as redacted of their kind."""
+    return ErasureReceipt(
+        command_id=receipt.command_id,
+        request_id=receipt.request_id,
+        system=receipt.system,
+        state=receipt.state,
+        erased=sum(item.count for item in receipt.records),
+        held=0,
+        ground=receipt.ground,
+        review_date=receipt.review_date,
+        reason=receipt.reason,
+        reported_at=receipt.reported_at,
+        outcomes=tuple(Outcome(item.record, redacted=item.count) for item in receipt.records),
+        attempt=receipt.attempt,
+        key_id=receipt.key_id,
+        citation=receipt.citation,
+        retryable=receipt.retryable,
+        signature=receipt.signature,
     )
 
 

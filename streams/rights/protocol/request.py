@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.counted import counted
-from schemas.vocabulary import CommandState, Resolution, Right
+from schemas.vocabulary import CommandKind, CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.answering import AnswerSetAside
@@ -19,6 +19,7 @@ from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest
 from streams.rights.protocol.handling import IdentityAsked
+from streams.rights.protocol.scope import EVERYTHING, Scope
 
 
 class State(StrEnum):
@@ -84,7 +85,8 @@ class RequestState:
     the clock stood for that. `more`: months by which it was extended. `answered_at`: when there was an answer; `told`:
     whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `approval`:
     whether a second person has to approve the plan or answer; `approved`: the digest of what was, `approvers`: by
-    which credentials. `length`: how many events of the ledger it was read from; what is decided on it is written as
+    which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for ends, or has ended.
+    `length`: how many events of the ledger it was read from; what is decided on it is written as
     the next one.
     """
 
@@ -135,7 +137,15 @@ class RequestState:
     approval: bool = False
     approved: str | None = None
     approvers: frozenset[str] = frozenset()
+    scope: Scope = EVERYTHING
+    lifting: bool = False
     length: int = field(default=0, compare=False)
+
+    @property
+    def restricts(self) -> bool:
+        """Whether processing is restricted by it now, wherever a system has not said so already."""
+        kinds = {item.kind for item in self.commands.values()}
+        return CommandKind.RESTRICT in kinds and not self.lifting and self.state is not State.CANCELLED
 
     @property
     def erases(self) -> bool:

@@ -47,6 +47,8 @@ def summary(
         "commands": [_shown(item) for item in request.commands.values()],
         "parts": shown(plan.get("parts", [])),
         "copies": plan.get("copies", []),
+        "restricted": plan.get("restricted", []),
+        "restricts": request.restricts,
         "dead_letters": dict((request.plan or request.report or {}).get("dead_letters", {})),
         "unjudged": [
             {name: item[name] for name in ("system", "topic", "record", "why")}

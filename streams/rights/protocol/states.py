@@ -32,6 +32,7 @@ from streams.rights.protocol.command import Command
 from streams.rights.protocol.commands import (
     asked_anew,
     escalated,
+    lifted,
     replanned,
     stands,
     told_to,
@@ -51,6 +52,7 @@ from streams.rights.protocol.events import (
     KeyDestroyed,
     LateFound,
     LedgerEvent,
+    Lifting,
     Looked,
     Planned,
     Received,
@@ -69,6 +71,7 @@ from streams.rights.protocol.handling import (
     Told,
 )
 from streams.rights.protocol.request import Note, RequestState, Run, State, asked_line, taken_line
+from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary
 
 __all__ = ["RequestState", "State", "due_at", "fold", "summary"]
@@ -109,6 +112,8 @@ def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar
         return None
     if isinstance(event, KeyDestroyed):
         return replace(request, key_destroyed_at=stored.occurred_at)
+    if isinstance(event, Lifting):
+        return lifted(_noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
     after = _ended if request.ended else _after
     request = after(request, event, stored.occurred_at)
     if isinstance(event, Checked | Extended):
@@ -147,6 +152,7 @@ def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> Requ
         inherited=spans_from_json(event.inherited or ()),
         state=State.UNCHECKED if event.unchecked else State.RECEIVED,
         by=event.by,
+        scope=event.scope or EVERYTHING,
     )
 
 
@@ -265,7 +271,7 @@ def _planned(request: RequestState, event: Planned, at: datetime) -> RequestStat
     commands = {
         item.command_id: told_to(Command(item.command_id, item.system), item) for item in event.commands
     }
-    return replace(
+    request = replace(
         request,
         plan=event.plan,
         planned_at=at,
@@ -277,6 +283,7 @@ def _planned(request: RequestState, event: Planned, at: datetime) -> RequestStat
         state=State.PLANNED,
         approval=bool(event.approval),
     )
+    return stands(request) if any(item.by_hand for item in commands.values()) else request
 
 
 def _runs(event: Forgetting) -> tuple[Run, ...]:
@@ -334,6 +341,8 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
             note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
         case Told():
             note = Note("told", at, words=f"by {event.how}")
+        case Lifting():
+            note = Note("lifted", at, None, event.sealed, words=f"the person told by {event.how}")
         case _:
             return request
     return replace(request, notes=(*request.notes, note))

@@ -1,0 +1,88 @@
+"""`innsyn restrict` and `innsyn object`: requests that stop processing and keep what is stored (GDPR Art. 18, 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from console.cli.erase import headline, say_open
+from console.cli.options import At, Because, Ids, Json, Port, at_moment, identifiers
+from console.cli.show.output import print_json, say, screen
+from console.client import require
+from schemas.settings import load_settings
+from schemas.vocabulary import RestrictionGround
+
+Purposes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--purpose",
+        metavar="ID",
+        help="A purpose that is meant, as `innsyn catalogue show` has it; else all.",
+    ),
+]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="What the person wrote; kept sealed.")]
+Channel = Annotated[str, typer.Option(help="Where the request came in.")]
+
+
+def restrict(
+    ids: Ids,
+    ground: Annotated[
+        RestrictionGround | None, typer.Option("--ground", help="Why (GDPR Art. 18(1)(a) to (d)).")
+    ] = None,
+    purposes: Purposes = None,
+    at: At = None,
+    port: Port = None,
+    reason: Reason = None,
+    channel: Channel = "cli",
+    because: Because = None,
+    as_json: Json = False,
+) -> None:
+    """Have every system store a person's data and do nothing else with them, until that is lifted.
+
+    Systems without a job for it are told by people: the request says which. `innsyn requests lift` ends it.
+
+    Example: innsyn restrict --id customer_number=10042 --ground accuracy
+    """
+    body = {"type": "restriction", "purposes": purposes or [], "ground": ground}
+    _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+
+
+def object_to(
+    ids: Ids,
+    purposes: Purposes = None,
+    at: At = None,
+    port: Port = None,
+    reason: Reason = None,
+    channel: Channel = "cli",
+    because: Because = None,
+    as_json: Json = False,
+) -> None:
+    """Stop what rests on legitimate or public interests, and direct marketing, because the person objects.
+
+    An objection to marketing is absolute; any other stands until somebody has weighed it and lifts it with a reason.
+
+    Example: innsyn object --id customer_number=10042 --purpose P-MARKETING
+    """
+    body = {"type": "objection", "purposes": purposes or []}
+    _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+
+
+def _make(
+    body: dict[str, Any],
+    people: Sequence[Any],
+    reason: str | None,
+    channel: str,
+    because: str | None,
+    as_json: bool,
+) -> None:
+    with require(load_settings(), because) as client:
+        made = client.create_request({**body, "identifiers": people, "reason": reason, "channel": channel})
+    if made.get("notice"):
+        say(f"innsyn: {made['notice']}", err=True)
+    if as_json:
+        print_json(made)
+        return
+    screen().print(headline(made))
+    say_open(made.get("also_open") or [])

@@ -1,0 +1,232 @@
+"""Restriction (GDPR Art. 18) and objection (Art. 21): every system that uses data of the person for the purposes
+concerned is told to store them and do nothing else, until that is lifted.
+
+An objection restricts at once what rests on legitimate or public interests (e, f) and all direct marketing. Whether
+grounds of the company override it is for a person to say, who then lifts the restriction with a reason; an objection to
+marketing is absolute (Art. 21(3)). Erasure does not wait: storing for the person is what both are for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.tags import TagSet
+from schemas.times import iso
+from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
+from sinks.ports.lineage import Filter, Found, IndexReader, Span
+from streams.answers.attribution import snapshot_of
+from streams.answers.report import only_described
+from streams.answers.unjudged import judged
+from streams.answers.unread import with_unread
+from streams.rights.protocol.events import Attention, Completed, Lifting, Planned, PlannedCommand
+from streams.rights.protocol.handling import Closed
+from streams.rights.protocol.messages import command_id
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.scope import CITED, Scope
+from streams.rights.right import Step, Tools
+
+AGAINST_INTERESTS, AGAINST_MARKETING = "GDPR Art. 21(1)", "GDPR Art. 21(2)"
+Chosen = Callable[[TagSet, Scope, Catalogue], frozenset[str]]
+"""The purposes for which events of a tag set are used and that are to stop."""
+
+
+@dataclass
+class Place:
+    """What one system is to restrict: for which purposes, of which categories, and the tag sets by record."""
+
+    purposes: set[str] = field(default_factory=set)
+    categories: set[str] = field(default_factory=set)
+    records: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def asked_purposes(tags: TagSet, scope: Scope, catalogue: Catalogue) -> frozenset[str]:
+    """Of a restriction: those that were named, or all."""
+    return frozenset(tags.purposes).intersection(scope.purposes or tags.purposes)
+
+
+def objectionable(tags: TagSet, scope: Scope, catalogue: Catalogue) -> frozenset[str]:
+    """Of an objection: what rests on a basis that the catalogue says one may object to (Art. 21(1)), and marketing on
+    any basis (Art. 21(2)); of those that were named, where some were."""
+    found = {
+        name
+        for name in asked_purposes(tags, scope, catalogue)
+        if is_marketing(name, catalogue) or _weighed(tags.legal_basis.get(name, ""), catalogue)
+    }
+    return frozenset(found)
+
+
+def is_marketing(purpose: str, catalogue: Catalogue) -> bool:
+    """Whether it is direct marketing, by its data uses in the catalogue."""
+    known = catalogue.purposes.get(purpose)
+    return known is not None and any(use.partition(".")[0] == "marketing" for use in known.fideslang)
+
+
+def _weighed(basis: str, catalogue: Catalogue) -> bool:
+    known = catalogue.legal_bases.get(basis)
+    return known is not None and known.objection
+
+
+def places(found: Found, scope: Scope, catalogue: Catalogue, chosen: Chosen) -> Mapping[str, Place]:
+    """By system, what is to be restricted. What is kept for the police alone is stored only, and told to nobody; nor
+    is a system told whose data expire by themselves or that is innsyn's own. Pure."""
+    by_system: defaultdict[str, Place] = defaultdict(Place)
+    for holding in judged(found, catalogue)[0].holdings:
+        tags = holding.tags
+        system = catalogue.systems.get(tags.system)
+        purposes = chosen(tags, scope, catalogue)
+        if not purposes or only_described(tags, catalogue) or (system and system.erasure != "command"):
+            continue
+        place = by_system[tags.system]
+        place.purposes |= purposes
+        place.categories |= {*tags.categories}
+        place.records[tags.record].add(tags.id)
+    return dict(sorted(by_system.items()))
+
+
+def counted_records(place: Place, spans: Sequence[Span], reader: IndexReader) -> dict[str, int]:
+    """Events of the person by record, each once whatever roles the person has in it."""
+    return {
+        record: reader.find(spans, Filter(tag_sets=sorted(tag_sets))).total_events
+        for record, tag_sets in sorted(place.records.items())
+    }
+
+
+class Restriction:
+    """The right to restriction."""
+
+    chosen: Chosen = staticmethod(asked_purposes)
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._catalogue = tools.company.catalogue
+
+    def next(self, request: RequestState) -> Step | None:
+        return next_step(request)
+
+    def do(self, step: Step, request: RequestState) -> RequestState:
+        match step:
+            case Step.PLAN:
+                return self._plan(request)
+            case Step.TELL:
+                return self._tools.sending.untold(request)
+            case _:
+                return ended(self._tools, request)
+
+    def _plan(self, request: RequestState) -> RequestState:
+        tools, file = self._tools, self._tools.file
+        if not request.subjects:
+            request = tools.about(request)
+        now = file.now()
+        person = tools.subjects.of(request)
+        if person.resolution is Resolution.AMBIGUOUS:
+            unclear = tools.subjects.unclear(request, person)
+            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+        found = tools.reader.find(person.spans)
+        asked = places(found, request.scope, self._catalogue, self.chosen)
+        told, commands = [], []
+        for name, place in asked.items():
+            records = counted_records(place, person.spans, tools.reader)
+            told.append(self._told(request, name, place))
+            commands.append(self._command(request, name, records))
+        plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": told, "parts": [], "commands": []}
+        approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
+        planned = Planned(
+            plan={**plan, **with_unread(tools.unread())},
+            commands=tuple(commands),
+            identity=snapshot_of(person).json(),
+            resolution=person.resolution,
+            remarks=(*person.problems, *(() if asked else ("no system uses data of the person for this",))),
+            approval=approval or None,
+        )
+        return file.decide(request, planned, now)
+
+    def _told(self, request: RequestState, system: str, place: Place) -> dict[str, Any]:
+        """What a system is told beside whose data it is, as the plan keeps it."""
+        purposes = sorted(place.purposes)
+        return {
+            "system": system,
+            "purposes": purposes,
+            "categories": sorted(place.categories),
+            "ground": self._ground(request, purposes),
+        }
+
+    def _ground(self, request: RequestState, purposes: Sequence[str]) -> str:
+        return CITED[request.scope.ground] if request.scope.ground else "GDPR Art. 18(1)"
+
+    def _command(self, request: RequestState, system: str, records: Mapping[str, int]) -> PlannedCommand:
+        known = self._catalogue.systems.get(system)
+        return PlannedCommand(
+            command_id=command_id(request.request_id, system),
+            system=system,
+            planned=sum(records.values()),
+            records=records,
+            kind=CommandKind.RESTRICT,
+            by_hand=None if known and known.restriction == "command" else True,
+        )
+
+
+class Objection(Restriction):
+    """The right to object."""
+
+    chosen: Chosen = staticmethod(objectionable)
+
+    def _ground(self, request: RequestState, purposes: Sequence[str]) -> str:
+        marketing = any(is_marketing(name, self._catalogue) for name in purposes)
+        return AGAINST_MARKETING if marketing else AGAINST_INTERESTS
+
+
+def next_step(request: RequestState) -> Step | None:
+    """What comes next of a request of which systems are told and answer, and that ends with the last answer."""
+    if request.ended or request.unread or request.state is State.UNCHECKED:
+        return None
+    if request.closing:
+        return Step.END
+    if request.plan is None:
+        return Step.PLAN
+    if request.awaits_approval:
+        return None
+    if any(command.state is CommandState.UNSENT for command in request.commands.values()):
+        return Step.TELL
+    return Step.END if request.settled else None
+
+
+def ended(tools: Tools, request: RequestState) -> RequestState:
+    """Completed, or closed where a person chose that."""
+    if request.closing:
+        return tools.file.decide(request, Closed())
+    return tools.file.decide(request, Completed((), request.length))
+
+
+def lifting(request: RequestState, how: ToldBy, sealed: str) -> Lifting:
+    """The end of a restriction, at every system that was told of it."""
+    ends = (
+        PlannedCommand(
+            command_id=f"{item.command_id}/lift",
+            system=item.system,
+            # Nobody knows how much of it is still there.
+            planned=0,
+            kind=CommandKind.LIFT,
+            by_hand=item.by_hand or None,
+        )
+        for item in request.commands.values()
+        if item.kind is CommandKind.RESTRICT
+    )
+    return Lifting(tuple(ends), how, sealed)
+
+
+def restricted_lines(requests: Iterable[RequestState], subjects: frozenset[str]) -> list[str]:
+    """What an answer to a person says of restrictions that stand, a line for each request. `subjects`: hex tokens."""
+    lines = []
+    for request in requests:
+        if request.restricts and request.subjects & subjects:
+            told = (request.plan or {}).get("restricted", ())
+            where = "; ".join(f"{item['system']}: {', '.join(item['purposes'])}" for item in told)
+            since = iso(request.planned_at)[:10] if request.planned_at else ""
+            lines.append(
+                f"processing is restricted to storage since {since} by {request.request_id} ({where})"
+            )
+    return lines
