@@ -1,0 +1,240 @@
+"""A job that erases from files in a folder: `python -m innsyn_sdk.files job.toml` (`innsyn-sdk[files]` for Parquet).
+
+    state = "exports-job.sqlite"
+    [files]
+    folder = "/srv/exports"
+    quiet_seconds = 60          # a file that changed more recently may still be written to: the command waits
+
+`at` of a record is a pattern below the folder, such as `logins/**/*.ndjson`. NDJSON may be compressed (`.gz`, `.bz2`,
+`.xz`); Parquet keeps its schema, metadata, row groups and compression. A file in which something is to go is written
+anew beside itself, forced to disk and renamed over: at any moment it is the old one or the new one. What was counted is
+noted before, so that a job which is killed counts the same. It works on a folder, not on an object store: mount one
+only if a rename there replaces a file as a whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from innsyn_sdk import running
+from innsyn_sdk.files_formats import Rewrite, Unreadable, rewrite_of
+from innsyn_sdk.mapping import Column, JobFile, NotAJob, RecordMapping
+from innsyn_sdk.matching import NeedsPerson, Rules, UnknownField, rules_of
+from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
+from innsyn_sdk.protocol import Command
+from innsyn_sdk.state import SqliteState, State
+from innsyn_sdk.tally import Tally
+
+SETTINGS: Mapping[str, type] = {"folder": str, "quiet_seconds": int}
+SUFFIX = ".innsyn-tmp"
+"""Of a file that is being written. What a killed job left is taken away by the next erasure."""
+_NOTES = """
+CREATE TABLE IF NOT EXISTS rewritten (
+    command_id TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL, record TEXT NOT NULL, deleted INTEGER NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (command_id, path, stamp, record)
+);
+"""
+_log = logging.getLogger(__name__)
+
+
+class FilesStore:
+    """Erases from files by a mapping. One process at a time: another one is refused while this one erases."""
+
+    def __init__(
+        self,
+        folder: Path,
+        records: Sequence[RecordMapping],
+        state: Path,
+        *,
+        quiet_seconds: float = 60.0,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`now`: seconds as the file system counts them."""
+        self._folder, self._records, self._quiet = folder.resolve(), tuple(records), quiet_seconds
+        self._today, self._now = today, now
+        self._state = SqliteState(state)
+        self._lock = state.with_name(f"{state.name}.lock")
+        self._notes = sqlite3.connect(state, isolation_level=None, timeout=10.0)
+        self._notes.executescript(f"PRAGMA synchronous = FULL; {_NOTES}")
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def close(self) -> None:
+        self._state.close()
+        self._notes.close()
+
+    def check(self) -> None:
+        """That the folder is there, and every file is one that can be read and has what is mapped. Raises NotAJob."""
+        if not self._folder.is_dir():
+            raise NotAJob(f"there is no folder {self._folder}")
+        for mapping in self._records:
+            for path in self._files(mapping):
+                try:
+                    rewrite_of(path).check(path, mapping)
+                except Unreadable as error:
+                    raise NotAJob(f"{path}: {error}") from None
+
+    def erase(self, command: Command) -> Outcome:
+        """Everything the command means, file by file. Raises StoreUnavailable."""
+        try:
+            rules = rules_of(command, self._records, self._today())
+            with self._alone():
+                return self._erased(command, rules)
+        except (UnknownField, NotAJob) as error:
+            _log.error("the job's file does not fit: %s", error)
+            return failed("unknown_field")
+        except (NeedsPerson, Unreadable) as error:
+            _log.error("%s", error)
+            return failed("needs_person")
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"a file could not be read or written ({type(error).__name__})") from None
+
+    def _erased(self, command: Command, rules: Sequence[Rules]) -> Outcome:
+        self._settle(command.command_id)
+        tally = Tally()
+        for one in rules:
+            if one.idle:
+                continue
+            for path in self._files(one.mapping):
+                self._of_file(command.command_id, path, one, tally)
+        # What this command deleted before a kill, or in an earlier attempt, is not met again.
+        tally.deleted = Counter(self._noted(command.command_id))
+        return tally.outcome()
+
+    def _of_file(self, command_id: str, path: Path, rules: Rules, tally: Tally) -> None:
+        rewrite = rewrite_of(path)
+        before = path.stat()
+        if self._now() - before.st_mtime < self._quiet:
+            raise StoreUnavailable(f"{path} changed less than {self._quiet:.0f} s ago and may be written to")
+        rewrite.check(path, rules.mapping)
+        new = path.with_name(path.name + SUFFIX)
+        new.unlink(missing_ok=True)
+        counted = Tally()
+        try:
+            if self._rewritten(rewrite, path, new, rules, counted):
+                _as_it_was(new, before)
+                if _stamp(path.stat()) != _stamp(before):
+                    raise StoreUnavailable(f"{path} changed while it was read")
+                self._note(command_id, path, _stamp(new.stat()), rules.mapping.record, counted)
+                os.replace(new, path)
+                _to_disk(path.parent)
+                self._settle(command_id)
+        finally:
+            new.unlink(missing_ok=True)
+        tally.redacted += counted.redacted
+        tally.held += counted.held
+        if counted.review is not None and (tally.review is None or counted.review[0] < tally.review[0]):
+            tally.review = counted.review
+
+    @staticmethod
+    def _rewritten(rewrite: Rewrite, path: Path, new: Path, rules: Rules, tally: Tally) -> bool:
+        changed = False
+
+        def decide(row: Mapping[str, Any]) -> tuple[Column, ...] | None:
+            nonlocal changed
+            verdict = rules.decide(row)
+            tally.add(rules.mapping.record, verdict)
+            goes = verdict.delete and verdict.held is None
+            changed = changed or goes or bool(verdict.blank)
+            return None if goes else verdict.blank
+
+        rewrite.run(path, new, rules.mapping, decide)
+        return changed
+
+    def _note(self, command_id: str, path: Path, stamp: str, record: str, counted: Tally) -> None:
+        """Before the rename, on disk."""
+        self._notes.execute(
+            "INSERT OR REPLACE INTO rewritten VALUES (?, ?, ?, ?, ?, 0)",
+            (command_id, str(path.relative_to(self._folder)), stamp, record, counted.deleted[record]),
+        )
+
+    def _settle(self, command_id: str) -> None:
+        """Notes of renames that were done stay; the others go, since a killed job came no further."""
+        query = "SELECT rowid, path, stamp FROM rewritten WHERE command_id = ? AND NOT settled"
+        for row, path, stamp in self._notes.execute(query, (command_id,)).fetchall():
+            try:
+                done = _stamp((self._folder / path).stat()) == stamp
+            except FileNotFoundError:
+                done = False
+            text = "UPDATE rewritten SET settled = 1" if done else "DELETE FROM rewritten"
+            self._notes.execute(f"{text} WHERE rowid = ?", (row,))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process with this state erases. Raises StoreUnavailable."""
+        with self._lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreUnavailable(f"another process holds {self._lock}") from None
+            yield
+
+    def _noted(self, command_id: str) -> dict[str, int]:
+        query = (
+            "SELECT record, sum(deleted) FROM rewritten WHERE command_id = ?"
+            " GROUP BY record HAVING sum(deleted) > 0"
+        )
+        return dict(self._notes.execute(query, (command_id,)).fetchall())
+
+    def _files(self, mapping: RecordMapping) -> list[Path]:
+        """Files of the pattern, each once; what a link leads to outside of the folder is refused. Raises NotAJob."""
+        found = set()
+        for path in self._folder.glob(mapping.at):
+            if path.name.endswith(SUFFIX) or not path.is_file():
+                continue
+            real = path.resolve()
+            if not real.is_relative_to(self._folder):
+                raise NotAJob(f"{path} leads out of {self._folder}; map what it leads to by its own folder")
+            found.add(real)
+        return sorted(found)
+
+
+def _stamp(stat: os.stat_result) -> str:
+    return f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _as_it_was(new: Path, before: os.stat_result) -> None:
+    """Rights and owner of the old file, and its time: it is no file that somebody still writes to. A millisecond more,
+    so that a backup which goes by times takes it. On disk when this returns."""
+    with new.open("rb+") as file:
+        os.fchmod(file.fileno(), before.st_mode & 0o7777)
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+        os.fsync(file.fileno())
+
+
+def _to_disk(folder: Path) -> None:
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
+def store_of(file: JobFile) -> FilesStore:
+    """The store of a job's file. Raises NotAJob."""
+    if file.state is None:
+        raise NotAJob(f"{file.path} needs `state`, the file in which the job remembers what it did")
+    folder = file.path.parent / file.text("files", "folder")
+    return FilesStore(
+        folder, file.records, file.state, quiet_seconds=float(file.own["files"].get("quiet_seconds", 60))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(running.main("files", SETTINGS, store_of))
