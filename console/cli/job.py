@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,16 @@ from schemas.settings import load_settings
 
 if TYPE_CHECKING:
     from innsyn_sdk.played import Result
+
+
+class Right(StrEnum):
+    """What a job may be told."""
+
+    ERASURE = "erasure"
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    RESTRICT = "restrict"
+
 
 app = typer.Typer(help="Jobs of systems: whether they hold.", no_args_is_help=True)
 
@@ -41,8 +52,16 @@ def play(
     ids: Ids,
     fields: Annotated[
         list[str],
-        typer.Option("--field", metavar="RECORD.FIELD", help="What is erased of the person; repeatable."),
+        typer.Option(
+            "--field",
+            metavar="RECORD.FIELD",
+            help="What of the person it is about; repeatable. RECORD.FIELD=VALUE: what a rectification writes.",
+        ),
     ],
+    right: Annotated[
+        Right,
+        typer.Option("--right", help="What the job is told to do."),
+    ] = Right.ERASURE,
     keys: Annotated[
         Path,
         typer.Option(
@@ -66,7 +85,9 @@ def play(
     if not is_id("system", system):
         raise InputError("--system is no name of a system; `innsyn systems show` lists those there are")
     people = [(item["kind"], item["value"]) for item in identifiers(ids)]
-    results = list(_played(system, bootstrap, people, fields, keys, wait))
+    names, content = _content(fields, right)
+    said = {"right": str(right), "content": content, "seconds": wait}
+    results = list(_played(system, bootstrap, people, names, keys, said))
     broken = [item for item in results if item.wrong is not None]
     if as_json:
         print_json({"system": system, "holds": not broken, "cases": [asdict(item) for item in results]})
@@ -83,8 +104,24 @@ def play(
     raise typer.Exit(int(bool(broken)))
 
 
+def _content(fields: Sequence[str], right: Right) -> tuple[list[str], dict[str, str] | None]:
+    """The names of fields, and of a rectification what each shall say."""
+    parts = [text.partition("=") for text in fields]
+    corrects = right is Right.RECTIFICATION
+    if any(bool(equals) != corrects for _, equals, _ in parts):
+        raise InputError(
+            "--field takes RECORD.FIELD=VALUE with --right rectification, else RECORD.FIELD alone"
+        )
+    return [name for name, _, _ in parts], {name: value for name, _, value in parts} if corrects else None
+
+
 def _played(
-    system: str, bootstrap: str, people: Sequence[Any], fields: Sequence[str], folder: Path, wait: float
+    system: str,
+    bootstrap: str,
+    people: Sequence[Any],
+    fields: Sequence[str],
+    folder: Path,
+    said: Mapping[str, Any],
 ) -> Iterator[Result]:
     try:
         from innsyn_sdk.issuing import Issuer, Pair, at_once, own_pair
@@ -105,7 +142,7 @@ def _played(
     kafka = {**load_settings().kafka_options(), "bootstrap.servers": bootstrap}
     issuer = Issuer(system, pair, Pair.made("testother"), at_once())
     try:
-        yield from played(kafka, issuer, people, fields, seconds=wait, key_file=str(key_file))
+        yield from played(kafka, issuer, people, fields, key_file=str(key_file), **said)
     except JobSilent as error:
         raise InputError(str(error)) from None
     except Unanswered as error:

@@ -89,9 +89,12 @@ def good(issuer: Issuer, value: Mapping[str, Any]) -> Iterator[Case]:
     yield Case("the same once more", command_id, second, "same")
     yield Case("an earlier attempt than one that came", command_id, first, "superseded")
     later = {**value, "command_id": f"{command_id}/later"}
-    yield Case(
-        "innsyn's about somebody who is erased already", later["command_id"], issuer.message(later), "gone"
-    )
+    if value.get("kind") == "restrict":
+        end = issuer.message({**later, "kind": "lift"})
+        yield Case("the end of a restriction", later["command_id"], end, "end")
+        return
+    said = "the same under another id" if "kind" in value else "innsyn's about somebody who is erased already"
+    yield Case(said, later["command_id"], issuer.message(later), "gone")
 
 
 def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
@@ -124,6 +127,8 @@ def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> st
 
 
 def _miscounted(answer: Answer) -> str | None:
+    if "held" not in answer.said:
+        return None
     if answer.state == "done" and answer.said["held"]:
         return f"a receipt says done, and that {answer.said['held']} records are held; that is partial"
     if answer.state in ("partial", "withheld") and not answer.said["held"]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fastavro import schemaless_reader, schemaless_writer
 
 from innsyn_sdk.keys import SUITE, KeysUnreadable
-from innsyn_sdk.protocol import canonical, newest_command, newest_receipt
+from innsyn_sdk.protocol import canonical, newest
 
 _HALVES = ("unseal", "sign", "innsyn")
+_SAME = ("command_id", "request_id", "system", "attempt")
 
 
 class NotAnAnswer(Exception):
@@ -102,7 +105,8 @@ def _write(path: Path, content: Any) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """A receipt of the job, its signature checked. `said`: all that it says but when, and its signature."""
+    """A receipt of the job, its signature checked. `erased`: how many records were erased, or what else was asked.
+    `said`: all that it says but when, and its signature."""
 
     state: str
     erased: int
@@ -116,12 +120,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Issuer:
-    """Issues commands to a system at `now`. `other`: a key that the job lacks."""
+    """Issues commands to a system at `now`. `other`: a key that the job lacks; `person`: what copies are sealed to."""
 
     system: str
     pair: Pair
     other: Pair
     now: datetime
+    person: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate, repr=False)
 
     def value(
         self, identifiers: Sequence[Any], fields: Sequence[str], request_id: str = "r-1", **other: Any
@@ -142,6 +147,25 @@ class Issuer:
         named = [list(item) if isinstance(item, tuple) else item for item in identifiers]
         return {"identifiers": named, **usual, **other}
 
+    def value_of_right(
+        self, kind: str, identifiers: Sequence[Any], request_id: str = "r-1", **other: Any
+    ) -> dict[str, Any]:
+        """The same of another right than erasure; `content` of a rectification is sealed later as well."""
+        usual = self.value(identifiers, (), request_id)
+        unsaid = {"reason", "orders"}
+        person = self.person.public_key().public_bytes_raw()
+        return {
+            **{name: item for name, item in usual.items() if name not in unsaid},
+            "kind": kind,
+            "content": None,
+            "purposes": [],
+            "ground": None,
+            "copy_key": person if kind == "access" else None,
+            "deadline": None,
+            "expected": [],
+            **other,
+        }
+
     def message(
         self, value: Mapping[str, Any], *, seal: Pair | None = None, sign: Pair | None = None, **altered: Any
     ) -> bytes:
@@ -153,16 +177,20 @@ class Issuer:
         return self._framed({**self._sealed(value, self.pair), "sign": None}, {})
 
     def _sealed(self, value: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
-        bare = {name: item for name, item in value.items() if name != "identifiers"}
-        plain = json.dumps(value["identifiers"]).encode()
-        sealed = SUITE.encrypt(plain, pair.unseal.public_key(), canonical(bare, ()))
-        return {**bare, "sealed_identifiers": sealed}
+        bare = {name: item for name, item in value.items() if name not in ("identifiers", "content")}
+        plain, to = json.dumps(value["identifiers"]).encode(), pair.unseal.public_key()
+        whole = {**bare, "sealed_identifiers": SUITE.encrypt(plain, to, canonical(bare, ()))}
+        if "kind" in value:
+            content = json.dumps(value["content"]).encode() if value["content"] is not None else None
+            sealed = None if content is None else SUITE.encrypt(content, to, canonical(whole, ()))
+            whole["sealed_content"] = sealed
+        return whole
 
     @staticmethod
     def _framed(whole: dict[str, Any], altered: Mapping[str, Any]) -> bytes:
         pair: Pair | None = whole.pop("sign")
         signature = pair.innsyn.sign(canonical(whole, ())) if pair else b""
-        schema, prefix = newest_command()
+        schema, prefix = newest("rights_command" if "kind" in whole else "erasure_command")
         body = io.BytesIO()
         schemaless_writer(body, schema, {**whole, **altered, "signature": signature}, strict=True)
         return prefix + body.getvalue()
@@ -170,27 +198,74 @@ class Issuer:
     def answer(self, message: bytes) -> Answer:
         """A receipt read and its signature checked. Raises NotAnAnswer."""
         value = read_receipt(message)
+        self._signed(value)
+        said = {name: item for name, item in value.items() if name not in ("signature", "reported_at")}
+        erased = value["erased"] if "erased" in value else sum(item["count"] for item in value["records"])
+        return Answer(value["state"], erased, value["reason"], said)
+
+    def part(self, message: bytes) -> dict[str, Any]:
+        """The fields of a part of a copy, its signature checked. Raises NotAnAnswer."""
+        value = _read(message, ("copy_part",))
+        self._signed(value)
+        return value
+
+    def copy(self, messages: Sequence[bytes], answer: Answer) -> list[Any]:
+        """What a copy holds: the messages of its parts, in the order in which they came, and its receipt.
+
+        Raises NotAnAnswer for what innsyn would set aside.
+        """
+        records, digest = list[Any](), hashlib.sha256()
+        if not 0 < len(messages) == answer.said["parts"]:
+            raise NotAnAnswer(f"it tells of {answer.said['parts']} parts of a copy, and {len(messages)} came")
+        for number, message in enumerate(messages, start=1):
+            value = self.part(message)
+            if (value["part"], value["parts"]) != (number, len(messages)):
+                raise NotAnAnswer(
+                    f"part {number} of a copy says that it is {value['part']} of {value['parts']}"
+                )
+            if any(value[name] != answer.said[name] for name in _SAME):
+                raise NotAnAnswer("a part of a copy is of another command than its receipt")
+            digest.update(value["sealed"])
+            records += self._opened(value)
+        if digest.digest() != answer.said["copy_digest"]:
+            raise NotAnAnswer("the digest of a copy is not that of its sealed parts")
+        counted = {item["record"]: item["count"] for item in answer.said["records"]}
+        if Counter(name for name, _ in records) != counted:
+            raise NotAnAnswer("a receipt counts other records than the copy holds")
+        return records
+
+    def _opened(self, part: Mapping[str, Any]) -> list[Any]:
+        try:
+            plain = SUITE.decrypt(part["sealed"], self.person, canonical(part, ("sealed", "signature")))
+            return [(item["record"], item["values"]) for item in json.loads(plain)]
+        except InvalidTag:
+            raise NotAnAnswer("a part of a copy is not sealed to the key of the command") from None
+        except (ValueError, TypeError, KeyError):
+            raise NotAnAnswer('a part of a copy is no JSON array of {"record", "values"}') from None
+
+    def _signed(self, value: Mapping[str, Any]) -> None:
         if value["key_id"] != self.pair.id:
-            raise NotAnAnswer(
-                f"it is under the key {value['key_id'] or 'without a name'}, which is not the one of the test"
-            )
+            named = value["key_id"] or "without a name"
+            raise NotAnAnswer(f"it is under the key {named}, which is not the one of the test")
         try:
             self.pair.job.public_key().verify(value["signature"], canonical(value, ("signature",)))
         except InvalidSignature:
             raise NotAnAnswer("it is not signed with the key of the job") from None
-        said = {name: item for name, item in value.items() if name not in ("signature", "reported_at")}
-        return Answer(value["state"], value["erased"], value["reason"], said)
 
 
 def read_receipt(message: bytes) -> dict[str, Any]:
     """The fields of a receipt, whoever signed it. Raises NotAnAnswer for what is none of the newest version."""
-    schema, prefix = newest_receipt()
-    # Of Confluent's framing the id is a registry's; what does not fit the newest version fails at its signature.
-    start = len(prefix) if message.startswith(prefix) else 5 if message[:1] == b"\0" else None
-    if start is None:
-        raise NotAnAnswer(
-            "it is no receipt of the newest version, as single object or in Confluent's framing"
-        )
+    return _read(message, ("erasure_receipt", "rights_receipt"))
+
+
+def _read(message: bytes, records: Sequence[str]) -> dict[str, Any]:
+    framed = {newest(record)[1]: newest(record)[0] for record in records}
+    schema, start = framed.get(message[:10]), 10
+    if schema is None and message[:1] == b"\0":
+        # Of Confluent's framing the id is a registry's; what does not fit the newest version fails at its signature.
+        schema, start = newest(records[0])[0], 5
+    if schema is None:
+        raise NotAnAnswer("it is of no newest version, as single object or in Confluent's framing")
     body = io.BytesIO(message[start:])
     try:
         value = schemaless_reader(body, schema, None)

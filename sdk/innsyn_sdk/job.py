@@ -1,4 +1,4 @@
-"""An erasure job: a team writes what erases, `RightsJob` does the rest.
+"""A job of a system: a team writes what erases, copies, corrects or restricts, `RightsJob` does the rest.
 
     from innsyn_sdk.job import RightsJob
     from innsyn_sdk.outcome import done, not_found
@@ -14,6 +14,8 @@
 A command is opened and checked, carried out once for each attempt, and answered with signed receipts; its offset is
 committed when the receipt is stored. A job that dies in between calls `erase` again for the same attempt: what is gone
 already has to be counted as gone by then, or the counts kept in the transaction that erased (`innsyn_sdk.state.State`).
+
+`export`, `rectify` and `restrict` are the handlers of other rights; each that is given has its topic followed.
 """
 
 from __future__ import annotations
@@ -21,49 +23,99 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from innsyn_sdk.copies import Copied, TooLarge, chunks, copied, sealed_parts
 from innsyn_sdk.keys import Key, read_keys
-from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
-from innsyn_sdk.protocol import COMMANDS, RECEIPTS, Command, NotReadable, Refused, opened, receipt
+from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed, not_found
+from innsyn_sdk.protocol import (
+    COPIES,
+    RECEIPTS,
+    TOPICS,
+    Command,
+    NotReadable,
+    Refused,
+    opened,
+    receipt,
+)
 from innsyn_sdk.state import SqliteState, State
+from innsyn_sdk.staying import Staying
+from innsyn_sdk.watch import Watch, nothing
 
 Erase = Callable[[Command], Outcome]
+Export = Callable[[Command], Iterable[Copied] | Outcome]
+"""The person's records, each as its name and its fields; or why there are none to give."""
 Send = Callable[[bytes, bytes], None]
-"""A receipt and its key; returns when it is stored."""
+"""A message and its key; returns when it is stored."""
 PAUSES = (1.0, 5.0, 25.0)
 """Seconds between tries while the store is away."""
 _DELIVERY_SECONDS = 60.0
+# The partition went to another member: it gets the command again, and answers as before.
+_MOVED = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError._STATE,
+        KafkaError._NO_OFFSET,
+    }
+)
 _log = logging.getLogger(__name__)
 
 
 class RightsJob:
-    """Erases from one system what it is told to, and says what it did. `run` blocks until `stop`, SIGINT or SIGTERM."""
+    """Does in one system what it is told to, and says what it did. `run` blocks until `stop`, SIGINT or SIGTERM."""
 
     def __init__(
         self,
         key_files: Sequence[Path | str],
-        erase: Erase,
-        state: State | Path | str,
+        erase: Erase | None = None,
+        state: State | Path | str | None = None,
         *,
+        export: Export | None = None,
+        rectify: Erase | None = None,
+        restrict: Erase | None = None,
+        watch: Watch = nothing,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         """`key_files`: read anew for each command, so that they may be exchanged while the job runs. `state`: the file
-        in which it remembers what it did. Raises KeysUnreadable."""
+        in which it remembers what it did. `restrict` is also called for the end of a restriction: `command.kind` is
+        `lift` then. `watch` is told what happens: `innsyn_sdk.watch`. Raises KeysUnreadable, ValueError."""
+        if state is None:
+            raise ValueError("a job needs `state`: the file in which it remembers what it did")
+        handlers = {
+            "erasure": erase,
+            "access": export,
+            "rectification": rectify,
+            "restrict": restrict,
+            "lift": restrict,
+        }
+        self._handlers = {kind: handler for kind, handler in handlers.items() if handler is not None}
+        if not self._handlers:
+            raise ValueError(
+                "a job needs something that it can do: `erase`, `export`, `rectify` or `restrict`"
+            )
         self._key_files = tuple(key_files)
         self.system = read_keys(self._key_files).system
-        self._erase = erase
         self._state: State = SqliteState(state) if isinstance(state, str | Path) else state
+        self._watch = watch
         self._clock = clock
         self._pauses = tuple(pauses)
         self._stop = threading.Event()
+
+    @property
+    def topics(self) -> list[str]:
+        """What it follows."""
+        return [f"{prefix}{self.system}" for kind, prefix in TOPICS.items() if kind in self._handlers]
 
     def stop(self) -> None:
         """End after the command in hand. Safe to repeat, and from another thread."""
@@ -73,17 +125,19 @@ class RightsJob:
         """Serve commands. `kafka`: options of librdkafka, `bootstrap.servers` at least.
 
         `dry_run`: every command there is is opened, checked and logged; nothing is erased, answered or committed.
+        Several may run with the same keys, where they share one `state`: partitions are divided among them.
         Raises KafkaException where a receipt cannot be stored: started again, the job goes on with that command.
         """
         group = f"innsyn-erasure-{self.system}" + ("-dry-run" if dry_run else "")
         options = {"auto.offset.reset": "earliest", "isolation.level": "read_committed", **kafka}
         consumer = Consumer({**options, "group.id": group, "enable.auto.commit": False})
         producer = Producer({**kafka, "acks": "all", "enable.idempotence": True})
+        waiting: deque[Message] = deque()
         try:
-            consumer.subscribe([f"{COMMANDS}{self.system}"])
+            consumer.subscribe(self.topics, on_assign=self._got, on_revoke=self._gave, on_lost=self._gave)
             with self._stopped_by_signals():
                 while not self._stop.is_set():
-                    message = consumer.poll(0.2)
+                    message = waiting.popleft() if waiting else consumer.poll(0.2)
                     if message is None:
                         continue
                     if (error := message.error()) is not None:
@@ -94,8 +148,11 @@ class RightsJob:
                     content = message.value() or b""
                     if dry_run:
                         self.look(content)
-                    elif self.handle(content, lambda body, key: _send(producer, body, key)):
-                        consumer.commit(message=message, asynchronous=False)
+                        continue
+                    with Staying(consumer, waiting, options):
+                        settled = self.handle(content, _to(producer, RECEIPTS), _to(producer, COPIES))
+                    if settled:
+                        _commit(consumer, message)
         finally:
             consumer.close()
 
@@ -107,64 +164,110 @@ class RightsJob:
             _log.info("would not be carried out: %s", error)
             return None
         _log.info(
-            "%s attempt %d: %d identifiers, fields %s, %d orders",
-            *(command.command_id, command.attempt, len(command.identifiers)),
+            "%s attempt %d: %s, %d identifiers, fields %s, %d orders",
+            *(command.command_id, command.attempt, command.kind, len(command.identifiers)),
             *(", ".join(command.fields) or "none", len(command.orders)),
         )
         return command
 
-    def handle(self, message: bytes, send: Send) -> bool:
+    def handle(self, message: bytes, send: Send, send_part: Send | None = None) -> bool:
         """Carry out one message: receipts `accepted`, then what it came to. False where `stop` came before its end: it
-        has to come again."""
+        has to come again. `send_part`: takes the parts of copies, before the receipt that tells of them."""
         keys = read_keys(self._key_files)
         try:
             command = opened(message, keys, self._clock())
         except NotReadable as error:
-            _log.warning("a message on %s%s is left alone: %s", COMMANDS, self.system, error)
+            _log.warning("a message to %s is left alone: %s", self.system, error)
+            self._watch.left_alone()
             return True
         except Refused as refusal:
             _log.warning("a command is not carried out: %s", refusal.reason)
             key = keys.find(refusal.value["key_id"]) or keys.current
             self._answer(send, refusal.value, failed(refusal.reason), key)
+            self._watch.refused(refusal.reason)
             return True
+        begun = time.monotonic()
         key = keys.find(command.value["key_id"]) or keys.current
-        outcome = self._outcome(command, lambda said: self._answer(send, command.value, said, key))
+        outcome = self._outcome(
+            command,
+            lambda said: self._answer(send, command.value, said, key),
+            lambda records: self._copied(command, records, key, send_part),
+        )
         if outcome is None:
             return False
         self._answer(send, command.value, outcome, key)
+        self._watch.handled(command.kind, outcome.state, time.monotonic() - begun)
         return True
 
-    def _outcome(self, command: Command, accept: Callable[[Outcome], None]) -> Outcome | None:
+    def _outcome(
+        self,
+        command: Command,
+        accept: Callable[[Outcome], None],
+        copy: Callable[[Iterable[Copied]], Outcome],
+    ) -> Outcome | None:
         if self._state.come(command.command_id, command.attempt) > command.attempt:
             return failed("superseded")
+        if command.kind not in self._handlers:
+            return failed("needs_person")
         accept(Outcome("accepted"))
         known = self._state.outcome(command.command_id, command.attempt)
         if known is not None:
             return Outcome.read(known)
-        outcome = self._tried(command)
+        outcome = self._tried(command, copy)
         if outcome is not None and outcome.state != "failed":
             self._state.ended(command.command_id, command.attempt, outcome.text())
         return outcome
 
-    def _tried(self, command: Command) -> Outcome | None:
+    def _tried(self, command: Command, copy: Callable[[Iterable[Copied]], Outcome]) -> Outcome | None:
+        handler = self._handlers[command.kind]
         for pause in (*self._pauses, None):
             try:
-                outcome = self._erase(command)
+                found = handler(command)
+                outcome = found if isinstance(found, Outcome) or command.kind != "access" else copy(found)
                 if isinstance(outcome, Outcome):
                     return outcome
                 raise TypeError("a handler returns an Outcome")
             except StoreUnavailable:
                 if pause is None:
                     break
+                self._watch.retried()
                 if self._stop.wait(pause):
                     return None
+            except KafkaException:
+                # Parts of a copy were not stored: the command comes again.
+                raise
+            except TooLarge:
+                _log.error("a copy is too large to be sent")
+                return failed("needs_person")
             except Exception as error:  # noqa: BLE001 - one command fails, not the job; its text may name somebody
-                _log.error("erasing failed: %s", type(error).__name__)
+                _log.error("carrying out %s failed: %s", command.kind, type(error).__name__)
                 return failed("internal_error")
         return failed("store_unavailable", retryable=True)
 
+    def _copied(
+        self, command: Command, records: Iterable[Copied], key: Key, send_part: Send | None
+    ) -> Outcome:
+        if send_part is None:
+            raise TypeError("nothing takes the parts of copies")
+        parts, counts = chunks(records)
+        if not parts:
+            return not_found()
+        digested = list[bytes]()
+        for message, sealed in sealed_parts(command.value, parts, key, self._clock()):
+            send_part(message, command.request_id.encode())
+            digested.append(sealed)
+        return copied(counts, digested)
+
     def _answer(self, send: Send, command: Mapping[str, Any], outcome: Outcome, key: Key) -> None:
-        send(receipt(command, outcome.said(), key, self._clock()), str(command["request_id"]).encode())
+        said = outcome.said_of_right() if "kind" in command else outcome.said()
+        send(receipt(command, said, key, self._clock()), str(command["request_id"]).encode())
+
+    def _got(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        # All that it has: whoever assigns takes everything away before (the protocol `classic`, eager).
+        self._watch.partitions(len(partitions))
+
+    def _gave(self, *_: object) -> None:
+        self._watch.partitions(0)
 
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:
@@ -180,9 +283,23 @@ class RightsJob:
                 signal.signal(name, handler)
 
 
-def _send(producer: Producer, body: bytes, key: bytes) -> None:
-    errors: list[KafkaError | None] = []
-    producer.produce(RECEIPTS, body, key, on_delivery=lambda error, _: errors.append(error))
-    producer.flush(_DELIVERY_SECONDS)
-    if errors != [None]:
-        raise KafkaException(errors[0] if errors else KafkaError(KafkaError._MSG_TIMED_OUT))
+def _commit(consumer: Consumer, message: Message) -> None:
+    try:
+        consumer.commit(message=message, asynchronous=False)
+    except KafkaException as error:
+        if error.args[0].code() not in _MOVED:
+            raise
+        _log.warning("a command was answered that another job gets again: %s", error.args[0].name())
+
+
+def _to(producer: Producer, topic: str) -> Send:
+    """What stores a message on the topic. Raises KafkaException."""
+
+    def send(body: bytes, key: bytes) -> None:
+        errors: list[KafkaError | None] = []
+        producer.produce(topic, body, key, on_delivery=lambda error, _: errors.append(error))
+        producer.flush(_DELIVERY_SECONDS)
+        if errors != [None]:
+            raise KafkaException(errors[0] if errors else KafkaError(KafkaError._MSG_TIMED_OUT))
+
+    return send

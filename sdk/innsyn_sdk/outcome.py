@@ -1,4 +1,4 @@
-"""What an erasure came to: what a handler returns."""
+"""What a command came to: what a handler returns."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ class Outcome:
     review_date: date | None = None
     reason: str | None = None
     retryable: bool | None = None
+    records: tuple[tuple[str, int], ...] = ()
+    parts: int = 0
+    copy_digest: str | None = None
 
     def said(self) -> dict[str, Any]:
         """As the fields of a receipt."""
@@ -43,6 +46,13 @@ class Outcome:
         names = ("state", "erased", "held", "ground", "citation", "review_date", "reason", "retryable")
         return {"outcomes": outcomes, **{name: getattr(self, name) for name in names}}
 
+    def said_of_right(self) -> dict[str, Any]:
+        """As the fields of the receipt of another right than erasure."""
+        names = ("state", "parts", "ground", "citation", "review_date", "reason", "retryable")
+        digest = None if self.copy_digest is None else bytes.fromhex(self.copy_digest)
+        counted = [{"record": name, "count": count} for name, count in self.records]
+        return {"records": counted, "copy_digest": digest, **{name: getattr(self, name) for name in names}}
+
     def text(self) -> str:
         """To be remembered."""
         return json.dumps(self.__dict__, default=date.isoformat)
@@ -51,7 +61,7 @@ class Outcome:
     def read(text: str) -> Outcome:
         """What `text` wrote."""
         stored = json.loads(text)
-        for name in ("deleted", "redacted"):
+        for name in ("deleted", "redacted", "records"):
             stored[name] = tuple((record, count) for record, count in stored[name])
         if stored["review_date"] is not None:
             stored["review_date"] = date.fromisoformat(stored["review_date"])
@@ -65,6 +75,11 @@ Counts = Mapping[str, int]
 def done(deleted: Counts | None = None, redacted: Counts | None = None) -> Outcome:
     """All that was to go is gone: so many records as a whole, so many lost the person's fields and stay."""
     return _counted("done", deleted, redacted)
+
+
+def changed(records: Counts) -> Outcome:
+    """So many records were corrected, restricted or freed: all that the command names."""
+    return Outcome("done", records=tuple(sorted(records.items())))
 
 
 def not_found() -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from innsyn_sdk.cases import Case, bad, good, wrong
 from innsyn_sdk.issuing import Answer, Issuer, NotAnAnswer, read_receipt
-from innsyn_sdk.protocol import COMMANDS, RECEIPTS
+from innsyn_sdk.protocol import COPIES, RECEIPTS, TOPICS
 
 _APART = timedelta(hours=1)
 """Beyond the limits of time: a run takes a while, and the clock of the job may be another."""
@@ -57,12 +57,16 @@ class _Receipts:
     request_id: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    parts: dict[str, list[bytes]] = field(default_factory=dict)
     other_keys: bool = False
     """Whether the job said that it lacks the key, under one of its own."""
 
     def begin(self) -> None:
-        found = self.consumer.list_topics(RECEIPTS, _KAFKA_SECONDS).topics[RECEIPTS].partitions
-        places = [TopicPartition(RECEIPTS, number) for number in found]
+        places = [
+            TopicPartition(topic, number)
+            for topic in (RECEIPTS, COPIES)
+            for number in self.consumer.list_topics(topic, _KAFKA_SECONDS).topics[topic].partitions
+        ]
         for place in places:
             place.offset = self._end(place)
         self.consumer.assign(places)
@@ -80,11 +84,23 @@ class _Receipts:
 
     def wait(self, command_id: str, count: int, seconds: float) -> list[Answer]:
         """The answers to a command from now on: as soon as there are so many, or what came in so many seconds."""
-        self.answers, until = {}, time.monotonic() + seconds
-        while (
-            len(self.answers.get(command_id, ())) + len(self.faults) < count
-            and (left := until - time.monotonic()) > 0
-        ):
+        self.answers = {}
+        self._until(lambda: len(self.answers.get(command_id, ())) + len(self.faults) >= count, seconds)
+        return self.answers.get(command_id, [])
+
+    def copy(self, answer: Answer, seconds: float) -> str | None:
+        """What is wrong with the copy that a receipt tells of, None if nothing is. Its parts may be read after it."""
+        of, wanted = f"{answer.said['command_id']}#{answer.said['attempt']}", answer.said["parts"]
+        self._until(lambda: len(self.parts.get(of, ())) >= wanted, seconds)
+        try:
+            self.issuer.copy(self.parts.get(of, []), answer)
+        except NotAnAnswer as error:
+            return f"a copy counts for nothing: {error}"
+        return None
+
+    def _until(self, met: Callable[[], bool], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not met() and (left := until - time.monotonic()) > 0:
             message = self.consumer.poll(min(0.5, left))
             if message is None:
                 continue
@@ -92,8 +108,19 @@ class _Receipts:
                 if error.fatal():
                     raise KafkaException(error)
                 continue
-            self._take(message.value() or b"", message.key())
-        return self.answers.get(command_id, [])
+            if message.topic() == COPIES:
+                self._part(message.value() or b"")
+            else:
+                self._take(message.value() or b"", message.key())
+
+    def _part(self, body: bytes) -> None:
+        try:
+            part = self.issuer.part(body)
+        except NotAnAnswer as error:
+            self.faults.append(f"a message on {COPIES} counts for nothing: {error}")
+            return
+        if part["request_id"] == self.request_id:
+            self.parts.setdefault(f"{part['command_id']}#{part['attempt']}", []).append(body)
 
     def _take(self, body: bytes, key: Any) -> None:
         try:
@@ -118,17 +145,26 @@ def played(
     identifiers: Sequence[Any],
     fields: Sequence[str],
     *,
+    right: str = "erasure",
+    content: Mapping[str, Any] | None = None,
     seconds: float = 30.0,
     key_file: str = "its key file",
 ) -> Iterator[Result]:
     """Play each case in turn and give what came of it.
 
-    `kafka`: options of librdkafka. `identifiers`: of somebody of whom the store has something, which is erased by
-    this. `seconds`: how long an answer is waited for. Raises JobSilent, Unanswered; a job that answers nothing to the
-    first command is waited for no longer.
+    `kafka`: options of librdkafka. `identifiers`: of somebody of whom the store has something, which is erased by this.
+    `right`: a key of `TOPICS`; `content`: what fields shall say by a rectification. `seconds`: how long an answer is
+    waited for. Raises JobSilent, Unanswered; a job that answers nothing to the first command is waited for no longer.
     """
     try:
-        yield from _played(kafka, issuer, identifiers, fields, seconds, key_file)
+        request_id = f"t-{os.urandom(8).hex()}"
+        if right == "erasure":
+            value = issuer.value(identifiers, fields, request_id)
+        else:
+            value = issuer.value_of_right(
+                right, identifiers, request_id, fields=list(fields), content=content
+            )
+        yield from _played(kafka, issuer, value, f"{TOPICS[right]}{issuer.system}", seconds, key_file)
     except KafkaException as error:
         raise Unanswered(f"does not do its part ({error.args[0].name()})") from None
 
@@ -136,21 +172,19 @@ def played(
 def _played(
     kafka: Mapping[str, Any],
     issuer: Issuer,
-    identifiers: Sequence[Any],
-    fields: Sequence[str],
+    value: Mapping[str, Any],
+    topic: str,
     seconds: float,
     key_file: str,
 ) -> Iterator[Result]:
-    request_id = f"t-{os.urandom(8).hex()}"
-    topic = f"{COMMANDS}{issuer.system}"
-    _made(kafka, topic, RECEIPTS)
+    request_id = str(value["request_id"])
+    _made(kafka, topic, RECEIPTS, COPIES)
     silent = {"log_level": 2}
     options = {**silent, "isolation.level": "read_committed", **kafka}
     consumer = Consumer({**options, "group.id": request_id, "enable.auto.commit": False})
     try:
         receipts = _Receipts(consumer, issuer, request_id)
         receipts.begin()
-        value = issuer.value(identifiers, fields, request_id)
         unanswered: list[Case] = []
         before: list[Answer] = []
         cases = (*bad(issuer, value, _APART), *good(issuer, value))
@@ -167,6 +201,8 @@ def _played(
                 _there(receipts, answers, topic, key_file, seconds)
             for earlier in unanswered:
                 yield _judged(earlier, receipts.answers.get(earlier.command_id, []), (), 0.0, [])
+            if answers and answers[-1].said.get("parts"):
+                receipts.faults += filter(None, [receipts.copy(answers[-1], seconds)])
             yield _judged(case, answers, before, time.monotonic() - begun, receipts.faults)
             unanswered, before, receipts.faults = [], answers, []
     finally:

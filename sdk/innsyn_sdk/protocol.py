@@ -16,13 +16,20 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from innsyn_sdk.keys import Key, Keys
 
-COMMANDS, RECEIPTS = "deletion.", "rights.receipts"
-"""Commands of a system are on `COMMANDS` and its name; receipts of all systems are on `RECEIPTS`."""
+COMMANDS, RECEIPTS, COPIES = "deletion.", "rights.receipts", "rights.copies"
+"""Commands to erase are on `COMMANDS` and the name of the system; receipts and parts of copies of all systems on one
+topic each."""
+ACCESS, RECTIFICATION, RESTRICTION = "access.", "rectification.", "restriction."
+"""Before the name of a system, where it is told of other rights."""
+TOPICS = {"erasure": COMMANDS, "access": ACCESS, "rectification": RECTIFICATION, "restrict": RESTRICTION}
+"""By what a command is about, `lift` with `restrict`."""
 OLDEST, CLOCKS_APART = timedelta(days=30), timedelta(minutes=5)
 ALL_PORTS = (0, 65_535)
 """Of an identifier that has no port of its own; 0 stands for records that know none."""
 _MAGIC, _PREFIX = b"\xc3\x01", 10
-_SEALED, _SIGNATURE = "sealed_identifiers", "signature"
+_KEY_BYTES = 32
+_SEALED, _CONTENT, _SIGNATURE = "sealed_identifiers", "sealed_content", "signature"
+_COMMANDS, _RECEIPTS = ("erasure_command", "rights_command"), ("erasure_receipt", "rights_receipt")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -87,7 +94,12 @@ class Identifier:
 
 @dataclass(frozen=True)
 class Command:
-    """What the system is to erase, and of whom. `orders` as the Avro record has them."""
+    """What the system is to do, and about whom. `orders` as the Avro record has them.
+
+    `kind`: `erasure`, `access`, `rectification`, `restrict` or `lift`. `content`: of a rectification, what each
+    `Record.field` shall say. `purposes`: of a restriction and its end, the purposes that are meant; none: all.
+    `expected`: of rights other than erasure, how many records of each kind innsyn's index knows there.
+    """
 
     command_id: str
     request_id: str
@@ -98,6 +110,12 @@ class Command:
     fields: tuple[str, ...]
     orders: tuple[Mapping[str, Any], ...]
     value: Mapping[str, Any] = field(repr=False)
+    kind: str = "erasure"
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    purposes: tuple[str, ...] = ()
+    ground: str | None = None
+    deadline: date | None = None
+    expected: Mapping[str, int] = field(default_factory=dict)
 
     def always(self, kind: str) -> list[str]:
         """The values of that kind that are the person's whenever they are met. Those that are so for a time, behind a
@@ -128,8 +146,9 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
     key = keys.find(value["key_id"])
     if key is None:
         raise Refused("key_unknown" if value["key_id"] else "not_authentic", value)
-    signed, bound = canonical(value, (_SIGNATURE,)), canonical(value, (_SIGNATURE, _SEALED))
-    plain = key.open(value[_SEALED], bound) if key.from_innsyn(value[_SIGNATURE], signed) else None
+    authentic = key.from_innsyn(value[_SIGNATURE], canonical(value, (_SIGNATURE,)))
+    bound = canonical(value, (_SIGNATURE, _SEALED, _CONTENT))
+    plain = key.open(value[_SEALED], bound) if authentic else None
     if plain is None:
         raise Refused("not_authentic", value)
     if value["issued_at"] > now + CLOCKS_APART:
@@ -138,6 +157,7 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
         raise Refused("too_old", value)
     try:
         named = tuple(map(_identifier, json.loads(plain)))
+        other = _of_right(value, key) if "kind" in value else {}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused("command_not_understood", value) from None
     return Command(
@@ -148,9 +168,33 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
         identifiers=named,
         categories=tuple(value["categories"]),
         fields=tuple(value["fields"]),
-        orders=tuple(value["orders"]),
+        orders=tuple(value.get("orders", ())),
         value=value,
+        **other,
     )
+
+
+def _of_right(value: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    """What a command of another right than erasure says besides. Raises Refused, ValueError, TypeError."""
+    content: Any = {}
+    if value[_CONTENT] is not None:
+        plain = key.open(value[_CONTENT], canonical(value, (_SIGNATURE, _CONTENT)))
+        if plain is None:
+            raise Refused("not_authentic", value)
+        content = json.loads(plain)
+    corrects = value["kind"] == "rectification"
+    if not isinstance(content, dict) or bool(content) != corrects:
+        raise TypeError("a rectification says what is right, and nothing else does")
+    if (value["kind"] == "access") != (len(value["copy_key"] or b"") == _KEY_BYTES):
+        raise ValueError("a copy is sealed to a key of 32 bytes, and there is none without access")
+    return {
+        "kind": value["kind"],
+        "content": content,
+        "purposes": tuple(value["purposes"]),
+        "ground": value["ground"],
+        "deadline": value["deadline"],
+        "expected": {item["record"]: item["count"] for item in value["expected"]},
+    }
 
 
 def _identifier(said: Any) -> Identifier:
@@ -196,26 +240,36 @@ def receipt(command: Mapping[str, Any], said: Mapping[str, Any], key: Key, now: 
 
     Raises ValueError for what is no receipt.
     """
-    now = _EPOCH + (now - _EPOCH) // _MILLISECOND * _MILLISECOND
+    counts: dict[str, Any] = {"erased": 0, "held": 0, "outcomes": []}
+    if "kind" in command:
+        counts = {"records": [], "parts": 0, "copy_digest": None}
     value = {
-        "erased": 0,
-        "held": 0,
-        "outcomes": [],
+        **counts,
         "ground": None,
         "citation": None,
         "review_date": None,
         "reason": None,
         "retryable": None,
-        "reported_at": now,
+        "reported_at": to_the_millisecond(now),
         **said,
         **{name: command[name] for name in ("command_id", "request_id", "system", "attempt")},
         "key_id": key.id,
     }
+    return signed(_RECEIPTS["kind" in command], value, key)
+
+
+def signed(record: str, value: Mapping[str, Any], key: Key) -> bytes:
+    """A message of the newest version of a record of `avro/`, signed. Raises ValueError for what is none."""
     whole = {**value, _SIGNATURE: key.sign(canonical(value, ()))}
-    schema, prefix = newest_receipt()
+    schema, prefix = newest(record)
     body = io.BytesIO()
     schemaless_writer(body, schema, whole, strict=True)
     return prefix + body.getvalue()
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    """As a message has it."""
+    return _EPOCH + (moment - _EPOCH) // _MILLISECOND * _MILLISECOND
 
 
 def canonical(value: Mapping[str, Any], without: Sequence[str]) -> bytes:
@@ -237,23 +291,17 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def newest_command() -> tuple[Any, bytes]:
-    """The schema of a command as innsyn writes it now, and what stands before its body."""
-    newest = _schemas("erasure_command")[-1]
-    return parse_schema(newest), _prefix(newest)
-
-
-@cache
-def newest_receipt() -> tuple[Any, bytes]:
-    """The same of a receipt."""
-    newest = _schemas("erasure_receipt")[-1]
-    return parse_schema(newest), _prefix(newest)
+def newest(record: str) -> tuple[Any, bytes]:
+    """The schema of a record of `avro/` as it is written now, and what stands before its body."""
+    schema = _schemas(record)[-1]
+    return parse_schema(schema), _prefix(schema)
 
 
 @cache
 def _commands() -> Mapping[bytes, Any]:
     """Every version of a command that is signed, by its fingerprint."""
-    return {_prefix(schema)[len(_MAGIC) :]: parse_schema(schema) for schema in _schemas("erasure_command")}
+    schemas = [schema for record in _COMMANDS for schema in _schemas(record)]
+    return {_prefix(schema)[len(_MAGIC) :]: parse_schema(schema) for schema in schemas}
 
 
 def _schemas(record: str) -> list[Any]:

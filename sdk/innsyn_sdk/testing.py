@@ -10,7 +10,7 @@ def test_the_job(tmp_path):
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from typing import Any
 from innsyn_sdk.cases import ENDS, bad, good, wrong
 from innsyn_sdk.issuing import Answer, Issuer, NotAnAnswer, Pair
 from innsyn_sdk.job import Erase, RightsJob
-from innsyn_sdk.outcome import Outcome
 from innsyn_sdk.protocol import Command
 from innsyn_sdk.state import SqliteState
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+Handler = Callable[[Command], Any]
 _APART = timedelta(seconds=1)
 
 
@@ -37,13 +37,18 @@ class Kit:
         self.key_file.touch(0o600)
         self.key_file.write_text(json.dumps({"system": system, "keys": [self._issuer.pair.of_job()]}))
 
-    def job(self, erase: Erase) -> RightsJob:
+    def job(self, erase: Erase | None = None, **handlers: Any) -> RightsJob:
         """A job that remembers nothing yet."""
-        return RightsJob([self.key_file], erase, SqliteState(":memory:"), clock=lambda: self.now, pauses=())
+        state = SqliteState(":memory:")
+        return RightsJob([self.key_file], erase, state, clock=lambda: self.now, pauses=(), **handlers)
 
     def value(self, identifiers: Sequence[Any], fields: Sequence[str], **other: Any) -> dict[str, Any]:
-        """The fields of a command, neither sealed nor signed yet; `other` ones than usual."""
+        """The fields of a command to erase, neither sealed nor signed yet; `other` ones than usual."""
         return self._issuer.value(identifiers, fields, **other)
+
+    def value_of_right(self, kind: str, identifiers: Sequence[Any], **other: Any) -> dict[str, Any]:
+        """The same of another right."""
+        return self._issuer.value_of_right(kind, identifiers, **other)
 
     def message(self, value: Mapping[str, Any]) -> bytes:
         """As innsyn sends it."""
@@ -56,7 +61,17 @@ class Kit:
         """
         return [answer.short for answer in self._answers(job, message)]
 
-    def _answers(self, job: RightsJob, message: bytes) -> list[Answer]:
+    def copy(self, job: RightsJob, message: bytes) -> list[Any]:
+        """What a command of access brings: each record as its name and its fields. Raises AssertionError for a copy
+        that innsyn would set aside."""
+        parts: list[bytes] = []
+        answers = self._answers(job, message, parts)
+        try:
+            return self._issuer.copy(parts, answers[-1])
+        except NotAnAnswer as error:
+            raise AssertionError(f"a copy counts for nothing: {error}") from None
+
+    def _answers(self, job: RightsJob, message: bytes, parts: list[bytes] | None = None) -> list[Answer]:
         said: list[Answer] = []
 
         def send(body: bytes, _: bytes) -> None:
@@ -65,7 +80,11 @@ class Kit:
             except NotAnAnswer as error:
                 raise AssertionError(f"a receipt counts for nothing: {error}") from None
 
-        job.handle(message, send)
+        def send_part(body: bytes, _: bytes) -> None:
+            if parts is not None:
+                parts.append(body)
+
+        job.handle(message, send, send_part)
         return said
 
     def play(self, erase: Erase, identifiers: Sequence[Any], fields: Sequence[str]) -> list[str]:
@@ -73,14 +92,27 @@ class Kit:
 
         `identifiers`: of somebody of whom the store has something, which is erased by this.
         """
+        return self._played("erase", erase, self.value(identifiers, fields))
+
+    def play_right(self, kind: str, handler: Handler, identifiers: Sequence[Any], **other: Any) -> list[str]:
+        """The same of a handler of `access`, `rectification` or `restrict`; `other` fields of the command, such as
+        `content` of a rectification: what each `Record.field` shall say."""
+        name = {"access": "export", "rectification": "rectify", "restrict": "restrict"}[kind]
+        value = self._issuer.value_of_right(kind, identifiers, **other)
+        found = self._played(name, handler, value)
+        if kind == "access" and not found:
+            self.copy(self.job(export=handler), self.message(value))
+        return found
+
+    def _played(self, name: str, handler: Handler, value: Mapping[str, Any]) -> list[str]:
         calls: list[Command] = []
 
-        def counted(command: Command) -> Outcome:
+        def counted(command: Command) -> Any:
             calls.append(command)
-            return erase(command)
+            return handler(command)
 
-        job, found = self.job(counted), list[str | None]()
-        value = self.value(identifiers, fields)
+        handlers: dict[str, Any] = {name: counted}
+        job, found = self.job(**handlers), list[str | None]()
         for case in bad(self._issuer, value, _APART):
             if case.aborted:
                 continue
@@ -96,7 +128,8 @@ class Kit:
             if case.expected == "same" and len(calls) > done:
                 found.append("the same command again was carried out again")
             before = answers
-        crashed = self.answers(self.job(erase), self.message({**value, "attempt": 2}))
+        handlers = {name: handler}
+        crashed = self.answers(self.job(**handlers), self.message({**value, "attempt": 2}))
         if crashed[-1][0] not in (*ENDS, "not_found"):
-            found.append(f"what was erased before a crash came to {crashed[-1]} when it came again")
+            found.append(f"what was done before a crash came to {crashed[-1]} when it came again")
         return [sentence for sentence in found if sentence is not None]

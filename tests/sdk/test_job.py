@@ -143,7 +143,7 @@ def test_a_dry_run_erases_and_answers_nothing(kit: Kit, caplog: pytest.LogCaptur
         assert job.look(kit.message(kit.value(KARI, FIELDS))) is not None
         assert job.look(b"nonsense") is None
     assert store.calls == 0
-    assert "r-1/billing attempt 1: 1 identifiers, fields Invoice.name" in caplog.text
+    assert "r-1/billing attempt 1: erasure, 1 identifiers, fields Invoice.name" in caplog.text
     assert "100042" not in caplog.text
 
 

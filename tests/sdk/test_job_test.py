@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from innsyn_sdk.issuing import own_pair
 from innsyn_sdk.job import RightsJob
-from innsyn_sdk.outcome import Outcome, done, not_found
+from innsyn_sdk.outcome import Outcome, changed, done, not_found
 from innsyn_sdk.protocol import Command, decoded
 from innsyn_sdk.state import SqliteState
 from innsyn_sdk.testing import NOW
@@ -148,6 +148,40 @@ def test_what_does_not_hold_is_named(
     assert (status, said["holds"]) == ((1, False) if wrong else (0, True)), said
     if system in ("held", "forgetful", "hasty"):
         assert found == wrong
+
+
+@pytest.mark.parametrize(
+    ("right", "handler", "fields"),
+    [
+        ("access", "export", ["--field", "Order.name"]),
+        ("rectification", "rectify", ["--field", "Order.name=Kari"]),
+        ("restrict", "restrict", ["--field", "Order.name"]),
+    ],
+)
+def test_other_rights_are_played_as_well(
+    right: str, handler: str, fields: list[str], kafka_bootstrap: str, home: Path, tmp_path: Path
+) -> None:
+    """The copy is read from its topic; more than one part of it."""
+    system = f"held{right}"
+    _, key_file = own_pair(tmp_path, system)
+
+    def exported(_: Command) -> Any:
+        return [("Order", {"note": "x" * 600_000}), ("Order", {"note": "y" * 600_000})]
+
+    handlers: dict[str, Any] = {handler: exported if right == "access" else lambda _: changed({"Order": 1})}
+    job = RightsJob([key_file], None, ":memory:", **handlers)
+    thread = threading.Thread(target=job.run, args=({"bootstrap.servers": kafka_bootstrap},))
+    thread.start()
+    try:
+        status, out, err = run(
+            *("job", "test", "--system", system, "--bootstrap", kafka_bootstrap, "--keys", str(tmp_path)),
+            *("--id", "customer_number=100042", "--right", right, "--json", *fields),
+        )
+    finally:
+        job.stop()
+        thread.join()
+    assert status == 0, (out, err)
+    assert len(json.loads(out)["cases"]) == CASES
 
 
 def test_nobody_answers(kafka_bootstrap: str, home: Path, tmp_path: Path) -> None:
