@@ -246,6 +246,9 @@ class Rules:
 
 def rules_of(command: Command, mappings: Sequence[RecordMapping], today: date) -> list[Rules]:
     """What a command means, for each record that is mapped. Raises UnknownField for a record that is not."""
+    if command.value.get("before") is not None:
+        # Its identifiers are of those who are kept: taken for those who go, they would lose everything.
+        raise UnknownField("a command about everybody, which this job does not carry out")
     named = {path.partition(".")[0] for path in command.fields} | {item["record"] for item in command.orders}
     if unmapped := sorted(named - {item.record for item in mappings}):
         raise UnknownField(f"{unmapped[0]}.*")

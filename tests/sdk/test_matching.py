@@ -165,6 +165,13 @@ def test_a_field_that_is_nowhere_fails_the_command() -> None:
         rules_of(command_of([], [], orders=[order]), [mapping], TODAY)
 
 
+def test_a_command_about_everybody_is_not_carried_out() -> None:
+    """Whom it names are those who are kept."""
+    command = command_of([Identifier("customer_number", KARI)], ["Login.username"])
+    with pytest.raises(UnknownField, match="about everybody"):
+        rules_of(replace(command, value={"before": NOW}), [MAPPING], TODAY)
+
+
 def invoice(until: Any, **keep: Any) -> tuple[Rules, dict[str, Any]]:
     mapping = RecordMapping(
         "Invoice",
