@@ -297,6 +297,17 @@ class Client:
         """POST /v1/requests/{id}/{act}: ask, check, extend, told, approve, lift."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/{act}", body)
 
+    def preservation_orders(self) -> list[dict[str, Any]]:
+        """GET /v1/preservation."""
+        found: list[dict[str, Any]] = self._call("GET", "/v1/preservation")["items"]
+        return found
+
+    def preservation(self, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/preservation, or `act` of an order: {id}/extend, {id}/lift."""
+        if act:
+            _request_id(act.partition("/")[0])
+        return self._call("POST", f"/v1/preservation/{act}".rstrip("/"), body)
+
     def _call(
         self,
         method: str,

@@ -17,6 +17,7 @@ from console.api.routes import (
     health,
     lineage,
     log,
+    preservation,
     replays,
     requests,
     rules,
@@ -45,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.state.questions = Questions(services.limits)
-    for module in (lineage, requests, rules, dead_letters, replays, audit, log, certificate):
+    for module in (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation):
         app.include_router(
             module.router(services),
             prefix="/v1",

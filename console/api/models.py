@@ -6,7 +6,7 @@ No model shows a personal value in its repr, and none refuses one by quoting it.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -222,20 +222,22 @@ class LineageAnswer(Identified):
 
 
 class AccessReport(Identified):
-    """GDPR Art. 15(1), per system, category and purpose."""
+    """GDPR Art. 15(1), per system, category and purpose. `clocks`: from which days periods count, and who says so."""
 
     as_of: date
     catalogue_version: str
     total_events: int
     entries: list[dict[str, Any]]
     unjudged: list[UnjudgedHolding] = []
+    clocks: list[dict[str, Any]] = []
 
 
 class ErasurePlan(Identified):
     """What an erasure would do: `parts` per system, record and category, `copies` on Kafka, `commands` per system.
 
     `by_link`: of these, where some events are the person's by link only, which nothing that is sent names. `warnings`:
-    what a person has to look after, as the request will say it once it is planned.
+    what a person has to look after, as the request will say it once it is planned. `clocks`: from which days its
+    periods count, and who says so.
     """
 
     as_of: date
@@ -245,8 +247,27 @@ class ErasurePlan(Identified):
     copies: list[dict[str, Any]]
     commands: list[dict[str, Any]]
     unjudged: list[UnjudgedHolding] = []
+    clocks: list[dict[str, Any]] = []
     by_link: list[str]
     warnings: list[str]
+
+
+class PreservationOrder(_Answer):
+    """An order by which everything of a person is held. `kinds`: of the identifiers that are sealed in it; these and
+    the reference are gone once it has ended."""
+
+    order_id: str
+    state: Literal["runs", "ended", "lifted"]
+    ordered_at: datetime
+    until: date
+    extended: int
+    lifted_at: datetime | None
+    kinds: list[str]
+    reference: str | None
+
+
+class OrderPage(_Answer):
+    items: list[PreservationOrder]
 
 
 class OpenRequest(_Answer):

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from console import bodies
-from console.api import models
+from console.api import models, request_bodies
 from schemas.errors import (
     InnsynError,
     InputError,
@@ -29,7 +29,7 @@ MEDIA_TYPE = "application/problem+json"
 # Words that may be named: a field that is not known may be a value in the wrong place.
 _FIELDS = frozenset(
     name
-    for model in (*vars(models).values(), *vars(bodies).values())
+    for model in (*vars(models).values(), *vars(bodies).values(), *vars(request_bodies).values())
     if isinstance(model, type) and issubclass(model, bodies.Body)
     for key, field in model.model_fields.items()
     for name in (key, field.alias or key)
@@ -146,6 +146,11 @@ TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] fo
 
 REQUEST_RESPONSES: dict[int | str, dict[str, Any]] = {404: _answer(404, "There is no request of that id.")}
 """The same of a rights request."""
+
+ORDER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    404: _answer(404, "There is no preservation order of that id.")
+}
+"""The same of a preservation order."""
 
 SCHEMA_RESPONSES: dict[int | str, dict[str, Any]] = {
     404: _answer(404, "There is no Avro schema of that record.")

@@ -5,11 +5,12 @@ No model shows a personal value in its repr, and none refuses one by quoting it.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from console.bodies import Body, Moment, SubjectBody, Text
+from console.bodies import Body, Identifiers, Moment, SubjectBody, Text
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
 from streams.rights.protocol.scope import Scope
 
@@ -32,6 +33,24 @@ class NewRequest(SubjectBody):
     def scope(self) -> Scope:
         """What it is limited to."""
         return Scope(tuple(self.purposes), self.ground)
+
+
+Reference = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(repr=False)
+]
+
+
+class LongerOrder(Body):
+    """Until which day a preservation order holds, and the case and decision it rests on, kept sealed."""
+
+    until: date
+    reference: Reference
+
+
+class NewOrder(LongerOrder):
+    """A preservation order about a person."""
+
+    identifiers: Identifiers
 
 
 class Cancelled(Body):

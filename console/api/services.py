@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +25,9 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Values
+from streams.answers.preservation import Preservation
 from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.overlap import erased_of
@@ -101,7 +104,8 @@ def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
 class Services:
     """`dead_letters` and `open_letters` are those of `console.wiring.answering.Answering`; `clock` gives an aware time.
 
-    `values`: what stands behind tokens, for the plan of an erasure.
+    `values`: what stands behind tokens, for the plan of an erasure. `keeping`: what keeps data besides rules.
+    `preservation`: the orders of which that is one part; None where they are not served.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -124,6 +128,9 @@ class Services:
     dead_letters: Callable[..., Sequence[Mapping[str, Any]]] = _no_dead_letters
     open_letters: Callable[[], Sequence[OpenLetters]] = tuple
     values: Values | None = None
+    keeping: Keeping = NOTHING_KEPT
+    preservation: Preservation | None = None
+    random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS
     replays: Replays | None = None
@@ -138,6 +145,10 @@ class Services:
     def tokenizer(self) -> Tokenizer:
         """Of the keys that the index knows now. Raises KeyUnavailable, IndexUnavailable."""
         return self.tokens()
+
+    def fresh_id(self, letter: str) -> str:
+        """An id that nothing has yet."""
+        return f"{letter}-{self.random(8).hex()}"
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         return erased_of(self.rights.requests(), person, given)

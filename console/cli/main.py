@@ -110,6 +110,12 @@ COMMANDS = {
         "innsyn requests show R-2026-0001",
         company=True,
     ),
+    "preserve": Entry(
+        "console.cli.preserve:app",
+        "Hold everything of a person by an order",
+        "innsyn preserve show",
+        company=True,
+    ),
     "deadletters": Entry(
         "console.cli.deadletters:app",
         "Messages nobody could read: list, retry, drop",

@@ -16,6 +16,7 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased
+from streams.answers.keeping import Keeping
 from streams.answers.naming import Values
 from streams.answers.question import Identifier, Known
 from streams.identity.model import Given, Link, ResolvedSubject
@@ -119,6 +120,10 @@ class _Noted:
     @property
     def values(self) -> Values | None:
         return self.known.values
+
+    @property
+    def keeping(self) -> Keeping:
+        return self.known.keeping
 
     @property
     def company(self) -> Company:

@@ -22,10 +22,13 @@ from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
+from streams.answers.clocks import Clocks
 from streams.answers.erased import Erased
+from streams.answers.keeping import NOTHING_KEPT, Keeping
+from streams.answers.preservation import Preservation
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
-from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedReader, Same
+from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedClocks, RekeyedReader, Same
 from streams.identity.values import SealedValues
 from streams.rights.overlap import erased_of
 from streams.rights.protocol.states import fold
@@ -41,6 +44,8 @@ class Answering:
     tokens: Callable[[], Tokenizer]
     company: Company
     values: SealedValues | None = None
+    keeping: Keeping = NOTHING_KEPT
+    preservation: Preservation | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -91,7 +96,34 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
     same = Same(sinks.pairs, keys.rotated)
     people = identities(sinks.claims, sinks.beside, company.catalogue, same)
     values = sealed_values(sinks, settings, same)
-    return Answering(sinks, RekeyedReader(sinks.reader, same), people, keys.tokenizer, company, values)
+    return Answering(
+        sinks,
+        RekeyedReader(sinks.reader, same),
+        people,
+        keys.tokenizer,
+        company,
+        values,
+        keeping(sinks, settings, same, people, keys.tokenizer),
+        preservation(sinks, settings, people, keys.tokenizer),
+    )
+
+
+def keeping(
+    sinks: Sinks, settings: Settings, same: Same, people: Identities, tokenizer: Callable[[], Tokenizer]
+) -> Keeping:
+    """What keeps people's data besides rules."""
+    clocks = Clocks(RekeyedClocks(sinks.clocks, same), company_of(settings).catalogue.calendar)
+    return Keeping(clocks, preservation(sinks, settings, people, tokenizer))
+
+
+def preservation(
+    sinks: Sinks, settings: Settings, people: Identities, tokenizer: Callable[[], Tokenizer]
+) -> Preservation:
+    """The preservation orders of this installation."""
+    company = company_of(settings)
+    keys = keyring(settings, create=True)
+    calendar = company.catalogue.calendar
+    return Preservation(sinks.preservation, keys, people, tokenizer, company.kinds, calendar)
 
 
 def refuse_pending(sinks: Sinks) -> None:

@@ -156,6 +156,8 @@ def _guarded(work: Callable[[], object], what: str) -> None:
 def tidy(service: RightsService, settings: Settings) -> None:
     """Destroy the keys of what nobody needs any more: of ended requests, and of months without dead letters."""
     topics = company_of(settings).topics
+    for order_id in service.destroy_order_keys(now()):
+        _log.info("key destroyed", order=order_id)
     for request_id in service.destroy_keys(now()):
         _log.info("key destroyed", request=request_id)
     ring = keyring(settings)

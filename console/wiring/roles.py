@@ -17,7 +17,7 @@ from console.api.services import Services
 from console.health.health import Health
 from console.operations.dead_letters import DeadLetterDesk
 from console.operations.replay import Replays
-from console.wiring.answering import Answering, keyring, sealed_values, token_keys
+from console.wiring.answering import Answering, keeping, keyring, sealed_values, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_schemas
@@ -100,6 +100,7 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         marks=sinks.marks,
         values=sealed_values(sinks, settings, same),
         open_letters=sinks.dead_letters.open,
+        keeping=keeping(sinks, settings, same, people, keys.tokenizer),
     )
 
 
@@ -174,6 +175,8 @@ def api(
             dead_letters=answering.dead_letters,
             open_letters=answering.open_letters,
             values=answering.values,
+            keeping=answering.keeping,
+            preservation=answering.preservation,
             health=health or Health(now),
             notices=notices,
             limits=limits,

@@ -21,6 +21,7 @@ from streams.answers.attribution import Attribution, Resolver, by_link_line, end
 from streams.answers.erased import erased_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Naming
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
@@ -91,7 +92,15 @@ class PlannedErasure:
 class ErasurePlanner:
     """Every method may raise IndexUnavailable."""
 
-    def __init__(self, reader: IndexReader, identities: Resolver, company: Company, namer: Namer) -> None:
+    def __init__(
+        self,
+        reader: IndexReader,
+        identities: Resolver,
+        company: Company,
+        namer: Namer,
+        keeping: Keeping = NOTHING_KEPT,
+    ) -> None:
+        self._keeping = keeping
         self._namer = namer
         self._reader = reader
         self._identities = identities
@@ -118,16 +127,19 @@ class ErasurePlanner:
         return PlannedErasure(subject, found, attribution, plan, counts, stop)
 
     def decided(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
-        """The plan for what was found under the spans."""
+        """The plan for what was found under the spans. `anchors`: as they were typed; events say the rest."""
         others = self._reader.others(spans)
+        known = self._keeping.anchors_for(spans, anchors)
         return make_plan(
             found,
             self._catalogue,
             self._catalogue.calendar.day(now),
-            anchors,
+            known.anchors,
             topics=self._company.topics,
             records=self._company.every_record,
             others=others,
+            clocks=known.shown(),
+            frozen=self._keeping.frozen(now).until(spans),
         )
 
     def counts(
@@ -217,7 +229,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     given = givens(known.tokenizer, question.identifiers)
     person = known.identities.person(given, now)
     namer = Namer(known.company, known.values)
-    planner = ErasurePlanner(known.reader, known.identities, known.company, namer)
+    planner = ErasurePlanner(known.reader, known.identities, known.company, namer, known.keeping)
     made = planner.plan(person, given, question.anchors, now)
     stored = plan_json(made.plan)
     # How the index would narrow its own rows is nobody else's business.
@@ -226,6 +238,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         **stored,
         "parts": shown(stored["parts"]),
         "unjudged": [item.shown() for item in made.plan.unjudged],
+        "clocks": [dict(item) for item in made.plan.clocks],
         "by_link": made.by_link,
         "total_events": disclosed_events(made.found, known.catalogue),
         **made.attribution.shown(bool(made.found.holdings)),

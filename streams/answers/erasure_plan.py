@@ -18,6 +18,7 @@ from schemas.tags import TagSet
 from schemas.topics import Topic
 from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
+from streams.answers.frozen import freezing
 from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
 from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
@@ -88,7 +89,8 @@ class CommandPlan:
 class Plan:
     """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
 
-    `unjudged`: what nobody can decide on; it is in no part, no command and stays in the index.
+    `unjudged`: what nobody can decide on; it is in no part, no command and stays in the index. `clocks`: from which
+    days the decisions count, as `streams.answers.clocks.KnownAnchors.shown` has it.
     """
 
     as_of: date
@@ -98,6 +100,7 @@ class Plan:
     commands: tuple[CommandPlan, ...]
     kept: Mapping[TagSetId, TagSet | None]
     unjudged: tuple[Unjudged, ...] = ()
+    clocks: tuple[dict[str, Any], ...] = ()
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -114,6 +117,8 @@ def make_plan(
     topics: Mapping[str, Topic],
     records: Mapping[str, RecordSchema],
     others: Sequence[Others] = (),
+    clocks: Sequence[dict[str, Any]] = (),
+    frozen: date | None = None,
 ) -> Plan:
     """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
 
@@ -121,7 +126,8 @@ def make_plan(
     holds of a field it holds for all its events. Only events that a variant of the record sets apart are decided on
     their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
     operation needed (§ 3-11). `others`: which of the events name somebody else. What the catalogue cannot judge does
-    not stand in the way of the rest: it is `unjudged`.
+    not stand in the way of the rest: it is `unjudged`. `clocks`: where the anchors come from, for whoever reads the
+    plan. `frozen`: a preservation order holds all of it until that day, and the index narrows nothing.
     """
     names = sorted({holding.tags.topic for holding in found.holdings})
     found, unjudged = judged_for_erasure(found, catalogue, records)
@@ -143,6 +149,8 @@ def make_plan(
         for group in groups(records.get(record), holdings):
             decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
             parts += [replace(part, where=group.where) for part in decided]
+    if frozen is not None:
+        parts = [_frozen(part, frozen, catalogue) for part in parts]
     orders = _orders(parts, catalogue, records, others)
     return Plan(
         as_of=as_of,
@@ -150,8 +158,12 @@ def make_plan(
         parts=tuple(_carried_out(part, orders, records, others) for part in parts),
         copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
         commands=tuple(_commands(orders, records)),
-        kept={h.tags.id: _narrowed(h.tags, parts, catalogue) for h in found.holdings},
+        kept={
+            h.tags.id: h.tags if frozen is not None else _narrowed(h.tags, parts, catalogue)
+            for h in found.holdings
+        },
         unjudged=tuple(unjudged),
+        clocks=tuple(clocks),
     )
 
 
@@ -265,6 +277,17 @@ def _expiring(holdings: Sequence[Holding], catalogue: Catalogue, anchors: Retent
                 erased = replace(erased, rule=rule.id, citation=rule.authority)
             parts.append(replace(erased, action="expires"))
     return parts
+
+
+def _frozen(part: Part, until: date, catalogue: Catalogue) -> Part:
+    """Held by a preservation order, which outranks whatever else is decided (straffeprosessloven § 215 a)."""
+    if part.action == "expires":
+        return part
+    rule, citation, purposes = freezing(catalogue)
+    ended = tuple(name for name in (*part.purposes, *part.ended) if name not in purposes)
+    also = () if part.rule is None else (part.rule,)
+    held = replace(part, action="hold_until", until=until, rule=rule, citation=citation, purposes=purposes)
+    return replace(held, ended=ended, also=also, means=None, stays=0, oldest_expired=False)
 
 
 def _topic_end(topic: Topic | None, as_of: date) -> date | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
-from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Filter, Found, IndexReader
 from streams.answers.attribution import Attribution, differences
+from streams.answers.clocks import KnownAnchors
 from streams.answers.erased import erased_before
 from streams.answers.held import attributed
 from streams.answers.moments import Asked, looked_up, moment_of
@@ -42,7 +42,7 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         found,
         known.catalogue,
         known.catalogue.calendar.day(moment.moment),
-        question.anchors,
+        _anchors(question, moment, person).anchors,
         attribution,
     )
     changes = _changes(question, lambda moment: asked(moment)[0], (found, attribution), Asked(known, now))
@@ -64,8 +64,9 @@ def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
     def asked(moment: Asked) -> tuple[_Answered, dict[str, Any], ResolvedSubject]:
         person = moment.person(question.identifiers)
+        anchors = _anchors(question, moment, person)
         then, report = disclosed(
-            person, known.reader, known.catalogue, question.anchors, moment.moment, moment.known_at
+            person, known.reader, known.catalogue, anchors, moment.moment, moment.known_at
         )
         return then, report, person
 
@@ -79,17 +80,24 @@ def disclosed(
     person: ResolvedSubject,
     reader: IndexReader,
     catalogue: Catalogue,
-    anchors: RetentionAnchors,
+    anchors: KnownAnchors,
     moment: datetime,
     known_at: datetime | None = None,
 ) -> tuple[_Answered, dict[str, Any]]:
     """What is held of a person and the access report of it, for a question as for a request. Raises IndexUnavailable.
 
-    The report counts days from `moment`; `known_at` None: with what the index knows by now.
+    The report counts days from `moment`, and clocks from the days of `anchors`; `known_at` None: with what the index
+    knows by now.
     """
     found, attribution = attributed(person, reader, catalogue, known_at=known_at)
-    report = access_report(found, catalogue, catalogue.calendar.day(moment), anchors, attribution)
-    return (found, attribution), report
+    day = catalogue.calendar.day(moment)
+    report = access_report(found, catalogue, day, anchors.anchors, attribution)
+    return (found, attribution), report | {"clocks": anchors.shown()}
+
+
+def _anchors(question: Question, moment: Asked, person: ResolvedSubject) -> KnownAnchors:
+    """From which days clocks ran, as far as it was known then."""
+    return moment.known.keeping.anchors_for(person.spans, question.anchors, moment.known_at)
 
 
 def _changes(

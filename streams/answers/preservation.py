@@ -23,10 +23,10 @@ from sinks.ports.lineage import Span
 from sinks.ports.preservation import PreservationEntry, PreservationLog
 from streams.answers.ambiguity import spoken
 from streams.answers.attribution import Resolver
+from streams.answers.frozen import CITATION, Frozen
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given
 
-CITATION = "straffeprosessloven § 215 a"
 MOST_DAYS = 90
 """An order runs for 90 days at most at a time (straffeprosessloven § 215 a, second paragraph)."""
 ORDERED, EXTENDED, LIFTED = "ordered", "extended", "lifted"
@@ -57,32 +57,6 @@ class Sealed:
 
     identifiers: tuple[Identifier, ...] = field(repr=False)
     reference: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """Where everything is held by a preservation order. The default: nowhere."""
-
-    spans: Sequence[Span] = field(default=(), repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.spans)
-
-    @property
-    def tokens(self) -> frozenset[bytes]:
-        """Of all that is held, if only for a time."""
-        return frozenset(span.token for span in self.spans)
-
-    def holds(self, spans: Iterable[Span]) -> bool:
-        """Whether any of it is held under these spans."""
-        return any(_overlap(span, held) for span in spans for held in self.spans if span.token == held.token)
-
-    def refuse(self, spans: Iterable[Span]) -> None:
-        """Raises InputError where any of it is held."""
-        if self.holds(spans):
-            raise InputError(
-                f"held by law ({CITATION}): nothing of this person may be erased now; it goes on once that has ended"
-            )
 
 
 class Preservation:
@@ -156,17 +130,17 @@ class Preservation:
 
         Raises KeyUnavailable where nobody can say whom an order that runs is about: then nothing may be erased.
         """
-        spans: dict[Span, None] = {}
+        held: dict[Span, date] = {}
         for order in self.orders():
             if not order.runs(self._calendar.day(now)):
                 continue
             asked = givens(self._tokenizer(), self._opened(order).identifiers)
             found = self._identities.person(asked, now)
-            spans |= dict.fromkeys(map(_own_span, asked))
-            spans |= dict.fromkeys(Span(token) for token in found.subjects)
+            theirs = [*map(_own_span, asked), *(Span(token) for token in found.subjects)]
             # By whatever proof: a link that came to light since may not set free what was held.
-            spans |= dict.fromkeys(replace(span, proof=None) for span in (*found.spans, *found.shared))
-        return Frozen(tuple(spans))
+            theirs += [replace(span, proof=None) for span in (*found.spans, *found.shared)]
+            held |= {span: max(order.until, held.get(span, order.until)) for span in theirs}
+        return Frozen(held)
 
     def destroy_keys(self, now: datetime) -> list[str]:
         """Destroy the keys of the orders that have ended; ids of those that had one."""
@@ -265,9 +239,3 @@ def _own_span(given: Given) -> Span:
         return Span(given.token)
     ports = (given.port, given.port) if given.port else (0, 65_535)
     return Span(given.token, given.at, given.at + _SECOND, *ports)
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    begins = one.since is None or other.until is None or one.since < other.until
-    ends = other.since is None or one.until is None or other.since < one.until
-    return begins and ends and one.port_from <= other.port_to and other.port_from <= one.port_to

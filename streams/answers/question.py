@@ -15,6 +15,7 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.lineage import NO_LIMITS, Filter, IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased
+from streams.answers.keeping import Keeping
 from streams.answers.naming import Values
 from streams.identity.identities import given
 from streams.identity.model import Given, ResolvedSubject
@@ -56,6 +57,9 @@ class Known(Protocol):
 
     @property
     def values(self) -> Values | None: ...
+
+    @property
+    def keeping(self) -> Keeping: ...
 
     @property
     def tokenizer(self) -> Tokenizer: ...

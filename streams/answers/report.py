@@ -151,12 +151,17 @@ def retention_of_revealed(
 
 
 def retention_of(
-    rules: Sequence[RetentionRule], last_seen: datetime, anchors: RetentionAnchors, calendar: Calendar
+    rules: Sequence[RetentionRule],
+    last_seen: datetime,
+    anchors: RetentionAnchors,
+    calendar: Calendar,
+    first_seen: datetime | None = None,
 ) -> tuple[RetentionRule | None, date | None]:
-    """The rule that governs the newest event, and its last day. (None, None) where none of them decides."""
+    """The rule that governs the events until the newest, from `first_seen` on, and the last day of the one that stays
+    longest. (None, None) where none of them decides."""
     if not any(rule.active and rule.effect != "none" for rule in rules):
         return None, None
-    return governing(rules, last_seen, anchors, calendar)
+    return governing(rules, last_seen, anchors, calendar, first_seen)
 
 
 def _shown(tags: TagSet, catalogue: Catalogue) -> dict[str, Any]:
@@ -183,7 +188,8 @@ def _item(
 ) -> dict[str, Any]:
     tags = holdings[0].tags
     last = max(holding.last_seen for holding in holdings)
-    rule, until = retention_of(rules_of(tags, catalogue), last, anchors, catalogue.calendar)
+    first = min(holding.first_seen for holding in holdings)
+    rule, until = retention_of(rules_of(tags, catalogue), last, anchors, catalogue.calendar, first)
     locked = only_described(tags, catalogue)
     # The last day tells the day of the newest event.
     until = None if locked else until
@@ -257,7 +263,8 @@ def _kept(
     last = max(holding.last_seen for holding in holdings)
     if not detected:
         every = {rule.id: rule for h in holdings for rule in terms_of(h.tags, category, catalogue).rules}
-        return retention_of(list(every.values()), last, anchors, catalogue.calendar)
+        first = min(holding.first_seen for holding in holdings)
+        return retention_of(list(every.values()), last, anchors, catalogue.calendar, first)
     ends = [retention_of_revealed(h.tags, category, catalogue, h.last_seen, anchors) for h in holdings]
     return max(ends, key=lambda end: end[1] or (date.max if end[0] else date.min))
 

@@ -47,7 +47,7 @@ def answer(
     if person.resolution is Resolution.AMBIGUOUS:
         unclear = tools.subjects.unclear(request, person)
         return tools.file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
-    anchors = tools.file.anchors(request.request_id)
+    anchors = tools.keeping.anchors_for(person.spans, tools.file.anchors(request.request_id))
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
     shown = {**chosen(report), **with_unread(tools.unread())}
     systems = {entry["system"]["id"] for entry in shown.get("entries", ())}

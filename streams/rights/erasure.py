@@ -11,6 +11,7 @@ from sinks.ports.erasure import Forgotten
 from sinks.ports.lineage import Found
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.answers.unread import with_unread
+from streams.rights.frozen import refuse_frozen
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.protocol.events import (
@@ -37,7 +38,8 @@ class Erasure:
         self._reader = tools.reader
         self._eraser = tools.eraser
         self._company = tools.company
-        self._planner = Planner(tools.reader, tools.identities, tools.company, tools.namer)
+        self._keeping = tools.keeping
+        self._planner = Planner(tools.reader, tools.identities, tools.company, tools.namer, tools.keeping)
         self._sending = tools.sending
         self._about = tools.about
         self._answered = tools.answered
@@ -53,6 +55,7 @@ class Erasure:
             case Step.TELL:
                 return self._sending.untold(request)
             case _:
+                refuse_frozen(self._keeping, self._file.now, request)
                 return self._finish(request)
 
     def _plan(self, request: RequestState) -> RequestState:

@@ -14,6 +14,7 @@ from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
 from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, ResolvedSubject
@@ -26,9 +27,16 @@ from streams.rights.protocol.request import RequestState
 class Planner:
     """Every method may raise IndexUnavailable, and InputError where a plan cannot be made or told."""
 
-    def __init__(self, reader: IndexReader, identities: Resolver, company: Company, namer: Namer) -> None:
+    def __init__(
+        self,
+        reader: IndexReader,
+        identities: Resolver,
+        company: Company,
+        namer: Namer,
+        keeping: Keeping = NOTHING_KEPT,
+    ) -> None:
         self._catalogue = company.catalogue
-        self._erasures = ErasurePlanner(reader, identities, company, namer)
+        self._erasures = ErasurePlanner(reader, identities, company, namer, keeping)
 
     def plan(
         self,

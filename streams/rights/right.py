@@ -11,6 +11,7 @@ from schemas.company import Company
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
 from streams.rights.case import CaseFile
 from streams.rights.protocol.request import RequestState
@@ -32,7 +33,7 @@ class Step(StrEnum):
 class Tools:
     """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
 
-    `unread`: how many messages of each topic could not be read."""
+    `unread`: how many messages of each topic could not be read. `keeping`: what keeps a person's data besides."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -45,6 +46,7 @@ class Tools:
     about: Callable[[RequestState], RequestState]
     answered: Callable[[], None]
     unread: Callable[[], Mapping[str, int]]
+    keeping: Keeping = NOTHING_KEPT
 
 
 class RightSteps(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from schemas.messages import RightsRequest, encoded
@@ -20,7 +20,15 @@ from streams.rights.subject import SubjectFinder
 class Sending:
     """Every method may raise BrokerUnavailable, IndexUnavailable, KeyUnavailable."""
 
-    def __init__(self, file: CaseFile, subjects: SubjectFinder, send: Send) -> None:
+    def __init__(
+        self,
+        file: CaseFile,
+        subjects: SubjectFinder,
+        send: Send,
+        may_tell: Callable[[RequestState], object] = lambda _: None,
+    ) -> None:
+        """`may_tell`: raises InputError where no system may be told to erase now."""
+        self._may_tell = may_tell
         self._file = file
         self._subjects = subjects
         self._send = send
@@ -49,6 +57,7 @@ class Sending:
         told = next((item for item in plan.commands if item.system == command.system), None)
         if told is None:
             return request
+        self._may_tell(request)
         attempt = command.attempt + 1
         key, identifiers = (
             self._file.system_keys(command.system).current,

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from schemas.company import Company
@@ -25,12 +26,14 @@ from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
 from streams.answers.attribution import Resolver
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
 from streams.answers.unread import unread
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
 from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.follow_ups import FollowUps
+from streams.rights.frozen import refuse_frozen
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
 from streams.rights.protocol.handling import Checked
@@ -75,12 +78,14 @@ class RightsService:
         marks: IndexMarks | None = None,
         values: Values | None = None,
         open_letters: Callable[[], Sequence[OpenLetters]] = tuple,
+        keeping: Keeping = NOTHING_KEPT,
     ) -> None:
         """`tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
         equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
         `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
         long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
-        what was given. `open_letters`: messages that could not be read, counted.
+        what was given. `open_letters`: messages that could not be read, counted. `keeping`: what keeps a
+        person's data besides rules.
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
@@ -90,7 +95,7 @@ class RightsService:
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
-        self._sending = Sending(self._file, self._subjects, send)
+        self._sending = Sending(self._file, self._subjects, send, partial(refuse_frozen, keeping, clock))
         self._beside = Beside(self._file, self._subjects)
         self._tools = Tools(
             file=self._file,
@@ -104,18 +109,14 @@ class RightsService:
             about=self._beside.record,
             answered=self._late.answered,
             unread=lambda: unread(open_letters(), company),
+            keeping=keeping,
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._receipts = Receipts(self._file, reader, company)
         self._acts = Acts(self._file, self._sending, self._carried_on)
         self._handled = Handled(self._file, self._sending, company.rights)
         self._timely = Timely(self._file, self._sending, company.rights)
-        self._follow_ups = FollowUps(
-            self._file,
-            self._subjects,
-            self._sending,
-            lambda name: self._turns.take(name, self._beside.record),
-        )
+        self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
         self._destroying = Destroying(self._file, keyring, keys_kept)
         self._stopped = Stopped(self._file)
 
@@ -295,6 +296,10 @@ class RightsService:
             self._late.unreadable(destroyed)
             return destroyed
 
+    def destroy_order_keys(self, now: datetime) -> list[str]:
+        """The same of preservation orders that have ended. Their ids."""
+        return self._tools.keeping.destroy_keys(now)
+
     def key_problems(self) -> Sequence[str]:
         """Keys of requests that are missing, as of the last `destroy_keys`."""
         return self._destroying.problems()
@@ -306,6 +311,10 @@ class RightsService:
         KeyUnavailable.
         """
         return self._turns.take(request_id, lambda request: self._follow_ups.made(request, by))
+
+    def _about(self, request_id: str) -> RequestState:
+        """The request with the record of whom it is about."""
+        return self._turns.take(request_id, self._beside.record)
 
     def _advance_recorded(self, request_id: str) -> RequestState:
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from schemas.rights_rules import RightsRules
+from streams.answers.frozen import HeldByLaw
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Escalated, ReviewDue
 from streams.rights.protocol.request import RequestState
@@ -40,7 +42,9 @@ class Timely:
         for command in to_escalate(request, now, self._rules, self._file.calendar):
             request = self._file.decide(request, Escalated(command.command_id, command.attempt))
         for command in to_tell_again(request, now, self._rules):
-            request = self._sending.command(request, command.command_id)
+            # While the law holds the data nobody is told to erase them.
+            with suppress(HeldByLaw):
+                request = self._sending.command(request, command.command_id)
         for command in to_review(request, self._file.calendar.day(now)):
             on = self._file.calendar.day(now)
             request = self._file.decide(request, ReviewDue(command.command_id, on, command.attempt))

@@ -21,6 +21,7 @@ from schemas.rights_rules import RightsRules
 from schemas.vocabulary import Right, ToldBy
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
 from streams.kafka.batches import TopicBatch
@@ -64,6 +65,7 @@ class Office:
         sealing: bool = False,
     ) -> None:
         self.index = index
+        self._rules = rules or model().rights
         self._sealing = sealing
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
@@ -85,16 +87,21 @@ class Office:
         self._offsets: dict[str, int] = {}
         self._jobs = {system: self._job(system, store) for system, store in self.stores.items()}
         self.ledger = MemoryRequests()
+        self.serve(NOTHING_KEPT)
+
+    def serve(self, keeping: Keeping) -> None:
+        """Requests are carried out by a new service, which keeps what events and orders say."""
         self.service = RightsService(
             self.ledger,
-            index.reader,
-            index.eraser,
-            Identities(index.claims, self.catalogue.identity_sources),
+            self.index.reader,
+            self.index.eraser,
+            Identities(self.index.claims, self.catalogue.identity_sources),
             self.keyring,
-            replace(model(), catalogue=self.catalogue, records=self.records, rights=rules or model().rights),
+            replace(model(), catalogue=self.catalogue, records=self.records, rights=self._rules),
             self._send,
             lambda: self.now,
-            values=SealedValues(index.identifiers, self.keyring, claims=index.claims),
+            values=SealedValues(self.index.identifiers, self.keyring, claims=self.index.claims),
+            keeping=keeping,
         )
 
     @property

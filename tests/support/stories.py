@@ -19,6 +19,7 @@ from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import OpenLetters
 from streams.answers.erased import Erased
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
 from streams.identity.identities import Identities
@@ -69,6 +70,7 @@ class Told:
     reader: MemoryIndex = field(repr=False)
     tokenizer: Tokenizer = TOKENIZER
     values: None = None
+    keeping: Keeping = NOTHING_KEPT
 
     @property
     def identities(self) -> Identities:

@@ -13,7 +13,8 @@ from schemas.errors import InputError, KeyUnavailable
 from schemas.keys import Keyring
 from sinks.memory.preservation import MemoryPreservation
 from sinks.ports.lineage import Span
-from streams.answers.preservation import Frozen, Preservation, key_of
+from streams.answers.frozen import Frozen
+from streams.answers.preservation import Preservation, key_of
 from streams.answers.question import Identifier
 from streams.identity.identities import Identities
 from tests.support.kinds import KINDS
@@ -125,9 +126,9 @@ def test_identifiers_that_may_mean_several_people_make_no_order(desk: Desk) -> N
 def test_an_address_holds_in_its_second() -> None:
     """And behind its port, not whoever has it later."""
     at = datetime(2026, 11, 1, 9, tzinfo=UTC)
-    frozen = Frozen((Span(b"a" * 16, at, at + timedelta(seconds=1), 1000, 1999),))
+    frozen = Frozen({Span(b"a" * 16, at, at + timedelta(seconds=1), 1000, 1999): UNTIL})
     held = Span(b"a" * 16, at, None, 1500, 1500)
-    assert frozen.holds([held])
+    assert frozen.until([held]) == UNTIL
     assert not frozen.holds([Span(b"a" * 16, at + timedelta(seconds=1))])
     assert not frozen.holds([Span(b"a" * 16, None, at)])
     assert not frozen.holds([Span(b"a" * 16, at, None, 2000, 3000)])
