@@ -12,12 +12,17 @@ from datetime import datetime
 from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.ports.requests import UNREADABLE, RequestEvent
+from sinks.ports.requests import UNREADABLE, RequestEvent, Seen
 
 _COLUMNS = ("request_id", "sequence", "kind", "occurred_at", "content")
 _STANDING = f"SELECT {', '.join(_COLUMNS)} FROM request_events"
 # Not FINAL: which of several rows of a number stands is for the order of commits to say.
+# Says which rows there are: a merge keeps them and their numbers, and whoever appends adds one.
+_ROWS = "count(), max(_block_number), sum(_block_number)"
 _FIRST = "ORDER BY request_id, sequence, _block_number LIMIT 1 BY request_id, sequence"
+
+# A server takes 128 KiB for one parameter.
+_REQUESTS_AT_ONCE = 2_000
 
 
 class ClickHouseRequests:
@@ -50,6 +55,26 @@ class ClickHouseRequests:
             f"{_STANDING} WHERE request_id = {{request:String}} {_FIRST}", {"request": request_id}
         )
         return [_event(row) for row in rows]
+
+    def since(self, seen: Seen) -> tuple[Seen, dict[str, list[RequestEvent]]]:
+        # Looked at before the events are: what is appended in between is read again the next time.
+        whole = self._index.query(f"SELECT {_ROWS} FROM request_events")[0]
+        if whole == seen.whole:
+            return seen, {}
+        rows = self._index.query(f"SELECT request_id, {_ROWS} FROM request_events GROUP BY request_id")
+        each = {str(name): tuple(said) for name, *said in rows}
+        return Seen(whole, each), self.events_of([name for name in each if seen.each.get(name) != each[name]])
+
+    def events_of(self, request_ids: Sequence[str]) -> dict[str, list[RequestEvent]]:
+        """The events of these requests, in order; none of an unknown one. Raises IndexUnavailable."""
+        found: dict[str, list[RequestEvent]] = {}
+        for start in range(0, len(request_ids), _REQUESTS_AT_ONCE):
+            named = {"requests": list(request_ids[start : start + _REQUESTS_AT_ONCE])}
+            where = "WHERE request_id IN {requests:Array(String)}"
+            for row in self._index.query(f"{_STANDING} {where} {_FIRST}", named):
+                event = _event(row)
+                found.setdefault(event.request_id, []).append(event)
+        return found
 
     def requests(self) -> dict[str, list[RequestEvent]]:
         found: dict[str, list[RequestEvent]] = {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sinks.ports.requests import RequestEvent
+from sinks.ports.requests import RequestEvent, Seen
 
 
 class MemoryRequests:
@@ -40,3 +40,9 @@ class MemoryRequests:
         with self._lock:
             found = {name: list(events) for name, events in self.stored.items()}
         return dict(sorted(found.items(), key=lambda item: item[1][0].occurred_at))
+
+    def since(self, seen: Seen) -> tuple[Seen, dict[str, list[RequestEvent]]]:
+        with self._lock:
+            each = {name: tuple(events) for name, events in self.stored.items()}
+        changed = {name: list(events) for name, events in each.items() if seen.each.get(name) != events}
+        return Seen(None, each, {name: number for number, name in enumerate(each)}), changed

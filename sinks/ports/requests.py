@@ -22,6 +22,19 @@ class RequestEvent:
     content: Mapping[str, Any] = field(hash=False)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How far a reader has read a ledger; only the ledger that gave it knows what it says.
+
+    `ties`: of requests that began at one moment the one with the lower number is older; without one, that with the
+    lower name.
+    """
+
+    whole: object = None
+    each: Mapping[str, object] = field(default_factory=dict)
+    ties: Mapping[str, int] = field(default_factory=dict)
+
+
 class RequestLog(Protocol):
     """Events of requests, append-only. Any number of processes may append; reading is safe from any thread."""
 
@@ -39,3 +52,7 @@ class RequestLog(Protocol):
 
     def requests(self) -> dict[str, list[RequestEvent]]:
         """The events of every request, in order; oldest request first. Raises IndexUnavailable."""
+
+    def since(self, seen: Seen) -> tuple[Seen, dict[str, list[RequestEvent]]]:
+        """The requests that have other events than when `seen` was given, each with all it has, in no order; all of
+        them for `Seen()`. Costs little while nothing is new. Raises IndexUnavailable."""

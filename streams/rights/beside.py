@@ -28,7 +28,7 @@ class Beside:
         subjects = subjects_of(person, givens)
         others = tuple(
             OpenRequest(item.request_id, item.type, item.state.value)
-            for item in open_of(self._file.every(), subjects, person.spans)
+            for item in open_of(self._file.about(subjects, person.spans), subjects, person.spans)
             if item.request_id != request.request_id
         )
         return self._file.decide(request, About(tuple(subjects), others))

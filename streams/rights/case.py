@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import date, datetime
@@ -19,11 +19,11 @@ from schemas.times import whole_milliseconds
 from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
 from streams.answers.attribution import spans_json
+from streams.rights.listing import Listing
 from streams.rights.protocol.events import LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
 from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.scope import EVERYTHING, Scope
-from streams.rights.protocol.states import fold
 
 TRIES = 50
 """How often something is tried anew because another process wrote to the request first."""
@@ -64,6 +64,7 @@ class CaseFile:
     ) -> None:
         self.calendar = calendar
         self._ledger = ledger
+        self._listing = Listing(calendar)
         self._keyring = keyring
         self._clock = clock
 
@@ -77,7 +78,7 @@ class CaseFile:
 
     def find(self, request_id: str) -> RequestState | None:
         """The request as it stands, None for an unknown one."""
-        request = fold(self._ledger.events(request_id), self.calendar)
+        request = self._listing.folded(request_id, self._ledger.events(request_id))
         return request and self._with_reasons(request)
 
     def get(self, request_id: str) -> RequestState:
@@ -89,8 +90,17 @@ class CaseFile:
 
     def every(self) -> list[RequestState]:
         """Every request, oldest first."""
-        states = (fold(events, self.calendar) for events in self._ledger.requests().values())
-        return [self._with_reasons(request) for request in states if request is not None]
+        return [self._with_reasons(request) for request in self._listing.every(self._ledger)]
+
+    def about(
+        self, subjects: Iterable[str], spans: Sequence[Span], besides: str | None = None
+    ) -> list[RequestState]:
+        """Those that may be of the same person, and the one named, oldest first; see `Listing.about`."""
+        return self._listing.about(self._ledger, subjects, spans, besides)
+
+    def behind(self, request_id: str) -> list[RequestState]:
+        """The open requests that wait for that one to end, oldest first."""
+        return self._listing.behind(self._ledger, request_id)
 
     def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:
         """What the person gave and wrote, readable with the request's own key alone."""

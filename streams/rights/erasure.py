@@ -67,7 +67,8 @@ class Erasure:
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = self._subjects.unclear(request, person)
             return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
-        if first := before_it(self._file.every(), request, person.spans):
+        beside = self._file.about(request.subjects, person.spans, request.request_id)
+        if first := before_it(beside, request, person.spans):
             return self._file.decide(request, Behind(tuple(first)))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)

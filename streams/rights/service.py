@@ -326,9 +326,8 @@ class RightsService:
         """If it has ended, let those go on that waited for it. Where that fails, `resume` does it."""
         if request.ended and request.erases:
             with suppress(Unavailable):
-                for other in self.requests():
-                    if not other.ended and request.request_id in other.behind:
-                        self._sending.announce(other)
+                for other in self._file.behind(request.request_id):
+                    self._sending.announce(other)
         return request
 
     def _advance(self, request: RequestState) -> RequestState:

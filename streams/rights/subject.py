@@ -19,7 +19,7 @@ from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.case import CaseFile
-from streams.rights.overlap import erased_of
+from streams.rights.overlap import erased_of, subjects_of
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
@@ -57,7 +57,8 @@ class SubjectFinder:
         return [erased_line(item.request_id, iso(item.completed_at), item.left) for item in found]
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        return erased_of(self._file.every(), person, given)
+        beside = self._file.about(subjects_of(person, given), person.spans)
+        return erased_of(beside, person, given)
 
     def key_id(self) -> str:
         """Which key makes the tokens that are asked for; "" where there is none."""

@@ -17,7 +17,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.memory.requests import MemoryRequests
-from sinks.ports.requests import RequestEvent, RequestLog
+from sinks.ports.requests import RequestEvent, RequestLog, Seen
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import empty
 from tests.support.ledger_writer import write
@@ -162,3 +162,20 @@ def test_a_ledger_of_before_is_read_as_it_was(index: ClickHouse) -> None:
     assert not ledger.append("r-1", 1, "completed", NOON, {})
     assert ledger.append("r-1", 2, "completed", NOON, {})
     assert [event.kind for event in ledger.events("r-1")] == ["received", "planned", "completed"]
+
+
+def test_only_what_is_new_is_read_on(log: RequestLog) -> None:
+    """All that a request has when anything of it is new, nothing while nothing is."""
+    log.append("r-1", 0, "received", NOON, {})
+    log.append("r-2", 0, "received", NOON, {})
+    seen, changed = log.since(Seen())
+    assert changed == log.requests()
+    seen, changed = log.since(seen)
+    assert not changed
+    log.append("r-2", 1, "planned", NOON, {})
+    seen, changed = log.since(seen)
+    assert {name: [event.kind for event in events] for name, events in changed.items()} == {
+        "r-2": ["received", "planned"]
+    }
+    assert not log.append("r-2", 1, "planned", NOON, {})
+    assert not log.since(seen)[1]

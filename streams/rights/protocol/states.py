@@ -18,8 +18,8 @@ answers are shown.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from schemas.calendars import NORWEGIAN, Calendar
@@ -84,24 +84,47 @@ def fold(events: Iterable[RequestEvent], calendar: Calendar = NORWEGIAN) -> Requ
     An event that cannot be read is passed over and named in `unread`; until the request has ended it stands at
     `attention` then. Never raises: one bad request shall not hide the others.
     """
-    request: RequestState | None = None
-    seen: set[tuple[str, str]] = set()
-    length = 0
-    for event in sorted(events, key=lambda item: item.sequence):
-        length = event.sequence + 1
-        mark = (event.kind, json.dumps(event.content, sort_keys=True))
-        if mark in seen:
-            continue
-        seen.add(mark)
-        try:
-            request = _with(request, event, calendar)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are to be read
-            request = _unreadable(request, event, error, calendar)
-    if request is None:
-        return None
-    if request.unread and not request.ended:
-        request = replace(request, state=State.ATTENTION)
-    return replace(request, length=length)
+    return Folding(calendar).after(sorted(events, key=lambda item: item.sequence)).request
+
+
+@dataclass(frozen=True)
+class Folding:
+    """The events of one request read so far, so that those that come on top need not be read with all before them.
+
+    `read`: as they came, in order. `raw`: the state as the next event is applied to it.
+    """
+
+    calendar: Calendar = NORWEGIAN
+    read: tuple[RequestEvent, ...] = ()
+    raw: RequestState | None = None
+    seen: frozenset[tuple[str, str]] = frozenset()
+
+    def after(self, events: Sequence[RequestEvent]) -> Folding:
+        """With the events there are, in order; anew where those that were read are not their beginning."""
+        known = len(self.read)
+        if tuple(events[:known]) != self.read:
+            return Folding(self.calendar).after(events)
+        request, seen = self.raw, set(self.seen)
+        for event in events[known:]:
+            mark = (event.kind, json.dumps(event.content, sort_keys=True))
+            if mark in seen:
+                continue
+            seen.add(mark)
+            try:
+                request = _with(request, event, self.calendar)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are to be read
+                request = _unreadable(request, event, error, self.calendar)
+        return Folding(self.calendar, tuple(events), request, frozenset(seen))
+
+    @property
+    def request(self) -> RequestState | None:
+        """As `fold`."""
+        request = self.raw
+        if request is None:
+            return None
+        if request.unread and not request.ended:
+            request = replace(request, state=State.ATTENTION)
+        return replace(request, length=self.read[-1].sequence + 1)
 
 
 def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar) -> RequestState | None:
