@@ -120,7 +120,7 @@ class KeyDomain(StrEnum):
 
 
 class Right(StrEnum):
-    """The rights of a data subject (GDPR Art. 15 to 21)."""
+    """The rights of a data subject (GDPR Art. 7(3), 15 to 21)."""
 
     ACCESS = "access"
     ERASURE = "erasure"
@@ -128,9 +128,10 @@ class Right(StrEnum):
     RESTRICTION = "restriction"
     OBJECTION = "objection"
     PORTABILITY = "portability"
+    WITHDRAWAL = "withdrawal"  # of consent
 
 
-BY_PURPOSE = (Right.RESTRICTION, Right.OBJECTION)
+BY_PURPOSE = (Right.RESTRICTION, Right.OBJECTION, Right.WITHDRAWAL)
 """Rights that may be exercised for some purposes alone."""
 WITH_GROUND = (Right.RESTRICTION,)
 """Rights for which the law lists grounds."""

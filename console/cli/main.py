@@ -104,6 +104,12 @@ COMMANDS = {
         "innsyn object --id customer_number=10042",
         company=True,
     ),
+    "withdraw": Entry(
+        "console.cli.restrict:withdraw",
+        "Erase what rested on a consent alone",
+        "innsyn withdraw --id customer_number=10042 --purpose P-ANALYTICS",
+        company=True,
+    ),
     "requests": Entry(
         "console.cli.requests:app",
         "Rights requests and how far they are",

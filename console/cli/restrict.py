@@ -1,4 +1,4 @@
-"""`innsyn restrict` and `innsyn object`: requests that stop processing and keep what is stored (GDPR Art. 18, 21)."""
+"""`innsyn restrict`, `object` and `withdraw`: requests that stop some processing (GDPR Art. 7(3), 18, 21)."""
 
 from __future__ import annotations
 
@@ -66,6 +66,26 @@ def object_to(
     Example: innsyn object --id customer_number=10042 --purpose P-MARKETING
     """
     body = {"type": "objection", "purposes": purposes or []}
+    _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+
+
+def withdraw(
+    ids: Ids,
+    purposes: Purposes = None,
+    at: At = None,
+    port: Port = None,
+    reason: Reason = None,
+    channel: Channel = "cli",
+    because: Because = None,
+    as_json: Json = False,
+) -> None:
+    """Erase what rested on a consent that the person withdraws, and on nothing else.
+
+    What another basis carries stays, and the request says on which, and where the use for these purposes has to end.
+
+    Example: innsyn withdraw --id customer_number=10042 --purpose P-ANALYTICS
+    """
+    body = {"type": "withdrawal", "purposes": purposes or []}
     _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
 
 

@@ -15,9 +15,10 @@ from schemas.counted import counted
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
-from sinks.ports.lineage import Counts, Filter, Found, IndexReader, Span
+from sinks.ports.lineage import Counts, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
+from streams.answers.consent import ConsentReader, staying_line
 from streams.answers.erased import erased_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
@@ -76,6 +77,9 @@ class PlannedErasure:
             remarks.append(
                 f"{counted(events, 'event')} may be this person's as well as another's; nothing of that is erased"
             )
+        staying = [part for part in self.plan.parts if part.action == "stays"]
+        for system in dict.fromkeys(part.system for part in staying):
+            remarks.append(staying_line(system, [part for part in staying if part.system == system]))
         return remarks
 
     @property
@@ -99,8 +103,11 @@ class ErasurePlanner:
         company: Company,
         namer: Namer,
         keeping: Keeping = NOTHING_KEPT,
+        carried: ConsentReader | None = None,
     ) -> None:
+        """`carried`: of a withdrawal of consent, the index as far as that carries it; it is the `reader` then too."""
         self._keeping = keeping
+        self._carried = carried
         self._namer = namer
         self._reader = reader
         self._identities = identities
@@ -130,7 +137,11 @@ class ErasurePlanner:
         """The plan for what was found under the spans. `anchors`: as they were typed; events say the rest."""
         others = self._reader.others(spans)
         known = self._keeping.anchors_for(spans, anchors)
-        return make_plan(
+        staying: Sequence[Holding] = ()
+        if self._carried is not None:
+            everything = self._carried.everything.find(spans)
+            found, staying = self._carried.consent.split(found, everything)
+        plan = make_plan(
             found,
             self._catalogue,
             self._catalogue.calendar.day(now),
@@ -141,6 +152,7 @@ class ErasurePlanner:
             clocks=known.shown(),
             frozen=self._keeping.frozen(now).until(spans),
         )
+        return plan if self._carried is None else self._carried.consent.keeping(plan, staying)
 
     def counts(
         self,

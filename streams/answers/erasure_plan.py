@@ -23,7 +23,7 @@ from streams.answers.orders import groups, is_plain, is_whole, make_order, of_se
 from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
-Action = Literal["erase_now", "hold_until", "expires"]
+Action = Literal["erase_now", "hold_until", "expires", "stays"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Part:
     """What becomes of one category of one holding.
 
     hold_until: `rule`, its `citation`, the only `purposes` the data may still serve; `until` None: as long as the
-    contract (or the consented use) runs. expires: the system deletes by itself, `until` at the latest (None: its
+    contract (or the consented use) runs. stays: of a withdrawn consent, for the `purposes` that rest on another basis,
+    as `citation` says. expires: the system deletes by itself, `until` at the latest (None: its
     clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
     because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
     events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.

@@ -9,6 +9,7 @@ from typing import Any
 from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.erasure import Forgotten
 from sinks.ports.lineage import Found
+from streams.answers.consent import ConsentReader
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.answers.unread import with_unread
 from streams.rights.frozen import refuse_frozen
@@ -32,14 +33,17 @@ from streams.rights.right import Step, Tools
 class Erasure:
     """The right to erasure."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, carried: ConsentReader | None = None) -> None:
+        """`carried`: what a withdrawn consent carried, which alone is erased; it is the reader of the tools then."""
         self._file = tools.file
         self._subjects = tools.subjects
         self._reader = tools.reader
         self._eraser = tools.eraser
         self._company = tools.company
         self._keeping = tools.keeping
-        self._planner = Planner(tools.reader, tools.identities, tools.company, tools.namer, tools.keeping)
+        self._planner = Planner(
+            tools.reader, tools.identities, tools.company, tools.namer, tools.keeping, carried
+        )
         self._sending = tools.sending
         self._about = tools.about
         self._answered = tools.answered

@@ -61,7 +61,7 @@ class FollowUps:
             for item in self._file.identifiers(request_id)
         ]
         found_at = request.late_findings[0].found_at
-        inherited = request.identity.spans if request.identity and request.erases else ()
+        inherited = request.identity.spans if request.identity and request.forgets else ()
         anchors = self._file.anchors(request_id)
         taken: list[str] = []
         for number in range(TRIES):

@@ -15,6 +15,7 @@ from typing import Literal
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from sinks.ports.lineage import Filter, IndexReader, Span
+from streams.answers.consent import Consent, ConsentReader
 from streams.answers.report import only_described
 from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.request import RequestState
@@ -60,10 +61,13 @@ def late_finding(
     if request.identity is None or answered_at is None:
         return None
     # What happened after an erasure was planned was not asked to be erased, nor a later event to be shown.
-    until = request.planned_at if request.erases else answered_at
+    until = request.planned_at if request.forgets else answered_at
+    if request.forgets and not request.erases:
+        # Nothing else was asked to go.
+        reader = ConsentReader(reader, Consent(frozenset(request.scope.purposes), catalogue))
     index = _Index(reader, catalogue, Filter(until=until))
     frozen = request.identity.spans
-    if request.erases:
+    if request.forgets:
         assert request.planned_at is not None
         known = replace(index, withheld=_withheld(request))
         return known.still_there(frozen, present, request.planned_at)

@@ -55,7 +55,7 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
     return [
         item.request_id
         for item in open_of(requests, request.subjects, spans)
-        if item.erases
+        if item.forgets
         and item.request_id != request.request_id
         and (item.plan is not None or (item.request_id in older and item.state not in _WAIT_FOR_A_PERSON))
     ]

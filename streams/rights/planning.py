@@ -12,6 +12,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Found, IndexReader
 from streams.answers.attribution import Resolver, snapshot_of
+from streams.answers.consent import ConsentReader
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -34,9 +35,10 @@ class Planner:
         company: Company,
         namer: Namer,
         keeping: Keeping = NOTHING_KEPT,
+        carried: ConsentReader | None = None,
     ) -> None:
         self._catalogue = company.catalogue
-        self._erasures = ErasurePlanner(reader, identities, company, namer, keeping)
+        self._erasures = ErasurePlanner(reader, identities, company, namer, keeping, carried)
 
     def plan(
         self,

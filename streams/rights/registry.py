@@ -10,6 +10,7 @@ from streams.rights.access import Access
 from streams.rights.erasure import Erasure
 from streams.rights.restriction import Objection, Restriction
 from streams.rights.right import RightSteps, Tools
+from streams.rights.withdrawal import Withdrawal
 
 RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
     {
@@ -17,5 +18,6 @@ RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
         Right.ERASURE: Erasure,
         Right.RESTRICTION: Restriction,
         Right.OBJECTION: Objection,
+        Right.WITHDRAWAL: Withdrawal,
     }
 )

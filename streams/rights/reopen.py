@@ -106,7 +106,7 @@ class Recheck:
             # Nobody can tell any more who it was: what is known of then is all there is.
             present = request.identity.spans
         finding = late_finding(request, present, self._reader, self._catalogue)
-        if finding is None or not request.erases:
+        if finding is None or not request.forgets:
             return finding
         # Where a link came since, the events are somebody else's, or this person's by `present`.
         theirs = replace(request.identity, spans=self._subjects.unlinked_spans(request.identity.spans))

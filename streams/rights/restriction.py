@@ -17,7 +17,7 @@ from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
 from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
-from sinks.ports.lineage import Filter, Found, IndexReader, Span
+from sinks.ports.lineage import Found, IndexReader, Span
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
@@ -88,9 +88,9 @@ def places(found: Found, scope: Scope, catalogue: Catalogue, chosen: Chosen) -> 
 
 
 def counted_records(place: Place, spans: Sequence[Span], reader: IndexReader) -> dict[str, int]:
-    """Events of the person by record, each once whatever roles the person has in it."""
+    """How many records the index tells of, by kind, each once whatever roles the person has in it."""
     return {
-        record: reader.find(spans, Filter(tag_sets=sorted(tag_sets))).total_events
+        record: reader.counts(spans, sorted(tag_sets)).records
         for record, tag_sets in sorted(place.records.items())
     }
 

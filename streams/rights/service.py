@@ -324,7 +324,7 @@ class RightsService:
 
     def _ending(self, request: RequestState) -> RequestState:
         """If it has ended, let those go on that waited for it. Where that fails, `resume` does it."""
-        if request.ended and request.erases:
+        if request.ended and request.forgets:
             with suppress(Unavailable):
                 for other in self._file.behind(request.request_id):
                     self._sending.announce(other)

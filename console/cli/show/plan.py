@@ -107,6 +107,8 @@ def _left(part: Mapping[str, Any]) -> Text | str:
 def _decision(part: Mapping[str, Any], catalogue: Catalogue) -> Text:
     if part["action"] == "erase_now":
         return marked("[green]erase now[/green]{}", _left(part))
+    if part["action"] == "stays":
+        return marked("[yellow]stays, on another basis[/yellow]\n{}", part["citation"] or "of another event")
     rule = catalogue.retention_rules.get(part["rule"])
     if part["action"] == "hold_until" and part["until"] is None and rule and rule.effect == "hold_contract":
         # Once the contract has ended an erasure takes the data, whatever the period of the rule (GDPR Art. 6(1)(b)).

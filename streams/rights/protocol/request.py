@@ -149,8 +149,13 @@ class RequestState:
 
     @property
     def erases(self) -> bool:
-        """Whether what is found of the person goes by it; of the same person only one such request goes at a time."""
+        """Whether all that is found of the person goes by it."""
         return self.type == Right.ERASURE
+
+    @property
+    def forgets(self) -> bool:
+        """Whether systems erase by it and the index forgets: all that may go, or what rested on a consent."""
+        return self.erases or self.type == Right.WITHDRAWAL
 
     @property
     def may_be_asked(self) -> bool:

@@ -1,0 +1,149 @@
+"""A withdrawn consent takes what rested on it alone; the rest stays on its other basis, without that purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import InputError
+from schemas.records import load_records
+from schemas.tags import tag_set
+from sinks.clickhouse.migrate import migrate
+from sinks.ports.lineage import Found, Holding
+from streams.answers.consent import Consent
+from streams.rights.protocol.scope import Scope
+from streams.rights.protocol.states import RequestState, State
+from tests.support.company import model
+from tests.support.index import Index, memory_index, running, sql_index
+from tests.support.office import NOW, Office
+from tests.unit.rights.test_short import COOKIE, LAST_WEEK, LOGIN, USERNAME, visit
+
+RECORDS = load_records()
+VISIT = RECORDS["WebVisit"]
+
+
+def annotated(basis: dict[str, str]) -> dict[str, object]:
+    """The schemas, page views for these purposes on these bases."""
+    said = VISIT.annotation.model_copy(update={"purposes": tuple(basis), "legal_basis": basis})
+    return {**RECORDS, "WebVisit": replace(VISIT, annotation=said)}
+
+
+@pytest.fixture(params=["memory", "chdb"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    with ExitStack() as stack:
+        if request.param == "memory":
+            yield memory_index()
+            return
+        database, _ = stack.enter_context(running("chdb", tmp_path / "index"))
+        migrate(database, NOW)
+        yield sql_index(database)
+
+
+def withdrawn(office: Office, *purposes: str) -> RequestState:
+    made = office.service.create(
+        "withdrawal", [COOKIE], reason=None, channel="web", received_at=office.now, scope=Scope(purposes)
+    )
+    office.deliver()
+    return office.service.get(made.request_id)
+
+
+def world(tmp_path: Path, index: Index, stack: ExitStack, basis: dict[str, str]) -> Office:
+    office = Office(tmp_path, index, stack, records=annotated(basis))  # type: ignore[arg-type]
+    office.put("web.visits", visit(1), visit(2))
+    office.put("web.logins", LOGIN)
+    return office
+
+
+def test_what_rested_on_the_consent_alone_goes_and_nothing_else(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, {"P-ANALYTICS": "a"})
+        done = withdrawn(office, "P-ANALYTICS")
+        assert (done.state, office.stored("web", COOKIE)) == (State.COMPLETED, 1)
+        assert {item.tags.record for item in office.found(COOKIE).holdings} == {"Login"}
+        assert [(c["system"], c["fields"][0].partition(".")[0]) for c in office.commands] == [
+            ("web", "WebVisit")
+        ]
+
+
+def test_what_another_basis_carries_stays_without_the_purpose(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, {"P-ANALYTICS": "a", "P-SECURITY": "f"})
+        before = office.events(*COOKIE)
+        done = withdrawn(office, "P-ANALYTICS")
+        assert (done.state, office.commands, office.events(*COOKIE)) == (State.COMPLETED, [], before)
+        stays = [part for part in done.held if part["record"] == "WebVisit"]
+        assert {(part["action"], part["citation"], tuple(part["purposes"])) for part in stays} == {
+            ("stays", "GDPR Art. 6(1) (f)", ("P-SECURITY",))
+        }
+        assert "data stay for P-SECURITY" in " ".join(done.problems)
+        purposes = {name for item in office.found(COOKIE).holdings for name in item.tags.purposes}
+        assert "P-ANALYTICS" not in purposes
+        assert "P-SECURITY" in purposes
+        # Nothing that stays is a late finding, and a second withdrawal finds nothing more.
+        office.now = NOW.replace(month=12)
+        assert office.service.recheck(office.now) == []
+        assert withdrawn(office, "P-ANALYTICS").held == ()
+
+
+def test_other_consents_and_other_purposes_are_untouched(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, {"P-ANALYTICS": "a"})
+        before = office.events(*COOKIE)
+        done = withdrawn(office, "P-MARKETING")
+        assert (done.state, office.commands, office.events(*COOKIE)) == (State.COMPLETED, [], before)
+        # All consents, where none is named.
+        withdrawn(office)
+        assert {item.tags.record for item in office.found(COOKIE).holdings} == {"Login"}
+
+
+def test_the_whole_person_can_be_erased_afterwards_and_one_waits_for_the_other(
+    tmp_path: Path, index: Index
+) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, {"P-ANALYTICS": "a"})
+        office.deaf.add("web")
+        first = withdrawn(office, "P-ANALYTICS")
+        second = office.erase(COOKIE, USERNAME)
+        assert second.behind == (first.request_id,)
+        office.deaf.clear()
+        office.service.resend(first.request_id)
+        office.deliver()
+        office.service.resume()
+        office.deliver()
+        assert office.service.get(first.request_id).state is State.COMPLETED
+        assert office.service.get(second.request_id).state is State.COMPLETED
+        assert {
+            item.tags.record for item in office.found(COOKIE).holdings if not item.tags.held_only
+        } == set()
+
+
+def test_a_record_of_which_some_events_have_another_purpose_stays() -> None:
+    """A command reaches fields, not events: what another event needs is not taken from it."""
+    alone = tag_set(VISIT, "web.visits", "owner", catalogue_version="1", key_id="k")
+    alone = replace(alone, purposes=("P-ANALYTICS",), legal_basis={"P-ANALYTICS": "a"})
+    other = replace(alone, purposes=("P-SECURITY",), legal_basis={"P-SECURITY": "f"})
+    consent = Consent(frozenset(), model().catalogue)
+    mine = Holding(alone, 2, LAST_WEEK, LAST_WEEK)
+    everything = Found((mine, Holding(other, 1, LAST_WEEK, LAST_WEEK)), 3)
+    going, staying = consent.split(Found((mine,), 2), everything)
+    assert (going.holdings, staying) == ([], [mine])
+    going, staying = consent.split(Found((mine,), 2), Found((mine,), 2))
+    assert (going.holdings, staying) == ([mine], [])
+
+
+def test_a_basis_on_which_nothing_is_withdrawn_is_not_reached() -> None:
+    consent = Consent(frozenset({"P-WEB"}), model().catalogue)
+    tags = tag_set(VISIT, "web.visits", "owner", catalogue_version="1", key_id="k")
+    assert tags.legal_basis["P-WEB"] == "f"
+    assert consent.withdrawn(tags) == frozenset()
+
+
+def test_a_purpose_that_the_catalogue_lacks_is_refused(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, {"P-ANALYTICS": "a"})
+        with pytest.raises(InputError, match="none of the catalogue"):
+            withdrawn(office, "P-NONE")
