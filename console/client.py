@@ -294,7 +294,7 @@ class Client:
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/cancel", {"reason": reason})
 
     def handle(self, request_id: str, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/requests/{id}/{act}: ask, check, extend, told, approve, lift."""
+        """POST /v1/requests/{id}/{act}: ask, check, extend, told, approve, lift, notified."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/{act}", body)
 
     def preservation_orders(self) -> list[dict[str, Any]]:

@@ -133,6 +133,8 @@ class Right(StrEnum):
 
 BY_PURPOSE = (Right.RESTRICTION, Right.OBJECTION, Right.WITHDRAWAL)
 """Rights that may be exercised for some purposes alone."""
+CORRECTS = (Right.RECTIFICATION,)
+"""Rights by which fields get another value."""
 WITH_GROUND = (Right.RESTRICTION,)
 """Rights for which the law lists grounds."""
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints
 
 from console.bodies import Body, Identifiers, Moment, SubjectBody, Text
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
 from streams.rights.protocol.scope import Scope
+
+Correction = Annotated[str, Field(max_length=4000)] | StrictBool | StrictInt | StrictFloat | None
 
 
 class NewRequest(SubjectBody):
     """A right exercised. `received_at`: when any official channel got it, which starts the clock; default now.
 
     `checked`: how it was checked already who makes it. `purposes`: those that a restriction or an objection is about,
-    empty: all; `ground`: why processing is to be restricted.
+    empty: all; `ground`: why processing is to be restricted. `corrections`: of a rectification, by `Record.field`.
     """
 
     type: Right
@@ -29,6 +31,7 @@ class NewRequest(SubjectBody):
     checked: CheckedHow | None = None
     purposes: list[Text] = Field([], max_length=100)
     ground: RestrictionGround | None = None
+    corrections: dict[Text, Correction] = Field({}, max_length=100, repr=False)
 
     def scope(self) -> Scope:
         """What it is limited to."""
@@ -108,3 +111,11 @@ class Lift(Closed):
     """How the person was told that the restriction ends, before it does (GDPR Art. 18(3)), and why it ends."""
 
     how: ToldBy
+
+
+class Notification(Body):
+    """Which recipient was told, and how; or why it cannot be (GDPR Art. 19). The reason is kept sealed."""
+
+    recipient: Text
+    how: ToldBy | None = None
+    impossible: str | None = Field(None, min_length=1, max_length=1000, repr=False)

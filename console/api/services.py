@@ -51,6 +51,7 @@ class Rights(Protocol):
         checked: CheckedHow | None = None,
         by: str | None = None,
         scope: Scope = EVERYTHING,
+        corrections: Mapping[str, Any] | None = None,
     ) -> RequestState:
         """Record a request and announce it. Raises InputError, Unavailable."""
 
@@ -91,6 +92,11 @@ class Rights(Protocol):
 
     def tell(self, request_id: str, how: ToldBy) -> RequestState:
         """The answer was sent. Raises InputError, Unavailable."""
+
+    def notify(
+        self, request_id: str, recipient: str, how: ToldBy | None, impossible: str | None = None
+    ) -> RequestState:
+        """A recipient was told, or cannot be. Raises InputError, Unavailable."""
 
     def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
         """End a restriction, of which the person was told. Raises InputError, Unavailable."""

@@ -92,6 +92,12 @@ COMMANDS = {
         "innsyn erase --id customer_number=10042 --dry-run",
         company=True,
     ),
+    "rectify": Entry(
+        "console.cli.restrict:rectify",
+        "Have what is wrong about a person corrected",
+        "innsyn rectify --id customer_number=10042 --set CustomerDetails.name=-",
+        company=True,
+    ),
     "restrict": Entry(
         "console.cli.restrict:restrict",
         "Have a person's data stored and not used",

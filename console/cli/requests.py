@@ -268,6 +268,25 @@ def lift(
         _done(client.handle(request_id, "lift", {"how": how, "reason": reason}), as_json)
 
 
+@app.command(
+    short_help="Note that a recipient of the data was told.",
+    epilog="Example: innsyn requests notified r-5f2a9c01d7e34b68 --recipient cloud_provider --how email",
+)
+def notified(
+    request_id: Id,
+    recipient: Annotated[str, typer.Option("--recipient", metavar="ID", help="Who, as the request says.")],
+    how: Annotated[ToldBy | None, typer.Option("--how", help="How it was told.")] = None,
+    impossible: Annotated[
+        str | None, typer.Option("--impossible", metavar="TEXT", help="Why it cannot be told; kept sealed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Note that a recipient was told what became of the data (GDPR Art. 19), or why it cannot be."""
+    body = {"recipient": recipient, "how": how, "impossible": impossible}
+    with require(load_settings()) as client:
+        _done(client.handle(request_id, "notified", body), as_json)
+
+
 def _done(request: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(request)

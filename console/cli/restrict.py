@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from console.cli.erase import headline, say_open
 from console.cli.options import At, Because, Ids, Json, Port, at_moment, identifiers
 from console.cli.show.output import print_json, say, screen
 from console.client import require
+from schemas.errors import InputError
 from schemas.settings import load_settings
 from schemas.vocabulary import RestrictionGround
 
@@ -87,6 +89,40 @@ def withdraw(
     """
     body = {"type": "withdrawal", "purposes": purposes or []}
     _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+
+
+def rectify(
+    ids: Ids,
+    corrections: Annotated[
+        list[str],
+        typer.Option(
+            "--set", metavar="RECORD.FIELD=VALUE", help="What it shall say; - reads a line of standard input."
+        ),
+    ],
+    at: At = None,
+    port: Port = None,
+    reason: Reason = None,
+    channel: Channel = "cli",
+    because: Because = None,
+    as_json: Json = False,
+) -> None:
+    """Have what is wrong about a person corrected in every system that holds it, and the recipients told.
+
+    Values are sealed under the request's key; what is kept is which field was corrected, and when.
+
+    Example: innsyn rectify --id customer_number=10042 --set CustomerDetails.name=-
+    """
+    said = dict(_correction(item) for item in corrections)
+    body = {"type": "rectification", "corrections": said}
+    _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+
+
+def _correction(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        # Not the text: it may be the value alone.
+        raise InputError("a correction is written --set Record.field=value")
+    return name, sys.stdin.readline().rstrip("\n") if value == "-" else value
 
 
 def _make(

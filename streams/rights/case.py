@@ -102,9 +102,18 @@ class CaseFile:
         """The open requests that wait for that one to end, oldest first."""
         return self._listing.behind(self._ledger, request_id)
 
-    def seal(self, request_id: str, identifiers: list[Named], reason: str | None) -> bytes:
-        """What the person gave and wrote, readable with the request's own key alone."""
-        personal = json.dumps({"identifiers": identifiers_json(identifiers), "reason": reason}).encode()
+    def seal(
+        self,
+        request_id: str,
+        identifiers: list[Named],
+        reason: str | None,
+        corrections: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """What the person gave, wrote and corrects, readable with the request's own key alone."""
+        given: dict[str, Any] = {"identifiers": identifiers_json(identifiers), "reason": reason}
+        if corrections:
+            given["corrections"] = dict(corrections)
+        personal = json.dumps(given).encode()
         return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
 
     def follow_up_id(self, request_id: str, number: int) -> str:
@@ -239,6 +248,10 @@ class CaseFile:
         """What the person wrote."""
         reason: str | None = self._open(request_id)["reason"]
         return reason
+
+    def corrections(self, request_id: str) -> dict[str, Any]:
+        """What each `Record.field` shall say, by a rectification."""
+        return dict(self._open(request_id).get("corrections", {}))
 
     def _with_reasons(self, request: RequestState) -> RequestState:
         if not request.notes:

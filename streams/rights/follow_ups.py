@@ -67,7 +67,7 @@ class FollowUps:
         for number in range(TRIES):
             # The same each time: a second try after a crash makes no second request.
             new_id = self._file.follow_up_id(request_id, number)
-            sealed = self._file.seal(new_id, named, reason)
+            sealed = self._file.seal(new_id, named, reason, self._file.corrections(request_id))
             given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
             self._file.record_received(new_id, *given, by=by, scope=request.scope)
             if self._file.follows(new_id) == request_id:

@@ -10,7 +10,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from streams.rights.acts import refuse_ended, refuse_unread
 from streams.rights.case import CaseFile
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, asked_at_once, due_at
-from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
+from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Notified, Told
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.restriction import lifting
 from streams.rights.sending import Sending
@@ -134,4 +134,22 @@ class Handled:
         request = self._file.decide(request, lifting(request, how, sealed))
         with suppress(BrokerUnavailable):
             self._sending.announce(request)
+        return request
+
+    def notify(
+        self, request: RequestState, recipient: str, how: ToldBy | None, impossible: str | None
+    ) -> RequestState:
+        """A recipient was told, or cannot be, and why (GDPR Art. 19); with the last one the request may be done."""
+        refuse_ended(request)
+        refuse_unread(request)
+        if (how is None) == (impossible is None):
+            raise InputError("say how the recipient was told, or why that is impossible; not both")
+        if recipient not in request.to_notify:
+            waits = ", ".join(request.to_notify) or "nobody"
+            raise InputError(f"{request.request_id} has no such recipient to be told; those are {waits}")
+        sealed = self._file.seal_note(request.request_id, impossible) if impossible else None
+        request = self._file.decide(request, Notified(recipient, how, sealed))
+        if request.settled and not request.to_notify:
+            with suppress(BrokerUnavailable):
+                self._sending.announce(request)
         return request

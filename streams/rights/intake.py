@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from schemas.company import Company
 from schemas.errors import DecodeError, InputError, Unavailable
 from schemas.messages import RightsRequest
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
+from schemas.vocabulary import CORRECTS
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.messages import Identifiers, canonical_identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope, known_scope
+from streams.rights.rectification import categories_of
 from streams.rights.registry import RIGHTS
 
 LARGEST_GIVEN = 256 * 1024
@@ -31,6 +35,7 @@ class Intake:
         self._random = random
         self._waits_unchecked = company.rights.waits_unchecked
         self._catalogue = company.catalogue
+        self._company = company
 
     def made(
         self,
@@ -42,17 +47,25 @@ class Intake:
         anchors: RetentionAnchors,
         by: str | None = None,
         scope: Scope = EVERYTHING,
+        corrections: Mapping[str, Any] | None = None,
     ) -> str:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
         if type not in RIGHTS:
             raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
         scope = known_scope(type, scope, self._catalogue)
+        if (type in CORRECTS) != bool(corrections):
+            raise InputError(
+                "corrections are given for a rectification, and for nothing else: Record.field and its value"
+            )
+        if corrections:
+            categories_of(corrections, self._company)
+            scope = replace(scope, fields=tuple(corrections))
         named = canonical_identifiers(identifiers, self._kinds)
         days_make_sense(anchors, received_at, self._file.now())
         due_at(received_at, self._file.calendar)
         for _ in range(TRIES):
             request_id = f"r-{self._random(8).hex()}"
-            sealed = self._file.seal(request_id, named, reason)
+            sealed = self._file.seal(request_id, named, reason, corrections)
             given = (type, channel, received_at, sealed, anchors)
             waits = self._waits_unchecked(type)
             if self._file.record_received(request_id, *given, unchecked=waits, by=by, scope=scope):

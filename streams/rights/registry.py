@@ -8,6 +8,7 @@ from types import MappingProxyType
 from schemas.vocabulary import Right
 from streams.rights.access import Access
 from streams.rights.erasure import Erasure
+from streams.rights.rectification import Rectification
 from streams.rights.restriction import Objection, Restriction
 from streams.rights.right import RightSteps, Tools
 from streams.rights.withdrawal import Withdrawal
@@ -16,6 +17,7 @@ RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
     {
         Right.ACCESS: Access,
         Right.ERASURE: Erasure,
+        Right.RECTIFICATION: Rectification,
         Right.RESTRICTION: Restriction,
         Right.OBJECTION: Objection,
         Right.WITHDRAWAL: Withdrawal,

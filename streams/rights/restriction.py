@@ -17,7 +17,7 @@ from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
 from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
-from sinks.ports.lineage import Found, IndexReader, Span
+from sinks.ports.lineage import Found, Holding, IndexReader, Span
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
@@ -87,6 +87,11 @@ def places(found: Found, scope: Scope, catalogue: Catalogue, chosen: Chosen) -> 
     return dict(sorted(by_system.items()))
 
 
+def recipients_of(holdings: Iterable[Holding], catalogue: Catalogue) -> list[str]:
+    """Who was given such data and has to be told (GDPR Art. 19), by the tag sets; unknown ones too. Pure."""
+    return sorted({name for holding in holdings for name in holding.tags.recipients})
+
+
 def counted_records(place: Place, spans: Sequence[Span], reader: IndexReader) -> dict[str, int]:
     """How many records the index tells of, by kind, each once whatever roles the person has in it."""
     return {
@@ -128,11 +133,15 @@ class Restriction:
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
         told, commands = [], []
+        stopped: set[int] = set()
         for name, place in asked.items():
             records = counted_records(place, person.spans, tools.reader)
             told.append(self._told(request, name, place))
+            stopped |= {tag_set for ids in place.records.values() for tag_set in ids}
             commands.append(self._command(request, name, records))
         plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": told, "parts": [], "commands": []}
+        given = [item for item in found.holdings if item.tags.id in stopped]
+        plan["recipients"] = recipients_of(given, self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
         planned = Planned(
             plan={**plan, **with_unread(tools.unread())},
@@ -191,7 +200,7 @@ def next_step(request: RequestState) -> Step | None:
         return None
     if any(command.state is CommandState.UNSENT for command in request.commands.values()):
         return Step.TELL
-    return Step.END if request.settled else None
+    return Step.END if request.settled and not request.to_notify else None
 
 
 def ended(tools: Tools, request: RequestState) -> RequestState:

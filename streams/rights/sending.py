@@ -72,26 +72,34 @@ class Sending:
         if command.by_hand:
             return request
         attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
-        said: Mapping[str, Any] = next(
-            (item for item in (request.plan or {}).get("restricted", ()) if item["system"] == command.system),
-            {},
-        )
+        plan = request.plan or {}
+        told = (*plan.get("restricted", ()), *plan.get("rectified", ()))
+        said: Mapping[str, Any] = next((item for item in told if item["system"] == command.system), {})
         asked = Asked(
             command_id=command.command_id,
             request_id=request.request_id,
             system=command.system,
             kind=kind,
             categories=tuple(said.get("categories", ())),
+            fields=tuple(said.get("fields", ())),
             purposes=tuple(said.get("purposes", ())),
             ground=said.get("ground"),
             deadline=request.due,
             # What may not be counted aloud is among no records of these plans.
             expected=command.records,
+            content=self._corrections(request, said) if kind is CommandKind.RECTIFICATION else None,
         )
         identifiers = self._subjects.told(request, command.system)
         message = rights_command(asked, identifiers, key, attempt, self._file.now())
         self._send(f"{TOPICS[kind]}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command.command_id, attempt))
+
+    def _corrections(self, request: RequestState, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the system's own records; all, where it has others of the same categories."""
+        corrections = self._file.corrections(request.request_id)
+        return {
+            name: corrections[name] for name in said.get("fields", ()) if name in corrections
+        } or corrections
 
     def untold(self, request: RequestState) -> RequestState:
         """Tell every system that was not told yet; none of them while one has no key."""

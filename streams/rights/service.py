@@ -132,16 +132,20 @@ class RightsService:
         checked: CheckedHow | None = None,
         by: str | None = None,
         scope: Scope = EVERYTHING,
+        corrections: Mapping[str, Any] | None = None,
     ) -> RequestState:
         """Record a request and announce it on `rights.requests`; `beside` names the person's other open requests.
 
         `anchors` are the days that start retention clocks, as far as the case handler knows them. What the person
         gave and wrote is sealed under the request's own key. `checked`: how it was checked already who makes it;
-        `by`: the credential by which it is made. `scope`: what it is limited to. Raises InputError, InvalidIdentifier;
+        `by`: the credential by which it is made. `scope`: what it is limited to. `corrections`: what each
+        `Record.field` shall say, sealed as well. Raises InputError, InvalidIdentifier;
         Recorded where it is in the ledger, but index or Kafka went away then.
         """
         known = anchors or RetentionAnchors()
-        request_id = self._intake.made(type, identifiers, reason, channel, received_at, known, by, scope)
+        request_id = self._intake.made(
+            type, identifiers, reason, channel, received_at, known, by, scope, corrections
+        )
         try:
             if checked is not None:
                 self._file.note(request_id, Checked(checked))
@@ -244,6 +248,14 @@ class RightsService:
     def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
         """End a restriction, of which the person was told before (GDPR Art. 18(3)). Raises InputError."""
         return self._turns.take(request_id, lambda request: self._handled.lift(request, how, reason))
+
+    def notify(
+        self, request_id: str, recipient: str, how: ToldBy | None, impossible: str | None = None
+    ) -> RequestState:
+        """A recipient was told of it, or cannot be, and why (GDPR Art. 19). Raises InputError."""
+        return self._turns.take(
+            request_id, lambda request: self._handled.notify(request, recipient, how, impossible)
+        )
 
     def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded ErasureReceipt or RightsReceipt. One that cannot be is set aside and shown.

@@ -21,6 +21,7 @@ from console.api.request_bodies import (
     Extension,
     Lift,
     NewRequest,
+    Notification,
     Telling,
 )
 from console.api.routes.lineage import asked, asked_about, log
@@ -65,6 +66,7 @@ def _add_making(routes: APIRouter, services: Services) -> None:
                 checked=body.checked,
                 by=note.caller,
                 scope=body.scope(),
+                corrections=body.corrections,
             )
         except Recorded as recorded:
             note.about(recorded.request_id)
@@ -193,6 +195,13 @@ def _add_handling(routes: APIRouter, services: Services) -> None:
         """End a restriction: the person was told before, and every system that restricts is told now."""
         _act(services, request_id, "lift", request)
         return _shown(services, services.rights.lift(request_id, body.how, body.reason))
+
+    @routes.post("/{request_id}/notified", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def notified(request: Request, request_id: str, body: Notification) -> dict[str, Any]:
+        """A recipient of the data was told what became of them, or cannot be told, and why."""
+        _act(services, request_id, "notified", request)
+        made = services.rights.notify(request_id, body.recipient, body.how, body.impossible)
+        return _shown(services, made)
 
 
 def _shown(services: Services, request: RequestState) -> dict[str, Any]:

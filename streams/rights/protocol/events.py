@@ -26,6 +26,7 @@ from streams.rights.protocol.handling import (
     Closing,
     Extended,
     IdentityAsked,
+    Notified,
     Told,
 )
 from streams.rights.protocol.scope import Scope
@@ -277,6 +278,7 @@ LedgerEvent = (
     | Told
     | Approved
     | Lifting
+    | Notified
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
 """Each class by the word it is stored under."""

@@ -53,6 +53,17 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Notified:
+    """A recipient was told what became of the data that it was given (GDPR Art. 19). `how` None: it cannot be told, or
+    only with disproportionate effort; why is `sealed`."""
+
+    kind: ClassVar[str] = "notified"
+    recipient: str
+    how: ToldBy | None = None
+    sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Accepted:
     """A person took the answer of a system for enough; why is `sealed`."""
 

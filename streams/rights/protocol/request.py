@@ -86,6 +86,7 @@ class RequestState:
     whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `approval`:
     whether a second person has to approve the plan or answer; `approved`: the digest of what was, `approvers`: by
     which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for ends, or has ended.
+    `notified`: recipients that were told, or of whom a person said why they cannot be.
     `length`: how many events of the ledger it was read from; what is decided on it is written as
     the next one.
     """
@@ -139,6 +140,7 @@ class RequestState:
     approvers: frozenset[str] = frozenset()
     scope: Scope = EVERYTHING
     lifting: bool = False
+    notified: frozenset[str] = frozenset()
     length: int = field(default=0, compare=False)
 
     @property
@@ -151,6 +153,13 @@ class RequestState:
     def erases(self) -> bool:
         """Whether all that is found of the person goes by it."""
         return self.type == Right.ERASURE
+
+    @property
+    def to_notify(self) -> tuple[str, ...]:
+        """Recipients who have to be told of it and were not (GDPR Art. 19)."""
+        if self.closing or self.ended:
+            return ()
+        return tuple(name for name in (self.plan or {}).get("recipients", ()) if name not in self.notified)
 
     @property
     def forgets(self) -> bool:
@@ -241,6 +250,11 @@ class RequestState:
         """What only a person can do next, and how."""
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
+        for name in () if self.awaits_approval else self.to_notify:
+            yield (
+                f"{name} was given such data and has to be told (GDPR Art. 19); `innsyn requests notified"
+                f" {self.request_id} --recipient {name} --how ...` when it was"
+            )
         if self.awaits_approval:
             first = self.by is None and not self.approved_by
             who = "who made it is not known, so two people have" if first else "a second person has"

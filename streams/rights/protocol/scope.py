@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from schemas.catalogue import Catalogue
@@ -23,10 +23,12 @@ CITED = MappingProxyType(
 
 @dataclass(frozen=True)
 class Scope:
-    """`purposes`: ids of the catalogue that are meant, empty: all. `ground`: why, of a restriction."""
+    """`purposes`: ids of the catalogue that are meant, empty: all. `ground`: why, of a restriction.
+    `fields`: of a rectification, what is corrected, as `Record.field`."""
 
     purposes: tuple[str, ...] = ()
     ground: RestrictionGround | None = None
+    fields: tuple[str, ...] = ()
 
 
 EVERYTHING = Scope()
@@ -44,7 +46,7 @@ def known_scope(right: str, scope: Scope, catalogue: Catalogue) -> Scope:
         raise InputError(
             f"{len(unknown)} of the purposes given are none of the catalogue; `innsyn catalogue show` lists them"
         )
-    return Scope(tuple(dict.fromkeys(scope.purposes)), scope.ground)
+    return replace(scope, purposes=tuple(dict.fromkeys(scope.purposes)))
 
 
 def unknown_purposes(purposes: Collection[str], catalogue: Catalogue) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -47,8 +48,7 @@ def summary(
         "commands": [_shown(item) for item in request.commands.values()],
         "parts": shown(plan.get("parts", [])),
         "copies": plan.get("copies", []),
-        "restricted": plan.get("restricted", []),
-        "restricts": request.restricts,
+        **_other_rights(request, plan),
         "dead_letters": dict((request.plan or request.report or {}).get("dead_letters", {})),
         "unjudged": [
             {name: item[name] for name in ("system", "topic", "record", "why")}
@@ -71,6 +71,18 @@ def summary(
                 "reason": note.reason or note.words,
             }
             for note in request.notes
+        ],
+    }
+
+
+def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What was restricted or corrected where, and who has to be told of it."""
+    return {
+        "restricted": plan.get("restricted", []),
+        "restricts": request.restricts,
+        "rectified": plan.get("rectified", []),
+        "recipients": [
+            {"recipient": name, "told": name in request.notified} for name in plan.get("recipients", [])
         ],
     }
 

@@ -68,6 +68,7 @@ from streams.rights.protocol.handling import (
     Closing,
     Extended,
     IdentityAsked,
+    Notified,
     Told,
 )
 from streams.rights.protocol.request import Note, RequestState, Run, State, asked_line, taken_line
@@ -215,6 +216,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
+        case Notified():
+            return replace(_noted(request, event, at), notified=request.notified | {event.recipient})
         case IdentityAsked() | Checked() | Extended() | Told() | Approved():
             return _handled(_noted(request, event, at), event, at)
         case Answered():
@@ -364,6 +367,9 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
             note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
         case Told():
             note = Note("told", at, words=f"by {event.how}")
+        case Notified():
+            how = f"by {event.how}" if event.how else "cannot be told"
+            note = Note("notified", at, event.recipient, event.sealed, words=how)
         case Lifting():
             note = Note("lifted", at, None, event.sealed, words=f"the person told by {event.how}")
         case _:

@@ -30,7 +30,7 @@ class Prompt:
         self.create, self.requests, self._service = service.create, service.requests, service
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
-        self.approve, self.lift = service.approve, service.lift
+        self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
 
     def get(self, request_id: str) -> RequestState:

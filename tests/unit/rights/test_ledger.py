@@ -27,7 +27,7 @@ from streams.rights.protocol.events import (
     content_of,
     event_of,
 )
-from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Told
+from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Notified, Told
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
 
@@ -45,7 +45,8 @@ def stored(ledger: dict[str, Any]) -> list[RequestEvent]:
 
 
 SINCE = {
-    item.kind for item in (IdentityAsked, Checked, Extended, Told, Approved, Escalated, ReviewDue, Lifting)
+    item.kind
+    for item in (IdentityAsked, Checked, Extended, Told, Approved, Escalated, ReviewDue, Lifting, Notified)
 }
 """Kinds that there were not before classes."""
 

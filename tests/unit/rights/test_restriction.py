@@ -43,6 +43,9 @@ def asked(
         right, list(given), reason=None, channel="web", received_at=office.now, scope=scope
     )
     office.deliver()
+    for name in office.service.get(made.request_id).to_notify:
+        office.service.notify(made.request_id, name, ToldBy.EMAIL)
+    office.deliver()
     return office.service.get(made.request_id)
 
 
@@ -104,7 +107,9 @@ def test_a_lift_is_told_to_whoever_restricts_and_to_the_person_before(office: Of
     answer(office, office.others[2])
     done = answer(office, office.others[3], state="not_found", records=[])
     assert (done.state, done.restricts) == (State.COMPLETED, False)
-    assert [(note.what, note.reason) for note in done.notes] == [("lifted", "it was right")]
+    assert [(note.what, note.reason) for note in done.notes if note.what != "notified"] == [
+        ("lifted", "it was right")
+    ]
     with pytest.raises(InputError, match="lifted already"):
         office.service.lift(request.request_id, ToldBy.LETTER, "again")
 
@@ -290,4 +295,9 @@ def test_a_broker_that_goes_away_between_two_systems_loses_none(office: Office) 
     assert told(office) == ["restrict restriction.crm", "restrict restriction.web"]
     for command in list(office.others):
         answer(office, command)
+    waits = office.service.get(made.request_id)
+    assert waits.state is State.WAITING
+    for name in waits.to_notify:
+        office.service.notify(made.request_id, name, ToldBy.EMAIL)
+    office.deliver()
     assert office.service.get(made.request_id).state is State.COMPLETED

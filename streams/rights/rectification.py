@@ -1,0 +1,149 @@
+"""Rectification (GDPR Art. 16): every system that holds data of the categories concerned is told what is right.
+
+What is corrected is kept by its field alone, its value sealed under the request's key and in the commands. Whoever was
+given such data is told too (Art. 19): the request is done when the systems have answered and each recipient was told,
+or a person has said why that is impossible.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.company import Company
+from schemas.errors import InputError
+from schemas.vocabulary import CommandKind, Resolution
+from sinks.ports.lineage import Found, Holding
+from streams.answers.attribution import snapshot_of
+from streams.answers.report import only_described
+from streams.answers.unjudged import judged
+from streams.answers.unread import with_unread
+from streams.rights.protocol.events import Attention, Planned, PlannedCommand
+from streams.rights.protocol.messages import command_id
+from streams.rights.protocol.request import RequestState
+from streams.rights.restriction import ended, next_step, recipients_of
+from streams.rights.right import Step, Tools
+
+GROUND = "GDPR Art. 16"
+
+
+@dataclass
+class Wrong:
+    """Where one system holds what is to be corrected."""
+
+    categories: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+    records: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+class Rectification:
+    """The right to rectification."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._catalogue = tools.company.catalogue
+
+    def next(self, request: RequestState) -> Step | None:
+        return next_step(request)
+
+    def do(self, step: Step, request: RequestState) -> RequestState:
+        match step:
+            case Step.PLAN:
+                return self._plan(request)
+            case Step.TELL:
+                return self._tools.sending.untold(request)
+            case _:
+                return ended(self._tools, request)
+
+    def _plan(self, request: RequestState) -> RequestState:
+        tools, file = self._tools, self._tools.file
+        if not request.scope.fields:
+            why = "what is to be corrected was not given; cancel it, and make it anew by `innsyn rectify`"
+            return file.decide(request, Attention(why))
+        if not request.subjects:
+            request = tools.about(request)
+        now = file.now()
+        person = tools.subjects.of(request)
+        if person.resolution is Resolution.AMBIGUOUS:
+            unclear = tools.subjects.unclear(request, person)
+            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+        categories = categories_of(request.scope.fields, tools.company)
+        holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
+        told, commands = [], []
+        for system, wrong in by_system(holdings, categories).items():
+            said = {"categories": sorted(wrong.categories), "fields": sorted(wrong.fields)}
+            told.append({"system": system, **said, "purposes": [], "ground": GROUND})
+            counts = {
+                name: tools.reader.counts(person.spans, sorted(ids)).records
+                for name, ids in sorted(wrong.records.items())
+            }
+            known = self._catalogue.systems.get(system)
+            commands.append(
+                PlannedCommand(
+                    command_id=command_id(request.request_id, system),
+                    system=system,
+                    # A system corrects its row, however many events told of it.
+                    planned=None,
+                    records=counts,
+                    kind=CommandKind.RECTIFICATION,
+                    by_hand=None if known and known.rectification == "command" else True,
+                )
+            )
+        plan = {"as_of": file.calendar.day(now).isoformat(), "rectified": told, "parts": [], "commands": []}
+        plan["recipients"] = recipients_of(holdings, self._catalogue)
+        approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
+        nothing = () if commands else ("no system holds data of the person of these categories",)
+        planned = Planned(
+            plan={**plan, **with_unread(tools.unread())},
+            commands=tuple(commands),
+            identity=snapshot_of(person).json(),
+            resolution=person.resolution,
+            remarks=(*person.problems, *nothing),
+            approval=approval or None,
+        )
+        return file.decide(request, planned, now)
+
+
+def categories_of(fields: Iterable[str], company: Company) -> dict[str, str]:
+    """The category of each `Record.field`. Raises InputError for one that the company has not, or that says nothing
+    of a person. Pure."""
+    found = {}
+    for number, path in enumerate(fields, 1):
+        record, _, name = path.partition(".")
+        schema = company.every_record.get(record)
+        known = schema.find(name) if schema else None
+        if known is None or not known.personal:
+            raise InputError(
+                f"correction {number} is of no field with data of a person; `innsyn schema show RECORD` lists them,"
+                " written as Record.field"
+            )
+        found[path] = known.category
+    return found
+
+
+def concerned(found: Found, categories: Collection[str], company: Company) -> list[Holding]:
+    """What a system that can be told holds of these categories; not what is kept for the police alone. Pure."""
+    catalogue = company.catalogue
+    holdings = []
+    for holding in judged(found, catalogue)[0].holdings:
+        system = catalogue.systems.get(holding.tags.system)
+        told = system is None or system.erasure == "command"
+        if (
+            told
+            and {*holding.tags.categories} & {*categories}
+            and not only_described(holding.tags, catalogue)
+        ):
+            holdings.append(holding)
+    return holdings
+
+
+def by_system(holdings: Iterable[Holding], categories: Mapping[str, str]) -> dict[str, Wrong]:
+    """What each system is told; `fields` those of its own records, empty: whatever it has of the categories. Pure."""
+    found: defaultdict[str, Wrong] = defaultdict(Wrong)
+    for holding in holdings:
+        tags, wrong = holding.tags, found[holding.tags.system]
+        wrong.categories |= {*tags.categories} & {*categories.values()}
+        wrong.fields |= {path for path in categories if path.partition(".")[0] == tags.record}
+        wrong.records[tags.record].add(tags.id)
+    return dict(sorted(found.items()))
