@@ -106,14 +106,14 @@ COMMANDS = {
     ),
     "object": Entry(
         "console.cli.restrict:object_to",
-        "Stop what a person objects to, such as marketing",
-        "innsyn object --id customer_number=10042",
+        "Stop what a person objects to",
+        "innsyn object --id phone=-",
         company=True,
     ),
     "withdraw": Entry(
         "console.cli.restrict:withdraw",
-        "Erase what rested on a consent alone",
-        "innsyn withdraw --id customer_number=10042 --purpose P-ANALYTICS",
+        "Erase what rested on a consent",
+        "innsyn withdraw --id phone=-",
         company=True,
     ),
     "requests": Entry(
