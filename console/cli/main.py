@@ -105,15 +105,12 @@ COMMANDS = {
         company=True,
     ),
     "object": Entry(
-        "console.cli.restrict:object_to",
-        "Stop what a person objects to",
-        "innsyn object --id phone=-",
-        company=True,
+        "console.cli.restrict:object_to", "Stop what is objected to", "innsyn object --id ip=-", company=True
     ),
     "withdraw": Entry(
         "console.cli.restrict:withdraw",
         "Erase what rested on a consent",
-        "innsyn withdraw --id phone=-",
+        "innsyn withdraw --id customer_number=10042",
         company=True,
     ),
     "requests": Entry(
