@@ -26,6 +26,7 @@ from console.cli.options import (
     at_moment,
     identifiers,
 )
+from console.cli.show.clocks import clock_lines
 from console.cli.show.output import (
     about_identity,
     after,
@@ -74,7 +75,7 @@ def access(
     out = screen()
     for part in report_lines(report, language.value):
         out.print(part)
-    for line in about_identity(report, report["entries"], people):
+    for line in (*clock_lines(report.get("clocks", ())), *about_identity(report, report["entries"], people)):
         out.print(line)
 
 

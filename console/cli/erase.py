@@ -24,6 +24,7 @@ from console.cli.options import (
     identifiers,
     reads_stdin,
 )
+from console.cli.show.clocks import clock_lines
 from console.cli.show.output import (
     about_identity,
     marked,
@@ -134,6 +135,8 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
     for copy in plan["copies"]:
         end = copy["until"] or "an unknown day"
         out.print(marked(" [dim]the copy on Kafka's {} expires by {}[/dim]", copy["topic"], end))
+    for line in clock_lines(plan.get("clocks", ())):
+        out.print(line)
     _say_warnings(plan["warnings"])
 
 

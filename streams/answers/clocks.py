@@ -140,6 +140,17 @@ def known_anchors(events: Iterable[ClockEvent], calendar: Calendar, given: Reten
     return KnownAnchors(anchors, given, tuple(said))
 
 
+def anchors_of_shown(clocks: Iterable[Mapping[str, Any]]) -> RetentionAnchors:
+    """The days that a plan counted from, out of what `KnownAnchors.shown` said then. Of a moment that was not typed no
+    day stands for all of its things."""
+    days = {
+        item["clock"]: date.fromisoformat(item["day"]) if item["day"] else OPEN
+        for item in clocks
+        if item["clock"] in _CLOCKS and (item["from"] == "given" or item["clock"] not in MOMENTS)
+    }
+    return RetentionAnchors(**days)
+
+
 def _newest(events: Iterable[ClockEvent]) -> ClockEvent:
     ordered = sorted(events, key=lambda item: item.place)
     last = ordered[-1]

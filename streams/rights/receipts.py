@@ -11,6 +11,7 @@ from schemas.errors import KeyUnavailable
 from schemas.messages import ErasureReceipt, RightsReceipt
 from schemas.vocabulary import ReceiptState
 from sinks.ports.lineage import Filter, IndexReader
+from streams.answers.clocks import anchors_of_shown
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import answer_of
 from streams.rights.protocol.command import Command
@@ -64,8 +65,11 @@ class Receipts:
             return None
         if command is not None and command.kind is not None:
             return "whether it may is for a person to say"
-        anchors = self._file.anchors(request.request_id)
-        return unlawful(receipt, request.plan or {}, anchors, self._catalogue)
+        plan = request.plan or {}
+        # As the plan counted: what events say since then is not what the system was told by.
+        known = plan.get("clocks")
+        anchors = anchors_of_shown(known) if known else self._file.anchors(request.request_id)
+        return unlawful(receipt, plan, anchors, self._catalogue)
 
     def _unproven(
         self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -33,11 +34,13 @@ from schemas.keys import Keyring
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
+from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from streams.answers.preservation import Preservation
 from streams.identity.identities import Identities
 from tests.support.api import EMAIL, NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
@@ -106,6 +109,17 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             replays=Replays(lambda *_: Tagger(), lambda: NOW),
             doors=Doors(lookups=1e9, burst=10**9),
             recorder=recorder,
+        )
+        given = replace(
+            given,
+            preservation=Preservation(
+                ClickHousePreservation(index),
+                Keyring(keys),
+                given.identities,
+                given.tokens,
+                given.company.kinds,
+                given.catalogue.calendar,
+            ),
         )
         made = create_app(given)
         with client(made) as one:

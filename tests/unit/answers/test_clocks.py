@@ -15,7 +15,7 @@ from schemas.days import OPEN
 from schemas.policy import ClockPeriod, ClocksOfEvents, RetentionAnchors, delete_after, governing
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import Span
-from streams.answers.clocks import ClockEvent, Clocks, known_anchors
+from streams.answers.clocks import ClockEvent, Clocks, anchors_of_shown, known_anchors
 from tests.support.index import NOW, Row, Said, batch, clock_table, moment, tags, token
 
 NOBODY = RetentionAnchors()
@@ -170,3 +170,13 @@ def test_only_what_was_the_persons_counts(since: int | None, until: int | None, 
     known = Clocks(index, NORWEGIAN).anchors_of_each({"one": [span], "nobody": []})
     assert sum(item.things for item in known["one"].said) == expected
     assert known["nobody"].said == ()
+
+
+def test_a_plan_tells_again_which_days_it_counted_from() -> None:
+    """States and typed days; a moment of events has no one day."""
+    events = [said(1, 1), said(2, None, "b", "withdrawal"), said(3, 3, "c", "case_closed")]
+    typed = RetentionAnchors(delivery=date(2026, 2, 1))
+    known = known_anchors(events, NORWEGIAN, typed)
+    expected = RetentionAnchors(contract_end=date(2026, 1, 2), withdrawal=OPEN, delivery=date(2026, 2, 1))
+    assert anchors_of_shown(known.shown()) == expected
+    assert anchors_of_shown([]) == NOBODY
