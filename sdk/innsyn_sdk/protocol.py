@@ -304,6 +304,11 @@ def _commands() -> Mapping[bytes, Any]:
     return {_prefix(schema)[len(_MAGIC) :]: parse_schema(schema) for schema in schemas}
 
 
+def frame_of(schema: Any) -> bytes:
+    """What stands before the body of a single object, by its schema."""
+    return _prefix(schema)
+
+
 def _schemas(record: str) -> list[Any]:
     folder = files("innsyn_sdk") / "avro" / record
     found = sorted(folder.iterdir(), key=lambda item: int(item.name.removesuffix(".avsc")))
