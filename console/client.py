@@ -196,13 +196,7 @@ class Client:
 
     def requests(self) -> list[dict[str, Any]]:
         """GET /v1/requests, all pages."""
-        found: list[dict[str, Any]] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self._call("GET", "/v1/requests", params={"cursor": cursor} if cursor else {})
-            found += page["items"]
-            cursor = page.get("next_cursor")
-        return found
+        return self._pages("/v1/requests")
 
     def request(self, request_id: str) -> dict[str, Any]:
         """GET /v1/requests/{id}."""
@@ -258,6 +252,14 @@ class Client:
         """GET /v1/requests/{id}/certificate: `certificate`, or null and `why_not`."""
         return self._call("GET", f"/v1/requests/{_request_id(request_id)}/certificate")
 
+    def suppression(self) -> list[dict[str, Any]]:
+        """GET /v1/suppression, all pages."""
+        return self._pages("/v1/suppression")
+
+    def lift(self, request_id: str, reason: str) -> dict[str, Any]:
+        """POST /v1/suppression/{id}/lift."""
+        return self._call("POST", f"/v1/suppression/{_request_id(request_id)}/lift", {"reason": reason})
+
     def log(self, limit: int) -> dict[str, Any]:
         """GET /v1/log."""
         return self._call("GET", "/v1/log", params={"limit": str(limit)})
@@ -307,6 +309,16 @@ class Client:
         if act:
             _request_id(act.partition("/")[0])
         return self._call("POST", f"/v1/preservation/{act}".rstrip("/"), body)
+
+    def _pages(self, path: str) -> list[dict[str, Any]]:
+        """All items of a list."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._call("GET", path, params={"cursor": cursor} if cursor else {})
+            found += page["items"]
+            cursor = page.get("next_cursor")
+        return found
 
     def _call(
         self,

@@ -116,6 +116,14 @@ class Settings(BaseSettings):
         60.0, gt=0, description="How often answered requests are compared with what came to light since."
     )
 
+    suppression_days: int = Field(
+        1_826,
+        ge=0,
+        le=36_500,
+        description="Days after an erasure for which its keyed hashes are kept, so that what comes back is recognised "
+        "and erased again.",
+    )
+
     request_key_days: int = Field(
         90,
         ge=0,

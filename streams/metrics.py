@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.ports.lineage import LineageBatch
+from sinks.ports.resurrected import Resurrected
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -89,6 +90,12 @@ class TagMetrics:
             ["topic", "path"],
             registry=registry,
         )
+        self.resurrected = Counter(
+            "innsyn_events_resurrected",
+            "Events that an erasure had taken away and that came again.",
+            ["topic", "arrival"],
+            registry=registry,
+        )
         self.no_subject = Counter(
             "innsyn_events_without_subject", "Events that name nobody.", ["topic"], registry=registry
         )
@@ -108,6 +115,11 @@ class TagMetrics:
             registry=registry,
             buckets=_SECONDS,
         )
+
+    def came_back(self, resurrected: Sequence[Resurrected]) -> None:
+        """Count what a batch brought again that had been erased."""
+        for item in resurrected:
+            self.resurrected.labels(item.topic, item.arrival.value).inc(item.events)
 
     def stored(self, batch: LineageBatch, oldest_ms: int, now: datetime) -> None:
         """Count a batch that is in the index; `oldest_ms` is Kafka's time of its oldest message, -1 unknown."""

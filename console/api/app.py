@@ -21,6 +21,7 @@ from console.api.routes import (
     replays,
     requests,
     rules,
+    suppression,
 )
 from console.api.services import Services
 from schemas.errors import SettingsError
@@ -46,7 +47,8 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.state.questions = Questions(services.limits)
-    for module in (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation):
+    modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
+    for module in (*modules, suppression):
         app.include_router(
             module.router(services),
             prefix="/v1",

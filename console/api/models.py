@@ -321,6 +321,7 @@ class RequestSummary(Created):
     set_aside: list[dict[str, Any]]
     notes: list[dict[str, Any]]
     late_findings: list[dict[str, Any]]
+    came_back: dict[str, Any] | None
     follow_up: str | None
     key_destroyed_at: datetime | None
     dead_letters: dict[str, int] = {}

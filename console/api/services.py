@@ -34,6 +34,7 @@ from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
+from streams.rights.suppressing import LookedOut
 
 
 class Rights(Protocol):
@@ -100,6 +101,12 @@ class Rights(Protocol):
 
     def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
         """End a restriction, of which the person was told. Raises InputError, Unavailable."""
+
+    def looked_out_for(self) -> Sequence[LookedOut]:
+        """What erasures took away, and what of it came back. Raises Unavailable."""
+
+    def look_out_no_more(self, request_id: str, reason: str, by: str) -> LookedOut:
+        """What one took away is looked out for no more. Raises InputError, Unavailable."""
 
 
 def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:

@@ -180,6 +180,11 @@ COMMANDS = {
         "innsyn certificate verify certificate.json",
         company=True,
     ),
+    "suppression": Entry(
+        "console.cli.suppression:app",
+        "What was erased, and whether it came back",
+        "innsyn suppression show",
+    ),
     "log": Entry(
         "console.cli.log:app",
         "The log that shows whether the record was changed",

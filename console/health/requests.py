@@ -33,22 +33,35 @@ class RequestFigures:
         self._overdue = Gauge(
             "innsyn_requests_overdue", "Open requests whose deadline has passed.", registry=metrics
         )
+        self._came_back = Gauge(
+            "innsyn_requests_came_back",
+            "Erasures of which something came back that was not erased again.",
+            registry=metrics,
+        )
         self._due_soon = Gauge(
             "innsyn_requests_due_soon", "Open requests that are due within seven days.", registry=metrics
         )
 
     def look(self) -> list[str]:
-        """A sentence where requests are overdue."""
-        found = counts(self._requests(), self._clock(), self._calendar)
+        """A sentence where requests are overdue, and where erased data came back."""
+        requests = self._requests()
+        found = counts(requests, self._clock(), self._calendar)
+        back = [item for item in requests if item.state is State.REOPENED and item.came_back is not None]
+        self._came_back.set(len(back))
         for state in State:
             self._states.labels(state.value).set(found.states.get(state.value, 0))
         self._overdue.set(found.overdue)
         self._due_soon.set(found.due_soon)
-        if not found.overdue:
-            return []
-        return [
-            f"{counted(found.overdue, 'request')} {are(found.overdue)} overdue; `innsyn requests` lists them first"
-        ]
+        notices = []
+        if found.overdue:
+            late = f"{counted(found.overdue, 'request')} {are(found.overdue)} overdue"
+            notices.append(f"{late}; `innsyn requests` lists them first")
+        if back:
+            what = f"of {counted(len(back), 'erasure')} something came back that was not erased again"
+            notices.append(
+                f"{what}; `innsyn requests show {back[0].request_id}` says from where, and what to do"
+            )
+        return notices
 
 
 def watch_requests(

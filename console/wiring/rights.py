@@ -46,6 +46,8 @@ class Service(Protocol):
 
     def recheck(self, now: datetime) -> Sequence[RequestState]: ...
 
+    def came_back(self, now: datetime) -> Sequence[RequestState]: ...
+
 
 def carrying_out(
     make: Callable[[], Worker],
@@ -103,6 +105,8 @@ def run_rights_role(
                 _guarded(tidy, "destroying keys")
                 tidy_due = time.monotonic() + _TIDY_SECONDS
             if time.monotonic() >= prove_due:
+                # First: nothing is certified of which rows stand that the index learnt of meanwhile.
+                _recheck(service, waits)
                 _proved(prove, waits)
                 prove_due = time.monotonic() + _SEAL_SECONDS
     finally:
@@ -119,6 +123,9 @@ def _recheck(service: Service, waits: Waits) -> None:
                 "request opened again" if len(found) == 1 else "more came to light for a request that is open"
             )
             _log.info(said, request=request.request_id, found=content_of(found[-1]))
+        for request in service.came_back(now()):
+            back = request.came_back
+            _log.warning("erased data came back", request=request.request_id, found=back and content_of(back))
         waits.wait("late", None)
     except Unavailable as error:
         waits.wait("late", f"looking for what answers lack waits: {error}")

@@ -23,6 +23,7 @@ from console.wiring.company import company_of
 from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_schemas
 from schemas.own import own_record
 from schemas.settings import Settings
+from sinks.ports.resurrected import Arrival
 from sinks.ports.sinks import Sinks
 from streams.evidence.book import LogBook
 from streams.feeds.run.refused import index_feed_dead_letters
@@ -38,6 +39,7 @@ from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.rights.worker import RightsWorker
 from streams.tagging.prepare import Preparer
 from streams.tagging.retry import Retrier
+from streams.tagging.suppressed import Suppression
 from streams.tagging.worker import TagWorker
 from streams.waits import Waits
 
@@ -72,6 +74,7 @@ def dead_letter_desk(
             REQUESTS: again(REQUESTS, rights.on_request, own_record("RightsRequest")),
             RECEIPTS: again(RECEIPTS, rights.on_receipt, own_record("ErasureReceipt")),
         },
+        suppression=Suppression(sinks.suppression, Arrival.RETRY, Same(sinks.pairs, keys.rotated)),
     )
     return DeadLetterDesk(sinks.dead_letters, retrier, now)
 
@@ -101,6 +104,8 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         values=sealed_values(sinks, settings, same),
         open_letters=sinks.dead_letters.open,
         keeping=keeping(sinks, settings, same, people, keys.tokenizer),
+        suppression=sinks.suppression,
+        suppressed_for=timedelta(days=settings.suppression_days),
     )
 
 

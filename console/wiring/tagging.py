@@ -20,6 +20,7 @@ from schemas.own import own_record
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from schemas.topics import Topic
+from sinks.ports.resurrected import Arrival
 from sinks.ports.sinks import Sinks
 from streams.identity.rekeyed import Same
 from streams.kafka.connection import Connection
@@ -31,6 +32,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.pairs import NoDeadLetters, PairsOnly
 from streams.tagging.progress import Progress
 from streams.tagging.scan import Scanner, load_recognisers
+from streams.tagging.suppressed import Suppression
 from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 
@@ -82,6 +84,9 @@ def tagger(
         journals=settings.home / "journals",
         contracts=company.contracts,
         untagged=None if pairs_only else sinks.untagged,
+        suppression=None
+        if pairs_only
+        else Suppression(sinks.suppression, Arrival.REPLAY if replay else Arrival.PRODUCER, same),
         limits=TagLimits(
             batch_events=settings.tag_batch_events,
             batch_seconds=settings.tag_batch_seconds,

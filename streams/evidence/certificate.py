@@ -128,6 +128,7 @@ def certificate(
         },
         "later": {
             "findings": len(request.late_findings),
+            **_came_back(request),
             "follow_ups": [
                 {"request": item.request_id, "completed_at": iso_or_none(item.completed_at)}
                 for item in follow_ups
@@ -139,6 +140,17 @@ def certificate(
         "key_id": key.public.id,
     }
     return {**said, "signature": key.sign(canonical(said)).hex()}
+
+
+def _came_back(request: RequestState) -> dict[str, Any]:
+    """From which topics what was erased came back, where it did."""
+    if request.came_back is None:
+        return {}
+    said = [
+        {"topic": item.topic, "arrival": item.arrival.value, "events": item.events}
+        for item in request.came_back.origins
+    ]
+    return {"came_back": said}
 
 
 def _system(command: Command, events: Sequence[RequestEvent]) -> dict[str, Any]:

@@ -29,6 +29,10 @@ TRIES = 50
 """How often something is tried anew because another process wrote to the request first."""
 
 
+FOLLOWING = "follow-ups"
+"""Name of the key by which requests are named that follow others up whose own key was destroyed."""
+
+
 class Overtaken(Exception):
     """Another process wrote to the request since it was read. Read again, and decide again."""
 
@@ -121,7 +125,12 @@ class CaseFile:
 
         `number`: which of them, if those before it were taken.
         """
-        return f"r-{self._keyring.unguessable(f'request-{request_id}', f'follow-up {number}')}"
+        own = f"request-{request_id}"
+        if own in self._keyring.sealing_keys():
+            return f"r-{self._keyring.unguessable(own, f'follow-up {number}')}"
+        # Of a request whose key was destroyed: by a key that stands for all of those.
+        self._keyring.seal(FOLLOWING, b"", b"")
+        return f"r-{self._keyring.unguessable(FOLLOWING, f'follow-up {number} of {request_id}')}"
 
     def follows(self, request_id: str) -> str | None:
         """The request that this one was made to follow up here; None for any other, and for an unknown id."""
@@ -162,11 +171,13 @@ class CaseFile:
         unchecked: bool = False,
         by: str | None = None,
         scope: Scope = EVERYTHING,
+        reread: bool = False,
+        subjects: Sequence[str] = (),
     ) -> bool:
         """The first event of a request. False, and nothing changes, if there is a request of that id.
 
-        `inherited`, `by`, `scope`: see `RequestState`; `follows`: the request whose late findings this one deals with;
-        `unchecked`: it waits until somebody has checked who makes it.
+        `inherited`, `by`, `scope`, `reread`: see `RequestState`; `subjects`: see `Received`; `follows`: the request
+        whose late findings this one deals with; `unchecked`: it waits until somebody has checked who makes it.
         """
         event = Received(
             type=type,
@@ -179,6 +190,8 @@ class CaseFile:
             unchecked=unchecked or None,
             by=by,
             scope=None if scope == EVERYTHING else scope,
+            reread=reread or None,
+            subjects=tuple(subjects) or None,
         )
         return self._ledger.append(request_id, 0, event.kind, self.now(), content_of(event))
 

@@ -48,6 +48,7 @@ class Erasure:
         self._about = tools.about
         self._answered = tools.answered
         self._unread = tools.unread
+        self._forgetting = tools.forgetting
 
     def next(self, request: RequestState) -> Step | None:
         return next_step(request)
@@ -151,6 +152,7 @@ class Erasure:
             going = going.without(self._eraser.going(spans, kept, gone, request.counted_at))
         intent = Forgetting(run=run, going=asdict(going), as_of=now, tag_sets=tuple(map(str, kept)))
         request = self._file.decide(request, intent)
+        self._forgetting(request)
         self._eraser.forget(spans, kept, gone)
         meant = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
         # What came meanwhile was not among what was to go.

@@ -10,6 +10,7 @@ import structlog
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.protocol.events import FollowedUp
+from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.reopen import LATE
 from streams.rights.sending import Sending
@@ -34,10 +35,19 @@ class FollowUps:
         self._sending = sending
         self._about = about
 
-    def made(self, request: RequestState, by: str | None = None) -> RequestState:
+    def made(
+        self,
+        request: RequestState,
+        by: str | None = None,
+        *,
+        channel: str = LATE,
+        reread: bool = False,
+    ) -> RequestState:
         """The follow-up of the request, which then names it; the same if it was made before. `by`: the credential.
 
-        Raises InputError if nothing came to light or nobody can tell of whom, KeyUnavailable, Overtaken.
+        `channel`: another than that of a person who follows it up: of what comes back and is erased again, also where
+        nobody can read any more what was given. `reread`: see `RequestState`. Raises InputError if nothing came to
+        light or nobody can tell of whom, KeyUnavailable, Overtaken.
         """
         request_id = request.request_id
         if request.follow_up is not None:
@@ -45,21 +55,8 @@ class FollowUps:
         if request.state is not State.REOPENED or not request.late_findings:
             raise InputError(f"nothing came to light after {request_id}; there is nothing to follow up")
         if request.key_destroyed_at is not None:
-            raise InputError(
-                f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
-                " their identifiers, make a new request and close this one"
-            )
-        if self._subjects.others(request):
-            raise InputError(
-                f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
-                f" new request by the customer number, then `innsyn requests close {request_id}`"
-            )
-        reason, kinds = self._file.reason(request_id), self._subjects.kinds
-        # Of the person whose they were then, whoever has them when it is followed up.
-        named = [
-            item if item.at or kinds.parse(item.kind).is_place else item._replace(at=request.received_at)
-            for item in self._file.identifiers(request_id)
-        ]
+            return self._by_tokens(request, by, channel, reread=reread)
+        reason, named = self._given(request)
         found_at = request.late_findings[0].found_at
         inherited = request.identity.spans if request.identity and request.forgets else ()
         anchors = self._file.anchors(request_id)
@@ -69,7 +66,8 @@ class FollowUps:
             new_id = self._file.follow_up_id(request_id, number)
             sealed = self._file.seal(new_id, named, reason, self._file.corrections(request_id))
             given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
-            self._file.record_received(new_id, *given, by=by, scope=request.scope)
+            more = {"scope": request.scope, "reread": reread}
+            self._file.record_received(new_id, given[0], channel, *given[2:], by=by, **more)
             if self._file.follows(new_id) == request_id:
                 break
             # Nobody can know the id without our keys: somebody has to look who made that request.
@@ -77,9 +75,51 @@ class FollowUps:
             taken.append(new_id)
         else:
             raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
+        return self._announced(request, new_id, tuple(taken))
+
+    def _announced(self, request: RequestState, new_id: str, taken: tuple[str, ...] = ()) -> RequestState:
+        """The new request, which the other one names."""
         made = self._about(new_id)
         with suppress(BrokerUnavailable):
             # Recorded, so `resume` goes on with it.
             self._sending.announce(made)
-        self._file.decide(request, FollowedUp(new_id, tuple(taken)))
+        self._file.decide(request, FollowedUp(new_id, taken))
         return made
+
+    def _by_tokens(
+        self, request: RequestState, by: str | None, channel: str, *, reread: bool
+    ) -> RequestState:
+        """Where nobody can read any more what was given: of what an erasure had taken away and came back."""
+        request_id, identity = request.request_id, request.identity
+        if (channel == LATE and request.came_back is None) or identity is None:
+            raise InputError(
+                f"what the person gave with {request_id} cannot be read since its key was destroyed; ask the person for"
+                " their identifiers, make a new request and close this one"
+            )
+        subjects = sorted(token.hex() for token in identity.subjects)
+        found_at, anchors = request.late_findings[0].found_at, self._file.anchors(request_id)
+        for number in range(TRIES):
+            new_id = self._file.follow_up_id(request_id, number)
+            sealed = self._file.seal(new_id, [], None)
+            given = (request.type, channel, found_at, sealed, anchors, identity.spans, request_id)
+            more = {"scope": request.scope, "reread": reread, "subjects": subjects}
+            self._file.record_received(new_id, *given, by=by, **more)
+            if self._file.follows(new_id) == request_id:
+                return self._announced(request, new_id)
+            _log.error("the id of a follow-up was taken by another request", request=request_id, taken=new_id)
+        raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
+
+    def _given(self, request: RequestState) -> tuple[str | None, list[Named]]:
+        """What the person wrote and gave. Raises InputError where that leads to somebody else by now."""
+        request_id, kinds = request.request_id, self._subjects.kinds
+        if self._subjects.others(request):
+            raise InputError(
+                f"the identifiers of {request_id} lead to somebody else by now than whom it was carried out for; make a"
+                f" new request by the customer number, then `innsyn requests close {request_id}`"
+            )
+        # Of the person whose they were then, whoever has them when it is followed up.
+        named = [
+            item if item.at or kinds.parse(item.kind).is_place else item._replace(at=request.received_at)
+            for item in self._file.identifiers(request_id)
+        ]
+        return self._file.reason(request_id), named

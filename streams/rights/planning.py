@@ -121,6 +121,7 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
         described=count.described,
         records=count.records,
         events=count.events,
+        reread=request.reread or None,
     )
 
 

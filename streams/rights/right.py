@@ -33,7 +33,8 @@ class Step(StrEnum):
 class Tools:
     """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
 
-    `unread`: how many messages of each topic could not be read. `keeping`: what keeps a person's data besides."""
+    `unread`: how many messages of each topic could not be read. `forgetting` is told before the index forgets;
+    `keeping`: what keeps a person's data besides."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -46,6 +47,7 @@ class Tools:
     about: Callable[[RequestState], RequestState]
     answered: Callable[[], None]
     unread: Callable[[], Mapping[str, int]]
+    forgetting: Callable[[RequestState], None]
     keeping: Keeping = NOTHING_KEPT
 
 

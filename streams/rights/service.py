@@ -25,6 +25,7 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
+from sinks.ports.suppression import SuppressionLedger
 from streams.answers.attribution import Resolver
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
@@ -48,6 +49,7 @@ from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.stopped import Broken, Stopped
 from streams.rights.subject import SubjectFinder
+from streams.rights.suppressing import LookedOut, Suppressing
 from streams.rights.timely import Timely
 from streams.rights.touched import Touched
 from streams.rights.turns import Turns, each
@@ -79,13 +81,15 @@ class RightsService:
         values: Values | None = None,
         open_letters: Callable[[], Sequence[OpenLetters]] = tuple,
         keeping: Keeping = NOTHING_KEPT,
+        suppression: SuppressionLedger | None = None,
+        suppressed_for: timedelta = timedelta(days=1_826),
     ) -> None:
         """`tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
         equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
         `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
         long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
-        what was given. `open_letters`: messages that could not be read, counted. `keeping`: what keeps a
-        person's data besides rules.
+        what was given. `open_letters`: messages that could not be read, counted. `keeping`: what keeps a person's data
+        besides rules. `suppression`: where it is kept for `suppressed_for` what was erased; None: nobody looks out.
         """
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
@@ -110,6 +114,7 @@ class RightsService:
             answered=self._late.answered,
             unread=lambda: unread(open_letters(), company),
             keeping=keeping,
+            forgetting=self._enter,
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._receipts = Receipts(self._file, reader, company)
@@ -117,8 +122,8 @@ class RightsService:
         self._handled = Handled(self._file, self._sending, company.rights)
         self._timely = Timely(self._file, self._sending, company.rights)
         self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
-        self._destroying = Destroying(self._file, keyring, keys_kept)
-        self._stopped = Stopped(self._file)
+        self._suppressing = self._looking_out(reader, suppression, suppressed_for)
+        self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)
 
     def create(
         self,
@@ -290,6 +295,23 @@ class RightsService:
         self._late.done(mark)
         return [request for request in opened if request is not None]
 
+    def came_back(self, now: datetime) -> list[RequestState]:
+        """Erase again what was erased and came back, or say on its request why a person has to decide; those requests.
+
+        The same look as `recheck`, of what taggers recognised. Does nothing while nothing came back.
+        """
+        return self._suppressing.turn(now) if self._suppressing else []
+
+    def looked_out_for(self) -> list[LookedOut]:
+        """What erasures took away, by request, and what of it came back."""
+        return self._suppressing.looked_out_for() if self._suppressing else []
+
+    def look_out_no_more(self, request_id: str, reason: str, by: str) -> LookedOut:
+        """What the erasure took away is looked out for no more; `by`: the credential. Raises InputError."""
+        if self._suppressing is None:
+            raise InputError("there is no suppression ledger; nothing is looked out for")
+        return self._suppressing.lift(request_id, reason, by)
+
     def on_time(self, now: datetime) -> list[RequestState]:
         """Do what time alone brings: tell systems again that have not answered, ask a person to look where that was in
         vain, and open requests again of which a hold is to be reviewed. Returns those requests.
@@ -327,6 +349,17 @@ class RightsService:
     def _about(self, request_id: str) -> RequestState:
         """The request with the record of whom it is about."""
         return self._turns.take(request_id, self._beside.record)
+
+    def _looking_out(
+        self, reader: IndexReader, ledger: SuppressionLedger | None, kept: timedelta
+    ) -> Suppressing | None:
+        if ledger is None:
+            return None
+        return Suppressing(self._file, self._turns, reader, self._late, self._follow_ups, ledger, kept)
+
+    def _enter(self, request: RequestState) -> None:
+        if self._suppressing:
+            self._suppressing.enter(request)
 
     def _advance_recorded(self, request_id: str) -> RequestState:
         try:

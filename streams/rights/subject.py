@@ -46,7 +46,10 @@ class SubjectFinder:
 
         With what a follow-up of an erasure inherits, as far as nobody is linked there.
         """
-        person = self._identities.person(self.given(request.request_id), request.received_at)
+        given = self.given(request.request_id)
+        # Where nobody can read any more what was given: whoever the erasure was about that this one follows up.
+        given += [Given(self.kinds.customer, bytes.fromhex(token)) for token in request.about]
+        person = self._identities.person(given, request.received_at)
         return self._inheriting(request, person)
 
     def erased_before(self, request: RequestState, person: ResolvedSubject) -> list[str]:

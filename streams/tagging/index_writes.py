@@ -21,6 +21,7 @@ from streams.metrics import TagMetrics
 from streams.tagging.logs import Logs
 from streams.tagging.prepare import Prepared
 from streams.tagging.progress import Progress
+from streams.tagging.suppressed import Suppression
 
 log = structlog.get_logger()
 
@@ -46,8 +47,12 @@ class IndexWrites:
         *,
         replay: bool,
         retry_seconds: float,
+        suppression: Suppression | None = None,
     ) -> None:
-        """`replay`: the ledger is left alone. `retry_seconds`: so long an index that does not answer is asked again."""
+        """`replay`: the ledger is left alone. `retry_seconds`: so long an index that does not answer is asked again.
+        `suppression`: knows what erasures took away; None: nobody looks whether it comes back.
+        """
+        self._suppression = suppression
         self.renewed: set[Partition] = set()
         self.stop = threading.Event()
         self._index = index
@@ -114,7 +119,11 @@ class IndexWrites:
         self._dead_letters.send(prepared.dead)
         # Ranges of a replay would count offsets twice that are in the ledger already.
         batch = replace(prepared.batch, ranges=()) if self._replay else prepared.batch
-        self._index.write(batch, self._clock())
+        now = self._clock()
+        if self._suppression is not None:
+            batch = replace(batch, resurrected=self._suppression.caught(batch, now))
+        self._index.write(batch, now)
+        self._metrics.came_back(batch.resurrected)
 
     def _lost(self, prepared: Prepared) -> list[Partition]:
         mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}

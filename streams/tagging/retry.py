@@ -26,6 +26,7 @@ from streams.kafka.dead_letters import key_name
 from streams.kafka.tail import Tail
 from streams.tagging.decode.deletions import UNNAMED
 from streams.tagging.prepare import Preparer
+from streams.tagging.suppressed import Suppression
 
 Place = tuple[str, int, int]
 NO_KEY = "no_key"
@@ -55,8 +56,12 @@ class Retrier:
         record: RecordSchema,
         clock: Callable[[], datetime],
         takers: Mapping[str, Callable[[bytes], str]] | None = None,
+        suppression: Suppression | None = None,
     ) -> None:
-        """`takers`: for a topic that no tagger reads, what tries a payload and gives TAGGED or why it is still none."""
+        """`takers`: for a topic that no tagger reads, what tries a payload and gives TAGGED or why it is still none.
+        `suppression`: knows what erasures took away; None: nobody looks whether it comes back.
+        """
+        self._suppression = suppression
         self._takers = takers or {}
         self._connection = connection
         self._topics = topics
@@ -132,7 +137,10 @@ class Retrier:
         # The ledger counted these offsets when they were set aside, and their partitions may be another worker's.
         owned = {(topic, partition): 0 for topic, partition, _ in held}
         prepared = preparer.prepare(batches, (), owned, self._clock())
-        self._index.write(replace(prepared.batch, dead=(), ranges=()), self._clock())
+        batch, now = replace(prepared.batch, dead=(), ranges=()), self._clock()
+        if self._suppression is not None:
+            batch = replace(batch, resurrected=self._suppression.caught(batch, now))
+        self._index.write(batch, now)
         dead = {
             (item.row.topic, item.row.partition, item.row.offset): item.row.reason for item in prepared.dead
         }

@@ -52,6 +52,7 @@ from streams.tagging.memory import Memory
 from streams.tagging.patience import REGAINED, Patience
 from streams.tagging.prepare import Prepared, Preparer
 from streams.tagging.progress import Progress
+from streams.tagging.suppressed import Suppression
 from streams.tagging.tag import Tagger
 from streams.tagging.untagged import Untagged
 
@@ -102,21 +103,21 @@ class TagWorker:
         journals: Path | None = None,
         contracts: Mapping[str, Contract] | None = None,
         untagged: UntaggedFields | None = None,
+        suppression: Suppression | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
-        `identities`: count whose the events are; None: do not ask.
-        `member`: see `SourceConsumer`. `replay`: begin at the oldest message there is, whatever the ledger says, and
-        leave ledger and ownership to the taggers that run beside it. `progress` is told how it gets on,
-        `refusals` which schemas break a rule. `journals`: the folder where this host's taggers note what they work on;
-        None: nothing is noted, and an offset that ends the process does so after every start. `contracts`: by topic, of
-        events that somebody else owns. `untagged`: where fields are noted that no contract names; None: nowhere.
+        `identities`: count whose the events are; None: do not ask. `member`: see `SourceConsumer`. `replay`: begin at
+        the oldest message there is, whatever the ledger says, and leave ledger and ownership to the taggers that run
+        beside it. `progress` is told how it gets on, `refusals` which schemas break a rule. `journals`: the folder
+        where this host's taggers note what they work on; None: nothing is noted, and an offset that ends the process
+        does so after every start. `contracts`: by topic, of events that somebody else owns. `untagged`: where fields
+        are noted that no contract names; None: nowhere. `suppression`: see `IndexWrites`.
         """
         self._progress = progress or Progress()
         self._journals = None if replay else journals
         self._careful: Careful | None = None
-        self._replay = replay
-        self._limits = limits or TagLimits()
+        self._replay, self._limits = replay, limits or TagLimits()
         self._index, self._worker = index, worker
         self._metrics, self._clock = metrics, clock
         self._coverage = CoverageCounter(Coverage(identities), metrics) if identities else None
@@ -130,6 +131,7 @@ class TagWorker:
             *(index, dead_letters, self._logs, metrics, self._progress, clock),
             replay=replay,
             retry_seconds=self._limits.index_retry_seconds,
+            suppression=suppression,
         )
         self._next: dict[Partition, int] = {}
         self._held: list[TopicBatch] = []

@@ -76,6 +76,9 @@ def test_looking_for_late_findings_never_ends_the_worker() -> None:
                 stop.set()
             raise OverflowError(SECRET)
 
+        def came_back(self, now: datetime) -> list[Any]:
+            return []
+
     worker = create_autospec(RightsWorker, instance=True)
     worker.error = None
     run_rights_role(worker, Service(), 0.01, stop)

@@ -191,6 +191,9 @@ def test_a_look_for_late_findings_that_never_ends_is_a_problem(clock: Clock) -> 
             seen.extend(waits.said())
             return ()
 
+        def came_back(self, now: datetime) -> Sequence[RequestState]:
+            return ()
+
     _recheck(Hangs(), waits)
     assert seen == ["looking for what answers lack has been under way for 3600 s"]
     assert waits.said() == []

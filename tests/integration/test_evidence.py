@@ -115,6 +115,9 @@ class _Nobody:
     def recheck(self, now: datetime) -> list[object]:
         return []
 
+    def came_back(self, now: datetime) -> list[object]:
+        return []
+
 
 @pytest.mark.parametrize(
     "error", [IndexUnavailable("away"), KeyUnavailable("another key"), ValueError("a fault")]

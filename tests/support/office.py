@@ -21,6 +21,7 @@ from schemas.rights_rules import RightsRules
 from schemas.vocabulary import Right, ToldBy
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
+from sinks.ports.suppression import SuppressionLedger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
@@ -63,10 +64,11 @@ class Office:
         rules: RightsRules | None = None,
         *,
         sealing: bool = False,
+        suppression: SuppressionLedger | None = None,
     ) -> None:
         self.index = index
         self._rules = rules or model().rights
-        self._sealing = sealing
+        self._sealing, self._suppression = sealing, suppression
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
@@ -102,6 +104,7 @@ class Office:
             lambda: self.now,
             values=SealedValues(self.index.identifiers, self.keyring, claims=self.index.claims),
             keeping=keeping,
+            suppression=self._suppression,
         )
 
     @property

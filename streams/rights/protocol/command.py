@@ -55,7 +55,8 @@ class Command:
     `unlawful` why not.
     `escalated`: it was told in vain so long that a person has to look. `kind`: what it is told, None: to erase; then
     `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
-    and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`.
+    and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`. `reread`: it erased
+    these before, and only the index has them again, so it need not find them.
     """
 
     command_id: str
@@ -88,6 +89,7 @@ class Command:
     by_hand: bool = False
     parts: int = 0
     copy_digest: str | None = None
+    reread: bool = False
 
     @property
     def settled(self) -> bool:
@@ -99,7 +101,7 @@ class Command:
             case CommandState.DONE:
                 return self.accepted or not (self.short or self.excessive)
             case CommandState.NOT_FOUND:
-                return self.accepted or (self.planned is not None and self.total == 0)
+                return self.accepted or self.reread or (self.planned is not None and self.total == 0)
         return self.withholds
 
     @property
@@ -157,7 +159,7 @@ class Command:
         More of one kind do not make up for another. Records held back are no excuse, unless the law has it so: then
         they count, of whatever kind they are.
         """
-        if self.planned is None:
+        if self.planned is None or self.reread:
             return False
         asked = self.least.get(EVERY, self.total)
         if self._may_withhold:

@@ -44,6 +44,7 @@ def told_to(command: Command, item: PlannedCommand) -> Command:
         records=item.records,
         least=item.least or {},
         events=item.events,
+        reread=bool(item.reread),
     )
 
 
@@ -66,6 +67,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 least=command.least,
                 events=command.events,
                 escalated=command.escalated,
+                reread=command.reread,
             )
         case Accepted():
             command = replace(command, accepted=command.doubtful)

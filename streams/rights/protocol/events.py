@@ -17,6 +17,7 @@ from schemas.times import iso
 from schemas.vocabulary import CommandKind, Resolution, ToldBy
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
+from streams.rights.protocol.came_back import CameBack, SuppressionLifted
 from streams.rights.protocol.handling import (
     Accepted,
     Approved,
@@ -40,6 +41,8 @@ Spans = tuple[tuple[Any, ...], ...]
 class Received:
     """A right was exercised. `inherited` and `follows`: of a request that follows late findings of another up.
 
+    `reread`: only the index had it again, from topics that it read anew; `subjects`: tokens of whom it is about, as
+    hex, where nobody can read any more what they gave.
     `anchors`: days as they were given; one that is no day stops what needs it, not the list of requests. `unchecked`:
     it waits until somebody has checked who makes it. `by`: the credential by which it was made. `scope`: what it is
     limited to.
@@ -56,6 +59,8 @@ class Received:
     unchecked: bool | None = None
     by: str | None = None
     scope: Scope | None = None
+    reread: bool | None = None
+    subjects: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class PlannedCommand:
     """What one system is to be told, and what the index counts there; see `CommandState` for each.
 
     `planned` None: made before anybody counted, or nobody can say how many. `again`: of a new plan, whether the system
-    has to be told of it. `kind` None: an erasure. `by_hand`: nothing is sent, its people do it.
+    has to be told of it. `kind` None: an erasure. `by_hand`: nothing is sent, its people do it. `reread`: the system
+    erased it before, and only the index has it again.
     """
 
     command_id: str
@@ -103,6 +109,7 @@ class PlannedCommand:
     events: int | None = None
     kind: CommandKind | None = None
     by_hand: bool | None = None
+    reread: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +276,8 @@ LedgerEvent = (
     | Closed
     | Cancelled
     | LateFound
+    | CameBack
+    | SuppressionLifted
     | FollowedUp
     | Looked
     | KeyDestroyed

@@ -15,6 +15,7 @@ from schemas.vocabulary import CommandKind, CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.answering import AnswerSetAside
+from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest
@@ -71,7 +72,9 @@ class RequestState:
     """All that is known of a request. `plan` and `report` are JSON without personal values, as stored.
 
     `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
-    to light after the answer, newest last; `follow_up`: the request that deals with them. `inherited`: where the
+    to light after the answer, newest last; `follow_up`: the request that deals with them. `came_back`: what of it an
+    erasure had taken away, and where it came from. `reread`, `about`: as `reread` and `subjects` of `Received`.
+    `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
     `forgotten_as_planned`: the index did forget by the plan as it is now, but not what systems in `unforgotten`
@@ -110,6 +113,7 @@ class RequestState:
     resolution: Resolution | None = None
     late_findings: tuple[LateFound, ...] = ()
     follow_up: str | None = None
+    came_back: CameBack | None = None
     by_link: tuple[str, ...] = ()
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
     beside: tuple[OpenRequest, ...] = ()
@@ -128,6 +132,8 @@ class RequestState:
     unlooked: str | None = None
     key_destroyed_at: datetime | None = None
     by: str | None = None
+    reread: bool = False
+    about: tuple[str, ...] = field(default=(), repr=False)
     asked: bool = False
     checked: bool = False
     pauses: tuple[Pause, ...] = ()
@@ -244,6 +250,8 @@ class RequestState:
         yield from (_review(self.commands[name]) for name in self.reviews)
         if self.state is State.REOPENED and self.late_findings:
             yield _late(self.request_id, self.late_findings[-1])
+            if self.came_back is not None:
+                yield came_back_line(self.request_id, self.came_back)
 
     @property
     def _asks_for(self) -> Iterator[str]:

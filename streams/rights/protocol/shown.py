@@ -58,6 +58,7 @@ def summary(
         "forgotten": dict(request.forgotten) if request.forgotten is not None else None,
         "report": request.report,
         "late_findings": [content_of(finding) for finding in request.late_findings],
+        "came_back": content_of(request.came_back) if request.came_back is not None else None,
         "follow_up": request.follow_up,
         "by_link": list(request.by_link),
         "also_open": [content_of(item) for item in request.beside],

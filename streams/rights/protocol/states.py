@@ -28,6 +28,7 @@ from schemas.times import received_can_be_no_day
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
 from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
+from streams.rights.protocol.came_back import CameBack, SuppressionLifted
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.commands import (
     asked_anew,
@@ -138,6 +139,8 @@ def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar
         return replace(request, key_destroyed_at=stored.occurred_at)
     if isinstance(event, Lifting):
         return lifted(_noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
+    if isinstance(event, SuppressionLifted):
+        return _noted(request, event, stored.occurred_at)
     after = _ended if request.ended else _after
     request = after(request, event, stored.occurred_at)
     if isinstance(event, Checked | Extended):
@@ -177,6 +180,8 @@ def _received(stored: RequestEvent, event: Received, calendar: Calendar) -> Requ
         state=State.UNCHECKED if event.unchecked else State.RECEIVED,
         by=event.by,
         scope=event.scope or EVERYTHING,
+        reread=bool(event.reread),
+        about=event.subjects or (),
     )
 
 
@@ -275,6 +280,8 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
     match event:
         case LateFound():
             return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, event))
+        case CameBack():
+            return replace(request, came_back=event)
         case FollowedUp():
             # It asks every system for all that is left, so also the one whose hold was to be reviewed.
             remarks = (*request.remarks, *(taken_line(name) for name in event.taken))
@@ -365,6 +372,8 @@ def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSt
             note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
         case Approved():
             note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
+        case SuppressionLifted():
+            note = Note("look-out lifted", at, None, event.sealed, words=f"by {event.by}")
         case Told():
             note = Note("told", at, words=f"by {event.how}")
         case Notified():

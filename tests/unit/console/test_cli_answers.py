@@ -32,6 +32,7 @@ class Prompt:
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
         self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
+        self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

@@ -215,6 +215,9 @@ def test_the_rights_worker_looks_again_and_again() -> None:
                 stop.set()
             raise IndexUnavailable("away")
 
+        def came_back(self, now: datetime) -> list[RequestState]:
+            return []
+
     worker = _Worker()
     run_rights_role(worker, Service(), 0.01, stop)
     assert len(looks) == 3
