@@ -38,10 +38,7 @@ class Entry:
 
 COMMANDS = {
     "demo": Entry(
-        "console.cli.demo:demo",
-        "See all of it in a minute, nothing to install",
-        "innsyn demo",
-        company=True,
+        "console.cli.demo:demo", "See all of it in a minute, nothing to install", "innsyn demo", company=True
     ),
     "up": Entry(
         "console.cli.up:up",
@@ -181,9 +178,7 @@ COMMANDS = {
         company=True,
     ),
     "suppression": Entry(
-        "console.cli.suppression:app",
-        "What was erased, and whether it came back",
-        "innsyn suppression show",
+        "console.cli.suppression:app", "Erased data that came back", "innsyn suppression show"
     ),
     "log": Entry(
         "console.cli.log:app",

@@ -119,8 +119,8 @@ class RightsService:
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._receipts = Receipts(self._file, reader, company)
         self._acts = Acts(self._file, self._sending, self._carried_on)
-        self._handled = Handled(self._file, self._sending, company.rights)
-        self._timely = Timely(self._file, self._sending, company.rights)
+        by_rules = self._file, self._sending, company.rights
+        self._handled, self._timely = Handled(*by_rules), Timely(*by_rules)
         self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
         self._suppressing = self._looking_out(reader, suppression, suppressed_for)
         self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)
