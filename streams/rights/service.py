@@ -94,8 +94,7 @@ class RightsService:
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
         self._intake = Intake(self._file, company, random)
-        namer = Namer(company, values)
-        tokens = tokenizer or keyring.tokenizer
+        namer, tokens = Namer(company, values), tokenizer or keyring.tokenizer
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
