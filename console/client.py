@@ -5,52 +5,24 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 
 from console.api.protection.proof import CHALLENGE_HEADER, proof
+from console.archive import LEFT_OUT_HEADER, RECORDS_HEADER, TEXTS_HEADER, Archive
 from console.health.parts import Part
-from console.wiring.run_file import RUN_FILE
+from console.instance import SERVICE, ApiAddress, find_instance
 from schemas.errors import InputError, SettingsError, Unavailable
 from schemas.ids import is_id
 from schemas.settings import Settings
 
-TOKEN_FILE = "token"
 PURPOSE_HEADER = "Innsyn-Purpose"
-SERVICE = "innsyn"
-
-
-@dataclass(frozen=True)
-class ApiAddress:
-    """Where a running innsyn answers, and the bearer token it asks for."""
-
-    address: str
-    token: str = field(repr=False)
-
-
-def find_instance(settings: Settings) -> ApiAddress | None:
-    """The instance the settings or `<home>/run.json` name; None where nothing names one or its token is not there.
-
-    It need not be running any more: `connect` asks.
-    """
-    token = settings.api_token.get_secret_value() if settings.api_token else _read(settings, TOKEN_FILE)
-    if not token:
-        return None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)
-    address = f"http://{host}:{settings.api_port}"
-    try:
-        running = json.loads(_read(settings, RUN_FILE) or "{}")
-        address = str(running.get("api") or address)
-    except (ValueError, AttributeError):
-        raise SettingsError(
-            f"{settings.home / RUN_FILE} is not readable JSON; start `innsyn up` again"
-        ) from None
-    return ApiAddress(address, token.strip())
+_BUNDLE_SECONDS = 3_600.0
 
 
 def connect(settings: Settings, purpose: str | None = None) -> Client | None:
@@ -206,6 +178,31 @@ class Client:
         """POST /v1/requests/{id}/follow-up."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
 
+    @contextmanager
+    def bundle(self, request_id: str, lang: str, keep: Sequence[str]) -> Iterator[Archive]:
+        """POST /v1/requests/{id}/bundle: the archive, a piece at a time."""
+        path, body = f"/v1/requests/{_request_id(request_id)}/bundle", {"lang": lang, "keep": list(keep)}
+        try:
+            with self._http.stream(
+                "POST", path, json=body, headers=self._headers, timeout=_BUNDLE_SECONDS
+            ) as answer:
+                if not answer.is_success:
+                    self._refused(answer.status_code, json.loads(answer.read()))
+                names = (RECORDS_HEADER, TEXTS_HEADER, LEFT_OUT_HEADER)
+                counts = [int(answer.headers.get(name, 0)) for name in names]
+                yield Archive(answer.iter_bytes(), *counts)
+        except httpx.HTTPError as error:
+            raise self._unavailable(f"does not answer ({type(error).__name__})") from None
+        except ValueError:
+            raise self._unavailable("answers what is no archive") from None
+
+    def texts(self, request_id: str) -> list[dict[str, Any]]:
+        """POST /v1/requests/{id}/texts: those that somebody has to read."""
+        found: list[dict[str, Any]] = self._call("POST", f"/v1/requests/{_request_id(request_id)}/texts")[
+            "items"
+        ]
+        return found
+
     def dead_letters(self, filters: Mapping[str, str], most: int) -> tuple[list[dict[str, Any]], bool]:
         """GET /v1/deadletters, page by page until there are `most`; and whether there are more."""
         found: list[dict[str, Any]] = []
@@ -347,16 +344,20 @@ class Client:
             raise self._unavailable(f"answers no JSON (HTTP {answer.status_code})") from None
         if answer.is_success and isinstance(content, dict):
             return content
+        return self._refused(answer.status_code, content)
+
+    def _refused(self, status: int, content: Any) -> NoReturn:
+        """Raises what an answer says that is none."""
         detail = content.get("detail") if isinstance(content, dict) else None
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+        if status == httpx.codes.UNAUTHORIZED:
             raise SettingsError(
                 f"innsyn at {self._instance.address} refuses the token; set INNSYN_API_TOKEN to its token"
             )
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and detail:
+        if status == httpx.codes.TOO_MANY_REQUESTS and detail:
             raise Unavailable(str(detail))
-        if answer.is_client_error and detail:
+        if httpx.codes.is_client_error(status) and detail:
             raise InputError(str(detail))
-        raise Unavailable(str(detail)) if detail else self._unavailable(f"fails (HTTP {answer.status_code})")
+        raise Unavailable(str(detail)) if detail else self._unavailable(f"fails (HTTP {status})")
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"innsyn at {self._instance.address} {what}; see its log or `innsyn doctor`")
@@ -367,14 +368,3 @@ def _request_id(text: str) -> str:
     if not is_id("request_id", text):
         raise InputError("that is not a request id; `innsyn requests` lists them")
     return text
-
-
-def _read(settings: Settings, name: str) -> str | None:
-    try:
-        return (settings.home / name).read_text("utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(
-            f"{settings.home / name} cannot be read; run this as the user who started innsyn"
-        ) from None

@@ -56,7 +56,10 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Profile(BaseModel):
-    """Who the company is. `country`: ISO 3166 letters. `languages`: ISO 639 letters, the first is the main one."""
+    """Who the company is. `country`: ISO 3166 letters. `languages`: ISO 639 letters, the first is the main one.
+
+    `complaints_to`: the supervisory authority, as a person is told of it; None: that of the country.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,6 +69,7 @@ class Profile(BaseModel):
     languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]], Field(min_length=1)]
     time_zone: str
     dpo_contact: Text
+    complaints_to: Text | None = None
     extends: str = "base"
 
     @field_validator("country")

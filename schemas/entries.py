@@ -147,10 +147,22 @@ class Category(Term):
     revealed: Revealed | None = None
 
 
+class Automated(_Frozen):
+    """Decisions by machine alone that a purpose takes (GDPR Art. 22), as the person is told of them (Art. 15(1)(h))."""
+
+    logic: Name
+    consequences: Name
+    review: Name
+
+
 class Purpose(Term):
-    """A purpose of processing with the letters of GDPR Art. 6(1) it usually rests on."""
+    """A purpose of processing with the letters of GDPR Art. 6(1) it usually rests on.
+
+    `automated`: None where nobody is decided upon by machine alone.
+    """
 
     legal_bases: Annotated[tuple[Letter, ...], Field(min_length=1)]
+    automated: Automated | None = None
     fideslang: FideslangKeys
     fideslang_closest: StrictBool = False
     dpv: DpvTerms = ()
@@ -172,11 +184,22 @@ class LegalBasis(Term):
         return self.id
 
 
+class Transfer(_Frozen):
+    """That data leave the European Economic Area: whereto (ISO 3166 letters), by which safeguards (GDPR Art. 46)."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    safeguards: Name
+
+
 class Recipient(Term):
-    """Another party, as source or recipient, and the instrument a disclosure to it rests on."""
+    """Another party, as source or recipient, and the instrument a disclosure to it rests on.
+
+    `transfer`: None where the data stay in the European Economic Area.
+    """
 
     party_class: PartyClass
     instrument: Instrument
+    transfer: Transfer | None = None
 
 
 ON_COMMAND = (Right.ERASURE, Right.ACCESS, Right.RECTIFICATION, Right.RESTRICTION)
@@ -194,6 +217,11 @@ class System(Entry):
     rectification: ByJob = "by_hand"
     restriction: ByJob = "by_hand"
     holds: tuple[str, ...] = ()
+
+    @property
+    def delivers_copies(self) -> bool:
+        """Whether a job of the system sends a copy on command."""
+        return self.access == "command"
 
     def commanded(self, right: str) -> bool:
         """Whether a job of the system does what such a right asks; `right`: one of ON_COMMAND."""

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from schemas.copykeys import CopyKey
 from schemas.errors import InvalidIdentifier, KeyUnavailable
 from schemas.private_files import destroy_private, read_file, refuse_open, write_once
 from schemas.signingkeys import SigningKeyring
@@ -36,6 +37,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _FIRST = "token.json"
 _CHECKED = b"innsyn token key check"
 _NAMED = b"innsyn-id-v1"
+_COPY = b"innsyn-copy-v1"
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,11 @@ class Keyring:
         """
         key = HKDF(SHA256(), _KEY, salt=None, info=_NAMED).derive(self._key(name, create=False))
         return hmac.digest(key, content.encode(), "sha256").hex()[:16]
+
+    def copy_key(self, name: str) -> CopyKey:
+        """The key pair that copies are sealed to, of the named key: it is there and gone with that."""
+        secret = HKDF(SHA256(), _KEY, salt=None, info=_COPY).derive(self._key(name, create=False))
+        return CopyKey(secret)
 
     def open(self, name: str, sealed: bytes, aad: bytes) -> bytes:
         """Decrypt. Raises KeyUnavailable when the key was destroyed or the value or `aad` is not the sealed one."""

@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         "is destroyed.",
     )
 
+    copy_days: int = Field(
+        30,
+        ge=0,
+        le=3_650,
+        description="Days after a request's end for which the copies that systems delivered for it are kept, sealed.",
+    )
+
     question_seconds: float = Field(
         30.0, gt=0, description="How long a question about a person may take before it is ended."
     )

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -30,6 +30,8 @@ from streams.answers.naming import Values
 from streams.answers.preservation import Preservation
 from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
+from streams.rights.bundle import Written
+from streams.rights.copies_redacted import Mentions
 from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope
@@ -99,6 +101,11 @@ class Rights(Protocol):
     ) -> RequestState:
         """A recipient was told, or cannot be. Raises InputError, Unavailable."""
 
+    def bundle(
+        self, request_id: str, to: IO[bytes], lang: str, kept: frozenset[str], mentions: Mentions
+    ) -> Written:
+        """Write the archive that the person is sent. Raises InputError, KeyUnavailable, Unavailable."""
+
     def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
         """End a restriction, of which the person was told. Raises InputError, Unavailable."""
 
@@ -107,6 +114,11 @@ class Rights(Protocol):
 
     def look_out_no_more(self, request_id: str, reason: str, by: str) -> LookedOut:
         """What one took away is looked out for no more. Raises InputError, Unavailable."""
+
+
+def _unread(text: str) -> Sequence[tuple[str, str | None]]:
+    """Nobody looks texts through, so each has to be read."""
+    return [("not looked through", None)]
 
 
 def _no_dead_letters(*_: object) -> Sequence[Mapping[str, Any]]:
@@ -123,6 +135,7 @@ class Services:
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
     `approver_token`: another one that opens the API, of whoever approves what was asked under `token`.
+    `mentions`: what a free text names, for whoever decides whether it is given.
     `replays`: None where no tagger runs. `desk`: retries and drops dead letters, None without a broker.
     """
 
@@ -149,6 +162,7 @@ class Services:
     replays: Replays | None = None
     approver_token: str | None = field(default=None, repr=False)
     desk: DeadLetterDesk | None = None
+    mentions: Mentions = _unread
 
     @property
     def catalogue(self) -> Catalogue:

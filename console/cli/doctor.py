@@ -17,12 +17,13 @@ from console.cli.keys import describe
 from console.cli.options import Json
 from console.cli.show.checks import show_checks
 from console.cli.show.output import print_json
-from console.client import TOKEN_FILE, connect
+from console.client import connect
 from console.health.floods import flooded, sentence
 from console.health.limits import file_problems, raise_file_limit, space_problems
 from console.health.parts import Part
 from console.health.taggers import read_by_nobody
 from console.health.untagged import untagged_lines
+from console.instance import TOKEN_FILE
 from console.operations.rotation import Rotation
 from console.operations.system_keys import described
 from console.wiring.answering import keyring, known_keys, token_keys

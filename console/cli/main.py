@@ -111,7 +111,7 @@ COMMANDS = {
         company=True,
     ),
     "requests": Entry(
-        "console.cli.requests:app",
+        "console.cli.bundle:app",
         "Rights requests and how far they are",
         "innsyn requests show R-2026-0001",
         company=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 
-from console.client import TOKEN_FILE
+from console.instance import TOKEN_FILE
 from schemas.errors import SettingsError
 from schemas.settings import Settings
 

@@ -20,6 +20,7 @@ from console.operations.replay import Replays
 from console.wiring.answering import Answering, keeping, keyring, sealed_values, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
+from console.wiring.mentions import mentions_in
 from console.wiring.tagging import made_tagger, setting_aside, tagger, writer_schemas
 from schemas.own import own_record
 from schemas.settings import Settings
@@ -33,7 +34,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetterStore
 from streams.metrics import TagMetrics
 from streams.rights.again import again
-from streams.rights.protocol.messages import RECEIPTS, REQUESTS, Send
+from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS, Send
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.rights.worker import RightsWorker
@@ -61,7 +62,7 @@ def dead_letter_desk(
         expected = {name: topic.record for name, topic in topics.items()}
         return Preparer(tagger, resolve, expected, contracts=company.contracts)
 
-    read = {**topics, **{name: company.topics[name] for name in (REQUESTS, RECEIPTS)}}
+    read = {**topics, **{name: company.topics[name] for name in (REQUESTS, RECEIPTS, COPIES)}}
     retrier = Retrier(
         connection,
         {name: topic.dead_letter for name, topic in read.items() if topic.dead_letter},
@@ -73,6 +74,7 @@ def dead_letter_desk(
         takers={
             REQUESTS: again(REQUESTS, rights.on_request, own_record("RightsRequest")),
             RECEIPTS: again(RECEIPTS, rights.on_receipt, own_record("ErasureReceipt")),
+            COPIES: again(COPIES, rights.on_copy, own_record("CopyPart"), whole=True),
         },
         suppression=Suppression(sinks.suppression, Arrival.RETRY, Same(sinks.pairs, keys.rotated)),
     )
@@ -106,6 +108,8 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         keeping=keeping(sinks, settings, same, people, keys.tokenizer),
         suppression=sinks.suppression,
         suppressed_for=timedelta(days=settings.suppression_days),
+        copies=sinks.copies,
+        copies_kept=timedelta(days=settings.copy_days),
     )
 
 
@@ -182,6 +186,7 @@ def api(
             values=answering.values,
             keeping=answering.keeping,
             preservation=answering.preservation,
+            mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,
             limits=limits,

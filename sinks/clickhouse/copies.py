@@ -18,7 +18,7 @@ _SCHEMA = pa.schema(
         ("attempt", pa.uint32()),
         ("part", pa.uint32()),
         ("parts", pa.uint32()),
-        ("sealed", pa.binary()),
+        ("message", pa.binary()),
         ("received_at", pa.timestamp("ms", "UTC")),
     ]
 )
@@ -44,7 +44,7 @@ class ClickHouseCopies:
         columns = ", ".join(_SCHEMA.names)
         numbers = self._index.query(f"SELECT DISTINCT part FROM copy_parts WHERE {_OF} ORDER BY part", said)
         for (number,) in numbers:
-            # As Arrow: what is sealed is no text, which the rows of the driver would make of it.
+            # As Arrow: a message is no text, which the rows of the driver would make of it.
             found = self._index.query_arrow(
                 f"SELECT {columns} FROM copy_parts WHERE {_OF} AND part = {{part:UInt32}}"
                 " ORDER BY _block_number DESC LIMIT 1",

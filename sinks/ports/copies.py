@@ -10,7 +10,8 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class StoredPart:
-    """One part: number `part` of `parts`, from 1. `sealed`: HPKE, readable with the key of the request alone."""
+    """One part: number `part` of `parts`, from 1. `message`: the signed CopyPart as it came; what it seals can be read
+    with the key of the request alone."""
 
     request_id: str
     command_id: str
@@ -18,7 +19,7 @@ class StoredPart:
     attempt: int
     part: int
     parts: int
-    sealed: bytes = field(repr=False)
+    message: bytes = field(repr=False)
     received_at: datetime
 
 

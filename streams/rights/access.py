@@ -1,24 +1,52 @@
-"""Access (GDPR Art. 15): what is held of a person, as a report. Answered from the index at once."""
+"""Access (GDPR Art. 15) and portability (Art. 20): what is held of a person, as a report, with a copy of the data.
+
+The index gives the report. The copies come from the systems that hold data of the person and deliver on command
+(`access: command` in systems.yaml); where none does, the index alone answers, at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.vocabulary import Resolution
+from schemas.company import Company
+from schemas.tags import TagSet
+from schemas.vocabulary import CommandKind, CommandState, Resolution
+from sinks.ports.lineage import Filter, Found
 from streams.answers.attribution import snapshot_of
 from streams.answers.lookup import disclosed
+from streams.answers.portable import portable_fields, portable_report
+from streams.answers.report import only_described
+from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
-from streams.rights.protocol.events import Answered, Attention
+from streams.rights.protocol.events import Answered, Attention, Planned, PlannedCommand
+from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.restriction import restricted_lines
+from streams.rights.restriction import ended, restricted_lines
 from streams.rights.right import Step, Tools
 
 Report = dict[str, Any]
+Fields = Callable[[TagSet, Company], frozenset[str]]
+"""The fields (`Record.field`) of events with these tags that the person may be given."""
+
+
+def personal_fields(tags: TagSet, company: Company) -> frozenset[str]:
+    """All that carry a category, whoever they are about: what is about others is taken out of the copy."""
+    record = company.every_record.get(tags.record)
+    return (
+        frozenset(f"{tags.record}.{item.name}" for item in record.fields if item.personal)
+        if record
+        else frozenset()
+    )
 
 
 class Access:
     """The right of access."""
+
+    fields: Fields = staticmethod(personal_fields)
+    ground = "GDPR Art. 15(3)"
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -27,13 +55,114 @@ class Access:
         return next_step(request)
 
     def do(self, step: Step, request: RequestState) -> RequestState:
-        return answer(self._tools, request)
+        match step:
+            case Step.PLAN:
+                return self._plan(request)
+            case Step.TELL:
+                return self._tools.sending.untold(request)
+            case Step.END:
+                return ended(self._tools, request)
+            case _:
+                return answer(self._tools, request, self._chosen)
+
+    def _chosen(self, report: Report) -> Report:
+        return report
+
+    def _plan(self, request: RequestState) -> RequestState:
+        """Ask the systems for their copies; where none delivers on command, answer at once."""
+        tools, file = self._tools, self._tools.file
+        now = file.now()
+        person = tools.subjects.of(request)
+        if person.resolution is Resolution.AMBIGUOUS:
+            unclear = tools.subjects.unclear(request, person)
+            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+        found = tools.reader.find(person.spans) if person.spans else Found()
+        asked = asked_of(found, tools.company, self.fields)
+        if not asked:
+            return answer(tools, request, self._chosen)
+        commands = []
+        for system, of in asked.items():
+            records = {
+                record: tools.reader.find(person.spans, Filter(tag_sets=sorted(tag_sets))).total_events
+                for record, tag_sets in sorted(of.records.items())
+            }
+            commands.append(
+                PlannedCommand(
+                    command_id=command_id(request.request_id, system),
+                    system=system,
+                    planned=sum(records.values()),
+                    records=records,
+                    kind=CommandKind.ACCESS,
+                )
+            )
+        told = [
+            {
+                "system": system,
+                "categories": sorted(of.categories),
+                "fields": sorted(of.fields),
+                "ground": self.ground,
+            }
+            for system, of in asked.items()
+        ]
+        planned = Planned(
+            plan={"as_of": file.calendar.day(now).isoformat(), "asked": told, "parts": [], "commands": []},
+            commands=tuple(commands),
+            identity=snapshot_of(person).json(),
+            resolution=person.resolution,
+            remarks=tuple(person.problems),
+        )
+        return file.decide(request, planned, now)
+
+
+class Portability(Access):
+    """The right to data portability: what the person provided, on consent or contract."""
+
+    fields: Fields = staticmethod(portable_fields)
+    ground = "GDPR Art. 20(1)"
+
+    def _chosen(self, report: Report) -> Report:
+        return portable_report(report, self._tools.company.catalogue)
+
+
+@dataclass
+class _Asked:
+    categories: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+    records: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+def asked_of(found: Found, company: Company, fields: Fields) -> Mapping[str, _Asked]:
+    """By system that delivers on command, what it is asked for. Pure.
+
+    Not what is kept for the police alone: that is described (ekomloven § 3-14), and no system is told of it.
+    """
+    asked: defaultdict[str, _Asked] = defaultdict(_Asked)
+    catalogue = company.catalogue
+    for holding in judged(found, catalogue)[0].holdings:
+        tags = holding.tags
+        system = catalogue.systems.get(tags.system)
+        if system is None or not system.delivers_copies or only_described(tags, catalogue):
+            continue
+        if given := fields(tags, company):
+            of = asked[tags.system]
+            of.fields |= given
+            of.categories |= {*tags.categories}
+            of.records[tags.record].add(tags.id)
+    return dict(sorted(asked.items()))
 
 
 def next_step(request: RequestState) -> Step | None:
-    """Of any right that the index answers."""
+    """Of any right that the index answers, once the systems have delivered."""
     waits = request.state in (State.UNCHECKED, State.ANSWERED)
-    return None if request.ended or request.unread or waits else Step.ANSWER
+    if request.closing and not request.ended:
+        return Step.END
+    if request.ended or request.unread or waits:
+        return None
+    if request.plan is None:
+        return Step.PLAN
+    if any(item.state is CommandState.UNSENT and not item.settled for item in request.commands.values()):
+        return Step.TELL
+    return Step.ANSWER if request.settled else None
 
 
 def answer(

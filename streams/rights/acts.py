@@ -48,7 +48,12 @@ class Acts:
     def accept(self, request: RequestState, system: str, reason: str) -> RequestState:
         refuse_ended(request)
         refuse_unread(request)
-        doubtful = {item.system: item for item in request.commands.values() if item.doubtful}
+        doubtful = {
+            item.system: item
+            for item in request.commands.values()
+            # Without a copy, whatever the reason, a person may decide to answer.
+            if item.doubtful or (item.copies and not item.settled)
+        }
         if system not in doubtful:
             raise InputError(
                 f"{request.request_id} has no answer of that system to accept; those in doubt are"

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from schemas.calendars import NORWEGIAN, Calendar
+from schemas.copykeys import CopyKey
 from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
@@ -152,6 +153,10 @@ class CaseFile:
         """What a person wrote about the request, readable with its own key alone: it may name somebody."""
         sealed = self._keyring.seal(f"request-{request_id}", text.encode(), f"{request_id}/note".encode())
         return base64.b64encode(sealed).decode()
+
+    def copy_key(self, request_id: str) -> CopyKey:
+        """What copies for the request are sealed to; it ends with the request's own key. Raises KeyUnavailable."""
+        return self._keyring.copy_key(f"request-{request_id}")
 
     def system_keys(self, system: str) -> SystemKeys:
         """What commands of that system are sealed to, and its receipts signed with. Raises KeyUnavailable for none."""

@@ -13,8 +13,10 @@ from schemas.vocabulary import ReceiptState
 from sinks.ports.lineage import Filter, IndexReader
 from streams.answers.clocks import anchors_of_shown
 from streams.rights.case import CaseFile
+from streams.rights.copies import Copies
 from streams.rights.protocol.answering import answer_of
 from streams.rights.protocol.command import Command
+from streams.rights.protocol.copying import copy_fault
 from streams.rights.protocol.receipts import as_counts, aside, fault, has_the_key, repeats, unlawful, unproven
 from streams.rights.protocol.request import RequestState
 
@@ -22,28 +24,40 @@ from streams.rights.protocol.request import RequestState
 class Receipts:
     """May raise Overtaken, IndexUnavailable."""
 
-    def __init__(self, file: CaseFile, reader: IndexReader, company: Company) -> None:
+    def __init__(
+        self, file: CaseFile, reader: IndexReader, company: Company, copies: Copies | None = None
+    ) -> None:
         self._file = file
         self._reader = reader
+        self._copies = copies
         self._catalogue = company.catalogue
         self._records = frozenset(company.every_record)
 
     def take(
         self, request: RequestState, given: ErasureReceipt | RightsReceipt, written: Mapping[str, Any]
     ) -> RequestState:
-        """The request after the answer of a system. `written`: the same, as its signature covers it."""
+        """The request after the answer of a system, and with each copy that is whole by it. `written`: the same, as its
+        signature covers it."""
+        request = self._taken(request, given, written)
+        return request if self._copies is None else self._copies.completed(request)
+
+    def _taken(
+        self, request: RequestState, given: ErasureReceipt | RightsReceipt, written: Mapping[str, Any]
+    ) -> RequestState:
         command = request.commands.get(given.command_id)
         receipt = given if isinstance(given, ErasureReceipt) else as_counts(given)
         if command is not None and isinstance(given, ErasureReceipt) != (command.kind is None):
             form = "is of another form than its command asks for; erasures and other rights have receipts of their own"
             return self._file.note(request.request_id, aside(receipt, form, self._catalogue))
+        if isinstance(given, RightsReceipt) and (wrong := copy_fault(given)) is not None:
+            return self._file.note(request.request_id, aside(receipt, wrong, self._catalogue))
         unlawful = self._unlawful(request, receipt, command)
         why = self._unproven(receipt, written, command) or fault(
             receipt, command, self._catalogue, self._file.now(), self._records, unlawful
         )
         if why is not None or command is None:
             return self._file.note(request.request_id, aside(receipt, why or "", self._catalogue))
-        if repeats(receipt, command, unlawful):
+        if repeats(receipt, command, unlawful) and not _other_copy(given, command):
             return request
         known = None
         # A plan from before anybody counted is counted at the end; what is known there is asked now.
@@ -88,3 +102,10 @@ class Receipts:
         # A span that the plan cut short goes on: what happened since may be erased as well.
         whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]
         return self._reader.find(whole, Filter(systems=[system])).total_events if whole else 0
+
+
+def _other_copy(given: ErasureReceipt | RightsReceipt, command: Command) -> bool:
+    """Whether it tells of other parts than those that are waited for: a job that died after it answered sent anew."""
+    if not isinstance(given, RightsReceipt) or given.copy_digest is None or command.copied:
+        return False
+    return (given.parts, given.copy_digest.hex()) != (command.parts, command.copy_digest)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from schemas.vocabulary import Right
-from streams.rights.access import Access
+from streams.rights.access import Access, Portability
 from streams.rights.erasure import Erasure
 from streams.rights.rectification import Rectification
 from streams.rights.restriction import Objection, Restriction
@@ -18,6 +18,7 @@ RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
         Right.ACCESS: Access,
         Right.ERASURE: Erasure,
         Right.RECTIFICATION: Rectification,
+        Right.PORTABILITY: Portability,
         Right.RESTRICTION: Restriction,
         Right.OBJECTION: Objection,
         Right.WITHDRAWAL: Withdrawal,

@@ -73,7 +73,7 @@ class Sending:
             return request
         attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
         plan = request.plan or {}
-        told = (*plan.get("restricted", ()), *plan.get("rectified", ()))
+        told = (*plan.get("restricted", ()), *plan.get("rectified", ()), *plan.get("asked", ()))
         said: Mapping[str, Any] = next((item for item in told if item["system"] == command.system), {})
         asked = Asked(
             command_id=command.command_id,
@@ -82,6 +82,7 @@ class Sending:
             kind=kind,
             categories=tuple(said.get("categories", ())),
             fields=tuple(said.get("fields", ())),
+            copy_key=self._file.copy_key(request.request_id).public if command.copies else None,
             purposes=tuple(said.get("purposes", ())),
             ground=said.get("ground"),
             deadline=request.due,
@@ -103,7 +104,11 @@ class Sending:
 
     def untold(self, request: RequestState) -> RequestState:
         """Tell every system that was not told yet; none of them while one has no key."""
-        unsent = [item for item in request.commands.values() if item.state is CommandState.UNSENT]
+        unsent = [
+            item
+            for item in request.commands.values()
+            if item.state is CommandState.UNSENT and not item.settled
+        ]
         if not request.ended and not request.closing:
             self._need_keys(unsent)
         for command in unsent:

@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from schemas.company import Company
 from schemas.errors import InputError, Unavailable
 from schemas.keys import Keyring
-from schemas.messages import RightsRequest, message_of
+from schemas.messages import CopyPart, RightsRequest, message_of
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
-from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
+from schemas.vocabulary import CheckedHow
 from sinks.ports.changes import IndexMarks
+from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.lineage import IndexReader
@@ -32,7 +33,12 @@ from streams.answers.naming import Namer, Values
 from streams.answers.unread import unread
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
+from streams.rights.bundle import Written
+from streams.rights.bundling import Bundling
+from streams.rights.by_people import ByPeople
 from streams.rights.case import CaseFile, Overtaken, Recorded
+from streams.rights.copies import Copies, copies_asked
+from streams.rights.copies_redacted import Mentions
 from streams.rights.follow_ups import FollowUps
 from streams.rights.frozen import refuse_frozen
 from streams.rights.handled import Handled
@@ -55,12 +61,21 @@ from streams.rights.touched import Touched
 from streams.rights.turns import Turns, each
 
 
-class RightsService:
+class RightsService(ByPeople):
     """Blocking; safe from several threads, and beside other processes: a step that another one overtook is done anew on
     what the ledger says then. A step that fails by a fault of ours sets the one request to `attention`, with the place.
 
     Every method may raise Broken, IndexUnavailable or BrokerUnavailable; after these two the request stands where the
     ledger says, and the same call, or `resume`, goes on from there.
+
+    `tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
+    equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
+    `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
+    long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
+    what was given. `open_letters`: messages that could not be read, counted. `copies`: where parts of copies are
+    kept, until so long after the request's end (`copies_kept`); None: no system may be asked for one. `keeping`: what
+    keeps a person's data besides rules. `suppression`: where it is kept for `suppressed_for` what was erased; None:
+    nobody looks out.
     """
 
     def __init__(
@@ -83,14 +98,10 @@ class RightsService:
         keeping: Keeping = NOTHING_KEPT,
         suppression: SuppressionLedger | None = None,
         suppressed_for: timedelta = timedelta(days=1_826),
+        copies: CopyStore | None = None,
+        copies_kept: timedelta = timedelta(days=30),
     ) -> None:
-        """`tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
-        equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
-        `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
-        long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
-        what was given. `open_letters`: messages that could not be read, counted. `keeping`: what keeps a person's data
-        besides rules. `suppression`: where it is kept for `suppressed_for` what was erased; None: nobody looks out.
-        """
+        self.copies_asked = copies_asked(company, copies)
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
         self._intake = Intake(self._file, company, random)
@@ -116,7 +127,10 @@ class RightsService:
             forgetting=self._enter,
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
-        self._receipts = Receipts(self._file, reader, company)
+        self._copies = Copies(self._file, copies, company) if copies is not None else None
+        self._receipts = Receipts(self._file, reader, company, self._copies)
+        self._copies_kept = copies_kept
+        self._company = company
         self._acts = Acts(self._file, self._sending, self._carried_on)
         by_rules = self._file, self._sending, company.rights
         self._handled, self._timely = Handled(*by_rules), Timely(*by_rules)
@@ -197,70 +211,6 @@ class RightsService:
         ]
         return each(waits, self.advance)
 
-    def resend(self, request_id: str) -> RequestState:
-        """Send every command again that is not settled: the next attempt, under the same id.
-
-        Where no system has to be told, the request is announced again, so that its next step is tried anew. Raises
-        InputError for one that has ended, KeyUnavailable.
-        """
-        return self._turns.take(request_id, self._acts.resend)
-
-    def accept(self, request_id: str, system: str, reason: str) -> RequestState:
-        """Take the answer of a system for enough although the numbers say otherwise. Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._acts.accept(request, system, reason))
-
-    def close(self, request_id: str, reason: str) -> RequestState:
-        """End a request although not all of it was done.
-
-        The index forgets what systems did in full; what the others hold stays in it and is found. No late findings
-        are looked for, and those there are need no follow-up. Raises InputError.
-        """
-        return self._ending(self._turns.take(request_id, lambda request: self._acts.close(request, reason)))
-
-    def cancel(self, request_id: str, reason: str | None = None) -> RequestState:
-        """Take a request back. No system is told any more and the index forgets nothing; what was told stays told.
-
-        Raises InputError for one that has ended or that the index forgets already.
-        """
-        return self._ending(self._turns.take(request_id, lambda request: self._acts.cancel(request, reason)))
-
-    def ask(self, request_id: str, doubt: Doubt) -> RequestState:
-        """Whoever makes it was asked who they are; see `streams.rights.handled`. Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._handled.ask(request, doubt))
-
-    def check(
-        self, request_id: str, how: CheckedHow, what: CheckedWhat = CheckedWhat.IDENTITY
-    ) -> RequestState:
-        """Somebody has checked who makes it. Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._handled.check(request, how, what))
-
-    def extend(self, request_id: str, months: int, reason: str) -> RequestState:
-        """Give it more time, which the person was told with the reason. Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._handled.extend(request, months, reason))
-
-    def approve(self, request_id: str, digest: str, by: str) -> RequestState:
-        """A second person, by another credential than the request's, approves the plan or answer of that digest.
-
-        Raises InputError.
-        """
-        return self._turns.take(request_id, lambda request: self._handled.approve(request, digest, by))
-
-    def tell(self, request_id: str, how: ToldBy) -> RequestState:
-        """The answer was sent. Raises InputError."""
-        return self._ending(self._turns.take(request_id, lambda request: self._handled.tell(request, how)))
-
-    def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
-        """End a restriction, of which the person was told before (GDPR Art. 18(3)). Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._handled.lift(request, how, reason))
-
-    def notify(
-        self, request_id: str, recipient: str, how: ToldBy | None, impossible: str | None = None
-    ) -> RequestState:
-        """A recipient was told of it, or cannot be, and why (GDPR Art. 19). Raises InputError."""
-        return self._turns.take(
-            request_id, lambda request: self._handled.notify(request, recipient, how, impossible)
-        )
-
     def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded ErasureReceipt or RightsReceipt. One that cannot be is set aside and shown.
 
@@ -280,6 +230,32 @@ class RightsService:
             self._turns.take(request_id, lambda request: self._stopped.by(request, fault))
             raise
         return self._advance_recorded(request_id) if request.settled and request.movable else request
+
+    def on_copy(self, value: Mapping[str, Any], message: bytes) -> RequestState | None:
+        """A decoded CopyPart, and the message as it came. One that cannot be is set aside and shown.
+
+        Returns the request, None for an unknown one. After the last part of the last copy the person can be answered.
+        """
+        part = message_of(CopyPart, value)
+        copies = self._copies
+        if copies is None or self._file.find(part.request_id) is None:
+            return None
+        request = self._turns.take(
+            part.request_id, lambda request: copies.take(request, part, value, message)
+        )
+        return self._advance_recorded(part.request_id) if request.settled and request.movable else request
+
+    def bundle(
+        self, request_id: str, to: IO[bytes], lang: str, kept: frozenset[str], mentions: Mentions
+    ) -> Written:
+        """Write what the person is sent as an archive; see `streams.rights.bundling.Bundling.write`.
+
+        Raises InputError, KeyUnavailable.
+        """
+        if self._copies is None:
+            raise InputError("there is no store for copies here; start innsyn anew")
+        bundling = Bundling(self._file, self._subjects, self._copies, self._company)
+        return bundling.write(self._file.get(request_id), to, lang, kept, mentions)
 
     def recheck(self, now: datetime) -> list[RequestState]:
         """Look whether anything came to light that answers given earlier lack; returns the requests with a new finding,
@@ -326,6 +302,8 @@ class RightsService:
         """
         with self._turns.lock:
             destroyed = self._destroying.run(now)
+            if self._copies is not None:
+                self._copies.tidy(self._file.every(), self._copies_kept, now)
             self._late.unreadable(destroyed)
             return destroyed
 

@@ -32,7 +32,7 @@ from streams.kafka.unpacking import Unreadable
 from streams.rights.again import BROKEN, NOTHING_KNOWN
 from streams.rights.case import Recorded
 from streams.rights.faust_transport import CommittedTransport
-from streams.rights.protocol.messages import RECEIPTS, REQUESTS, decoded
+from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS, decoded
 from streams.rights.service import RightsService
 from streams.waits import Waits
 
@@ -94,7 +94,7 @@ class RightsWorker:
     def start(self, timeout_seconds: float = 60.0) -> None:
         """Return when the agents follow their topics. Raises BrokerUnavailable, SettingsError."""
         # Asked first: a Faust app whose broker is not there does not clean up after itself.
-        missing(self._connection, [REQUESTS, RECEIPTS])
+        missing(self._connection, [REQUESTS, RECEIPTS, *([COPIES] if self._service.copies_asked else [])])
         thread = ThreadPoolExecutor(1, thread_name_prefix=APP_ID)
         self._running = thread.submit(asyncio.run, self._main())
         self._running.add_done_callback(lambda _: self._ready.set())
@@ -189,6 +189,8 @@ def rights_app(
         (RECEIPTS, "ErasureReceipt", service.on_receipt),
     ):
         _agent(app, topic, own_record(name), step, set_aside, run)
+    if service.copies_asked:
+        _agent(app, COPIES, own_record("CopyPart"), service.on_copy, set_aside, run, whole=True)
 
     async def resume() -> None:
         await run(service.resume, None)
@@ -223,7 +225,17 @@ def credentials(options: Mapping[str, str]) -> Any:
     )
 
 
-def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: StoreLetter, run: Run) -> None:
+def _agent(
+    app: Any,
+    topic: str,
+    record: RecordSchema,
+    step: Callable[..., object],
+    set_aside: StoreLetter,
+    run: Run,
+    *,
+    whole: bool = False,
+) -> None:
+    """`whole`: the step is given the message too, as it came."""
     raw = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
 
     async def agent(stream: Any) -> None:
@@ -231,13 +243,18 @@ def _agent(app: Any, topic: str, record: RecordSchema, step: Step, set_aside: St
         async for event in stream.noack().events():
             message, value = event.message, event.value if event.value is not None else b""
             where = message.topic, message.partition, message.offset
+            taken = partial(_with_message, step, value) if whole else step
             await run(
-                partial(_take, record, value, message, step, set_aside),
+                partial(_take, record, value, message, taken, set_aside),
                 partial(set_aside, *where, BROKEN, value),
             )
             await stream.ack(event)
 
     app.agent(raw, name=topic)(agent)
+
+
+def _with_message(step: Callable[..., object], message: bytes, value: Mapping[str, Any]) -> object:
+    return step(value, message)
 
 
 def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: StoreLetter) -> None:

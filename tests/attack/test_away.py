@@ -13,8 +13,9 @@ import pytest
 from confluent_kafka import KafkaError
 
 from console.api.app import create_app
-from console.client import ApiAddress, Client
+from console.client import Client
 from console.health.taggers import unread_problems
+from console.instance import ApiAddress
 from console.wiring.processes import Background, raise_first
 from schemas.errors import BrokerUnavailable, IndexUnavailable, Unavailable
 from schemas.keys import Keyring

@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 
 from console.api.app import create_app
 from console.cli import doctor
-from console.client import ApiAddress, Client
+from console.client import Client
 from console.health.floods import Floods
 from console.health.health import Health
+from console.instance import ApiAddress
 from schemas.errors import IndexUnavailable
 from schemas.keys import Keyring
 from schemas.records import load_records

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 
-from console.client import ApiAddress, Client
+from console.client import Client
+from console.instance import ApiAddress
 from schemas.codec import encode
 from schemas.errors import InputError
 from schemas.records import load_records

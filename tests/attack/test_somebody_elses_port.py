@@ -11,7 +11,8 @@ import pytest
 
 from console.api.app import create_app
 from console.api.protection.proof import CHALLENGE_HEADER, proof
-from console.client import ApiAddress, Client
+from console.client import Client
+from console.instance import ApiAddress
 from schemas.errors import SettingsError
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess

@@ -24,8 +24,8 @@ def store(engine: ClickHouse | None) -> CopyStore:
     return ClickHouseCopies(empty(engine)) if engine else MemoryCopies()
 
 
-def part(number: int = 1, of: int = 2, request: str = "r-1", sealed: bytes = SEALED) -> StoredPart:
-    return StoredPart(request, f"{request}/crm", "crm", 1, number, of, sealed, NOON)
+def part(number: int = 1, of: int = 2, request: str = "r-1", message: bytes = SEALED) -> StoredPart:
+    return StoredPart(request, f"{request}/crm", "crm", 1, number, of, message, NOON)
 
 
 def test_parts_come_back_in_order_as_they_went_in(store: CopyStore) -> None:
@@ -41,17 +41,17 @@ def test_parts_come_back_in_order_as_they_went_in(store: CopyStore) -> None:
 
 def test_the_last_that_came_to_a_place_stands(store: CopyStore) -> None:
     """A job that died and began anew sealed anew; the same part twice is one."""
-    for sealed in (b"first", b"second", b"third", b"third"):
-        store.keep(part(sealed=sealed))
-    assert [item.sealed for item in store.parts("r-1/crm", 1)] == [b"third"]
+    for message in (b"first", b"second", b"third", b"third"):
+        store.keep(part(message=message))
+    assert [item.message for item in store.parts("r-1/crm", 1)] == [b"third"]
     assert store.count("r-1/crm", 1) == 1
 
 
 def test_the_largest_part_goes_in(store: CopyStore) -> None:
     """A mebibyte of what does not compress."""
     large = bytes((index * index >> 3) & 255 for index in range(1 << 20))
-    store.keep(part(sealed=large))
-    assert [item.sealed for item in store.parts("r-1/crm", 1)] == [large]
+    store.keep(part(message=large))
+    assert [item.message for item in store.parts("r-1/crm", 1)] == [large]
 
 
 def test_requests_are_known_by_their_newest_part(store: CopyStore) -> None:
@@ -77,7 +77,7 @@ def test_what_is_deleted_is_gone_and_the_others_stay(store: CopyStore) -> None:
 
 def test_nothing_sealed_is_shown() -> None:
     """A part that is logged by mistake tells nothing of what is in it."""
-    assert "secret" not in repr(part(sealed=b"secret"))
+    assert "secret" not in repr(part(message=b"secret"))
 
 
 def test_an_index_that_is_away_is_said_to_be() -> None:

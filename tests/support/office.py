@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.catalogue import load_catalogue
+from schemas.catalogue import Catalogue, load_catalogue
 from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
 from schemas.rights_rules import RightsRules
 from schemas.vocabulary import Right, ToldBy
+from sinks.memory.copies import MemoryCopies
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
 from sinks.ports.suppression import SuppressionLedger
@@ -51,7 +52,8 @@ class Office:
 
     `records`: schemas to use instead of ours; `rules`: how the company carries requests out, instead of its own.
     `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
-    identifiers that claims mention are kept, so that systems are told what links found.
+    identifiers that claims mention are kept, so that systems are told what links found. `copying`: systems that deliver
+    copies on command.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Office:
         *,
         sealing: bool = False,
         suppression: SuppressionLedger | None = None,
+        copying: Collection[str] = (),
     ) -> None:
         self.index = index
         self._rules = rules or model().rights
@@ -72,7 +75,8 @@ class Office:
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
-        self.catalogue = with_a_hold_of_everything(load_catalogue())
+        self.catalogue = delivering(with_a_hold_of_everything(load_catalogue()), copying)
+        self.copies = MemoryCopies()
         self.systems = {topic.name: topic.system for topic in model().topics.values() if topic.tagged}
         self.stores: dict[str, SqliteStore] = {}
         for system in sorted(set(self.systems.values())):
@@ -105,6 +109,7 @@ class Office:
             values=SealedValues(self.index.identifiers, self.keyring, claims=self.index.claims),
             keeping=keeping,
             suppression=self._suppression,
+            copies=self.copies,
         )
 
     @property
@@ -209,6 +214,15 @@ class Office:
 
     def _send(self, topic: str, message: bytes, key: bytes) -> None:
         self.sent.append((topic, message))
+
+
+def delivering(catalogue: Catalogue, systems: Collection[str]) -> Catalogue:
+    """The catalogue of a company in which these systems deliver copies on command."""
+    said = {
+        name: item.model_copy(update={"access": "command"}) if name in systems else item
+        for name, item in catalogue.systems.items()
+    }
+    return replace(catalogue, systems=said)
 
 
 def _blank(kind: str, nullable: bool) -> Any:

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS copy_parts $on_cluster
     attempt     UInt32,
     part        UInt32 COMMENT 'From 1',
     parts       UInt32,
-    sealed      String CODEC(NONE) COMMENT 'HPKE (RFC 9180)',
+    message     String CODEC(NONE) COMMENT 'The signed CopyPart as it came; what is in it is sealed by HPKE (RFC 9180)',
     received_at DateTime64(3, 'UTC')
 )
 ENGINE = ${replicated}ReplacingMergeTree

@@ -80,6 +80,16 @@ def answer_of(receipt: ErasureReceipt, known: int | None = None, unlawful: str |
 
 
 @dataclass(frozen=True)
+class Copied:
+    """All parts of a copy are here, and are what the receipt of that attempt says."""
+
+    kind: ClassVar[str] = "copied"
+    command_id: str
+    attempt: int
+    parts: int
+
+
+@dataclass(frozen=True)
 class Escalated:
     """A system was told so many times in vain that a person is asked to look."""
 
@@ -100,9 +110,11 @@ class ReviewDue:
 
 @dataclass(frozen=True)
 class AnswerSetAside:
-    """An answer that cannot be. `system` None: one that the catalogue lacks."""
+    """An answer that cannot be. `system` None: one that the catalogue lacks. `part`: it was a part of a copy, without a
+    state."""
 
     kind: ClassVar[str] = "aside"
     system: str | None
-    state: ReceiptState
+    state: ReceiptState | None
     why: str
+    part: bool | None = None

@@ -55,8 +55,8 @@ class Command:
     `unlawful` why not.
     `escalated`: it was told in vain so long that a person has to look. `kind`: what it is told, None: to erase; then
     `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
-    and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`. `reread`: it erased
-    these before, and only the index has them again, so it need not find them.
+    and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`; `copied`: all of
+    it is here. `reread`: it erased these before, and only the index has them again, so it need not find them.
     """
 
     command_id: str
@@ -90,19 +90,36 @@ class Command:
     parts: int = 0
     copy_digest: str | None = None
     reread: bool = False
+    copied: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is; withheld as
         the law has it; or nothing found where nothing was."""
-        if self.by_hand or self._for_a_person:
+        if self.by_hand or self._for_a_person or (self.copies and self.accepted):
             return self.accepted
         match self.state:
             case CommandState.DONE:
-                return self.accepted or not (self.short or self.excessive)
+                return self.accepted or not (self.short or self.excessive or self.awaits_parts)
             case CommandState.NOT_FOUND:
                 return self.accepted or self.reread or (self.planned is not None and self.total == 0)
         return self.withholds
+
+    @property
+    def copies(self) -> bool:
+        """Whether it was asked for a copy, without which a person may decide to answer."""
+        return self.kind is CommandKind.ACCESS
+
+    @property
+    def sent_parts(self) -> bool:
+        """Whether it said that it sent parts of its copy, and not all of them are known to be here."""
+        said = self.state in (CommandState.DONE, CommandState.PARTIAL)
+        return self.copies and said and self.parts > 0 and not self.copied
+
+    @property
+    def awaits_parts(self) -> bool:
+        """Whether those parts are waited for."""
+        return self.sent_parts and not self.accepted
 
     @property
     def _for_a_person(self) -> bool:
@@ -128,13 +145,16 @@ class Command:
         """Whether it was told and has not answered for good."""
         if self.by_hand:
             return not self.accepted
-        return self.state in (CommandState.SENT, CommandState.ACCEPTED) or self.retrying
+        if self.copies and self.accepted:
+            return False
+        return self.state in (CommandState.SENT, CommandState.ACCEPTED) or self.retrying or self.awaits_parts
 
     @property
     def refused(self) -> bool:
         return (
             self.state in REFUSALS
             and not self._for_a_person
+            and not (self.copies and self.accepted)
             and not self._may_withhold
             and not (self.retrying and not self.escalated)
         )
@@ -145,7 +165,7 @@ class Command:
         if self.by_hand or self._for_a_person:
             return not self.accepted
         spoke = self.state in (CommandState.DONE, CommandState.NOT_FOUND) or self._may_withhold
-        return spoke and not self.settled
+        return spoke and not self.settled and (self.short or self.excessive or not self.awaits_parts)
 
     @property
     def urgent(self) -> bool:
@@ -194,9 +214,9 @@ class Command:
         """One line for the person who must act or look, or None."""
         if self.refused:
             request_id = self.command_id.partition("/")[0]
+            without = self._without or f"`innsyn requests close {request_id} --reason ...` to end without it"
             return (
-                f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or"
-                f" `innsyn requests close {request_id} --reason ...` to end without it"
+                f"{self._refusal()}; `innsyn requests resend {request_id}` when that is mended, or {without}"
             )
         if self.escalated and self.pending:
             return self._in_vain()
@@ -262,9 +282,20 @@ class Command:
 
     def _in_vain(self) -> str:
         request_id, times = self.command_id.partition("/")[0], counted(self.attempt, "time")
+        lacks = "its copy is not whole" if self.awaits_parts else "has not answered"
         return (
-            f"{self.system}: told {times}, last on {(self.sent_at or '')[:10]}, and has not answered; ask its team,"
-            f" `innsyn requests resend {request_id}` tells it again"
+            f"{self.system}: told {times}, last on {(self.sent_at or '')[:10]}, and {lacks}; ask its team,"
+            f" `innsyn requests resend {request_id}` tells it again{self._without and f', {self._without}'}"
+        )
+
+    @property
+    def _without(self) -> str:
+        """How a person answers without a copy; empty of anything else."""
+        if not self.copies:
+            return ""
+        request_id = self.command_id.partition("/")[0]
+        return (
+            f"`innsyn requests accept {request_id} --system {self.system} --reason ...` to answer without it"
         )
 
     def _numbers(self) -> str | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from schemas.calendars import Calendar
 from schemas.times import iso
 from schemas.vocabulary import CommandState, ReceiptState
-from streams.rights.protocol.answering import Answer, Commanded, Escalated
+from streams.rights.protocol.answering import Answer, Commanded, Copied, Escalated
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.events import Lifting, PlannedCommand, Replanned
@@ -70,7 +70,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 reread=command.reread,
             )
         case Accepted():
-            command = replace(command, accepted=command.doubtful)
+            command = replace(command, accepted=command.doubtful or command.copies)
         case Answer():
             command = replace(
                 command,
@@ -90,6 +90,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 unlawful=event.unlawful,
                 parts=event.parts or 0,
                 copy_digest=event.copy_digest,
+                copied=False,
                 escalated=command.escalated and event.state in _NOT_THROUGH,
             )
     request = replace(request, commands={**request.commands, command.command_id: command})
@@ -122,13 +123,23 @@ def stands(request: RequestState) -> RequestState:
     states = {item.state for item in commands}
     if any(item.urgent for item in commands):
         state = State.ATTENTION
-    elif CommandState.UNSENT in states:
+    elif any(item.state is CommandState.UNSENT and not item.settled for item in commands):
         state = State.PLANNED
     elif states == {CommandState.SENT}:
         state = State.COMMANDED
     else:
         state = State.WAITING
     return replace(request, state=state)
+
+
+def with_copy(request: RequestState, event: Copied) -> RequestState:
+    """After all parts of a copy came."""
+    command = request.commands.get(event.command_id)
+    if command is None or request.ended or command.attempt != event.attempt:
+        return request
+    commands = {**request.commands, command.command_id: replace(command, copied=True)}
+    request = replace(request, commands=commands)
+    return request if request.state is State.ANSWERED else stands(request)
 
 
 def escalated(request: RequestState, event: Escalated) -> RequestState:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.times import iso
 from schemas.vocabulary import CommandKind, Resolution, ToldBy
 from sinks.ports.requests import UNREADABLE, RequestEvent
-from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
+from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Copied, Escalated, ReviewDue
 from streams.rights.protocol.came_back import CameBack, SuppressionLifted
 from streams.rights.protocol.handling import (
     Accepted,
@@ -265,6 +265,7 @@ LedgerEvent = (
     | Answer
     | Accepted
     | AnswerSetAside
+    | Copied
     | Escalated
     | ReviewDue
     | Closing

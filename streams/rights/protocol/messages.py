@@ -24,6 +24,7 @@ from streams.answers.erasure_plan import CommandPlan
 from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
+COPIES = "rights.copies"
 
 
 class Named(NamedTuple):

@@ -173,14 +173,19 @@ class RequestState:
         return self.erases or self.type == Right.WITHDRAWAL
 
     @property
+    def takes_along(self) -> bool:
+        """Whether the person wants the data to take them elsewhere, and not all that is held."""
+        return self.type == Right.PORTABILITY
+
+    @property
     def may_be_asked(self) -> bool:
         """Whether whoever makes it can still be asked who they are: nothing was told to them or to a system."""
         return self.plan is None and self.report is None and not self.ended
 
     @property
     def digest(self) -> str | None:
-        """What stands for the plan, or for the answer of a request without one: other digits for each other one."""
-        shown = self.plan if self.plan is not None else self.report
+        """What stands for the plan, or for the answer where there is one: other digits for each other one."""
+        shown = self.report if self.report is not None else self.plan
         return None if shown is None else digest_of(shown)
 
     @property
@@ -215,7 +220,11 @@ class RequestState:
         if self.state in (State.CLOSED, State.CANCELLED):
             return ()
         # A system that nobody may tell yet has nothing to answer.
-        open_now = [item for item in self.commands.values() if item.state in UNANSWERED or item.retrying]
+        open_now = [
+            item
+            for item in self.commands.values()
+            if (item.state in UNANSWERED or item.retrying or item.awaits_parts) and not item.settled
+        ]
         untold = CommandState.UNSENT if self.awaits_approval else None
         waits = (item.system for item in open_now if item.state is not untold)
         return (*self.behind, *waits)
@@ -321,18 +330,19 @@ class RequestState:
             return False
         if self.awaits_approval and not self.closing:
             return False
-        if any(item.state is CommandState.UNSENT for item in self.commands.values()):
+        if any(item.state is CommandState.UNSENT and not item.settled for item in self.commands.values()):
             return True
         return (
             self.closing
             or self.state in (State.RECEIVED, State.PLANNED, State.FORGETTING)
-            or (self.settled and self.state is not State.ATTENTION)
+            or (self.settled and self.state not in (State.ATTENTION, State.ANSWERED))
         )
 
 
 def aside_line(aside: AnswerSetAside) -> str:
     """An answer that was set aside, in one line."""
-    return f"{aside.system or 'a system that is not known'}: an answer ({aside.state}) {aside.why}; set aside"
+    what = "a part of its copy" if aside.part else f"an answer ({aside.state})"
+    return f"{aside.system or 'a system that is not known'}: {what} {aside.why}; set aside"
 
 
 def digest_of(shown: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from schemas.counted import counted
 from schemas.times import received_can_be_no_day
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
-from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Escalated, ReviewDue
+from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Copied, Escalated, ReviewDue
 from streams.rights.protocol.came_back import CameBack, SuppressionLifted
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.commands import (
@@ -38,6 +38,7 @@ from streams.rights.protocol.commands import (
     stands,
     told_to,
     with_command,
+    with_copy,
 )
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, Pause, due_at
 from streams.rights.protocol.events import (
@@ -209,6 +210,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             return with_command(_noted(request, event, at), event, at)
         case Escalated():
             return escalated(request, event)
+        case Copied():
+            return with_copy(request, event)
         case AnswerSetAside():
             return replace(request, set_aside=(*request.set_aside, event))
         case Closing():

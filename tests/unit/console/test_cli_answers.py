@@ -31,6 +31,7 @@ class Prompt:
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
         self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
+        self.bundle = service.bundle
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from console.api.app import create_app
-from console.client import ApiAddress, Client, connect, find_instance, require
+from console.client import Client, connect, require
+from console.instance import ApiAddress, find_instance
 from schemas.errors import InputError, InvalidIdentifier, SettingsError, Unavailable
 from schemas.settings import Settings
 from tests.support.api import EMAIL, EVENTS, TOKEN, TOTAL, services

@@ -17,7 +17,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.requests import RequestEvent
 from streams.rights.case import CaseFile
 from streams.rights.protocol import events
-from streams.rights.protocol.answering import Escalated, ReviewDue, answer_of
+from streams.rights.protocol.answering import Copied, Escalated, ReviewDue, answer_of
 from streams.rights.protocol.events import (
     KINDS,
     Attention,
@@ -46,7 +46,18 @@ def stored(ledger: dict[str, Any]) -> list[RequestEvent]:
 
 SINCE = {
     item.kind
-    for item in (IdentityAsked, Checked, Extended, Told, Approved, Escalated, ReviewDue, Lifting, Notified)
+    for item in (
+        IdentityAsked,
+        Checked,
+        Extended,
+        Told,
+        Approved,
+        Escalated,
+        ReviewDue,
+        Lifting,
+        Notified,
+        Copied,
+    )
 }
 """Kinds that there were not before classes."""
 

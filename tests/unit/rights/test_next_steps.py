@@ -56,8 +56,24 @@ def test_access_is_answered_once_and_unless_it_has_ended(state: State) -> None:
     """Also where it stands at attention: somebody may have mended why."""
     request = replace(REQUEST, type="access", state=state)
     waits = state in (*ENDED, State.UNCHECKED, State.ANSWERED)
-    assert access.next_step(request) is (None if waits else Step.ANSWER)
+    assert access.next_step(request) is (None if waits else Step.PLAN)
     assert access.next_step(replace(request, unread=("event 1",))) is None
+
+
+@pytest.mark.parametrize(
+    ("request_state", "step"),
+    [
+        (told("unsent", "done"), Step.TELL),
+        (told("sent", "done"), None),
+        (told("failed", "done"), None),
+        (told("done", "done"), Step.ANSWER),
+        (replace(told("sent"), closing=True), Step.END),
+        *((replace(told("done"), state=state), None) for state in (*ENDED, State.ANSWERED)),
+    ],
+)
+def test_the_next_step_where_systems_deliver_copies(request_state: RequestState, step: Step | None) -> None:
+    """Nothing is answered before each has answered for good, and what was answered is not answered again."""
+    assert access.next_step(request_state) is step
 
 
 @given(

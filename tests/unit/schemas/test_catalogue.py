@@ -30,10 +30,17 @@ def folder(tmp_path: Path) -> Path:
         texts = [path.read_text(encoding="utf-8") for path in layers if path.exists()]
         # Edits of the first entry are of base's there, of the model company's elsewhere.
         ordered = texts if name in ("categories.yaml", "purposes.yaml") else texts[::-1]
-        entries = re.split(r"^(?=\w)", "".join(ordered), flags=re.M)
+        entries = _merged(re.split(r"^(?=\w)", "".join(ordered), flags=re.M))
         numbered = name in ("categories.yaml", "retention.yaml")
         (whole / name).write_text("".join(sorted(entries) if numbered else entries), encoding="utf-8")
     return whole
+
+
+def _merged(entries: list[str]) -> list[str]:
+    """With what changes an entry behind that entry."""
+    changes = {text.partition(":")[0]: text for text in entries if "\n  change: true\n" in text}
+    found = [text for text in entries if text not in changes.values()]
+    return [text + changes.get(text.partition(":")[0], "").partition("  change: true\n")[2] for text in found]
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -1,0 +1,52 @@
+"""Where the running innsyn of a home folder answers, and by which token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from console.wiring.run_file import RUN_FILE
+from schemas.errors import SettingsError
+from schemas.settings import Settings
+
+TOKEN_FILE = "token"
+SERVICE = "innsyn"
+
+
+@dataclass(frozen=True)
+class ApiAddress:
+    """Where a running innsyn answers, and the bearer token it asks for."""
+
+    address: str
+    token: str = field(repr=False)
+
+
+def find_instance(settings: Settings) -> ApiAddress | None:
+    """The instance the settings or `<home>/run.json` name; None where nothing names one or its token is not there.
+
+    It need not be running any more: `connect` asks.
+    """
+    token = settings.api_token.get_secret_value() if settings.api_token else _read(settings, TOKEN_FILE)
+    if not token:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)
+    address = f"http://{host}:{settings.api_port}"
+    try:
+        running = json.loads(_read(settings, RUN_FILE) or "{}")
+        address = str(running.get("api") or address)
+    except (ValueError, AttributeError):
+        raise SettingsError(
+            f"{settings.home / RUN_FILE} is not readable JSON; start `innsyn up` again"
+        ) from None
+    return ApiAddress(address, token.strip())
+
+
+def _read(settings: Settings, name: str) -> str | None:
+    try:
+        return (settings.home / name).read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(
+            f"{settings.home / name} cannot be read; run this as the user who started innsyn"
+        ) from None
