@@ -21,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from console.cli.show.logs import configure_logging, quiet_libraries, quiet_threads
 from console.cli.show.output import shown
+from console.wiring.ending import over
 from console.wiring.private import only_ours
 from schemas.errors import InnsynError, place_of
 
@@ -258,7 +259,10 @@ def run() -> None:
     if sys.argv[1:2] not in (["schema"], ["init"], ["discover"]):
         only_ours()
     quiet_threads()
-    app()
+    try:
+        app()
+    finally:
+        over()
 
 
 def _load(name: str) -> Any:

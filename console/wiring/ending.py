@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import math
 import os
 import signal
@@ -22,6 +23,20 @@ left=$2
 while [ "$left" -gt 0 ]; do sleep 1; kill -s 0 "$1" 2>/dev/null || exit 0; left=$((left - 1)); done
 kill -s KILL "$1"
 """
+
+
+_over = threading.Event()
+
+
+def over() -> None:
+    """All of ours has ended: what is left is the interpreter's own end, which is not one by force and keeps its status.
+
+    It is made short: the interpreter would search all that is held for garbage, a second or more of computing. Where
+    a library hangs in its own end, the other process ends this one. For the entry point, as the last of all.
+    """
+    _over.set()
+    faulthandler.cancel_dump_traceback_later()
+    gc.freeze()
 
 
 class Ending:
@@ -68,6 +83,9 @@ class Ending:
             return
         self._begun.set()
         self.arm()
+        if _over.is_set():
+            faulthandler.cancel_dump_traceback_later()
+            return
         threading.Thread(target=self._force, name="ending-by-force", daemon=True).start()
 
     def _follow(self, asked: threading.Event) -> None:
@@ -75,7 +93,8 @@ class Ending:
         self.begin()
 
     def _force(self) -> None:
-        threading.Event().wait(self._seconds)
+        if _over.wait(self._seconds):
+            return
         try:
             left = self._left()
             if self._last is not None:

@@ -161,9 +161,9 @@ def test_a_role_ends_while_it_waits_to_be_started_again() -> None:
 
 
 ENDING = """
-import re, signal, sys, threading
+import atexit, re, signal, sys, threading
 from console.wiring.processes import until_signal
-from console.wiring.ending import Ending
+from console.wiring.ending import Ending, over
 
 def engine():
     # A library that never gives the interpreter back.
@@ -172,20 +172,29 @@ def engine():
 ending = Ending(lambda: ["tagger", "api"], lambda: print("last", flush=True), seconds=0.3)
 stop = until_signal(ending.arm)
 ending.after(stop)
-threading.Thread(target=threading.Event().wait).start()
+threading.Thread(target=threading.Event().wait, daemon=sys.argv[1] == "over").start()
 print("up", flush=True)
 if sys.argv[1] == "before":
     threading.Timer(0.05, engine).start()
 stop.wait()
 if sys.argv[1] == "after":
     engine()
+if sys.argv[1] == "over":
+    # Longer than what there is until the ends by force, of which the later one is a second after the signal.
+    atexit.register(threading.Event().wait, 1.5)
+    over()
 """
 
 
 @pytest.mark.parametrize(
     ("engine", "status"),
-    [("never", 1), ("after", 1), ("before", -signal.SIGKILL)],
-    ids=["a thread never ends", "a library holds the interpreter", "it held it before the signal came"],
+    [("never", 1), ("after", 1), ("before", -signal.SIGKILL), ("over", 0)],
+    ids=[
+        "a thread never ends",
+        "a library holds the interpreter",
+        "it held it before the signal came",
+        "all of ours has ended and the interpreter is slow",
+    ],
 )
 def test_sigterm_ends_the_process_whatever_hangs_in_it(engine: str, status: int) -> None:
     """With a sentence of what was left, as far as anything of ours still runs."""
