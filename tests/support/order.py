@@ -9,6 +9,7 @@ TESTS = Path(__file__).parents[1]
 # Ten seconds or more by the clock, as `pytest --durations=0` shows them, the longest ones first. Those that wait for
 # brokers, restarts and deadlines stand between those that compute.
 FIRST = (
+    "e2e/test_three_jobs.py",
     "e2e/test_up.py",
     "integration/test_identity_feeds.py",
     "attack/test_up_attacked.py",
