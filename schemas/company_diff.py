@@ -12,17 +12,20 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time
 from typing import Literal
 
-from schemas.annotations import ErasureRule, IdentityRule
+from schemas.annotations import ClockRule, ErasureRule, IdentityRule
 from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.contract_file import EventTime
 from schemas.contracts import Contract
-from schemas.entries import Entry, RetentionRule
+from schemas.entries import ON_COMMAND, Entry, RetentionRule
 from schemas.errors import InputError
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors, decide_erasure, governing
 from schemas.tags import TagSet, tag_set
+from schemas.vocabulary import Right
 
+RIGHTS_BY_JOB = tuple(right for right in ON_COMMAND if right is not Right.ERASURE)
+"""What a job of a system does on command, or its people; erasure is told of with the rows that it is about."""
 Kind = Literal["tags", "undecided", "date", "decision", "identifiers", "links", "requests"]
 Place = tuple[str, ...]
 """Topic, role, and of a variant field and symbol."""
@@ -113,6 +116,9 @@ def _ways(company: Company, topic: str) -> dict[str, str]:
         for name in rule.tokens or ("an assignment",):
             said = _link(rule, contract)
             found[f"link of {name}"] = "; ".join(filter(None, [found.get(f"link of {name}"), said]))
+    for clock in record.annotation.clocks:
+        name = f"clock {clock.clock}"
+        found[name] = "; ".join(filter(None, [found.get(name), _clock(clock, contract)]))
     if contract:
         key = contract.message_key
         found["event time"] = _moment(contract.event_time)
@@ -141,6 +147,10 @@ def _everywhere(old: Company, new: Company) -> Iterator[Change]:
         for name in sorted(then.keys() | now.keys()):
             said = (_said_of(entries.get(name)) for entries in (then, now))
             yield from change("links" if kind == "links" else "decision", f"{section} {name}", *said)
+    for name in sorted(old.catalogue.systems.keys() & new.catalogue.systems.keys()):
+        for right in RIGHTS_BY_JOB:
+            said = (getattr(company.catalogue.systems[name], right) for company in (old, new))
+            yield from change("requests", f"{right} of {name}", *said)
 
 
 def _said_of(entry: Entry | None) -> str:
@@ -175,6 +185,22 @@ def _link(rule: IdentityRule, contract: Contract | None) -> str:
         said.append(f"since {_moment(contract.since[rule.since]) if contract else rule.since}")
     said += [f"{rule.mark} {value} is {mark}" for value, mark in rule.marks.items()]
     return ", ".join(filter(None, said))
+
+
+def _clock(rule: ClockRule, contract: Contract | None) -> str:
+    """What events say of a retention clock, and of which thing."""
+    said: list[str] = (
+        [f"{rule.mark} {value} {word}" for value, word in rule.marks.items()] if rule.mark else [rule.says]
+    )
+    if rule.at:
+        said.append(f"at {_moment(contract.clock_times[rule.at]) if contract else rule.at}")
+    if rule.group:
+        said.append(f"each {rule.group}")
+    if rule.days_before:
+        said.append(f"{rule.days_before} days before")
+    if rule.above_zero:
+        said.append(f"{rule.above_zero} above zero")
+    return ", ".join(said)
 
 
 def _moment(at: EventTime) -> str:

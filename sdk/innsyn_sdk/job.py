@@ -225,6 +225,7 @@ class RightsJob:
                 found = handler(command)
                 outcome = found if isinstance(found, Outcome) or command.kind != "access" else copy(found)
                 if isinstance(outcome, Outcome):
+                    outcome.check()
                     return outcome
                 raise TypeError("a handler returns an Outcome")
             except StoreUnavailable:

@@ -31,6 +31,13 @@ class Outcome:
     parts: int = 0
     copy_digest: str | None = None
 
+    def check(self) -> None:
+        """Raises ValueError for counts that no receipt can have: below zero, beyond 2^53 - 1, or no whole numbers."""
+        pairs = (*self.deleted, *self.redacted, *self.records)
+        counts = (self.erased, self.held, self.parts, *(count for _, count in pairs))
+        if not all(type(count) is int and 0 <= count < 2**53 for count in counts):
+            raise ValueError("an outcome counts what cannot be")
+
     def said(self) -> dict[str, Any]:
         """As the fields of a receipt."""
         deleted, redacted = dict(self.deleted), dict(self.redacted)

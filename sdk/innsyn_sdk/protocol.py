@@ -24,6 +24,8 @@ ACCESS, RECTIFICATION, RESTRICTION = "access.", "rectification.", "restriction."
 TOPICS = {"erasure": COMMANDS, "access": ACCESS, "rectification": RECTIFICATION, "restrict": RESTRICTION}
 """By what a command is about, `lift` with `restrict`."""
 OLDEST, CLOCKS_APART = timedelta(days=30), timedelta(minutes=5)
+MOST = 2**53 - 1
+"""The largest number that every reader of JSON reads as it stands (RFC 8785, RFC 7493)."""
 ALL_PORTS = (0, 65_535)
 """Of an identifier that has no port of its own; 0 stands for records that know none."""
 _MAGIC, _PREFIX = b"\xc3\x01", 10
@@ -146,8 +148,12 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
     key = keys.find(value["key_id"])
     if key is None:
         raise Refused("key_unknown" if value["key_id"] else "not_authentic", value)
-    authentic = key.from_innsyn(value[_SIGNATURE], canonical(value, (_SIGNATURE,)))
-    bound = canonical(value, (_SIGNATURE, _SEALED, _CONTENT))
+    try:
+        authentic = key.from_innsyn(value[_SIGNATURE], canonical(value, (_SIGNATURE,)))
+        bound = canonical(value, (_SIGNATURE, _SEALED, _CONTENT))
+    except ValueError:
+        # What has no one form was signed by nobody.
+        raise Refused("not_authentic", value) from None
     plain = key.open(value[_SEALED], bound) if authentic else None
     if plain is None:
         raise Refused("not_authentic", value)
@@ -273,7 +279,10 @@ def to_the_millisecond(moment: datetime) -> datetime:
 
 
 def canonical(value: Mapping[str, Any], without: Sequence[str]) -> bytes:
-    """Canonical JSON (RFC 8785) of a record without some fields; bytes as hex digits, times and days as integers."""
+    """Canonical JSON (RFC 8785) of a record without some fields; bytes as hex digits, times and days as integers.
+
+    Raises ValueError for what has more than one form: fractions, and numbers beyond MOST.
+    """
     plain = {name: _plain(item) for name, item in value.items() if name not in without}
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
@@ -287,7 +296,11 @@ def _plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) > MOST):
+        raise ValueError("a fraction, or a number beyond 2^53 - 1, has no one form in JSON")
+    return value
 
 
 @cache

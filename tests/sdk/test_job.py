@@ -106,8 +106,11 @@ def test_what_a_handler_raises_is_not_shown(kit: Kit, caplog: pytest.LogCaptureF
     def empty(command: Command) -> Any:
         return None
 
+    def too_many(command: Command) -> Outcome:
+        return done({"Invoice": 2**53})
+
     with caplog.at_level(logging.DEBUG):
-        for erase in (broken, empty):
+        for erase in (broken, empty, too_many):
             said = kit.answers(kit.job(erase), kit.message(kit.value(KARI, FIELDS)))
             assert said[-1] == ("failed", 0, "internal_error")
     assert "ValueError" in caplog.text

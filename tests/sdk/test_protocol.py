@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import sys
 from dataclasses import replace
@@ -10,22 +11,26 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from innsyn_sdk.keys import Key, Keys, KeysUnreadable, read_keys
 from innsyn_sdk.outcome import Outcome, done, failed, not_found, partial, withheld
-from innsyn_sdk.protocol import Identifier, NotReadable, Refused, opened, receipt
+from innsyn_sdk.protocol import MOST, Identifier, NotReadable, Refused, canonical, newest, opened, receipt
 
+from schemas.canonical import canonical as schemas_canonical
 from schemas.jobkeys import Keys as SystemSide
 from schemas.messages import ErasureReceipt, encoded, message_of, value_of
 from schemas.own import own_record
 from schemas.systemkeys import SystemKeyring
+from schemas.vocabulary import CommandKind
 from streams.answers.erasure_plan import CommandPlan
 from streams.rights.protocol.authentic import bound_bytes, signed_bytes
 from streams.rights.protocol.messages import command_message, decoded
 from streams.rights.protocol.reasons import REASONS
 from streams.rights.protocol.receipts import unproven
+from streams.rights.protocol.rights_commands import Asked, rights_command
 from tests.support.pages import ROOT
 from tests.support.pairs import INNSYN_VERIFY, KEY_ID, SIGN, SYSTEM_KEY, UNSEAL
 from tests.support.vectors import COMMAND
@@ -86,6 +91,12 @@ def test_what_innsyn_sends_opens(identifiers: list[tuple[str, str]], fields: lis
 DAY = date(2029, 3, 5)
 
 
+def rights_value() -> dict[str, Any]:
+    """A command to restrict, as innsyn sends it."""
+    asked = Asked("r-1/web", "r-1", "web", CommandKind.RESTRICT, expected={"Invoice": 2})
+    return value_of(rights_command(asked, [("customer_number", "k-100200")], SYSTEM_KEY, 1, NOW))
+
+
 @pytest.mark.parametrize(
     "outcome",
     [
@@ -109,6 +120,28 @@ def test_what_a_job_answers_innsyn_takes(outcome: Outcome) -> None:
     assert Outcome.read(outcome.text()) == outcome
     assert sum(item.deleted + item.redacted for item in found.outcomes) == outcome.erased
     assert unproven({**value, "erased": 99}, SystemSide("web", (SYSTEM_KEY,))) is not None
+
+
+@pytest.mark.parametrize("value", [MOST + 1, -MOST - 1, 0.5, [{"count": 2**60}]])
+def test_what_has_more_than_one_form_is_not_signed(value: Any) -> None:
+    """As at innsyn: two readers would hold a signature against other bytes."""
+    with pytest.raises(ValueError, match="no one form"):
+        canonical({"a": value}, ())
+    with pytest.raises(ValueError, match=r"."):
+        schemas_canonical({"a": value})
+    assert canonical({"b": MOST, "a": [-MOST, True]}, ()) == schemas_canonical(
+        {"b": MOST, "a": [-MOST, True]}
+    )
+
+
+def test_a_command_with_such_a_number_is_refused() -> None:
+    """innsyn signs none, so somebody else wrote it."""
+    value = {**rights_value(), "expected": [{"record": "Invoice", "count": 2**60}]}
+    schema, prefix = newest("rights_command")
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, value)
+    with pytest.raises(Refused, match="not_authentic"):
+        opened(prefix + body.getvalue(), KEYS, NOW)
 
 
 @pytest.mark.parametrize(

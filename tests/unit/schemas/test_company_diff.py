@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.company import load_company
+from schemas.annotations import ClockRule
+from schemas.company import Company, load_company
 from schemas.company_diff import Change, company_changes
 from schemas.layers import COMPANIES
 from schemas.policy import RetentionAnchors, decide_erasure
@@ -284,3 +285,48 @@ def test_sources_and_proofs_are_compared(folder: Path) -> None:
     now = replace(OLD, catalogue=replace(OLD.catalogue, identity_sources={**then, name: longer}))
     (told,) = company_changes(OLD, now, TODAY)
     assert (told.kind, told.what, "skew_seconds" in told.after) == ("links", f"identity_sources {name}", True)
+
+
+@pytest.mark.parametrize("right", ["access", "rectification", "restriction"])
+def test_what_a_job_does_for_other_rights_is_told(folder: Path, right: str) -> None:
+    """Its people did it before: a request that they held up goes by itself, or the other way round."""
+    changed(folder, "catalogue/systems.yaml", "erasure: command", f"erasure: command, {right}: command")
+    found = _said(changes(folder))
+    assert found == {f"{right} of shop": ("requests", "by_hand", "command", None)}
+    back = company_changes(load_company(folder), OLD, TODAY)
+    assert [(item.before, item.after) for item in back] == [("command", "by_hand")]
+
+
+def test_clocks_that_events_start_are_compared() -> None:
+    """Also that there is none any more: the period of whoever is tagged from then on does not begin."""
+    name = OLD.tagged["shop.orders"].record
+    record = OLD.records[name]
+
+    def having(*rules: ClockRule) -> Company:
+        annotation = record.annotation.model_copy(update={"clocks": rules})
+        return replace(OLD, records={**OLD.records, name: replace(record, annotation=annotation)})
+
+    ends = ClockRule(clock="contract_end", group="order_number", at="placed_at")
+    later = ends.model_copy(update={"days_before": 60})
+    first = "starts, at placed_at, each order_number"
+    assert _said(company_changes(OLD, having(ends), TODAY)) == {
+        "clock contract_end": ("tags", "–", first, None)
+    }
+    found = company_changes(having(ends, later), having(ends), TODAY)
+    assert [(item.before, item.after) for item in found] == [(f"{first}; {first}, 60 days before", first)]
+    assert company_changes(having(ends), having(ends), TODAY) == []
+
+
+def test_clocks_of_contracts_are_compared(parcels: Path) -> None:
+    path = "contracts/shop.orders.yaml"
+    marks = "{clock: invoice_settled, group: orderId, says: WORD}"
+    text = (parcels / path).read_text("utf-8")
+    write(
+        parcels, path, text.replace("fields:\n", f"clocks:\n  - {marks.replace('WORD', 'starts')}\nfields:\n")
+    )
+    then = load_company(parcels)
+    changed(parcels, path, "says: starts", "says: stops")
+    (told,) = company_changes(then, load_company(parcels), TODAY)
+    assert (told.kind, told.what, told.before[:6], told.after[:5]) == (
+        "tags", "clock invoice_settled", "starts", "stops",
+    )  # fmt: skip
