@@ -17,6 +17,7 @@ from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.contract_file import EventTime
 from schemas.contracts import Contract
+from schemas.counted import counted
 from schemas.entries import ON_COMMAND, Entry, RetentionRule
 from schemas.errors import InputError
 from schemas.identifiers import IdentifierKind
@@ -197,7 +198,7 @@ def _clock(rule: ClockRule, contract: Contract | None) -> str:
     if rule.group:
         said.append(f"each {rule.group}")
     if rule.days_before:
-        said.append(f"{rule.days_before} days before")
+        said.append(f"{counted(rule.days_before, 'day')} before")
     if rule.above_zero:
         said.append(f"{rule.above_zero} above zero")
     return ", ".join(said)

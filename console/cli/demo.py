@@ -32,6 +32,7 @@ from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.local import LocalInstance, running
 from console.wiring.processes import raise_first
+from schemas.catalogue import Catalogue
 from schemas.counted import counted, sized
 from schemas.errors import Unavailable
 from schemas.keys import Keyring
@@ -46,9 +47,12 @@ from streams.kafka.brokers.in_process_registry import InProcessRegistry
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
+from streams.rights.protocol.rights_commands import TOPICS
 from streams.rights.protocol.states import RequestState, State
+from streams.rights.reference_job.changing import ChangingStore
 from streams.rights.reference_job.job import ErasureJob
-from streams.rights.reference_job.store import SqliteStore
+from streams.rights.reference_job.others import SERVED, OtherRightsJob
+from streams.rights.reference_job.serving import Job
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan
 
@@ -104,7 +108,7 @@ def demo(
         out.print(marked("[dim]{}[/dim]", person.how_asked))
         _ask(out, looked, instance, person)
         _act(out, 3, "…and then: delete it")
-        with _jobs(stores, broker.connection, settings):
+        with _jobs(stores, broker.connection, settings, tale.company.catalogue):
             request = _erase(out, looked, instance, person)
         _act(out, 4, "Proof")
         _prove(out, looked, instance, stores, person, request)
@@ -128,7 +132,7 @@ def _flow(
     out: Console,
     looked: Looked,
     tale: Tale,
-    stores: Mapping[str, SqliteStore],
+    stores: Mapping[str, ChangingStore],
     instance: LocalInstance,
     connection: Connection,
 ) -> None:
@@ -231,14 +235,19 @@ def _query(person: Asker) -> dict[str, Any]:
 
 
 @contextmanager
-def _jobs(stores: Mapping[str, SqliteStore], connection: Connection, settings: Settings) -> Iterator[None]:
-    """The reference erasure job of every system, each in a thread."""
+def _jobs(
+    stores: Mapping[str, ChangingStore], connection: Connection, settings: Settings, catalogue: Catalogue
+) -> Iterator[None]:
+    """The reference jobs of every system, one for each right that it does on command, each in a thread."""
     keys = Keyring(settings.keys_folder).systems
-    jobs = []
+    jobs: list[Job] = []
     for name, store in stores.items():
         keys.made(name)
         # All that the job of a system is given.
         jobs.append(ErasureJob(keys.job_path(name), connection, store))
+        for kind in SERVED:
+            if catalogue.systems[name].commanded(TOPICS[kind].removesuffix(".")):
+                jobs.append(OtherRightsJob(keys.job_path(name), connection, store, kind))
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="job") as threads:
         running_jobs = [threads.submit(job.run) for job in jobs]
         try:
@@ -320,7 +329,7 @@ def _prove(
     out: Console,
     looked: Looked,
     instance: LocalInstance,
-    stores: Mapping[str, SqliteStore],
+    stores: Mapping[str, ChangingStore],
     person: Asker,
     request: RequestState,
 ) -> None:

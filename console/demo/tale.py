@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from schemas.company import Company
 from streams.rights.protocol.messages import Named
-from streams.rights.reference_job.store import SqliteStore
+from streams.rights.reference_job.changing import ChangingStore
 
 
 class Event(Protocol):
@@ -63,11 +63,11 @@ class Tale(Protocol):
         """Who asks, once all events have been handed on."""
 
 
-def systems(company: Company, home: Path, stack: ExitStack) -> Mapping[str, SqliteStore]:
+def systems(company: Company, home: Path, stack: ExitStack) -> Mapping[str, ChangingStore]:
     """A SQLite file for every system of record that erases on command."""
     names = (system.id for system in company.catalogue.systems.values() if system.erasure == "command")
     stores = {
-        name: SqliteStore(home / "systems" / f"{name}.sqlite", company.every_record, company.kinds)
+        name: ChangingStore(home / "systems" / f"{name}.sqlite", company.every_record, company.kinds)
         for name in names
     }
     for store in stores.values():

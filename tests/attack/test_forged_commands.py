@@ -22,7 +22,8 @@ from streams.answers.erasure_plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
 from streams.rights.protocol.receipts import has_the_key, unproven
-from streams.rights.reference_job.job import OLDEST, ErasureJob
+from streams.rights.reference_job.job import ErasureJob
+from streams.rights.reference_job.serving import OLDEST
 from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
 from tests.support.kinds import KINDS

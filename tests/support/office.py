@@ -15,10 +15,11 @@ import numpy as np
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.codec import decode, encode
 from schemas.keys import Keyring
+from schemas.own import own_record
 from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
 from schemas.rights_rules import RightsRules
-from schemas.vocabulary import Right, ToldBy
+from schemas.vocabulary import CommandKind, Right, ToldBy
 from sinks.memory.copies import MemoryCopies
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Found, LineageBatch, Span
@@ -28,10 +29,11 @@ from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
 from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
-from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS
+from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, decoded
 from streams.rights.protocol.states import RequestState, State
+from streams.rights.reference_job.changing import ChangingStore
 from streams.rights.reference_job.job import ErasureJob
-from streams.rights.reference_job.store import SqliteStore
+from streams.rights.reference_job.others import OtherRightsJob
 from streams.rights.service import RightsService
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
@@ -53,7 +55,8 @@ class Office:
     `records`: schemas to use instead of ours; `rules`: how the company carries requests out, instead of its own.
     `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
     identifiers that claims mention are kept, so that systems are told what links found. `copying`: systems that deliver
-    copies on command.
+    copies on command. `jobs_answer`: set, the reference jobs carry out commands of other rights too; else they are left
+    in `others`.
     """
 
     def __init__(
@@ -78,15 +81,16 @@ class Office:
         self.catalogue = delivering(with_a_hold_of_everything(load_catalogue()), copying)
         self.copies = MemoryCopies()
         self.systems = {topic.name: topic.system for topic in model().topics.values() if topic.tagged}
-        self.stores: dict[str, SqliteStore] = {}
+        self.stores: dict[str, ChangingStore] = {}
         for system in sorted(set(self.systems.values())):
-            self.stores[system] = SqliteStore(folder / f"{system}.sqlite", self.records, KINDS)
+            self.stores[system] = ChangingStore(folder / f"{system}.sqlite", self.records, KINDS)
             stack.callback(self.stores[system].close)
         self.sent: deque[tuple[str, bytes]] = deque()
         self.commands: list[dict[str, Any]] = []
         self.receipts: list[dict[str, Any]] = []
         self.others: list[dict[str, Any]] = []
         self.deaf: set[str] = set()
+        self.jobs_answer = False
         self.tells = True
         self.written: list[LineageBatch] = []
         self.now = NOW
@@ -117,11 +121,16 @@ class Office:
         """The steps of that right, for what is put in place of their parts."""
         return self.service._rights[Right.ERASURE]
 
-    def _job(self, system: str, store: SqliteStore) -> ErasureJob:
+    def _job(self, system: str, store: ChangingStore) -> ErasureJob:
         self.keyring.systems.made(system)
         return ErasureJob(
             self.keyring.systems.job_path(system), Connection("unused"), store, lambda: self.now
         )
+
+    def _other_job(self, command: Mapping[str, Any]) -> OtherRightsJob:
+        path = self.keyring.systems.job_path(command["system"])
+        store, kind = self.stores[command["system"]], CommandKind(command["kind"])
+        return OtherRightsJob(path, Connection("unused"), store, kind, lambda: self.now)
 
     def put(self, topic: str, *values: Mapping[str, Any]) -> None:
         """Events of a topic: into the system of record, and tagged into the index. Fields left out are empty."""
@@ -178,11 +187,13 @@ class Office:
             if topic == REQUESTS:
                 self.service.on_request(decode(self.records["RightsRequest"], message))
             elif topic == RECEIPTS:
-                self.receipts.append(decode(self.records["ErasureReceipt"], message))
+                self.receipts.append(decoded(own_record("ErasureReceipt"), message))
                 self.service.on_receipt(self.receipts[-1])
             elif not topic.startswith(DELETION):
                 # Of another right: who tests it answers it, by `tests.support.receipts.answer`.
                 self.others.append({**decode(self.records["RightsCommand"], message), "topic": topic})
+                if self.jobs_answer and self.others[-1]["system"] not in self.deaf:
+                    self._other_job(self.others[-1]).handle(message, self._send)
             else:
                 self.commands.append(decode(self.records["ErasureCommand"], message))
                 system = topic.removeprefix(DELETION)
