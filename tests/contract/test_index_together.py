@@ -233,3 +233,22 @@ def test_the_copy_by_event_holds_nobody_who_is_gone(database: ClickHouse, remove
         for name in ("lineage_by_event", "lineage")
     )
     assert copied == there
+
+
+def test_whoever_stands_in_two_events_stays_in_the_one_that_stays(index: Index) -> None:
+    """Of one event the record is gone, with everybody in it; in the other stands the same second person, and the person
+    by another identifier, which goes from there with what is theirs."""
+    anna, moved, ola = 31, 32, 33
+    gone_with, stays = (tags("C-01", topic=name, system="crm") for name in ("deleted", "redacted"))
+    index.write(
+        [
+            *(Row(anna, 0, item, role=Role.OWNER.code) for item in (gone_with, stays)),
+            *(Row(ola, 0, item, role=Role.COUNTERPARTY.code) for item in (gone_with, stays)),
+            Row(moved, 0, stays, role=Role.OWNER.code),
+        ]
+    )
+    spans = [Span(token(anna)), Span(token(moved), until=moment(-1))]
+    kept, gone = {gone_with.id: None, stays.id: None}, {gone_with.id: RecordsGone(frozenset({Role.OWNER}))}
+    index.eraser.forget(spans, kept, gone)
+    assert [item.tags for item in index.reader.find([Span(token(ola))]).holdings] == [stays]
+    assert index.reader.find([Span(token(anna)), Span(token(moved))]).total_events == 0
