@@ -137,10 +137,12 @@ class ErasurePlanner:
         """The plan for what was found under the spans. `anchors`: as they were typed; events say the rest."""
         others = self._reader.others(spans)
         known = self._keeping.anchors_for(spans, anchors)
+        frozen = self._keeping.frozen(now).until(spans)
+        # What an order holds is not narrowed either: not even a withdrawn purpose goes.
+        carried = self._carried if frozen is None else None
         staying: Sequence[Holding] = ()
-        if self._carried is not None:
-            everything = self._carried.everything.find(spans)
-            found, staying = self._carried.consent.split(found, everything)
+        if carried is not None:
+            found, staying = carried.consent.split(found, carried.everything.find(spans))
         plan = make_plan(
             found,
             self._catalogue,
@@ -150,9 +152,9 @@ class ErasurePlanner:
             records=self._company.every_record,
             others=others,
             clocks=known.shown(),
-            frozen=self._keeping.frozen(now).until(spans),
+            frozen=frozen,
         )
-        return plan if self._carried is None else self._carried.consent.keeping(plan, staying)
+        return plan if carried is None else carried.consent.keeping(plan, staying)
 
     def counts(
         self,

@@ -69,8 +69,11 @@ class Suppressing:
         self._looked: dict[str, datetime] = {}
 
     def enter(self, request: RequestState) -> None:
-        """Look out from now on: before the index forgets, so that nothing comes in between unseen."""
-        if request.identity is None or request.planned_at is None or request.closing:
+        """Look out from now on: before the index forgets, so that nothing comes in between unseen.
+
+        Not for what a withdrawn consent took: the person stays, and may consent again.
+        """
+        if not request.erases or request.identity is None or request.planned_at is None or request.closing:
             return
         plan, now = plan_from_json(request.plan or {}), self._file.now()
         systems = {part.tag_set: part.system for part in plan.parts}

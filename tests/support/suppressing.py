@@ -41,12 +41,11 @@ class Watching:
 class Watchful(Office):
     """On an index in memory."""
 
-    def __init__(self, folder: Path, index: Index, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, index: Index, stack: ExitStack, records: Any = None) -> None:
         self.suppression = MemorySuppression(cast("MemoryIndex", index.writer))
         self.watching = Watching(index.writer, self.suppression)
-        super().__init__(
-            folder, replace(index, writer=self.watching), stack, sealing=True, suppression=self.suppression
-        )
+        watched = replace(index, writer=self.watching)
+        super().__init__(folder, watched, stack, records, sealing=True, suppression=self.suppression)
 
     def viewing(self, customer: str, at: datetime, *, arrival: Arrival = Arrival.PRODUCER) -> None:
         """A viewing of television, on a device of the customer."""

@@ -33,8 +33,8 @@ LONG_AGO = datetime(2019, 5, 1, tzinfo=UTC)
 class Kept(Office):
     """An office that goes by what events say of clocks, and by preservation orders."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        super().__init__(folder, memory_index(), stack)
+    def __init__(self, folder: Path, stack: ExitStack, index: Any = None, records: Any = None) -> None:
+        super().__init__(folder, index or memory_index(), stack, records)
         people = Identities(self.index.claims, self.catalogue.identity_sources)
         self.log = MemoryPreservation()
         self.orders = Preservation(self.log, self.keyring, people, self.keyring.tokenizer, KINDS, NORWEGIAN)
@@ -48,8 +48,8 @@ class Kept(Office):
         """The job of a system gets a command late."""
         self._jobs[command["system"]].handle(encode(self.records["ErasureCommand"], command), self._send)
 
-    def freeze(self, number: str = "p-1") -> None:
-        about = [Identifier(KINDS["customer_number"], KARI)]
+    def freeze(self, number: str = "p-1", kind: str = "customer_number", value: str = KARI) -> None:
+        about = [Identifier(KINDS[kind], value)]
         self.orders.add(number, about, (self.now + timedelta(days=60)).date(), "case 4711", self.now)
 
 
