@@ -353,6 +353,8 @@ def _show(request: Mapping[str, Any]) -> None:
         out.print(marked("  [red]{}[/red]", problem))
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
+    if untold := [item["recipient"] for item in request["recipients"] if not item["told"]]:
+        out.print(f"  to be told by `innsyn requests notified` once it is done there: {', '.join(untold)}")
     if letters := request.get("dead_letters"):
         out.print(
             marked("  [yellow]not read[/yellow] when it was planned or answered: {}", not_read(letters))

@@ -20,6 +20,7 @@ from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
 from streams.answers.frozen import freezing
 from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
+from streams.answers.recipients import given_to
 from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
 from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
 
@@ -90,8 +91,8 @@ class CommandPlan:
 class Plan:
     """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
 
-    `unjudged`: what nobody can decide on; it is in no part, no command and stays in the index. `clocks`: from which
-    days the decisions count, as `streams.answers.clocks.KnownAnchors.shown` has it.
+    `unjudged`: what nobody can decide on; in no part, no command, and it stays in the index. `clocks`: from which days
+    decisions count (`streams.answers.clocks.KnownAnchors.shown`). `recipients`: who was given what goes (Art. 19).
     """
 
     as_of: date
@@ -102,6 +103,7 @@ class Plan:
     kept: Mapping[TagSetId, TagSet | None]
     unjudged: tuple[Unjudged, ...] = ()
     clocks: tuple[dict[str, Any], ...] = ()
+    recipients: tuple[str, ...] = ()
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -133,14 +135,11 @@ def make_plan(
     names = sorted({holding.tags.topic for holding in found.holdings})
     found, unjudged = judged_for_erasure(found, catalogue, records)
     held: dict[tuple[str, str], list[Holding]] = {}
-    # What is here has happened, however it is dated: a clock that starts in 2099 would hold it till after that.
+    # What is here has happened, however it is dated: a clock that starts in 2099 would hold it longer.
     today = datetime.combine(as_of, time.max, catalogue.calendar.zone)
     for holding in found.holdings:
-        holding = replace(
-            holding,
-            first_seen=min(holding.first_seen, today),
-            last_seen=min(holding.last_seen, today),
-        )
+        first, last = min(holding.first_seen, today), min(holding.last_seen, today)
+        holding = replace(holding, first_seen=first, last_seen=last)
         held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
     parts: list[Part] = []
     for (system, record), holdings in sorted(held.items()):
@@ -159,12 +158,10 @@ def make_plan(
         parts=tuple(_carried_out(part, orders, records, others) for part in parts),
         copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
         commands=tuple(_commands(orders, records)),
-        kept={
-            h.tags.id: h.tags if frozen is not None else _narrowed(h.tags, parts, catalogue)
-            for h in found.holdings
-        },
+        kept={h.tags.id: h.tags if frozen else _narrowed(h.tags, parts, catalogue) for h in found.holdings},
         unjudged=tuple(unjudged),
         clocks=tuple(clocks),
+        recipients=given_to(found, parts),
     )
 
 
@@ -173,8 +170,11 @@ def nobody_told(plan: Plan, catalogue: Catalogue) -> str | None:
     commanded = {command.system for command in plan.commands}
     for part in plan.parts:
         known = catalogue.systems.get(part.system)
-        own = known is not None and known.erasure == "own"
-        if part.action == "erase_now" and part.system not in commanded and not own:
+        if (
+            part.action == "erase_now"
+            and part.system not in commanded
+            and (not known or known.erasure != "own")
+        ):
             return (
                 f"{part.system} holds events to erase and nobody can tell it; enter it in systems.yaml with"
                 " `erasure: command`, then resend the request"

@@ -117,6 +117,7 @@ def certificate(
         "set_aside": [
             {"system": item.system, "state": str(item.state), "why": item.why} for item in request.set_aside
         ],
+        "recipients": _recipients(request),
         "held": [_part(part) for part in request.held],
         "copies": [{"topic": item["topic"], "until": item["until"]} for item in plan.get("copies", ())],
         **with_unread(plan.get("dead_letters", {})),
@@ -140,6 +141,18 @@ def certificate(
         "key_id": key.public.id,
     }
     return {**said, "signature": key.sign(canonical(said)).hex()}
+
+
+def _recipients(request: RequestState) -> list[dict[str, Any]]:
+    """Who was given what was erased, and whether they were told of it (GDPR Art. 19) when this was issued: `told`,
+    `impossible` as a person said with a reason, or `not_told`."""
+    told = {
+        note.system: "impossible" if note.sealed else "told"
+        for note in request.notes
+        if note.what == "notified"
+    }
+    names = (request.plan or {}).get("recipients", ())
+    return [{"recipient": name, "standing": told.get(name, "not_told")} for name in names]
 
 
 def _came_back(request: RequestState) -> dict[str, Any]:

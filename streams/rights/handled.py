@@ -139,8 +139,10 @@ class Handled:
     def notify(
         self, request: RequestState, recipient: str, how: ToldBy | None, impossible: str | None
     ) -> RequestState:
-        """A recipient was told, or cannot be, and why (GDPR Art. 19); with the last one the request may be done."""
-        refuse_ended(request)
+        """A recipient was told, or cannot be, and why (GDPR Art. 19); with the last one the request may be done. An
+        erasure does not wait: they are told of it once it is completed."""
+        if not (request.forgets and request.carried_out):
+            refuse_ended(request)
         refuse_unread(request)
         if (how is None) == (impossible is None):
             raise InputError("say how the recipient was told, or why that is impossible; not both")
@@ -149,7 +151,7 @@ class Handled:
             raise InputError(f"{request.request_id} has no such recipient to be told; those are {waits}")
         sealed = self._file.seal_note(request.request_id, impossible) if impossible else None
         request = self._file.decide(request, Notified(recipient, how, sealed))
-        if request.settled and not request.to_notify:
+        if not request.ended and request.settled and not request.to_notify:
             with suppress(BrokerUnavailable):
                 self._sending.announce(request)
         return request

@@ -102,6 +102,9 @@ class Planner:
             least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append(replace(counted, least=least, again=tell))
+        # Whoever was given what went by the plan before is to be told of that still.
+        earlier_told = plan_from_json(request.plan or {}).recipients
+        plan = replace(plan, recipients=tuple(sorted({*earlier_told, *plan.recipients})))
         return Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
 
     def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> Counted:

@@ -162,8 +162,11 @@ class RequestState:
 
     @property
     def to_notify(self) -> tuple[str, ...]:
-        """Recipients who have to be told of it and were not (GDPR Art. 19)."""
-        if self.closing or self.ended:
+        """Recipients who have to be told of it and were not (GDPR Art. 19); of an erasure once it is completed, as it
+        does not wait for them."""
+        if self.closing or (self.ended and not (self.forgets and self.carried_out)):
+            return ()
+        if self.forgets and not self.carried_out:
             return ()
         return tuple(name for name in (self.plan or {}).get("recipients", ()) if name not in self.notified)
 
@@ -267,7 +270,7 @@ class RequestState:
         """What only a person can do next, and how."""
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
-        for name in () if self.awaits_approval else self.to_notify:
+        for name in () if self.awaits_approval or self.forgets else self.to_notify:
             yield (
                 f"{name} was given such data and has to be told (GDPR Art. 19); `innsyn requests notified"
                 f" {self.request_id} --recipient {name} --how ...` when it was"

@@ -142,6 +142,10 @@ def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar
         return lifted(_noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
     if isinstance(event, SuppressionLifted):
         return _noted(request, event, stored.occurred_at)
+    if isinstance(event, Notified):
+        # Also of an erasure that is completed.
+        told = request.notified | {event.recipient}
+        return replace(_noted(request, event, stored.occurred_at), notified=told)
     after = _ended if request.ended else _after
     request = after(request, event, stored.occurred_at)
     if isinstance(event, Checked | Extended):
@@ -224,8 +228,6 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
-        case Notified():
-            return replace(_noted(request, event, at), notified=request.notified | {event.recipient})
         case IdentityAsked() | Checked() | Extended() | Told() | Approved():
             return _handled(_noted(request, event, at), event, at)
         case Answered():
