@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from console.cli.main import COMMANDS, _load
+from console.cli.commands import COMMANDS
+from console.cli.main import _load
 from schemas.catalogue import load_catalogue
 from schemas.records import load_records
 from schemas.settings import Settings

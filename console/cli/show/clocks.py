@@ -20,8 +20,8 @@ def clock_lines(clocks: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
         if item["from"] == "events":
             yield marked(" [dim]{} {}[/dim]", item["clock"], said)
         elif item["differs"]:
-            line = " [yellow]{} {} as it was given, but {}[/yellow]"
-            yield marked(line, item["clock"], _state(item["day"]), said)
+            given = _state(item["day"])
+            yield marked(" [yellow]{} {} as it was given, but {}[/yellow]", item["clock"], given, said)
         else:
             yield marked(" [dim]{} {} as it was given[/dim]", item["clock"], _state(item["day"]))
 

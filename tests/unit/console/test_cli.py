@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.cli import ask as asking
-from console.cli.main import COMMANDS
+from console.cli.commands import COMMANDS
 from schemas.errors import InputError
 from tests.support.api import EMAIL
 from tests.support.commands import PERSON, home, quiet, run

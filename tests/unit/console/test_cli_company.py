@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from console.cli.main import COMMANDS, app
+from console.cli.commands import COMMANDS
+from console.cli.main import app
 from schemas.company import load_company
 from tests.support.company import model, write
 

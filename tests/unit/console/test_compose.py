@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from console.cli.main import COMMANDS
+from console.cli.commands import COMMANDS
 from schemas.settings import Settings
 
 ROOT = Path(__file__).parents[3]
