@@ -21,10 +21,12 @@ def opened(file: bytes, *, identity: X25519PrivateKey | None = None, passphrase:
     mac, _, payload = rest.partition(b"\n")
     file_key = _file_key(head.split(b"\n"), identity, passphrase)
     expected = hmac.digest(_derived(file_key, None, b"header"), head + b"\n---", "sha256")
-    if not hmac.compare_digest(expected, _bytes(mac.strip())):
+    if mac[:1] != b" " or not hmac.compare_digest(expected, _bytes(mac[1:])):
         raise ValueError("the header was altered")
     cipher = ChaCha20Poly1305(_derived(file_key, payload[:16], b"payload"))
     body, plain = payload[16:], b""
+    if not body:
+        raise ValueError("cut off: there is always a last piece")
     pieces = [body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK)]
     for number, piece in enumerate(pieces):
         last = bytes([number == len(pieces) - 1])
@@ -56,4 +58,8 @@ def _derived(secret: bytes, salt: bytes | None, info: bytes) -> bytes:
 
 
 def _bytes(text: bytes) -> bytes:
-    return base64.b64decode(text + b"=" * (-len(text) % 4))
+    """What canonical base64 says, as the format demands it: bits that nothing reads may not differ either."""
+    content = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    if base64.b64encode(content).rstrip(b"=") != text:
+        raise ValueError("bits that are left over")
+    return content
