@@ -33,7 +33,11 @@ RECORDS = load_records()
 
 def test_a_message_whose_step_breaks_is_set_aside_and_the_next_one_is_taken() -> None:
     """Nothing ends the agents: not the step, not what keeps the message, which is tried until it is kept."""
-    service, kept, taken = create_autospec(RightsService, instance=True), [], threading.Event()
+    service, kept, taken = (
+        create_autospec(RightsService, instance=True, copies_asked=False),
+        [],
+        threading.Event(),
+    )
     refusals = [KeyError("no key"), None]
 
     def keep(topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:

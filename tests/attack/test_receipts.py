@@ -163,7 +163,7 @@ def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap
             done.set()
         return object()
 
-    service = create_autospec(RightsService, instance=True)
+    service = create_autospec(RightsService, instance=True, copies_asked=False)
     service.on_request.side_effect = hear
     aborted, said = (
         encode(RECORDS["RightsRequest"], announced(name) | {"received_at": datetime.now(UTC)})

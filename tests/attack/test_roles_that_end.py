@@ -111,7 +111,7 @@ def test_agents_that_crash_are_started_again_and_end_nothing_else(
     app = App(error, at_start=at_start)
     monkeypatch.setattr("streams.rights.worker.rights_app", lambda *_: app)
     monkeypatch.setattr("streams.rights.worker.missing", lambda *_: [])
-    service, waits = create_autospec(RightsService, instance=True), Waits()
+    service, waits = create_autospec(RightsService, instance=True, copies_asked=False), Waits()
     worker = RightsWorker(Connection("127.0.0.1:9"), service, Mock(), waits)
     with pytest.raises(type, match=words) as raised:
         run_rights_role(worker, service, 600, threading.Event(), waits)

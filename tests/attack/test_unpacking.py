@@ -235,7 +235,7 @@ def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap
     assert producer.flush(30) == 0
     done = threading.Event()
     aside: list[str] = []
-    service = create_autospec(RightsService, instance=True)
+    service = create_autospec(RightsService, instance=True, copies_asked=False)
 
     def hear(given: Mapping[str, Any]) -> object:
         done.set()

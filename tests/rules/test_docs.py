@@ -242,7 +242,7 @@ def test_commands_are_the_ones_there_are() -> None:
     """Every module of a command is in the table, and every option of every command has a help text."""
     modules = {entry.target.partition(":")[0].rpartition(".")[2] for entry in COMMANDS.values()}
     # `bundle` adds its commands to those of `requests`, and stands for both.
-    helpers = {"__init__", "main", "ask", "options", "requests"}
+    helpers = {"__init__", "main", "commands", "ask", "options", "requests"}
     assert {file.stem for file in (ROOT / "console" / "cli").glob("*.py")} == modules | helpers
     for name in COMMANDS:
         for item in commands_below(command(name)):

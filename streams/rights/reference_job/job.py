@@ -25,7 +25,7 @@ from streams.rights.protocol.messages import (
     opened,
     receipt_message,
 )
-from streams.rights.reference_job.serving import OLDEST, Job, Refused, reason_of, shown
+from streams.rights.reference_job.serving import OLDEST, Declined, Job, reason_of, shown
 from streams.rights.reference_job.store import Erased
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ class ErasureJob(Job):
         key = keys.find(command.key_id) or keys.current
         try:
             identifiers = self._checked(command, keys, lambda key: opened(value, key))
-        except (Refused, ValueError, TypeError) as error:
+        except (Declined, ValueError, TypeError) as error:
             self._failed(send, command, key, error)
             return
         self._answer(send, command, key, ReceiptState.ACCEPTED, Erased())

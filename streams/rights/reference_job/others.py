@@ -19,7 +19,7 @@ from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import RECEIPTS, Identifiers, Send, decoded, receipt_message
 from streams.rights.protocol.rights_commands import TOPICS, opened_command
 from streams.rights.reference_job.changing import Changed, NeedsPerson
-from streams.rights.reference_job.serving import OLDEST, Job, Refused, reason_of, shown
+from streams.rights.reference_job.serving import OLDEST, Declined, Job, reason_of, shown
 
 SERVED = (CommandKind.RESTRICT, CommandKind.RECTIFICATION)
 """Kinds of commands for which there is a job here; the one for restrictions ends them too."""
@@ -90,8 +90,8 @@ class OtherRightsJob(Job):
         try:
             named, content = self._checked(command, keys, lambda key: opened_command(value, key))
             if TOPICS[command.kind] != TOPICS[self._kind]:
-                raise Refused("command_not_understood")
-        except (Refused, ValueError, TypeError) as error:
+                raise Declined("command_not_understood")
+        except (Declined, ValueError, TypeError) as error:
             self._failed(send, command, key, error)
             return
         self._answer(send, command, key, ReceiptState.ACCEPTED, Changed())

@@ -27,7 +27,7 @@ _Read = TypeVar("_Read")
 _log = structlog.get_logger(__name__)
 
 
-class Refused(InnsynError):
+class Declined(InnsynError):
     """A command that is not carried out. Its text is the reason, a word of `streams.rights.protocol.reasons`."""
 
 
@@ -91,23 +91,23 @@ class Job:
     def _checked(
         self, command: ErasureCommand | RightsCommand, keys: JobKeys, read: Callable[[JobKey], _Read]
     ) -> _Read:
-        """What `read` makes of a command, if innsyn sent it as it is, here, and not too long ago. Raises Refused."""
+        """What `read` makes of a command, if innsyn sent it as it is, here, and not too long ago. Raises Declined."""
         if command.system != self.system:
-            raise Refused("other_system")
+            raise Declined("other_system")
         if not command.key_id:
-            raise Refused("not_authentic")
+            raise Declined("not_authentic")
         key = keys.find(command.key_id)
         if key is None:
-            raise Refused("key_unknown")
+            raise Declined("key_unknown")
         try:
             found = read(key)
         except KeyUnavailable:
-            raise Refused("not_authentic") from None
+            raise Declined("not_authentic") from None
         now = self._clock()
         if command.issued_at > now + CLOCKS_APART:
-            raise Refused("clock_off")
+            raise Declined("clock_off")
         if command.issued_at < now - self._oldest:
-            raise Refused("too_old")
+            raise Declined("too_old")
         return found
 
     def _guarded(self) -> None:
@@ -120,7 +120,7 @@ class Job:
 
 def reason_of(error: Exception) -> str:
     """A word of `streams.rights.protocol.reasons` for what stopped a command."""
-    if isinstance(error, Refused):
+    if isinstance(error, Declined):
         return str(error)
     if isinstance(error, Superseded):
         return "superseded"

@@ -18,6 +18,7 @@ from sinks.ports.requests import RequestEvent
 from streams.rights.case import CaseFile
 from streams.rights.protocol import events
 from streams.rights.protocol.answering import Copied, Escalated, ReviewDue, answer_of
+from streams.rights.protocol.came_back import CameBack, SuppressionLifted
 from streams.rights.protocol.events import (
     KINDS,
     Attention,
@@ -57,6 +58,8 @@ SINCE = {
         Lifting,
         Notified,
         Copied,
+        CameBack,
+        SuppressionLifted,
     )
 }
 """Kinds that there were not before classes."""

@@ -59,7 +59,7 @@ def test_what_came_to_the_reviewed_system_itself_is_told(office: Office) -> None
     office.deliver()
     say(office, request, "crm", "done", attempt=2, erased=1)
     anew = office.service.get(request.request_id)
-    assert (anew.waiting_for, anew.commands[f"{request.request_id}/crm"].planned) == (("crm",), 2)
+    assert (anew.waiting_for, anew.commands[f"{request.request_id}/crm"].planned) == (("crm",), 1)
     assert office.events(*NUMBER) == 2
 
 

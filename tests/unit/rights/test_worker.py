@@ -45,7 +45,7 @@ def test_a_broker_that_is_not_there_is_said_to_be() -> None:
     """Starting fails in one line, and nothing keeps running."""
     worker = RightsWorker(
         Connection("127.0.0.1:9"),
-        create_autospec(RightsService, instance=True),
+        create_autospec(RightsService, instance=True, copies_asked=False),
         create_autospec(DeadLetterStore, instance=True),
     )
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9"):
@@ -64,7 +64,9 @@ def test_stopping_does_not_wait_for_what_is_away() -> None:
     with InProcessBroker() as broker:
         for name in ("rights.requests", "rights.receipts"):
             broker.make_topic(name)
-        worker = RightsWorker(broker.connection, create_autospec(RightsService, instance=True), away)
+        worker = RightsWorker(
+            broker.connection, create_autospec(RightsService, instance=True, copies_asked=False), away
+        )
         worker.start()
         with EventProducer(broker.connection) as producer:
             producer.send("rights.receipts", b"no receipt", key=b"r")
@@ -87,7 +89,7 @@ def test_an_app_that_crashes_as_it_runs_is_told_in_our_words(monkeypatch: pytest
     with InProcessBroker() as broker:
         for name in ("rights.requests", "rights.receipts"):
             broker.make_topic(name)
-        service = create_autospec(RightsService, instance=True)
+        service = create_autospec(RightsService, instance=True, copies_asked=False)
         worker = RightsWorker(broker.connection, service, create_autospec(DeadLetterStore, instance=True))
         worker.start()
         app = apps[0]

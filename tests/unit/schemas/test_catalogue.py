@@ -229,12 +229,12 @@ BROKEN = {
     "word instead of a switch": (
         "categories.yaml", "national_id: true", "national_id: 'yes'", "C-02.national_id", ["valid boolean"],
     ),
-    "broken yaml": ("purposes.yaml", "legal_bases: [b]", "legal_bases: [b", "line 5", ["is not YAML"]),
+    "broken yaml": ("purposes.yaml", "legal_bases: [b]", "legal_bases: [b", "line 6", ["is not YAML"]),
     "missing section": ("vocabulary.yaml", "roles:\n", "rolls:\n", "rolls", ["did you mean roles"]),
     "entry without fields": (
         "recipients.yaml", "network_owner:\n  name", "x:\nnetwork_owner:\n  name", "x", ["no fields"],
     ),
-    "tab": ("purposes.yaml", "  legal_bases: [b]", "\tlegal_bases: [b]", "line 4", ["is not YAML"]),
+    "tab": ("purposes.yaml", "  legal_bases: [b]", "\tlegal_bases: [b]", "line 5", ["is not YAML"]),
     "control character": ("purposes.yaml", "Avtaleoppfyllelse", "Avtale\x01", "file", ["remove"]),
 }  # fmt: skip
 

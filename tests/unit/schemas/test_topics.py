@@ -45,7 +45,7 @@ def test_tagged_topics_have_a_dead_letter_topic() -> None:
     """The tagger can put aside what it cannot read, and never reads what it wrote itself."""
     for topic in TOPICS.values():
         # What innsyn itself reads needs one too: nothing that concerns a right is skipped.
-        ours = topic.name in ("rights.requests", "rights.receipts")
+        ours = topic.name in ("rights.requests", "rights.receipts", "rights.copies")
         assert (topic.tagged or ours) == (topic.dead_letter is not None)
     assert not TOPICS["lineage.dead-letters"].tagged
 
