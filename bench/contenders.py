@@ -102,7 +102,9 @@ class PerRecord:
                 port = (value[reference.port_field] or 0) if reference.port_field else 0
                 role = Role(reference.role).code
                 tags = self._tags[reference.field].id
-                self._rows.append((token, TOPIC, partition, offset, role, tags, value["occurred_at"], port))
+                self._rows.append(
+                    (token, TOPIC, partition, offset, role, tags, value["occurred_at"], port, 0)
+                )
         if len(self._rows) >= _BATCH:
             self.flush()
 

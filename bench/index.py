@@ -95,6 +95,7 @@ def _batch(
         "tag_set": pa.array(np.array([tags.id for tags in sets], np.uint64)[topic]),
         "event_time": pa.array(when.astype("datetime64[ms]")),
         "port": pa.array(np.where(topic == 1, chance.integers(1_024, 65_536, count), 0).astype(np.uint16)),
+        "record": pa.array(np.zeros(count, np.uint64)),
     }
     return LineageBatch(pa.Table.from_arrays(list(columns.values()), schema=ROW_SCHEMA), tag_sets=sets)
 

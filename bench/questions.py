@@ -280,6 +280,7 @@ def _rows(chance: np.random.Generator, names: Tokens, count: int, done: int, sin
             "tag_set": pa.array(np.array([item.id for item in tags], np.uint64)[topic]),
             "event_time": _times(_START_MS + chance.integers(0, _YEAR_MS, count)),
             "port": pa.array(np.where(shared, chance.integers(1_024, 65_536, count), 0).astype(np.uint16)),
+            "record": pa.array(np.zeros(count, np.uint64)),
         },
         ROW_SCHEMA,
     )
