@@ -14,7 +14,7 @@ from typing import Any
 from schemas.company import Company
 from schemas.tags import TagSet
 from schemas.vocabulary import CommandKind, CommandState, Resolution
-from sinks.ports.lineage import Filter, Found
+from sinks.ports.lineage import Found
 from streams.answers.attribution import snapshot_of
 from streams.answers.lookup import disclosed
 from streams.answers.portable import portable_fields, portable_report
@@ -83,7 +83,7 @@ class Access:
         commands = []
         for system, of in asked.items():
             records = {
-                record: tools.reader.find(person.spans, Filter(tag_sets=sorted(tag_sets))).total_events
+                record: tools.reader.counts(person.spans, sorted(tag_sets)).records
                 for record, tag_sets in sorted(of.records.items())
             }
             commands.append(

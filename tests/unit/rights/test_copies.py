@@ -379,3 +379,12 @@ def test_without_a_system_that_delivers_the_index_answers_at_once(tmp_path: Path
         archive, written = bundle(office, request)
         (copy,) = read(archive, "report.json")["copies"]
         assert (copy["delivery"], written.records) == ("by_hand", 0)
+
+
+def test_a_record_that_changed_is_delivered_once(office: Office) -> None:
+    """The index has three events of the one customer, the system one row: that is all that is asked for."""
+    office.put("crm.customers", PERSON | {"name": "Kari N"}, PERSON | {"name": "Kari Nordlie"})
+    request = ask(office)
+    assert request.commands[f"{request.request_id}/crm"].planned == 1
+    wholly(office, "crm", [("CustomerDetails", PERSON)])
+    assert wholly(office, "web", [("WebVisit", visit(1)), ("WebVisit", visit(2))]).state is State.ANSWERED
