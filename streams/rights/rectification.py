@@ -22,8 +22,7 @@ from streams.answers.unread import with_unread
 from streams.rights.protocol.events import Attention, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
-from streams.rights.restriction import ended, next_step, recipients_of
-from streams.rights.right import Step, Tools
+from streams.rights.restriction import ByCommand, recipients_of
 
 GROUND = "GDPR Art. 16"
 
@@ -37,24 +36,8 @@ class Wrong:
     records: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
 
-class Rectification:
+class Rectification(ByCommand):
     """The right to rectification."""
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._catalogue = tools.company.catalogue
-
-    def next(self, request: RequestState) -> Step | None:
-        return next_step(request)
-
-    def do(self, step: Step, request: RequestState) -> RequestState:
-        match step:
-            case Step.PLAN:
-                return self._plan(request)
-            case Step.TELL:
-                return self._tools.sending.untold(request)
-            case _:
-                return ended(self._tools, request)
 
     def _plan(self, request: RequestState) -> RequestState:
         tools, file = self._tools, self._tools.file

@@ -8,6 +8,7 @@ marketing is absolute (Art. 21(3)). Erasure does not wait: storing for the perso
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,10 +101,8 @@ def counted_records(place: Place, spans: Sequence[Span], reader: IndexReader) ->
     }
 
 
-class Restriction:
-    """The right to restriction."""
-
-    chosen: Chosen = staticmethod(asked_purposes)
+class ByCommand(ABC):
+    """A right that systems carry out: planned, told to each of them, and over with the last answer."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -120,6 +119,16 @@ class Restriction:
                 return self._tools.sending.untold(request)
             case _:
                 return ended(self._tools, request)
+
+    @abstractmethod
+    def _plan(self, request: RequestState) -> RequestState:
+        """What each system is to be told."""
+
+
+class Restriction(ByCommand):
+    """The right to restriction."""
+
+    chosen: Chosen = staticmethod(asked_purposes)
 
     def _plan(self, request: RequestState) -> RequestState:
         tools, file = self._tools, self._tools.file
