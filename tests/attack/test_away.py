@@ -30,6 +30,7 @@ from streams.rights.protocol.request import RequestState
 from tests.support.api import EMAIL, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.product import await_that
+from tests.support.time_bounds import HANGING_SECONDS
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -171,7 +172,7 @@ class Kafka:
 
 
 def kept(
-    kafka: Kafka, answers: Callable[[], object], hung_seconds: float = 60.0
+    kafka: Kafka, answers: Callable[[], object], hung_seconds: float = HANGING_SECONDS
 ) -> tuple[Keeper, Background]:
     """The keeper at work on it."""
     keeper = Keeper(kafka, answers, pauses=(0.0, 0.01), look_seconds=0.005, hung_seconds=hung_seconds)
@@ -186,7 +187,7 @@ def test_a_broker_that_was_killed_is_started_again_also_once_there_is_space() ->
     keeper, role = kept(kafka, list)
     kafka.fails, kafka.ended = 5, "Kafka was killed by signal 9"
     await_that(lambda: any("No space left" in line for line in keeper.problems()), "the reason is told")
-    assert kafka.restarted.wait(20)
+    assert kafka.restarted.wait(HANGING_SECONDS)
     await_that(lambda: not keeper.problems(), "it is well again")
     role.stop()
     raise_first([role])
@@ -202,7 +203,7 @@ def test_a_broker_that_hangs_is_started_again() -> None:
 
     _, role = kept(kafka, answers, hung_seconds=0.05)
     hangs.set()
-    assert kafka.restarted.wait(20)
+    assert kafka.restarted.wait(HANGING_SECONDS)
     role.stop()
 
 

@@ -22,6 +22,7 @@ from schemas.catalogue import load_catalogue
 from streams.rights.late_findings import late_finding
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.time_bounds import HANGING_SECONDS
 
 NUMBER = ("customer_number", "k-100200")
 STEPS = st.lists(st.integers(-20 * 3600, 20 * 3600), max_size=20)
@@ -135,7 +136,7 @@ def test_ledgers_stay_in_order_under_a_clock_that_is_set_back(tmp_path: Path) ->
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANGING_SECONDS,
             check=False,
         )
         assert run.returncode == 0, run.stderr

@@ -47,6 +47,7 @@ from tests.support.tagging import (
     utc_now,
     visit,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 POISON = 41
 COUNT = 120
@@ -57,7 +58,7 @@ def crash(*starts: str, home: Path) -> list[dict[str, Any]]:
     found = subprocess.run(
         [sys.executable, "-m", "tests.support.fatal_offset", str(home), str(COUNT), str(POISON), *starts],
         capture_output=True,
-        timeout=120,
+        timeout=HANGING_SECONDS,
         check=True,
         text=True,
     )

@@ -17,6 +17,7 @@ from tests.support.api import TOKEN
 from tests.support.asgi import InProcess
 from tests.support.door import NOBODY, QUESTIONS, SOMEBODY, client, entries, made
 from tests.support.product import await_that
+from tests.support.time_bounds import HANGING_SECONDS
 
 __all__ = ["made"]
 
@@ -118,7 +119,7 @@ def test_not_even_on_this_machine(made: Callable[..., Services], monkeypatch: py
             assert one.post("/v1/access", json=SOMEBODY, headers=headers).status_code == 200
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(HANGING_SECONDS)
     assert [item.client for item in entries(of)] == ["127.0.0.1"]
 
 

@@ -160,7 +160,7 @@ def test_what_was_erased_is_in_no_answer_though_what_the_erasure_wrote_broke(ind
         mend.turn()
         return not mend.problems()
 
-    await_that(well, "it is erased again", 10)
+    await_that(well, "it is erased again")
     assert held(answers) == set(range(1000)) - {5}
 
 
@@ -354,7 +354,7 @@ def test_whatever_moment_the_disk_fills_in_nothing_that_was_said_to_be_written_i
                 except IndexUnavailable:
                     return False
 
-            await_that(well, "every row is answered again", 10)
+            await_that(well, "every row is answered again")
     finally:
         stop.set()
         for thread in threads:

@@ -26,6 +26,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.keys import KeyRegister
 from tests.support.api import fill
 from tests.support.kinds import USERNAME
+from tests.support.time_bounds import HANGING_SECONDS
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -155,7 +156,7 @@ def test_two_hosts_at_once(tmp_path: Path, stored: ClickHouse) -> None:
 
     def begin(number: int) -> str:
         host = keys(tmp_path / f"host{number}", ClickHouseKeys(stored))
-        start.wait(10)
+        start.wait(HANGING_SECONDS)
         try:
             return host.prove(make=True).key_id
         except KeyUnavailable as error:

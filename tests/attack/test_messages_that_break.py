@@ -24,6 +24,7 @@ from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from tests.support.faulty import KARI, SECRET, office, receipt
 from tests.support.office import NOW, Office
+from tests.support.time_bounds import HANGING_SECONDS
 
 __all__ = ["office"]
 
@@ -62,7 +63,7 @@ def test_a_message_whose_step_breaks_is_set_aside_and_the_next_one_is_taken() ->
             with EventProducer(broker.connection) as producer:
                 for name in ("r-bad", "r-good"):
                     producer.send(RECEIPTS, encode(RECORDS["ErasureReceipt"], receipt(name)), key=b"r")
-            assert taken.wait(30)
+            assert taken.wait(HANGING_SECONDS)
             assert worker.error is None
         finally:
             worker.stop()

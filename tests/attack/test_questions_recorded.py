@@ -33,6 +33,7 @@ from tests.support.door import NOBODY, QUESTIONS, SOMEBODY, client, entries, mad
 from tests.support.instance import running
 from tests.support.kinds import KINDS
 from tests.support.product import await_that
+from tests.support.time_bounds import HANGING_SECONDS
 
 __all__ = ["made"]
 
@@ -177,7 +178,7 @@ def test_an_index_that_hangs_is_waited_for_so_long(made: Callable[..., Services]
 
     class Hanging(MemoryAudit):
         def write(self, entries: Sequence[AuditEntry]) -> None:
-            release.wait(20)
+            release.wait(HANGING_SECONDS)
             super().write(entries)
 
     recorder = Recorder(Hanging(), most=3, seconds=0.05)
@@ -295,7 +296,7 @@ def test_the_command_line_shows_the_record(
     """`innsyn audit` shows who asked what about whom; what an entry holds is never read as markup."""
     of = made()
     odd = AuditEntry(NOW, "GET unknown", caller="[/b]x", client="2001:db8::7", status=404)
-    of.recorder.put(odd).result(10)
+    of.recorder.put(odd).result(HANGING_SECONDS)
     with running(tmp_path / "home", of):
         monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "home"))
         ask("access", SOMEBODY, AskedFor.BILLING)

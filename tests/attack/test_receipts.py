@@ -30,6 +30,7 @@ from streams.rights.worker import RightsWorker, _take
 from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.time_bounds import HANGING_SECONDS
 
 RECORDS = load_records()
 BAD_IDS = [
@@ -143,7 +144,7 @@ def _aborted_then_said(bootstrap: str, topic: str, aborted: bytes, said: bytes) 
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(topic, aborted, key=b"r-1")
-    producer.flush(30)
+    producer.flush(HANGING_SECONDS)
     producer.abort_transaction(30)
     producer.begin_transaction()
     producer.produce(topic, said, key=b"r-1")
@@ -173,7 +174,7 @@ def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap
     worker = RightsWorker(connection, service, create_autospec(DeadLetterStore, instance=True))
     worker.start()
     try:
-        assert done.wait(60)
+        assert done.wait(HANGING_SECONDS)
     finally:
         worker.stop()
     assert "r-said" in heard

@@ -23,6 +23,7 @@ from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from streams.waits import Waits
 from tests.support.product import await_that
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 def test_a_role_that_lost_something_is_started_again_by_itself() -> None:
@@ -35,11 +36,11 @@ def test_a_role_that_lost_something_is_started_again_by_itself() -> None:
         if len(calls) < 4:
             raise IndexUnavailable("the index did not answer for 300 s")
         running.set()
-        stop.wait(30)
+        stop.wait(HANGING_SECONDS)
 
-    role = Background("tagger", run, wake, pauses=(0.01,), settled=0.05)
+    role = Background("tagger", run, wake, pauses=(0.01,), settled=1.0)
     role.start()
-    assert running.wait(20)
+    assert running.wait(HANGING_SECONDS)
     assert role.problems() == (
         "tagger ended (the index did not answer for 300 s); it is started again by itself",
     )
@@ -65,7 +66,7 @@ def test_a_role_that_ends_over_and_over_says_so_and_is_still_tried(error: Except
         calls.append(1)
         if len(calls) < 8:
             raise error
-        stop.wait(30)
+        stop.wait(HANGING_SECONDS)
 
     role = Background("tagger", run, wake, pauses=(0.0,), settled=30)
     role.start()
@@ -129,7 +130,7 @@ def test_what_is_final_ends_a_role_and_wakes_who_waits(error: Exception) -> None
 
     role = Background("tagger", run, wake, pauses=(0.01,))
     role.start()
-    assert wake.wait(20)
+    assert wake.wait(HANGING_SECONDS)
     with pytest.raises(type(error)):
         raise_first([role])
 
@@ -139,7 +140,7 @@ def test_a_role_that_ends_without_a_word_is_a_fault(tmp_path: Path) -> None:
     wake = threading.Event()
     role = Background("rights", lambda _: None, wake)
     role.start()
-    assert wake.wait(20)
+    assert wake.wait(HANGING_SECONDS)
     with pytest.raises(InnsynError, match="rights ended without being asked to"):
         raise_first([role])
 
@@ -154,7 +155,7 @@ def test_a_role_ends_while_it_waits_to_be_started_again() -> None:
 
     role = Background("rights", run, threading.Event(), pauses=(600.0,))
     role.start()
-    assert began.wait(20)
+    assert began.wait(HANGING_SECONDS)
     role.stop()
     assert not role.alive
     raise_first([role])
@@ -209,7 +210,7 @@ def test_sigterm_ends_the_process_whatever_hangs_in_it(engine: str, status: int)
             if engine == "before":
                 await_that(lambda: _holds(process.pid), "the library is at it")
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=HANGING_SECONDS)
         finally:
             process.kill()
     assert process.returncode == status

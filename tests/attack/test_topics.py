@@ -33,6 +33,7 @@ from tests.support.tagging import (
     until,
     visit,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 ADDRESS, OTHER = "192.0.2.7", "192.0.2.8"
 
@@ -57,11 +58,11 @@ def admin(source: Source) -> AdminClient:
 def make_anew(source: Source, partitions: int = 2) -> None:
     """Delete the topic and make it again, as soon as the broker lets us."""
     client = admin(source)
-    client.delete_topics([source.name])[source.name].result(30)
+    client.delete_topics([source.name])[source.name].result(HANGING_SECONDS)
 
     def made() -> bool:
         try:
-            client.create_topics([NewTopic(source.name, partitions, 1)])[source.name].result(30)
+            client.create_topics([NewTopic(source.name, partitions, 1)])[source.name].result(HANGING_SECONDS)
         except Exception as error:
             if "TOPIC_ALREADY_EXISTS" not in str(error):
                 raise
@@ -164,7 +165,7 @@ def test_partitions_that_are_added_are_read(
 
     def grown() -> None:
         client = admin(source)
-        client.create_partitions([NewPartitions(source.name, 5)])[source.name].result(30)
+        client.create_partitions([NewPartitions(source.name, 5)])[source.name].result(HANGING_SECONDS)
 
     send(source, 10, ADDRESS)
     with running() as tagger:
@@ -322,7 +323,7 @@ def following(run: Callable[[threading.Event], None]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(HANGING_SECONDS)
         assert not thread.is_alive()
 
 

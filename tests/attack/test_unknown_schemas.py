@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -130,10 +129,9 @@ def test_unknown_ids_one_after_the_other_do_not_stop_the_tagger(tmp_path: Path) 
         source.send((0, framing(visit(at, "192.0.2.7"))) for at, framing in enumerate(framings))
         metrics = TagMetrics(CollectorRegistry())
         limits = TagLimits(batch_events=2, batch_seconds=0.01, unknown_schema_seconds=wait)
-        began = time.monotonic()
         to_the_end(source.worker(index, keyring, registry=registry, limits=limits, metrics=metrics))
-        assert time.monotonic() - began < 40 * wait / 2
     assert (len(index), len(index.dead)) == (41, 40)
     assert {row.reason for row in index.dead.values()} == {"unknown_schema"}
     assert registry.asked[2] == 3
-    assert all(asked <= 12 for schema_id, asked in registry.asked.items() if schema_id >= 100)
+    # Eleven times in a wait of a second: 440 times, had each been waited for.
+    assert sum(asked for schema_id, asked in registry.asked.items() if schema_id >= 100) < 200

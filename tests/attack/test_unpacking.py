@@ -37,6 +37,7 @@ from tests.support.tagging import (
     to_the_end,
     visit,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 ADDRESS = "192.0.2.7"
 # librdkafka unpacks zstd to at most 100 MB.
@@ -56,7 +57,7 @@ def bomb(source: Source, messages: int) -> None:
     )
     for number in range(messages):
         producer.produce(source.name, BEYOND if number < 3 else b"", partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
 
 
 def test_a_batch_that_unpacks_to_more_than_a_reader_takes_is_a_dead_letter(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def amplified(source: Source, codec: str, size: int, times: int = 1) -> None:
     )
     for _ in range(times):
         producer.produce(source.name, bytes(size), partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
 
 
 @contextmanager
@@ -157,7 +158,7 @@ def test_batches_of_each_codec_are_read_apart_as_they_are_otherwise(
         for number in range(200):
             value = None if number == 7 else frame(visit(number, ADDRESS, page="/" + "a" * (1 + number * 10)))
             producer.produce(source.name, value, partition=number % 2)
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
     source.send_transaction([frame(visit(1, ADDRESS))], abort=True)
     source.send_transaction([frame(visit(2, ADDRESS))])
     found = []
@@ -226,13 +227,13 @@ def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap
     bombs, full = 8, 120
     for _ in range(bombs):
         producer.produce(topic, bytes(60_000_000), partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "batch.num.messages": 4, **options})
     for _ in range(full):
         # A message as large as one may be.
         producer.produce(topic, bytes(1 << 20), partition=0)
     producer.produce(topic, encode(record, value), partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     done = threading.Event()
     aside: list[str] = []
     service = create_autospec(RightsService, instance=True, copies_asked=False)
@@ -246,7 +247,7 @@ def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap
     with peak() as grown:
         role.start()
         try:
-            assert done.wait(60)
+            assert done.wait(HANGING_SECONDS)
         finally:
             role.stop()
         assert grown() < 150

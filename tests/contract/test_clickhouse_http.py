@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from tests.support.clickhouse_engine import FaultKind
 from tests.support.clickhouse_http import ClickHouseHttpServer
+from tests.support.time_bounds import HANGING_SECONDS
 
 COLUMNS = ("token", "kind", "seen_at", "position")
 SEEN_AT = datetime(2026, 5, 4, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -222,7 +223,7 @@ def test_two_clients_in_two_threads(server: ClickHouseHttpServer, client: Client
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANGING_SECONDS)
     assert not any(thread.is_alive() for thread in threads)
     assert failures == []
     assert (_count(client, "own_0"), _count(client, "own_1")) == (1_000, 1_000)

@@ -15,6 +15,7 @@ from schemas.vocabulary import Role
 from sinks.ports.lineage import BESIDE_SCHEMA, Filter, Found, Holding, LineageBatch, Span
 from sinks.ports.offsets import History, OffsetRange
 from tests.support.index import NOW, Index, Row, batch, moment, table, tags, token
+from tests.support.time_bounds import HANGING_SECONDS
 
 WEB = tags()
 CHAT = tags("C-31", "C-21", topic="support.chats", system="contact_centre", purposes=("P-CARE", "P-DISPUTE"))
@@ -189,7 +190,7 @@ def test_readers_see_whole_answers_while_rows_are_written(index: Index) -> None:
         index.writer.write(batch([Row(1, number * 10 + item, WEB) for item in range(10)]), NOW)
     written.set()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANGING_SECONDS)
     assert failures == []
     assert not any(thread.is_alive() for thread in threads)
 

@@ -18,6 +18,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.purge import TABLES, ClickHousePurge
 from sinks.ports.lineage import Span
 from tests.support.index import NOW, Row, batch, sql_index, tags, token
+from tests.support.time_bounds import HANGING_SECONDS
 
 _QUICK = (
     "old_parts_lifetime = 0",
@@ -25,7 +26,6 @@ _QUICK = (
     "max_cleanup_delay_period = 1",
     "cleanup_delay_period_random_add = 0",
 )
-SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def bytes_of(folder: Path) -> bytes:
 
 def gone(purge: ClickHousePurge, at: datetime) -> bool:
     """Whether in the end nothing is left."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + HANGING_SECONDS
     while time.monotonic() < deadline:
         if not (said := purge.left(at)):
             return True

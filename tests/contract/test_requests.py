@@ -21,6 +21,7 @@ from sinks.ports.requests import RequestEvent, RequestLog, Seen
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import empty
 from tests.support.ledger_writer import write
+from tests.support.time_bounds import HANGING_SECONDS
 
 NOON = datetime(2026, 3, 9, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -138,7 +139,7 @@ def test_processes_over_http_lose_nothing(tmp_path: Path) -> None:
             writer.stdin.write(f"{server.password}\n")
             writer.stdin.flush()
         for writer in writers:
-            out, _ = writer.communicate(timeout=120)
+            out, _ = writer.communicate(timeout=HANGING_SECONDS)
             assert (writer.returncode, out.strip().isdigit()) == (0, True)
         _all_there(ClickHouseRequests(index), "ab", 12)
         index.close()

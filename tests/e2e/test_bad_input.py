@@ -117,14 +117,13 @@ def test_a_format_the_file_has_not(home: Path, log: str) -> None:
 def test_a_broker_that_is_not_there(
     home: Path, log: str, closed: Mapping[str, str], command: tuple[str, ...]
 ) -> None:
-    """Said within seconds, with the address; the index and the checkpoints stay as they were."""
+    """Said, with the address; the index and the checkpoints stay as they were."""
     # What others can read is closed with a line of its own.
     home.mkdir(mode=0o700, parents=True)
     (home / "index").mkdir(mode=0o700)
     before = files_of(home)
     done = innsyn(home, *(part.format(log=log) for part in command), settings=closed)
     assert_refused(done, closed["INNSYN_KAFKA_BOOTSTRAP"], "does not answer", "INNSYN_KAFKA_BOOTSTRAP")
-    assert done.seconds < 10
     assert files_of(home) == before
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.product import innsyn, naming
 from tests.support.stories import CARRIER
+from tests.support.time_bounds import HANGING_SECONDS
 
 ACTS = (
     r"1\. A provider with 30 households, 7 days of its events",
@@ -30,7 +31,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, seed: int) 
         folders["home"], "demo", "--customers", "30", "--days", "7", "--seed", str(seed),
         cwd=folders["work"],
         settings={"TMPDIR": str(folders["temporary"])},
-        timeout=120.0,
+        timeout=HANGING_SECONDS,
     )  # fmt: skip
     assert done.status == 0, done.err
     told = " ".join(done.out.split())
@@ -68,7 +69,7 @@ def test_the_demo_tells_the_story_of_a_folder(tmp_path: Path, renamed: bool) -> 
     done = innsyn(
         tmp_path / "home", "demo", "--company", str(folder), "--customers", "40", "--days", "7",
         cwd=work,
-        timeout=120.0,
+        timeout=HANGING_SECONDS,
     )  # fmt: skip
     assert done.status == 0, done.err
     told = " ".join(done.out.split())
@@ -103,7 +104,7 @@ def test_a_folder_whose_events_cannot_be_read_does_not_pass(tmp_path: Path) -> N
     done = innsyn(
         tmp_path / "home", "demo", "--company", str(folder), "--customers", "20", "--days", "7",
         cwd=tmp_path,
-        timeout=120.0,
+        timeout=HANGING_SECONDS,
     )  # fmt: skip
     assert done.status == 1, done.err
     told = " ".join(done.out.split())

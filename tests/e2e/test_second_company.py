@@ -19,6 +19,7 @@ from streams.simulate.story.messages import Bodies
 from streams.simulate.story.play import Play, StoryTruth
 from tests.support.product import Up, await_that, innsyn, up
 from tests.support.stories import CARRIER
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 PLAN = Plan(customers=40, days=7, seed=5)
@@ -107,7 +108,7 @@ def test_a_field_that_no_contract_names_is_told_of(
     example = json.loads((folder / "examples" / "shop.orders" / "to-one.json").read_text("utf-8"))
     producer = Producer({"bootstrap.servers": running.run["bootstrap"]})
     producer.produce("shop.orders", json.dumps({**example, "doorCode": "4711-door"}).encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     await_that(lambda: 'path="doorCode"' in running.http.get("/metrics").text, "the metric counts it")
     # The instance looks at such fields every half a minute, and the doctor tells what it says.
     await_that(lambda: "doorCode" in running.http.get("/readyz").text, "the instance tells of it")

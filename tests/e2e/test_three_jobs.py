@@ -34,6 +34,7 @@ from tests.support.kinds import KINDS
 from tests.support.pages import ROOT
 from tests.support.postgresql import Server, server
 from tests.support.product import Up, await_that, innsyn, naming, up
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -149,12 +150,12 @@ class Jobs:
 
     def kill(self, system: str, number: int = signal.SIGKILL) -> int:
         self.processes[system].send_signal(number)
-        return self.processes[system].wait(30)
+        return self.processes[system].wait(HANGING_SECONDS)
 
     def end(self) -> None:
         for process in self.processes.values():
             process.kill()
-            process.wait(30)
+            process.wait(HANGING_SECONDS)
 
 
 def fill(folder: Path, running: Up, database: Server) -> None:
@@ -185,7 +186,7 @@ def fill(folder: Path, running: Up, database: Server) -> None:
         "max.compaction.lag.ms": "500", "delete.retention.ms": "100", "file.delete.delay.ms": "1000",
     }  # fmt: skip
     admin = AdminClient(kafka)
-    admin.create_topics([NewTopic(TOPIC, 1, 1, config=settings)])[TOPIC].result(30)
+    admin.create_topics([NewTopic(TOPIC, 1, 1, config=settings)])[TOPIC].result(HANGING_SECONDS)
     for nth, value in enumerate(value for name, value in events() if name == "TrafficRecord"):
         put(kafka, f"record-{nth}", whole("TrafficRecord", value))
 
@@ -193,7 +194,7 @@ def fill(folder: Path, running: Up, database: Server) -> None:
 def put(kafka: Mapping[str, Any], key: str, value: Mapping[str, Any]) -> None:
     producer = Producer(dict(kafka))
     producer.produce(TOPIC, json.dumps(value).encode(), key.encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ def test_a_person_goes_from_three_kinds_of_stores(home: Path) -> None:
             time.sleep(rng.uniform(0.0, 1.0))
             jobs.kill(system)
             jobs.start(system)
-        await_that(lambda: state(home, request) == "completed", "the request completes", 120.0)
+        await_that(lambda: state(home, request) == "completed", "the request completes")
         assert running.events(person[OLA]) == 8
         found = json.loads(innsyn(home, "lookup", "--json", "--id", f"customer_number={KARI}").out)
         assert {(item["topic"], item["system"]) for item in found["items"]} == {
@@ -250,7 +251,7 @@ def test_a_person_goes_from_three_kinds_of_stores(home: Path) -> None:
         for name, phone, cookie in PEOPLE.values():
             for mark in (f"/at-address-{name}", f"/with-cookie-{name}", cookie, f"Name-{name}", phone):
                 assert anywhere(database, folder / "web", mark) == (name == "ola"), mark
-        await_that(lambda: rolled(home, kafka, PEOPLE[KARI][1]), "the topic is compacted", 120.0)
+        await_that(lambda: rolled(home, kafka, PEOPLE[KARI][1]), "the topic is compacted")
         assert on_disk(home, PEOPLE[OLA][1])
         with database.connect() as connection:
             query = "SELECT invoice_number FROM billing.events ORDER BY 1"

@@ -15,6 +15,7 @@ import pytest
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import COMMAND, Up, await_that, environment, innsyn, naming, up
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -243,7 +244,7 @@ def test_a_kill_in_the_middle_of_an_ingest_loses_and_doubles_nothing(home: Path)
             assert running.end(signal.SIGKILL) == -signal.SIGKILL
         finally:
             sending.kill()
-            sending.wait(30)
+            sending.wait(HANGING_SECONDS)
     with up(home) as again:
         report = json.loads(innsyn(home, "ingest", "--json", "--format", "combined", str(log)).out)["files"][
             0

@@ -12,6 +12,7 @@ from schemas.topics import Topic
 from streams.kafka import topics
 from streams.kafka.connection import Connection
 from tests.support.company import model
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 def named(name: str) -> list[Topic]:
@@ -24,8 +25,8 @@ def named(name: str) -> list[Topic]:
 
 
 def settled(connection: Connection, wanted: list[Topic]) -> list[str]:
-    """The drift once the brokers have told each other of new topics, at most ten seconds later."""
-    deadline = time.monotonic() + 10
+    """The drift once the brokers have told each other of new topics."""
+    deadline = time.monotonic() + HANGING_SECONDS
     while (found := topics.drift(connection, wanted)) and time.monotonic() < deadline:
         continue
     return found

@@ -44,6 +44,7 @@ from tests.support.tagging import (
     to_the_end,
     utc_now,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 EVENTS = 900
 AT = int(FIRST_VISIT.timestamp() * 1000)
@@ -138,7 +139,7 @@ def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
     sources[0].send(spread(values))
     producer = Producer(sources[0].broker.connection.client())
     producer.produce(sources[0].name, key=b"700004", value=None, partition=1)
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     changes: list[bytes | None] = [
         written({"op": "c", "before": None, "after": placed(number), "source": {"ts_ms": AT}, "ts_ms": AT})
         for number in range(EVENTS)
@@ -149,7 +150,7 @@ def _send(sources: Sequence[Source], bodies: Sequence[bytes]) -> None:
     for gone in (written({**deleted, "before": None}), None):
         producer.produce(sources[1].name, key=b'{"id": 700004}', value=gone, partition=1)
     producer.produce(sources[1].name, key=b'{"other": 1}', value=None, partition=1)
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     sources[2].send(spread([*bodies, bodies[0][:-1]]))
 
 

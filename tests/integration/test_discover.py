@@ -33,6 +33,7 @@ from tests.support.discovering import decided
 from tests.support.raw_values import Needles
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import utc_now
+from tests.support.time_bounds import HANGING_SECONDS
 
 NAMES = ("Kari Fjellheim", "Ola Dalsbotn", "Anne Gulnebb", "Per Storvatn", "Ingrid Lauvås")
 CUSTOMER = {
@@ -74,7 +75,7 @@ def made(bootstrap: str, name: str, *, partitions: int = 2, config: Mapping[str,
     admin = AdminClient({"bootstrap.servers": bootstrap})
     asked = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
     for future in admin.create_topics([asked]).values():
-        future.result(30)
+        future.result(HANGING_SECONDS)
     return topic
 
 
@@ -85,7 +86,7 @@ def send(
     for key, value in messages:
         producer.produce(topic, value=value, key=key)
         producer.poll(0)
-    assert producer.flush(60) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
 
 
 def orders(count: int) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -188,7 +189,7 @@ def test_nothing_is_left_on_the_broker(run: Run, kafka_bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
 
     def groups() -> set[str]:
-        return {item.group_id for item in admin.list_consumer_groups().result(30).valid}
+        return {item.group_id for item in admin.list_consumer_groups().result(HANGING_SECONDS).valid}
 
     before = groups()
     assert run("discover", "--topic", topic, "--sample", "10")[0] == 0
@@ -253,7 +254,7 @@ def test_offsets_without_messages_are_passed(kafka_bootstrap: str) -> None:
         producer.init_transactions(30)
         producer.begin_transaction()
         producer.produce(topic, value=json.dumps({"n": number}).encode())
-        producer.flush(30)
+        producer.flush(HANGING_SECONDS)
         (producer.abort_transaction if number % 3 else producer.commit_transaction)(30)
     connection, read = Connection(kafka_bootstrap), list[bytes]()
     (described,) = topics(connection, utc_now(), [topic])
@@ -275,7 +276,7 @@ def test_an_open_transaction_does_not_hold_it_up(kafka_bootstrap: str) -> None:
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(topic, value=b'{"n": 2}')
-    producer.flush(30)
+    producer.flush(HANGING_SECONDS)
     connection = Connection(kafka_bootstrap)
     (described,) = topics(connection, utc_now(), [topic])
     taken = sample(connection, described, 50, lambda *_: None)
@@ -347,7 +348,7 @@ def test_a_topic_that_one_may_not_read_is_said(
             AclPermissionType.ALLOW,
         )  # fmt: skip
         for future in admin.create_acls([allowed]).values():
-            future.result(30)
+            future.result(HANGING_SECONDS)
         status, out, err = run("discover", "--sample", "10", "--json")
         told = {item["topic"]: item for item in json.loads(out)["topics"]}
     assert (status, err) == (1, "")

@@ -27,6 +27,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.tail import Tail
 from tests.support.company import model_feed
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 LINES = 2_000
@@ -55,7 +56,7 @@ def new_topic(bootstrap: str, partitions: int) -> str:
     name = f"test.ingest.{uuid.uuid4().hex}"
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
-        future.result(30)
+        future.result(HANGING_SECONDS)
     return name
 
 
@@ -223,7 +224,7 @@ def test_a_topic_that_lost_the_tail_is_noticed(
         ends = [TopicPartition(feed.topic.name, p, offset) for p, offset in tail.end_offsets().items()]
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     for future in admin.delete_records(ends).values():
-        future.result(30)
+        future.result(HANGING_SECONDS)
     with pytest.raises(FeedError, match=r"no longer holds what .* after line 0 \(retention\).*--again"):
         run(kafka_bootstrap, feed, source, tmp_path)
 

@@ -26,6 +26,7 @@ from streams.kafka.dead_letters import DeadLetters, DeadMessage
 from streams.kafka.producer import EventProducer
 from tests.integration.test_ingest import new_topic, on_new_topic, run, session
 from tests.support.company import model_feed
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -84,12 +85,12 @@ def test_refused_records_reach_the_index_under_their_feed_and_line(
             wait_for(lambda: len(index.dead) >= len(expected))
         finally:
             stop.set()
-        following.result(30)
+        following.result(HANGING_SECONDS)
     assert index.dead == expected
     assert report.label.startswith("radius-detail:")
 
 
-def wait_for(happened: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(happened: Callable[[], bool], seconds: float = HANGING_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -19,6 +19,7 @@ from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.brokers.properties import HOST
 from tests.support.product import await_that
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -55,14 +56,16 @@ def running(broker: LocalBroker) -> bool:
 
 def topics(broker: LocalBroker) -> set[str]:
     """The names of all topics."""
-    return set(AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=10).topics)
+    return set(
+        AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=HANGING_SECONDS).topics
+    )
 
 
 def create(broker: LocalBroker, topic: str, config: dict[str, str] | None = None) -> None:
     """A topic with one partition."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     for future in admin.create_topics([NewTopic(topic, 1, 1, config=config or {})]).values():
-        future.result(30)
+        future.result(HANGING_SECONDS)
 
 
 def produce(broker: LocalBroker, topic: str, value: bytes) -> None:
@@ -72,7 +75,7 @@ def produce(broker: LocalBroker, topic: str, value: bytes) -> None:
     producer.produce(
         topic, value, on_delivery=lambda error, _: failures.append(str(error)) if error else None
     )
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     assert failures == []
 
 
@@ -96,7 +99,7 @@ def test_ten_megabytes_pass_and_nobody_creates_topics_by_accident(broker: LocalB
     create(broker, "large")
     produce(broker, "large", payload)
     assert first_value(broker, "large") == payload
-    AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics("unknown", timeout=10)
+    AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics("unknown", timeout=HANGING_SECONDS)
     assert "unknown" not in topics(broker)
 
 
@@ -155,7 +158,7 @@ def test_kafka_ends_with_a_parent_that_is_killed(home: Path, tmp_path: Path, bro
         victim = int(parent.stdout.readline())
         assert alive(victim)
         parent.kill()
-    await_that(lambda: not alive(victim), "Kafka has ended", 20)
+    await_that(lambda: not alive(victim), "Kafka has ended")
     broker.start()
     assert "large" in topics(broker)
 

@@ -11,13 +11,14 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.errors import BrokerUnavailable
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 def topic(bootstrap: str, **config: str) -> str:
     name = f"producer-{uuid.uuid4().hex[:8]}"
     wanted = NewTopic(name, 1, 1, config={key.replace("_", "."): value for key, value in config.items()})
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([wanted])[name].result(30)
+    admin.create_topics([wanted])[name].result(HANGING_SECONDS)
     return name
 
 

@@ -44,8 +44,8 @@ from streams.rights.worker import RightsWorker
 from tests.support.company import model
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
+from tests.support.time_bounds import HANGING_SECONDS
 
-DEADLINE_SECONDS = 60
 TOPICS = (REQUESTS, RECEIPTS, f"{DELETION}billing", f"{DELETION}web", "lineage.dead-letters")
 COOKIE = ("cookie_id", "c-100200")
 KARI = [("customer_number", "K-100200"), ("email", "kari.nordlie@example.no"), COOKIE]
@@ -116,10 +116,10 @@ class Company:
         return request.request_id
 
     def until(self, request_id: str, met: Callable[[RequestState], bool]) -> RequestState:
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + HANGING_SECONDS
         pause = threading.Event()
         while not met(state := self.service.get(request_id)):
-            assert time.monotonic() < deadline, f"after {DEADLINE_SECONDS} s still {state}"
+            assert time.monotonic() < deadline, f"after {HANGING_SECONDS} s still {state}"
             pause.wait(0.05)
         return state
 

@@ -35,6 +35,7 @@ from tests.support.tagging import (
     utc_now,
     visit,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 KINDS = ["in_process", pytest.param("real", marks=pytest.mark.kafka)]
 REAL = pytest.param("real", marks=pytest.mark.kafka)
@@ -188,7 +189,7 @@ def _delete_before(source: Source, offset: int) -> None:
     """What Kafka's retention does: remove partition 0 up to the offset."""
     admin = AdminClient({"bootstrap.servers": source.broker.connection.bootstrap})
     for future in admin.delete_records([TopicPartition(source.name, 0, offset)]).values():
-        future.result(30)
+        future.result(HANGING_SECONDS)
 
 
 @pytest.mark.parametrize("broker", [REAL], indirect=True)

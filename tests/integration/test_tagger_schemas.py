@@ -32,7 +32,7 @@ from tests.support.tagging import (
 SUBJECT = "visits-value"
 KINDS = ["in_process", pytest.param("real", marks=pytest.mark.kafka)]
 REAL = pytest.param("real", marks=pytest.mark.kafka)
-PATIENT = TagLimits(batch_events=100, batch_seconds=0.05, unknown_schema_seconds=8.0)
+PATIENT = TagLimits(batch_events=100, batch_seconds=0.05, unknown_schema_seconds=60.0)
 SOON = TagLimits(batch_events=100, batch_seconds=0.05, unknown_schema_seconds=0.2)
 
 

@@ -36,6 +36,7 @@ from tests.support.tagging import (
     utc_now,
     visit,
 )
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 4
@@ -221,7 +222,7 @@ class Zombie(TagWorker):
 
     def _hand_over(self, consumer: SourceConsumer, prepared: Prepared) -> None:
         self.decoded.set()
-        assert self.go_on.wait(60)
+        assert self.go_on.wait(HANGING_SECONDS)
         super()._hand_over(consumer, prepared)
 
 

@@ -43,6 +43,7 @@ from tests.support.pages import PAGES
 from tests.support.recipes import Step, changed, run, sections, steps
 from tests.support.registry_stub import registry_stub
 from tests.support.tagging import to_the_end
+from tests.support.time_bounds import HANGING_SECONDS
 from tests.support.toolchains import LOCKS, java, node
 
 TITLE, WRONG = "A producer in about twenty lines", "What becomes a dead letter"
@@ -141,7 +142,7 @@ def partition_of(shop: Shop, key: str) -> int:
     producer.produce(
         scratch.name, key=key, value=b"x", on_delivery=lambda _, message: found.append(message.partition())
     )
-    assert producer.flush(30) == 0
+    assert producer.flush(HANGING_SECONDS) == 0
     (number,) = found
     assert number is not None
     return number
@@ -158,7 +159,7 @@ def check(shop: Shop, customer: str, words: list[str], **environment: str) -> No
     before, begun, dead = shop.ends(), datetime.now(UTC), letters(shop)
     expected = {**before, (at := partition_of(shop, customer)): before[at] + 1}
     done = subprocess.run(
-        [*words, customer], cwd=shop.folder, capture_output=True, text=True, timeout=120, check=False,
+        [*words, customer], cwd=shop.folder, capture_output=True, text=True, timeout=HANGING_SECONDS, check=False,
         env={**os.environ, "KAFKA": shop.connection.bootstrap, **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

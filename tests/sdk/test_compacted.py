@@ -18,6 +18,7 @@ from innsyn_sdk.outcome import StoreUnavailable
 from innsyn_sdk.protocol import Identifier
 
 from tests.sdk.mapped import TODAY, all_of, command_of
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -45,13 +46,13 @@ class Topic:
         self.name = name
         topic = NewTopic(name, num_partitions=2, replication_factor=1, config={"cleanup.policy": policy})
         admin = AdminClient(self.kafka)
-        admin.create_topics([topic])[name].result(30)
+        admin.create_topics([topic])[name].result(HANGING_SECONDS)
 
     def put(self, key: str, value: dict[str, Any] | None, headers: Any = None) -> None:
         producer = Producer(self.kafka)
         body = None if value is None else json.dumps(value).encode()
         producer.produce(self.name, body, key.encode(), headers=headers)
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
 
     def store(self, folder: Path, mapping: RecordMapping = PROFILE) -> CompactedStore:
         mapped = replace(mapping, at=self.name)
@@ -188,7 +189,7 @@ def test_a_value_that_cannot_be_judged_is_for_a_person(
     assert topic.newest()[KARI] == profile(None)
     producer = Producer(topic.kafka)
     producer.produce(topic.name, b"no json", b"z")
-    producer.flush(30)
+    producer.flush(HANGING_SECONDS)
     assert store.erase(BY_PHONE).reason == "needs_person"
     assert KARI not in caplog.text
     for item in (store, by_key):

@@ -26,6 +26,7 @@ from streams.rights.protocol.states import State
 from tests.support.index import memory_index
 from tests.support.office import Office
 from tests.support.tagging import in_process_broker
+from tests.support.time_bounds import HANGING_SECONDS
 from tests.unit.rights.test_receipts import COOKIE
 from tests.unit.rights.test_short import GONE, visit
 
@@ -218,7 +219,7 @@ def test_it_runs_on_a_broker(kit: Kit) -> None:
         bootstrap = {"bootstrap.servers": broker.connection.bootstrap}
         producer = Producer(bootstrap)
         producer.produce("deletion.billing", kit.message(kit.value(KARI, FIELDS)), "r-1")
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
         job = kit.job(Store().erase)
         thread = threading.Thread(target=job.run, args=(bootstrap,))
         thread.start()

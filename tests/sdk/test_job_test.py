@@ -21,6 +21,7 @@ from innsyn_sdk.testing import NOW
 from tests.support.commands import home, quiet, run
 from tests.support.jobs import in_java, in_node
 from tests.support.pages import ROOT
+from tests.support.time_bounds import HANGING_SECONDS
 
 __all__ = ["home", "quiet"]
 pytestmark = pytest.mark.kafka
@@ -54,7 +55,7 @@ def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
             process.terminate()
-            status = process.wait(30)
+            status = process.wait(HANGING_SECONDS)
         finally:
             process.kill()
             process.wait()

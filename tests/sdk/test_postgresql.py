@@ -22,6 +22,7 @@ from innsyn_sdk.testing import Kit
 
 from tests.sdk.mapped import TODAY, all_of, command_of
 from tests.support.postgresql import Server
+from tests.support.time_bounds import HANGING_SECONDS
 
 pytestmark = pytest.mark.kafka
 
@@ -184,7 +185,7 @@ def test_two_processes_erase_once(postgresql: Server, database: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANGING_SECONDS)
     assert [item.deleted for item in said] == [(("Login", 50),)] * 4
 
 

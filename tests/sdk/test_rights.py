@@ -25,6 +25,8 @@ from innsyn_sdk.testing import NOW, Kit
 from innsyn_sdk.watch import Watch, prometheus
 from prometheus_client import CollectorRegistry
 
+from tests.support.time_bounds import HANGING_SECONDS
+
 KARI = [("customer_number", "100042")]
 INVOICES: list[tuple[str, dict[str, Any]]] = [
     ("Invoice", {"number": "F-1", "sent": date(2026, 3, 1), "sum": Decimal("1.10")}),
@@ -259,7 +261,7 @@ def test_a_long_command_keeps_its_place_in_the_group() -> None:
     came, waiting = Came(), deque[Any]()
     group: Any = Group(came)
     with Staying(group, waiting, {"max.poll.interval.ms": 30}):
-        assert group.polled.wait(30)
+        assert group.polled.wait(HANGING_SECONDS)
     assert list(waiting) == [came]
     assert group.said[:2] == ["pause", "poll"]
     assert group.said[-1] == "resume"

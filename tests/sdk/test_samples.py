@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.jobs import JAVA, NODE, in_java, in_node
 from tests.support.pages import PAGES, ROOT
+from tests.support.time_bounds import HANGING_SECONDS
 
 SAMPLES = ROOT / "sdk" / "samples"
 VECTORS = ROOT / "sdk" / "vectors.json"
@@ -48,7 +49,12 @@ def key_file(folder: Path) -> Path:
 def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]], tmp_path: Path) -> None:
     """It refuses what is to be refused, opens the command to its identifiers, and signs the receipt to the byte."""
     done = subprocess.run(
-        language(tmp_path), capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
+        language(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=HANGING_SECONDS,
+        check=False,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     vectors = json.loads(VECTORS.read_text("utf-8"))

@@ -14,6 +14,8 @@ from typing import Any, Literal, Self, get_args
 
 import chdb
 
+from tests.support.time_bounds import HANGING_SECONDS
+
 _GAP = rb"(?:\s|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)*"
 _KEYWORD = re.compile(_GAP + rb"\(*\s*([A-Za-z]+)", re.DOTALL)
 _NAME = rb"(?:\w+|`[^`]*`|\"[^\"]*\")"
@@ -122,7 +124,7 @@ class Engine:
     ) -> None:
         with self._idle:
             # The engine must not be torn down under a running query; new ones are refused.
-            self._idle.wait_for(lambda: self._running == 0, timeout=20)
+            self._idle.wait_for(lambda: self._running == 0, timeout=HANGING_SECONDS)
             self._running = -1
             for session in self._sessions.values():
                 session.handle.close()

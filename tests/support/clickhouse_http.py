@@ -33,6 +33,7 @@ import httpx
 import pyarrow as pa
 
 from tests.support.clickhouse_engine import Answer, Engine, FaultKind, Faults, Request, ServerError
+from tests.support.time_bounds import HANGING_SECONDS
 
 # Parameters of the transport: never settings of the query.
 # Longest form field and address of a server (http_max_field_value_size; Python's own limit is nearer for addresses).
@@ -246,7 +247,7 @@ class ClickHouseHttpServer:
         process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            line = process.stdout.readline() if selector.select(timeout=60) else b""
+            line = process.stdout.readline() if selector.select(timeout=HANGING_SECONDS) else b""
         if not line:
             self._stop()
             raise RuntimeError("the test server did not start: read its standard error above")
@@ -272,7 +273,7 @@ class ClickHouseHttpServer:
             return 0
         process.stdin.close()
         try:
-            return process.wait(timeout=30)
+            return process.wait(timeout=HANGING_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()

@@ -21,6 +21,7 @@ from schemas.settings import Settings
 from streams.kafka.connection import Connection
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import SqliteStore
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 class Logs:
@@ -55,7 +56,7 @@ def ask_api(settings: Settings, instance: LocalInstance, path: str, body: object
     token = (settings.home / "token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with closing(
-        http.client.HTTPConnection(instance.address.removeprefix("http://"), timeout=30)
+        http.client.HTTPConnection(instance.address.removeprefix("http://"), timeout=HANGING_SECONDS)
     ) as connection:
         connection.request(
             "GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers

@@ -20,6 +20,7 @@ from streams.kafka.connection import Connection
 from streams.tagging.prepare import Preparer
 from tests.support.fatal_value import FATAL, FatalKeyring, die
 from tests.support.tagging import Broker, Source, in_process_broker, single_object, to_the_end, utc_now, visit
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 def _fatal_here(how: str, poison: int) -> None:
@@ -87,7 +88,7 @@ def main(home: Path, count: int, poison: int, starts: list[str]) -> None:
                 ],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=HANGING_SECONDS,
                 check=False,
             )
             lines = run.stdout.splitlines()

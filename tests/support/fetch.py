@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
+from tests.support.time_bounds import HANGING_SECONDS
+
 _FETCH, _VERSION = 1, 4
 _CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 # Of a record batch: base offset, length, leader epoch, magic, checksum, attributes (Kafka protocol, "Record Batch").
@@ -28,7 +30,7 @@ def _fetch(bootstrap: str, topic: str, partition: int) -> bytes:
     body += struct.pack(">i", 1) + _text(topic) + struct.pack(">iiqi", 1, partition, 0, 1 << 24)
     request = struct.pack(">hhi", _FETCH, _VERSION, 1) + _text("tests") + body
     host, _, port = bootstrap.split(",")[0].rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=HANGING_SECONDS) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         answer = _exactly(connection, struct.unpack(">i", _exactly(connection, 4))[0])
     # Correlation, throttle, one topic with its name, one partition: number, error, high watermark, last stable offset.

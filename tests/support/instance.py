@@ -14,6 +14,7 @@ import uvicorn
 
 from console.api.app import create_app
 from console.api.services import Services
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def running(home: Path, services: Services) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGING_SECONDS
         while not server.started:
             assert thread.is_alive(), "the server ended at start"
             assert time.monotonic() < deadline, "the server did not start"
@@ -41,4 +42,4 @@ def running(home: Path, services: Services) -> Iterator[str]:
         yield address
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(HANGING_SECONDS)

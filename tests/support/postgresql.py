@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.kafka.brokers.properties import free_port
+from tests.support.time_bounds import HANGING_SECONDS
 from tests.support.toolchains import postgresql_jar
 
 SUPERUSER = "owner"
@@ -94,7 +95,7 @@ def _run(made: Server, program: str, *arguments: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
         stderr=subprocess.STDOUT if program == "initdb" else subprocess.DEVNULL,
-        timeout=120,
+        timeout=HANGING_SECONDS,
         check=False,
     )
     log = made.data / "server.log"

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.time_bounds import HANGING_SECONDS
+
 COMMAND = Path(sys.executable).parent / "innsyn"
 
 
@@ -26,7 +28,6 @@ class Ended:
     status: int
     out: str
     err: str
-    seconds: float
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -48,7 +49,6 @@ def innsyn(
     timeout: float = 60.0,
 ) -> Ended:
     """Run `innsyn` to its end. `settings`: further environment variables."""
-    begun = time.monotonic()
     done = subprocess.run(
         [str(COMMAND), *arguments],
         input=stdin,
@@ -59,10 +59,10 @@ def innsyn(
         timeout=timeout,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def await_that(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def await_that(condition: Callable[[], bool], what: str, seconds: float = HANGING_SECONDS) -> None:
     """Return once the condition holds; fail with what was awaited once the seconds are over."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -90,11 +90,11 @@ class Up:
                 env=environment(home, {**_IMPATIENT, **settings}),
                 start_new_session=True,
             )
-        await_that(self._announced, "run.json of this process", 90.0)
+        await_that(self._announced, "run.json of this process")
         self.http = httpx.Client(
             base_url=self.run["api"],
             headers={"Authorization": f"Bearer {(home / 'token').read_text().strip()}"},
-            timeout=30.0,
+            timeout=HANGING_SECONDS,
             trust_env=False,
         )
 
@@ -114,7 +114,7 @@ class Up:
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, give the exit status."""
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(HANGING_SECONDS)
         self.http.close()
         return status
 
@@ -133,7 +133,7 @@ def up(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[Up]:
     finally:
         if running.process.poll() is None:
             running.process.kill()
-            running.process.wait(30)
+            running.process.wait(HANGING_SECONDS)
 
 
 def naming(folder: Path) -> list[int]:

@@ -17,6 +17,7 @@ from console.api.app import create_app
 from console.api.protection.connections import ConnectionLimits
 from console.wiring.serving import ApiServer
 from tests.support.api import EMAIL, TOKEN, services
+from tests.support.time_bounds import HANGING_SECONDS
 
 HEAD = b"Host: innsyn\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
 QUESTION = json.dumps({"identifiers": [{"kind": "email", "value": EMAIL}]}).encode()
@@ -34,14 +35,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             stop = threading.Event()
             thread = threading.Thread(target=server.run, args=(stop,))
             thread.start()
-            stack.callback(thread.join, 20)
+            stack.callback(thread.join, HANGING_SECONDS)
             stack.callback(stop.set)
             return server
 
         yield start
 
 
-def connection(address: str, seconds: float = 10.0) -> socket.socket:
+def connection(address: str, seconds: float = HANGING_SECONDS) -> socket.socket:
     """A connection, and nothing sent on it."""
     parts = urlsplit(address)
     return socket.create_connection((parts.hostname, parts.port), timeout=seconds)

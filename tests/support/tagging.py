@@ -31,12 +31,12 @@ from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.company import model
 from tests.support.kinds import KINDS
+from tests.support.time_bounds import HANGING_SECONDS
 
 CATALOGUE = "0123456789ab"
 FIRST_VISIT = datetime(2026, 3, 1, tzinfo=UTC)
 # Room for a payload of 10 MB, which a broker refuses unless the topic says otherwise.
 LARGEST_MESSAGE = 16 * 1024 * 1024
-_DEADLINE_SECONDS = 60.0
 
 
 def utc_now() -> datetime:
@@ -63,7 +63,7 @@ class Broker:
                 NewTopic(source.dead_letters, 1, 1, config=config),
             ]
             for future in admin.create_topics(wanted).values():
-                future.result(30)
+                future.result(HANGING_SECONDS)
         else:
             self.make(source.name)
             self.make(source.dead_letters)
@@ -114,7 +114,7 @@ class Source:
 
             producer.produce(self.name, value=value, partition=partition, on_delivery=stored)
             producer.poll(0)
-        assert producer.flush(_DEADLINE_SECONDS) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
         return [sent[number] for number in sorted(sent)]
 
     def send_transaction(self, values: Iterable[bytes], *, abort: bool = False) -> None:
@@ -122,15 +122,15 @@ class Source:
         producer = Producer(
             self.broker.connection.client(transactional_id=f"{self.name}-{uuid.uuid4().hex[:8]}")
         )
-        producer.init_transactions(_DEADLINE_SECONDS)
+        producer.init_transactions(HANGING_SECONDS)
         producer.begin_transaction()
         for value in values:
             producer.produce(self.name, value=value, partition=0)
-        producer.flush(_DEADLINE_SECONDS)
+        producer.flush(HANGING_SECONDS)
         if abort:
-            producer.abort_transaction(_DEADLINE_SECONDS)
+            producer.abort_transaction(HANGING_SECONDS)
         else:
-            producer.commit_transaction(_DEADLINE_SECONDS)
+            producer.commit_transaction(HANGING_SECONDS)
 
     def ends(self) -> dict[int, int]:
         """The offset the next message will get, for each partition."""
@@ -186,7 +186,7 @@ def read_topic(connection: Connection, name: str) -> list[tuple[bytes | None, by
         bounds = {number: _bounds(consumer, name, number) for number in _numbers(consumer, name)}
         waiting = {number for number, (low, high) in bounds.items() if low < high}
         consumer.assign([TopicPartition(name, number, bounds[number][0]) for number in sorted(waiting)])
-        deadline = time.monotonic() + _DEADLINE_SECONDS
+        deadline = time.monotonic() + HANGING_SECONDS
         while waiting:
             assert time.monotonic() < deadline, f"{name} was not read to its end"
             message = consumer.poll(0.2)
@@ -215,18 +215,18 @@ def _reader(connection: Connection) -> Iterator[Consumer]:
 
 
 def _numbers(consumer: Consumer, name: str) -> list[int]:
-    return sorted(consumer.list_topics(name, timeout=10).topics[name].partitions)
+    return sorted(consumer.list_topics(name, timeout=HANGING_SECONDS).topics[name].partitions)
 
 
 def _bounds(consumer: Consumer, name: str, number: int) -> tuple[int, int]:
-    low, high = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)
+    low, high = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=HANGING_SECONDS)
     return low, high
 
 
 def to_the_end(worker: TagWorker) -> None:
     """Run until everything there is in the index; fails when that takes too long."""
     stop = threading.Event()
-    guard = threading.Timer(_DEADLINE_SECONDS, stop.set)
+    guard = threading.Timer(HANGING_SECONDS, stop.set)
     guard.start()
     try:
         worker.run(stop, until_end=True)
@@ -257,7 +257,7 @@ class Running:
     def end(self) -> None:
         """Ask it to stop and wait until it has. Safe to repeat."""
         self.stop.set()
-        self._thread.join(_DEADLINE_SECONDS)
+        self._thread.join(HANGING_SECONDS)
         assert not self._thread.is_alive(), "the tagger did not stop"
 
     def until(self, met: Callable[[], bool], what: str) -> None:
@@ -272,7 +272,7 @@ class Running:
             self.error = error
 
 
-def until(met: Callable[[], bool], what: str, seconds: float = _DEADLINE_SECONDS) -> None:
+def until(met: Callable[[], bool], what: str, seconds: float = HANGING_SECONDS) -> None:
     """Wait for a condition; fails at the deadline."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()

@@ -15,6 +15,7 @@ from streams.kafka.brokers.in_process import InProcessBroker
 from tests.support.company import model
 from tests.support.product import Ended, innsyn
 from tests.support.registry_stub import registry_stub
+from tests.support.time_bounds import HANGING_SECONDS
 
 # How the engines' own words look: exceptions of ClickHouse, log lines and errors of librdkafka, Python's own.
 RAW = re.compile(
@@ -52,7 +53,7 @@ def index_taken(home: Path) -> Iterator[None]:
         assert holder.stdout.readline() == "open\n"
         yield
     finally:
-        holder.communicate(timeout=60)
+        holder.communicate(timeout=HANGING_SECONDS)
 
 
 @pytest.fixture

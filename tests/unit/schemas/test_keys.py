@@ -12,6 +12,7 @@ import pytest
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
 from tests.support.kinds import USERNAME
+from tests.support.time_bounds import HANGING_SECONDS
 
 SECRET, PLACE = b"kari@example.no", b"request/17"
 CREATORS = 8
@@ -97,7 +98,7 @@ def test_many_that_start_at_once_agree_on_the_keys(tmp_path: Path) -> None:
 
         def create(number: int, folder: Path = folder, start: Barrier = start) -> tuple[str, bytes, bytes]:
             ring = Keyring(folder)
-            start.wait(10)
+            start.wait(HANGING_SECONDS)
             tokenizer = ring.made().tokenizer()
             token = tokenizer.token(USERNAME, "kari")
             return tokenizer.key_id, token, ring.seal("r1", str(number).encode(), PLACE)

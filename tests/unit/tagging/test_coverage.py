@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +19,7 @@ from streams.identity.identities import Identities
 from streams.metrics import TagMetrics
 from streams.tagging.coverage import CoverageCounter
 from tests.support.said import session
+from tests.support.time_bounds import HANGING_SECONDS
 from tests.unit.identity.test_coverage import (
     EARLY,
     KARI,
@@ -54,7 +53,7 @@ class SlowReader(Reader):
         assert patience is not None
         with patience.running(self.leave):
             self.asked_now.set()
-            assert self.answer.wait(60)
+            assert self.answer.wait(HANGING_SECONDS)
         check()
         return super().claims(keys, known_at, of=of, without=without)
 
@@ -80,13 +79,6 @@ class Counted:
         return self._value("innsyn_batches_not_resolved_total")
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
-
-
 def test_what_was_taken_is_counted_before_it_is_closed() -> None:
     """Whoever waits for the end of the topics has the figures of the last batch too."""
     found = Counted(Reader(KARI))
@@ -97,19 +89,20 @@ def test_what_was_taken_is_counted_before_it_is_closed() -> None:
 
 def test_closing_what_never_counted_is_nothing() -> None:
     """A tagger that read nothing has no thread to end."""
-    with within(1):
-        Counted(Reader(KARI)).counter.close()
+    found = Counted(Reader(KARI))
+    found.counter.close()
+    assert found.counter._thread is None
 
 
 def test_a_busy_index_holds_nobody_up() -> None:
     """One batch is asked for and one waits; the third is passed over at once, and that is counted."""
     reader = SlowReader(KARI)
     found = Counted(reader)
-    with within(5):
-        found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
-        assert reader.asked_now.wait(5)
-        found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
-        found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
+    found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
+    assert reader.asked_now.wait(HANGING_SECONDS)
+    found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
+    found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
+    # The index answers only from here on: none of the three waited for it.
     assert found.passed_over == 1
     reader.answer.set()
     found.counter.close()
@@ -128,7 +121,7 @@ def test_what_a_batch_that_was_passed_over_said_is_not_forgotten() -> None:
     reader.asked_now.clear()
     other = {"chat": observed(("Y", 0, 0))}
     found.counter.take(other, NO_CLAIMS, NO_PREFIXES)
-    assert reader.asked_now.wait(5)
+    assert reader.asked_now.wait(HANGING_SECONDS)
     found.counter.take(other, NO_CLAIMS, NO_PREFIXES)
     found.counter.take(WEB, reader.learn(session("x", "X", "xenia", EARLY, [0], LATE)), NO_PREFIXES)
     reader.answer.set()
@@ -163,10 +156,9 @@ def test_it_ends_when_it_is_told_to_whatever_the_index_does() -> None:
     reader = SlowReader(KARI)
     found = Counted(reader)
     found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
-    assert reader.asked_now.wait(5)
+    assert reader.asked_now.wait(HANGING_SECONDS)
     found.counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
-    with within(5):
-        found.counter.close(0.1)
+    found.counter.close(0.1)
     assert reader.left.is_set()
     assert found.counter._thread is not None
     assert not found.counter._thread.is_alive()
