@@ -195,11 +195,13 @@ def next_step(request: RequestState) -> Step | None:
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:
     """What the index forgets: not what systems withhold, which is there as it was; of a request that is closed, what
     systems did in full alone."""
-    systems = {part.tag_set: part.system for part in plan.parts}
+    withheld = request.withheld
+    stays = {part.tag_set for part in plan.parts if withheld.keeps(part.system, part.record)}
     if not request.closing:
-        return {key: tags for key, tags in plan.kept.items() if systems.get(key) not in request.withheld}
-    settled = {item.system for item in request.commands.values() if item.settled} - request.withheld
-    return {key: tags for key, tags in plan.kept.items() if systems.get(key) in settled}
+        return {key: tags for key, tags in plan.kept.items() if key not in stays}
+    settled = {item.system for item in request.commands.values() if item.settled}
+    done = {part.tag_set for part in plan.parts if part.system in settled} - stays
+    return {key: tags for key, tags in plan.kept.items() if key in done}
 
 
 def held_parts(request: RequestState) -> tuple[Mapping[str, Any], ...]:
@@ -208,7 +210,7 @@ def held_parts(request: RequestState) -> tuple[Mapping[str, Any], ...]:
     held = []
     for part in (request.plan or {}).get("parts", ()):
         by = withholding.get(part["system"])
-        if part["action"] == "erase_now" and by is not None:
+        if part["action"] == "erase_now" and by is not None and part["record"] not in by.erased_kinds:
             reason = {"rule": by.ground, "citation": by.citation, "until": by.review_date}
             held.append({**part, "action": "hold_until", "means": None, **reason})
         elif part["action"] != "erase_now":

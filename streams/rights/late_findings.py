@@ -158,7 +158,8 @@ class _Index:
 
 def _withheld(request: RequestState) -> Mapping[int, int]:
     parts = (request.plan or {}).get("parts", ())
-    return {int(part["tag_set"]): part["events"] for part in parts if part["system"] in request.withheld}
+    kept = [part for part in parts if request.withheld.keeps(part["system"], part["record"])]
+    return {int(part["tag_set"]): part["events"] for part in kept}
 
 
 def _union(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:

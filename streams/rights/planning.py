@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from streams.rights.protocol.command import EVERY, Command, told_of
 from streams.rights.protocol.events import Counted, Planned, PlannedCommand, Replanned
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding
 
 
 class Planner:
@@ -79,7 +80,8 @@ class Planner:
         """
         assert request.identity is not None
         spans = request.identity.spans
-        earlier = {item.system: item for item in plan_from_json(request.plan or {}).commands}
+        before = plan_from_json(request.plan or {})
+        earlier = {item.system: item for item in before.commands}
         nobody = Command("", "")
         plan = self._erasures.decided(found, spans, anchors, now)
         if why := nobody_told(plan, self._catalogue):
@@ -91,20 +93,17 @@ class Planner:
         for item, count in zip(plan.commands, counts, strict=True):
             counted = _command(request, count)
             known = request.commands.get(counted.command_id, nobody)
-            gone = forgotten and item.system not in request.unforgotten
-            then = {} if gone else {**known.records, EVERY: known.total}
-            events = 0 if gone else known.told_events
+            then, events = _there_of(known, before, request) if forgotten else _counted_of(known)
             if interrupted is not None:
-                before = left[item.system]
-                then, events = {**before.records, EVERY: sum(before.records.values())}, before.events
+                stood = left[item.system]
+                then, events = {**stood.records, EVERY: sum(stood.records.values())}, stood.events
             # A record that was changed since is one record still, and has to be erased again.
             more = count.events > events
             least = _least(counted, known, then)
             tell = more or not _covers(earlier.get(item.system), item)
             commands.append(replace(counted, least=least, again=tell))
         # Whoever was given what went by the plan before is to be told of that still.
-        earlier_told = plan_from_json(request.plan or {}).recipients
-        plan = replace(plan, recipients=tuple(sorted({*earlier_told, *plan.recipients})))
+        plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))
         return Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
 
     def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> Counted:
@@ -128,10 +127,10 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
     )
 
 
-def outgrown(plan: Plan, found: Found, systems: Set[str] | None = None) -> bool:
+def outgrown(plan: Plan, found: Found, withheld: Withholding | None = None) -> bool:
     """Whether the index holds what the plan did not count: events that came since, or were tagged or narrowed anew.
 
-    `systems`: of these alone.
+    `withheld`: of this alone.
     """
     counted: Counter[int] = Counter()
     for tag_set, events in {part.tag_set: part.events for part in plan.parts}.items():
@@ -145,7 +144,8 @@ def outgrown(plan: Plan, found: Found, systems: Set[str] | None = None) -> bool:
     return any(
         item.events > counted[item.tags.id]
         for item in found.holdings
-        if item.tags.id not in bare and (systems is None or item.tags.system in systems)
+        if item.tags.id not in bare
+        and (withheld is None or withheld.keeps(item.tags.system, item.tags.record))
     )
 
 
@@ -153,6 +153,25 @@ def grown(then: Found, found: Found) -> bool:
     """Whether there are events of a kind that there were not."""
     known = {item.tags.id: item.events for item in then.holdings}
     return any(item.events > known.get(item.tags.id, 0) for item in found.holdings)
+
+
+def _counted_of(known: Command) -> tuple[Mapping[str, int], int]:
+    """Records by kind, and events, that were planned of a system."""
+    return {**known.records, EVERY: known.total}, known.told_events
+
+
+def _there_of(known: Command, plan: Plan, request: RequestState) -> tuple[Mapping[str, int], int]:
+    """The same, of what the index still has of them after it forgot: what the system withheld then."""
+    erased = request.unforgotten.systems.get(known.system)
+    if erased is None:
+        return {}, 0
+    if not erased:
+        return _counted_of(known)
+    records = {name: count for name, count in known.records.items() if name not in erased}
+    parts = [part for part in plan.parts if part.system == known.system and part.record in erased]
+    gone = {part.tag_set: part.events for part in parts if part.action == "erase_now"}
+    # Fewer than there are at most, where an event stands in two of them: then the system is asked once more.
+    return {**records, EVERY: sum(records.values())}, max(known.told_events - sum(gone.values()), 0)
 
 
 def _least(counted: PlannedCommand, known: Command, then: Mapping[str, int]) -> dict[str, int]:
@@ -167,16 +186,16 @@ def unjudged(found: Found, company: Company) -> list[Unjudged]:
     return judged_for_erasure(found, company.catalogue, company.every_record)[1]
 
 
-def left_over(plan: Plan, found: Found, withheld: Set[str] = frozenset()) -> list[str]:
-    """Topics of events that the plan erases or narrows and that are still there as they were; not of systems that
-    withhold them."""
+def left_over(plan: Plan, found: Found, withheld: Withholding = NOTHING_WITHHELD) -> list[str]:
+    """Topics of events that the plan erases or narrows and that are still there as they were; not of what systems
+    withhold."""
     kept = {tags.id for tags in plan.kept.values() if tags is not None}
     kept |= {item.tag_set for item in plan.unjudged}
     return sorted(
         {
             item.tags.topic
             for item in found.holdings
-            if item.tags.id not in kept and item.tags.system not in withheld
+            if item.tags.id not in kept and not withheld.keeps(item.tags.system, item.tags.record)
         }
     )
 

@@ -83,7 +83,7 @@ class Receipts:
         # As the plan counted: what events say since then is not what the system was told by.
         known = plan.get("clocks")
         anchors = anchors_of_shown(known) if known else self._file.anchors(request.request_id)
-        return unlawful(receipt, plan, anchors, self._catalogue)
+        return unlawful(receipt, command, plan, anchors, self._catalogue)
 
     def _unproven(
         self, receipt: ErasureReceipt, written: Mapping[str, Any], command: Command | None

@@ -76,10 +76,11 @@ class Suppressing:
         if not request.erases or request.identity is None or request.planned_at is None or request.closing:
             return
         plan, now = plan_from_json(request.plan or {}), self._file.now()
-        systems = {part.tag_set: part.system for part in plan.parts}
         stays = {key for key, tags in plan.kept.items() if tags is not None and tags.id == key}
         stays |= {
-            key for key, system in systems.items() if system in request.withheld or key not in plan.kept
+            part.tag_set
+            for part in plan.parts
+            if request.withheld.keeps(part.system, part.record) or part.tag_set not in plan.kept
         }
         stays |= {item.tag_set for item in plan.unjudged}
         spans = request.identity.spans

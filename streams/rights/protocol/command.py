@@ -132,6 +132,13 @@ class Command:
         return self._may_withhold and (self.accepted or not self.short)
 
     @property
+    def erased_kinds(self) -> frozenset[str]:
+        """Kinds of records of which it says that every one that was planned is erased, where the answer tells kinds
+        apart."""
+        told, short = told_of(self), self._short_of()
+        return frozenset(name for name in self.records if told[name] and name not in short)
+
+    @property
     def _may_withhold(self) -> bool:
         return self.state is CommandState.WITHHELD and self.lawful
 

@@ -14,6 +14,7 @@ from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.events import Lifting, PlannedCommand, Replanned
 from streams.rights.protocol.handling import Accepted
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.withholding import NOTHING_WITHHELD
 
 _NOT_THROUGH = (ReceiptState.ACCEPTED, ReceiptState.FAILED)
 
@@ -27,7 +28,7 @@ def replanned(request: RequestState, event: Replanned) -> RequestState:
         commands[earlier.command_id] = told_to(anew if item.again else earlier, item)
     runs = tuple(replace(run, replanned=True) for run in request.runs)
     request = replace(request, plan=event.plan, commands=commands, runs=runs, approval=bool(event.approval))
-    return stands(replace(request, problem=None, forgotten_as_planned=False, unforgotten=frozenset()))
+    return stands(replace(request, problem=None, forgotten_as_planned=False, unforgotten=NOTHING_WITHHELD))
 
 
 def told_to(command: Command, item: PlannedCommand) -> Command:
@@ -162,5 +163,5 @@ def asked_anew(request: RequestState, command_id: str) -> RequestState:
         completed_at=None,
         held=(),
         # What that system still has is in the index as it was planned; of the others whatever is there came since.
-        unforgotten=request.unforgotten | {command.system},
+        unforgotten=request.unforgotten.beside(command),
     )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 from schemas.messages import Order
 from schemas.vocabulary import ErasureAction, Role
 from sinks.ports.erasure import RecordsGone
 from streams.answers.erasure_plan import Part, Plan
 from streams.rights.protocol.command import Command
+from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding
 
 
 def records_gone(
-    plan: Plan, commands: Mapping[str, Command], withheld: Set[str] = frozenset()
+    plan: Plan, commands: Mapping[str, Command], withheld: Withholding = NOTHING_WITHHELD
 ) -> dict[int, RecordsGone]:
-    """By tag set, of which events the record is gone, as `IndexEraser.forget` takes it; nothing of the systems that
-    withheld some.
+    """By tag set, of which events the record is gone, as `IndexEraser.forget` takes it; nothing of what systems
+    withhold.
 
     Only by the receipts. A job that says nothing of its records did as it was told, if it erased anything: it deleted
     those of which it was given every field in a list, and did nothing with those that only an order names.
@@ -29,7 +30,12 @@ def records_gone(
     gone: dict[int, RecordsGone] = {}
     for part in plan.parts:
         state = by_system.get(part.system)
-        if part.action != "erase_now" or part.means is None or state is None or part.system in withheld:
+        if (
+            part.action != "erase_now"
+            or part.means is None
+            or state is None
+            or withheld.keeps(part.system, part.record)
+        ):
             continue
         if part.tag_set in plan.kept and plan.kept[part.tag_set] is None:
             found = _of(part, orders.get((part.system, part.record, part.where)), state)

@@ -8,6 +8,7 @@ whether an answer is enough is `streams.rights.protocol.command`'s to say.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -136,13 +137,18 @@ def repeats(receipt: ErasureReceipt, command: Command, unlawful: str | None = No
 
 
 def unlawful(
-    receipt: ErasureReceipt, plan: Mapping[str, Any], anchors: RetentionAnchors, catalogue: Catalogue
+    receipt: ErasureReceipt,
+    command: Command | None,
+    plan: Mapping[str, Any],
+    anchors: RetentionAnchors,
+    catalogue: Catalogue,
 ) -> str | None:
     """Why what a system withholds it may not, None if it may (GDPR Art. 17(3)).
 
     It may by a rule of the catalogue that holds data, cited as it is there or in part, that covers every category the
-    system was told to erase, until a day on which somebody looks again and which the rule's period reaches. `plan` as
-    `plan_json`; what was told by it happened on its day at the latest.
+    system was told to erase, but for kinds of records of which it erased every one, until a day on which somebody looks
+    again and which the rule's period reaches. `plan` as `plan_json`; what was told by it happened on its day at the
+    latest.
     """
     rule = catalogue.retention_rules.get(receipt.ground or "")
     if rule is None or not (rule.is_hold and rule.active):
@@ -151,12 +157,7 @@ def unlawful(
         return f"without a citation of {rule.id} as the catalogue has it"
     if receipt.review_date is None:
         return "without a day of review"
-    told = {
-        name
-        for item in plan.get("commands", ())
-        if item["system"] == receipt.system
-        for name in item["categories"]
-    }
+    told = _categories_left(receipt, command, plan)
     if beyond := sorted(name for name in told if not rule.covers_category(name)):
         return f"{rule.id} does not cover {', '.join(beyond)}"
     if as_of := plan.get("as_of"):
@@ -164,6 +165,26 @@ def unlawful(
         if receipt.review_date > hold_end(rule, last, anchors, catalogue.calendar):
             return f"{rule.id} holds nothing of it so long"
     return None
+
+
+def _categories_left(receipt: ErasureReceipt, command: Command | None, plan: Mapping[str, Any]) -> set[str]:
+    """The categories of what the system was told to erase and does not say to be gone."""
+    told = {
+        name
+        for item in plan.get("commands", ())
+        if item["system"] == receipt.system
+        for name in item["categories"]
+    }
+    if command is None:
+        return told
+    erased = replace(command, outcomes=receipt.outcomes).erased_kinds
+    left = {
+        part["category"]
+        for part in plan.get("parts", ())
+        if part["system"] == receipt.system and part["action"] == "erase_now" and part["record"] not in erased
+    }
+    # Where nothing is left by its own word, and records are held, nobody can tell of what they are.
+    return left & told if left else told
 
 
 def _cites(citation: str | None, authority: str) -> bool:

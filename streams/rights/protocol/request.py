@@ -21,6 +21,7 @@ from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest
 from streams.rights.protocol.handling import IdentityAsked
 from streams.rights.protocol.scope import EVERYTHING, Scope
+from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
 
 
 class State(StrEnum):
@@ -77,8 +78,8 @@ class RequestState:
     `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
     about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
-    `forgotten_as_planned`: the index did forget by the plan as it is now, but not what systems in `unforgotten`
-    withheld then and were asked for anew since. `runs`: of forgetting, that began and of
+    `forgotten_as_planned`: the index did forget by the plan as it is now, but not what is `unforgotten`:
+    systems withheld it then and were asked for it anew since. `runs`: of forgetting, that began and of
     which nobody said that they are through; `going` is what no run before them counted. `set_aside`: answers that
     cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt that was given cannot be, so
     `received_at` is when it was recorded. `broke`: the last step failed by a fault of ours. `unread`: events of the
@@ -123,7 +124,7 @@ class RequestState:
     notes: tuple[Note, ...] = ()
     closing: bool = False
     forgotten_as_planned: bool = False
-    unforgotten: frozenset[str] = frozenset()
+    unforgotten: Withholding = NOTHING_WITHHELD
     runs: tuple[Run, ...] = field(default=(), repr=False)
     ended_at: datetime | None = None
     undated: bool = False
@@ -322,9 +323,9 @@ class RequestState:
         return self.plan is not None and all(item.settled for item in self.commands.values())
 
     @property
-    def withheld(self) -> frozenset[str]:
-        """Systems that keep what they were told to erase, as the law has it: what the index knows there stays in it."""
-        return frozenset(item.system for item in self.commands.values() if item.withholds)
+    def withheld(self) -> Withholding:
+        """What systems keep of what they were told to erase, as the law has it: it stays in the index."""
+        return withholding_of(self.commands.values())
 
     @property
     def movable(self) -> bool:

@@ -76,6 +76,7 @@ from streams.rights.protocol.handling import (
 from streams.rights.protocol.request import Note, RequestState, Run, State, asked_line, taken_line
 from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary
+from streams.rights.protocol.withholding import NOTHING_WITHHELD
 
 __all__ = ["RequestState", "State", "due_at", "fold", "summary"]
 
@@ -350,7 +351,9 @@ def _forgotten(request: RequestState, event: Forgot) -> RequestState:
     earlier = request.forgotten or {}
     counts = {name: count + earlier.get(name, 0) for name, count in removed.items()}
     over = request.forgotten_as_planned or any(removed.values())
-    return replace(request, forgotten=counts, forgotten_as_planned=over, unforgotten=frozenset(), runs=())
+    return replace(
+        request, forgotten=counts, forgotten_as_planned=over, unforgotten=NOTHING_WITHHELD, runs=()
+    )
 
 
 def _identified(request: RequestState, event: Planned | Answered) -> RequestState:
