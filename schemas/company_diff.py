@@ -71,7 +71,7 @@ def company_changes(
         for stored, number in rows:
             said = _said(stored)
             compared[said.id] = said, number + (compared.get(said.id, (said, 0))[1] or 0)
-    found = [*_led(old, new), *_everywhere(old, new)]
+    found = [*_led(old, new), *_filled(old, new), *_everywhere(old, new)]
     for tags, count in compared.values():
         judged = [*_judged(tags, old.catalogue, new.catalogue, today), *_renamed(tags, old, new)]
         judged += _carried_out(tags, old, new)
@@ -100,6 +100,27 @@ def _led(old: Company, new: Company) -> Iterator[Change]:
             then, now = before.get(what, "–"), after.get(what, "–")
             if then != now:
                 yield Change("tags", name, new.tagged[name].record, (), what, then, now)
+
+
+def _filled(old: Company, new: Company) -> Iterator[Change]:
+    """Of which fields a category is in one record: those that commands name. One that comes or goes is a tag."""
+    for name in sorted(old.tagged.keys() & new.tagged.keys()):
+        before, after = _fields(old, name), _fields(new, name)
+        for category in sorted(before.keys() & after.keys()):
+            if before[category] != after[category]:
+                then, now = (", ".join(sorted(said[category])) for said in (before, after))
+                record = new.tagged[name].record
+                yield Change("decision", name, record, (category,), f"fields of {category}", then, now)
+
+
+def _fields(company: Company, topic: str) -> dict[str, set[str]]:
+    """By category the fields of a topic's record that hold it, with the roles that one is about, if not all."""
+    found: dict[str, set[str]] = {}
+    for item in company.every_record[company.tagged[topic].record].fields:
+        if item.personal:
+            about = f" about {' and '.join(sorted(item.about))}" if item.about else ""
+            found.setdefault(item.category, set()).add(f"{item.name}{about}")
+    return found
 
 
 def _ways(company: Company, topic: str) -> dict[str, str]:

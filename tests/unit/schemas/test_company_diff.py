@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -187,6 +188,26 @@ def test_links_that_a_contract_makes_are_compared(parcels: Path) -> None:
     )
     found = {item.what: item.after for item in company_changes(then, load_company(parcels), TODAY)}
     assert found[f"link of {email}"] == f"state of {number}, user, register, since registeredAt, days"
+
+
+def test_a_category_that_moves_between_two_fields_is_told(folder: Path) -> None:
+    """The record has the same categories as before, and systems would be told to erase other fields."""
+    schema = json.loads((folder / "avro/order_placed.avsc").read_text("utf-8"))
+    number, _, email, _ = schema["fields"]
+    for name in ("category", "confluent:tags"):
+        one, other = (field["innsyn"] if name == "category" else field for field in (number, email))
+        one[name], other[name] = other[name], one[name]
+    write(folder, "avro/order_placed.avsc", json.dumps(schema))
+    told = {item.what: (item.kind, item.topic, item.before, item.after) for item in changes(folder)}
+    assert told == {
+        "fields of C-01": ("decision", "shop.orders", "email", "order_number"),
+        "fields of C-09": (
+            "decision",
+            "shop.orders",
+            "customer_number, order_number, placed_at",
+            "customer_number, email, placed_at",
+        ),
+    }
 
 
 def test_a_role_that_is_gone_is_not_counted_with_rows_of_another(parcels: Path) -> None:
