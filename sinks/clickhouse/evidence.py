@@ -9,7 +9,7 @@ from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, millis
-from sinks.ports.evidence import Entry, Leaf, Place, Seal, Source, Statement
+from sinks.ports.evidence import MOST_HEADS, Entry, Leaf, Place, Seal, Source, Statement, as_many
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -120,13 +120,35 @@ class ClickHouseEvidence:
     def newest(self) -> Seal | None:
         return next(iter(self.heads(1)), None)
 
-    def seals(self, first: int, limit: int) -> Sequence[Seal]:
-        rows = self._index.query(
-            f"SELECT {_HEAD}, {_LEAVES} FROM {_STANDING} WHERE sequence >= {{first:UInt64}}"
-            " ORDER BY sequence LIMIT {limit:UInt32}",
-            {"first": first, "limit": limit},
+    def unsealed(self) -> int:
+        counts = (
+            self._index.query(
+                f"SELECT count() FROM ({_ENTRIES[source][0]}) WHERE place NOT IN"
+                f" (SELECT key FROM ({_SEALED}) WHERE source = {{source:String}})",
+                {"source": str(source)},
+            )
+            for source in Source
         )
+        return sum(int(count) for ((count,),) in counts)
+
+    def seals(self, first: int, leaves: int) -> Sequence[Seal]:
+        asked: Parameters = {"first": first, "limit": MOST_HEADS}
+        counts = [int(row[0]) for row in self._index.query(_following("length(keys)"), asked)]
+        asked = {"first": first, "limit": as_many(counts, leaves)}
+        return [_seal(row) for row in self._index.query(_following(f"{_HEAD}, {_LEAVES}"), asked)]
+
+    def heads_from(self, first: int, limit: int) -> Sequence[Seal]:
+        rows = self._index.query(_following(_HEAD), {"first": first, "limit": limit})
         return [_seal(row) for row in rows]
+
+    def repeated(self, limit: int) -> Sequence[Place]:
+        rows = self._index.query(
+            f"SELECT source, key FROM {_STANDING} ARRAY JOIN sources AS source, keys AS key"
+            " GROUP BY source, key HAVING count() > 1 ORDER BY max(sequence), source, key LIMIT {limit:UInt32}"
+            " SETTINGS max_bytes_before_external_group_by = 268435456",
+            {"limit": limit},
+        )
+        return [Place(Source(source), str(key)) for source, key in rows]
 
     def heads(self, limit: int) -> Sequence[Seal]:
         rows = self._index.query(
@@ -192,6 +214,14 @@ class ClickHouseEvidence:
             {"request": statement.request_id, "kind": statement.kind},
         )
         return str(rows[0][0]) if rows else None
+
+
+def _following(columns: str) -> str:
+    """A statement for what stands of the seals from a number on, in order."""
+    return (
+        f"SELECT {columns} FROM log_seals WHERE sequence >= {{first:UInt64}}"
+        " ORDER BY sequence, _block_number LIMIT 1 BY sequence LIMIT {limit:UInt32}"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.audit import AuditEntry, Looked
-from sinks.ports.evidence import Entry, Place, Seal, Source, Statement
+from sinks.ports.evidence import MOST_HEADS, Entry, Place, Seal, Source, Statement, as_many
 
 _ALL = 10**9
 
@@ -53,9 +53,30 @@ class MemoryEvidence:
     def newest(self) -> Seal | None:
         return next(iter(self.heads(1)), None)
 
-    def seals(self, first: int, limit: int) -> Sequence[Seal]:
+    def unsealed(self) -> int:
+        return len(self.waiting(_ALL))
+
+    def seals(self, first: int, leaves: int) -> Sequence[Seal]:
         with self._lock:
-            return [self.sealed[number] for number in sorted(self.sealed) if number >= first][:limit]
+            following = [self.sealed[number] for number in sorted(self.sealed) if number >= first]
+        counts = [len(seal.leaves) for seal in following[:MOST_HEADS]]
+        return following[: as_many(counts, leaves)]
+
+    def heads_from(self, first: int, limit: int) -> Sequence[Seal]:
+        with self._lock:
+            following = [number for number in sorted(self.sealed) if number >= first][:limit]
+            return [replace(self.sealed[number], leaves=()) for number in following]
+
+    def repeated(self, limit: int) -> Sequence[Place]:
+        with self._lock:
+            places = [leaf.place for _, seal in sorted(self.sealed.items()) for leaf in seal.leaves]
+        seen: set[Place] = set()
+        again: dict[Place, None] = {}
+        for place in places:
+            if place in seen:
+                again[place] = None
+            seen.add(place)
+        return list(again)[:limit]
 
     def heads(self, limit: int) -> Sequence[Seal]:
         with self._lock:

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, Protocol
+
+MOST_HEADS = 1_000
+"""Seals that are read at once."""
 
 
 class Source(StrEnum):
@@ -74,6 +78,11 @@ class Statement:
     content: str = field(repr=False)
 
 
+def as_many(counts: Sequence[int], leaves: int) -> int:
+    """How many seals with these counts of leaves have so many leaves together; the first is among them in any case."""
+    return sum(upto <= leaves or number == 0 for number, upto in enumerate(accumulate(counts)))
+
+
 class EvidenceLog(Protocol):
     """The seals, and what they are about. Append-only; any number of processes may append. All raise IndexUnavailable.
 
@@ -101,8 +110,18 @@ class EvidenceLog(Protocol):
     def newest(self) -> Seal | None:
         """The last seal, without its leaves; None before the first."""
 
-    def seals(self, first: int, limit: int) -> Sequence[Seal]:
-        """Seals with their leaves from that sequence number on, in order."""
+    def unsealed(self) -> int:
+        """How many entries no seal has."""
+
+    def seals(self, first: int, leaves: int) -> Sequence[Seal]:
+        """Seals with their leaves from that sequence number on, in order, as many as have so many leaves together: one
+        at least where there is one, and at most `MOST_HEADS`."""
+
+    def heads_from(self, first: int, limit: int) -> Sequence[Seal]:
+        """Seals without their leaves from that sequence number on, in order."""
+
+    def repeated(self, limit: int) -> Sequence[Place]:
+        """Places that stand in the seals more than once, those first that were sealed anew first."""
 
     def heads(self, limit: int) -> Sequence[Seal]:
         """The newest seals without their leaves, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,16 +10,12 @@ from typing import Any
 from schemas.errors import BrokerUnavailable
 from schemas.signingkeys import SigningKey
 from schemas.times import iso
-from sinks.ports.evidence import EvidenceLog, Seal
-from streams.evidence.check import check
+from sinks.ports.evidence import EvidenceLog
+from streams.evidence.check import Told, check
 from streams.evidence.issuing import Issuer, issued
 from streams.evidence.proof import place_of, prove
 from streams.evidence.sealing import Sealer, Send
 from streams.rights.protocol.request import RequestState
-
-_COUNTED = 100_000
-Told = Callable[[], Iterable[Seal]]
-"""The heads that the topic holds; raises BrokerUnavailable."""
 
 
 class LogBook:
@@ -71,7 +67,7 @@ class LogBook:
         """The newest heads, newest first, as JSON; what waits; the public key; up to which head the topic was told."""
         return {
             "public_key": self._key().public.text,
-            "waiting": len(self.log.waiting(_COUNTED)),
+            "waiting": self.log.unsealed(),
             "published": self.log.published(),
             "heads": [
                 {
@@ -100,11 +96,5 @@ class LogBook:
 
         `told` is None where the topic cannot be asked.
         """
-        told = None
-        if self._told is not None:
-            try:
-                told = list(self._told())
-            except BrokerUnavailable:
-                told = None
-        found = check(self.log, [self._key().public], self._clock(), told)
+        found = check(self.log, [self._key().public], self._clock(), self._told)
         return {**asdict(found), "faults": list(found.faults)}

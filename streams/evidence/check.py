@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from dateutil.relativedelta import relativedelta
 
+from schemas.errors import BrokerUnavailable
 from schemas.signingkeys import PublicKey
 from schemas.times import iso
-from sinks.ports.evidence import Entry, EvidenceLog, Leaf, Place, Seal, Source
+from sinks.ports.evidence import MOST_HEADS, Entry, EvidenceLog, Leaf, Place, Seal, Source
 from streams.evidence.heads import hash_of, head_hash, leaf_of, proves, stands_on
 from streams.evidence.merkle import Tree
 from streams.evidence.proof import every_page
@@ -20,7 +23,8 @@ LATE = timedelta(hours=1)
 _KEPT = {Source.AUDIT: relativedelta(years=3)}
 """How long entries of a source are kept (migration 0012); others are kept for good."""
 _MOST = 20
-_WAITING = 100_000
+Told = Callable[[], Iterable[Seal]]
+"""The heads that the topic holds, in its order; raises BrokerUnavailable, also as they are read."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +44,31 @@ class Checked:
     faults: tuple[str, ...]
 
 
-def check(
-    log: EvidenceLog, keys: Sequence[PublicKey], now: datetime, told: Iterable[Seal] | None = None
-) -> Checked:
-    """Recompute all of it. `told`: the heads that the topic holds. Raises IndexUnavailable, BrokerUnavailable."""
-    run = _Run(log, keys, now)
+def check(log: EvidenceLog, keys: Sequence[PublicKey], now: datetime, told: Told | None = None) -> Checked:
+    """Recompute all of it, holding a page of it at a time. `told`: None where there is no topic to ask.
+
+    Raises IndexUnavailable.
+    """
+    run, topic = _Run(log, keys, now), _Topic(log, keys)
     for seals in every_page(log):
         run.over(seals)
     agreed = None
     if told is not None:
-        agreed = sum(run.agrees(head) for head in told)
+        with suppress(BrokerUnavailable):
+            agreed = sum(topic.agrees(head) for head in told())
     return Checked(
-        heads=len(run.hashes),
+        heads=run.heads,
         entries=run.tree.size,
         expired=run.expired,
-        waiting=len(log.waiting(_WAITING)),
+        waiting=log.unsealed(),
         told=agreed,
-        strange=run.strange,
-        faults=tuple(run.faults[:_MOST]),
+        strange=topic.strange,
+        faults=tuple([*run.faults, *topic.faults][:_MOST]),
     )
 
 
 class _Run:
-    """One pass over the log. `hashes`: of its heads, by number."""
+    """One pass over the log. `faults`: the first of them."""
 
     def __init__(self, log: EvidenceLog, keys: Sequence[PublicKey], now: datetime) -> None:
         self._log = log
@@ -70,10 +76,10 @@ class _Run:
         self._now = now
         self._before: Seal | None = None
         self._newest: datetime | None = None
+        self._repeated = frozenset(log.repeated(_MOST))
         self._seen: set[Place] = set()
         self.tree = Tree()
-        self.hashes: dict[int, bytes] = {}
-        self.expired = self.strange = 0
+        self.heads = self.expired = 0
         self.faults: list[str] = []
 
     def over(self, seals: Sequence[Seal]) -> None:
@@ -81,24 +87,10 @@ class _Run:
         places = [leaf.place for seal in seals for leaf in seal.leaves]
         there = {item.place: item for item in self._log.entries(places)}
         for seal in seals:
-            self.faults += self._head(seal)
-            self.faults += self._leaves(seal, there)
-            self.hashes[seal.sequence] = head_hash(seal)
-            self._before = seal
-
-    def agrees(self, head: Seal) -> bool:
-        """Whether a head of the topic is the index's; what is wrong with it is among the faults."""
-        if not proves(head, self._keys):
-            self.strange += 1
-            return False
-        ours = self.hashes.get(head.sequence)
-        if ours != head_hash(head):
-            what = "is not in the index any more: it, and what it sealed, was removed"
-            if ours is not None:
-                what = "is another one than that of the index: the log was rewritten"
-            self.faults.append(f"head {head.sequence} of {iso(head.at)}, which the topic was told of, {what}")
-            return False
-        return True
+            for fault in chain(self._head(seal), self._leaves(seal, there)):
+                _note(self.faults, fault)
+            self.heads += 1
+            self._before = replace(seal, leaves=())
 
     def _head(self, seal: Seal) -> Iterator[str]:
         name = f"head {seal.sequence} of {iso(seal.at)}"
@@ -118,7 +110,8 @@ class _Run:
             name = f"{leaf.place.source} {leaf.place.key} of {iso(leaf.at)} (head {seal.sequence})"
             if leaf.place in self._seen:
                 yield f"{name} was sealed before"
-            self._seen.add(leaf.place)
+            if leaf.place in self._repeated:
+                self._seen.add(leaf.place)
             yield from self._entry(leaf, there.get(leaf.place), name)
             if newest is not None and leaf.at < newest - LATE:
                 yield f"{name} was put in later: entries up to {iso(newest)} had been sealed by then"
@@ -134,3 +127,46 @@ class _Run:
             yield f"{name} was removed"
         elif leaf_of(entry) != leaf:
             yield f"{name} was changed"
+
+
+class _Topic:
+    """Holds the heads that the topic was told of against those of the index, which are read a page at a time: the topic
+    has them in order, but for those that were told twice."""
+
+    def __init__(self, log: EvidenceLog, keys: Sequence[PublicKey]) -> None:
+        self._log = log
+        self._keys = keys
+        self._page: dict[int, bytes] = {}
+        self._end: int | None = None
+        self.strange = 0
+        self.faults: list[str] = []
+
+    def agrees(self, head: Seal) -> bool:
+        """Whether a head of the topic is the index's; what is wrong with it is among the faults."""
+        if not proves(head, self._keys):
+            self.strange += 1
+            return False
+        ours = self._ours(head.sequence)
+        if ours == head_hash(head):
+            return True
+        what = "is not in the index any more: it, and what it sealed, was removed"
+        if ours is not None:
+            what = "is another one than that of the index: the log was rewritten"
+        _note(self.faults, f"head {head.sequence} of {iso(head.at)}, which the topic was told of, {what}")
+        return False
+
+    def _ours(self, sequence: int) -> bytes | None:
+        """The hash of the head of that number, None where there is none."""
+        beyond = self._end is not None and sequence >= self._end
+        if sequence not in self._page and not beyond:
+            found = self._log.heads_from(sequence, MOST_HEADS)
+            self._page = {head.sequence: head_hash(head) for head in found}
+            if not found:
+                self._end = sequence
+        return self._page.get(sequence)
+
+
+def _note(faults: list[str], fault: str) -> None:
+    """Keep it, if it is one of the first."""
+    if len(faults) < _MOST:
+        faults.append(fault)

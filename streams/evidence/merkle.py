@@ -11,9 +11,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice, pairwise
 
 EMPTY = hashlib.sha256(b"").digest()
 """Root of the tree without leaves."""
+_AT_ONCE = 1_024
+Range = tuple[int, int]
+"""Leaves of a tree, from the first number to before the second: those of a subtree."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -62,27 +66,41 @@ class Tree:
         return Tree(size, tuple(peaks))
 
 
-def root_of(leaves: Sequence[bytes]) -> bytes:
-    """MTH of leaf hashes."""
-    return Tree().plus(leaves).root
+def roots_of(ranges: Sequence[Range], leaves: Iterable[bytes]) -> list[bytes]:
+    """MTH of each range of the leaf hashes, of which few are held at any time.
+
+    Raises ValueError where there are fewer leaves.
+    """
+    trees = [Tree()] * len(ranges)
+    rest, cuts = iter(leaves), sorted({cut for bounds in ranges for cut in bounds} | {0})
+    for first, last in pairwise(cuts):
+        wanted = [number for number, (start, end) in enumerate(ranges) if start <= first and last <= end]
+        for at in range(first, last, _AT_ONCE):
+            some = list(islice(rest, min(_AT_ONCE, last - at)))
+            for number in wanted:
+                trees[number] = trees[number].plus(some)
+    if [tree.size for tree in trees] != [end - start for start, end in ranges]:
+        raise ValueError("there are fewer leaves than the ranges say")
+    return [tree.root for tree in trees]
 
 
-def inclusion(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PATH(index, leaves): what shows that the leaf at `index` is in the tree of these leaf hashes.
+def inclusion(index: int, size: int) -> list[Range]:
+    """PATH(index, leaves): the subtrees whose roots show that the leaf at `index` is in the tree of that size.
 
     Raises ValueError where there is no such leaf.
     """
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"there is no leaf {index} among {len(leaves)}")
-    path: list[bytes] = []
-    while len(leaves) > 1:
-        half = _half(len(leaves))
+    if not 0 <= index < size:
+        raise ValueError(f"there is no leaf {index} among {size}")
+    path: list[Range] = []
+    first, last = 0, size
+    while last - first > 1:
+        half = first + _half(last - first)
         if index < half:
-            path.append(root_of(leaves[half:]))
-            leaves = leaves[:half]
+            path.append((half, last))
+            last = half
         else:
-            path.append(root_of(leaves[:half]))
-            leaves, index = leaves[half:], index - half
+            path.append((first, half))
+            first = half
     return path[::-1]
 
 
@@ -104,23 +122,24 @@ def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: by
     return last == 0 and found == root
 
 
-def consistency(size: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PROOF(size, leaves): what shows that the tree of these leaf hashes begins with its first `size` ones.
+def consistency(first: int, second: int) -> list[Range]:
+    """PROOF(first, leaves): the subtrees whose roots show that a tree of size `second` begins with one of `first`.
 
-    Empty where it is all of them. Raises ValueError where there are fewer, or `size` is 0.
+    Empty where it is all of them. Raises ValueError where there are fewer, or `first` is 0.
     """
-    if not 0 < size <= len(leaves):
-        raise ValueError(f"a tree of {len(leaves)} leaves does not begin with one of {size}")
-    return _subproof(size, leaves, whole=True)
+    if not 0 < first <= second:
+        raise ValueError(f"a tree of {second} leaves does not begin with one of {first}")
+    return _subproof(first, (0, second), whole=True)
 
 
-def _subproof(size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    if size == len(leaves):
-        return [] if whole else [root_of(leaves)]
-    half = _half(len(leaves))
+def _subproof(size: int, leaves: Range, *, whole: bool) -> list[Range]:
+    first, last = leaves
+    if size == last - first:
+        return [] if whole else [leaves]
+    half = _half(last - first)
     if size <= half:
-        return [*_subproof(size, leaves[:half], whole=whole), root_of(leaves[half:])]
-    return [*_subproof(size - half, leaves[half:], whole=False), root_of(leaves[:half])]
+        return [*_subproof(size, (first, first + half), whole=whole), (first + half, last)]
+    return [*_subproof(size - half, (first + half, last), whole=False), (first, first + half)]
 
 
 def consistent(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:

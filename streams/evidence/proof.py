@@ -12,11 +12,12 @@ from schemas.signingkeys import PublicKey
 from schemas.times import iso
 from sinks.ports.evidence import EvidenceLog, Leaf, Place, Seal, Source
 from streams.evidence.heads import content_digest, hash_of, head_json, leaf_json, proves
-from streams.evidence.merkle import consistency, consistent, included, inclusion
+from streams.evidence.merkle import consistency, consistent, included, inclusion, roots_of
 from streams.evidence.moments import moment
 
 KIND = "innsyn-log-proof-v1"
-_PAGE = 200
+_LEAVES = 2_000
+"""Held at once, but for a seal that has more."""
 
 
 def place_of(entry: str) -> Place:
@@ -27,10 +28,10 @@ def place_of(entry: str) -> Place:
     return Place(Source.REQUEST if rest.isascii() and rest.isdigit() else Source.STATEMENT, entry)
 
 
-def every_page(log: EvidenceLog, page: int = _PAGE) -> Iterator[Sequence[Seal]]:
+def every_page(log: EvidenceLog) -> Iterator[Sequence[Seal]]:
     """All seals in order, some at a time."""
     sequence = 0
-    while found := log.seals(sequence, page):
+    while found := log.seals(sequence, _LEAVES):
         yield found
         sequence = found[-1].sequence + 1
 
@@ -41,14 +42,14 @@ def prove(log: EvidenceLog, place: Place, since: int | None = None) -> dict[str,
 
     Raises InputError for an entry or head that is not in the log, IndexUnavailable.
     """
-    hashes: list[bytes] = []
+    size = 0
     found: tuple[int, Leaf] | None = None
     head = earlier = None
     for seal in chain.from_iterable(every_page(log)):
-        for leaf in seal.leaves:
-            if leaf.place == place:
-                found = len(hashes), leaf
-            hashes.append(hash_of(leaf))
+        found = next(
+            ((number, leaf) for number, leaf in enumerate(seal.leaves, size) if leaf.place == place), found
+        )
+        size += len(seal.leaves)
         head = replace(seal, leaves=())
         earlier = head if seal.sequence == since else earlier
     if head is None or found is None:
@@ -59,19 +60,25 @@ def prove(log: EvidenceLog, place: Place, since: int | None = None) -> dict[str,
     if since is not None and earlier is None:
         raise InputError("the log has no head of that number; `innsyn log show` lists them")
     index, leaf = found
+    beside, after = inclusion(index, size), consistency(earlier.size, size) if earlier else []
+    # Read once more rather than held: a log is as long as a company is old.
+    path = [item.hex() for item in roots_of([*beside, *after], _every_hash(log))]
     content = next((item.content for item in log.entries([place])), None)
     proof = {
         "kind": KIND,
         "entry": leaf_json(leaf),
         "content": dict(content) if content is not None else None,
         "index": index,
-        "path": [item.hex() for item in inclusion(index, hashes)],
+        "path": path[: len(beside)],
         "head": signed_json(head),
     }
     if earlier is not None:
-        path = [item.hex() for item in consistency(earlier.size, hashes)]
-        proof["earlier"] = {"head": signed_json(earlier), "path": path}
+        proof["earlier"] = {"head": signed_json(earlier), "path": path[len(beside) :]}
     return proof
+
+
+def _every_hash(log: EvidenceLog) -> Iterator[bytes]:
+    return (hash_of(leaf) for seals in every_page(log) for seal in seals for leaf in seal.leaves)
 
 
 def signed_json(head: Seal) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Sealer:
         told, done = 0, self._log.published()
         newest = self._log.newest()
         while newest is not None and done < newest.sequence:
-            heads = self._log.seals(done + 1, _PUBLISHED_AT_ONCE)
+            heads = self._log.heads_from(done + 1, _PUBLISHED_AT_ONCE)
             if not heads:
                 break
             for head in heads:

@@ -127,11 +127,16 @@ def test_a_seal_comes_back_as_it_was_and_its_entries_wait_no_more(kept: Kept) ->
     second = seal(1, [Leaf(Place(Source.AUDIT, "0b"), NOON, bytes(32))], size=4)
     assert kept.log.append(second)
     assert list(kept.log.seals(0, 10)) == [first, second]
-    assert list(kept.log.seals(0, 1)) == [first]
+    assert list(kept.log.seals(0, 1)) == list(kept.log.seals(0, 3)) == [first]
+    assert list(kept.log.seals(0, 4)) == [first, second]
+    assert list(kept.log.heads_from(0, 10)) == [replace(item, leaves=()) for item in (first, second)]
+    assert list(kept.log.heads_from(0, 1)) == [replace(first, leaves=())]
+    assert list(kept.log.heads_from(2, 10)) == []
     assert list(kept.log.seals(1, 10)) == [second]
     assert list(kept.log.heads(10)) == [replace(second, leaves=()), replace(first, leaves=())]
     assert kept.log.newest() == replace(second, leaves=())
     assert places(kept.log.waiting(10)) == ["statement r-1/purged"]
+    assert (kept.log.unsealed(), list(kept.log.repeated(9))) == (1, [])
     assert not kept.log.waiting(10, sealed=2)
     assert places(kept.log.waiting(10, sealed=1)) == ["statement r-1/purged"]
 
@@ -195,6 +200,17 @@ def test_of_several_sealers_none_seals_what_another_did(kept: Kept, tmp_path: An
     ]
     assert [item.sequence for item in seals] == list(range(len(seals)))
     assert not kept.log.waiting(10)
+
+
+def test_what_was_sealed_twice_is_known_without_reading_all(kept: Kept) -> None:
+    """In the order in which it was sealed anew, also where that was in one seal."""
+    one, two, three = (Leaf(Place(Source.AUDIT, name), NOON, bytes(32)) for name in ("a", "b", "c"))
+    same = replace(one, place=Place(Source.STATEMENT, "a"))
+    for number, leaves in enumerate([(one, two, three, same), (two,), (three, one), (one,)]):
+        kept.log.append(seal(number, leaves, size=number + 1))
+    again = [item.key for item in kept.log.repeated(9)]
+    assert (again[0], sorted(again)) == ("b", ["a", "b", "c"])
+    assert [item.key for item in kept.log.repeated(1)] == ["b"]
 
 
 @pytest.mark.parametrize("merged", [False, True])

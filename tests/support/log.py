@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from schemas.signingkeys import PublicKey, SigningKeyring
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.audit import AuditEntry
+from sinks.ports.evidence import Entry, Leaf, Place, Seal
 from streams.evidence.sealing import Sealer
 
+_Item = TypeVar("_Item", Leaf, Entry)
 NOON = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
+
+
+class Counted(MemoryEvidence):
+    """Makes every leaf and entry that it gives anew, and knows how many of them somebody holds: `most` at any time."""
+
+    def __init__(self, requests: MemoryRequests, audit: MemoryAudit) -> None:
+        super().__init__(requests, audit)
+        self.held = self.most = 0
+
+    def seals(self, first: int, leaves: int) -> Sequence[Seal]:
+        found = super().seals(first, leaves)
+        return [replace(seal, leaves=tuple(map(self._made, seal.leaves))) for seal in found]
+
+    def entries(self, places: Sequence[Place]) -> Sequence[Entry]:
+        return [self._made(entry) for entry in super().entries(places)]
+
+    def waiting(self, limit: int, sealed: int = -1) -> Sequence[Entry]:
+        return [self._made(entry) for entry in super().waiting(limit, sealed)]
+
+    def _made(self, item: _Item) -> _Item:
+        made = replace(item)
+        weakref.finalize(made, self._gone)
+        self.held += 1
+        self.most = max(self.most, self.held)
+        return made
+
+    def _gone(self) -> None:
+        self.held -= 1
 
 
 @dataclass

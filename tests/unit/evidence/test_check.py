@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from schemas.errors import BrokerUnavailable
 from schemas.signingkeys import SigningKeyring
 from sinks.ports.audit import AuditEntry
-from sinks.ports.evidence import Leaf, Place, Source
+from sinks.ports.evidence import Leaf, Place, Seal, Source
 from streams.evidence.check import Checked, check
 from streams.evidence.heads import head_hash, next_seal
-from tests.support.log import Log, log_in
+from streams.evidence.proof import place_of, prove, verify
+from streams.evidence.sealing import Sealer
+from tests.support.log import Counted, Log, log_in
 
 
 @pytest.fixture
@@ -173,7 +177,7 @@ def test_a_log_that_was_cut_or_written_anew_is_found_by_the_topic(log: Log, tmp_
     told = list(log.evidence.seals(0, 99))
     cut = told[-1].sequence
     kept = log.evidence.sealed.pop(cut)
-    found = check(log.evidence, log.public, log.at, told)
+    found = check(log.evidence, log.public, log.at, lambda: told)
     assert found.faults == (
         f"head {cut} of 2026-03-09T12:06:00Z, which the topic was told of, is not in the index any more: it, and what"
         " it sealed, was removed",
@@ -182,10 +186,11 @@ def test_a_log_that_was_cut_or_written_anew_is_found_by_the_topic(log: Log, tmp_
     forged = Leaf(Place(Source.REQUEST, "r-1/0"), log.at, bytes(32))
     log.evidence.append(next_seal(before, [forged], log.keys.key(), log.at))
     assert any(
-        "the log was rewritten" in line for line in check(log.evidence, log.public, log.at, told).faults
+        "the log was rewritten" in line
+        for line in check(log.evidence, log.public, log.at, lambda: told).faults
     )
     log.evidence.sealed[cut] = kept
-    found = check(log.evidence, log.public, log.at, told)
+    found = check(log.evidence, log.public, log.at, lambda: told)
     assert (found.told, found.faults) == (len(told), ())
 
 
@@ -194,8 +199,44 @@ def test_messages_that_others_wrote_to_the_topic_say_nothing(log: Log, tmp_path:
     (tmp_path / "other").mkdir()
     foreign = next_seal(None, [], SigningKeyring(tmp_path / "other").key(), log.at)
     damaged = replace(log.evidence.sealed[0], size=9)
-    found = check(log.evidence, log.public, log.at, [foreign, damaged])
+    found = check(log.evidence, log.public, log.at, lambda: [foreign, damaged])
     assert (found.strange, found.told, found.faults) == (2, 0, ())
+
+
+def test_a_log_of_any_length_is_read_a_page_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To check it, against the topic too, and to prove an entry: a page bounds what is held, not the log."""
+    monkeypatch.setattr("streams.evidence.proof._LEAVES", 6)
+    log = log_in(tmp_path)
+    counted = log.evidence = Counted(log.requests, log.audit)
+    log.sealer = Sealer(counted, log.keys.key, lambda: log.at, most=3)
+    most = []
+    for _ in range(2):
+        for _ in range(60):
+            log.sealed()
+        counted.most = 0
+        found = check(counted, log.public, log.at, partial(counted.heads_from, 0, 1_000))
+        assert (found.entries, found.told, found.faults) == (
+            2 * len(log.requests.events("r-1")),
+            found.heads,
+            (),
+        )
+        verify(prove(counted, place_of("r-1/7"), since=9), log.public)
+        most.append(counted.most)
+    # Two pages of leaves while the second is read, and the entries of one.
+    assert 0 < most[0] == most[1] <= 3 * 6
+
+
+def test_a_broker_that_goes_away_as_it_is_read_is_said(log: Log) -> None:
+    """The log is checked all the same."""
+
+    def told() -> Iterator[Seal]:
+        yield log.evidence.sealed[0]
+        raise BrokerUnavailable("away")
+
+    found = check(log.evidence, log.public, log.at, told)
+    assert (found.told, found.entries, found.faults) == (None, 12, ())
 
 
 def test_heads_of_another_key_are_not_believed(log: Log, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +17,7 @@ from streams.evidence.merkle import (
     inclusion,
     leaf_hash,
     node_hash,
-    root_of,
+    roots_of,
 )
 
 # Leaves, roots and proofs of the reference implementations of Certificate Transparency
@@ -57,6 +60,11 @@ CONSISTENCY = {
 SIZES = st.integers(1, 70)
 
 
+def root_of(hashes: Sequence[bytes]) -> bytes:
+    """MTH of leaf hashes."""
+    return Tree().plus(hashes).root
+
+
 def leaves(size: int) -> list[bytes]:
     return [leaf_hash(number.to_bytes(2)) for number in range(size)]
 
@@ -72,9 +80,9 @@ def test_roots_are_the_published_ones() -> None:
 
 def test_proofs_are_the_published_ones() -> None:
     for (index, size), path in INCLUSION.items():
-        assert [item.hex() for item in inclusion(index, LEAVES[:size])] == list(path)
+        assert [item.hex() for item in roots_of(inclusion(index, size), LEAVES[:size])] == list(path)
     for (first, second), steps in CONSISTENCY.items():
-        assert [item.hex() for item in consistency(first, LEAVES[:second])] == list(steps)
+        assert [item.hex() for item in roots_of(consistency(first, second), LEAVES[:second])] == list(steps)
 
 
 @given(SIZES, st.data())
@@ -82,7 +90,7 @@ def test_every_leaf_is_proved_and_no_other(size: int, data: st.DataObject) -> No
     """Not in another place, size or tree, and not with a step changed, left out or added."""
     known = leaves(size)
     index = data.draw(st.integers(0, size - 1))
-    path, root = inclusion(index, known), root_of(known)
+    path, root = roots_of(inclusion(index, size), known), root_of(known)
     assert included(known[index], index, size, path, root)
     other = data.draw(st.integers(-1, size).filter(lambda item: item != index))
     assert not included(known[index], other, size, path, root)
@@ -99,18 +107,30 @@ def test_a_larger_tree_proves_that_it_begins_with_the_smaller_one(size: int, dat
     """And one in which an earlier leaf was changed, left out or put in proves nothing of the kind."""
     known = leaves(size)
     first = data.draw(st.integers(1, size))
-    path, before, after = consistency(first, known), root_of(known[:first]), root_of(known)
+    path, before, after = roots_of(consistency(first, size), known), root_of(known[:first]), root_of(known)
     assert consistent(first, size, before, after, path)
     changed = data.draw(st.integers(0, first - 1))
     forged = [*known[:changed], leaf_hash(b"another"), *known[changed + 1 :]]
-    assert not consistent(first, size, before, root_of(forged), consistency(first, forged))
+    assert not consistent(first, size, before, root_of(forged), roots_of(consistency(first, size), forged))
     left_out = [*known[:changed], *known[changed + 1 :], leaf_hash(b"in its place")]
-    assert not consistent(first, size, before, root_of(left_out), consistency(first, left_out))
+    assert not consistent(
+        first, size, before, root_of(left_out), roots_of(consistency(first, len(left_out)), left_out)
+    )
     assert not consistent(first, size, before, after, [*path, after])
     for step in range(len(path)):
         assert not consistent(first, size, before, after, [*path[:step], EMPTY, *path[step + 1 :]])
     assert not consistent(0, size, EMPTY, after, path)
     assert not consistent(size + 1, size, before, after, path)
+
+
+def test_the_roots_of_many_ranges_are_found_in_one_pass_that_holds_little() -> None:
+    """Leaves come from a place that gives them once; ranges overlap, as those of two proofs do."""
+    size = 5_000
+    ranges = [*inclusion(4_321, size), *consistency(3_000, size), (0, size)]
+    found = roots_of(ranges, iter(leaves(size)))
+    assert found == [root_of(leaves(size)[first:last]) for first, last in ranges]
+    with pytest.raises(ValueError, match="fewer leaves"):
+        roots_of(ranges, iter(leaves(size - 1)))
 
 
 @given(st.lists(st.integers(0, 9), max_size=8))

@@ -107,7 +107,7 @@ def test_a_process_that_dies_anywhere_seals_nothing_twice_and_skips_nothing(
         except KeyboardInterrupt:
             continue
     told = heads(sent)
-    checked = check(dies, log.public, log.at, told)
+    checked = check(dies, log.public, log.at, lambda: told)
     assert (checked.entries, checked.waiting, checked.faults) == (2 * len(log.requests.events("r-1")), 0, ())
     assert list(dict.fromkeys(item.sequence for item in told)) == list(range(checked.heads))
 
@@ -136,24 +136,24 @@ def test_a_replica_that_is_behind_has_the_rest_told_by_the_next_turn(
     noted: list[int] = []
     asked: list[int] = []
     sent: list[tuple[str, bytes, bytes]] = []
-    seals, note = log.evidence.seals, log.evidence.note_published
+    heads, note = log.evidence.heads_from, log.evidence.note_published
     log.sealed(2)
 
     def behind(first: int, limit: int) -> list[Seal]:
         asked.append(first)
         assert len(asked) < 9, "asks again and again"
-        return [item for item in seals(first, limit) if item.sequence < 1]
+        return [item for item in heads(first, limit) if item.sequence < 1]
 
     def told(done: int, at: datetime) -> None:
         noted.append(done)
         note(done, at)
 
-    monkeypatch.setattr(log.evidence, "seals", behind)
+    monkeypatch.setattr(log.evidence, "heads_from", behind)
     monkeypatch.setattr(log.evidence, "note_published", told)
     assert log.sealer.publish(lambda *message: sent.append(message)) == 1
     assert log.sealer.publish(lambda *message: sent.append(message)) == 0
     assert (asked, noted) == ([0, 1, 1], [0])
-    monkeypatch.setattr(log.evidence, "seals", seals)
+    monkeypatch.setattr(log.evidence, "heads_from", heads)
     assert log.sealer.publish(lambda *message: sent.append(message)) == 1
     assert [key for _, _, key in sent] == [b"0", b"1"]
 
