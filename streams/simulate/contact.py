@@ -12,7 +12,7 @@ from streams.simulate.plan import Burst, SimEvent, event, in_time_order, moments
 from streams.simulate.texts import FROM_COMPANY, FROM_PERSON, IN_PUBLIC, NOTES, OUTCOMES, write
 from streams.simulate.world import Customer, World
 
-CHATS, CASES, SOCIAL = "support.chats", "support.cases", "social.messages"
+CHATS, CASES, CASE_NOTES, SOCIAL = "support.chats", "support.cases", "support.notes", "social.messages"
 CHATS_PER_DAY, CASES_PER_DAY, SOCIAL_PER_DAY = 0.08, 0.05, 0.04  # For each customer.
 AGENTS = (("Ola K", "olak"), ("Siri B", "sirib"), ("Nils T", "nilst"))
 REASONS = ("sale", "order", "complaint", "fault", "billing", "cancellation", "other")
@@ -70,13 +70,13 @@ def _welcome(rng: random.Random, session: str, at: datetime) -> SimEvent:
 
 
 def cases(world: World) -> Iterator[SimEvent]:
-    """Cases as they stand when opened and, for most, once more when closed."""
-    rng = world.plan.random(CASES)
+    """Cases as they stand when opened and, for most, once more when closed, and what is noted on them meanwhile."""
+    rng, of_notes = world.plan.random(CASES), world.plan.random(CASE_NOTES)
     times = moments(world.plan, rng, CASES_PER_DAY * len(world.customers))
-    return in_time_order(_case(world, rng, nth, at) for nth, at in enumerate(times, 1))
+    return in_time_order(_case(world, rng, of_notes, nth, at) for nth, at in enumerate(times, 1))
 
 
-def _case(world: World, rng: random.Random, nth: int, at: datetime) -> Burst:
+def _case(world: World, rng: random.Random, of_notes: random.Random, nth: int, at: datetime) -> Burst:
     customer = world.anybody(rng)
     if not customer.known(at):
         return at, []
@@ -98,7 +98,24 @@ def _case(world: World, rng: random.Random, nth: int, at: datetime) -> Burst:
         value = value | {"outcome": outcome, "closed_at": closed}
         # Arrives when it closes; its event time is still the one of opening.
         events.append(event(CASES, closed, value, (customer.number,), None, mentions + more))
-    return at, events
+    return at, events + list(_notes(world, of_notes, customer, value["case_number"], at))
+
+
+def _notes(
+    world: World, rng: random.Random, customer: Customer, case_number: str, at: datetime
+) -> Iterator[SimEvent]:
+    """Up to two notes, by the case number alone."""
+    for nth in range(rng.randrange(3)):
+        at += timedelta(seconds=rng.randrange(60, 300))
+        text, mentions = write(world, rng, NOTES, customer, at)
+        value = {
+            "note_id": f"N-{case_number}-{nth}",
+            "case_number": case_number,
+            "author": rng.choice(AGENTS)[1],
+            "text": text,
+            "written_at": at,
+        }
+        yield event(CASE_NOTES, at, value, (customer.number,), None, mentions)
 
 
 def social(world: World) -> Iterator[SimEvent]:

@@ -2,7 +2,7 @@
 
 It reads events by their schemas' annotations, not by what the simulator meant with them, and follows an identifier
 only where the feeds say enough: a payer may be anybody, a handle is somebody's only after it was used while logged
-in, a cookie only after a log-in, and what is kept for the police alone tells nothing.
+in, a cookie only after a log-in, a case only after it was opened, and what is kept for the police alone tells nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streams.simulate.plan import SimEvent
 from streams.simulate.world import World
 
 _NONE: frozenset[str] = frozenset()
-_HANDLES = ("chat_handle", "social_handle")
+_HANDLES = ("chat_handle", "social_handle", "case_number")
 _NOT_FOLLOWED = "account_number"
 
 

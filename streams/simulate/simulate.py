@@ -34,7 +34,7 @@ STREAMS: tuple[tuple[frozenset[str], Callable[[World], Iterator[SimEvent]]], ...
     (frozenset([network.TRAFFIC]), network.traffic),
     (frozenset([web.VIEWINGS]), web.viewings),
     (frozenset([contact.CHATS]), contact.chats),
-    (frozenset([contact.CASES]), contact.cases),
+    (frozenset([contact.CASES, contact.CASE_NOTES]), contact.cases),
     (frozenset([contact.SOCIAL]), contact.social),
 )  # fmt: skip
 TOPICS = tuple(sorted(name for topics, _ in STREAMS for name in topics))

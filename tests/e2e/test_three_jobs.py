@@ -1,4 +1,5 @@
 """A person erased from PostgreSQL, files and a compacted topic by the SDK's jobs, each a process, some of them killed.
+Some stores know the person by an address at a time, a cookie, a phone or a case number alone.
 
 Searched byte by byte: the databases' files (tables, indexes, statistics; not the write-ahead log), the folder of files,
 and the compacted topic's segments on the broker's disk. INNSYN_TEST_KILLS=50 kills fifty times instead of three.
@@ -44,7 +45,12 @@ KARI, OLA = "700104", "700105"
 SHARED = "203.0.113.24"
 PEOPLE = {KARI: ("kari", "+4740000101", "cookie-of-kari"), OLA: ("ola", "+4740000202", "cookie-of-ola")}
 TOPIC = "traffic.state"
-TABLES = {"crm": "CustomerDetails", "aaa": "AddressAssignment", "billing": "Invoice"}
+TABLES = {
+    "crm": ("CustomerDetails", "SupportCase"),
+    "aaa": ("AddressAssignment",),
+    "billing": ("Invoice",),
+    "contact_centre": ("CaseNote",),
+}
 SYSTEMS = (*TABLES, "web", "flow_collector")
 KILLS = int(os.environ.get("INNSYN_TEST_KILLS", "3"))
 
@@ -81,6 +87,11 @@ def events() -> Iterator[tuple[str, dict[str, Any]]]:
             "TrafficRecord",
             {"kind": "sms", "caller": phone, "callee": "+4740000909", "occurred_at": at(14)},
         )
+        case = f"S-of-{name}"
+        opened = {"case_number": case, "customer_number": number, "reason": "fault", "notes": "-"}
+        yield "SupportCase", {**opened, "opened_at": at(3)}
+        note = {"note_id": f"N-{name}", "case_number": case, "text": f"/noted-on-case-of-{name}"}
+        yield "CaseNote", {**note, "written_at": at(4)}
         invoice = {"invoice_number": f"F-{name}", "customer_number": number, "amount_ore": 100, "lines": []}
         yield "Invoice", {**invoice, "due_date": DAY.date().isoformat(), "issued_at": at(2)}
 
@@ -101,7 +112,9 @@ def toml(record: str, place: str, *, lacking: Sequence[str] = (), other: Sequenc
         if (one := named.get(name)) is not None:
             names = {"person": "person", "device": "device"}.get(KINDS[one.kind].names, "place")
             said |= {"kind": one.kind, "role": one.role, "names": names}
-            said |= {"form": "address"} if one.kind == "ip" else {}
+            # A case number is told in capitals, and the store has it as somebody wrote it.
+            forms = {"ip": "address", "case_number": "lower"}
+            said |= {"form": forms[one.kind]} if one.kind in forms else {}
             said |= {"port": one.port_field} if one.port_field else {}
         lines.append(
             f"{name} = {{{', '.join(f'{key} = {json.dumps(value)}' for key, value in said.items())}}}"
@@ -133,7 +146,7 @@ class Jobs:
     def _own(self, system: str) -> str:
         if system in TABLES:
             own = f'[postgresql]\ndsn = "{self.database.dsn}"\nschema = "job_{system}"\nvacuum = "full"\n'
-            return own + toml(TABLES[system], f"{system}.events")
+            return own + "".join(toml(record, f"{system}.{record}") for record in TABLES[system])
         if system == "web":
             own = f'[files]\nfolder = "{self.folder}/web"\nquiet_seconds = 0\n'
             return own + toml("Login", "*.ndjson") + toml("WebVisit", "*.parquet")
@@ -161,17 +174,19 @@ class Jobs:
 def fill(folder: Path, running: Up, database: Server) -> None:
     """What each system has: tables, files and a compacted topic of the same events."""
     with database.connect() as connection:
-        for system, record in TABLES.items():
+        for system, record in ((system, record) for system, some in TABLES.items() for record in some):
             names = columns(RECORDS[record])
             time_column = RECORDS[record].annotation.event_time
             kinds = ", ".join(
                 f'"{name}" {"timestamptz" if name == time_column else "text"}' for name in names
             )
-            connection.execute(f"CREATE SCHEMA {system}; CREATE TABLE {system}.events ({kinds})")
+            connection.execute(
+                f'CREATE SCHEMA IF NOT EXISTS {system}; CREATE TABLE {system}."{record}" ({kinds})'
+            )
             for said in (whole(record, value) for name, value in events() if name == record):
                 texts = [None if value is None else str(value) for value in said.values()]
                 connection.execute(
-                    f"INSERT INTO {system}.events VALUES ({', '.join(['%s'] * len(texts))})", texts
+                    f'INSERT INTO {system}."{record}" VALUES ({", ".join(["%s"] * len(texts))})', texts
                 )
     (folder / "web").mkdir()
     logins = [json.dumps(whole("Login", value)) for name, value in events() if name == "Login"]
@@ -226,7 +241,7 @@ def test_a_person_goes_from_three_kinds_of_stores(home: Path) -> None:
         fill(folder, running, database)
         person = {number: {"kind": "customer_number", "value": number} for number in PEOPLE}
         await_that(
-            lambda: running.events(person[KARI]) == running.events(person[OLA]) == 8, "all events tagged"
+            lambda: running.events(person[KARI]) == running.events(person[OLA]) == 10, "all events tagged"
         )
         jobs = Jobs(folder, running, database)
         stack.callback(jobs.end)
@@ -242,19 +257,25 @@ def test_a_person_goes_from_three_kinds_of_stores(home: Path) -> None:
             jobs.kill(system)
             jobs.start(system)
         await_that(lambda: state(home, request) == "completed", "the request completes")
-        assert running.events(person[OLA]) == 8
+        assert running.events(person[OLA]) == 10
         found = json.loads(innsyn(home, "lookup", "--json", "--id", f"customer_number={KARI}").out)
         assert {(item["topic"], item["system"]) for item in found["items"]} == {
             ("billing.invoices", "billing")
         }, found
         kafka = {"bootstrap.servers": running.run["bootstrap"]}
         for name, phone, cookie in PEOPLE.values():
-            for mark in (f"/at-address-{name}", f"/with-cookie-{name}", cookie, f"Name-{name}", phone):
+            marks = (
+                f"/at-address-{name}",
+                f"/with-cookie-{name}",
+                f"/noted-on-case-of-{name}",
+                f"S-of-{name}",
+            )
+            for mark in (*marks, cookie, f"Name-{name}", phone):
                 assert anywhere(database, folder / "web", mark) == (name == "ola"), mark
         await_that(lambda: rolled(home, kafka, PEOPLE[KARI][1]), "the topic is compacted")
         assert on_disk(home, PEOPLE[OLA][1])
         with database.connect() as connection:
-            query = "SELECT invoice_number FROM billing.events ORDER BY 1"
+            query = 'SELECT invoice_number FROM billing."Invoice" ORDER BY 1'
             assert [row[0] for row in connection.execute(query).fetchall()] == ["F-kari", "F-ola"]
         assert all(jobs.kill(system, signal.SIGTERM) == 0 for system in SYSTEMS)
         assert running.end(signal.SIGTERM) == 0, running.output.read_text()

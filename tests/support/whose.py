@@ -95,13 +95,14 @@ def states(details: list[Report]) -> Iterator[tuple[tuple[str, str], Link]]:
 
 
 def logged_in(by_topic: dict[str, list[Report]]) -> Iterator[tuple[tuple[str, str], Link]]:
-    """Cookies and handles: from then on, until somebody else logs in with the same one."""
+    """Cookies, handles and cases: from then on, until somebody else is named beside the same one."""
     seen: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for topic, kind, time in (
         ("web.logins", "cookie_id", "occurred_at"),
         ("privacy.consents", "cookie_id", "decided_at"),
         ("support.chats", "chat_handle", "sent_at"),
         ("social.messages", "social_handle", "sent_at"),
+        ("support.cases", "case_number", "opened_at"),
     ):
         for value in by_topic[topic]:
             if value[kind] and value["customer_number"] and value.get("result") != "failed":

@@ -108,6 +108,7 @@ POOLS: dict[str, list[str]] = {
     "device_serial": ["RT-1", "rt-1", "STB-2"],
     "chat_handle": ["Kari N", "ola"],
     "social_handle": ["@kari", "kari"],
+    "case_number": ["S-2026-1", "s-2026-1 ", "S-2026-2"],
     "account_number": ["99990012004", "9999.00.12004"],
     "cookie_id": ["c1", "C1"],
     "ip": ["192.0.2.7", "2001:db8::7"],
@@ -158,6 +159,7 @@ def test_the_records_with_rules_are_those_that_name_two() -> None:
         "Equipment",
         "Payment",
         "SocialMessage",
+        "SupportCase",
     } <= set(WITH_RULES)
 
 

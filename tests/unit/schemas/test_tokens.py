@@ -72,6 +72,7 @@ CANONICAL = [
     ("cookie_id", " AbC ", "AbC"),
     ("chat_handle", "Kari_N", "kari_n"),
     ("social_handle", "@Kari_N", "kari_n"),
+    ("case_number", " s-2026-00417 ", "S-2026-00417"),
     ("device_serial", " sn-12ab ", "SN-12AB"),
     ("account_number", "1503.40.12345", "15034012345"),
 ]

@@ -197,6 +197,11 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
         ip_network(lease.prefix): lease.customer_number for lease in world.leases.leases if lease.prefix
     }
     by_prefix = {int(net.network_address) >> 72: number for net, number in networks.items()}
+    cases = {
+        item.value["case_number"]: item.value["customer_number"]
+        for item in small
+        if item.topic == "support.cases"
+    }
     named: Counter[tuple[str, str]] = Counter()
     observed: Counter[tuple[str, str]] = Counter()
     for item in small:
@@ -205,6 +210,9 @@ def test_truth_equals_a_count_over_the_events(world: World, small: list[SimEvent
         for reference in load_records()[item.record].identifiers:
             value = item.value[reference.field]
             if value is None or reference.role == "agent":
+                continue
+            if reference.kind == "case_number":
+                people.add(cases[value])
                 continue
             if reference.kind != "ip":
                 for owner in owners.get((reference.kind, canonical(KINDS[reference.kind], value)), ()):
@@ -248,7 +256,7 @@ def test_mentioned_identifiers_stand_in_the_text(world: World) -> None:
     """Each mention can be read out of the text, also where it is typed with separators."""
     spaced = 0
     seen = set()
-    for item in events(SMALL, ("support.chats", "support.cases", "social.messages"), world):
+    for item in events(SMALL, ("support.chats", "support.cases", "support.notes", "social.messages"), world):
         text = " ".join(str(item.value.get(field) or "") for field in ("text", "notes", "outcome"))
         for mention in item.mentioned:
             value = dict(world.by_number[mention.customer_number].identifiers())[mention.kind]

@@ -253,7 +253,7 @@ def test_what_the_simulator_mentions_is_found() -> None:
     world = build_world(plan)
     wanted = {"fodselsnummer", "phone", "email", "account_number"}
     seen = set()
-    for item in events(plan, ("support.chats", "support.cases", "social.messages"), world):
+    for item in events(plan, ("support.chats", "support.cases", "support.notes", "social.messages"), world):
         written = [item.value.get(field) for field in ("text", "notes", "outcome")]
         found = {name for text in written if text for name in identifiers(text)}
         for mention in item.mentioned:
