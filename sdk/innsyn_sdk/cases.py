@@ -88,11 +88,11 @@ def good(issuer: Issuer, value: Mapping[str, Any]) -> Iterator[Case]:
     yield Case("innsyn's", command_id, second, "end")
     yield Case("the same once more", command_id, second, "same")
     yield Case("an earlier attempt than one that came", command_id, first, "superseded")
-    later = {**value, "command_id": f"{command_id}/later"}
     if value.get("kind") == "restrict":
-        end = issuer.message({**later, "kind": "lift"})
-        yield Case("the end of a restriction", later["command_id"], end, "end")
+        ended = {**value, "command_id": f"{command_id}/lift", "kind": "lift"}
+        yield Case("the end of a restriction", ended["command_id"], issuer.message(ended), "end")
         return
+    later = {**value, "command_id": f"{command_id}/later"}
     said = "the same under another id" if "kind" in value else "innsyn's about somebody who is erased already"
     yield Case(said, later["command_id"], issuer.message(later), "gone")
 

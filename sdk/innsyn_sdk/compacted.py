@@ -16,13 +16,10 @@ else that a tombstone fell upon is written again. When older values leave the di
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -31,75 +28,23 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from innsyn_sdk import running
+from innsyn_sdk.changing import Change
+from innsyn_sdk.compacted_values import HEADER, Format, Message, format_of
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
-from innsyn_sdk.matching import NOTHING, NeedsPerson, Rules, UnknownField, Verdict, rules_of
+from innsyn_sdk.matching import NOTHING, NeedsPerson, Row, Rules, UnknownField, Verdict, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
 from innsyn_sdk.protocol import Command
-from innsyn_sdk.state import SqliteState, State
+from innsyn_sdk.state import SqliteState
 from innsyn_sdk.tally import Tally
 
 SETTINGS: Mapping[str, type] = {"format": str, "schemas": list, "schema_ids": dict}
-KEY, HEADER = "_key", "innsyn-command"
-_SECONDS = 30.0
+KEY = "_key"
+_SECONDS, _TRIES = 30.0, 10
 _DELETED = Verdict(mine=True, delete=True)
 _REDACTED = Verdict(mine=True)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Format:
-    """How values are written: JSON where there are no schemas, else Avro by what stands before the body."""
-
-    schemas: Mapping[bytes, Any] = field(default_factory=dict)
-
-    def read(self, value: bytes, where: str) -> tuple[bytes, dict[str, Any]]:
-        """What stands before the body, and the fields. Raises NeedsPerson."""
-        try:
-            if not self.schemas:
-                row = json.loads(value)
-                if isinstance(row, dict):
-                    return b"", row
-                raise ValueError
-            prefix = value[: 10 if value[:2] == b"\xc3\x01" else 5]
-            body = io.BytesIO(value[len(prefix) :])
-            found = schemaless_reader(body, self.schemas[prefix], None)
-            if body.read(1) or not isinstance(found, dict):
-                raise ValueError
-        except Exception as error:  # noqa: BLE001 - a value may be anything, and its text is not to be shown
-            raise NeedsPerson(f"{where} cannot be read ({type(error).__name__})") from None
-        return prefix, found
-
-    def write(self, prefix: bytes, row: Mapping[str, Any], where: str) -> bytes:
-        """The value again. Raises NeedsPerson where a field may not be what it was blanked to."""
-        if not self.schemas:
-            return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
-        body = io.BytesIO()
-        try:
-            schemaless_writer(body, self.schemas[prefix], dict(row), strict=True)
-        except Exception as error:  # noqa: BLE001 - see above
-            raise NeedsPerson(
-                f"{where} may not be blanked so; give a `blank` ({type(error).__name__})"
-            ) from None
-        return prefix + body.getvalue()
-
-
-@dataclass(frozen=True)
-class _Message:
-    """The newest of its key. `value` None: a tombstone. `by`: the command that wrote it, if one did."""
-
-    partition: int
-    offset: int
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-
-    @property
-    def by(self) -> str | None:
-        found = [value for name, value in self.headers if name == HEADER and value is not None]
-        return found[-1].decode(errors="replace") if found else None
 
 
 class CompactedStore:
@@ -118,7 +63,7 @@ class CompactedStore:
         self._state = SqliteState(state)
 
     @property
-    def state(self) -> State:
+    def state(self) -> SqliteState:
         return self._state
 
     def close(self) -> None:
@@ -159,7 +104,7 @@ class CompactedStore:
 
     def _of_topic(self, command: Command, rules: Rules, tally: Tally) -> None:
         topic = rules.mapping.at
-        newest: dict[bytes, tuple[_Message, Verdict]] = {}
+        newest: dict[bytes, tuple[Message, Verdict]] = {}
         wrong: dict[bytes, Exception] = {}
         with self._consumer() as consumer:
             partitions = self._partitions(consumer, topic)
@@ -194,25 +139,29 @@ class CompactedStore:
                 written = self._write(command, topic, rules, going)
                 self._look_behind(command, consumer, rules, ends, written)
 
-    def _verdict(self, command: Command, key: bytes, message: _Message, rules: Rules) -> Verdict:
+    def _verdict(self, command: Command, key: bytes, message: Message, rules: Rules) -> Verdict:
         if message.by == command.command_id:
             return _DELETED if message.value is None else _REDACTED
         if message.value is None:
             return NOTHING
-        where = f"{rules.mapping.at}, partition {message.partition}, offset {message.offset}"
-        _, row = self._format.read(message.value, where)
-        if row.keys() - rules.mapping.named:
+        return rules.decide(self._row(key, message, rules.mapping)[1])
+
+    def _row(self, key: bytes, message: Message, mapping: RecordMapping) -> tuple[bytes, dict[str, Any]]:
+        """What stands before the body, and the columns. Raises NeedsPerson, UnknownField."""
+        where = _place(mapping.at, message)
+        prefix, row = self._format.read(message.value or b"", where)
+        if row.keys() - mapping.named:
             # A name may be a value that somebody misplaced, so it is not told.
             raise UnknownField(f"{where}: a field that the job's file does not name")
-        return rules.decide({**row, KEY: key.decode(errors="replace")})
+        return prefix, {**row, KEY: key.decode(errors="replace")}
 
     def _write(
-        self, command: Command, topic: str, rules: Rules, going: Mapping[bytes, tuple[_Message, Verdict]]
+        self, command: Command, topic: str, rules: Rules, going: Mapping[bytes, tuple[Message, Verdict]]
     ) -> dict[bytes, tuple[int, int]]:
         """Partition and offset of what was written, by key. All of it is stored when this returns."""
         values: dict[bytes, bytes | None] = {}
         for key, (message, verdict) in going.items():
-            where = f"{topic}, partition {message.partition}, offset {message.offset}"
+            where = _place(topic, message)
             if verdict.delete:
                 values[key] = None
                 continue
@@ -229,6 +178,96 @@ class CompactedStore:
             ],
         )
 
+    @contextmanager
+    def work(self) -> Iterator[CompactedStore]:
+        """See `innsyn_sdk.changing.Rows`: topic by topic."""
+        try:
+            yield self
+        except KafkaException as error:
+            raise StoreUnavailable(f"Kafka failed ({error.args[0].name()})") from None
+
+    def read(self, whose: Whose) -> Iterator[Row]:
+        """See `innsyn_sdk.changing.Pass`; within `work` alone, as `change`."""
+        with self._consumer() as consumer:
+            found = self._newest(consumer, whose.mapping, lambda row: bool(whose.roles(row)), {})
+        yield from (row for _, _, row in found.values())
+
+    def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
+        with self._consumer() as consumer:
+            ends: dict[int, int] = {}
+            found = self._newest(consumer, mapping, lambda row: decide(row) is not None, ends)
+            going: dict[bytes, tuple[Message, bytes | None]] = {
+                key: (message, self._changed(mapping, prefix, row, message, decide(row) or {}))
+                for key, (message, prefix, row) in found.items()
+                if decide(row)
+            }
+            for _ in range(_TRIES):
+                if not going:
+                    return len(found)
+                sent = [(key, value, item.partition, item.headers) for key, (item, value) in going.items()]
+                going = self._overtaken(consumer, mapping, decide, ends, self._sent(mapping.at, sent))
+        raise StoreUnavailable(f"{mapping.at} is written to faster than it can be changed")
+
+    def _newest(
+        self, consumer: Consumer, mapping: RecordMapping, wanted: Callable[[Row], bool], ends: dict[int, int]
+    ) -> dict[bytes, tuple[Message, bytes, Row]]:
+        """The newest value of each key that is wanted."""
+        found: dict[bytes, tuple[Message, bytes, Row]] = {}
+        wrong: dict[bytes, Exception] = {}
+        begin = dict.fromkeys(self._partitions(consumer, mapping.at), OFFSET_BEGINNING)
+        for key, message in self._messages(consumer, mapping.at, begin, ends):
+            found.pop(key, None)
+            wrong.pop(key, None)
+            if message.value is None:
+                continue
+            try:
+                prefix, row = self._row(key, message, mapping)
+                if wanted(row):
+                    found[key] = (message, prefix, row)
+            except (NeedsPerson, UnknownField) as error:
+                wrong[key] = error
+        for fault in wrong.values():
+            raise fault
+        return found
+
+    def _changed(
+        self, mapping: RecordMapping, prefix: bytes, row: Row, message: Message, said: Mapping[str, Any]
+    ) -> bytes:
+        where = _place(mapping.at, message)
+        if KEY in said:
+            raise NeedsPerson(f"{where}: what is to change is the key, which a value cannot leave")
+        value = {name: item for name, item in {**row, **said}.items() if name != KEY}
+        return self._format.write(prefix, value, where)
+
+    def _overtaken(
+        self,
+        consumer: Consumer,
+        mapping: RecordMapping,
+        decide: Change,
+        ends: dict[int, int],
+        written: Mapping[bytes, tuple[int, int]],
+    ) -> dict[bytes, tuple[Message, bytes | None]]:
+        """What somebody else wrote between that end and what was written here, which fell upon it: to be written again,
+        changed as well. `ends` moves on."""
+        lost: dict[bytes, Message] = {}
+        until: dict[int, int] = {}
+        for key, message in self._messages(consumer, mapping.at, ends, until):
+            offset = written[key][1] if key in written else -1
+            if message.offset < offset:
+                lost[key] = message
+            elif message.offset > offset:
+                # Newer than what was written here.
+                lost.pop(key, None)
+        ends.update(until)
+        again: dict[bytes, tuple[Message, bytes | None]] = {}
+        for key, message in lost.items():
+            if message.value is None:
+                again[key] = (message, None)
+                continue
+            prefix, row = self._row(key, message, mapping)
+            again[key] = (message, self._changed(mapping, prefix, row, message, decide(row) or {}))
+        return again
+
     def _look_behind(
         self,
         command: Command,
@@ -238,7 +277,7 @@ class CompactedStore:
         written: Mapping[bytes, tuple[int, int]],
     ) -> None:
         """Write again what somebody else's value was before a tombstone of ours fell upon it."""
-        lost: dict[bytes, _Message] = {}
+        lost: dict[bytes, Message] = {}
         for key, message in self._messages(consumer, rules.mapping.at, ends, {}):
             if key not in written or message.by == command.command_id:
                 continue
@@ -306,7 +345,7 @@ class CompactedStore:
     @staticmethod
     def _messages(
         consumer: Consumer, topic: str, begin: Mapping[int, int], ends: dict[int, int]
-    ) -> Iterator[tuple[bytes, _Message]]:
+    ) -> Iterator[tuple[bytes, Message]]:
         """Every message from there to the end as it is met. `ends` gets, by partition, the offset of that end."""
         consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in begin.items()])
         open_ones = set(begin)
@@ -327,33 +366,11 @@ class CompactedStore:
                 continue
             if key is not None:
                 headers = tuple(message.headers() or ())
-                yield key, _Message(message.partition(), message.offset(), message.value(), headers)
+                yield key, Message(message.partition(), message.offset(), message.value(), headers)
 
 
-def format_of(file: JobFile) -> Format:
-    """How the values of a job's topics are written. Raises NotAJob."""
-    own, folder = file.own["compacted"], file.path.parent
-    if file.text("compacted", "format", "json") == "json":
-        return Format()
-    try:
-        by_print = {}
-        for name in own.get("schemas", ()):
-            schema = json.loads((folder / name).read_text("utf-8"))
-            digits = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-            by_print[b"\xc3\x01" + bytes.fromhex(digits)] = parse_schema(schema)
-        by_id = {
-            b"\0" + int(number).to_bytes(4, "big"): parse_schema(
-                json.loads((folder / name).read_text("utf-8"))
-            )
-            for number, name in own.get("schema_ids", {}).items()
-        }
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with a schema is told the same way
-        raise NotAJob(f"{file.path}: a schema cannot be read ({type(error).__name__}: {error})") from None
-    if not by_print and not by_id:
-        raise NotAJob(
-            f"{file.path}: [compacted] needs `schemas` or `schema_ids` for Avro; format is json or avro"
-        )
-    return Format(by_print | by_id)
+def _place(topic: str, message: Message) -> str:
+    return f"{topic}, partition {message.partition}, offset {message.offset}"
 
 
 def store_of(file: JobFile) -> CompactedStore:

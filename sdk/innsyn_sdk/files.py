@@ -28,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from innsyn_sdk import running
-from innsyn_sdk.files_formats import Rewrite, Unreadable, rewrite_of
-from innsyn_sdk.mapping import Column, JobFile, NotAJob, RecordMapping
-from innsyn_sdk.matching import NeedsPerson, Rules, UnknownField, rules_of
+from innsyn_sdk.changing import Change
+from innsyn_sdk.files_formats import Decide, Unreadable, rewrite_of
+from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
+from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
 from innsyn_sdk.protocol import Command
-from innsyn_sdk.state import SqliteState, State
+from innsyn_sdk.state import SqliteState
 from innsyn_sdk.tally import Tally
 
 SETTINGS: Mapping[str, type] = {"folder": str, "quiet_seconds": int}
@@ -70,7 +71,7 @@ class FilesStore:
         self._notes.executescript(f"PRAGMA synchronous = FULL; {_NOTES}")
 
     @property
-    def state(self) -> State:
+    def state(self) -> SqliteState:
         return self._state
 
     def close(self) -> None:
@@ -116,44 +117,94 @@ class FilesStore:
         return tally.outcome()
 
     def _of_file(self, command_id: str, path: Path, rules: Rules, tally: Tally) -> None:
-        rewrite = rewrite_of(path)
-        before = path.stat()
-        if self._now() - before.st_mtime < self._quiet:
-            raise StoreUnavailable(f"{path} changed less than {self._quiet:.0f} s ago and may be written to")
-        rewrite.check(path, rules.mapping)
-        new = path.with_name(path.name + SUFFIX)
-        new.unlink(missing_ok=True)
         counted = Tally()
-        try:
-            if self._rewritten(rewrite, path, new, rules, counted):
-                _as_it_was(new, before)
-                if _stamp(path.stat()) != _stamp(before):
-                    raise StoreUnavailable(f"{path} changed while it was read")
-                self._note(command_id, path, _stamp(new.stat()), rules.mapping.record, counted)
-                os.replace(new, path)
-                _to_disk(path.parent)
-                self._settle(command_id)
-        finally:
-            new.unlink(missing_ok=True)
+
+        def decide(row: Row) -> Mapping[str, Any] | None:
+            verdict = rules.decide(row)
+            counted.add(rules.mapping.record, verdict)
+            goes = verdict.delete and verdict.held is None
+            return None if goes else {item.name: item.blank for item in verdict.blank}
+
+        def note(new: Path) -> None:
+            self._note(command_id, path, _stamp(new.stat()), rules.mapping.record, counted)
+
+        if self._rewritten(path, rules.mapping, decide, note):
+            self._settle(command_id)
         tally.redacted += counted.redacted
         tally.held += counted.held
         if counted.review is not None and (tally.review is None or counted.review[0] < tally.review[0]):
             tally.review = counted.review
 
-    @staticmethod
-    def _rewritten(rewrite: Rewrite, path: Path, new: Path, rules: Rules, tally: Tally) -> bool:
+    def _rewritten(
+        self, path: Path, mapping: RecordMapping, decide: Decide, note: Callable[[Path], None]
+    ) -> bool:
+        """Whether there was anything to change. `note`: is given the new file before it takes the old one's place."""
+        rewrite, before = rewrite_of(path), self._quiet_since(path)
+        rewrite.check(path, mapping)
+        new = path.with_name(path.name + SUFFIX)
+        new.unlink(missing_ok=True)
         changed = False
 
-        def decide(row: Mapping[str, Any]) -> tuple[Column, ...] | None:
+        def told(row: Row) -> Mapping[str, Any] | None:
             nonlocal changed
-            verdict = rules.decide(row)
-            tally.add(rules.mapping.record, verdict)
-            goes = verdict.delete and verdict.held is None
-            changed = changed or goes or bool(verdict.blank)
-            return None if goes else verdict.blank
+            said = decide(row)
+            changed = changed or said is None or bool(said)
+            return said
 
-        rewrite.run(path, new, rules.mapping, decide)
+        try:
+            rewrite.run(path, new, mapping, told)
+            if changed:
+                _as_it_was(new, before)
+                if _stamp(path.stat()) != _stamp(before):
+                    raise StoreUnavailable(f"{path} changed while it was read")
+                note(new)
+                os.replace(new, path)
+                _to_disk(path.parent)
+        finally:
+            new.unlink(missing_ok=True)
         return changed
+
+    def _quiet_since(self, path: Path) -> os.stat_result:
+        """What the file is like. Raises StoreUnavailable for one that may still be written to."""
+        found = path.stat()
+        if self._now() - found.st_mtime < self._quiet:
+            raise StoreUnavailable(f"{path} changed less than {self._quiet:.0f} s ago and may be written to")
+        return found
+
+    @contextmanager
+    def work(self) -> Iterator[FilesStore]:
+        """See `innsyn_sdk.changing.Rows`: file by file."""
+        try:
+            with self._alone():
+                yield self
+        except NotAJob as error:
+            raise UnknownField(str(error)) from None
+        except Unreadable as error:
+            raise NeedsPerson(str(error)) from None
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"a file could not be read or written ({type(error).__name__})") from None
+
+    def read(self, whose: Whose) -> Iterator[Row]:
+        """See `innsyn_sdk.changing.Pass`; within `work` alone, as `change`."""
+        for path in self._files(whose.mapping):
+            rewrite, before = rewrite_of(path), self._quiet_since(path)
+            rewrite.check(path, whose.mapping)
+            yield from rewrite.rows(path, whose.mapping)
+            if _stamp(path.stat()) != _stamp(before):
+                raise StoreUnavailable(f"{path} changed while it was read")
+
+    def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
+        count = 0
+
+        def told(row: Row) -> Mapping[str, Any]:
+            nonlocal count
+            said = decide(row)
+            count += said is not None
+            return said or {}
+
+        for path in self._files(mapping):
+            self._rewritten(path, mapping, told, lambda _: None)
+        return count
 
     def _note(self, command_id: str, path: Path, stamp: str, record: str, counted: Tally) -> None:
         """Before the rename, on disk."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from innsyn_sdk.mapping import Column, NotAJob, RecordMapping
+from innsyn_sdk.mapping import NotAJob, RecordMapping
 
 try:
     import pyarrow as pa
@@ -20,8 +20,8 @@ try:
 except ImportError:  # the extra is not installed
     pa = pc = pq = None
 
-Decide = Callable[[Mapping[str, Any]], tuple[Column, ...] | None]
-"""Columns to blank of a row; None: it goes."""
+Decide = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""What columns of a row are to say; None: it goes."""
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -31,6 +31,9 @@ class Unreadable(Exception):
 
 class Rewrite(Protocol):
     """One format."""
+
+    def rows(self, path: Path, mapping: RecordMapping) -> Iterator[Mapping[str, Any]]:
+        """All rows. Raises NotAJob, Unreadable, OSError."""
 
     def check(self, path: Path, mapping: RecordMapping) -> None:
         """That the file has what is mapped. Raises NotAJob, Unreadable."""
@@ -60,6 +63,11 @@ class _Ndjson:
     def __init__(self, opener: Callable[..., Any]) -> None:
         self._opener = opener
 
+    def rows(self, path: Path, mapping: RecordMapping) -> Iterator[Mapping[str, Any]]:
+        for number, line in enumerate(self._lines(path), 1):
+            if line.strip():
+                yield _row(line, number, path, mapping)
+
     def check(self, path: Path, mapping: RecordMapping) -> None:
         for line in self._lines(path):
             if line.strip():
@@ -74,11 +82,11 @@ class _Ndjson:
                     written.write(line)
                     continue
                 row = _row(line, number, path, mapping)
-                blank = decide(row)
-                if blank is None:
+                said = decide(row)
+                if said is None:
                     continue
-                if blank:
-                    row |= {item.name: item.blank for item in blank}
+                if said:
+                    row |= said
                     end = line[len(line.rstrip(b"\r\n")) :]
                     line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + end
                 written.write(line)
@@ -114,6 +122,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class _Parquet:
     """Row group by row group."""
 
+    def rows(self, path: Path, mapping: RecordMapping) -> Iterator[Mapping[str, Any]]:
+        with _parquet(path) as file:
+            for group in range(file.num_row_groups):
+                rows = _group(file, group, path)
+                columns = {name: _in_microseconds(rows[name]) for name in mapping.named}
+                yield from (dict(_Row(columns, place)) for place in range(rows.num_rows))
+
     def check(self, path: Path, mapping: RecordMapping) -> None:
         with _parquet(path) as file:
             mapping.check(file.schema_arrow.names, str(path))
@@ -123,10 +138,7 @@ class _Parquet:
         with _parquet(path) as file:
             with pq.ParquetWriter(new, file.schema_arrow, **_settings(file)) as written:
                 for group in range(file.num_row_groups):
-                    try:
-                        rows = file.read_row_group(group)
-                    except (pa.ArrowException, OSError) as error:
-                        raise Unreadable(f"{path}, row group {group}: {type(error).__name__}") from None
+                    rows = _group(file, group, path)
                     left = _left(rows, path, mapping, decide)
                     gone += rows.num_rows - left.num_rows
                     if left.num_rows:
@@ -144,6 +156,13 @@ def _parquet(path: Path) -> Any:
         return pq.ParquetFile(path)
     except pa.ArrowException as error:
         raise Unreadable(f"{path} is no Parquet that can be read ({type(error).__name__})") from None
+
+
+def _group(file: Any, group: int, path: Path) -> Any:
+    try:
+        return file.read_row_group(group)
+    except (pa.ArrowException, OSError) as error:
+        raise Unreadable(f"{path}, row group {group}: {type(error).__name__}") from None
 
 
 def _settings(file: Any) -> dict[str, Any]:
@@ -177,22 +196,34 @@ class _Row(Mapping[str, Any]):
 
 
 def _left(rows: Any, path: Path, mapping: RecordMapping, decide: Decide) -> Any:
-    """The rows that stay, with nothing in the columns that are blanked there."""
+    """The rows that stay, with what their columns are to say."""
     columns = {name: _in_microseconds(rows[name]) for name in mapping.named}
-    stays, blanks = [], dict[Column, list[bool]]()
+    stays, sets = [], dict[tuple[str, Any], list[bool]]()
     for place in range(rows.num_rows):
-        blank = decide(_Row(columns, place))
-        stays.append(blank is not None)
-        for item in blank or ():
-            blanks.setdefault(item, [False] * rows.num_rows)[place] = True
-    for item, where in blanks.items():
-        position = rows.schema.get_field_index(item.name)
-        described = rows.schema.field(position)
-        if item.blank is None and not described.nullable:
-            raise Unreadable(f"{path}: {item.name} may not be null; give it a `blank` in the job's file")
-        empty = pa.scalar(item.blank, described.type)
-        rows = rows.set_column(position, described, pc.if_else(pa.array(where), empty, rows[item.name]))
+        said = decide(_Row(columns, place))
+        stays.append(said is not None)
+        for item in (said or {}).items():
+            sets.setdefault(item, [False] * rows.num_rows)[place] = True
+    for (name, value), where in sets.items():
+        rows = _with(rows, name, value, pa.array(where), path)
     return _without_leftovers(rows.filter(pa.array(stays, pa.bool_())), path)
+
+
+def _with(rows: Any, name: str, value: Any, where: Any, path: Path) -> Any:
+    """The rows with a value in a column of some of them."""
+    position = rows.schema.get_field_index(name)
+    described = rows.schema.field(position)
+    if value is None and not described.nullable:
+        raise Unreadable(f"{path}: {name} may not be null; give it a `blank` in the job's file")
+    packed = pa.types.is_dictionary(described.type)
+    plain = rows[name].cast(described.type.value_type) if packed else rows[name]
+    try:
+        column = pc.if_else(where, pa.scalar(value, plain.type), plain)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise Unreadable(f"{path}: {name} cannot say what it should ({type(error).__name__})") from None
+    return rows.set_column(
+        position, described, column.combine_chunks().cast(described.type) if packed else column
+    )
 
 
 def _without_leftovers(rows: Any, path: Path) -> Any:

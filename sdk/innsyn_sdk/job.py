@@ -83,13 +83,16 @@ class RightsJob:
         export: Export | None = None,
         rectify: Erase | None = None,
         restrict: Erase | None = None,
+        meanwhile: Callable[[], object] | None = None,
+        every_seconds: float = 300.0,
         watch: Watch = nothing,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         """`key_files`: read anew for each command, so that they may be exchanged while the job runs. `state`: the file
         in which it remembers what it did. `restrict` is also called for the end of a restriction: `command.kind` is
-        `lift` then. `watch` is told what happens: `innsyn_sdk.watch`. Raises KeysUnreadable, ValueError."""
+        `lift` then. `meanwhile` is called between commands, so often; it may raise StoreUnavailable. `watch` is told
+        what happens: `innsyn_sdk.watch`. Raises KeysUnreadable, ValueError."""
         if state is None:
             raise ValueError("a job needs `state`: the file in which it remembers what it did")
         handlers = {
@@ -107,6 +110,7 @@ class RightsJob:
         self._key_files = tuple(key_files)
         self.system = read_keys(self._key_files).system
         self._state: State = SqliteState(state) if isinstance(state, str | Path) else state
+        self._meanwhile, self._every, self._next = meanwhile, every_seconds, time.monotonic() + every_seconds
         self._watch = watch
         self._clock = clock
         self._pauses = tuple(pauses)
@@ -137,6 +141,9 @@ class RightsJob:
             consumer.subscribe(self.topics, on_assign=self._got, on_revoke=self._gave, on_lost=self._gave)
             with self._stopped_by_signals():
                 while not self._stop.is_set():
+                    if not dry_run:
+                        with Staying(consumer, waiting, options):
+                            self.between()
                     message = waiting.popleft() if waiting else consumer.poll(0.2)
                     if message is None:
                         continue
@@ -155,6 +162,16 @@ class RightsJob:
                         _commit(consumer, message)
         finally:
             consumer.close()
+
+    def between(self) -> None:
+        """Do what is to be done from time to time, if its time has come."""
+        if self._meanwhile is None or time.monotonic() < self._next:
+            return
+        try:
+            self._meanwhile()
+        except StoreUnavailable as error:
+            _log.warning("%s; it is tried again in %.0f s", error, self._every)
+        self._next = time.monotonic() + self._every
 
     def look(self, message: bytes) -> Command | None:
         """Open and check a command and say what it is; None for one that would not be carried out."""

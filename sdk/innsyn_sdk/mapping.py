@@ -2,6 +2,8 @@
 
     keys = ["billing.json"]                      # key files of the system, as `innsyn systems export` writes them
     state = "billing-job.sqlite"                 # what the job remembers; not with PostgreSQL, which keeps it itself
+    rights = ["erasure", "access"]               # of RIGHTS, what it does; left out: "erasure"
+    mark_again_seconds = 300                     # how often rows that came later are looked for under restrictions
     [kafka]
     "bootstrap.servers" = "kafka:9092"
 
@@ -12,6 +14,7 @@
     time_zone = "Europe/Oslo"                    # of times that have none; or time_unit = "ms" where they are numbers
     absent = ["Invoice.memo"]                    # fields of the record that this store does not have
     other = ["invoice_id", "paid"]               # columns that say nothing of anybody
+    restricted = "restricted"                    # a text column for restrictions: see `innsyn_sdk.changing`
     [records.columns]
     customer_number = {field = "customer_number", kind = "customer_number", form = "lower", names = "person"}
     source = {field = "client_address", kind = "ip", form = "address", port = "source_port"}
@@ -40,10 +43,13 @@ FORMS = ("exact", "lower", "digits", "address")
 between the digits; as an IP address in any notation."""
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """Units of times that are numbers, in microseconds."""
-_TOP = {"keys": list, "state": str, "kafka": dict, "records": list}
+RIGHTS = ("erasure", "access", "rectification", "restriction")
+_TOP = {
+    "keys": list, "state": str, "kafka": dict, "records": list, "rights": list, "mark_again_seconds": int,
+}  # fmt: skip
 _RECORD = {
     "record": str, "at": str, "time": str, "time_zone": str, "time_unit": str, "absent": list, "other": list,
-    "columns": dict, "keep": list,
+    "columns": dict, "keep": list, "restricted": str,
 }  # fmt: skip
 _COLUMN = {
     "field": str, "kind": str, "form": str, "names": str, "role": str, "port": str, "about": str, "personal": bool,
@@ -90,7 +96,8 @@ class Keep:
 
 @dataclass(frozen=True)
 class RecordMapping:
-    """Where one record is, and what its columns are. `fields` are without the record's name."""
+    """Where one record is, and what its columns are. `fields` are without the record's name. `restricted`: the column
+    in which restrictions that stand are written."""
 
     record: str
     at: str
@@ -101,6 +108,7 @@ class RecordMapping:
     absent: frozenset[str] = frozenset()
     other: frozenset[str] = frozenset()
     keep: tuple[Keep, ...] = ()
+    restricted: str | None = None
 
     @property
     def personal(self) -> frozenset[Column]:
@@ -110,7 +118,7 @@ class RecordMapping:
     @property
     def named(self) -> frozenset[str]:
         """All columns that the mapping knows."""
-        extra = {self.time} if self.time else set()
+        extra = {name for name in (self.time, self.restricted) if name}
         return frozenset({item.name for item in self.columns} | extra | self.other) | {
             item.until for item in self.keep
         }
@@ -136,6 +144,8 @@ class JobFile:
     records: tuple[RecordMapping, ...]
     state: Path | None
     own: Mapping[str, Any] = field(repr=False)
+    rights: tuple[str, ...] = ("erasure",)
+    mark_again_seconds: float = 300.0
 
     def text(self, section: str, name: str, default: str | None = None) -> str:
         """A setting of the job's own table. Raises NotAJob where it is missing and there is no default."""
@@ -165,7 +175,11 @@ def read_job(path: Path, section: str, settings: Mapping[str, type]) -> JobFile:
     records = tuple(
         _record(item, f"{path}: [[records]] {nth}") for nth, item in enumerate(said["records"], 1)
     )
-    state = said.get("state")
+    state, rights = said.get("state"), tuple(said.get("rights", ("erasure",)))
+    if not rights or {*rights} - {*RIGHTS}:
+        raise NotAJob(f"{path}: `rights` are some of {', '.join(RIGHTS)}")
+    if "restriction" in rights and not any(item.restricted for item in records):
+        raise NotAJob(f"{path}: a job that restricts needs `restricted`, a text column, in its [[records]]")
     folder = path.parent
     return JobFile(
         path=path,
@@ -174,6 +188,8 @@ def read_job(path: Path, section: str, settings: Mapping[str, type]) -> JobFile:
         records=records,
         state=folder / state if state else None,
         own={section: own},
+        rights=rights,
+        mark_again_seconds=float(said.get("mark_again_seconds", 300)),
     )
 
 
@@ -190,6 +206,8 @@ def _record(said: Any, where: str) -> RecordMapping:
     for item in columns:
         if item.port is not None and item.port not in names | {*said.get("other", ())}:
             raise NotAJob(f"{where}: the port of {item.name} is in no column {item.port}")
+    if said.get("restricted") in names | {*said.get("other", ()), said.get("time")} - {None}:
+        raise NotAJob(f"{where}: `restricted` is a column of its own, which holds nothing else")
     unit, zone = said.get("time_unit"), _zone(said.get("time_zone"), where)
     if unit is not None and unit not in UNITS:
         raise NotAJob(f"{where}: time_unit is one of {', '.join(UNITS)}")
@@ -203,6 +221,7 @@ def _record(said: Any, where: str) -> RecordMapping:
         absent=frozenset(_fields(said.get("absent", ()), record, where)),
         other=frozenset(map(str, said.get("other", ()))),
         keep=tuple(_keep(item, record, where) for item in said.get("keep", ())),
+        restricted=said.get("restricted"),
     )
 
 

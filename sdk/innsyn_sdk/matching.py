@@ -1,4 +1,4 @@
-"""Whose a row is, and what of it goes: one rule for every store that a reference job erases from. Pure.
+"""Whose a row is, and what of it goes: one rule for every store of a reference job. Pure.
 
 A row is a mapping from column to value. Sections "Identifiers" and "Records of
 several people" of docs/rights-protocol.md.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -65,33 +65,76 @@ class _Order:
     redactions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-class Rules:
-    """What a command means for the rows of one record."""
+class Whose:
+    """Whose the rows of one record are."""
+
+    def __init__(self, identifiers: Iterable[Identifier], mapping: RecordMapping) -> None:
+        self.mapping = mapping
+        self._by_kind: dict[str, list[Identifier]] = {}
+        for item in identifiers:
+            self._by_kind.setdefault(item.kind, []).append(item)
+        self.naming = tuple(item for item in mapping.columns if item.kind in self._by_kind)
+        """Columns that may hold an identifier of the person."""
+
+    def identifiers(self, column: Column) -> Sequence[Identifier]:
+        """Those of the person that the column may hold."""
+        return self._by_kind.get(column.kind or "", ())
+
+    def roles(self, row: Row) -> dict[str, frozenset[str]]:
+        """The roles of the person in the row, with the columns that say so."""
+        roles: dict[str, frozenset[str]] = {}
+        at: datetime | None = None
+        read = False
+        for column in self.naming:
+            value = row.get(column.name)
+            if value is None or value == "":
+                continue
+            if not read:
+                at, read = moment(row.get(self.mapping.time or ""), self.mapping), True
+            port = port_of(row.get(column.port) if column.port else None)
+            for item in self.identifiers(column):
+                if not same(column, value, item) or not item.covers(at, port):
+                    continue
+                if item.proof is not None and not column.person and self._somebody_else(column.role, row):
+                    # A guest who is named at the person's address, or on their device, is not the person.
+                    continue
+                roles[column.role] = roles.get(column.role, frozenset()) | {
+                    column.name,
+                    column.port or column.name,
+                }
+                break
+        return roles
+
+    def _somebody_else(self, role: str, row: Row) -> bool:
+        """Whether a column of the role names a person by what the command does not."""
+        return any(
+            not any(same(item, row[item.name], one) for one in self.identifiers(item))
+            for item in self.mapping.columns
+            if item.kind is not None
+            and item.person
+            and item.role == role
+            and row.get(item.name) not in (None, "")
+        )
+
+
+class Rules(Whose):
+    """What a command to erase means for the rows of one record."""
 
     def __init__(self, command: Command, mapping: RecordMapping, today: date) -> None:
         """Raises UnknownField."""
-        self.mapping = mapping
+        super().__init__(command.identifiers, mapping)
         self._today = today
         self._fields = {item.field: item for item in mapping.columns}
         self._orders = tuple(self._read(command))
-        self._by_kind: dict[str, list[Identifier]] = {}
-        for item in command.identifiers:
-            self._by_kind.setdefault(item.kind, []).append(item)
-        self.naming = tuple(item for item in mapping.columns if item.kind in self._by_kind)
-        """Columns that may hold an identifier of the command."""
 
     @property
     def idle(self) -> bool:
         """Whether no row can be meant."""
         return not self._orders or not self.naming
 
-    def identifiers(self, column: Column) -> Sequence[Identifier]:
-        """Those of the command that the column may hold."""
-        return self._by_kind.get(column.kind or "", ())
-
     def decide(self, row: Row) -> Verdict:
         """What becomes of the row. Raises NeedsPerson for one that cannot be judged."""
-        roles = self._roles(row)
+        roles = self.roles(row)
         if not roles:
             return NOTHING
         found = [self._by(order, row, roles) for order in self._orders if self._selected(order, row)]
@@ -156,42 +199,6 @@ class Rules:
             return date.fromisoformat(str(value)[:10])
         except ValueError:
             raise NeedsPerson(f"{keep.until} of a row of {self.mapping.record} holds no day") from None
-
-    def _roles(self, row: Row) -> dict[str, frozenset[str]]:
-        """The roles of the person in the row, with the columns that say so."""
-        roles: dict[str, frozenset[str]] = {}
-        at: datetime | None = None
-        read = False
-        for column in self.naming:
-            value = row.get(column.name)
-            if value is None or value == "":
-                continue
-            if not read:
-                at, read = moment(row.get(self.mapping.time or ""), self.mapping), True
-            port = port_of(row.get(column.port) if column.port else None)
-            for item in self.identifiers(column):
-                if not same(column, value, item) or not item.covers(at, port):
-                    continue
-                if item.proof is not None and not column.person and self._somebody_else(column.role, row):
-                    # A guest who is named at the person's address, or on their device, is not the person.
-                    continue
-                roles[column.role] = roles.get(column.role, frozenset()) | {
-                    column.name,
-                    column.port or column.name,
-                }
-                break
-        return roles
-
-    def _somebody_else(self, role: str, row: Row) -> bool:
-        """Whether a column of the role names a person by what the command does not."""
-        return any(
-            not any(same(item, row[item.name], one) for one in self.identifiers(item))
-            for item in self.mapping.columns
-            if item.kind is not None
-            and item.person
-            and item.role == role
-            and row.get(item.name) not in (None, "")
-        )
 
     def _others(self, roles: Collection[str], row: Row) -> bool:
         return any(

@@ -22,12 +22,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from innsyn_sdk import running
-from innsyn_sdk.mapping import Column, JobFile, NotAJob, RecordMapping
-from innsyn_sdk.matching import NeedsPerson, Rules, UnknownField, rules_of
+from innsyn_sdk.changing import Change
+from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
+from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
-from innsyn_sdk.postgresql_queries import Table, blanking, candidates, deletion, quoted, table_of
+from innsyn_sdk.postgresql_queries import Table, candidates, deletion, quoted, setting, table_of
 from innsyn_sdk.protocol import Command
-from innsyn_sdk.state import State
 from innsyn_sdk.tally import Tally
 
 try:
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS {schema}.outcomes (
     PRIMARY KEY (command_id, attempt));
 CREATE TABLE IF NOT EXISTS {schema}.gone (command_id text, record text, deleted bigint NOT NULL,
     PRIMARY KEY (command_id, record));
+CREATE TABLE IF NOT EXISTS {schema}.restrictions (command_id text PRIMARY KEY, said text NOT NULL);
 """
 _ROWS = 1_000
 _log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class PostgresqlStore:
         self._connection: Any = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> PostgresqlStore:
         return self
 
     def check(self) -> None:
@@ -151,7 +152,7 @@ class PostgresqlStore:
     def _of_table(self, cursor: Any, table: Table, rules: Rules, tally: Tally) -> None:
         query, values = candidates(table, rules)
         gone: dict[int, list[str]] = defaultdict(list)
-        blank: dict[tuple[int, tuple[Column, ...]], list[str]] = defaultdict(list)
+        blank = _Settings()
         with self._connection.cursor("candidates", scrollable=False) as found:
             found.itersize = _ROWS
             for oid, place, *row in found.execute(query, values):
@@ -160,21 +161,39 @@ class PostgresqlStore:
                 if verdict.delete and verdict.held is None:
                     gone[oid].append(place)
                 elif verdict.blank:
-                    blank[oid, verdict.blank].append(place)
-        for (oid, columns), places in blank.items():
-            text, said = blanking(table, columns)
-            self._do(cursor, text, [*said, oid], places)
+                    blank.add(oid, place, {item.name: item.blank for item in verdict.blank})
+        blank.done(cursor, table)
         for oid, places in gone.items():
-            self._do(cursor, deletion(table), [oid], places)
+            _do(cursor, deletion(table), [oid], places)
 
-    @staticmethod
-    def _do(cursor: Any, text: str, values: Sequence[Any], places: Sequence[str]) -> None:
-        for begin in range(0, len(places), _ROWS):
-            some = list(places[begin : begin + _ROWS])
-            cursor.execute(text, [*values, some])
-            if cursor.rowcount != len(some):
-                # A trigger or a policy kept rows: the counts would say what did not happen.
-                raise StoreUnavailable(f"{len(some) - cursor.rowcount} rows that were to go are still there")
+    @contextmanager
+    def work(self) -> Iterator[_Pass]:
+        """See `innsyn_sdk.changing.Rows`."""
+        try:
+            with self._transaction() as cursor:
+                yield _Pass(self._connection, cursor, self._cascades)
+        except NotAJob as error:
+            raise UnknownField(str(error)) from None
+        except psycopg.IntegrityError as error:
+            name = error.diag.constraint_name or error.diag.column_name
+            raise NeedsPerson(f"constraint {name} stands against it") from None
+
+    def restrictions(self) -> dict[str, str]:
+        with self._transaction() as cursor:
+            found = cursor.execute(f"SELECT command_id, said FROM {self._schema}.restrictions").fetchall()
+            return dict(found)
+
+    def restrict(self, command_id: str, said: str) -> None:
+        with self._transaction() as cursor:
+            text = (
+                f"INSERT INTO {self._schema}.restrictions VALUES (%s, %s) ON CONFLICT (command_id)"
+                " DO UPDATE SET said = excluded.said"
+            )
+            cursor.execute(text, (command_id, said))
+
+    def free(self, command_id: str) -> None:
+        with self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {self._schema}.restrictions WHERE command_id = %s", (command_id,))
 
     def _cleaned(self, mappings: Sequence[RecordMapping]) -> None:
         """Free what deleted rows left in the tables' files, and forget their values in the statistics."""
@@ -245,10 +264,69 @@ class PostgresqlStore:
 
     def _make(self) -> None:
         """What the job remembers in; a role that may not make it can be given it."""
-        there = self._connection.execute("SELECT to_regclass(%s)", (f"{self._schema}.gone",)).fetchone()
+        there = self._connection.execute(
+            "SELECT to_regclass(%s)", (f"{self._schema}.restrictions",)
+        ).fetchone()
         if there[0] is None:
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('innsyn_job'))")
             self._connection.execute(_TABLES.format(schema=self._schema))
+
+
+class _Settings:
+    """What columns of rows shall say, put together where rows get the same."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[int, tuple[tuple[str, Any], ...]], list[str]] = defaultdict(list)
+
+    def add(self, oid: int, place: str, said: Mapping[str, Any]) -> None:
+        self._rows[oid, tuple(said.items())].append(place)
+
+    def done(self, cursor: Any, table: Table) -> None:
+        for (oid, said), places in self._rows.items():
+            _do(
+                cursor,
+                setting(table, [name for name, _ in said]),
+                [*(value for _, value in said), oid],
+                places,
+            )
+
+
+class _Pass:
+    """Rows read and changed in one transaction."""
+
+    def __init__(self, connection: Any, cursor: Any, cascades: Sequence[str]) -> None:
+        self._connection, self._cursor, self._cascades = connection, cursor, cascades
+
+    def read(self, whose: Whose) -> Iterator[Row]:
+        for _, _, row in self._rows(table_of(self._cursor, whose.mapping, self._cascades), whose, lock=False):
+            yield row
+
+    def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
+        table, settings = table_of(self._cursor, mapping, self._cascades), _Settings()
+        count = 0
+        for oid, place, row in self._rows(table, whose, lock=True):
+            said = decide(row)
+            count += said is not None
+            if said:
+                settings.add(oid, place, said)
+        settings.done(self._cursor, table)
+        return count
+
+    def _rows(self, table: Table, whose: Whose | None, *, lock: bool) -> Iterator[tuple[int, str, Row]]:
+        query, values = candidates(table, whose, lock=lock)
+        with self._connection.cursor("candidates", scrollable=False) as found:
+            found.itersize = _ROWS
+            for oid, place, *row in found.execute(query, values):
+                yield oid, place, dict(zip(table.types, row, strict=True))
+
+
+def _do(cursor: Any, text: str, values: Sequence[Any], places: Sequence[str]) -> None:
+    for begin in range(0, len(places), _ROWS):
+        some = list(places[begin : begin + _ROWS])
+        cursor.execute(text, [*values, some])
+        if cursor.rowcount != len(some):
+            # A trigger or a policy kept rows: the counts would say what did not happen.
+            raise StoreUnavailable(f"{len(some) - cursor.rowcount} rows are still as they were")
 
 
 def store_of(file: JobFile) -> PostgresqlStore:

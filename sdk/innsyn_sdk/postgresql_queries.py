@@ -5,13 +5,13 @@ What a query finds is a little more than what is meant: `innsyn_sdk.matching` de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from innsyn_sdk.mapping import Column, NotAJob, RecordMapping
-from innsyn_sdk.matching import BLANKS, LETTERS, Rules, digits, network, normal
+from innsyn_sdk.matching import BLANKS, LETTERS, Whose, digits, network, normal
 from innsyn_sdk.protocol import Identifier
 
 _DAY = timedelta(days=1)
@@ -47,6 +47,11 @@ def table_of(cursor: Any, mapping: RecordMapping, cascades: Sequence[str]) -> Ta
         kept = types[column.name]
         if column.form == "address" and kept != "inet" and kept not in _TEXTS:
             raise NotAJob(f"{mapping.at}.{column.name} is of type {kept}; an address is inet or text")
+    kept = types.get(mapping.restricted or "", "text")
+    if kept not in _TEXTS:
+        raise NotAJob(
+            f"{mapping.at}.{mapping.restricted} is of type {kept}; restrictions are written into text"
+        )
     time = types.get(mapping.time or "")
     if time is not None and time.startswith("timestamp without") and mapping.zone is None:
         raise NotAJob(f"{mapping.at}.{mapping.time} has no time zone; say which with `time_zone`")
@@ -61,16 +66,18 @@ def table_of(cursor: Any, mapping: RecordMapping, cascades: Sequence[str]) -> Ta
     return Table(mapping, name, types)
 
 
-def candidates(table: Table, rules: Rules) -> tuple[str, list[Any]]:
-    """A query of the rows that may be meant: place in the table, then all its columns."""
+def candidates(table: Table, whose: Whose | None, *, lock: bool = True) -> tuple[str, list[Any]]:
+    """A query of the rows that may be meant: place in the table, then all its columns. Without `whose`: of those that
+    are restricted."""
     conditions, values = [], list[Any]()
-    for column in rules.naming:
-        text, more = _condition(table, column, rules.identifiers(column))
+    for column in whose.naming if whose else ():
+        text, more = _condition(table, column, whose.identifiers(column) if whose else ())
         conditions.append(text)
         values += more
     columns = ", ".join(map(quoted, table.types))
-    where = " OR ".join(conditions)
-    return f"SELECT tableoid, ctid, {columns} FROM {table.name} WHERE {where} FOR UPDATE", values
+    where = " OR ".join(conditions) or f"{quoted(table.mapping.restricted or '')} IS NOT NULL"
+    locked = " FOR UPDATE" if lock else ""
+    return f"SELECT tableoid, ctid, {columns} FROM {table.name} WHERE {where}{locked}", values
 
 
 def deletion(table: Table) -> str:
@@ -78,11 +85,10 @@ def deletion(table: Table) -> str:
     return f"DELETE FROM {table.name} WHERE tableoid = %s AND ctid = ANY(%s::tid[])"
 
 
-def blanking(table: Table, columns: Sequence[Column]) -> tuple[str, list[Any]]:
-    """Takes what its values say, then the same."""
-    sets = ", ".join(f"{quoted(item.name)} = %s" for item in columns)
-    text = f"UPDATE {table.name} SET {sets} WHERE tableoid = %s AND ctid = ANY(%s::tid[])"
-    return text, [item.blank for item in columns]
+def setting(table: Table, columns: Iterable[str]) -> str:
+    """Takes what the columns shall say, then the same."""
+    sets = ", ".join(f"{quoted(name)} = %s" for name in columns)
+    return f"UPDATE {table.name} SET {sets} WHERE tableoid = %s AND ctid = ANY(%s::tid[])"
 
 
 def quoted(name: str) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from innsyn_sdk.changing import Changing, Rows
 from innsyn_sdk.job import RightsJob
 from innsyn_sdk.keys import KeysUnreadable
 from innsyn_sdk.mapping import JobFile, NotAJob, read_job
 from innsyn_sdk.outcome import Outcome, StoreUnavailable
 from innsyn_sdk.protocol import Command
-from innsyn_sdk.state import State
+from innsyn_sdk.state import Restrictions, State
 
 _NEVER = threading.Event()
 AWAY_SECONDS = 5.0
@@ -23,11 +24,15 @@ AWAY_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Store(Protocol):
-    """What a reference job erases from."""
+class Remembered(State, Restrictions, Protocol):
+    """All that a reference job remembers."""
+
+
+class Store(Rows, Protocol):
+    """What a reference job works on."""
 
     @property
-    def state(self) -> State: ...
+    def state(self) -> Remembered: ...
 
     def check(self) -> None:
         """That the store is as the job's file says. Raises NotAJob, StoreUnavailable."""
@@ -56,7 +61,7 @@ def main(
         file = read_job(chosen.file, section, settings)
         store = store_of(file)
         store.check()
-        job = RightsJob(file.keys, store.erase, store.state)
+        job = job_of(file, store)
     except (NotAJob, KeysUnreadable, StoreUnavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -64,6 +69,29 @@ def main(
     if not chosen.check:
         serve(lambda: job.run(file.kafka, dry_run=chosen.dry_run))
     return 0
+
+
+def job_of(file: JobFile, store: Store) -> RightsJob:
+    """The job that does what the file says of its rights. Raises KeysUnreadable."""
+    changing = Changing(store, file.records, store.state)
+
+    def erase(command: Command) -> Outcome:
+        outcome = store.erase(command)
+        if outcome.state != "failed":
+            changing.forget()
+        return outcome
+
+    does = {*file.rights}
+    return RightsJob(
+        file.keys,
+        erase if "erasure" in does else None,
+        store.state,
+        export=changing.export if "access" in does else None,
+        rectify=changing.rectify if "rectification" in does else None,
+        restrict=changing.restrict if "restriction" in does else None,
+        meanwhile=changing.mark_again if "restriction" in does else None,
+        every_seconds=file.mark_again_seconds,
+    )
 
 
 def serve(run: Callable[[], None], wait: Callable[[float], object] = _NEVER.wait) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ CREATE TABLE IF NOT EXISTS attempts (command_id TEXT PRIMARY KEY, newest INTEGER
 CREATE TABLE IF NOT EXISTS outcomes (
     command_id TEXT NOT NULL, attempt INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (command_id, attempt)
 );
+CREATE TABLE IF NOT EXISTS restrictions (command_id TEXT PRIMARY KEY, said TEXT NOT NULL);
 """
 _COME = """
 INSERT INTO attempts VALUES (?, ?) ON CONFLICT (command_id) DO UPDATE SET newest = max(newest, excluded.newest)
@@ -31,12 +33,25 @@ class State(Protocol):
         """Remember how it ended. On disk when this returns."""
 
 
+class Restrictions(Protocol):
+    """Which restrictions stand, and whom each is about. What is forgotten is overwritten."""
+
+    def restrictions(self) -> Mapping[str, str]:
+        """By the command."""
+
+    def restrict(self, command_id: str, said: str) -> None:
+        """Remember it. On disk when this returns."""
+
+    def free(self, command_id: str) -> None:
+        """Forget it."""
+
+
 class SqliteState:
     """One job at a time. `path`: a file, made if it is not there; ":memory:" for tests."""
 
     def __init__(self, path: Path | str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.executescript(_TABLES)
+        self._connection.executescript(f"PRAGMA secure_delete = ON; {_TABLES}")
 
     def come(self, command_id: str, attempt: int) -> int:
         (newest,) = self._connection.execute(_COME, (command_id, attempt)).fetchone()
@@ -51,6 +66,15 @@ class SqliteState:
         self._connection.execute(
             "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (command_id, attempt, outcome)
         )
+
+    def restrictions(self) -> dict[str, str]:
+        return dict(self._connection.execute("SELECT command_id, said FROM restrictions").fetchall())
+
+    def restrict(self, command_id: str, said: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO restrictions VALUES (?, ?)", (command_id, said))
+
+    def free(self, command_id: str) -> None:
+        self._connection.execute("DELETE FROM restrictions WHERE command_id = ?", (command_id,))
 
     def close(self) -> None:
         self._connection.close()

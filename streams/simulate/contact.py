@@ -81,8 +81,9 @@ def _case(world: World, rng: random.Random, of_notes: random.Random, nth: int, a
     if not customer.known(at):
         return at, []
     notes, mentions = write(world, rng, NOTES, customer, at)
+    number = f"S-{at.year}-{nth:06}"
     value = {
-        "case_number": f"S-{at.year}-{nth:06}",
+        "case_number": number,
         "customer_number": customer.number,
         "reason": rng.choice(REASONS),
         "notes": notes,
@@ -98,7 +99,7 @@ def _case(world: World, rng: random.Random, of_notes: random.Random, nth: int, a
         value = value | {"outcome": outcome, "closed_at": closed}
         # Arrives when it closes; its event time is still the one of opening.
         events.append(event(CASES, closed, value, (customer.number,), None, mentions + more))
-    return at, events + list(_notes(world, of_notes, customer, value["case_number"], at))
+    return at, events + list(_notes(world, of_notes, customer, number, at))
 
 
 def _notes(

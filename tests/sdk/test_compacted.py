@@ -12,7 +12,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from innsyn_sdk.compacted import HEADER, CompactedStore, Format, format_of
+from innsyn_sdk.compacted import CompactedStore
+from innsyn_sdk.compacted_values import HEADER, Format, format_of
 from innsyn_sdk.mapping import Column, JobFile, Keep, NotAJob, RecordMapping
 from innsyn_sdk.outcome import StoreUnavailable
 from innsyn_sdk.protocol import Identifier

@@ -201,7 +201,7 @@ def test_a_kill_at_any_step_ends_the_same(
             raise Killed
         return result
 
-    monkeypatch.setattr(place, step, staticmethod(killing) if step == "_rewritten" else killing)
+    monkeypatch.setattr(place, step, killing)
     monkeypatch.setattr(Path, "unlink", _kept_by_the_killed(Path.unlink))
     with closing(made(tmp_path)) as store, pytest.raises(Killed):
         store.erase(FOR_KARI)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,6 +184,54 @@ def test_other_rights_are_played_as_well(
         thread.join()
     assert status == 0, (out, err)
     assert len(json.loads(out)["cases"]) == CASES
+
+
+REFERENCE = """
+keys = ["{keys}"]
+state = "state.sqlite"
+rights = ["erasure", "access", "rectification", "restriction"]
+[kafka]
+"bootstrap.servers" = "{bootstrap}"
+[files]
+folder = "orders"
+quiet_seconds = 0
+[[records]]
+record = "Order"
+at = "*.ndjson"
+restricted = "restricted"
+[records.columns]
+customer_number = {{field = "customer_number", kind = "customer_number", names = "person"}}
+name = {{field = "name"}}
+ip = {{field = "ip", kind = "ip", form = "address", names = "place"}}
+phone = {{field = "phone", kind = "phone", names = "person"}}
+"""
+
+
+def test_a_job_by_a_file_holds_for_every_right(kafka_bootstrap: str, home: Path, tmp_path: Path) -> None:
+    """One process: it copies, restricts and frees, corrects, and erases at last."""
+    keys, lines = tmp_path / "keys", tmp_path / "orders" / "all.ndjson"
+    keys.mkdir()
+    lines.parent.mkdir()
+    _, key_file = own_pair(keys, "byfile")
+    lines.write_text("".join(json.dumps(order(number)) + "\n" for number in ("100042", "100043")))
+    (tmp_path / "job.toml").write_text(REFERENCE.format(keys=key_file, bootstrap=kafka_bootstrap))
+    program = [sys.executable, "-m", "innsyn_sdk.files", str(tmp_path / "job.toml")]
+    played = {
+        "access": ["--field", "Order.name"],
+        "restrict": ["--field", "Order.name"],
+        "rectification": ["--field", "Order.name=Kari"],
+        "erasure": [word for name in NAMES for word in ("--field", f"Order.{name}")],
+    }
+    with running(program, tmp_path / "log"):
+        for right, fields in played.items():
+            status, out, err = run(
+                *("job", "test", "--system", "byfile", "--bootstrap", kafka_bootstrap, "--keys", str(keys)),
+                *("--id", "customer_number=100042", "--right", right, "--json", *fields),
+            )
+            assert status == 0, (right, out, err, (tmp_path / "log").read_text())
+            if right == "rectification":
+                assert json.loads(lines.read_text().splitlines()[0])["name"] == "Kari"
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == [order("100043")]
 
 
 def test_nobody_answers(kafka_bootstrap: str, home: Path, tmp_path: Path) -> None:
