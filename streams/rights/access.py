@@ -21,7 +21,7 @@ from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
-from streams.rights.protocol.events import Answered, Attention, Planned, PlannedCommand
+from streams.rights.protocol.events import Answered, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.restriction import ended, restricted_lines
@@ -75,7 +75,7 @@ class Access:
         person = tools.subjects.of(request)
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
-            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+            return file.stand(request, unclear, Resolution.AMBIGUOUS)
         found = tools.reader.find(person.spans) if person.spans else Found()
         asked = asked_of(found, tools.company, self.fields)
         if not asked:
@@ -175,7 +175,7 @@ def answer(
     person = tools.subjects.of(request)
     if person.resolution is Resolution.AMBIGUOUS:
         unclear = tools.subjects.unclear(request, person)
-        return tools.file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+        return tools.file.stand(request, unclear, Resolution.AMBIGUOUS)
     anchors = tools.keeping.anchors_for(person.spans, tools.file.anchors(request.request_id))
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
     shown = {**chosen(report), **with_unread(tools.unread())}

@@ -17,13 +17,14 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.systemkeys import SystemKeys
 from schemas.times import whole_milliseconds
+from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
 from streams.answers.attribution import spans_json
 from streams.rights.listing import Listing
-from streams.rights.protocol.events import LedgerEvent, Received, content_of, event_of
+from streams.rights.protocol.events import Attention, LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
-from streams.rights.protocol.request import Note, RequestState
+from streams.rights.protocol.request import Note, RequestState, State
 from streams.rights.protocol.scope import EVERYTHING, Scope
 
 TRIES = 50
@@ -234,6 +235,13 @@ class CaseFile:
             if not self._ledger.append(request.request_id, request.length, event.kind, moment, content):
                 raise Overtaken
         return self.get(request.request_id)
+
+    def stand(self, request: RequestState, reason: str, resolution: Resolution | None = None) -> RequestState:
+        """At `attention`, once for each time that it comes to stand there: what a repeated step finds again adds
+        nothing. Raises Overtaken."""
+        if request.state is State.ATTENTION and request.problem == reason and not request.broke:
+            return request
+        return self.decide(request, Attention(reason, resolution, run=request.length))
 
     def note(self, request_id: str, event: LedgerEvent) -> RequestState:
         """Append what has happened and is so whatever else was written meanwhile, once; the request then.

@@ -71,10 +71,12 @@ class Erasure:
         person = self._subjects.of(request)
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = self._subjects.unclear(request, person)
-            return self._file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+            return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
         beside = self._file.about(request.subjects, person.spans, request.request_id)
         if first := before_it(beside, request, person.spans):
-            return self._file.decide(request, Behind(tuple(first)))
+            if request.behind == tuple(first) and request.state is State.RECEIVED:
+                return request
+            return self._file.decide(request, Behind(tuple(first), request.length))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))

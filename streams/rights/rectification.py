@@ -19,7 +19,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
-from streams.rights.protocol.events import Attention, Planned, PlannedCommand
+from streams.rights.protocol.events import Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
 from streams.rights.restriction import ByCommand, recipients_of
@@ -43,14 +43,14 @@ class Rectification(ByCommand):
         tools, file = self._tools, self._tools.file
         if not request.scope.fields:
             why = "what is to be corrected was not given; cancel it, and make it anew by `innsyn rectify`"
-            return file.decide(request, Attention(why))
+            return file.stand(request, why)
         if not request.subjects:
             request = tools.about(request)
         now = file.now()
         person = tools.subjects.of(request)
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
-            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+            return file.stand(request, unclear, Resolution.AMBIGUOUS)
         categories = categories_of(request.scope.fields, tools.company)
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
         told, commands = [], []

@@ -23,7 +23,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
-from streams.rights.protocol.events import Attention, Completed, Lifting, Planned, PlannedCommand
+from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedCommand
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
@@ -138,7 +138,7 @@ class Restriction(ByCommand):
         person = tools.subjects.of(request)
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
-            return file.decide(request, Attention(unclear, Resolution.AMBIGUOUS))
+            return file.stand(request, unclear, Resolution.AMBIGUOUS)
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
         told, commands = [], []

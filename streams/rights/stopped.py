@@ -29,7 +29,7 @@ class Stopped:
     def by(self, request: RequestState, error: Exception) -> RequestState:
         """At attention with why; without anything of the person's, which the text of a foreign error may hold."""
         if isinstance(error, InnsynError) and not isinstance(error, Broken):
-            return self._file.decide(request, Attention(str(error)))
+            return self._file.stand(request, str(error))
         reason = str(Broken(error))
         _log.error("request stands at attention", request=request.request_id, why=reason)
         self._tried.add(request.request_id)

@@ -83,10 +83,11 @@ class About:
 
 @dataclass(frozen=True)
 class Behind:
-    """It waits for these requests of the same person."""
+    """It waits for these requests of the same person. `run`: length of the ledger then, since it may do so again."""
 
     kind: ClassVar[str] = "behind"
     behind: tuple[str, ...]
+    run: int | None = None
 
 
 @dataclass(frozen=True)

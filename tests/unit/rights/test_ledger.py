@@ -12,6 +12,7 @@ import pytest
 
 from schemas.keys import Keyring
 from schemas.messages import ErasureReceipt, Outcome
+from schemas.policy import RetentionAnchors
 from schemas.vocabulary import ReceiptState, Resolution
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.requests import RequestEvent
@@ -29,6 +30,7 @@ from streams.rights.protocol.events import (
     event_of,
 )
 from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Notified, Told
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
 
@@ -68,6 +70,25 @@ SINCE = {
 def test_the_ledgers_of_before_have_every_kind() -> None:
     """Else a kind could change unseen."""
     assert {event.kind for ledger in LEDGERS for event in stored(ledger)} >= set(KINDS) - SINCE
+
+
+def test_what_is_decided_again_after_something_else_counts_again(tmp_path: Path) -> None:
+    """To wait for a person, or for another request: each time it comes to stand so, and no more than once."""
+    file = CaseFile(MemoryRequests(), Keyring(tmp_path / "keys").made(), lambda: NOON)
+    sealed = file.seal("r-1", [], None)
+    file.receive("r-1", "erasure", "test", NOON, sealed, RetentionAnchors())
+
+    def unclear() -> RequestState:
+        return file.stand(file.get("r-1"), "whose it is", Resolution.AMBIGUOUS)
+
+    def waits() -> RequestState:
+        return file.decide(file.get("r-1"), events.Behind(("r-0",), file.length("r-1")))
+
+    for length in (2, 4, 6):
+        assert unclear().state is State.ATTENTION
+        assert (unclear().problem, file.length("r-1")) == ("whose it is", length)
+        waiting = waits()
+        assert (waiting.state, waiting.problem, waiting.behind) == (State.RECEIVED, None, ("r-0",))
 
 
 def within(whole: Any, part: Any) -> bool:
