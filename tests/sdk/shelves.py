@@ -26,6 +26,7 @@ from innsyn_sdk.protocol import Identifier
 from innsyn_sdk.running import Store
 
 from tests.sdk.mapped import TODAY
+from tests.support.time_bounds import HANGING_SECONDS
 
 KARI, OLA = "700101", "700102"
 NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -148,7 +149,7 @@ class Topic:
         name = f"calls-{uuid.uuid4().hex[:12]}"
         topic = NewTopic(name, num_partitions=2, replication_factor=1, config={"cleanup.policy": "compact"})
         admin = AdminClient(self.kafka)
-        admin.create_topics([topic])[name].result(30)
+        admin.create_topics([topic])[name].result(HANGING_SECONDS)
         self.mapping = replace(CALL, at=name, other=CALL.other | {"_key"})
         self.store = CompactedStore(
             self.kafka, [self.mapping], folder / "state.sqlite", Format(), today=lambda: TODAY
@@ -160,7 +161,7 @@ class Topic:
         for item in rows:
             body = json.dumps(item | {"at": item["at"].isoformat()}).encode()
             producer.produce(self.mapping.at, body, item["id"].encode())
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
 
     def rows(self) -> dict[str, Row]:
         consumer = Consumer({**self.kafka, "group.id": "test", "enable.partition.eof": True})

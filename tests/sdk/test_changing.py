@@ -22,6 +22,7 @@ from innsyn_sdk.testing import Kit
 
 from tests.sdk.mapped import all_of, command_of
 from tests.sdk.shelves import CALL, HERS, KARI, NINE, OLA, ROWS, WHO, Folder, Shelf, Tables, Topic, row
+from tests.support.time_bounds import HANGING_SECONDS
 
 
 @pytest.fixture(
@@ -185,7 +186,7 @@ def test_a_value_that_came_meanwhile_is_not_lost(
         shelf.put([row(1, KARI, name="newer"), row(2, OLA)])
         producer = Producer(shelf.kafka)
         producer.produce(topic, None, b"3")
-        assert producer.flush(30) == 0
+        assert producer.flush(HANGING_SECONDS) == 0
         return sent(topic, messages)
 
     monkeypatch.setattr(shelf.store, "_sent", overtaken)
