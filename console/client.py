@@ -249,6 +249,10 @@ class Client:
         """GET /v1/requests/{id}/certificate: `certificate`, or null and `why_not`."""
         return self._call("GET", f"/v1/requests/{_request_id(request_id)}/certificate")
 
+    def retention(self, months: int) -> dict[str, Any]:
+        """GET /v1/retention/preview."""
+        return self._call("GET", "/v1/retention/preview", params={"months": str(months)})
+
     def suppression(self) -> list[dict[str, Any]]:
         """GET /v1/suppression, all pages."""
         return self._pages("/v1/suppression")

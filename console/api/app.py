@@ -21,6 +21,7 @@ from console.api.routes import (
     preservation,
     replays,
     requests,
+    retention,
     rules,
     suppression,
 )
@@ -49,7 +50,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, suppression, bundle):
+    for module in (*modules, suppression, bundle, retention):
         app.include_router(
             module.router(services),
             prefix="/v1",

@@ -45,6 +45,7 @@ _FIELDS = frozenset(
     "action",
     "request_id",
     "state",
+    "months",
 }
 
 

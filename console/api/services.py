@@ -22,6 +22,7 @@ from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.dead_letters import OpenLetters
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased
@@ -131,6 +132,7 @@ class Services:
 
     `values`: what stands behind tokens, for the plan of an erasure. `keeping`: what keeps data besides rules.
     `preservation`: the orders of which that is one part; None where they are not served.
+    `expiry`: counts what has run out; None where that is not served.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -156,6 +158,7 @@ class Services:
     values: Values | None = None
     keeping: Keeping = NOTHING_KEPT
     preservation: Preservation | None = None
+    expiry: ExpiryReader | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

@@ -102,6 +102,9 @@ COMMANDS = {
         "innsyn preserve show",
         company=True,
     ),
+    "retention": Entry(
+        "console.cli.retention:app", "What has run out by its rule", "innsyn retention preview", company=True
+    ),
     "deadletters": Entry(
         "console.cli.deadletters:app",
         "Messages nobody could read: list, retry, drop",

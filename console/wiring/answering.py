@@ -19,6 +19,7 @@ from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.open import embedded_folder, open_sinks
 from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
@@ -28,10 +29,17 @@ from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.preservation import Preservation
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
-from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedClocks, RekeyedReader, Same
+from streams.identity.rekeyed import (
+    RekeyedBeside,
+    RekeyedClaims,
+    RekeyedClocks,
+    RekeyedExpiry,
+    RekeyedReader,
+    Same,
+)
 from streams.identity.values import SealedValues
 from streams.rights.overlap import erased_of
-from streams.rights.protocol.states import fold
+from streams.rights.protocol.states import RequestState, fold
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Answering:
     values: SealedValues | None = None
     keeping: Keeping = NOTHING_KEPT
     preservation: Preservation | None = None
+    expiry: ExpiryReader | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -70,8 +79,12 @@ class Answering:
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """See `streams.answers.question.Known`."""
+        return erased_of(self.requests(), person, given)
+
+    def requests(self) -> list[RequestState]:
+        """Every request as it stands. Raises IndexUnavailable."""
         made = (fold(events, self.catalogue.calendar) for events in self.sinks.requests.requests().values())
-        return erased_of((request for request in made if request is not None), person, given)
+        return [request for request in made if request is not None]
 
     def problems(self) -> Sequence[str]:
         """Why the index cannot answer now, one line each; empty: it can."""
@@ -105,6 +118,7 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
         values,
         keeping(sinks, settings, same, people, keys.tokenizer),
         preservation(sinks, settings, people, keys.tokenizer),
+        RekeyedExpiry(sinks.expiry, same),
     )
 
 

@@ -186,6 +186,7 @@ def api(
             values=answering.values,
             keeping=answering.keeping,
             preservation=answering.preservation,
+            expiry=answering.expiry,
             mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,

@@ -142,6 +142,11 @@ class ClickHouseReader:
         wanted = {names.get(item, item) for item in tag_sets}
         return sorted(wanted | {item for item, name in names.items() if name in wanted})
 
+    def named(self, parameters: Parameters) -> str:
+        """SQL for the tag set of a row, of those that are the same but for their key always the same one. Of what is
+        known."""
+        return _named(self._names, parameters)
+
     def tag_sets(self, needed: Sequence[int] | None = None) -> Mapping[int, TagSet]:
         """All tag sets by id. With `needed`: the cached ones, if they hold every id asked for."""
         with self._lock:

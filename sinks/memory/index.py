@@ -5,6 +5,7 @@ from __future__ import annotations
 from sinks.memory.changes import MemoryChanges
 from sinks.memory.clocks import MemoryClocks
 from sinks.memory.erasure import MemoryEraser
+from sinks.memory.expiry import MemoryExpiry
 from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
 from sinks.memory.keys import MemoryKeys
@@ -18,6 +19,7 @@ class MemoryIndex(
     MemoryIdentifiers,
     MemoryClocks,
     MemoryEraser,
+    MemoryExpiry,
     MemoryKeys,
     MemoryChanges,
 ):

@@ -31,6 +31,7 @@ def memory_sinks() -> Sinks:
         identifiers=index,
         clocks=index,
         eraser=index,
+        expiry=index,
         purge=MemoryPurge(),
         claims_as_is=index,
         beside_as_is=index,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,7 @@ from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from sinks.ports.clocks import ClockReader
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
+from sinks.ports.expiry import DayCount, ExpiryReader
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
@@ -219,6 +221,20 @@ class RekeyedClocks:
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         every = sorted(set().union(*self._same.every(tokens).values()))
         return _renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
+
+
+class RekeyedExpiry:
+    """An `ExpiryReader` that knows whose data are kept under the tokens of all keys."""
+
+    def __init__(self, reader: ExpiryReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def by_day(self, zone: ZoneInfo, kept: Sequence[Span] = ()) -> Sequence[DayCount]:
+        return self._reader.by_day(zone, self._same.spans(kept))
+
+    def clocks_told(self) -> frozenset[str]:
+        return self._reader.clocks_told()
 
 
 class RekeyedEraser:

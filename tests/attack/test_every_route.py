@@ -34,6 +34,7 @@ from schemas.keys import Keyring
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
+from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -109,6 +110,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             replays=Replays(lambda *_: Tagger(), lambda: NOW),
             doors=Doors(lookups=1e9, burst=10**9),
             recorder=recorder,
+            expiry=ClickHouseExpiry(index),
         )
         given = replace(
             given,

@@ -219,6 +219,7 @@ def rotated(sinks: Sinks, folder: Path) -> Rotated:
         sinks.beside,
         sinks.identifiers,
         sinks.clocks,
+        sinks.expiry,
     )
     return Rotated(Index(*parts), sinks.keys, sinks.pairs, folder)
 

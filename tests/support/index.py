@@ -18,6 +18,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -25,6 +26,7 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.clocks import CLOCK_SCHEMA, ClockReader
 from sinks.ports.erasure import IndexEraser
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
@@ -57,6 +59,7 @@ class Index:
     beside: BesideReader
     identifiers: IdentifierReader
     clocks: ClockReader
+    expiry: ExpiryReader
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), now)
@@ -116,7 +119,7 @@ class Claim:
 
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory, memory, memory, memory, memory)
+    return Index(memory, memory, memory, memory, memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -129,6 +132,7 @@ def sql_index(database: ClickHouse) -> Index:
         reader,
         ClickHouseIdentifiers(database),
         ClickHouseClocks(database),
+        ClickHouseExpiry(database),
     )
 
 

@@ -1,0 +1,41 @@
+"""Retention: what runs out by its rule, for whoever looks at it before anything is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from schemas.company import Company
+from sinks.ports.expiry import ExpiryReader
+from streams.answers.expiry import Expiry, expiry
+from streams.answers.keeping import Keeping
+from streams.rights.kept import kept_by_requests
+from streams.rights.protocol.request import RequestState
+
+MOST_MONTHS = 24
+"""How far ahead it is counted."""
+
+
+def preview(
+    index: ExpiryReader,
+    company: Company,
+    requests: Iterable[RequestState],
+    keeping: Keeping,
+    now: datetime,
+    months: int,
+) -> Expiry:
+    """What has run out by now, and what will in so many months of the company's calendar, this one among them.
+
+    Changes nothing. Raises IndexUnavailable, KeyUnavailable (nobody can say whom a preservation order holds).
+    """
+    calendar = company.catalogue.calendar
+    kept = [*keeping.frozen(now).spans, *kept_by_requests(requests)]
+    annotated = {rule.clock for record in company.every_record.values() for rule in record.annotation.clocks}
+    return expiry(
+        index.by_day(calendar.zone, kept),
+        company.catalogue,
+        calendar.day(now),
+        # Also those of which nothing came yet: a rule must not be taken to run for everybody until something does.
+        annotated | index.clocks_told(),
+        months,
+    )

@@ -1,0 +1,90 @@
+"""From when back events have run out, held against the days that rules give each event."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.calendars import NORWEGIAN
+from schemas.catalogue import load_catalogue
+from schemas.days import FIRST_DAY
+from schemas.entries import RetentionRule
+from schemas.expiry import clocks_of_people, decided, kept_from, last_day
+
+RULES = load_catalogue().retention_rules
+NOBODY: frozenset[str] = frozenset()
+DAY = timedelta(days=1)
+some_days = st.dates(date(1999, 1, 1), date(2060, 12, 31))
+
+
+def rules(*ids: str) -> list[RetentionRule]:
+    return [RULES[name] for name in ids]
+
+
+@pytest.mark.parametrize(
+    ("ids", "on", "first"),
+    [
+        # 90 days: the event of 1 March may be kept on 30 May.
+        (["T30"], date(2026, 5, 30), date(2026, 3, 1)),
+        (["T30"], date(2026, 5, 31), date(2026, 3, 2)),
+        # Five years after the financial year.
+        (["T01"], date(2026, 12, 31), date(2021, 1, 1)),
+        (["T01"], date(2027, 1, 1), date(2022, 1, 1)),
+        # The longest of several counts.
+        (["T18", "T01"], date(2027, 1, 1), date(2022, 1, 1)),
+        # Calendar months: 31 January and one month end on 28 February, as 28 January does.
+        (["T23"], date(2026, 2, 28), date(2026, 1, 28)),
+        (["T23"], date(2026, 3, 1), date(2026, 2, 1)),
+        # A session that nobody ends has ended with its event.
+        (["T09"], date(2026, 6, 22), date(2026, 6, 1)),
+        # What forces deletion from the withdrawal on is not waited for.
+        (["T29", "T30"], date(2026, 5, 30), date(2026, 3, 1)),
+    ],
+)
+def test_what_is_before_that_day_has_run_out(ids: list[str], on: date, first: date) -> None:
+    assert clocks_of_people(rules(*ids), NOBODY) == ()
+    assert kept_from(rules(*ids), on, NORWEGIAN) == first
+
+
+@pytest.mark.parametrize(
+    ("ids", "told", "clocks"),
+    [
+        (["T20"], [], ("contract_end",)),
+        (["T20", "T18"], [], ("contract_end",)),
+        (["T05"], [], ()),
+        (["T05"], ["invoice_settled"], ("invoice_settled",)),
+        (["T05", "T04"], ["invoice_settled"], ("invoice_settled",)),
+        (["T04"], [], ("need_end",)),
+        (["T13", "T29"], [], ("withdrawal",)),
+        (["T27"], ["invoice_settled"], ()),
+        (["T03", "T16"], [], ()),
+        (["T10", "T30"], [], ()),
+    ],
+)
+def test_clocks_of_people_are_waited_for(ids: list[str], told: list[str], clocks: tuple[str, ...]) -> None:
+    """Those of a state always, those of a moment once any event tells it; rules that are off decide nothing."""
+    assert clocks_of_people(rules(*ids), told) == clocks
+
+
+def test_rules_that_say_nothing_decide_nothing() -> None:
+    """Neither one that is off, nor the order of a freeze that nobody gave."""
+    assert not decided([])
+    assert not decided(rules("T03", "T07", "T16", "T10"))
+    assert decided(rules("T03", "T30"))
+
+
+@given(st.lists(st.sampled_from(sorted(RULES)), min_size=1, max_size=4, unique=True), some_days, st.data())
+def test_each_event_is_on_the_right_side_of_the_day(ids: list[str], on: date, data: st.DataObject) -> None:
+    """For any rules that run for everybody: an event is before it just where its last day is past."""
+    chosen = rules(*ids)
+    if not decided(chosen) or clocks_of_people(chosen, NOBODY):
+        return
+    first = kept_from(chosen, on, NORWEGIAN)
+    near = st.integers(-400, 400).map(lambda number: first + number * DAY)
+    for day in [first - DAY, first, data.draw(near), data.draw(st.dates(FIRST_DAY, on))]:
+        if FIRST_DAY <= day <= on:
+            _, until = last_day(chosen, day, NORWEGIAN)
+            assert (day < first) == (until is not None and until < on), (day, until)
