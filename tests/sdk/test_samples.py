@@ -7,12 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from schemas.own import own_record
+from schemas.systemkeys import SystemKeys
+from streams.rights.protocol.authentic import PART, bound_bytes
+from streams.rights.protocol.messages import decoded
+from streams.rights.protocol.receipts import unproven
 from tests.support.jobs import JAVA, NODE, in_java, in_node
 from tests.support.pages import PAGES, ROOT
+from tests.support.pairs import SYSTEM_KEY
 from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.vectors_of_rights import COPY_KEY
 
 SAMPLES = ROOT / "sdk" / "samples"
 VECTORS = ROOT / "sdk" / "vectors.json"
@@ -20,12 +28,7 @@ AVRO = ROOT / "sdk" / "innsyn_sdk" / "avro"
 
 
 def python(folder: Path) -> list[str]:
-    newest = [max((AVRO / f"erasure_{name}").iterdir(), key=version) for name in ("command", "receipt")]
-    return [sys.executable, str(SAMPLES / "job.py"), str(VECTORS), *map(str, newest)]
-
-
-def version(path: Path) -> int:
-    return int(path.stem)
+    return [sys.executable, str(SAMPLES / "job.py"), str(VECTORS), str(AVRO)]
 
 
 def node(folder: Path) -> list[str]:
@@ -47,7 +50,7 @@ def key_file(folder: Path) -> Path:
 
 @pytest.mark.parametrize("language", [python, node, java])
 def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]], tmp_path: Path) -> None:
-    """It refuses what is to be refused, opens the command to its identifiers, and signs the receipt to the byte."""
+    """It refuses what is to be refused, opens commands, signs receipts to the byte, and seals a part of a copy."""
     done = subprocess.run(
         language(tmp_path),
         capture_output=True,
@@ -58,9 +61,26 @@ def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]
     )
     assert done.returncode == 0, done.stdout + done.stderr
     vectors = json.loads(VECTORS.read_text("utf-8"))
-    opened, signed = done.stdout.splitlines()
+    opened, signed, *of_rights, part = done.stdout.splitlines()
     assert json.loads(opened) == vectors["command"]["identifiers"]
     assert signed == vectors["receipt"]["message"]
+    said = iter(of_rights)
+    for _, item in sorted(vectors["rights"].items()):
+        command = item["command"]
+        expected = {"identifiers": command["identifiers"], "content": command.get("content")}
+        assert json.loads(next(said)) == expected
+        assert next(said) == item["receipt"]["message"]
+    assert list(said) == []
+    assert records_in(bytes.fromhex(part)) == vectors["copy"]["part"]["records"]
+
+
+def records_in(message: bytes) -> list[Any]:
+    """Of a part that the job of the vectors signed, and sealed to the person's key."""
+    value = decoded(own_record("CopyPart"), message)
+    assert unproven(value, SystemKeys("web", (SYSTEM_KEY,))) is None
+    plain = COPY_KEY.open(value["sealed"], bound_bytes(value, PART))
+    found: list[Any] = json.loads(plain)
+    return found
 
 
 def test_the_page_names_every_sample() -> None:

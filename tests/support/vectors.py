@@ -16,6 +16,7 @@ from schemas.vocabulary import ErasureReason, ReceiptState
 from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
 from tests.support.pages import ROOT
 from tests.support.pairs import INNSYN, INNSYN_VERIFY, JOB_KEY, KEY_ID, SEAL, SIGN, SYSTEM_KEY, UNSEAL, VERIFY
+from tests.support.vectors_of_rights import Sealed, refused_of_rights, vectors_of_rights
 
 FILE = ROOT / "sdk" / "vectors.json"
 IDENTIFIERS: list[Any] = [
@@ -64,8 +65,8 @@ RECEIPT = ErasureReceipt(
 )
 
 
-def vectors(sealed: bytes) -> dict[str, Any]:
-    """All of the file, with what was `sealed` once."""
+def vectors(sealed: bytes, of_rights: Sealed) -> dict[str, Any]:
+    """All of the file, with what was `sealed` once, of the erasure and of other rights."""
     unsigned = replace(COMMAND, sealed_identifiers=sealed)
     command = replace(unsigned, signature=SYSTEM_KEY.sign(signed_bytes(value_of(unsigned))))
     receipt = replace(RECEIPT, signature=JOB_KEY.sign(signed_bytes(value_of(RECEIPT))))
@@ -88,7 +89,9 @@ def vectors(sealed: bytes) -> dict[str, Any]:
                 replace(unsigned, signature=JOB_KEY.sign(signed_bytes(value_of(unsigned))))
             ).hex(),
             "sealed for another command": encoded(_resealed(sealed)).hex(),
+            **refused_of_rights(of_rights),
         },
+        **vectors_of_rights(of_rights),
     }
 
 
@@ -111,4 +114,4 @@ def _hex(**key: str | bytes) -> dict[str, str]:
 if __name__ == "__main__":
     plain = json.dumps(IDENTIFIERS, ensure_ascii=False).encode()
     fresh = SYSTEM_KEY.seal(plain, bound_bytes(value_of(COMMAND)))
-    FILE.write_text(json.dumps(vectors(fresh), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    FILE.write_text(json.dumps(vectors(fresh, Sealed.anew()), ensure_ascii=False, indent=1) + "\n", "utf-8")

@@ -1,4 +1,5 @@
-// The rights protocol of innsyn (docs/rights-protocol.md) for a job in Java 17: commands opened, receipts signed.
+// The rights protocol of innsyn (docs/rights-protocol.md) for a job in Java 17: commands opened, receipts signed,
+// copies sealed.
 // Needs Apache Avro, with the Jackson that comes with it; the cryptography is Java's own.
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -15,6 +16,7 @@ import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.PrivateKey;
 import java.security.PublicKey;
+import java.security.SecureRandom;
 import java.security.Signature;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.security.spec.X509EncodedKeySpec;
@@ -49,6 +51,7 @@ public class Innsyn {
   static final ObjectMapper JSON = new ObjectMapper();
   static final String X25519 = "6e", ED25519 = "70";
   static final byte[] NONE = {}, KEM = join(text("KEM"), hex("0020")), SUITE = join(text("HPKE"), hex("002000010002"));
+  static final byte[] BASE = hex("09" + "00".repeat(31));
   static final long OLDEST = 30L * 86_400_000, CLOCKS_APART = 5L * 60_000;
   static final Set<String> KNOWN = Set.of("kind", "value", "prefix", "from", "until", "ports", "proof");
 
@@ -64,8 +67,8 @@ public class Innsyn {
     }
   }
 
-  /** A command that is to be carried out. `identifiers` as they were sent, `people` as they are understood. */
-  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people) {
+  /** A command to be carried out. `identifiers` as they were sent, `people` as understood; `content` of a rectification, or null. */
+  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people, JsonNode content) {
     String text(String field) { return command.get(field).toString(); }
 
     int attempt() { return (Integer) command.get("attempt"); }
@@ -105,14 +108,15 @@ public class Innsyn {
   final String system;
   private final Map<String, ObjectNode> keys = new LinkedHashMap<>();
   private final Map<Long, Schema> commands = new HashMap<>();
-  final Schema receipt;
+  final Schema receipt, rightsReceipt, copyPart;
 
-  /** With the key files of one system; `avro`: the folder with every version of both records. */
+  /** With the key files of one system; `avro`: the folder with every version of each record. */
   Innsyn(List<Path> keyFiles, Path avro) throws IOException {
-    for (Schema schema : versions(avro.resolve("erasure_command")))
-      commands.put(SchemaNormalization.parsingFingerprint64(schema), schema);
-    List<Schema> receipts = versions(avro.resolve("erasure_receipt"));
-    receipt = receipts.get(receipts.size() - 1);
+    for (String record : List.of("erasure_command", "rights_command"))
+      for (Schema schema : versions(avro.resolve(record))) commands.put(SchemaNormalization.parsingFingerprint64(schema), schema);
+    receipt = newest(avro.resolve("erasure_receipt"));
+    rightsReceipt = newest(avro.resolve("rights_receipt"));
+    copyPart = newest(avro.resolve("copy_part"));
     String found = null;
     for (Path file : keyFiles) {
       String mode = PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
@@ -125,6 +129,11 @@ public class Innsyn {
         keys.computeIfAbsent(key.get("id").asText(), id -> JSON.createObjectNode()).setAll((ObjectNode) key);
     }
     system = found;
+  }
+
+  private static Schema newest(Path folder) throws IOException {
+    List<Schema> found = versions(folder);
+    return found.get(found.size() - 1);
   }
 
   private static List<Schema> versions(Path folder) throws IOException {
@@ -145,14 +154,16 @@ public class Innsyn {
     String keyId = command.get("key_id").toString();
     JsonNode key = keys.get(keyId);
     if (key == null) throw new Refused(keyId.isEmpty() ? "not_authentic" : "key_unknown", command);
-    byte[] plain;
+    byte[] plain, said = null;
     try {
       Signature check = Signature.getInstance("Ed25519");
       check.initVerify(open(ED25519, hex(key.get("verify").asText())));
       check.update(canonical(command, "signature"));
       if (!check.verify(bytes((ByteBuffer) command.get("signature")))) throw new GeneralSecurityException();
-      byte[] sealed = bytes((ByteBuffer) command.get("sealed_identifiers"));
-      plain = unseal(sealed, hex(key.get("unseal").asText()), canonical(command, "signature", "sealed_identifiers"));
+      byte[] sealed = bytes((ByteBuffer) command.get("sealed_identifiers")), unseal = hex(key.get("unseal").asText());
+      plain = unseal(sealed, unseal, canonical(command, "signature", "sealed_identifiers", "sealed_content"));
+      if (ofRight(command) && command.get("sealed_content") instanceof ByteBuffer content)
+        said = unseal(bytes(content), unseal, canonical(command, "signature", "sealed_content"));
     } catch (Exception notInnsyns) {
       throw new Refused("not_authentic", command);
     }
@@ -162,10 +173,23 @@ public class Innsyn {
       JsonNode identifiers = JSON.readTree(plain);
       List<Person> people = new ArrayList<>();
       for (JsonNode item : identifiers) people.add(person(item));
-      return new Opened(command, identifiers, people);
+      JsonNode content = said == null ? null : JSON.readTree(said);
+      if (ofRight(command)) checkedKind(command, content);
+      return new Opened(command, identifiers, people, content);
     } catch (Exception notUnderstood) {
       throw new Refused("command_not_understood", command);
     }
+  }
+
+  static boolean ofRight(GenericRecord command) { return command.getSchema().getName().equals("RightsCommand"); }
+
+  // A rectification says what is right, and nothing else does; a copy is sealed to a key, and there is none without access.
+  private static void checkedKind(GenericRecord command, JsonNode content) {
+    String kind = command.get("kind").toString();
+    boolean corrects = content != null && content.isObject() && content.size() > 0;
+    boolean sealedTo = command.get("copy_key") instanceof ByteBuffer key && key.remaining() == 32;
+    if (corrects != kind.equals("rectification") || (content != null) != corrects) throw new IllegalArgumentException();
+    if (sealedTo != kind.equals("access")) throw new IllegalArgumentException();
   }
 
   private GenericRecord decoded(byte[] message) {
@@ -213,27 +237,52 @@ public class Innsyn {
 
   /** The signed receipt that answers a command. `said`: `state`, and what else is not empty. */
   byte[] receipt(GenericRecord command, JsonNode said, long now) throws Exception {
-    JsonNode key = keys.getOrDefault(command.get("key_id").toString(), keys.values().iterator().next());
-    GenericRecord whole = new GenericData.Record(receipt);
-    for (Schema.Field field : receipt.getFields()) {
+    boolean right = ofRight(command);
+    GenericRecord whole = answer(right ? rightsReceipt : receipt, command, said);
+    if (!said.has("reported_at")) whole.put("reported_at", now);
+    if (!right) for (String name : List.of("erased", "held")) whole.put(name, ((Number) whole.get(name)).longValue());
+    return signed(whole);
+  }
+
+  /** Part `part` of `parts` of a copy, sealed to the key of its command and signed; SHA-256 of `sealed` goes into the digest. */
+  record Part(byte[] message, byte[] sealed) {}
+
+  Part part(GenericRecord command, JsonNode records, int part, int parts, long now) throws Exception {
+    GenericRecord whole = answer(copyPart, command, JSON.createObjectNode().put("part", part).put("parts", parts));
+    whole.put("sent_at", now);
+    byte[] to = bytes((ByteBuffer) command.get("copy_key"));
+    byte[] sealed = seal(JSON.writeValueAsBytes(records), to, canonical(whole, "sealed", "signature"));
+    whole.put("sealed", ByteBuffer.wrap(sealed));
+    return new Part(signed(whole), sealed);
+  }
+
+  private JsonNode key(GenericRecord command) {
+    return keys.getOrDefault(command.get("key_id").toString(), keys.values().iterator().next());
+  }
+
+  private GenericRecord answer(Schema schema, GenericRecord command, JsonNode said) {
+    GenericRecord whole = new GenericData.Record(schema);
+    for (Schema.Field field : schema.getFields()) {
       JsonNode value = said.get(field.name());
       if (value != null && !value.isNull()) whole.put(field.name(), avro(value, field.schema()));
       else if (field.schema().getType() == Schema.Type.LONG || field.schema().getType() == Schema.Type.INT) whole.put(field.name(), 0);
       else if (field.schema().getType() == Schema.Type.ARRAY) whole.put(field.name(), List.of());
     }
     for (String name : List.of("command_id", "request_id", "system", "attempt")) whole.put(name, command.get(name));
-    if (!said.has("reported_at")) whole.put("reported_at", now);
-    for (String name : List.of("erased", "held")) whole.put(name, ((Number) whole.get(name)).longValue());
-    whole.put("key_id", key.get("id").asText());
+    whole.put("key_id", key(command).get("id").asText());
+    return whole;
+  }
+
+  private byte[] signed(GenericRecord whole) throws Exception {
     Signature signature = Signature.getInstance("Ed25519");
-    signature.initSign(secret(ED25519, hex(key.get("sign").asText())));
+    signature.initSign(secret(ED25519, hex(key(whole).get("sign").asText())));
     signature.update(canonical(whole, "signature"));
     whole.put("signature", ByteBuffer.wrap(signature.sign()));
     ByteArrayOutputStream body = new ByteArrayOutputStream();
     var encoder = EncoderFactory.get().directBinaryEncoder(body, null);
-    new GenericDatumWriter<GenericRecord>(receipt).write(whole, encoder);
+    new GenericDatumWriter<GenericRecord>(whole.getSchema()).write(whole, encoder);
     ByteBuffer frame = ByteBuffer.allocate(10).put((byte) 0xC3).put((byte) 1);
-    frame.putLong(Long.reverseBytes(SchemaNormalization.parsingFingerprint64(receipt)));
+    frame.putLong(Long.reverseBytes(SchemaNormalization.parsingFingerprint64(whole.getSchema())));
     return join(frame.array(), body.toByteArray());
   }
 
@@ -243,6 +292,7 @@ public class Innsyn {
       case LONG: return value.asLong();
       case INT: return value.asInt();
       case BOOLEAN: return value.asBoolean();
+      case BYTES: return ByteBuffer.wrap(hex(value.asText()));
       case ENUM: return new GenericData.EnumSymbol(schema, value.asText());
       case ARRAY:
         List<Object> items = new ArrayList<>();
@@ -293,18 +343,26 @@ public class Innsyn {
 
   // HPKE in base mode (RFC 9180): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; single shot.
   static byte[] unseal(byte[] sealed, byte[] key, byte[] info) throws GeneralSecurityException {
-    byte[] nine = new byte[32];
-    nine[0] = 9;
     // The public half of a key is what it agrees on with the base point (RFC 7748).
-    byte[] enc = Arrays.copyOf(sealed, 32), own = agreed(key, nine);
-    byte[] prk = extract(KEM, NONE, "eae_prk", agreed(key, enc));
-    byte[] shared = expand(KEM, prk, "shared_secret", join(enc, own), 32);
+    byte[] enc = Arrays.copyOf(sealed, 32);
+    return cipher(Cipher.DECRYPT_MODE, agreed(key, enc), enc, agreed(key, BASE), info).doFinal(sealed, 32, sealed.length - 32);
+  }
+
+  static byte[] seal(byte[] plain, byte[] to, byte[] info) throws GeneralSecurityException {
+    byte[] fresh = new byte[32];
+    new SecureRandom().nextBytes(fresh);
+    byte[] enc = agreed(fresh, BASE);
+    return join(enc, cipher(Cipher.ENCRYPT_MODE, agreed(fresh, to), enc, to, info).doFinal(plain));
+  }
+
+  private static Cipher cipher(int mode, byte[] agreed, byte[] enc, byte[] to, byte[] info) throws GeneralSecurityException {
+    byte[] shared = expand(KEM, extract(KEM, NONE, "eae_prk", agreed), "shared_secret", join(enc, to), 32);
     byte[] context = join(hex("00"), extract(SUITE, NONE, "psk_id_hash", NONE), extract(SUITE, NONE, "info_hash", info));
     byte[] last = extract(SUITE, shared, "secret", NONE);
     Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
     GCMParameterSpec nonce = new GCMParameterSpec(128, expand(SUITE, last, "base_nonce", context, 12));
-    cipher.init(Cipher.DECRYPT_MODE, new SecretKeySpec(expand(SUITE, last, "key", context, 32), "AES"), nonce);
-    return cipher.doFinal(sealed, 32, sealed.length - 32);
+    cipher.init(mode, new SecretKeySpec(expand(SUITE, last, "key", context, 32), "AES"), nonce);
+    return cipher;
   }
 
   static byte[] extract(byte[] suite, byte[] salt, String label, byte[] key) throws GeneralSecurityException {

@@ -1,6 +1,8 @@
-// The rights protocol of innsyn (docs/rights-protocol.md) for a job in Node: commands opened, receipts signed.
+// The rights protocol of innsyn (docs/rights-protocol.md) for a job in Node: commands opened, receipts signed, copies sealed.
 // Needs avsc; the cryptography is Node's own.
-import { createDecipheriv, createHmac, createPrivateKey, createPublicKey, diffieHellman, sign, verify } from 'node:crypto'
+import {
+  createCipheriv, createDecipheriv, createHmac, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, sign, verify
+} from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { BlockList } from 'node:net'
 import { join } from 'node:path'
@@ -34,15 +36,25 @@ function expand (suite, key, label, info, length) {
   // One block of HKDF-Expand is enough: nothing here is longer than 32 bytes.
   return createHmac('sha256', key).update(Buffer.concat([whole, Buffer.from([1])])).digest().subarray(0, length)
 }
-function unseal (sealed, unsealKey, info) {
-  const enc = sealed.subarray(0, 32), body = sealed.subarray(32, -16), key = secret(X25519, unsealKey), none = Buffer.alloc(0)
-  const dh = diffieHellman({ privateKey: key, publicKey: open(X25519, enc) })
-  const shared = expand(KEM, extract(KEM, none, 'eae_prk', dh), 'shared_secret', Buffer.concat([enc, raw(key)]), 32)
+// The key and nonce that two keys agree on; `enc`: the fresh public key, `to`: the one it is sealed to, both raw.
+function agreed (privateKey, publicKey, enc, to, info) {
+  const dh = diffieHellman({ privateKey, publicKey }), none = Buffer.alloc(0)
+  const shared = expand(KEM, extract(KEM, none, 'eae_prk', dh), 'shared_secret', Buffer.concat([enc, to]), 32)
   const context = Buffer.concat([hex('00'), extract(SUITE, none, 'psk_id_hash', none), extract(SUITE, none, 'info_hash', info)])
   const last = extract(SUITE, shared, 'secret', none)
-  const cipher = createDecipheriv('aes-256-gcm', expand(SUITE, last, 'key', context, 32), expand(SUITE, last, 'base_nonce', context, 12))
+  return [expand(SUITE, last, 'key', context, 32), expand(SUITE, last, 'base_nonce', context, 12)]
+}
+function unseal (sealed, unsealKey, info) {
+  const enc = sealed.subarray(0, 32), key = secret(X25519, unsealKey)
+  const cipher = createDecipheriv('aes-256-gcm', ...agreed(key, open(X25519, enc), enc, raw(key), info))
   cipher.setAuthTag(sealed.subarray(-16))
-  return Buffer.concat([cipher.update(body), cipher.final()])
+  return Buffer.concat([cipher.update(sealed.subarray(32, -16)), cipher.final()])
+}
+function seal (plain, to, info) {
+  const { privateKey, publicKey } = generateKeyPairSync('x25519')
+  const enc = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
+  const cipher = createCipheriv('aes-256-gcm', ...agreed(privateKey, open(X25519, to), enc, to, info))
+  return Buffer.concat([enc, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
 }
 
 // CRC-64-AVRO of the schema's parsing canonical form, little-endian, behind the magic of a single object.
@@ -65,14 +77,17 @@ export class Refused extends Error {
   constructor (reason, command) { super(reason); this.command = command }
 }
 
-/** Opens and answers with the key files of one system; `avro`: the folder with every version of both records. */
+/** Opens and answers with the key files of one system; `avro`: the folder with every version of each record. */
 export class Innsyn {
   constructor (keyFiles, avro) {
     const types = (record) => readdirSync(join(avro, record)).filter((name) => /^\d+\.avsc$/.test(name))
       .sort((one, other) => parseInt(one) - parseInt(other))
       .map((name) => avsc.Type.forSchema(JSON.parse(readFileSync(join(avro, record, name), 'utf8'))))
-    this.commands = new Map(types('erasure_command').map((type) => [frame(type).toString('hex'), type]))
+    const commands = [...types('erasure_command'), ...types('rights_command')]
+    this.commands = new Map(commands.map((type) => [frame(type).toString('hex'), type]))
     this.receiptType = types('erasure_receipt').at(-1)
+    this.rightsReceiptType = types('rights_receipt').at(-1)
+    this.partType = types('copy_part').at(-1)
     this.keys = new Map()
     for (const file of keyFiles) {
       if (statSync(file).mode & 0o077) throw new Error(`${file} can be read by others; run chmod 600 ${file}`)
@@ -83,7 +98,10 @@ export class Innsyn {
     }
   }
 
-  /** The command and whom it is about (`identifiers` as they were sent, `people` as `names` takes them); null for a message that is no command. Throws Refused. */
+  /**
+   * The command and whom it is about (`identifiers` as they were sent, `people` as `names` takes them), and of a rectification
+   * the `content`; null for a message that is no command. Throws Refused.
+   */
   opened (message, now = Date.now()) {
     const type = this.commands.get(message.subarray(0, 10).toString('hex'))
     let command
@@ -92,30 +110,56 @@ export class Innsyn {
     if (command.system !== this.system) throw new Refused('other_system', command)
     const key = this.keys.get(command.key_id)
     if (!key) throw new Refused(command.key_id ? 'key_unknown' : 'not_authentic', command)
-    let plain
+    let plain, content = null
     try {
       if (!verify(null, Buffer.from(canonical(command, ['signature'])), open(ED25519, hex(key.verify)), command.signature)) throw new Error()
-      plain = unseal(command.sealed_identifiers, hex(key.unseal), Buffer.from(canonical(command, ['signature', 'sealed_identifiers'])))
+      const opens = (name, ...beside) => unseal(command[name], hex(key.unseal), Buffer.from(canonical(command, ['signature', name, ...beside])))
+      plain = opens('sealed_identifiers', 'sealed_content')
+      if (command.sealed_content != null) content = opens('sealed_content')
     } catch { throw new Refused('not_authentic', command) }
     if (command.issued_at > now + CLOCKS_APART) throw new Refused('clock_off', command)
     if (command.issued_at < now - OLDEST) throw new Refused('too_old', command)
     try {
       const identifiers = JSON.parse(plain)
-      return { ...command, identifiers, people: identifiers.map(identifier) }
+      const said = content && JSON.parse(content)
+      if (command.kind !== undefined) checkedKind(command, said)
+      return { ...command, identifiers, people: identifiers.map(identifier), content: said }
     } catch { throw new Refused('command_not_understood', command) }
   }
 
   /** The signed receipt that answers a command. `said`: `state`, and what else is not empty. */
   receipt (command, said, now = Date.now()) {
-    const key = this.keys.get(command.key_id) ?? [...this.keys.values()][0]
-    const { command_id, request_id, system, attempt } = command
-    const receipt = {
-      erased: 0, held: 0, outcomes: [], ground: null, citation: null, review_date: null, reason: null, retryable: null,
-      reported_at: now, ...said, command_id, request_id, system, attempt, key_id: key.id
-    }
-    const signature = sign(null, Buffer.from(canonical(receipt)), secret(ED25519, hex(key.sign)))
-    return Buffer.concat([frame(this.receiptType), this.receiptType.toBuffer({ ...receipt, signature })])
+    const right = command.kind !== undefined
+    const counts = right ? { records: [], parts: 0, copy_digest: null } : { erased: 0, held: 0, outcomes: [] }
+    const empty = { ground: null, citation: null, review_date: null, reason: null, retryable: null }
+    return this.#signed(right ? this.rightsReceiptType : this.receiptType, command, { ...counts, ...empty, reported_at: now, ...said })
   }
+
+  /** Part `part` of `parts` of a copy, sealed to the key of its command and signed: the message, and what it seals. */
+  part (command, records, part, parts, now = Date.now()) {
+    const bare = this.#whole(command, { part, parts, sent_at: now })
+    const sealed = seal(Buffer.from(JSON.stringify(records)), command.copy_key, Buffer.from(canonical(bare)))
+    return { message: this.#signed(this.partType, command, { part, parts, sent_at: now, sealed }), sealed }
+  }
+
+  #key (command) { return this.keys.get(command.key_id) ?? [...this.keys.values()][0] }
+
+  #whole ({ command_id, request_id, system, attempt, key_id }, said) {
+    return { ...said, command_id, request_id, system, attempt, key_id: this.#key({ key_id }).id }
+  }
+
+  #signed (type, command, said) {
+    const whole = this.#whole(command, said)
+    const signature = sign(null, Buffer.from(canonical(whole)), secret(ED25519, hex(this.#key(command).sign)))
+    return Buffer.concat([frame(type), type.toBuffer({ ...whole, signature })])
+  }
+}
+
+// A rectification says what is right, and nothing else does; a copy is sealed to a key, and there is none without access.
+function checkedKind (command, content) {
+  const corrects = content !== null && typeof content === 'object' && !Array.isArray(content) && Object.keys(content).length > 0
+  if (corrects !== (command.kind === 'rectification') || (content !== null) !== corrects) throw new Error('not of its kind')
+  if ((command.copy_key?.length === 32) !== (command.kind === 'access')) throw new Error('not of its kind')
 }
 
 const KNOWN = new Set(['kind', 'value', 'prefix', 'from', 'until', 'ports', 'proof'])

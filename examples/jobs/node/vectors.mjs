@@ -1,5 +1,6 @@
-// Holds innsyn.mjs against the test vectors. node vectors.mjs VECTORS KEY_FILE AVRO_FOLDER: what opens as JSON, then the
-// receipt as hex digits. NOW is when the command of the vectors is read.
+// Holds innsyn.mjs against the test vectors. node vectors.mjs VECTORS KEY_FILE AVRO_FOLDER: what the command opens
+// to as JSON, then the receipt as hex digits; the same of each other right, in the order of their names; a part of a copy that
+// is sealed here. NOW is when the command of the vectors is read.
 import { readFileSync } from 'node:fs'
 import { Innsyn } from './innsyn.mjs'
 
@@ -11,6 +12,17 @@ for (const [why, message] of Object.entries(vectors.refused)) {
   try { innsyn.opened(hex(message), NOW) } catch { opens = false }
   if (opens) throw new Error(`opened what is ${why}`)
 }
+// A message of the job signed anew, by what it says.
+const again = (type, message, command) => {
+  const { signature, ...said } = type.fromBuffer(hex(message).subarray(10))
+  return innsyn.receipt(command ?? said, said).toString('hex')
+}
 console.log(JSON.stringify(innsyn.opened(hex(vectors.command.message), NOW).identifiers))
-const { signature, ...said } = innsyn.receiptType.fromBuffer(hex(vectors.receipt.message).subarray(10))
-console.log(innsyn.receipt(said, said).toString('hex'))
+console.log(again(innsyn.receiptType, vectors.receipt.message))
+for (const kind of Object.keys(vectors.rights).sort()) {
+  const command = innsyn.opened(hex(vectors.rights[kind].command.message), NOW), { identifiers, content } = command
+  console.log(JSON.stringify({ identifiers, content }))
+  console.log(again(innsyn.rightsReceiptType, vectors.rights[kind].receipt.message, command))
+}
+const access = innsyn.opened(hex(vectors.rights.access.command.message), NOW)
+console.log(innsyn.part(access, vectors.copy.part.records, 1, 1, NOW).message.toString('hex'))
