@@ -33,7 +33,6 @@ from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.bundle import Written
 from streams.rights.copies_redacted import Mentions
-from streams.rights.overlap import erased_of
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
@@ -64,6 +63,9 @@ class Rights(Protocol):
 
     def requests(self) -> Sequence[RequestState]:
         """Every request, oldest first."""
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        """See `streams.answers.erased.Ledger`."""
 
     def follow_up(self, request_id: str, by: str | None = None) -> RequestState:
         """A new request for what came to light after that one. Raises InputError, Unavailable."""
@@ -181,4 +183,4 @@ class Services:
         return f"{letter}-{self.random(8).hex()}"
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        return erased_of(self.rights.requests(), person, given)
+        return self.rights.erased(person, given)

@@ -14,15 +14,18 @@ from console.cli.options import Json
 from console.cli.show.output import marked, print_json, screen
 from console.operations.rotation import KeyState, Rotation
 from console.wiring.answering import keyring, known_keys, refuse_pending
+from console.wiring.company import company_of
 from console.wiring.processes import until_signal
 from schemas.counted import counted
 from schemas.errors import IndexUnavailable, KeyUnavailable
+from schemas.identifiers import IdentifierKind
 from schemas.keys import Keyring
 from schemas.private_files import fault
 from schemas.settings import Settings, load_settings
 from schemas.systemkeys import FOLDER, JOBS
 from sinks.open import embedded_folder, open_sinks
 from sinks.ports.sinks import Sinks
+from streams.rights.case import CaseFile
 
 app = typer.Typer(help="Make, show, rotate and retire the keys.", no_args_is_help=True)
 
@@ -129,8 +132,15 @@ def retire(
 
     Exit status 2: something rests on it still, and what.
     """
-    with _rotation() as rotation:
-        here = rotation.retire(key_id)
+    with _index() as sinks:
+        settings = load_settings()
+        company = company_of(settings)
+        file = CaseFile(sinks.requests, keyring(settings), _now, company.catalogue.calendar)
+
+        def gave(request_id: str) -> list[tuple[IdentifierKind, str]]:
+            return [(company.kinds.parse(item.kind), item.value) for item in file.identifiers(request_id)]
+
+        here = Rotation(keyring(settings), sinks, _now).retire(key_id, gave)
     if as_json:
         print_json({"key_id": key_id, "file_destroyed": here})
     else:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
+
 from console.operations.keys import IN_FORCE, KEPT, RETIRED, alive
 from schemas.counted import counted
-from schemas.errors import InputError
+from schemas.errors import InputError, InvalidIdentifier, KeyUnavailable
+from schemas.identifiers import IdentifierKind
 from schemas.keys import Keyring, KnownKey
-from sinks.ports.keys import KeyEntry, Rekeying, Resting
+from schemas.tokens import Tokenizer
+from sinks.ports.keys import PAIR_SCHEMA, KeyEntry, Rekeying, Resting
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.sinks import Sinks
+from streams.identity.rekeyed import Same
 from streams.identity.values import Resealing
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import fold
+
+Gave = Callable[[str], Iterable[tuple[IdentifierKind, str]]]
+"""What a request gave, by its id: kind and value. Raises KeyUnavailable where it cannot be read any more."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Rotation:
         entries = self._register.entries()
         return sum(self._rekeyer(entries, key).move(stop) for key in alive(entries)[:-1])
 
-    def retire(self, key_id: str) -> bool:
+    def retire(self, key_id: str, gave: Gave) -> bool:
         """Destroy an older key on which nothing rests. Whether its file was in this folder.
 
         Raises InputError, with what rests on it, as long as something does.
@@ -99,6 +109,7 @@ class Rotation:
                 f"open from before the rotation: {counted(len(waiting), 'request')} ({', '.join(waiting[:3])}), by"
                 f" tokens of {key_id}; end that first"
             )
+        self._pair(requests, self._keyring.tagging(list(known.values())), key_id, gave)
         if not self._register.append(
             KeyEntry(_next(entries), RETIRED, key_id, known[key_id].check, self._clock())
         ):
@@ -109,8 +120,30 @@ class Rotation:
                 KeyEntry(_next(entries) + 1, KEPT, key_id, known[key_id].check, self._clock())
             )
             self._refuse(key_id, left)
-        self._sinks.pairs.retire(key_id, _frozen(requests))
+        # With what an earlier key's end has left: tokens of requests reach the newest key over all in between.
+        every = Same(self._sinks.pairs, lambda: len(entries)).every(_frozen(requests))
+        self._sinks.pairs.retire(key_id, sorted(frozenset[bytes]().union(*every.values())))
         return self._keyring.destroy_token_key(key_id)
+
+    def _pair(self, requests: Sequence[RequestState], tokenizer: Tokenizer, key_id: str, gave: Gave) -> None:
+        """Keep which tokens are the same for what requests gave: no event may have named it under the newer key, and
+        nobody can tell once the older one is gone. What cannot be read any more is known under the older one alone.
+        """
+        (older,) = [item for item in tokenizer.older if item.key_id == key_id]
+        pairs: dict[tuple[bytes, bytes, str], None] = {}
+        for request in requests:
+            with suppress(KeyUnavailable, InvalidIdentifier):
+                for kind, value in gave(request.request_id):
+                    pairs[older.token(kind, value), tokenizer.token(kind, value), key_id] = None
+        if pairs:
+            columns = [
+                pa.array(column, kind)
+                for column, kind in zip(zip(*pairs, strict=True), PAIR_SCHEMA.types, strict=True)
+            ]
+            batch = LineageBatch(
+                ROW_SCHEMA.empty_table(), pairs=pa.table(columns, PAIR_SCHEMA), key_id=tokenizer.key_id
+            )
+            self._sinks.writer().write(batch, self._clock())
 
     def _refuse(self, key_id: str, left: Resting) -> None:
         if left.nothing:

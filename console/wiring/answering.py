@@ -55,6 +55,7 @@ class Answering:
     keeping: Keeping = NOTHING_KEPT
     preservation: Preservation | None = None
     expiry: ExpiryReader | None = None
+    same: Same | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -79,7 +80,7 @@ class Answering:
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """See `streams.answers.question.Known`."""
-        return erased_of(self.requests(), person, given)
+        return erased_of(self.requests(), person, given, self.same)
 
     def requests(self) -> list[RequestState]:
         """Every request as it stands. Raises IndexUnavailable."""
@@ -119,6 +120,7 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
         keeping(sinks, settings, same, people, keys.tokenizer),
         preservation(sinks, settings, people, keys.tokenizer),
         RekeyedExpiry(sinks.expiry, same),
+        same,
     )
 
 

@@ -110,6 +110,7 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         suppressed_for=timedelta(days=settings.suppression_days),
         copies=sinks.copies,
         copies_kept=timedelta(days=settings.copy_days),
+        same=same,
     )
 
 

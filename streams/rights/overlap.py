@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sinks.ports.lineage import Span
 from streams.answers.erased import Erased
 from streams.identity.model import Given, ResolvedSubject
+from streams.identity.values import Same
 from streams.rights.protocol.request import RequestState, State
 
 _WAIT_FOR_A_PERSON = (State.ATTENTION, State.UNCHECKED)
@@ -32,15 +34,34 @@ def open_of(
     return [item for item in requests if not item.ended and _same(item, about, spans)]
 
 
+def under_every_key(
+    subjects: Iterable[str], spans: Sequence[Span], same: Same | None
+) -> tuple[list[str], list[Span]]:
+    """Subjects and spans by every token that their identifiers had: requests keep those of their own time.
+
+    `same`: of an index whose token key was rotated. Raises IndexUnavailable.
+    """
+    about = list(subjects)
+    if same is None:
+        return about, list(spans)
+    every = same.every({*map(bytes.fromhex, about), *(span.token for span in spans)})
+    known = sorted({token.hex() for subject in about for token in every[bytes.fromhex(subject)]})
+    return known, [replace(span, token=token) for span in spans for token in sorted(every[span.token])]
+
+
 def erased_of(
-    requests: Iterable[RequestState], person: ResolvedSubject, givens: Iterable[Given]
+    requests: Iterable[RequestState],
+    person: ResolvedSubject,
+    givens: Iterable[Given],
+    same: Same | None = None,
 ) -> list[Erased]:
-    """The erasures of a person that were carried out, oldest first as given."""
-    about = frozenset(subjects_of(person, givens))
+    """The erasures of a person that were carried out, oldest first as given; `same`: see `under_every_key`."""
+    known, spans = under_every_key(subjects_of(person, givens), person.spans, same)
+    about = frozenset(known)
     return [
         Erased(item.request_id, item.completed_at, tuple(sorted({part["system"] for part in item.held})))
         for item in requests
-        if item.erases and item.carried_out and item.completed_at and _same(item, about, person.spans)
+        if item.erases and item.carried_out and item.completed_at and _same(item, about, spans)
     ]
 
 

@@ -28,9 +28,12 @@ from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
 from sinks.ports.suppression import SuppressionLedger
 from streams.answers.attribution import Resolver
+from streams.answers.erased import Erased
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
 from streams.answers.unread import unread
+from streams.identity.model import Given, ResolvedSubject
+from streams.identity.values import Same
 from streams.rights.acts import Acts
 from streams.rights.beside import Beside
 from streams.rights.bundle import Written
@@ -68,14 +71,14 @@ class RightsService(ByPeople):
     Every method may raise Broken, IndexUnavailable or BrokerUnavailable; after these two the request stands where the
     ledger says, and the same call, or `resume`, goes on from there.
 
-    `tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays
-    equal as long as the index has learnt nothing. `marks` tells whether what an answer rested on has changed, where
-    `reader` and that of `identities` are those of `touched`; without it all are looked at again. `keys_kept`: how
-    long after its end what was given can be read. `values`: what stands behind tokens; None: systems are told
-    what was given. `open_letters`: messages that could not be read, counted. `copies`: where parts of copies are
-    kept, until so long after the request's end (`copies_kept`); None: no system may be asked for one. `keeping`: what
-    keeps a person's data besides rules. `suppression`: where it is kept for `suppressed_for` what was erased; None:
-    nobody looks out.
+    `tokenizer()`: that of the keys which the index knows now, else the keyring's only one. `changed()` stays equal as
+    long as the index has learnt nothing. `same`: of an index whose token key was rotated. `marks` tells whether what an
+    answer rested on has changed, where `reader` and that of `identities` are those of `touched`; without it all are
+    looked at again. `keys_kept`: how long after its end what was given can be read. `values`: what stands behind
+    tokens; None: systems are told what was given. `open_letters`: messages that could not be read, counted. `copies`:
+    where parts of copies are kept, until so long after the request's end (`copies_kept`); None: no system may be asked
+    for one. `keeping`: what keeps a person's data besides rules. `suppression`: where it is kept for `suppressed_for`
+    what was erased; None: nobody looks out.
     """
 
     def __init__(
@@ -100,13 +103,14 @@ class RightsService(ByPeople):
         suppressed_for: timedelta = timedelta(days=1_826),
         copies: CopyStore | None = None,
         copies_kept: timedelta = timedelta(days=30),
+        same: Same | None = None,
     ) -> None:
         self.copies_asked = copies_asked(company, copies)
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns = Turns(self._file)
         self._intake = Intake(self._file, company, random)
         namer, tokens = Namer(company, values), tokenizer or keyring.tokenizer
-        self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer)
+        self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
         self._sending = Sending(self._file, self._subjects, send, partial(refuse_frozen, keeping, clock))
@@ -180,6 +184,10 @@ class RightsService(ByPeople):
     def requests(self) -> list[RequestState]:
         """Every request, oldest first."""
         return self._file.every()
+
+    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        """See `streams.answers.erased.Ledger`."""
+        return self._subjects.erased(person, given)
 
     def on_request(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded RightsRequest: record it if it is new here, then do what is next. None for one that cannot be.

@@ -18,8 +18,9 @@ from streams.answers.erasure import erasable_identifiers, unclear_of
 from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given, ResolvedSubject
+from streams.identity.values import Same
 from streams.rights.case import CaseFile
-from streams.rights.overlap import erased_of, subjects_of
+from streams.rights.overlap import erased_of, subjects_of, under_every_key
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
@@ -34,8 +35,11 @@ class SubjectFinder:
         tokenizer: Callable[[], Tokenizer],
         kinds: IdentifierKinds,
         namer: Namer,
+        same: Same | None = None,
     ) -> None:
+        """`same`: of an index whose token key was rotated."""
         self.kinds = kinds
+        self._same = same
         self._namer = namer
         self._file = file
         self._identities = identities
@@ -60,8 +64,9 @@ class SubjectFinder:
         return [erased_line(item.request_id, iso(item.completed_at), item.left) for item in found]
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        beside = self._file.about(subjects_of(person, given), person.spans)
-        return erased_of(beside, person, given)
+        """See `streams.answers.erased.Ledger`."""
+        about, spans = under_every_key(subjects_of(person, given), person.spans, self._same)
+        return erased_of(self._file.about(about, spans), person, given, self._same)
 
     def key_id(self) -> str:
         """Which key makes the tokens that are asked for; "" where there is none."""

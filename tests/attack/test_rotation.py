@@ -38,6 +38,11 @@ from tests.support.rotation import EVENTS, NOW, WORLD, Rotated
 THIRD = len(EVENTS.order) // 3
 
 
+def nobody(request_id: str) -> list[Any]:
+    """What a request gave where there is none."""
+    raise AssertionError(request_id)
+
+
 def in_memory(folder: Path) -> Rotated:
     return rotated(memory_sinks(), folder)
 
@@ -266,7 +271,7 @@ def the_whole_way(
     left, _ = rotation.states()
     assert 0 < left.resting.rows < before.resting.rows
     with pytest.raises(InputError, match=f"still rest {left.resting.rows:,} row"):
-        rotation.retire(old)
+        rotation.retire(old, nobody)
     # Events that topics still hold are read again, for their pairs alone.
     company.tag(EVENTS.order, company.tagger(), pairs_only=True)
     assert rotation.move(stop)
@@ -276,14 +281,14 @@ def the_whole_way(
     # Destroyed: answers go on, a tagger that still runs with it is refused, and the key in force stays.
     frozen = company.person(WORLD.customers[0].identifiers())
     with pytest.raises(InputError, match="the key in force"):
-        rotation.retire(new)
-    assert rotation.retire(old)
+        rotation.retire(new, nobody)
+    assert rotation.retire(old, nobody)
     assert company.key_ids == [new]
     assert list(company.keyring.held()) == [new]
     assert same()
     with pytest.raises(KeyUnavailable, match="was retired; start it again"):
         company.tag(EVENTS.order[:10], company.taggers[0])
-    assert not rotation.retire(old)
+    assert not rotation.retire(old, nobody)
     assert company.person(WORLD.customers[0].identifiers()).subjects != frozen.subjects
 
 

@@ -1,0 +1,113 @@
+"""After a rotation and the end of the older token key it is still said that a person was erased before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from console.operations.keys import TokenKeys
+from console.operations.rotation import Rotation
+from schemas.errors import KeyUnavailable
+from schemas.identifiers import IdentifierKind
+from sinks.memory.index import MemoryIndex
+from sinks.memory.sinks import memory_sinks
+from streams.identity.identities import Identities, given
+from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
+from streams.rights.overlap import erased_of
+from streams.rights.protocol.states import RequestState, State
+from streams.rights.service import RightsService
+from tests.support.api import NOW
+from tests.support.company import model
+from tests.support.kinds import KINDS
+from tests.support.pairs import ReadyKeyring
+
+KARI, OLA = ("customer_number", "10042"), ("customer_number", "10099")
+
+
+class Installation:
+    """An index in memory whose token keys rotate, and the requests over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sinks = memory_sinks()
+        self.keyring = ReadyKeyring(folder).made()
+        self.keys = TokenKeys(self.keyring, self.sinks.keys, lambda: NOW)
+        self.keys.prove(make=True)
+        self.same = Same(self.sinks.pairs, self.keys.rotated, kept_seconds=0.0)
+        sources, beside = model().identity_sources, RekeyedBeside(self.sinks.beside, self.same)
+        self.people = Identities(RekeyedClaims(self.sinks.claims, self.same), sources, beside)
+        self._ids = iter(range(1, 99))
+        self.rights = RightsService(
+            self.sinks.requests,
+            RekeyedReader(self.sinks.reader, self.same),
+            RekeyedEraser(self.sinks.eraser, self.same),
+            self.people,
+            self.keyring,
+            model(),
+            lambda *_: None,
+            lambda: NOW,
+            lambda size: next(self._ids).to_bytes(size, "big"),
+            tokenizer=self.keys.tokenizer,
+            same=self.same,
+        )
+
+    def erase(self, *people: tuple[str, str]) -> RequestState:
+        made = self.rights.create("erasure", list(people), reason=None, channel="email", received_at=NOW)
+        return self.rights.advance(made.request_id)
+
+    def gave(self, request_id: str) -> Iterable[tuple[IdentifierKind, str]]:
+        """What a request gave."""
+        return [(KINDS.parse(item.kind), item.value) for item in self.rights._file.identifiers(request_id)]
+
+    def replace_key(self) -> None:
+        """Another key comes into force; the older one, on which nothing rests, is destroyed."""
+        old = self.keys.tokenizer().key_id
+        rotation = Rotation(self.keyring, self.sinks, lambda: NOW)
+        rotation.rotate()
+        rotation.move(threading.Event())
+        assert rotation.retire(old, self.gave)
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation(tmp_path)
+
+
+def test_an_erasure_of_before_is_told_with_the_next_request(installation: Installation) -> None:
+    """No event named the person since, so that only the request itself says which tokens are the same."""
+    done = installation.erase(KARI)
+    assert done.state is State.COMPLETED
+    installation.replace_key()
+    (line,) = [line for line in installation.erase(KARI).problems if done.request_id in line]
+    assert line.startswith("an erasure of this person was completed")
+    assert not [line for line in installation.erase(OLA).problems if done.request_id in line]
+
+
+def test_also_after_two_keys(installation: Installation) -> None:
+    """Each time the request says it again; and every other place that asks has the same answer."""
+    done = installation.erase(KARI)
+    installation.replace_key()
+    installation.replace_key()
+    named = [given(installation.keys.tokenizer(), KINDS.parse(KARI[0]), KARI[1])]
+    person = installation.people.person(named, NOW)
+    assert [item.request_id for item in installation.rights.erased(person, named)] == [done.request_id]
+    requests = installation.rights.requests()
+    assert [item.request_id for item in erased_of(requests, person, named, installation.same)] == [
+        done.request_id
+    ]
+    assert erased_of(requests, person, named) == []
+
+
+def test_what_cannot_be_read_any_more_holds_nothing_up(installation: Installation) -> None:
+    """The key of the request is gone, and with the token key whoever could recognise the person."""
+    done = installation.erase(KARI)
+    installation.keyring.destroy(f"request-{done.request_id}")
+    with pytest.raises(KeyUnavailable):
+        installation.gave(done.request_id)
+    installation.replace_key()
+    index = installation.sinks.pairs
+    assert isinstance(index, MemoryIndex)
+    assert not index.pairs_known
+    assert not [line for line in installation.erase(KARI).problems if done.request_id in line]
