@@ -172,7 +172,7 @@ def answer(
     if not request.subjects:
         request = tools.about(request)
     now = tools.file.now()
-    person = tools.subjects.of(request)
+    person, subjects = tools.subjects.of(request), tools.subjects.under_every_key(request)
     if person.resolution is Resolution.AMBIGUOUS:
         unclear = tools.subjects.unclear(request, person)
         return tools.file.stand(request, unclear, Resolution.AMBIGUOUS)
@@ -188,7 +188,7 @@ def answer(
         remarks=(
             *person.problems,
             *tools.subjects.erased_before(request, person),
-            *restricted_lines(tools.file.every(), request.subjects),
+            *restricted_lines(tools.file.about(subjects, ()), subjects),
         ),
         to_tell=True,
         approval=approval or None,

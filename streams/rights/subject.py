@@ -68,6 +68,10 @@ class SubjectFinder:
         about, spans = under_every_key(subjects_of(person, given), person.spans, self._same)
         return erased_of(self._file.about(about, spans), person, given, self._same)
 
+    def under_every_key(self, request: RequestState) -> frozenset[str]:
+        """The subjects of a request as those of any time name them, as hex tokens."""
+        return frozenset(under_every_key(request.subjects, (), self._same)[0])
+
     def key_id(self) -> str:
         """Which key makes the tokens that are asked for; "" where there is none."""
         with suppress(KeyUnavailable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +14,7 @@ import pytest
 from schemas.errors import BrokerUnavailable, InputError, KeyUnavailable, Unavailable
 from schemas.tags import tag_set
 from schemas.vocabulary import RestrictionGround, ToldBy
+from streams.rights.case import CaseFile
 from streams.rights.protocol.rights_commands import opened_command
 from streams.rights.protocol.scope import Scope
 from streams.rights.protocol.states import RequestState, State, summary
@@ -252,6 +253,38 @@ def test_an_access_answer_says_what_is_restricted(office: Office) -> None:
     access = asked(office, "access")
     line = f"processing is restricted to storage since 2026-11-22 by {request.request_id} (web: P-SECURITY)"
     assert line in access.problems
+
+
+def test_what_is_restricted_is_found_without_reading_the_requests_of_others(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those about the person are asked for."""
+    request = asked(office)
+    answer(office, office.others[0])
+    made = office.service.create("access", [NUMBER], reason=None, channel="web", received_at=office.now)
+    monkeypatch.setattr(CaseFile, "every", NotImplemented)
+    answered = office.service.advance(made.request_id)
+    assert any(request.request_id in line for line in answered.problems)
+
+
+def test_what_is_restricted_is_told_also_after_the_token_key_was_replaced(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restriction stands for years, by the token of its own time."""
+    request = asked(office)
+    answer(office, office.others[0])
+    before = {bytes.fromhex(token) for token in request.subjects}
+
+    class Replaced:
+        """Every token is that of the person under the key in force."""
+
+        def every(self, tokens: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
+            return {token: frozenset({token, *before}) for token in tokens}
+
+    given = [("customer_number", "k-100999")]
+    assert not any(request.request_id in line for line in asked(office, "access", given=given).problems)
+    monkeypatch.setattr(office.service._subjects, "_same", Replaced())
+    assert any(request.request_id in line for line in asked(office, "access", given=given).problems)
 
 
 def test_an_erasure_that_the_person_asks_for_goes_although_processing_is_restricted(office: Office) -> None:
