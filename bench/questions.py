@@ -37,6 +37,7 @@ from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.answers import lookup
 from streams.identity.identities import Identities
 
@@ -284,7 +285,8 @@ def _rows(chance: np.random.Generator, names: Tokens, count: int, done: int, sin
         },
         ROW_SCHEMA,
     )
-    return LineageBatch(table, tag_sets=tags)
+    ranges = [OffsetRange(name, 0, done, done + count - 1, 0) for name in _TOPICS]
+    return LineageBatch(table, tag_sets=tags, ranges=ranges)
 
 
 def _claims(at: Ints, **said: Any) -> pa.Table:

@@ -66,14 +66,14 @@ def others(
     crowded: Sequence[int] = (),
     several_keys: bool = False,
 ) -> str:
-    """SQL for `sinks.ports.lineage.Others`: tag set, roles, others, known, events.
+    """SQL for `sinks.ports.lineage.Others`: which question, tag set, roles, others, known, events.
 
     `rows`: as `matching` takes them; `tag_set`: by what the tag set of a row goes; `crowded`: tag sets of rows beside
     which others stand in the same role; `several_keys`: a claim may be of the token under another key.
     """
     parameters["crowded"] = list(crowded)
     mine = (
-        f"SELECT {EVENT}, token, role, {tag_set} AS named, tag_set IN {{crowded:Array(UInt64)}} AS among"
+        f"SELECT asked, {EVENT}, token, role, {tag_set} AS named, tag_set IN {{crowded:Array(UInt64)}} AS among"
         f" FROM ({matching(parts, rows, parameters)})"
     )
     named = (
@@ -85,21 +85,22 @@ def others(
         keys = f"SELECT key FROM identity_claims WHERE key IN (SELECT other {pairs})"
         claimed += f" UNION ALL SELECT token {pairs} AND other IN ({keys})"
     per_event = (
-        f"SELECT {EVENT}, any(person.tag_sets) AS theirs, any(person.roles) AS stands,"
+        f"SELECT asked, {EVENT}, any(person.tag_sets) AS theirs, any(person.roles) AS stands,"
         " arraySort(groupUniqArray(other.role)) AS others,"
         f" arraySort(groupUniqArrayIf(other.role, other.token IN ({claimed}))) AS known"
-        f" FROM (SELECT {EVENT}, groupUniqArray(named) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
+        f" FROM (SELECT asked, {EVENT}, groupUniqArray(named) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
         " groupUniqArrayIf(role, among) AS shared,"
-        f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY {EVENT}) AS person"
+        f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY asked, {EVENT})"
+        " AS person"
         f" INNER JOIN ({named}) AS other USING ({EVENT})"
         " WHERE NOT has(person.own, (other.role, other.token))"
         # In one role stands one person, by whatever identifiers, unless they are mentioned or the row says otherwise.
         " AND (other.role = 'mentioned' OR has(person.shared, other.role) OR NOT has(person.roles, other.role))"
-        f" GROUP BY {EVENT}"
+        f" GROUP BY asked, {EVENT}"
     )
     return (
-        "SELECT arrayJoin(theirs) AS tag_set, stands, others, known, count()"
-        f" FROM ({per_event}) GROUP BY tag_set, stands, others, known ORDER BY ALL"
+        "SELECT asked, arrayJoin(theirs) AS tag_set, stands, others, known, count()"
+        f" FROM ({per_event}) GROUP BY asked, tag_set, stands, others, known ORDER BY ALL"
     )
 
 
@@ -130,7 +131,7 @@ def beside(parts: Sequence[Piece], rows: str, parameters: Parameters) -> tuple[s
 
 def to_others(row: Sequence[Any]) -> Others:
     """From a row of `others`."""
-    tag_set, roles, named, known, events = row
+    _, tag_set, roles, named, known, events = row
     return Others(int(tag_set), _roles(roles), _roles(named), _roles(known), int(events))
 
 

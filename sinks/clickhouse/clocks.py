@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 import pyarrow as pa
 
+from schemas.together import asked
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.many import alike, parted
 from sinks.clickhouse.reader import known
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.clocks import CLOCK_SCHEMA
@@ -20,10 +22,25 @@ class ClickHouseClocks:
         self._index = index
 
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
+        return asked(self._clock_events_each, (tuple(tokens), known_at))
+
+    def _clock_events_each(
+        self, questions: Sequence[tuple[Sequence[bytes], datetime | None]]
+    ) -> list[pa.Table]:
+        found = [CLOCK_SCHEMA.empty_table()] * len(questions)
+        for places in alike([known_at for _, known_at in questions]):
+            some = [questions[place] for place in places]
+            every = self._clock_events({token for tokens, _ in some for token in tokens}, some[0][1])
+            parts = parted(every, "token", [tokens for tokens, _ in some])
+            for place, part in zip(places, parts, strict=True):
+                found[place] = part
+        return found
+
+    def _clock_events(self, tokens: Set[bytes], known_at: datetime | None) -> pa.Table:
         if not tokens:
             return CLOCK_SCHEMA.empty_table()
         parameters: Parameters = {}
-        wanted = tokens_in(parameters, "token", sorted(set(tokens)))
+        wanted = tokens_in(parameters, "token", sorted(tokens))
         rows = known(f"clock_events FINAL PREWHERE token IN {wanted}", known_at, parameters)
         found = self._index.query_arrow(f"SELECT {', '.join(CLOCK_SCHEMA.names)} FROM {rows}", parameters)
         typed = zip(CLOCK_SCHEMA.names, CLOCK_SCHEMA.types, strict=True)

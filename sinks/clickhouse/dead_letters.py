@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from schemas.together import asked
 from schemas.vocabulary import LetterState
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import millis
@@ -109,6 +110,12 @@ class ClickHouseDeadLetters:
         return [_letter(row) for row in self._index.query(_LIST + where + ordered, values)]
 
     def open(self) -> list[OpenLetters]:
+        return asked(self._open_each, None)
+
+    def _open_each(self, questions: Sequence[None]) -> list[list[OpenLetters]]:
+        return [self._open()] * len(questions)
+
+    def _open(self) -> list[OpenLetters]:
         return [
             OpenLetters(topic, reason, int(letters))
             for topic, reason, letters in self._index.query(_OPEN, {})

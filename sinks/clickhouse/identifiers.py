@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 
 import pyarrow as pa
 
+from schemas.together import asked
 from sinks.clickhouse.by_event import Event, event_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.many import parted
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 
@@ -24,10 +26,17 @@ class ClickHouseIdentifiers:
         self._index = index
 
     def sealed(self, tokens: Sequence[bytes]) -> pa.Table:
+        return asked(self._sealed_each, tokens)
+
+    def _sealed_each(self, questions: Sequence[Sequence[bytes]]) -> list[pa.Table]:
+        every = {token for tokens in questions for token in tokens}
+        return parted(self._sealed(every), "token", questions)
+
+    def _sealed(self, tokens: Set[bytes]) -> pa.Table:
         if not tokens:
             return IDENTIFIER_SCHEMA.empty_table()
         parameters: Parameters = {}
-        wanted = tokens_in(parameters, "key", sorted(set(tokens)))
+        wanted = tokens_in(parameters, "key", sorted(tokens))
         columns = ", ".join(IDENTIFIER_SCHEMA.names)
         found = self._index.query_arrow(
             f"SELECT {columns} FROM sealed_identifiers FINAL PREWHERE token IN {wanted}", parameters

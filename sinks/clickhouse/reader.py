@@ -1,4 +1,4 @@
-"""Answers questions from the index. Contract: `sinks.ports.lineage.IndexReader`."""
+"""Answers questions from the index. Contract: `sinks.ports.lineage.IndexReaderOfMany`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,35 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from schemas.tags import TagSet, same_but_for_key
+from schemas.together import asked
 from sinks.clickhouse.by_event import beside, others, to_others
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.spans import Piece, matching, pieces, to_proofs
+from sinks.clickhouse.many import alike, at_once, of_each
+from sinks.clickhouse.spans import Piece, matching, pieces, pieces_each, to_proofs, tokens_of
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
-from sinks.ports.lineage import BESIDE_SCHEMA, NO_LIMITS, Counts, Filter, Found, Holding, Others, Span
+from sinks.ports.lineage import (
+    BESIDE_SCHEMA,
+    NO_LIMITS,
+    Counts,
+    CountsQuestion,
+    Filter,
+    FindQuestion,
+    Found,
+    Holding,
+    Others,
+    Span,
+)
 
 
 class ClickHouseReader:
-    """An `IndexReader` on ClickHouse."""
+    """An `IndexReaderOfMany` on ClickHouse."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
@@ -32,26 +46,47 @@ class ClickHouseReader:
     def find(
         self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
     ) -> Found:
-        parts = pieces(spans)
+        return asked(self.find_each, FindQuestion(spans, limits, known_at))
+
+    def find_each(self, questions: Sequence[FindQuestion]) -> list[Found]:
+        found = [Found()] * len(questions)
+        for places in alike([(item.limits, item.known_at) for item in questions]):
+            limits, known_at = questions[places[0]].limits, questions[places[0]].known_at
+            for some in at_once(places, [questions[place].spans for place in places]):
+                answers = self._found_each([questions[place].spans for place in some], limits, known_at)
+                for place, answer in zip(some, answers, strict=True):
+                    found[place] = answer
+        return found
+
+    def _found_each(
+        self, each: Sequence[Sequence[Span]], limits: Filter, known_at: datetime | None
+    ) -> list[Found]:
+        parts = pieces_each(each)
         chosen = None
         if limits.categories or limits.purposes or limits.systems or limits.tag_sets:
             known = self.tag_sets().values()
             limits = replace(limits, tag_sets=self.alike(limits.tag_sets))
             chosen = [tags.id for tags in known if limits.admits(tags)]
         if not parts or chosen == []:
-            return Found()
+            return [Found()] * len(each)
         names = self._names
-        found, total = self._find(parts, limits, known_at, chosen, names)
-        self.tag_sets(needed=[int(row[0]) for row in found])
+        rows = self._find(parts, limits, known_at, chosen, names)
+        self.tag_sets(needed=[int(row[1]) for row in rows])
         if names != self._names:
             # There are tag sets of another key now that are the same but for it: events of both count once.
-            found, total = self._find(parts, limits, known_at, chosen, self._names)
-        known_sets = self.tag_sets(needed=[int(row[0]) for row in found])
-        holdings = [
-            Holding(known_sets[int(row[0])], int(row[1]), row[2], row[3], to_proofs(row[5])) for row in found
-        ]
-        holdings.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
-        return Found(tuple(holdings), total)
+            rows = self._find(parts, limits, known_at, chosen, self._names)
+        known_sets = self.tag_sets(needed=[int(row[1]) for row in rows if not row[5]])
+        holdings: list[list[Holding]] = [[] for _ in each]
+        totals = [0] * len(each)
+        for number, named, events, first, last, total, proofs in rows:
+            if total:
+                totals[int(number)] = int(events)
+            else:
+                tags = known_sets[int(named)]
+                holdings[int(number)].append(Holding(tags, int(events), first, last, to_proofs(proofs)))
+        for held in holdings:
+            held.sort(key=lambda item: (item.tags.system, item.tags.topic, item.tags.id))
+        return [Found(tuple(held), total) for held, total in zip(holdings, totals, strict=True)]
 
     def _find(
         self,
@@ -60,67 +95,97 @@ class ClickHouseReader:
         known_at: datetime | None,
         chosen: Sequence[int] | None,
         names: Mapping[int, int] | None,
-    ) -> tuple[list[tuple[Any, ...]], int]:
-        """Rows for each tag set, by its name, and the number of events in all."""
+    ) -> list[tuple[Any, ...]]:
+        """For each question rows of each tag set, by its name, and one of all events."""
         parameters: Parameters = {}
         where = _within(limits, parameters)
         if chosen is not None:
             where += " AND tag_set IN {tag_sets:Array(UInt64)}"
             parameters["tag_sets"] = chosen
         tag_set = _named(names, parameters)
-        rows = self._index.query(
-            # An event counts once, whichever of its rows matched; the empty grouping set is the total over all.
-            f"SELECT {tag_set} AS named, uniqExact(topic, partition, offset), min(event_time), max(event_time),"
-            " grouping(named),"
-            f" {_found(parts, where, known_at, parameters)} GROUP BY GROUPING SETS ((named), ())",
+        return self._index.query(
+            # An event counts once, whichever of its rows matched; the set without a name is the total over all.
+            f"SELECT asked, {tag_set} AS named, uniqExact(topic, partition, offset), min(event_time),"
+            f" max(event_time), grouping(named), {_found(parts, where, known_at, parameters)}"
+            " GROUP BY GROUPING SETS ((asked, named), (asked))",
             parameters,
         )
-        return [row for row in rows if row[4] == 0], sum(int(row[1]) for row in rows if row[4] == 1)
 
     def counts(
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
-        parts = pieces(replace(span, proof=None) for span in spans)
-        if not parts or not tag_sets:
-            return Counts()
-        self.tag_sets(needed=tag_sets)
-        parameters: Parameters = {"counted": self.alike(tag_sets)}
-        tokens = sorted({part.token for part in parts})
-        rows = rows_of(tokens, "tag_set IN {counted:Array(UInt64)}", parameters)
+        return asked(self.counts_each, CountsQuestion(spans, tag_sets, known_at))
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        counts = [Counts()] * len(questions)
+        self.tag_sets(needed=[item for question in questions for item in question.tag_sets])
+        for places in alike([item.known_at for item in questions]):
+            for some in at_once(places, [questions[place].spans for place in places]):
+                chosen = [questions[place] for place in some]
+                for number, events, records in self._counts(chosen, chosen[0].known_at):
+                    counts[some[int(number)]] = Counts(int(events), int(records))
+        return counts
+
+    def _counts(
+        self, questions: Sequence[CountsQuestion], known_at: datetime | None
+    ) -> list[tuple[Any, ...]]:
+        """Which question, events and records, of those that find any."""
+        parts = pieces_each([replace(span, proof=None) for span in item.spans] for item in questions)
+        counted = [self.alike(item.tag_sets) for item in questions]
+        every = sorted({*chain(*counted)})
+        if not parts or not every:
+            return []
+        parameters: Parameters = {"counted": every}
+        rows = rows_of(tokens_of(parts), "tag_set IN {counted:Array(UInt64)}", parameters)
         rows = known(rows, known_at, parameters)
-        ((events, records),) = self._index.query(
-            "SELECT uniqExact(topic, partition, offset),"
+        return self._index.query(
+            "SELECT asked, uniqExact(topic, partition, offset),"
             # One type whether or not a record is told apart.
             " uniqExact(record, if(record = 0, (toString(topic), toInt64(partition), offset), ('', 0, 0)))"
-            f" FROM ({matching(parts, rows, parameters)})",
+            f" FROM ({matching(parts, rows, parameters)}) WHERE {of_each(counted, parameters)} GROUP BY asked",
             parameters,
         )
-        return Counts(int(events), int(records))
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
-        parts = pieces(replace(span, proof=None) for span in spans)
-        if not parts:
-            return ()
+        return asked(self.others_each, spans)
+
+    def others_each(self, questions: Sequence[Sequence[Span]]) -> list[Sequence[Others]]:
+        each: list[list[Others]] = [[] for _ in questions]
+        for some in at_once(range(len(questions)), questions):
+            spans = [[replace(span, proof=None) for span in questions[place]] for place in some]
+            if parts := pieces_each(spans):
+                for number, found in self._others_of(parts):
+                    each[some[number]].append(found)
+        return list(each)
+
+    def _others_of(self, parts: Sequence[Piece]) -> list[tuple[int, Others]]:
         names = self._names
         found = self._others(parts, names)
-        self.tag_sets(needed=[item.tag_set for item in found])
+        self.tag_sets(needed=[item.tag_set for _, item in found])
         return found if names == self._names else self._others(parts, self._names)
 
-    def _others(self, parts: Sequence[Piece], names: Mapping[int, int] | None) -> list[Others]:
+    def _others(self, parts: Sequence[Piece], names: Mapping[int, int] | None) -> list[tuple[int, Others]]:
         parameters: Parameters = {}
-        rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
+        rows = rows_of(tokens_of(parts), "1", parameters)
         crowded = [item for item, tags in self.tag_sets().items() if tags.several]
         named = _named(names, parameters)
         sql = others(parts, rows, parameters, named, crowded=crowded, several_keys=names is not None)
-        return [to_others(row) for row in self._index.query(sql, parameters)]
+        return [(int(row[0]), to_others(row)) for row in self._index.query(sql, parameters)]
 
     def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
         """Contract: `sinks.ports.lineage.BesideReader`."""
+        return asked(self._beside_each, (spans, known_at))
+
+    def _beside_each(self, questions: Sequence[tuple[Sequence[Span], datetime | None]]) -> list[pa.Table]:
+        # Each has bounds of its own within which offsets are scanned.
+        return [self._beside(spans, known_at) for spans, known_at in questions]
+
+    def _beside(self, spans: Sequence[Span], known_at: datetime | None) -> pa.Table:
         parts = pieces(replace(span, proof=None) for span in spans)
         if not parts:
             return BESIDE_SCHEMA.empty_table()
         parameters: Parameters = {}
-        rows = rows_of(sorted({part.token for part in parts}), "1", parameters)
+        rows = rows_of(tokens_of(parts), "1", parameters)
         if known_at is not None:
             rows = known(rows, known_at, parameters)
         bounds, found = beside(parts, rows, parameters)
@@ -188,9 +253,10 @@ def rows_of(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:
 
 def _found(parts: Sequence[Piece], where: str, known_at: datetime | None, parameters: Parameters) -> str:
     """The last column, the proofs, and what to read from."""
-    rows = rows_of(sorted({part.token for part in parts}), where, parameters)
-    if known_at is None and all(part.whole and not part.proofs for part in parts):
-        return f"[0] FROM {rows}"
+    rows = rows_of(tokens_of(parts), where, parameters)
+    alone = all(part.whole and not part.proofs and not part.asked for part in parts)
+    if known_at is None and alone:
+        return f"[0] FROM (SELECT *, 0 AS asked FROM {rows})"
     rows = known(rows, known_at, parameters)
     return f"groupUniqArrayArray(matched) FROM ({matching(parts, rows, parameters)})"
 

@@ -15,12 +15,12 @@ from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 
 _ALWAYS = (-(2**63), 2**63 - 1)
-# token, since, until, first port, last port, proof
-_RECORD = struct.Struct(f"<{TOKEN_BYTES}sqqHHB")
+# token, which of the questions, since, until, first port, last port, proof
+_RECORD = struct.Struct(f"<{TOKEN_BYTES}sIqqHHB")
 _NO_PROOF = 0
 # In one statement that changes rows: its text, values and all, must pass through the queue of a cluster's statements,
 # which takes 256 KiB (max_query_size), and through an address line.
-_TOKENS_AT_ONCE = 1_000
+_TOKENS_AT_ONCE = 500
 _PIECES_AT_ONCE = 250
 
 Ports = tuple[int, int, int]  # first, last, proof
@@ -29,12 +29,16 @@ Range = tuple[int, int, Ports]  # since, until, ports
 
 @dataclass(frozen=True)
 class Piece:
-    """A token, the interval [since, until) in milliseconds, and the port ranges that hold all through it."""
+    """A token, the interval [since, until) in milliseconds, and the port ranges that hold all through it.
+
+    `asked`: which of the questions asked at once it is of.
+    """
 
     token: bytes
     since: int
     until: int
     ports: tuple[Ports, ...]
+    asked: int = 0
 
     @property
     def whole(self) -> bool:
@@ -56,6 +60,16 @@ def pieces(spans: Iterable[Span]) -> list[Piece]:
             proof = span.proof.code if span.proof else _NO_PROOF
             by_token[span.token].add((since, until, (span.port_from, span.port_to, proof)))
     return [piece for token, ranges in by_token.items() for piece in _pieces(token, sorted(ranges))]
+
+
+def pieces_each(questions: Iterable[Iterable[Span]]) -> list[Piece]:
+    """The spans of each question as pieces; those of one question and token do not overlap."""
+    return [replace(piece, asked=number) for number, spans in enumerate(questions) for piece in pieces(spans)]
+
+
+def tokens_of(parts: Iterable[Piece]) -> list[bytes]:
+    """The tokens of the pieces, each once."""
+    return sorted({part.token for part in parts})
 
 
 def _pieces(token: bytes, ranges: Sequence[Range]) -> Iterator[Piece]:
@@ -90,20 +104,35 @@ def _united(ports: Iterable[Ports]) -> tuple[Ports, ...]:
 
 
 def matching(parts: Sequence[Piece], source: str, parameters: Parameters) -> str:
-    """SQL for the rows of `source` under the pieces, each once, with `matched`: the proofs, 0 for none.
+    """SQL for the rows of `source` under the pieces, once for each question under whose pieces they are.
 
-    source: a table expression with the columns of lineage, its rows limited to the tokens at least.
+    With `asked`: which question that is, and `matched`: the proofs, 0 for none. source: a table expression with the
+    columns of lineage, its rows limited to the tokens at least.
     """
     data = b"".join(
-        _RECORD.pack(part.token, part.since, part.until, *ports) for part in parts for ports in part.ports
+        _RECORD.pack(part.token, part.asked, part.since, part.until, *ports)
+        for part in parts
+        for ports in part.ports
     )
+    records = _records(data, parameters)
+    rows, same = f"{source}", ""
+    tokens = {(part.token, part.asked) for part in parts}
+    if len({token for token, _ in tokens}) < len(tokens):
+        # Several ask about one token: the row is looked at for each of them.
+        rows = (
+            f"(SELECT * FROM {source}) AS l INNER JOIN (SELECT DISTINCT token, asked FROM ({records})) AS a"
+        )
+        rows += " ON l.token = a.token"
+        same = " AND r.asked = s.asked"
+    asked = "r.*" if same else "r.*, s.asked AS asked"
     return (
-        "SELECT r.*, arrayFilter((proof, first, last) -> r.port BETWEEN first AND last,"
+        f"SELECT {asked}, arrayFilter((proof, first, last) -> r.port BETWEEN first AND last,"
         " s.proofs, s.firsts, s.lasts) AS matched"
-        f" FROM (SELECT *, toUnixTimestamp64Milli(event_time) AS moment FROM {source}) AS r"
+        f" FROM (SELECT {'l.*, a.asked AS asked' if same else '*'},"
+        f" toUnixTimestamp64Milli(event_time) AS moment FROM {rows}) AS r"
         # The one piece that began last: pieces do not overlap, so the row lies in it or in none. Costs a row the
         # logarithm of the pieces, however many a shared address has.
-        f" ASOF INNER JOIN ({_records(data, parameters)}) AS s ON r.token = s.token AND r.moment >= s.since"
+        f" ASOF INNER JOIN ({records}) AS s ON r.token = s.token{same} AND r.moment >= s.since"
         " WHERE r.moment < s.until AND notEmpty(matched)"
     )
 
@@ -112,6 +141,7 @@ def _records(data: bytes, parameters: Parameters) -> str:
     fields, place = [], 1
     for name, kind, size in (
         ("token", "", TOKEN_BYTES),
+        ("asked", "UInt32", 4),
         ("since", "Int64", 8),
         ("until", "Int64", 8),
         ("first", "UInt16", 2),
@@ -123,32 +153,77 @@ def _records(data: bytes, parameters: Parameters) -> str:
         fields.append(f"{read} AS {name}")
         place += size
     return (
-        "SELECT token, since, any(until) AS until, groupArray(first) AS firsts, groupArray(last) AS lasts,"
+        "SELECT token, asked, since, any(until) AS until, groupArray(first) AS firsts, groupArray(last) AS lasts,"
         f" groupArray(proof) AS proofs FROM (WITH {blob(parameters, 'records', data)} AS joined"
         f" SELECT {', '.join(fields)} FROM (SELECT arrayJoin(range(0, {len(data)}, {_RECORD.size})) AS place))"
-        " GROUP BY token, since"
+        " GROUP BY token, asked, since"
     )
 
 
-def conditions(parts: Sequence[Piece]) -> Iterator[tuple[str, Parameters]]:
-    """The pieces as conditions on a row that stand alone, as a statement that changes rows needs them; a few at once.
+def of_questions(parts: Sequence[Piece], source: str, parameters: Parameters) -> str:
+    """SQL for the rows of `source` under the tokens of the pieces, once for each question about one, as `asked`."""
+    pairs = sorted({(part.token, part.asked) for part in parts})
+    if len({asked for _, asked in pairs}) == 1:
+        return f"SELECT *, toUInt32({pairs[0][1]}) AS asked FROM {source}"
+    data = b"".join(token + asked.to_bytes(4, "little") for token, asked in pairs)
+    size = TOKEN_BYTES + 4
+    listed = (
+        f"WITH {blob(parameters, 'pairs', data)} AS joined"
+        f" SELECT toFixedString(substring(joined, place + 1, {TOKEN_BYTES}), {TOKEN_BYTES}) AS token,"
+        f" reinterpretAsUInt32(substring(joined, place + {TOKEN_BYTES + 1}, 4)) AS asked"
+        f" FROM (SELECT arrayJoin(range(0, {len(data)}, {size})) AS place)"
+    )
+    rows = f"(SELECT * FROM {source}) AS l INNER JOIN ({listed}) AS a ON l.token = a.token"
+    return f"SELECT l.*, a.asked AS asked FROM {rows}"
 
-    No row meets two of them.
+
+def conditions(parts: Sequence[Piece], tag_sets: Sequence[Sequence[int]]) -> Iterator[tuple[str, Parameters]]:
+    """The pieces, with the tag sets of their questions, as conditions on a row that stand alone; a few at once.
+
+    As a statement that changes rows needs them. No row meets two of them. No two questions may be about one token.
     """
-    yield from token_conditions(sorted({part.token for part in parts if part.whole}))
-    bounded = [part for part in parts if not part.whole]
+    chosen = [sorted(item) for item in tag_sets]
+    wanted = [part for part in parts if chosen[part.asked]]
+    whole = sorted({(part.token, part.asked) for part in wanted if part.whole})
+    for start in range(0, len(whole), _TOKENS_AT_ONCE):
+        some = whole[start : start + _TOKENS_AT_ONCE]
+        parameters: Parameters = {}
+        listed = tokens_in(parameters, "token", [token for token, _ in some])
+        yield f"token IN {listed} AND {_chosen(some, chosen, parameters)}", parameters
+    bounded = [part for part in wanted if not part.whole]
     for start in range(0, len(bounded), _PIECES_AT_ONCE):
-        yield _bounded(bounded[start : start + _PIECES_AT_ONCE])
+        pieces_now = bounded[start : start + _PIECES_AT_ONCE]
+        text, parameters = _bounded(pieces_now)
+        of_tokens = list(dict.fromkeys((part.token, part.asked) for part in pieces_now))
+        yield f"{text} AND {_chosen(of_tokens, chosen, parameters)}", parameters
+
+
+def _chosen(
+    tokens: Sequence[tuple[bytes, int]], tag_sets: Sequence[Sequence[int]], parameters: Parameters
+) -> str:
+    """That the tag set of a row is among those of the question about its token."""
+    distinct = sorted({tuple(tag_sets[asked]) for _, asked in tokens})
+    if len(distinct) == 1:
+        parameters["chosen"] = list(distinct[0])
+        return "tag_set IN {chosen:Array(UInt64)}"
+    places = {item: place for place, item in enumerate(distinct, 1)}
+    parameters |= {
+        "chosen": [list(item) for item in distinct],
+        "choosing": [token.hex() for token, _ in tokens],
+        "choices": [places[tuple(tag_sets[asked])] for _, asked in tokens],
+    }
+    return (
+        "has(arrayElement({chosen:Array(Array(UInt64))},"
+        " transform(lower(hex(token)), {choosing:Array(String)}, {choices:Array(UInt64)}, 0)), tag_set)"
+    )
 
 
 def token_conditions(tokens: Sequence[bytes]) -> Iterator[tuple[str, Parameters]]:
     """The tokens as conditions on a row, a few at once."""
     for start in range(0, len(tokens), _TOKENS_AT_ONCE):
         parameters: Parameters = {}
-        yield (
-            f"token IN {tokens_in(parameters, 'token', tokens[start : start + _TOKENS_AT_ONCE])}",
-            parameters,
-        )
+        listed = tokens_in(parameters, "token", tokens[start : start + _TOKENS_AT_ONCE])
+        yield f"token IN {listed}", parameters
 
 
 def _bounded(parts: Sequence[Piece]) -> tuple[str, Parameters]:

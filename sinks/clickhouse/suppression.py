@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from schemas.together import asked
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import (
@@ -30,24 +31,14 @@ class ClickHouseSuppression:
         self._index = index
 
     def enter(self, entry: Suppressed) -> None:
-        spans = list(dict.fromkeys(entry.spans))
-        if not spans:
-            return
-        since, before = zip(*map(bounds, spans), strict=True)
-        said = {
-            "request_id": [entry.request_id] * len(spans),
-            "token": [span.token for span in spans],
-            "since": since,
-            "before": before,
-            "port_from": [span.port_from for span in spans],
-            "port_to": [span.port_to for span in spans],
-            "stays": [list(entry.stays)] * len(spans),
-        }
-        rows = pa.table([pa.array(said[name], STANDING_SCHEMA.field(name).type) for name in said], list(said))
-        for name, moment in (("entered_at", entry.entered_at), ("until", entry.until)):
-            at = pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), _TIME)
-            rows = rows.append_column(name, pa.repeat(at, len(spans)))
-        self._index.insert("suppressed", rows)
+        asked(self._enter_each, entry)
+
+    def _enter_each(self, entries: Sequence[Suppressed]) -> list[None]:
+        tables = [_rows(entry) for entry in entries if entry.spans]
+        if tables:
+            # One insert, of one block: of each entry all is there or nothing.
+            self._index.insert("suppressed", pa.concat_tables(tables))
+        return [None] * len(entries)
 
     def end(self, request_id: str, ending: Ending, at: datetime) -> None:
         columns = ("request_id", "ended_at", "ending")
@@ -105,3 +96,22 @@ class ClickHouseSuppression:
             )
             for name, topic, number, arrival, low, high, events, batches, first, last in rows
         ]
+
+
+def _rows(entry: Suppressed) -> pa.Table:
+    spans = list(dict.fromkeys(entry.spans))
+    since, before = zip(*map(bounds, spans), strict=True)
+    said = {
+        "request_id": [entry.request_id] * len(spans),
+        "token": [span.token for span in spans],
+        "since": since,
+        "before": before,
+        "port_from": [span.port_from for span in spans],
+        "port_to": [span.port_to for span in spans],
+        "stays": [list(entry.stays)] * len(spans),
+    }
+    rows = pa.table([pa.array(said[name], STANDING_SCHEMA.field(name).type) for name in said], list(said))
+    for name, moment in (("entered_at", entry.entered_at), ("until", entry.until)):
+        at = pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), _TIME)
+        rows = rows.append_column(name, pa.repeat(at, len(spans)))
+    return rows

@@ -11,7 +11,7 @@ from typing import Any
 from schemas.tags import TagSet
 from schemas.vocabulary import Role
 from sinks.memory.state import Event, MemoryState, Row, RowKey
-from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
+from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
 from sinks.ports.identity import CLAIM_KEYS
 from sinks.ports.lineage import (
     Span,
@@ -19,7 +19,7 @@ from sinks.ports.lineage import (
 
 
 class MemoryEraser(MemoryState):
-    """An `IndexEraser`."""
+    """An `IndexEraserOfMany`."""
 
     def going(
         self,
@@ -85,6 +85,12 @@ class MemoryEraser(MemoryState):
                 item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen
             }
         return Forgotten(len(removed), narrowed_rows, len(ended))
+
+    def going_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
+        return [self.going(item.spans, item.kept, item.gone, item.known_at) for item in questions]
+
+    def forget_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
+        return [self.forget(item.spans, item.kept, item.gone) for item in questions]
 
     def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:
         """Take away the sealed identifiers of these tokens, and of the claims that are gone, which nothing mentions."""

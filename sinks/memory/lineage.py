@@ -19,7 +19,9 @@ from sinks.ports.lineage import (
     BESIDE_SCHEMA,
     NO_LIMITS,
     Counts,
+    CountsQuestion,
     Filter,
+    FindQuestion,
     Found,
     Holding,
     LineageBatch,
@@ -70,7 +72,7 @@ class MemoryWriter(MemoryOffsets):
 
 
 class MemoryReader(MemoryState):
-    """An `IndexReader` and `BesideReader`."""
+    """An `IndexReaderOfMany` and `BesideReader`."""
 
     def find(
         self, spans: Sequence[Span], limits: Filter = NO_LIMITS, known_at: datetime | None = None
@@ -142,6 +144,15 @@ class MemoryReader(MemoryState):
                 for tag_set in tag_sets[event]
             )
         return [Others(*pattern, events) for pattern, events in counts.items()]
+
+    def find_each(self, questions: Sequence[FindQuestion]) -> list[Found]:
+        return [self.find(item.spans, item.limits, item.known_at) for item in questions]
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        return [self.counts(item.spans, item.tag_sets, item.known_at) for item in questions]
+
+    def others_each(self, questions: Sequence[Sequence[Span]]) -> list[Sequence[Others]]:
+        return [self.others(spans) for spans in questions]
 
     def beside(self, spans: Sequence[Span], known_at: datetime | None = None) -> pa.Table:
         """Contract: `sinks.ports.lineage.BesideReader`."""

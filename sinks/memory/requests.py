@@ -1,18 +1,20 @@
-"""What happened to rights requests, in plain Python. Contract: `sinks.ports.requests.RequestLog`."""
+"""What happened to rights requests, in plain Python. Contract: `sinks.ports.requests.RequestLogOfMany`."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from schemas.together import asked
 from sinks.ports.requests import RequestEvent, Seen
 
 
 class MemoryRequests:
-    """A `RequestLog` that is lost with the process. `stored`: what there is, for whoever looks past the contract."""
+    """A `RequestLogOfMany`, lost with the process. `stored`: what there is, for whoever looks past the contract."""
 
     def __init__(self) -> None:
         self.stored: dict[str, list[RequestEvent]] = {}
@@ -21,20 +23,30 @@ class MemoryRequests:
     def append(
         self, request_id: str, sequence: int, kind: str, occurred_at: datetime, content: Mapping[str, Any]
     ) -> bool:
+        return asked(self.append_each, RequestEvent(request_id, sequence, kind, occurred_at, content))
+
+    def append_each(self, events: Sequence[RequestEvent]) -> list[bool]:
+        return [self.store(event) for event in events]
+
+    def store(self, given: RequestEvent) -> bool:
+        """One event; see `append`."""
         # As it is kept elsewhere: what JSON makes of it, in whole milliseconds.
-        at = occurred_at.replace(microsecond=occurred_at.microsecond // 1000 * 1000)
-        event = RequestEvent(request_id, sequence, kind, at, json.loads(json.dumps(content)))
+        at = given.occurred_at.replace(microsecond=given.occurred_at.microsecond // 1000 * 1000)
+        event = replace(given, occurred_at=at, content=json.loads(json.dumps(given.content)))
         with self._lock:
-            events = self.stored.setdefault(request_id, [])
-            if any(item.sequence == sequence for item in events):
+            events = self.stored.setdefault(given.request_id, [])
+            if any(item.sequence == given.sequence for item in events):
                 return False
             events.append(event)
             events.sort(key=lambda item: item.sequence)
             return True
 
     def events(self, request_id: str) -> list[RequestEvent]:
+        return asked(self.events_each, request_id)
+
+    def events_each(self, request_ids: Sequence[str]) -> list[list[RequestEvent]]:
         with self._lock:
-            return list(self.stored.get(request_id, ()))
+            return [list(self.stored.get(request_id, ())) for request_id in request_ids]
 
     def requests(self) -> dict[str, list[RequestEvent]]:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -24,6 +24,16 @@ class RecordsGone:
 
 
 NOTHING_GONE: Mapping[int, RecordsGone] = {}
+
+
+@dataclass(frozen=True)
+class ToForget:
+    """One question of `IndexEraser.going` or `forget`; `known_at` is of the first alone."""
+
+    spans: Sequence[Span]
+    kept: Mapping[int, TagSet | None]
+    gone: Mapping[int, RecordsGone] = field(default_factory=dict)
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -78,3 +88,13 @@ class IndexEraser(Protocol):
         identifiers that no claim mentions then, but for those of tokens under whose spans a row stays.
         Safe to repeat. Raises IndexUnavailable; some may be done then.
         """
+
+
+class IndexEraserOfMany(IndexEraser, Protocol):
+    """Forgets many people at once, at each place what it would be of one. Raises IndexUnavailable."""
+
+    def going_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
+        """As `going`, of each by itself."""
+
+    def forget_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
+        """As `forget`, of one after the other. Safe to repeat; where it raises, some may be done of any of them."""

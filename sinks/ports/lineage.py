@@ -172,6 +172,24 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class FindQuestion:
+    """One question of `IndexReader.find`."""
+
+    spans: Sequence[Span]
+    limits: Filter = NO_LIMITS
+    known_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CountsQuestion:
+    """One question of `IndexReader.counts`."""
+
+    spans: Sequence[Span]
+    tag_sets: Sequence[int]
+    known_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Others:
     """Events of one person that name somebody else as well.
 
@@ -221,6 +239,19 @@ class IndexReader(Protocol):
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
+
+
+class IndexReaderOfMany(IndexReader, Protocol):
+    """Answers many questions at once, each as it would be answered alone, at its place. Raises IndexUnavailable."""
+
+    def find_each(self, questions: Sequence[FindQuestion]) -> list[Found]:
+        """As `find`, of each."""
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        """As `counts`, of each."""
+
+    def others_each(self, questions: Sequence[Sequence[Span]]) -> list[Sequence[Others]]:
+        """As `others`, of each."""
 
 
 class BesideReader(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -56,3 +56,13 @@ class RequestLog(Protocol):
     def since(self, seen: Seen) -> tuple[Seen, dict[str, list[RequestEvent]]]:
         """The requests that have other events than when `seen` was given, each with all it has, in no order; all of
         them for `Seen()`. Costs little while nothing is new. Raises IndexUnavailable."""
+
+
+class RequestLogOfMany(RequestLog, Protocol):
+    """Writes and reads for many requests at once, each as it would be alone, at its place. Raises IndexUnavailable."""
+
+    def append_each(self, events: Sequence[RequestEvent]) -> list[bool]:
+        """As `append`, of each in turn; where it raises, any of them may be stored."""
+
+    def events_each(self, request_ids: Sequence[str]) -> list[list[RequestEvent]]:
+        """As `events`, of each."""

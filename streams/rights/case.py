@@ -17,6 +17,7 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.systemkeys import SystemKeys
 from schemas.times import whole_milliseconds
+from schemas.together import asked
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
@@ -75,8 +76,12 @@ class CaseFile:
         self._clock = clock
 
     def now(self) -> datetime:
-        """As the ledger keeps it: a moment must be the same when it is read back."""
-        return whole_milliseconds(self._clock())
+        """As the ledger keeps it: a moment must be the same when it is read back. All of a batch who ask for it at
+        once get the same: what the index knew then is asked of all of them in one question."""
+        return asked(self._now_each, None)
+
+    def _now_each(self, questions: Sequence[None]) -> list[datetime]:
+        return [whole_milliseconds(self._clock())] * len(questions)
 
     def length(self, request_id: str) -> int:
         """How many events the request has; 0 for an unknown one."""

@@ -85,12 +85,15 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
 def _same(request: RequestState, subjects: frozenset[str], spans: Sequence[Span]) -> bool:
     if not subjects.isdisjoint(request.subjects):
         return True
-    if request.identity is None:
-        return False
+    return request.identity is not None and spans_meet(spans, request.identity.spans)
+
+
+def spans_meet(ones: Iterable[Span], others: Iterable[Span]) -> bool:
+    """Whether an event may lie under one of these and one of those."""
     theirs: dict[bytes, list[Span]] = {}
-    for span in request.identity.spans:
+    for span in others:
         theirs.setdefault(span.token, []).append(span)
-    return any(_meet(span, other) for span in spans for other in theirs.get(span.token, ()))
+    return any(_meet(span, other) for span in ones for other in theirs.get(span.token, ()))
 
 
 def _meet(one: Span, other: Span) -> bool:

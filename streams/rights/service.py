@@ -35,6 +35,7 @@ from streams.answers.unread import unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import Same
 from streams.rights.acts import Acts
+from streams.rights.batches import Batches
 from streams.rights.beside import Beside
 from streams.rights.bundle import Written
 from streams.rights.bundling import Bundling
@@ -61,7 +62,7 @@ from streams.rights.subject import SubjectFinder
 from streams.rights.suppressing import LookedOut, Suppressing
 from streams.rights.timely import Timely
 from streams.rights.touched import Touched
-from streams.rights.turns import Turns, each
+from streams.rights.turns import Turns, each, outcome, outcomes
 
 
 class RightsService(ByPeople):
@@ -140,6 +141,7 @@ class RightsService(ByPeople):
         self._handled, self._timely = Handled(*by_rules), Timely(*by_rules)
         self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
         self._suppressing = self._looking_out(reader, suppression, suppressed_for)
+        self._batches = Batches(self._turns, self._file, self._subjects, self.advance)
         self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)
 
     def create(
@@ -195,13 +197,19 @@ class RightsService(ByPeople):
         Whoever may write to Kafka could fill the list with what nobody can read. Raises DecodeError for that:
         `request_too_large`, or `unopened`, which may be taken again when its key is back.
         """
+        return outcome(self.on_requests([value]))
+
+    def on_requests(self, values: Sequence[Mapping[str, Any]]) -> list[RequestState | Exception | None]:
+        """As `on_request`, of each: the request, or the exception with which it ended, at its place."""
+        return self._batches.received([(value["request_id"], value) for value in values], self._read)
+
+    def _read(self, value: Mapping[str, Any]) -> str | None:
+        """The id of the request, recorded now or before; None for one that cannot be."""
         message = message_of(RightsRequest, value)
         new = self._intake.read(message)
-        if new is None:
-            return None
         if new:
             self._turns.take(message.request_id, self._beside.record_if_known)
-        return self._advance_recorded(message.request_id)
+        return None if new is None else message.request_id
 
     def advance(self, request_id: str) -> RequestState:
         """Do the next steps that wait for nobody. What stops them is in the state's `problems`."""
@@ -217,7 +225,7 @@ class RightsService(ByPeople):
         waits = [
             item.request_id for item in self.requests() if item.movable or self._stopped.may_be_mended(item)
         ]
-        return each(waits, self.advance)
+        return outcomes(waits, self._batches.advance(waits))
 
     def on_receipt(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded ErasureReceipt or RightsReceipt. One that cannot be is set aside and shown.
@@ -225,19 +233,30 @@ class RightsService(ByPeople):
         A repeated one changes nothing. Returns the request, None for an unknown one. After the last that settles its
         command the request goes on.
         """
+        return outcome(self.on_receipts([value]))
+
+    def on_receipts(self, values: Sequence[Mapping[str, Any]]) -> list[RequestState | Exception | None]:
+        """As `on_receipt`, of each: the request, or the exception with which it ended, at its place."""
+        given = [(value["request_id"], value) for value in values]
+        return self._batches.in_turn(given, self._take, self._settled)
+
+    def _take(self, value: Mapping[str, Any]) -> RequestState | None:
         receipt = receipt_of(value)
         request_id = receipt.request_id
         if self._file.find(request_id) is None:
             return None
         try:
-            request = self._turns.take(
-                request_id, lambda request: self._receipts.take(request, receipt, value)
-            )
+            return self._turns.take(request_id, lambda request: self._receipts.take(request, receipt, value))
         except Broken as error:
             fault = error
             self._turns.take(request_id, lambda request: self._stopped.by(request, fault))
             raise
-        return self._advance_recorded(request_id) if request.settled and request.movable else request
+
+    def _settled(self, request: RequestState | None) -> RequestState | None:
+        """The request, gone on if that was the last that it waited for."""
+        if request is None or not (request.settled and request.movable):
+            return request
+        return self._advance_recorded(request.request_id)
 
     def on_copy(self, value: Mapping[str, Any], message: bytes) -> RequestState | None:
         """A decoded CopyPart, and the message as it came. One that cannot be is set aside and shown.

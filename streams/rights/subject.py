@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from schemas.errors import KeyUnavailable
@@ -44,17 +44,29 @@ class SubjectFinder:
         self._file = file
         self._identities = identities
         self._tokenizer = tokenizer
+        self._known: Mapping[str, ResolvedSubject] = {}
 
     def of(self, request: RequestState) -> ResolvedSubject:
         """Whom the identifiers meant when the request was received, as far as it is known now.
 
         With what a follow-up of an erasure inherits, as far as nobody is linked there.
         """
+        if (known := self._known.get(request.request_id)) is not None:
+            return known
         given = self.given(request.request_id)
         # Where nobody can read any more what was given: whoever the erasure was about that this one follows up.
         given += [Given(self.kinds.customer, bytes.fromhex(token)) for token in request.about]
         person = self._identities.person(given, request.received_at)
         return self._inheriting(request, person)
+
+    @contextmanager
+    def knowing(self, persons: Mapping[str, ResolvedSubject]) -> Iterator[None]:
+        """Whom these requests are about was asked a moment ago: meanwhile it is not asked again."""
+        self._known = persons
+        try:
+            yield
+        finally:
+            self._known = {}
 
     def erased_before(self, request: RequestState, person: ResolvedSubject) -> list[str]:
         """What has to be said of earlier erasures of the person, a line each; a follow-up knows what they left."""

@@ -7,17 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.memory.requests import MemoryRequests
-from sinks.ports.requests import RequestEvent, RequestLog, Seen
+from sinks.ports.requests import RequestEvent, RequestLogOfMany, Seen
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import empty
 from tests.support.ledger_writer import write
@@ -27,7 +30,7 @@ NOON = datetime(2026, 3, 9, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
 @pytest.fixture
-def log(engine: ClickHouse | None) -> RequestLog:
+def log(engine: ClickHouse | None) -> RequestLogOfMany:
     return ClickHouseRequests(empty(engine)) if engine else MemoryRequests()
 
 
@@ -41,7 +44,7 @@ def ledger(index: ClickHouse) -> ClickHouseRequests:
     return ClickHouseRequests(index)
 
 
-def test_events_come_back_in_order_as_they_went_in(log: RequestLog) -> None:
+def test_events_come_back_in_order_as_they_went_in(log: RequestLogOfMany) -> None:
     """Kind, moment to the millisecond and content survive; the order is the sequence, not the time of writing."""
     content: dict[str, Any] = {
         "reason": 'sitat " og \\ og linje\nskift, æøå',
@@ -58,7 +61,37 @@ def test_events_come_back_in_order_as_they_went_in(log: RequestLog) -> None:
     assert log.events("r-3") == []
 
 
-def test_a_sequence_number_is_given_once(log: RequestLog) -> None:
+def test_many_events_at_once_are_stored_as_each_would_be_alone(log: RequestLogOfMany) -> None:
+    """Of several with one number the first stands, here as well; each request's events come back at its place."""
+    number = count()
+
+    def check(said: list[tuple[int, int, str]]) -> None:
+        whole, alone = f"r-w{next(number)}x", f"r-a{next(number)}x"
+        many = [
+            RequestEvent(f"{whole}{request}", at, kind, NOON, {"n": n})
+            for n, (request, at, kind) in enumerate(said)
+        ]
+        each = [
+            log.append(f"{alone}{request}", at, kind, NOON, {"n": n})
+            for n, (request, at, kind) in enumerate(said)
+        ]
+        cut = len(many) // 2
+        assert log.append_each(many[:cut]) + log.append_each(many[cut:]) == each
+        names = [f"{whole}{request}" for request in (2, 0, 1, 0, 9)]
+        found = log.events_each(names)
+        assert found == [log.events(name) for name in names]
+        other = log.events_each([name.replace(whole, alone) for name in names])
+        assert [[(item.kind, item.content) for item in events] for events in found] == [
+            [(item.kind, item.content) for item in events] for events in other
+        ]
+
+    events = st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from(["received", "planned"]))
+    )
+    settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))(given(events)(check))()
+
+
+def test_a_sequence_number_is_given_once(log: RequestLogOfMany) -> None:
     """The second event of the same number changes nothing, whatever it says."""
     assert log.append("r-1", 0, "received", NOON, {"type": "erasure"})
     assert not log.append("r-1", 0, "received", NOON, {"type": "erasure"})
@@ -66,7 +99,7 @@ def test_a_sequence_number_is_given_once(log: RequestLog) -> None:
     assert [(event.kind, event.content) for event in log.events("r-1")] == [("received", {"type": "erasure"})]
 
 
-def test_every_request_is_listed_oldest_first(log: RequestLog) -> None:
+def test_every_request_is_listed_oldest_first(log: RequestLogOfMany) -> None:
     """Requests by the time of their first event, each with all its events."""
     log.append("r-b", 0, "received", NOON, {})
     log.append("r-a", 0, "received", NOON + timedelta(days=1), {})
@@ -165,7 +198,7 @@ def test_a_ledger_of_before_is_read_as_it_was(index: ClickHouse) -> None:
     assert [event.kind for event in ledger.events("r-1")] == ["received", "planned", "completed"]
 
 
-def test_only_what_is_new_is_read_on(log: RequestLog) -> None:
+def test_only_what_is_new_is_read_on(log: RequestLogOfMany) -> None:
     """All that a request has when anything of it is new, nothing while nothing is."""
     log.append("r-1", 0, "received", NOON, {})
     log.append("r-2", 0, "received", NOON, {})

@@ -25,6 +25,7 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.vocabulary import ToldBy
 from sinks.memory.requests import MemoryRequests
+from sinks.ports.requests import RequestEvent
 from streams.rights.case import Recorded
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.messages import DELETION, REQUESTS
@@ -84,8 +85,8 @@ class Log(MemoryRequests):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def append(self, *given: Any) -> bool:
-        return bool(self.fate.write(lambda: MemoryRequests.append(self, *given)))
+    def store(self, given: RequestEvent) -> bool:
+        return bool(self.fate.write(lambda: MemoryRequests.store(self, given)))
 
 
 @dataclass
@@ -183,6 +184,14 @@ class Histories(RuleBasedStateMachine):
     def _take(self, worker: int, value: dict[str, Any]) -> None:
         self._does(worker, lambda service: service.on_request(value))
 
+    @precondition(lambda self: self.world.sent)
+    @rule(worker=WORKERS, numbers=st.lists(NUMBERS, min_size=2, max_size=5))
+    def deliver_many(self, worker: int, numbers: list[int]) -> None:
+        """As a worker takes them that has several before it; the same one may be among them twice."""
+        sent = [self.world.sent[number % len(self.world.sent)] for number in numbers]
+        values = [_decoded(topic, message) for topic, message in sent if topic == REQUESTS]
+        self._does(worker, lambda service: service.on_requests(values))
+
     @rule(worker=WORKERS)
     def resume(self, worker: int) -> None:
         self._does(worker, lambda service: service.resume())
@@ -193,6 +202,17 @@ class Histories(RuleBasedStateMachine):
         """Of any attempt that ever was sent; the same again where it was heard."""
         told = self._told()
         self._hear(worker, told[number % len(told)], kind)
+
+    @precondition(lambda self: self._told())
+    @rule(
+        worker=WORKERS,
+        many=st.lists(st.tuples(NUMBERS, st.sampled_from(sorted(KINDS))), min_size=2, max_size=5),
+    )
+    def answer_many(self, worker: int, many: list[tuple[int, str]]) -> None:
+        """Several answers at once, of several requests and of one."""
+        told = self._told()
+        values = [self._said(told[number % len(told)], kind) for number, kind in many]
+        self._does(worker, lambda service: service.on_receipts(values))
 
     @precondition(lambda self: self.heard)
     @rule(worker=WORKERS, number=NUMBERS)
@@ -264,6 +284,11 @@ class Histories(RuleBasedStateMachine):
         return max(int(item["attempt"]) for item in self._told() if item["command_id"] == command_id)
 
     def _hear(self, worker: int, told: Mapping[str, Any], kind: str) -> None:
+        value = self._said(told, kind)
+        self._does(worker, lambda service: service.on_receipt(value))
+
+    def _said(self, told: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        """An answer to what was told, which the model knows of from now on."""
         name, command_id, attempt = told["request_id"], told["command_id"], told["attempt"]
         command = self._state(name).commands[command_id]
         whole = max(command.total, command.least.get(EVERY, 0))
@@ -292,7 +317,7 @@ class Histories(RuleBasedStateMachine):
             self.settled.setdefault(name, set()).add(told["system"])
         if kind == "short" and whole == 0:
             self.settled.setdefault(name, set()).add(told["system"])
-        self._does(worker, lambda service: service.on_receipt(value))
+        return value
 
     def _resend(self, worker: int, name: str) -> None:
         reviews = self._state(name).reviews

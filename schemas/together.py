@@ -1,0 +1,171 @@
+"""Work on many things at once whose questions are gathered: what many ask in the same way is asked in one question.
+
+Each piece of work is written as if it were alone. It runs until it asks something; when all of a batch have asked or
+ended, each kind of question is answered for all who asked it, and they go on. One of them runs at a time, always in
+the same order, so that pieces of work need no locks against each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Generic, TypeVar
+
+from schemas.errors import Unavailable
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+class _Abandoned(BaseException):
+    """The batch is over before its end: nothing more is asked, and no code of the work handles it."""
+
+
+_ASKING: ContextVar[_Piece[Any, Any] | None] = ContextVar("asking", default=None)
+
+
+def asked(each: Callable[[Sequence[Q]], Sequence[A]], question: Q) -> A:
+    """The answer to one question; within a batch it is asked together with those of the others.
+
+    `each` answers many, each at its place. Where it raises anything but Unavailable they are asked one by one, so that
+    one that cannot be answered does not stop the others.
+    """
+    piece = _ASKING.get()
+    return each([question])[0] if piece is None else piece.ask(each, question)
+
+
+def within_batch() -> bool:
+    """Whether this is work of a batch."""
+    return _ASKING.get() is not None
+
+
+class Together:
+    """Runs batches of at most `at_once` pieces of work; one thread at a time may use it."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._pool: ThreadPoolExecutor | None = None
+
+    def each(self, items: Sequence[Q], work: Callable[[Q], T]) -> list[T | Exception]:
+        """What the work gave for each item, or the exception with which it ended. Within a batch, one by one.
+
+        What is no Exception, such as KeyboardInterrupt, ends the whole batch where it stands and is raised.
+        """
+        if len(items) < 2 or within_batch():
+            return [tried(work, item) for item in items]
+        if self._pool is None:
+            # Kept: the threads' own handles to the index would outlive them.
+            self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="together")
+        found: list[T | Exception] = []
+        for start in range(0, len(items), self._at_once):
+            pieces = [_Piece(work, item) for item in items[start : start + self._at_once]]
+            found.extend(_run(pieces, self._pool))
+        return found
+
+
+def tried(work: Callable[[Q], T], item: Q) -> T | Exception:
+    """What the work gave, or the exception with which it ended."""
+    try:
+        return work(item)
+    except Exception as error:  # noqa: BLE001 - it is the outcome
+        return error
+
+
+class _Piece(Generic[Q, T]):
+    """One piece of work in a thread of its own, which runs only while the batch waits for it."""
+
+    def __init__(self, work: Callable[[Q], T], item: Q) -> None:
+        self._work, self._item = work, item
+        self._context: Context = copy_context()
+        self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self._abandoned = self._ended = False
+        self.question: tuple[Callable[[Sequence[Any]], Sequence[Any]], Any] | None = None
+        self.answer: Any = None
+        self.outcome: T | BaseException | None = None
+
+    def start(self, pool: ThreadPoolExecutor) -> None:
+        pool.submit(self._context.run, self._run)
+
+    def go_on(self) -> bool:
+        """Let it run until it asks. Whether it did; else it has ended."""
+        self.question = None
+        self._go.release()
+        self._stopped.acquire()
+        return self.question is not None
+
+    def abandon(self) -> None:
+        """End it where it stands."""
+        self._abandoned = True
+        while not self._ended:
+            self.go_on()
+
+    def ask(self, each: Callable[[Sequence[Any]], Sequence[Any]], question: Any) -> Any:
+        if self._abandoned:
+            raise _Abandoned
+        self.question = each, question
+        self._stopped.release()
+        self._go.acquire()
+        if self._abandoned:
+            raise _Abandoned
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def _run(self) -> None:
+        self._go.acquire()
+        _ASKING.set(self)
+        try:
+            self.outcome = None if self._abandoned else self._work(self._item)
+        except BaseException as error:  # noqa: BLE001 - the batch decides what becomes of it
+            self.outcome = error
+        finally:
+            self._ended = True
+            self._stopped.release()
+
+
+def _run(pieces: Sequence[_Piece[Q, T]], pool: ThreadPoolExecutor) -> list[T | Exception]:
+    for piece in pieces:
+        piece.start(pool)
+    going = list(pieces)
+    try:
+        while going:
+            asking = []
+            for place, piece in enumerate(going):
+                if piece.go_on():
+                    asking.append(piece)
+                elif isinstance(piece.outcome, BaseException) and not isinstance(piece.outcome, Exception):
+                    going = [*asking, *going[place + 1 :]]
+                    raise piece.outcome
+            going = asking
+            _answer(asking)
+    except BaseException:
+        for piece in going:
+            piece.abandon()
+        raise
+    return [piece.outcome for piece in pieces]  # type: ignore[misc]  # no other BaseException is left
+
+
+def _answer(asking: Sequence[_Piece[Any, Any]]) -> None:
+    """Each kind of question in one, in the order in which it was first asked."""
+    kinds: dict[Any, list[_Piece[Any, Any]]] = {}
+    for piece in asking:
+        assert piece.question is not None
+        kinds.setdefault(piece.question[0], []).append(piece)
+    for each, pieces in kinds.items():
+        questions = [piece.question[1] for piece in pieces if piece.question is not None]
+        for piece, answer in zip(pieces, _answers(each, questions), strict=True):
+            piece.answer = answer
+
+
+def _answers(each: Callable[[Sequence[Any]], Sequence[Any]], questions: Sequence[Any]) -> Sequence[Any]:
+    try:
+        return each(questions)
+    except Unavailable as error:
+        return [error] * len(questions)
+    except Exception as error:  # noqa: BLE001 - one that cannot be answered is no reason to leave the others
+        if len(questions) == 1:
+            return [error]
+        return [answer for question in questions for answer in _answers(each, [question])]

@@ -1,0 +1,259 @@
+"""What goes when people are forgotten: read from the index, for many questions in one statement each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.tags import TagSet
+from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.many import of_each
+from sinks.clickhouse.reader import known, rows_of
+from sinks.clickhouse.spans import matching, of_questions, pieces_each, tokens_of
+from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.ports.erasure import RecordsGone, ToForget
+
+Place = tuple[Event, bytes]
+"""Event and token of a row."""
+
+
+class Going:
+    """What goes by each of the questions. `crowded`: tag sets of rows beside which others stand in the same role.
+
+    `parts`, `tokens`: of all; `removing`, `narrower`: of each, the tag sets whose rows go, and those whose rows take a
+    narrower one.
+    """
+
+    def __init__(self, index: ClickHouse, questions: Sequence[ToForget], crowded: Sequence[int]) -> None:
+        self._index = index
+        self._gone = [item.gone for item in questions]
+        self._crowded = list(crowded)
+        self.parts = pieces_each(item.spans for item in questions)
+        self.tokens = tokens_of(self.parts)
+        decided = [_decided(item.kept) for item in questions]
+        self.removing = [removing for removing, _ in decided]
+        self.narrower = [narrower for _, narrower in decided]
+
+    def rows(self, known_at: datetime | None = None) -> list[tuple[int, int]]:
+        """Of each, how many rows go and how many are narrowed."""
+        found = [(0, 0)] * len(self.removing)
+        narrower = [list(item) for item in self.narrower]
+        every = sorted({item for each in (*self.removing, *narrower) for item in each})
+        if not self.parts or not every:
+            return found
+        parameters: Parameters = {"counted": every}
+        rows = rows_of(self.tokens, "tag_set IN {counted:Array(UInt64)}", parameters)
+        rows = known(rows, known_at, parameters)
+        going = of_each(self.removing, parameters, "going")
+        narrowed = of_each(narrower, parameters, "narrowed")
+        for asked, removed, kept in self._index.query(
+            f"SELECT asked, countIf({going}), countIf({narrowed})"
+            f" FROM ({matching(self.parts, rows, parameters)}) GROUP BY asked",
+            parameters,
+        ):
+            found[int(asked)] = int(removed), int(kept)
+        return found
+
+    def places(self) -> list[set[Place]]:
+        """Of each, the rows that go besides the person's own."""
+        found: list[set[Place]] = [set() for _ in self.removing]
+        if not self.parts or not any(self.removing):
+            return found
+        for records in dict.fromkeys(item for gone in self._gone for item in gone.values()):
+            for asked, place in self._others_of(records):
+                found[asked].add(place)
+        for asked, place in self._beside():
+            found[asked].add(place)
+        return found
+
+    def rows_at(self, places: Sequence[Collection[Place]], known_at: datetime | None = None) -> list[int]:
+        """Of each, how many rows there are at its places."""
+        counts: dict[Place, int] = {}
+        # Each event and token apart, as the rows are read by token and the events of each are few.
+        for where, parameters in place_conditions({place for some in places for place in some}):
+            rows = known(f"lineage WHERE {where}", known_at, parameters)
+            for topic, partition, offset, token, count in self._index.query(
+                f"SELECT {EVENT}, token, uniqExact(role) FROM {rows} GROUP BY {EVENT}, token", parameters
+            ):
+                counts[(str(topic), int(partition), int(offset)), bytes(token)] = int(count)
+        return [sum(counts.get(place, 0) for place in some) for some in places]
+
+    def sharing(self) -> set[tuple[int, int]]:
+        """Pairs of questions that have an event in common, the lower number first."""
+        parameters: Parameters = {}
+        rows = self._mine(parameters)
+        found = self._index.query(
+            "SELECT DISTINCT arraySort(groupUniqArray(asked)) AS whose"
+            f" FROM ({rows}) GROUP BY {EVENT} HAVING length(whose) > 1",
+            parameters,
+        )
+        return {
+            (int(one), int(other))
+            for (whose,) in found
+            for place, one in enumerate(whose)
+            for other in whose[place + 1 :]
+        }
+
+    def _mine(self, parameters: Parameters, where: str = "1") -> str:
+        """SQL for the rows under the spans of each."""
+        return f"SELECT * FROM ({matching(self.parts, rows_of(self.tokens, where, parameters), parameters)})"
+
+    def _removed(self, parameters: Parameters) -> str:
+        """SQL for the rows that go by each."""
+        going = of_each(self.removing, parameters, "removing")
+        return f"SELECT * FROM ({self._mine(parameters)}) WHERE {going}"
+
+    def _others_of(self, records: RecordsGone) -> list[tuple[int, Place]]:
+        """Rows of others in events whose record is gone in that way."""
+        parameters: Parameters = {
+            "roles": sorted(records.roles),
+            "stayed_for": sorted(records.stayed_for),
+            "crowded": self._crowded,
+        }
+        ending = [
+            [item for item in removing if gone.get(item) == records]
+            for removing, gone in zip(self.removing, self._gone, strict=True)
+        ]
+        if not any(ending):
+            return []
+        mine = self._mine(parameters)
+        theirs = (
+            f"SELECT asked, {EVENT} FROM ({mine}) WHERE {of_each(ending, parameters, 'ending')}"
+            " AND toString(role) IN {roles:Array(String)}"
+        )
+        by_event = (
+            f"SELECT {EVENT}, role, token FROM lineage_by_event"
+            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({theirs}))"
+        )
+        others = (
+            f"SELECT asked, {EVENT}, role, token FROM ({by_event}) AS b"
+            f" INNER JOIN (SELECT DISTINCT asked, {EVENT} FROM ({theirs})) AS t USING ({EVENT})"
+            f" WHERE (asked, {EVENT}, role, token) NOT IN (SELECT asked, {EVENT}, role, token FROM ({mine}))"
+        )
+        rows = self._index.query(
+            f"SELECT DISTINCT asked, {EVENT}, token FROM ({others}) WHERE (asked, {EVENT}) NOT IN"
+            f" (SELECT asked, {EVENT} FROM ({others}) WHERE toString(role) IN {{stayed_for:Array(String)}}"
+            # In the person's own role stands nobody else, unless the row says so.
+            f" AND (asked, {EVENT}, role) NOT IN (SELECT asked, {EVENT}, role FROM ({mine})"
+            " WHERE tag_set NOT IN {crowded:Array(UInt64)}))",
+            parameters,
+        )
+        return _places(rows)
+
+    def _beside(self) -> list[tuple[int, Place]]:
+        """Where another identifier of the person has an event of theirs in the same role, outside its span.
+
+        The report that ends a session is of the moment from which on the address is nobody's.
+        """
+        alone = [[item for item in removing if item not in self._crowded] for removing in self.removing]
+        if not any(alone):
+            return []
+        parameters: Parameters = {"alone": sorted({item for removing in alone for item in removing})}
+        rows = rows_of(self.tokens, "tag_set IN {alone:Array(UInt64)}", parameters)
+        going = of_each(alone, parameters, "going")
+        mine = f"SELECT asked, {EVENT}, role, token FROM ({matching(self.parts, rows, parameters)}) WHERE {going}"
+        found = self._index.query(
+            f"SELECT DISTINCT asked, {EVENT}, token FROM ({of_questions(self.parts, rows, parameters)})"
+            f" WHERE {going} AND (asked, {EVENT}, role) IN (SELECT asked, {EVENT}, role FROM ({mine}))"
+            f" AND (asked, {EVENT}, role, token) NOT IN ({mine})",
+            parameters,
+        )
+        return _places(found)
+
+    def by_event(self) -> dict[str, set[Place]]:
+        """By role the places in `lineage_by_event` of the rows that go."""
+        parameters: Parameters = {}
+        removed = self._removed(parameters)
+        rows = self._index.query(
+            f"SELECT DISTINCT {EVENT}, token, toString(role) FROM lineage_by_event"
+            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
+            f" AND ({EVENT}, role, token) IN (SELECT {EVENT}, role, token FROM ({removed}))",
+            parameters,
+        )
+        by_role: defaultdict[str, set[Place]] = defaultdict(set)
+        for topic, partition, offset, token, role in rows:
+            by_role[str(role)].add(((str(topic), int(partition), int(offset)), bytes(token)))
+        return by_role
+
+    def leaving(self, table: str) -> list[Event]:
+        """Events named in the table that lose all rows they have: for findings any, else those under a person's
+        tokens. No two of the questions may have an event in common."""
+        parameters: Parameters = {}
+        removed = self._removed(parameters)
+        named = f"SELECT {EVENT} FROM {table} WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
+        whose = f"asked, {EVENT}"
+        source = of_questions(
+            self.parts, f"({rows_not_merged(self.tokens, f'({EVENT}) IN ({named})', parameters)})", parameters
+        )
+        if table == "findings":
+            # Everybody's rows of an event with findings lie by event; those of the tokens lie together.
+            whose, source = EVENT, f"SELECT * FROM lineage_by_event WHERE ({EVENT}) IN ({named})"
+        rows = self._index.query(
+            f"SELECT {EVENT}, sum(leave), sum(have) FROM"
+            f" (SELECT {whose}, count() AS leave, 0 AS have FROM ({removed}) WHERE ({EVENT}) IN ({named})"
+            f" GROUP BY {whose}"
+            # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
+            f" UNION ALL SELECT {whose}, 0 AS leave, uniqExact(token, role) AS have FROM ({source})"
+            f" GROUP BY {whose}) GROUP BY {whose} HAVING sum(leave) > 0 ORDER BY {EVENT}",
+            parameters,
+        )
+        leave = {
+            (str(topic), int(partition), int(offset)): int(count)
+            for topic, partition, offset, count, _ in rows
+        }
+        have = dict(zip(leave, (int(row[4]) for row in rows), strict=True))
+        # Findings that came apart from the rows of their event: nobody writes them so, and only then all is looked at.
+        apart = [event for event, count in have.items() if not count]
+        for where, only in event_conditions(apart):
+            counted = f"SELECT {EVENT}, uniqExact(token, role) FROM lineage WHERE {where} GROUP BY {EVENT}"
+            for topic, partition, offset, count in self._index.query(counted, only):
+                have[str(topic), int(partition), int(offset)] = int(count)
+        return [event for event, count in leave.items() if count == have[event]]
+
+    def staying(self) -> list[bytes]:
+        """The tokens under whose spans a row stays."""
+        parameters: Parameters = {}
+        going = of_each(self.removing, parameters, "removing")
+        rows = self._index.query(
+            f"SELECT DISTINCT token FROM ({self._mine(parameters)}) WHERE NOT ({going})", parameters
+        )
+        return [bytes(token) for (token,) in rows]
+
+    def years_of_versions(self) -> list[int]:
+        """In which there are several versions of a row under the spans, of other tag sets."""
+        parameters: Parameters = {}
+        versions = rows_not_merged(self.tokens, "1", parameters)
+        rows = self._index.query(
+            "SELECT DISTINCT year FROM (SELECT toYear(event_time) AS year"
+            f" FROM ({matching(self.parts, f'({versions})', parameters)})"
+            " GROUP BY token, topic, partition, offset, role, year"
+            " HAVING uniqExact(tag_set) > 1) ORDER BY year",
+            parameters,
+        )
+        return [int(year) for (year,) in rows]
+
+
+def rows_not_merged(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:
+    """SQL for the rows of the tokens in all their versions."""
+    return f"SELECT * FROM lineage PREWHERE token IN {tokens_in(parameters, 'token', tokens)} WHERE {where}"
+
+
+def _places(rows: Iterable[Sequence[Any]]) -> list[tuple[int, Place]]:
+    return [
+        (int(asked), ((str(topic), int(partition), int(offset)), bytes(token)))
+        for asked, topic, partition, offset, token in rows
+    ]
+
+
+def _decided(kept: Mapping[int, TagSet | None]) -> tuple[list[int], dict[int, TagSet]]:
+    """The tag sets whose rows go, and those whose rows take a narrower one."""
+    removing = [tag_set for tag_set, narrowed in kept.items() if narrowed is None]
+    narrower = {
+        tag_set: narrowed
+        for tag_set, narrowed in kept.items()
+        if narrowed is not None and narrowed.id != tag_set
+    }
+    return removing, narrower

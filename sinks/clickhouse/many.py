@@ -1,0 +1,69 @@
+"""Many questions in one statement: which of them go together, and how each gets its own tag sets."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from sinks.clickhouse.values import Parameters, blob
+from sinks.ports.lineage import Span
+
+_PAIR = struct.Struct("<IQ")
+# What is said of so many spans fits into the address line of a server, which takes a mebibyte.
+_SPANS_AT_ONCE = 4_000
+
+
+def alike(said: Sequence[object]) -> list[list[int]]:
+    """The places of those that say the same, in order of the first of each."""
+    known: list[tuple[object, list[int]]] = []
+    for place, item in enumerate(said):
+        places = next((places for other, places in known if other == item), None)
+        if places is None:
+            known.append((item, [place]))
+        else:
+            places.append(place)
+    return [places for _, places in known]
+
+
+def at_once(places: Sequence[int], spans: Sequence[Sequence[Span]]) -> Iterator[list[int]]:
+    """The places in portions, each with so few spans that they fit into one statement; one place may have more."""
+    some, many = list[int](), 0
+    for place, said in zip(places, spans, strict=True):
+        if some and many + len(said) > _SPANS_AT_ONCE:
+            yield some
+            some, many = [], 0
+        some.append(place)
+        many += len(said)
+    if some:
+        yield some
+
+
+def of_each(tag_sets: Sequence[Sequence[int]], parameters: Parameters, name: str = "each") -> str:
+    """SQL for a row of `matching` whose tag set is among those of its question; adds the parameters, named so."""
+    if len(tag_sets) == 1:
+        parameters[name] = list(tag_sets[0])
+        return f"tag_set IN {{{name}:Array(UInt64)}}"
+    data = b"".join(_PAIR.pack(number, item) for number, each in enumerate(tag_sets) for item in each)
+    pairs = (
+        f"SELECT reinterpretAsUInt32(substring(joined, place + 1, 4)),"
+        f" reinterpretAsUInt64(substring(joined, place + 5, 8))"
+        f" FROM (SELECT arrayJoin(range(0, {len(data)}, {_PAIR.size})) AS place)"
+    )
+    return f"(asked, tag_set) IN (WITH {blob(parameters, name, data)} AS joined {pairs})"
+
+
+def parted(rows: pa.Table, column: str, keys: Sequence[Sequence[bytes]]) -> list[pa.Table]:
+    """For each question the rows that have one of its keys in the column."""
+    if len(keys) == 1:
+        return [rows]
+    places: dict[bytes, list[int]] = {}
+    for place, key in enumerate(rows[column].to_pylist()):
+        places.setdefault(key, []).append(place)
+    nothing = rows.slice(0, 0)
+    found = []
+    for wanted in keys:
+        mine = [place for key in dict.fromkeys(wanted) for place in places.get(key, ())]
+        found.append(rows.take(pa.array(mine, pa.int64())) if mine else nothing)
+    return found
