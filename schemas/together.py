@@ -62,7 +62,8 @@ class Together:
         found: list[T | Exception] = []
         for start in range(0, len(items), self._at_once):
             pieces = [_Piece(work, item) for item in items[start : start + self._at_once]]
-            found.extend(_run(pieces, self._pool))
+            outcomes = _run(pieces, self._pool)
+            found += outcomes
         return found
 
 

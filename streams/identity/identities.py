@@ -140,6 +140,8 @@ class Identities:
 
     def ever(self, givens: Sequence[Given]) -> list[frozenset[bytes]]:
         """The subjects that each identifier, or a prefix above it, led to at any time; NOWHERE as in `agreement`."""
+        if not givens:
+            return []
         if names := _names(givens):
             return self._renamed(names).ever(_of_today(givens))
         holders = Holders(self.ends(_tokens(givens)))
@@ -148,6 +150,8 @@ class Identities:
     def _linked(
         self, givens: Sequence[Given], known_at: datetime | None, chosen: Callable[[Chains, Given], Ints]
     ) -> list[Sequence[Link]]:
+        if not givens:
+            return []
         if names := _names(givens):
             return self._renamed(names)._linked(_of_today(givens), known_at, chosen)
         known = self._asked(givens, known_at)

@@ -32,6 +32,9 @@ TRIES = 50
 """How often something is tried anew because another process wrote to the request first."""
 
 
+_FIRSTS_KEPT = 5_000
+
+
 FOLLOWING = "follow-ups"
 """Name of the key by which requests are named that follow others up whose own key was destroyed."""
 
@@ -74,6 +77,7 @@ class CaseFile:
         self._listing = Listing(calendar)
         self._keyring = keyring
         self._clock = clock
+        self._firsts: dict[str, Received] = {}
 
     def now(self) -> datetime:
         """As the ledger keeps it: a moment must be the same when it is read back. All of a batch who ask for it at
@@ -231,15 +235,20 @@ class CaseFile:
 
         Raises Overtaken if anything was written since: the decision may be another one now.
         """
-        events = self._ledger.events(request.request_id)
-        if len(events) != request.length:
+        name, length = request.request_id, request.length
+        events = self._listing.read(name, length)
+        if events is None:
+            events = self._ledger.events(name)
+        if len(events) != length:
             raise Overtaken
         content = content_of(event)
-        if not _holds(events, event.kind, content):
-            moment = occurred_at or self.now()
-            if not self._ledger.append(request.request_id, request.length, event.kind, moment, content):
-                raise Overtaken
-        return self.get(request.request_id)
+        if _holds(events, event.kind, content):
+            return self.get(name)
+        moment = occurred_at or self.now()
+        # Where anything was written since, the number is taken.
+        if not self._ledger.append(name, length, event.kind, moment, content):
+            raise Overtaken
+        return self._after(events, event.kind, moment, content)
 
     def stand(self, request: RequestState, reason: str, resolution: Resolution | None = None) -> RequestState:
         """At `attention`, once for each time that it comes to stand there: what a repeated step finds again adds
@@ -256,19 +265,30 @@ class CaseFile:
         content = content_of(event)
         for _ in range(TRIES):
             events = self._ledger.events(request_id)
-            if _holds(events, event.kind, content) or self._ledger.append(
-                request_id, len(events), event.kind, self.now(), content
-            ):
+            if _holds(events, event.kind, content):
                 return self.get(request_id)
+            moment = self.now()
+            if self._ledger.append(request_id, len(events), event.kind, moment, content):
+                return self._after(events, event.kind, moment, content)
         raise busy(request_id)
+
+    def _after(
+        self, events: Sequence[RequestEvent], kind: str, moment: datetime, content: Mapping[str, Any]
+    ) -> RequestState:
+        """The request after these events and one that the ledger took behind them, as that would give it back."""
+        stored = json.loads(json.dumps(content))
+        last = RequestEvent(events[0].request_id, len(events), kind, whole_milliseconds(moment), stored)
+        request = self._listing.folded(last.request_id, [*events, last])
+        assert request is not None
+        return self._with_reasons(request)
 
     def sealed(self, request_id: str) -> bytes:
         """As `seal` gave it."""
-        return base64.b64decode(_first(self._ledger.events(request_id)).sealed)
+        return base64.b64decode(self._received(request_id).sealed)
 
     def anchors(self, request_id: str) -> RetentionAnchors:
         """The days that start retention clocks, as the case handler knew them."""
-        stored = _first(self._ledger.events(request_id)).anchors
+        stored = self._received(request_id).anchors
         return RetentionAnchors(**{name: date.fromisoformat(day) for name, day in stored.items()})
 
     def identifiers(self, request_id: str) -> list[Named]:
@@ -283,6 +303,16 @@ class CaseFile:
     def corrections(self, request_id: str) -> dict[str, Any]:
         """What each `Record.field` shall say, by a rectification."""
         return dict(self._open(request_id).get("corrections", {}))
+
+    def _received(self, request_id: str) -> Received:
+        """The first event of a request, which never changes, kept since each step needs it several times."""
+        first = self._firsts.get(request_id)
+        if first is None:
+            first = _first(self._ledger.events(request_id))
+            if len(self._firsts) >= _FIRSTS_KEPT:
+                self._firsts.clear()
+            self._firsts[request_id] = first
+        return first
 
     def _with_reasons(self, request: RequestState) -> RequestState:
         if not request.notes:

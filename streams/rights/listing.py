@@ -63,6 +63,12 @@ class Listing:
                 {name for name in self._waiting if request_id in self._standing[name].behind}
             )
 
+    def read(self, request_id: str, length: int) -> Sequence[RequestEvent] | None:
+        """The first events of a request, so many, if they were read before and are kept; they never change."""
+        with self._lock:
+            folding = self._foldings.get(request_id)
+        return folding.read if folding is not None and len(folding.read) == length else None
+
     def folded(self, request_id: str, events: Sequence[RequestEvent]) -> RequestState | None:
         """One request after its events, None for none of them."""
         with self._lock:
