@@ -108,8 +108,7 @@ class RightsService(ByPeople):
     ) -> None:
         self.copies_asked = copies_asked(company, copies)
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
-        self._turns = Turns(self._file)
-        self._intake = Intake(self._file, company, random)
+        self._turns, self._intake = Turns(self._file), Intake(self._file, company, random)
         namer, tokens = Namer(company, values), tokenizer or keyring.tokenizer
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
         touched = Touched(marks) if marks is not None else None
