@@ -14,17 +14,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.histories import Histories
+from tests.support.histories_of_rights import HistoriesOfRights
 
 
 def main() -> int:
     wanted = argparse.ArgumentParser(prog="python -m bench.histories", description=__doc__)
     wanted.add_argument("--examples", type=int, default=10_000)
     wanted.add_argument("--steps", type=int, default=30, help="at most, of each history")
+    wanted.add_argument("--erasures", action="store_true", help="erasures and access alone, not every right")
     given = wanted.parse_args()
     structlog.configure(logger_factory=structlog.testing.CapturingLoggerFactory())
     ran = 0
 
-    class Counted(Histories):
+    class Counted(Histories if given.erasures else HistoriesOfRights):  # type: ignore[misc]
         def __init__(self) -> None:
             nonlocal ran
             ran += 1

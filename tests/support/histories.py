@@ -61,12 +61,15 @@ class Killed(BaseException):
 
 @dataclass
 class Fate:
-    """Whether a write still goes through: `left` more do, then the process is killed, `after` that write or before."""
+    """Whether a write still goes through: `left` more do, then the process is killed, `after` that write or before.
+    `writes`: how many were tried."""
 
     left: int | None = None
     after: bool = False
+    writes: int = 0
 
     def write(self, work: Callable[[], Any]) -> Any:
+        self.writes += 1
         if self.left is None:
             return work()
         if self.left > 0:
@@ -350,6 +353,17 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody answers, and nobody is killed any more: each request comes to its end, and stays there."""
         self.fate.left, self.world.away = None, 0
+        self.carry_out()
+        ends = self._ends()
+        for topic, message in list(self.world.sent):
+            if topic == REQUESTS:
+                self.services[1].on_request(_decoded(topic, message))
+        for value in self.heard:
+            self.services[1].on_receipt(value)
+        assert self._ends() == ends, "a replay changed something"
+
+    def carry_out(self) -> None:
+        """What was sent comes, everybody answers and people do their part, until each request has ended."""
         for _ in range(12):
             for topic, message in list(self.world.sent):
                 if topic == REQUESTS:
@@ -362,13 +376,6 @@ class Histories(RuleBasedStateMachine):
             raise AssertionError(
                 [(self._state(name).state, self._state(name).problems) for name in self.made]
             )
-        ends = self._ends()
-        for topic, message in list(self.world.sent):
-            if topic == REQUESTS:
-                self.services[1].on_request(_decoded(topic, message))
-        for value in self.heard:
-            self.services[1].on_receipt(value)
-        assert self._ends() == ends, "a replay changed something"
 
     def _answer_all(self) -> None:
         for name in sorted(self.made):

@@ -72,6 +72,9 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
             )
         case Accepted():
             command = replace(command, accepted=command.doubtful or command.copies)
+        case Answer() if command.state is CommandState.UNSENT and _is_interim(event):
+            # Whoever told it died before it could write that down: it is told again, or nobody would wait for it.
+            return request
         case Answer():
             command = replace(
                 command,
@@ -96,6 +99,13 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
             )
     request = replace(request, commands={**request.commands, command.command_id: command})
     return request if request.ended else stands(request)
+
+
+def _is_interim(answer: Answer) -> bool:
+    """Whether more is to come of it by itself."""
+    return answer.state is ReceiptState.ACCEPTED or (
+        answer.state is ReceiptState.FAILED and bool(answer.retryable)
+    )
 
 
 def lifted(request: RequestState, event: Lifting, at: datetime, calendar: Calendar) -> RequestState:

@@ -15,6 +15,7 @@ from schemas.calendars import NORWEGIAN
 from schemas.errors import BrokerUnavailable, InputError
 from schemas.rights_rules import load_rights_rules
 from schemas.vocabulary import CommandState
+from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.schedule import next_attempt_at, to_escalate, to_tell_again
 from streams.rights.protocol.states import RequestState, State, summary
@@ -293,3 +294,37 @@ def test_nothing_found_where_nothing_was_planned_settles() -> None:
     assert replace(nothing, planned=0).settled
     assert not replace(nothing, planned=0, records={"Visit": 1}).settled
     assert not nothing.settled
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("accepted", {}), ("failed", {"reason": "store_unavailable", "retryable": True})],
+    ids=["accepted", "failed"],
+)
+def test_a_system_whose_command_nobody_wrote_down_is_told_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch, said: tuple[str, dict[str, Any]]
+) -> None:
+    """Killed between Kafka and the ledger, and the system answers that it is on its way: it is still waited for."""
+    file = office.service._file
+    note = file.note
+
+    def killed(request_id: str, event: Any) -> RequestState:
+        if isinstance(event, Commanded):
+            raise KeyboardInterrupt
+        return note(request_id, event)
+
+    monkeypatch.setattr(file, "note", killed)
+    with pytest.raises(KeyboardInterrupt):
+        office.erase(NUMBER, COOKIE, anchors=GONE)
+    monkeypatch.undo()
+    office.sent.clear()
+    (request,) = office.service.requests()
+    (first, *_) = request.commands.values()
+    names = {"command_id": first.command_id, "request_id": request.request_id, "system": first.system}
+    state, more = said
+    hear(office.service, receipt(state, **{**names, "reported_at": office.now, **more}), attempt=1)
+    office.service.resume()
+    assert office.service.get(request.request_id).waiting_for == ("crm", "web")
+    told = office.service.get(request.request_id).commands[first.command_id]
+    assert (told.attempt, told.sent_at is not None) == (1, True)
+    assert next_attempt_at(told, RULES.pauses) is not None
