@@ -11,7 +11,8 @@ from pathlib import Path
 
 from schemas.errors import KeyUnavailable
 
-_LARGEST = 64 * 1024
+LARGEST = 64 * 1024
+"""Of a file of keys; what is longer is not read whole."""
 # So much is overwritten at least: as long as any key.
 _LEAST = 32
 
@@ -57,7 +58,7 @@ def read_file(path: Path) -> bytes:
             raise KeyUnavailable(wrong)
         if not stat.S_ISREG(found.st_mode):
             raise KeyUnavailable(f"{path} is not a file; restore it from your key backup")
-        return os.read(descriptor, _LARGEST)
+        return os.read(descriptor, LARGEST)
     finally:
         os.close(descriptor)
 
@@ -92,6 +93,21 @@ def write_once(path: Path, content: bytes) -> bool:
     # The name too: a key that is used has to be there after a power cut.
     _sync(path.parent)
     return True
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file whole, private and on disk, in the place of what was there."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -36,6 +36,7 @@ from schemas.jobkeys import (
     read_job_keys,
     signed,
 )
+from schemas.private_files import write_whole
 
 FOLDER, JOBS = "systems", "jobs"
 _HALVES = ("seal", "sign", "verify")
@@ -162,7 +163,7 @@ class SystemKeyring:
             for path in (self.path(system), self.job_path(system)):
                 if path.exists():
                     left = [entry for entry in read_entries(path)[1] if entry["id"] == newest]
-                    _write(path, _text(system, left)) if left else _destroy(path)
+                    write_whole(path, _text(system, left)) if left else _destroy(path)
         return self.of(system)
 
     def for_job(self, system: str) -> bytes:
@@ -207,8 +208,8 @@ class SystemKeyring:
             # First: a public half whose private one is nowhere would be in force for nobody.
             path = self.job_path(system)
             here = read_entries(path)[1] if known and path.exists() else []
-            _write(path, _text(system, [*here, *job]))
-        _write(self.path(system), _text(system, [*known, *fresh]))
+            write_whole(path, _text(system, [*here, *job]))
+        write_whole(self.path(system), _text(system, [*known, *fresh]))
 
     def _name(self, system: str) -> str:
         if not is_id("system", system):
@@ -314,17 +315,3 @@ def _destroy(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.unlink()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file whole, private and on disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

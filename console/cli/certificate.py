@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.log import Key, read_file, said, the_key, write_file
+from console.cli.log import Key, read_file, said, the_keys, write_file
 from console.cli.options import Json
 from console.cli.show.output import day, not_read, print_json, say, screen, table
 from console.client import require
@@ -97,5 +97,5 @@ def verify(
     # Imported here: a check needs neither index nor broker.
     from streams.evidence.certificate import verify as verified
 
-    content, public = read_file(file), the_key(key)
-    said(lambda: verified(content, [public]))
+    content, public = read_file(file), the_keys(key)
+    said(lambda: verified(content, public))

@@ -148,6 +148,32 @@ def retire(
         screen().print(f"token key {key_id} is retired; {done}; destroy its copies too")
 
 
+@app.command(
+    "rotate-signing",
+    short_help="Sign heads and certificates with a new key.",
+    epilog="Example: innsyn keys rotate-signing",
+)
+def rotate_signing(as_json: Json = False) -> None:
+    """Sign tree heads of the log and certificates with a new key; what runs meanwhile takes it by itself.
+
+    The old key signs the new one, its public half stays and checks what it signed, its private half is destroyed here:
+    destroy its copies on other hosts and in backups, and copy keys/signing to each host that had it. Jobs of systems
+    have keys of their own (`innsyn systems rotate`).
+    """
+    key = keyring(load_settings()).signing.rotate(_now())
+    last = key.former[-1]
+    if as_json:
+        print_json({"key_id": key.public.id, "public_key": key.public.text, "former": last.json()})
+        return
+    out = screen()
+    out.print(f"signing key {key.public.id} is in force, public half {key.public.text}", soft_wrap=True)
+    out.print(
+        f"{last.public.id} signed until {last.until:%d %B %Y}; its public half {last.public.text} stays for"
+        " what it signed",
+        soft_wrap=True,
+    )
+
+
 @app.command(short_help="Show which keys there are, and where.", epilog="Example: innsyn keys show --json")
 def show(as_json: Json = False) -> None:
     """Show the token keys, what rests on each, where the keys lie, and how many sealing keys there are."""
@@ -170,6 +196,10 @@ def show(as_json: Json = False) -> None:
     signing = shown["signing_key"]
     told = f"{signing['key_id']}, public half {signing['public_key']}" if signing else "none yet"
     out.print(f"signing key  {told}", soft_wrap=True)
+    for item in (signing or {}).get("former", ()):
+        out.print(
+            f"  before     {item['key_id']} until {item['until'][:10]}, public half {item['public_key']}"
+        )
     out.print(f"sealing keys {shown['sealing_keys']}  {shown['sealing_folder']}", soft_wrap=True)
     out.print(f"system keys  {shown['system_keys']}  {shown['systems_folder']}", soft_wrap=True)
     for line in shown["problems"]:
@@ -250,12 +280,13 @@ def describe(folder: Path) -> dict[str, Any]:
     }
 
 
-def _signing(ring: Keyring, problems: Sequence[str]) -> dict[str, str] | None:
-    """Id and public half of the signing key; None where there is none, or others can read it."""
+def _signing(ring: Keyring, problems: Sequence[str]) -> dict[str, Any] | None:
+    """Ids and public halves of the signing key and those before it; None where there is none, or others can read it."""
     if problems or not ring.signing.path.exists():
         return None
-    public = ring.signing.key().public
-    return {"key_id": public.id, "public_key": public.text}
+    key = ring.signing.key()
+    former = [item.json() for item in key.former]
+    return {"key_id": key.public.id, "public_key": key.public.text, "former": former}
 
 
 def _refuse_known(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -21,11 +21,11 @@ from schemas.signingkeys import PublicKey, SigningKeyring, public_key
 
 _LARGEST = 16 * 1024 * 1024
 Key = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--key",
         metavar="PUBLIC",
-        help="Public key of the installation that signed: 64 hex digits, or a file; default ours.",
+        help="Public key of the installation that signed: 64 hex digits, or a file; repeatable, default ours.",
     ),
 ]
 app = typer.Typer(
@@ -105,7 +105,11 @@ def prove(
     with _book() as book:
         found = book.proof(entry, since)
     write_file(to, found)
-    say(f"written; `innsyn log verify {to} --key {_own().text}` checks it anywhere")
+    signed = {found[name]["head"]["key_id"] for name in ("earlier",) if name in found} | {
+        found["head"]["key_id"]
+    }
+    keys = " ".join(f"--key {item.text}" for item in _own() if item.id in signed)
+    say(f"written; `innsyn log verify {to} {keys}` checks it anywhere")
 
 
 @app.command(short_help="Check such a proof, offline.", epilog="Example: innsyn log verify proof.json")
@@ -117,8 +121,8 @@ def verify(
     # Imported here: a check needs neither index nor broker.
     from streams.evidence.proof import verify as verified
 
-    content, public = read_file(file), the_key(key)
-    said(lambda: verified(content, [public]))
+    content, public = read_file(file), the_keys(key)
+    said(lambda: verified(content, public))
 
 
 @app.command(short_help="Hold everything recorded against the log.", epilog="Example: innsyn log check")
@@ -161,10 +165,10 @@ def said(verified: Callable[[], str]) -> None:
         raise typer.Exit(1) from None
 
 
-def the_key(given: str | None) -> PublicKey:
-    """The public key that was named, or our own. Raises InputError, KeyUnavailable."""
-    if given is not None:
-        return public_key(given)
+def the_keys(given: Sequence[str] | None) -> Sequence[PublicKey]:
+    """The public keys that were named, or all that we ever signed with. Raises InputError."""
+    if given:
+        return [public_key(item) for item in given]
     try:
         return _own()
     except KeyUnavailable as error:
@@ -173,8 +177,8 @@ def the_key(given: str | None) -> PublicKey:
         ) from None
 
 
-def _own() -> PublicKey:
-    return SigningKeyring(load_settings().keys_folder, create=False).key().public
+def _own() -> Sequence[PublicKey]:
+    return SigningKeyring(load_settings().keys_folder, create=False).key().every
 
 
 def read_file(path: Path) -> object:

@@ -64,9 +64,11 @@ class LogBook:
         return {"sealed": count, "published": self._send is not None}
 
     def shown(self, limit: int) -> dict[str, Any]:
-        """The newest heads, newest first, as JSON; what waits; the public key; up to which head the topic was told."""
+        """The newest heads, newest first, as JSON; what waits; the public keys; up to which head the topic was told."""
+        key = self._key()
         return {
-            "public_key": self._key().public.text,
+            "public_key": key.public.text,
+            "former_keys": [item.json() for item in key.former],
             "waiting": self.log.unsealed(),
             "published": self.log.published(),
             "heads": [
@@ -96,5 +98,5 @@ class LogBook:
 
         `told` is None where the topic cannot be asked.
         """
-        found = check(self.log, [self._key().public], self._clock(), self._told)
+        found = check(self.log, self._key().every, self._clock(), self._told)
         return {**asdict(found), "faults": list(found.faults)}

@@ -45,7 +45,8 @@ class Checked:
 
 
 def check(log: EvidenceLog, keys: Sequence[PublicKey], now: datetime, told: Told | None = None) -> Checked:
-    """Recompute all of it, holding a page of it at a time. `told`: None where there is no topic to ask.
+    """Recompute all of it, holding a page of it at a time. `keys`: of the installation, in the order in which they were
+    in force. `told`: None where there is no topic to ask.
 
     Raises IndexUnavailable.
     """
@@ -76,6 +77,7 @@ class _Run:
         self._now = now
         self._before: Seal | None = None
         self._newest: datetime | None = None
+        self._in_force = 0
         self._repeated = frozenset(log.repeated(_MOST))
         self._seen: set[Place] = set()
         self.tree = Tree()
@@ -96,6 +98,10 @@ class _Run:
         name = f"head {seal.sequence} of {iso(seal.at)}"
         if not stands_on(seal, self._before):
             yield f"{name} does not stand on the one before it: a head was changed, removed or put in"
+        number = next((n for n, key in enumerate(self._keys) if key.id == seal.key_id), self._in_force)
+        if number < self._in_force:
+            yield f"{name} is signed by {seal.key_id}, which {self._keys[self._in_force].id} had replaced by then"
+        self._in_force = max(number, self._in_force)
         if not proves(seal, self._keys):
             yield f"{name} is not signed by {', '.join(key.id for key in self._keys)} as it stands"
         tree = self.tree.plus(map(hash_of, seal.leaves))

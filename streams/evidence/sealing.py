@@ -112,8 +112,9 @@ def head_of_message(message: TreeHead) -> Seal:
 
 
 def _refuse_foreign(head: Seal, key: SigningKey) -> None:
-    """Nothing is built on a head that this installation did not sign, or whose peaks are not its own."""
-    if head.key_id != key.public.id:
+    """Nothing is built on a head that this installation did not sign, with this key or with one that it replaced, or
+    whose peaks are not its own."""
+    if head.key_id not in {item.id for item in key.every}:
         raise KeyUnavailable(
             f"the log was sealed under signing key {head.key_id}, and this host has {key.public.id}; copy the folder"
             " keys/signing from the host that has it, or restore it from your key backup"
@@ -122,7 +123,7 @@ def _refuse_foreign(head: Seal, key: SigningKey) -> None:
         whole = Tree(head.size, head.peaks).root == head.root
     except ValueError:
         whole = False
-    if not whole or not proves(head, [key.public]):
+    if not whole or not proves(head, key.every):
         raise IndexUnavailable(
             f"tree head {head.sequence} of the log was changed after it was signed, so nothing is sealed on it; run"
             " `innsyn log check`, then restore the table log_seals from a backup"

@@ -64,7 +64,7 @@ class Log:
 
     @property
     def public(self) -> list[PublicKey]:
-        return [self.keys.key().public]
+        return list(self.keys.key().every)
 
     def record(self, count: int = 1, name: str = "a") -> None:
         """So many questions, and as many events of a request."""

@@ -21,10 +21,23 @@ class Head(BaseModel):
     key_id: str
 
 
+class Former(BaseModel):
+    """A key that signed until another one replaced it, which it signed (docs/operations.md); keys and signatures in
+    hex."""
+
+    key_id: str
+    public_key: str
+    until: str
+    replaced_by: str
+    signature: str
+
+
 class LogShown(BaseModel):
-    """The newest heads first. `waiting`: entries not sealed yet; `published`: the last head the topic was told of."""
+    """The newest heads first, the oldest key first. `waiting`: entries not sealed yet; `published`: the last head the
+    topic was told of."""
 
     public_key: str
+    former_keys: list[Former]
     waiting: int
     published: int
     heads: list[Head]

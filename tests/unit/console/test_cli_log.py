@@ -20,6 +20,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.open import open_sinks
 from streams.evidence.book import LogBook
 from tests.support.api import NOW, services
+from tests.support.commands import run
 from tests.support.instance import running
 
 
@@ -93,6 +94,25 @@ def test_where_there_is_no_key_one_has_to_be_named(
     monkeypatch.setenv("INNSYN_HOME", str(tmp_path / "elsewhere"))
     assert "--key" in str(CliRunner().invoke(app, ["verify", str(file)]).exception)
     assert "is entry 0 of the log" in called("verify", str(file), "--key", public)
+
+
+def test_the_signing_key_is_replaced_while_innsyn_runs(home: Path, tmp_path: Path) -> None:
+    """What was signed before is checked with what is there, and elsewhere with the keys that the command names."""
+    called("seal")
+    old = json.loads(called("show", "--json"))["public_key"]
+    made = json.loads(run("keys", "rotate-signing", "--json")[1])
+    assert (made["former"]["public_key"], made["former"]["replaced_by"]) == (old, made["public_key"])
+    shown = json.loads(called("show", "--json"))
+    assert (shown["public_key"], [item["public_key"] for item in shown["former_keys"]]) == (
+        made["public_key"],
+        [old],
+    )
+    proof = tmp_path / "proof.json"
+    assert f"--key {old}`" in called("prove", "r-1/1", "--to", str(proof))
+    assert "is entry 1 of the log" in called("verify", str(proof))
+    assert "is entry 1 of the log" in called("verify", str(proof), "--key", made["public_key"], "--key", old)
+    called("verify", str(proof), "--key", made["public_key"], status=1)
+    assert old in run("keys", "show")[1]
 
 
 def test_an_index_that_nobody_has_open_is_asked_itself(

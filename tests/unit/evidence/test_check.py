@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import BrokerUnavailable
+from schemas.errors import BrokerUnavailable, InputError, KeyUnavailable
 from schemas.signingkeys import SigningKeyring
 from sinks.ports.audit import AuditEntry
 from sinks.ports.evidence import Leaf, Place, Seal, Source
@@ -244,3 +244,35 @@ def test_heads_of_another_key_are_not_believed(log: Log, tmp_path: Path) -> None
     other = [SigningKeyring(tmp_path / "other").key().public]
     assert Match("head 0 of .* is not signed by") == check(log.evidence, other, log.at).faults[0]
     assert len({head_hash(item) for item in log.evidence.seals(0, 99)}) == len(log.evidence.sealed)
+
+
+def test_a_key_that_was_replaced_has_signed_what_it_signed(log: Log) -> None:
+    """Heads of before and after stand on one another; proofs across both are checked with both public keys."""
+    before = log.public
+    log.keys.rotate(log.at)
+    for _ in range(3):
+        log.sealed()
+    newest = log.evidence.newest()
+    assert newest is not None
+    assert newest.key_id == log.keys.key().public.id != before[0].id
+    assert checked(log).faults == ()
+    assert Match("head 6 of .* is not signed by") == check(log.evidence, before, log.at).faults[0]
+    proof = prove(log.evidence, place_of("r-1/0"), since=0)
+    assert "begins with all" in verify(proof, log.public)
+    for some in (before, log.public[1:]):
+        with pytest.raises(InputError, match="not signed by"):
+            verify(proof, some)
+
+
+def test_a_replaced_key_that_signs_again_is_named(log: Log) -> None:
+    """Whoever took the old one over, and what it was replaced for, writes no head after the new one's."""
+    old = log.keys.key()
+    log.keys.rotate(log.at)
+    log.sealed()
+    log.record()
+    with pytest.raises(KeyUnavailable, match="keys/signing"):
+        # As on a host to which the folder was not copied.
+        Sealer(log.evidence, lambda: old, lambda: log.at).seal()
+    forged = Leaf(Place(Source.REQUEST, "r-1/0"), log.at, bytes(32))
+    log.evidence.append(next_seal(log.evidence.newest(), [forged], old, log.at))
+    assert Match(f"is signed by {old.public.id}, which .* had replaced by then") == checked(log).faults[0]
