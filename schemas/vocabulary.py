@@ -179,6 +179,7 @@ class CommandState(StrEnum):
     WITHHELD = "withheld"
     FAILED = "failed"
     NOT_FOUND = "not_found"
+    TAKEN_BACK = "taken_back"  # the restriction was lifted before it had answered
 
 
 class ErasureAction(StrEnum):

@@ -89,6 +89,11 @@ class Acts:
             raise InputError(
                 f"the index has forgotten some of {request.request_id} already; close it with a reason instead"
             )
+        if request.restricts:
+            raise InputError(
+                f"systems were told to restrict by {request.request_id} already; `innsyn requests lift"
+                f" {request.request_id} --told ... --reason ...` has them end it"
+            )
         sealed = self._file.seal_note(request.request_id, reason) if reason else None
         return self._file.decide(request, Cancelled(sealed))
 

@@ -119,16 +119,15 @@ class Handled:
         return self._file.decide(request, Told(how))
 
     def lift(self, request: RequestState, how: ToldBy, reason: str) -> RequestState:
-        """A restriction ends; the person was told so before (GDPR Art. 18(3)). Every system that restricts is told."""
+        """A restriction ends; the person was told so before (GDPR Art. 18(3)). Every system that may restrict is told,
+        also where others have not answered yet, or the request was closed without them."""
         refuse_unread(request)
         if request.lifting:
             raise InputError(f"the restriction by {request.request_id} was lifted already")
         if not request.restricts:
-            raise InputError(f"{request.request_id} restricts nothing; see `innsyn requests show`")
-        if request.state is not State.COMPLETED:
             raise InputError(
-                f"{request.request_id} is {request.state.value}: systems still have to restrict; `innsyn requests"
-                f" cancel {request.request_id}` takes it back, or wait for them and lift it then"
+                f"by {request.request_id} no system restricts anything; an open one is taken back by `innsyn requests"
+                f" cancel {request.request_id}`"
             )
         sealed = self._file.seal_note(request.request_id, reason)
         request = self._file.decide(request, lifting(request, how, sealed))

@@ -220,7 +220,10 @@ def ended(tools: Tools, request: RequestState) -> RequestState:
 
 
 def lifting(request: RequestState, how: ToldBy, sealed: str) -> Lifting:
-    """The end of a restriction, at every system that was told of it."""
+    """The end of a restriction, at every system that may have been told of it.
+
+    Whoever sent the command may not have come to write that down.
+    """
     ends = (
         PlannedCommand(
             command_id=f"{item.command_id}/lift",
@@ -231,7 +234,7 @@ def lifting(request: RequestState, how: ToldBy, sealed: str) -> Lifting:
             by_hand=item.by_hand or None,
         )
         for item in request.commands.values()
-        if item.kind is CommandKind.RESTRICT
+        if item.kind is CommandKind.RESTRICT and (item.restricts or not item.by_hand)
     )
     return Lifting(tuple(ends), how, sealed)
 

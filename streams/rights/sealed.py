@@ -23,9 +23,11 @@ def key_of(request_id: str) -> str:
 
 
 def readable_until(request: RequestState, kept: timedelta) -> datetime | None:
-    """When the key of a request goes; None for one that still needs it: not ended, or with something to follow up."""
+    """When the key of a request goes; None for one that still needs it: not ended, with something to follow up,
+    or a restriction that stands."""
     ended_at = request.ended_at or request.completed_at
-    if ended_at is None or not request.ended or request.state is State.REOPENED:
+    # The end of a restriction is told to systems, and so is what they get of the person while it stands.
+    if ended_at is None or not request.ended or request.state is State.REOPENED or request.restricts:
         return None
     # What a system withholds until a day is asked of it again then, by what the person gave.
     reviews = [

@@ -119,7 +119,12 @@ def test_the_enums_of_the_messages_are_the_words() -> None:
 
 def test_a_command_stands_as_its_receipt_says() -> None:
     """Beside what a receipt can say there are only the states before there is one."""
-    assert list(CommandState) == [CommandState.UNSENT, CommandState.SENT, *ReceiptState]
+    assert list(CommandState) == [
+        CommandState.UNSENT,
+        CommandState.SENT,
+        *ReceiptState,
+        CommandState.TAKEN_BACK,
+    ]
     assert [form for form in FORMS if form not in list(ClaimForm)] == ["assignment"]
 
 

@@ -96,6 +96,8 @@ class Command:
     def settled(self) -> bool:
         """Whether nothing more is to be waited for: done, and as much as was planned, or accepted as it is; withheld as
         the law has it; or nothing found where nothing was."""
+        if self.state is CommandState.TAKEN_BACK:
+            return True
         if self.by_hand or self._for_a_person or (self.copies and self.accepted):
             return self.accepted
         match self.state:
@@ -104,6 +106,12 @@ class Command:
             case CommandState.NOT_FOUND:
                 return self.accepted or self.reread or (self.planned is not None and self.total == 0)
         return self.withholds
+
+    @property
+    def restricts(self) -> bool:
+        """Whether it was told to restrict, or its people said that they did."""
+        told = self.accepted if self.by_hand else self.attempt > 0
+        return self.kind is CommandKind.RESTRICT and told
 
     @property
     def copies(self) -> bool:
@@ -151,7 +159,7 @@ class Command:
     def pending(self) -> bool:
         """Whether it was told and has not answered for good."""
         if self.by_hand:
-            return not self.accepted
+            return not self.settled
         if self.copies and self.accepted:
             return False
         return self.state in (CommandState.SENT, CommandState.ACCEPTED) or self.retrying or self.awaits_parts
@@ -170,7 +178,7 @@ class Command:
     def doubtful(self) -> bool:
         """Done, nothing found or lawfully withheld by its own word, and not enough, or more than can be."""
         if self.by_hand or self._for_a_person:
-            return not self.accepted
+            return not self.settled
         spoke = self.state in (CommandState.DONE, CommandState.NOT_FOUND) or self._may_withhold
         return spoke and not self.settled and (self.short or self.excessive or not self.awaits_parts)
 

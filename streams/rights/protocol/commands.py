@@ -110,16 +110,23 @@ def _is_interim(answer: Answer) -> bool:
 
 def lifted(request: RequestState, event: Lifting, at: datetime, calendar: Calendar) -> RequestState:
     """Open again until the systems have ended the restriction; whatever is wrong with the event changes nothing."""
-    if request.state is not State.COMPLETED or not request.restricts:
+    if not request.restricts:
         return request
+    begun = {
+        name: item if item.settled else replace(item, state=CommandState.TAKEN_BACK)
+        for name, item in request.commands.items()
+    }
     ends = {item.command_id: told_to(Command(item.command_id, item.system), item) for item in event.commands}
     return stands(
         replace(
             request,
-            commands={**request.commands, **ends},
+            commands={**begun, **ends},
             lifting=True,
             state=State.PLANNED,
             completed_at=None,
+            ended_at=None,
+            closing=False,
+            problem=None,
             # The month for the request itself is over; this is something new.
             due=due_at(at, calendar),
         )

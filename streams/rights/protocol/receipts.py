@@ -111,8 +111,11 @@ def as_counts(receipt: RightsReceipt) -> ErasureReceipt:
 def repeats(receipt: ErasureReceipt, command: Command, unlawful: str | None = None) -> bool:
     """Whether it says nothing that was not said: messages come twice, and "accepted" may come after the outcome.
 
-    `unlawful`: why what it withholds it may not: a corrected citation is another answer.
+    `unlawful`: why what it withholds it may not: a corrected citation is another answer. What is said of a restriction
+    that was lifted meanwhile changes nothing.
     """
+    if command.state is CommandState.TAKEN_BACK:
+        return True
     if receipt.state is ReceiptState.ACCEPTED:
         return command.state is not CommandState.SENT
     said = answer_of(receipt, unlawful=unlawful)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.counted import counted
-from schemas.vocabulary import CommandKind, CommandState, Resolution, Right
+from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.answering import AnswerSetAside
@@ -152,9 +152,8 @@ class RequestState:
 
     @property
     def restricts(self) -> bool:
-        """Whether processing is restricted by it now, wherever a system has not said so already."""
-        kinds = {item.kind for item in self.commands.values()}
-        return CommandKind.RESTRICT in kinds and not self.lifting and self.state is not State.CANCELLED
+        """Whether processing is restricted by it now, at some system that was told so."""
+        return not self.lifting and any(item.restricts for item in self.commands.values())
 
     @property
     def erases(self) -> bool:
@@ -165,7 +164,7 @@ class RequestState:
     def to_notify(self) -> tuple[str, ...]:
         """Recipients who have to be told of it and were not (GDPR Art. 19); of an erasure once it is completed, as it
         does not wait for them."""
-        if self.closing or (self.ended and not (self.forgets and self.carried_out)):
+        if self.closing or self.lifting or (self.ended and not (self.forgets and self.carried_out)):
             return ()
         if self.forgets and not self.carried_out:
             return ()
