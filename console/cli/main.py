@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from console.cli.commands import COMMANDS
+from console.cli.options import TYPED
 from console.cli.show.logs import configure_logging, quiet_libraries, quiet_threads
 from console.cli.show.output import shown
 from console.wiring.ending import over
@@ -42,6 +43,7 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[TYPED] = tuple(rest)
         return name, command and _load(args[0]), rest
 
     def main(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from typing import Annotated, Any
@@ -19,12 +19,14 @@ from schemas.moments import from_iso
 from schemas.vocabulary import ADDRESS
 
 _KIND = re.compile("[a-z][a-z0-9_]{0,63}")
+TYPED = "console.cli.typed"
+"""Key of a context's `meta`: the words behind the command, as they were typed."""
 Ids = Annotated[
     list[str],
     typer.Option(
         "--id",
         metavar="KIND=VALUE",
-        help="Names the person; repeatable. KIND=- reads it from standard input.",
+        help="Names the person; repeatable. KIND=- reads a line of standard input.",
     ),
 ]
 Clocks = Annotated[
@@ -68,6 +70,26 @@ def identifiers(given: Sequence[str]) -> list[dict[str, str]]:
     if not given:
         raise InvalidIdentifier("nobody is named; give --id KIND=VALUE, such as --id customer_number=-")
     return [_identifier(text) for text in given]
+
+
+def in_order(typed: Sequence[str], given: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Options and their values in the order of the command line, since each `-` takes the next line of standard input.
+
+    `typed`: the words of the command line; `given`: the values of each option, as they were parsed. Raises InputError
+    where several options read standard input and the words do not tell the order.
+    """
+    order, words = [], iter(typed)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in given:
+            order.append((option, value if equals else next(words, "")))
+    if all([value for name, value in order if name == option] == list(given[option]) for option in given):
+        return order
+    if sum(reads_stdin(values) for values in given.values()) > 1:
+        raise InputError(
+            f"{' and '.join(given)} both read standard input, and in which order is not clear; give the value of one"
+        )
+    return [(option, value) for option, values in given.items() for value in values]
 
 
 def _identifier(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.erase import headline, say_open
-from console.cli.options import At, Because, Ids, Json, Port, at_moment, identifiers
+from console.cli.options import TYPED, At, Because, Ids, Json, Port, at_moment, identifiers, in_order
 from console.cli.show.output import print_json, say, screen
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings
 from schemas.vocabulary import RestrictionGround
 
+_PATH = re.compile(r"[A-Z][A-Za-z0-9]{0,63}\.[a-z][a-z0-9_]{0,63}")
 Purposes = Annotated[
     list[str] | None,
     typer.Option(
@@ -92,6 +94,7 @@ def withdraw(
 
 
 def rectify(
+    context: typer.Context,
     ids: Ids,
     corrections: Annotated[
         list[str],
@@ -108,13 +111,23 @@ def rectify(
 ) -> None:
     """Have what is wrong about a person corrected in every system that holds it, and the recipients told.
 
-    Values are sealed under the request's key; what is kept is which field was corrected, and when.
+    Values are sealed under the request's key; what is kept is which field was corrected, and when. Each - takes the
+    next line of standard input, in the order in which they stand in the command.
 
     Example: innsyn rectify --id customer_number=10042 --set CustomerDetails.name=-
     """
-    said = dict(_correction(item) for item in corrections)
+    people: list[dict[str, str]] = []
+    said: dict[str, str] = {}
+    for option, text in in_order(context.meta.get(TYPED, ()), {"--id": ids, "--set": corrections}):
+        if option == "--id":
+            people += identifiers([text])
+            continue
+        name, value = _correction(text)
+        if name in said:
+            raise InputError(f"{_field(name)} is corrected twice; give one value for a field")
+        said[name] = value
     body = {"type": "rectification", "corrections": said}
-    _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
+    _make(body, at_moment(people, at, port, addresses=True), reason, channel, because, as_json)
 
 
 def _correction(text: str) -> tuple[str, str]:
@@ -122,7 +135,17 @@ def _correction(text: str) -> tuple[str, str]:
     if not sign or not name:
         # Not the text: it may be the value alone.
         raise InputError("a correction is written --set Record.field=value")
-    return name, sys.stdin.readline().rstrip("\n") if value == "-" else value
+    if value != "-":
+        return name, value
+    line = sys.stdin.readline()
+    if not line:
+        raise InputError(f"standard input holds no line for {_field(name)}; write one for each -")
+    return name, line.rstrip("\n")
+
+
+def _field(name: str) -> str:
+    """The field as an error may name it: what is none may be a value that was swapped in."""
+    return f"--set {name}=" if _PATH.fullmatch(name) else "a --set"
 
 
 def _make(

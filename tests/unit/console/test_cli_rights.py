@@ -1,0 +1,96 @@
+"""Commands by which a right is exercised: what they read and send, and what they say when nothing can come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.cli.options import in_order
+from schemas.errors import InputError
+from schemas.keys import Keyring
+from sinks.memory.index import MemoryIndex
+from streams.rights.protocol.states import RequestState
+from streams.rights.service import RightsService
+from tests.support.api import EMAIL, fill, rights, services
+from tests.support.commands import home, quiet, run
+from tests.support.instance import running
+
+__all__ = ["home", "quiet"]
+
+
+class Heard:
+    """A rights service that tells what it was asked to make."""
+
+    def __init__(self, service: RightsService) -> None:
+        self.given: list[dict[str, Any]] = []
+        self.service = service
+
+    def create(self, type: str, identifiers: Any, **more: Any) -> RequestState:
+        self.given.append({"type": type, "identifiers": identifiers, **more})
+        return self.service.create(type, identifiers, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.service, name)
+
+
+@pytest.fixture
+def heard(home: Path) -> Iterator[Heard]:
+    """What a running innsyn is asked to make."""
+    keyring, index = Keyring(home / "keys").made(), MemoryIndex()
+    fill(index, keyring)
+    listening = Heard(rights(index, keyring))
+    with running(home, replace(services(home / "keys"), reader=index, rights=listening)):
+        yield listening
+
+
+NAME = "CustomerDetails.name"
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["--id", "email=-", "--set", f"{NAME}=-"], [EMAIL, "Kari"]),
+        (["--set", f"{NAME}=-", "--id", "email=-"], ["Kari", EMAIL]),
+        (
+            [f"--set={NAME}=-", "--id=email=-", "--set", "CustomerDetails.address=-"],
+            ["Kari", EMAIL, "Gata 1"],
+        ),
+    ],
+)
+def test_lines_of_standard_input_are_read_in_the_order_of_the_command(
+    heard: Heard, words: list[str], lines: list[str]
+) -> None:
+    """Else the name would be taken for an identifier, and the identifier written as the name."""
+    status, _, err = run("rectify", *words, stdin="".join(f"{line}\n" for line in lines))
+    assert (status, err) == (0, "")
+    (made,) = heard.given
+    assert ([item.value for item in made["identifiers"]], made["corrections"][NAME]) == ([EMAIL], "Kari")
+
+
+@pytest.mark.parametrize(
+    ("words", "lines", "why"),
+    [
+        ([f"--set={NAME}=-"], "", f"no line for --set {NAME}="),
+        ([f"--set={NAME}=a", f"--set={NAME}=b"], "", f"--set {NAME}= is corrected twice"),
+    ],
+)
+def test_a_correction_that_is_not_clear_is_refused(
+    heard: Heard, words: list[str], lines: str, why: str
+) -> None:
+    status, _, err = run("rectify", "--id", f"email={EMAIL}", *words, stdin=lines)
+    assert (status, heard.given) == (2, [])
+    assert why in err
+
+
+def test_where_the_order_is_not_clear_two_options_do_not_share_standard_input() -> None:
+    """A value that looks like an option."""
+    given = {"--id": ["email=-"], "--set": [f"{NAME}=-"]}
+    typed = ["--reason", "--id", "--set", f"{NAME}=-", "--id", "email=-"]
+    with pytest.raises(InputError, match="in which order is not clear"):
+        in_order(typed, given)
+    alone = {**given, "--set": [f"{NAME}=Kari"]}
+    assert in_order([], alone) == [("--id", "email=-"), ("--set", f"{NAME}=Kari")]
