@@ -16,7 +16,7 @@
     other = ["invoice_id", "paid"]               # columns that say nothing of anybody
     restricted = "restricted"                    # a text column for restrictions: see `innsyn_sdk.changing`
     [records.columns]
-    customer_number = {field = "customer_number", kind = "customer_number", form = "lower", names = "person"}
+    customer_number = {field = "customer_number", kind = "customer_number", form = "lower", names = "customer"}
     source = {field = "client_address", kind = "ip", form = "address", port = "source_port"}
     source_port = {field = "client_port"}
     name = {field = "name", blank = "-"}         # put there instead of null
@@ -41,6 +41,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 FORMS = ("exact", "lower", "digits", "address")
 """How a column spells what identifies somebody: as innsyn does; in any case and with blanks around; with anything
 between the digits; as an IP address in any notation."""
+NAMES = ("customer", "person", "place", "device")
+"""What the kind of a column names; `customer` where the catalogue says `stands_for: customer`."""
+CUSTOMER = "customer_number"
+"""The kind of innsyn's own catalogue that stands for the customer."""
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """Units of times that are numbers, in microseconds."""
 RIGHTS = ("erasure", "access", "rectification", "restriction")
@@ -66,8 +70,9 @@ class NotAJob(Exception):
 class Column:
     """A column that holds a field of the record. With `kind` it identifies somebody in the role.
 
-    `person`: whether by what it holds somebody is named, not a place or a device. `port`: the column of an address's
-    port. `about`: the one role that the field is about. `country`: for `digits`, the code that numbers may lack.
+    `person`: whether by what it holds somebody is named, not a place or a device. `customer`: whether that stands for
+    the customer, whose a row is before it is anybody else's. `port`: the column of an address's port. `about`: the one
+    role that the field is about. `country`: for `digits`, the code that numbers may lack.
     `personal`: false for a field by which innsyn tells rows apart, and which says nothing of anybody.
     """
 
@@ -76,6 +81,7 @@ class Column:
     kind: str | None = None
     form: str = "exact"
     person: bool = False
+    customer: bool = False
     role: str = "owner"
     port: str | None = None
     about: str | None = None
@@ -233,8 +239,10 @@ def _column(name: str, said: Any, where: str) -> Column:
         raise NotAJob(f"{where} needs `field`; list it in `other` if it says nothing of anybody")
     if form not in FORMS:
         raise NotAJob(f"{where}: form is one of {', '.join(FORMS)}")
-    if "kind" in said and names not in ("person", "place", "device"):
-        raise NotAJob(f"{where}: `names` says what the kind names: person, place or device")
+    if "kind" in said and names not in NAMES:
+        raise NotAJob(f"{where}: `names` says what the kind names: {', '.join(NAMES[:-1])} or {NAMES[-1]}")
+    if said.get("kind") == CUSTOMER and names != "customer":
+        raise NotAJob(f'{where}: write names = "customer", as a row is first of the customer whom it names')
     if "kind" not in said and (lost := {"form", "names", "port", "role"} & said.keys()):
         raise NotAJob(f"{where}: {', '.join(sorted(lost))} mean nothing without `kind`")
     return Column(
@@ -242,7 +250,8 @@ def _column(name: str, said: Any, where: str) -> Column:
         field=said["field"],
         kind=said.get("kind"),
         form=form,
-        person=names == "person",
+        person=names in ("customer", "person"),
+        customer=names == "customer",
         role=said.get("role", "owner"),
         port=said.get("port"),
         about=said.get("about"),

@@ -89,6 +89,8 @@ class Whose:
             value = row.get(column.name)
             if value is None or value == "":
                 continue
+            if not column.customer and self._another_customer(column.role, row):
+                continue
             if not read:
                 at, read = moment(row.get(self.mapping.time or ""), self.mapping), True
             port = port_of(row.get(column.port) if column.port else None)
@@ -104,6 +106,18 @@ class Whose:
                 }
                 break
         return roles
+
+    def _another_customer(self, role: str, row: Row) -> bool:
+        """Whether columns of the role name a customer, and not one of the command: whatever else of the person stands
+        there, a row is its customer's."""
+        named = [
+            item
+            for item in self.mapping.columns
+            if item.customer and item.role == role and row.get(item.name) not in (None, "")
+        ]
+        return bool(named) and not any(
+            same(item, row[item.name], one) for item in named for one in self.identifiers(item)
+        )
 
     def _somebody_else(self, role: str, row: Row) -> bool:
         """Whether a column of the role names a person by what the command does not."""

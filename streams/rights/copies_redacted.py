@@ -129,6 +129,7 @@ class _Person:
         self._others: dict[Place, set[str]] = {}
         self._surely: dict[Place, set[str]] = {}
         references = {item.field: item for item in record.identifiers}
+        customers: dict[bool, set[tuple[Place, str]]] = {True: set(), False: set()}
         self._mine: set[Place] = set()
         for leaf in leaves:
             reference = references.get(leaf.annotation.name) if leaf.annotation else None
@@ -137,6 +138,8 @@ class _Person:
             port = _port(reference, leaf, leaves)
             mine = any(_is(item, reference, leaf.value, at, port, kinds) for item in named)
             people = kinds[reference.kind].names == "person"
+            if kinds[reference.kind].stands_for_customer:
+                customers[mine].add((leaf.item, reference.role))
             if mine:
                 self._mine.add(leaf.place)
                 self._own.setdefault(leaf.item, set()).add(reference.role)
@@ -146,6 +149,10 @@ class _Person:
                 self._others.setdefault(leaf.item, set()).add(reference.role)
             else:
                 self._others.setdefault(leaf.item, set())
+        # Whatever else of the person stands beside another customer is that one's.
+        for item, role in customers[False] - customers[True]:
+            self._surely.get(item, set()).discard(role)
+            self._others.setdefault(item, set()).add(role)
         # A guest who is named at the person's address, or on their device, is not the person.
         for item, roles in list(self._own.items()):
             theirs = self._others.get(item, set()) - self._surely.get(item, set())

@@ -38,6 +38,7 @@ def mapping_of(
                 kind=one.kind if one else None,
                 form=forms.get(name, "address" if one and one.kind == "ip" else "exact"),
                 person=one is not None and KINDS[one.kind].names == "person",
+                customer=one is not None and KINDS[one.kind].stands_for_customer,
                 role=one.role if one else "owner",
                 port=one.port_field if one else None,
                 about=field.about[0] if len(field.about) == 1 else None,

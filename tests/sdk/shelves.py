@@ -34,7 +34,7 @@ CALL = RecordMapping(
     "Call",
     "",
     (
-        Column("customer", "customer_number", "customer_number", person=True),
+        Column("customer", "customer_number", "customer_number", person=True, customer=True),
         Column("callee", "callee", "phone", person=True, role="counterparty"),
         Column("name", "name"),
         Column("callee_name", "callee_name", about="counterparty"),

@@ -234,7 +234,7 @@ record = "Call"
 at = "*.ndjson"
 {restricted}
 [records.columns]
-customer = {{field = "customer_number", kind = "customer_number", names = "person"}}
+customer = {{field = "customer_number", kind = "customer_number", names = "customer"}}
 """
 
 

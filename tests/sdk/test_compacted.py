@@ -28,7 +28,7 @@ PROFILE = RecordMapping(
     "Profile",
     "",
     (
-        Column("customer", "customer_number", "customer_number", person=True),
+        Column("customer", "customer_number", "customer_number", person=True, customer=True),
         Column("phone", "phone", "phone", "digits", person=True, country="47"),
         Column("interests", "interests"),
     ),
@@ -180,7 +180,7 @@ def test_a_value_that_cannot_be_judged_is_for_a_person(
     topic.put("a", profile(KARI))
     keyed = replace(
         PROFILE,
-        columns=(*PROFILE.columns, Column("_key", "key", "customer_number", person=True)),
+        columns=(*PROFILE.columns, Column("_key", "key", "customer_number", person=True, customer=True)),
         other=frozenset({"n"}),
     )
     by_key = topic.store(tmp_path, keyed)

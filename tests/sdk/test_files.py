@@ -31,7 +31,7 @@ VISIT = RecordMapping(
     "WebVisit",
     "visits/**/*",
     (
-        Column("customer", "customer_number", "customer_number", person=True),
+        Column("customer", "customer_number", "customer_number", person=True, customer=True),
         Column("cookie", "cookie_id", "cookie_id"),
         Column("address", "client_address", "ip", "address"),
         Column("page", "page"),

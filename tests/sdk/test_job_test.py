@@ -200,7 +200,7 @@ record = "Order"
 at = "*.ndjson"
 restricted = "restricted"
 [records.columns]
-customer_number = {{field = "customer_number", kind = "customer_number", names = "person"}}
+customer_number = {{field = "customer_number", kind = "customer_number", names = "customer"}}
 name = {{field = "name"}}
 ip = {{field = "ip", kind = "ip", form = "address", names = "place"}}
 phone = {{field = "phone", kind = "phone", names = "person"}}

@@ -177,7 +177,7 @@ def invoice(until: Any, **keep: Any) -> tuple[Rules, dict[str, Any]]:
         "Invoice",
         "invoice",
         (
-            Column("number", "customer_number", "customer_number", person=True),
+            Column("number", "customer_number", "customer_number", person=True, customer=True),
             Column("name", "name", blank="-"),
             Column("amount", "amount"),
         ),
@@ -246,7 +246,7 @@ record = "Invoice"
 at = "invoice"
 other = ["id"]
 [records.columns]
-number = {field = "customer_number", kind = "customer_number", names = "person"}
+number = {field = "customer_number", kind = "customer_number", names = "customer"}
 name = {field = "name"}
 """
 
@@ -270,7 +270,7 @@ def test_a_job_file_is_read(tmp_path: Path) -> None:
         ('keys = ["billing.json"]', "keys = []", "needs `keys`"),
         ('"bootstrap.servers"', '"group.id"', "bootstrap.servers"),
         ("[x]", "[x]\nspeed = 1", "speed is no setting"),
-        (', kind = "customer_number", names = "person"', "", "no column identifies anybody"),
+        (', kind = "customer_number", names = "customer"', "", "no column identifies anybody"),
         (', names = "person"', "", "names"),
         ('{field = "name"}', '{field = "name", form = "loud"}', "form is one of"),
         ('{field = "name"}', '{field = "name", form = "lower"}', "mean nothing without"),

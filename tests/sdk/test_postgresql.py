@@ -32,7 +32,7 @@ LOGIN = RecordMapping(
     "Login",
     "shop.login",
     (
-        Column("customer", "customer_number", "customer_number", "lower", person=True),
+        Column("customer", "customer_number", "customer_number", "lower", person=True, customer=True),
         Column("phone", "phone", "phone", "digits", person=True, country="47"),
         Column("seen_from", "client_address", "ip", "address", port="port"),
         Column("port", "client_port"),
@@ -50,7 +50,7 @@ INVOICE = RecordMapping(
     "Invoice",
     "shop.invoice",
     (
-        Column("customer", "customer_number", "customer_number", person=True),
+        Column("customer", "customer_number", "customer_number", person=True, customer=True),
         Column("name", "name", blank="-"),
         Column("amount", "amount"),
     ),

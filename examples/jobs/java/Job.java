@@ -41,7 +41,10 @@ public class Job {
     for (JsonNode item : store.withArray("Order")) {
       ObjectNode order = (ObjectNode) item;
       Long at = order.hasNonNull("at") ? order.get("at").asLong() : null;
-      boolean theirs = command.people().stream().anyMatch(
+      // An order is its customer's, whatever else of the person stands in it.
+      boolean others = order.hasNonNull("customer_number") && command.people().stream().noneMatch(
+          person -> person.kind().equals("customer_number") && person.value().equals(order.get("customer_number").asText()));
+      boolean theirs = !others && command.people().stream().anyMatch(
           person -> order.hasNonNull(person.kind()) && person.names(order.get(person.kind()).asText(), at, order.path("port").asInt()));
       if (theirs) for (String name : going) order.putNull(name);
       // An order that names nobody any more goes as a whole.

@@ -20,7 +20,10 @@ function erase (command) {
   const wanted = command.fields.map((field) => field.split('.'))
   if (wanted.some(([record, name]) => record !== 'Order' || !PERSONAL.includes(name))) return { state: 'failed', reason: 'unknown_field' }
   if (command.orders.length) return { state: 'failed', reason: 'needs_person' }
-  const theirs = (order) => command.people.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
+  // An order is its customer's, whatever else of the person stands in it.
+  const own = new Set(command.people.filter((item) => item.kind === 'customer_number').map((item) => item.value))
+  const others = (order) => order.customer_number != null && !own.has(order.customer_number)
+  const theirs = (order) => !others(order) && command.people.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
   const found = store.Order.filter(theirs), going = new Set(wanted.map(([, name]) => name))
   if (!found.length) return { state: 'not_found' }
   for (const order of found) for (const name of going) order[name] = null

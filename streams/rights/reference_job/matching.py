@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from schemas.annotations import SubjectReference
@@ -14,19 +14,23 @@ from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, IdentifierKinds, canonical, former
 from sinks.ports.identity import ALL_PORTS
 from streams.rights.protocol.messages import Identifiers, Named
-from streams.rights.reference_job.several import repeats
+from streams.rights.reference_job.several import repeats, within
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """SQL text with a mark for each of `values`. `role`: of the person in such rows; `fields`: what names them."""
+    """SQL text with a mark for each of `values`. `role`: of the person in such rows; `fields`: what names them.
+
+    `customers`: fields of the same array that name customers in the role, and which of them are the person.
+    """
 
     where: str
     values: tuple[str, ...]
     role: str
     fields: frozenset[str]
+    customers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def quoted(name: str) -> str:
@@ -34,19 +38,28 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: IdentifierKinds) -> Iterator[Condition]:
+def conditions(
+    schema: RecordSchema,
+    identifiers: Identifiers,
+    kinds: IdentifierKinds,
+    *,
+    whosever: bool = False,
+) -> Iterator[Condition]:
     """A condition for every field of the record that may name the person. Raises InvalidIdentifier.
 
-    Of a device or an address that links found, only records in which nobody else is named in the same role. An address
-    with a time matches the events of that second alone, behind that port if one is given: at another time
-    it was somebody else's. What links found matches in its interval and behind its ports alone. The text calls what
-    `add_functions` brings.
+    Nothing in which another customer is named in the same role: whatever of the person stands beside them. Of a device
+    or an address that links found, only records in which nobody else is named in the same role. An address with a time
+    matches the events of that second alone, behind that port if one is given: at another time it was somebody else's.
+    What links found matches in its interval and behind its ports alone. `whosever`: wherever they stand, also beside
+    another customer. The text calls what `add_functions` brings.
     """
     named = [_canonical(Named(*item), kinds) for item in identifiers]
     for reference in schema.identifiers:
         fields = frozenset(filter(None, [reference.field, reference.port_field]))
         texts: list[str] = []
         values: list[str] = []
+        beside = {} if whosever else _customers(schema, reference, named, kinds)
+        array = {name: own for name, own in beside.items() if _in_one_array(name, reference.field)}
         for item in named:
             if item.kind == reference.kind:
                 text, more = _of(
@@ -55,6 +68,7 @@ def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: Identifier
                     reference.field,
                     reference.port_field,
                     schema.annotation.event_time,
+                    _no_other_customer(array, in_item=True),
                 )
                 if item.proof is not None and kinds[item.kind].names != "person":
                     # A guest who is named at the person's address, or on their device, is not the person.
@@ -63,7 +77,11 @@ def conditions(schema: RecordSchema, identifiers: Identifiers, kinds: Identifier
                 texts.append(text)
                 values += more
         if texts:
-            yield Condition(" OR ".join(texts), tuple(values), reference.role, fields)
+            text, more = _no_other_customer(
+                {name: own for name, own in beside.items() if name not in array}, in_item=False
+            )
+            where = f"({' OR '.join(texts)}){text}"
+            yield Condition(where, (*values, *more), reference.role, fields, array)
 
 
 def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
@@ -75,16 +93,25 @@ def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _of(
-    item: Named, kind: IdentifierKind, field: str, port_field: str | None, event_time: str
+    item: Named,
+    kind: IdentifierKind,
+    field: str,
+    port_field: str | None,
+    event_time: str,
+    alone: tuple[str, list[str]],
 ) -> tuple[str, list[str]]:
+    """`alone`: what holds of an item besides, where the field repeats."""
     # What was stored before a canonical form changed stands there in the former one.
     values = [item.value, *(() if item.prefix else former(kind, item.value))]
-    one = f"{quoted(field)} = ?"
+    compared = "innsyn_within({}, ?)" if item.prefix else "{} = ?"
+    one = compared.format(quoted(field))
     if repeats(field):
-        one = f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE value = ?)"
-    text = " OR ".join([one] * len(values))
-    if item.prefix:
-        text, values = _within(field), [item.value]
+        each = compared.format("item.value")
+        one = f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) AS item WHERE {each}{alone[0]})"
+        values = [text for value in values for text in (value, *alone[1])]
+        text = " OR ".join([one] * (len(values) // (1 + len(alone[1]))))
+    else:
+        text = " OR ".join([one] * len(values))
     if item.bounded:
         return _bounded(item, text, values, port_field, event_time)
     if not kind.is_place:
@@ -97,6 +124,50 @@ def _of(
         text += f" AND {quoted(port_field)} = ?"
         values.append(str(item.port))
     return f"({text})", values
+
+
+def _customers(
+    schema: RecordSchema, reference: SubjectReference, named: Sequence[Named], kinds: IdentifierKinds
+) -> dict[str, frozenset[str]]:
+    """The fields that name a customer in the role of this one, and which of them the person is.
+
+    None beside a field that names a customer itself.
+    """
+    if kinds[reference.kind].stands_for_customer:
+        return {}
+    return {
+        other.field: frozenset(
+            text
+            for item in named
+            if item.kind == other.kind
+            for text in (item.value, *former(kinds[item.kind], item.value))
+        )
+        for other in schema.identifiers
+        if other.role == reference.role and kinds[other.kind].stands_for_customer
+    }
+
+
+def _no_other_customer(customers: Mapping[str, frozenset[str]], *, in_item: bool) -> tuple[str, list[str]]:
+    """That none of these fields names a customer, or one of them the person. `in_item`: in one item of an array."""
+    mine, nobody, values = list[str](), list[str](), list[str]()
+    for other, own in sorted(customers.items()):
+        marks = ", ".join("?" * len(own))
+        if repeats(other):
+            place = "other.key = item.key AND " if in_item else ""
+            each = f"EXISTS (SELECT 1 FROM json_each({quoted(other)}) AS other WHERE {place}other.value"
+            mine.append(f"{each} IN ({marks}))")
+            nobody.append(f"NOT {each} != '')")
+        else:
+            mine.append(f"coalesce({quoted(other)}, '') IN ({marks})")
+            nobody.append(f"coalesce({quoted(other)}, '') = ''")
+        values += sorted(own)
+    if not mine:
+        return "", []
+    return f" AND ({' OR '.join([*mine, '(' + ' AND '.join(nobody) + ')'])})", values
+
+
+def _in_one_array(one: str, other: str) -> bool:
+    return repeats(one) and repeats(other) and within(one) == within(other)
 
 
 def _nobody_else(
@@ -115,12 +186,6 @@ def _nobody_else(
             text += f" AND ({quoted(other.field)} IS NULL OR {quoted(other.field)} IN ({marks}))"
         values += own
     return text, values
-
-
-def _within(field: str) -> str:
-    if repeats(field):
-        return f"EXISTS (SELECT 1 FROM json_each({quoted(field)}) WHERE innsyn_within(value, ?))"
-    return f"innsyn_within({quoted(field)}, ?)"
 
 
 def _bounded(

@@ -28,15 +28,26 @@ def within(field: str) -> str:
 
 
 def items_of(
-    connection: sqlite3.Connection, table: str, row: int, values: Iterable[tuple[str, Collection[str]]]
+    connection: sqlite3.Connection,
+    table: str,
+    row: int,
+    values: Iterable[tuple[str, Collection[str], Mapping[str, Collection[str]]]],
 ) -> Items:
-    """Where in a row one of the values stands, for each of the fields. `table` is quoted."""
+    """Where in a row one of the values stands, for each of the fields. `table` is quoted.
+
+    With each field the fields of its array that name customers, and which of them count: an item of another is left.
+    """
     found: dict[str, frozenset[str]] = {}
-    for field, wanted in values:
+    for field, wanted, customers in values:
         if not repeats(field):
             continue
         kept = _kept(connection, table, row, field)
         places = {place for place, value in kept.items() if value in wanted}
+        said = [(_kept(connection, table, row, name), own) for name, own in customers.items()]
+        for place in list(places):
+            named = [(each[place], own) for each, own in said if each.get(place)]
+            if named and not any(value in own for value, own in named):
+                places.discard(place)
         found[within(field)] = found.get(within(field), frozenset()) | places
     return found
 

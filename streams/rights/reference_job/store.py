@@ -133,7 +133,7 @@ class SqliteStore:
         """Rows in which any of the identifiers stands."""
         with self._transaction() as connection:
             tables = self._tables(connection)
-            return sum(len(self._matching(connection, table, identifiers)) for table in tables)
+            return sum(len(self._matching(connection, table, identifiers, whosever=True)) for table in tables)
 
     def erase(
         self,
@@ -243,7 +243,7 @@ class SqliteStore:
             fields &= going.union(*roles.values())
             # Of others who stand in the same array nothing goes.
             named = (
-                (name, item.values)
+                (name, item.values, item.customers)
                 for item in conditions(record, identifiers, self._kinds)
                 for name in item.fields
             )
@@ -276,11 +276,14 @@ class SqliteStore:
         record: str,
         identifiers: Identifiers,
         where: Selector | None = None,
+        *,
+        whosever: bool = False,
     ) -> dict[int, dict[str, frozenset[str]]]:
-        """Row -> the roles in which the person is named there -> by which fields."""
+        """Row -> the roles in which the person is named there -> by which fields. `whosever`: see `conditions`."""
         found: dict[int, dict[str, frozenset[str]]] = {}
         chosen, values = selected(where)
-        for condition in conditions(self._schema(record), identifiers, self._kinds):
+        schema = self._schema(record)
+        for condition in conditions(schema, identifiers, self._kinds, whosever=whosever):
             query = f"SELECT rowid FROM {quoted(record)} WHERE ({condition.where}) AND {chosen}"
             for (row,) in connection.execute(query, (*condition.values, *values)):
                 roles = found.setdefault(row, {})
