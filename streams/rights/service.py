@@ -44,7 +44,6 @@ from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.copies import Copies, copies_asked
 from streams.rights.copies_redacted import Mentions
 from streams.rights.follow_ups import FollowUps
-from streams.rights.frozen import refuse_frozen
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
 from streams.rights.protocol.handling import Checked
@@ -54,6 +53,7 @@ from streams.rights.protocol.states import RequestState
 from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
 from streams.rights.reopen import Recheck, nobody_tells
+from streams.rights.returned import may_tell
 from streams.rights.right import Tools, carry_on
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
@@ -113,7 +113,7 @@ class RightsService(ByPeople):
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
         touched = Touched(marks) if marks is not None else None
         self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
-        self._sending = Sending(self._file, self._subjects, send, partial(refuse_frozen, keeping, clock))
+        self._sending = Sending(self._file, self._subjects, send, partial(may_tell, keeping, reader, clock))
         self._beside = Beside(self._file, self._subjects)
         self._tools = Tools(
             file=self._file,

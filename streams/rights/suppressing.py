@@ -6,16 +6,15 @@ look for late findings says: a replay also brings what was never erased. Every s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from schemas.contracts import SOURCE_DELETE
 from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable
-from sinks.ports.lineage import Filter, Found, IndexReader, Span
+from sinks.ports.lineage import IndexReader
 from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import Ending, Origin, Suppressed, SuppressionEntry, SuppressionLedger
 from streams.answers.erasure_plan import plan_from_json
@@ -24,13 +23,13 @@ from streams.rights.follow_ups import FollowUps
 from streams.rights.protocol.came_back import CameFrom, SuppressionLifted, came_back
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.reopen import Recheck
+from streams.rights.returned import afterwards, relation_since
 from streams.rights.turns import Turns, each
 
 RESURRECTED = "resurrected"
 """Channel of a request that erases again what came back."""
 MOST_BY_ITSELF = 3
 """So often in a row one person's data are erased again by themselves: who sends them again each time has to stop."""
-_RELATION = frozenset("ab")  # GDPR Art. 6(1): consent, contract
 _FIELDS = tuple(item.name for item in fields(CameFrom))
 _log = structlog.get_logger(__name__)
 
@@ -189,7 +188,7 @@ class Suppressing:
         if request.came_back is not None and request.came_back.waits is not None:
             # Who has to decide is not passed over since something else changed.
             return request.came_back.waits
-        relation = relation_since(self._reader.find(*_afterwards(request)))
+        relation = relation_since(self._reader.find(*afterwards(request)))
         if relation is not None:
             return f"a new relationship began after the erasure ({relation})"
         if (times := in_a_row(requests, request.request_id)) >= MOST_BY_ITSELF:
@@ -235,25 +234,3 @@ def in_a_row(requests: Mapping[str, RequestState], request_id: str) -> int:
         seen.add(request.request_id)
         times, request = times + 1, before.get(request.request_id)
     return times
-
-
-def relation_since(found: Found) -> str | None:
-    """What of this says that there is a relationship: the newest event that rests on a contract or on a consent (GDPR
-    Art. 6(1)(a) and (b)); in words, None for nothing."""
-    said = [
-        item
-        for item in found.holdings
-        if item.tags.operation != SOURCE_DELETE and _RELATION.intersection(item.tags.legal_basis.values())
-    ]
-    if not said:
-        return None
-    newest = max(said, key=lambda item: item.last_seen)
-    return f"{newest.tags.record} in {newest.tags.system}, {newest.last_seen:%Y-%m-%d}"
-
-
-def _afterwards(request: RequestState) -> tuple[list[Span], Filter]:
-    """Where events lie that were the person's own after the erasure was planned: under whom it was about, not under an
-    address or a cookie, which may be another's by then."""
-    identity = request.identity
-    subjects: Iterable[bytes] = identity.subjects if identity else ()
-    return [Span(token) for token in sorted(subjects)], Filter(since=request.planned_at)

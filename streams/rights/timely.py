@@ -11,6 +11,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Escalated, ReviewDue
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.schedule import to_escalate, to_review, to_tell_again
+from streams.rights.returned import Returned
 from streams.rights.sending import Sending
 
 
@@ -44,7 +45,10 @@ class Timely:
         for command in to_tell_again(request, now, self._rules):
             # While the law holds the data nobody is told to erase them.
             with suppress(HeldByLaw):
-                request = self._sending.command(request, command.command_id)
+                try:
+                    request = self._sending.command(request, command.command_id)
+                except Returned as error:
+                    return self._file.stand(request, str(error))
         for command in to_review(request, self._file.calendar.day(now)):
             on = self._file.calendar.day(now)
             request = self._file.decide(request, ReviewDue(command.command_id, on, command.attempt))
