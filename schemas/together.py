@@ -27,14 +27,17 @@ class _Abandoned(BaseException):
 _ASKING: ContextVar[_Piece[Any, Any] | None] = ContextVar("asking", default=None)
 
 
-def asked(each: Callable[[Sequence[Q]], Sequence[A]], question: Q) -> A:
+def asked(each: Callable[[Sequence[Q]], Sequence[A | Exception]], question: Q) -> A:
     """The answer to one question; within a batch it is asked together with those of the others.
 
-    `each` answers many, each at its place. Where it raises anything but Unavailable they are asked one by one, so that
-    one that cannot be answered does not stop the others.
+    `each` answers many, each at its place; an answer that is an exception is raised. Where `each` itself raises
+    anything but Unavailable they are asked one by one, so that one that cannot be answered does not stop the others.
     """
     piece = _ASKING.get()
-    return each([question])[0] if piece is None else piece.ask(each, question)
+    answer = each([question])[0] if piece is None else piece.ask(each, question)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def within_batch() -> bool:
@@ -111,8 +114,6 @@ class _Piece(Generic[Q, T]):
         self._go.acquire()
         if self._abandoned:
             raise _Abandoned
-        if isinstance(self.answer, BaseException):
-            raise self.answer
         return self.answer
 
     def _run(self) -> None:

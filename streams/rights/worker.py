@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
@@ -21,18 +21,17 @@ import structlog
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers.aiokafka import KafkaError
 
-from schemas.errors import Crashed, DecodeError, InnsynError, SettingsError, Unavailable, place_of
+from schemas.errors import Crashed, InnsynError, SettingsError, Unavailable, place_of
 from schemas.own import own_record
 from schemas.records import RecordSchema
+from schemas.together import tried
 from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import LARGEST_SEALED
 from streams.kafka.security import MECHANISMS, tls_context
 from streams.kafka.topics import missing
-from streams.kafka.unpacking import Unreadable
-from streams.rights.again import BROKEN, NOTHING_KNOWN
 from streams.rights.case import Recorded
 from streams.rights.faust_transport import CommittedTransport
-from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS, decoded
+from streams.rights.inbox import Steps, StoreLetter, Taken, follow
+from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS
 from streams.rights.service import RightsService
 from streams.waits import Waits
 
@@ -48,9 +47,7 @@ _STEP_PATIENCE = 300.0
 _OF_THE_BROKER = (KafkaError, OSError, TimeoutError, ConsumerNotStarted)
 _log = structlog.get_logger(__name__)
 
-Step = Callable[[Mapping[str, Any]], object]
 Run = Callable[[Callable[[], object], Callable[[], object] | None], Awaitable[None]]
-StoreLetter = Callable[[str, int, int, str, bytes], None]
 
 
 class RightsWorker:
@@ -184,13 +181,10 @@ def rights_app(
         broker_heartbeat_interval=_SESSION_SECONDS / 3,
     )
     app.transport = CommittedTransport(app.conf.broker_consumer, app)
-    for topic, name, step in (
-        (REQUESTS, "RightsRequest", service.on_request),
-        (RECEIPTS, "ErasureReceipt", service.on_receipt),
-    ):
-        _agent(app, topic, own_record(name), step, set_aside, run)
+    _agent(app, REQUESTS, own_record("RightsRequest"), _each_decoded(service.on_requests), set_aside, run)
+    _agent(app, RECEIPTS, own_record("ErasureReceipt"), _each_decoded(service.on_receipts), set_aside, run)
     if service.copies_asked:
-        _agent(app, COPIES, own_record("CopyPart"), service.on_copy, set_aside, run, whole=True)
+        _agent(app, COPIES, own_record("CopyPart"), partial(_each_copy, service), set_aside, run)
 
     async def resume() -> None:
         await run(service.resume, None)
@@ -226,51 +220,28 @@ def credentials(options: Mapping[str, str]) -> Any:
 
 
 def _agent(
-    app: Any,
-    topic: str,
-    record: RecordSchema,
-    step: Callable[..., object],
-    set_aside: StoreLetter,
-    run: Run,
-    *,
-    whole: bool = False,
+    app: Any, topic: str, record: RecordSchema, steps: Steps, set_aside: StoreLetter, run: Run
 ) -> None:
-    """`whole`: the step is given the message too, as it came."""
     raw = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
+
+    async def work(messages: Sequence[Any]) -> None:
+        taken = Taken(record, messages, steps, set_aside)
+        await run(taken.take, taken.aside)
 
     async def agent(stream: Any) -> None:
         # Acknowledged by hand: a stream does it by itself also when its agent is cancelled in the middle of a step.
-        async for event in stream.noack().events():
-            message, value = event.message, event.value if event.value is not None else b""
-            where = message.topic, message.partition, message.offset
-            taken = partial(_with_message, step, value) if whole else step
-            await run(
-                partial(_take, record, value, message, taken, set_aside),
-                partial(set_aside, *where, BROKEN, value),
-            )
-            await stream.ack(event)
+        await follow(stream.noack().events(), work, stream.ack)
 
     app.agent(raw, name=topic)(agent)
 
 
-def _with_message(step: Callable[..., object], message: bytes, value: Mapping[str, Any]) -> object:
-    return step(value, message)
+def _each_decoded(on_many: Callable[[Sequence[Mapping[str, Any]]], Sequence[object]]) -> Steps:
+    return lambda given: on_many([value for value, _ in given])
 
 
-def _take(record: RecordSchema, value: bytes, message: Any, step: Step, set_aside: StoreLetter) -> None:
-    """One message: its step, or aside with it where it can be seen, also if it is about nothing that is known."""
-    try:
-        if isinstance(value, Unreadable):
-            raise DecodeError("unreadable_batch")
-        if len(value) > LARGEST_SEALED:
-            # Kafka's limit is one of what is compressed, and every look at the ledger reads all that is in it.
-            raise DecodeError("oversized")
-        known = step(decoded(record, value)) is not None
-        reason = None if known else NOTHING_KNOWN[message.topic]
-    except DecodeError as error:
-        reason = error.reason
-    if reason is not None:
-        set_aside(message.topic, message.partition, message.offset, reason, value)
+def _each_copy(service: RightsService, given: Sequence[tuple[Mapping[str, Any], bytes]]) -> Sequence[object]:
+    # A part may be a mebibyte: one after the other.
+    return [tried(lambda item: service.on_copy(*item), item) for item in given]
 
 
 async def _first(*waits: Awaitable[object]) -> bool:

@@ -13,6 +13,7 @@ from console.wiring.rights import run_rights_role
 from schemas.codec import encode
 from schemas.errors import IndexUnavailable
 from schemas.records import load_records
+from schemas.together import tried
 from sinks.ports.lineage import IndexWriter
 from streams.feeds.run import refused
 from streams.kafka.brokers.in_process import InProcessBroker
@@ -52,7 +53,7 @@ def test_a_message_whose_step_breaks_is_set_aside_and_the_next_one_is_taken() ->
         taken.set()
         return object()
 
-    service.on_receipt.side_effect = step
+    service.on_receipts.side_effect = lambda values: [tried(step, value) for value in values]
     service.resume.side_effect = OverflowError("date value out of range")
     with InProcessBroker() as broker:
         for name in (REQUESTS, RECEIPTS):

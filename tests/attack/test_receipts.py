@@ -165,7 +165,7 @@ def test_the_agents_do_not_hear_what_an_aborted_transaction_said(kafka_bootstrap
         return object()
 
     service = create_autospec(RightsService, instance=True, copies_asked=False)
-    service.on_request.side_effect = hear
+    service.on_requests.side_effect = lambda values: [hear(value) for value in values]
     aborted, said = (
         encode(RECORDS["RightsRequest"], announced(name) | {"received_at": datetime.now(UTC)})
         for name in ("r-aborted", "r-said")

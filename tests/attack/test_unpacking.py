@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from streams.kafka.topics import create_topics
 from streams.kafka.unpacking import LARGEST_BATCH, Measured, Unreadable, unpacks
 from streams.kafka.unreadable import behind_unreadable
 from streams.rights import worker
+from streams.rights.inbox import Taken
 from streams.rights.service import RightsService
 from streams.tagging.crashes.journal import Journal
 from tests.support.company import model
@@ -191,7 +192,6 @@ def test_what_a_batch_unpacks_to_is_asked_within_bounds(codec: int) -> None:
 def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
     """60 MB of nothing, 2 kB on the wire, were recorded, and read again with every list of the requests."""
     kept: list[tuple[object, ...]] = []
-    place = SimpleNamespace(topic="rights.requests", partition=0, offset=7)
     record = load_records()["RightsRequest"]
     value = {
         "request_id": "r-0123",
@@ -202,10 +202,11 @@ def test_a_rights_message_beyond_a_mebibyte_never_reaches_the_ledger() -> None:
         "received_at": datetime(2026, 3, 1, tzinfo=UTC),
     }
 
-    def step(_: Mapping[str, Any]) -> object:
+    def steps(_: Sequence[tuple[Mapping[str, Any], bytes]]) -> Sequence[object]:
         pytest.fail("it was looked at")
 
-    worker._take(record, encode(record, value), place, step, lambda *given: kept.append(given[:4]))
+    message = SimpleNamespace(topic="rights.requests", partition=0, offset=7, value=encode(record, value))
+    Taken(record, [message], steps, lambda *given: kept.append(given[:4])).take()
     assert kept == [("rights.requests", 0, 7, "oversized")]
 
 
@@ -238,11 +239,11 @@ def test_what_comes_to_gigabytes_on_a_rights_topic_ends_no_agent(kafka_bootstrap
     aside: list[str] = []
     service = create_autospec(RightsService, instance=True, copies_asked=False)
 
-    def hear(given: Mapping[str, Any]) -> object:
+    def hear(given: Sequence[Mapping[str, Any]]) -> Sequence[object]:
         done.set()
         return given
 
-    service.on_request.side_effect = hear
+    service.on_requests.side_effect = hear
     role = worker.RightsWorker(connection, service, lambda *given: aside.append(given[3]))
     with peak() as grown:
         role.start()

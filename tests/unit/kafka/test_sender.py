@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from schemas.errors import BrokerUnavailable
+from schemas.together import Together
 from streams.kafka import sender as module
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.follow import messages_of
@@ -48,6 +49,28 @@ def test_a_message_is_there_when_the_call_returns() -> None:
             message, commit = next(messages)
             commit()
         assert message == b"first"
+
+
+def test_what_a_batch_sends_at_once_is_there_when_it_goes_on() -> None:
+    """All of it, in order."""
+    with InProcessBroker() as broker, sender(broker.connection) as send:
+        sent = [f"message {number}".encode() for number in range(40)]
+        outcomes = Together(50).each(sent, lambda message: send("rights.receipts", message, b"k"))
+        assert outcomes == [None] * 40
+        messages = messages_of(broker.connection, "rights.receipts", "readers", threading.Event())
+        with closing(messages):
+            assert [next(messages)[0] for _ in sent] == sent
+
+
+def test_messages_of_one_topic_fail_without_those_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose topic is missing waits alone."""
+    monkeypatch.setattr(module, "EventProducer", _FailsOnce)
+    with InProcessBroker() as broker, sender(broker.connection) as send:
+        topics = ["deletion.crm", "deletion.web", "deletion.crm"]
+        first, second, third = Together(4).each(topics, lambda topic: send(topic, b"m", b"k"))
+        assert isinstance(first, BrokerUnavailable)
+        assert isinstance(third, BrokerUnavailable)
+        assert second is None
 
 
 def test_control_messages_are_written_uncompressed() -> None:

@@ -88,6 +88,19 @@ def test_an_index_that_is_away_is_asked_once() -> None:
     assert len(index.doubled) == 1
 
 
+def test_an_answer_that_is_an_exception_is_raised_where_it_was_asked_for() -> None:
+    """Within a batch and outside of one; the others go on."""
+
+    def half_each(numbers: Sequence[int]) -> list[int | Exception]:
+        return [ValueError("odd") if number % 2 else number // 2 for number in numbers]
+
+    first, second = Together(4).each([3, 4], lambda n: asked(half_each, n))
+    assert isinstance(first, ValueError)
+    assert second == 2
+    with pytest.raises(ValueError, match="odd"):
+        asked(half_each, 5)
+
+
 @pytest.mark.parametrize("where", ["in the work", "in the answer"])
 def test_what_ends_the_process_ends_the_batch_where_it_stands(where: str) -> None:
     """Nothing more is asked, and the threads are free for the next batch."""
