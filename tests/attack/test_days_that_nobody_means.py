@@ -23,9 +23,9 @@ from schemas.records import load_records, without_logical_types
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS, Named
 from streams.rights.protocol.states import State, summary
-from streams.rights.worker import _take
 from tests.support.faulty import KARI, OLA, office
 from tests.support.office import NOW, Office
+from tests.support.taken import taken
 
 __all__ = ["office"]
 
@@ -175,7 +175,7 @@ def test_no_number_or_day_in_any_field_ends_the_service(office: Office, data: st
         field = next(f for f in json.loads(record.text)["fields"] if f["name"] == item.name)
         value[item.name] = data.draw(anything(field["type"], texts))
     message = raw(record, value)
-    _take(record, message, Message(topic), step, lambda *given: aside.append(given))
+    taken(record, message, Message(topic), step, lambda *given: aside.append(given))
     for request in office.service.requests():
         json.dumps(summary(request))
     office.service.resume()

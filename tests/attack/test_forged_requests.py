@@ -25,13 +25,13 @@ from streams.rights.case import CaseFile
 from streams.rights.intake import LARGEST_GIVEN, UNOPENED
 from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.messages import REQUESTS, canonical_identifiers
-from streams.rights.worker import _take
 from streams.tagging.retry import Retrier
 from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.support.tagging import in_process_broker
+from tests.support.taken import taken
 from tests.support.telling import advance_and_tell
 from tests.support.time_bounds import million_steps
 
@@ -78,7 +78,7 @@ def sealed_by(keyring: Keyring, request_id: str, identifiers: Any = OLA, reason:
 def took(office: Office, payload: bytes, offset: int = 0) -> list[str]:
     """Reasons with which the message was set aside; none: it is a request."""
     aside = Aside()
-    _take(RECORD, payload, Message(offset), office.service.on_request, aside)
+    taken(RECORD, payload, Message(offset), office.service.on_request, aside)
     return [reason for _, reason, _ in aside.kept]
 
 
@@ -154,8 +154,8 @@ def test_it_is_taken_again_once_its_key_is_back(office: Office, tmp_path: Path) 
             {REQUESTS: letters},
         )
         keep = DeadLetterStore(dead, index, lambda: datetime.now(UTC))
-        _take(RECORD, payload, Message(3), office.service.on_request, keep)
-        _take(RECORD, request("r-forged", b"?"), Message(4), office.service.on_request, keep)
+        taken(RECORD, payload, Message(3), office.service.on_request, keep)
+        taken(RECORD, request("r-forged", b"?"), Message(4), office.service.on_request, keep)
         retrier = Retrier(
             broker.connection,
             {REQUESTS: letters},

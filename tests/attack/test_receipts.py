@@ -26,10 +26,11 @@ from streams.kafka.topics import create_topics
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Named
 from streams.rights.service import RightsService
-from streams.rights.worker import RightsWorker, _take
+from streams.rights.worker import RightsWorker
 from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
+from tests.support.taken import taken
 from tests.support.time_bounds import HANGING_SECONDS
 
 RECORDS = load_records()
@@ -84,9 +85,9 @@ def test_an_id_that_is_none_is_a_dead_letter_and_never_in_the_ledger(office: Off
     """Markup, control characters, other people's addresses: before anything stores or prints them."""
     aside: list[tuple[Any, ...]] = []
     message = encode(RECORDS["RightsRequest"], announced(request_id))
-    taken = Message(REQUESTS)
-    _take(
-        RECORDS["RightsRequest"], message, taken, office.service.on_request, lambda *said: aside.append(said)
+    place = Message(REQUESTS)
+    taken(
+        RECORDS["RightsRequest"], message, place, office.service.on_request, lambda *said: aside.append(said)
     )
     assert [said[:4] for said in aside] == [(REQUESTS, 0, 7, "malformed_id")]
     assert office.service.requests() == []
@@ -96,9 +97,9 @@ def test_a_channel_that_is_no_word_is_a_dead_letter(office: Office) -> None:
     """It is printed with the request."""
     aside: list[tuple[Any, ...]] = []
     message = encode(RECORDS["RightsRequest"], announced("r-1", "[/red]\x1b]0;x\x07"))
-    taken = Message(REQUESTS)
-    _take(
-        RECORDS["RightsRequest"], message, taken, office.service.on_request, lambda *said: aside.append(said)
+    place = Message(REQUESTS)
+    taken(
+        RECORDS["RightsRequest"], message, place, office.service.on_request, lambda *said: aside.append(said)
     )
     assert [said[3] for said in aside] == ["malformed_id"]
     assert office.service.requests() == []
@@ -110,7 +111,7 @@ def test_what_kafka_takes_for_an_id_the_command_line_can_name(office: Office, re
     file = CaseFile(office.ledger, office.keyring, lambda: NOW)
     sealed = file.seal(request_id, [Named("customer_number", "10043")], None)
     message = encode(RECORDS["RightsRequest"], announced(request_id) | {"sealed_identifiers": sealed})
-    _take(RECORDS["RightsRequest"], message, Message(REQUESTS), office.service.on_request, _fail)
+    taken(RECORDS["RightsRequest"], message, Message(REQUESTS), office.service.on_request, _fail)
     assert [item.request_id for item in office.service.requests()] == [request_id]
     asked: list[str] = []
     _client(asked).request(request_id)

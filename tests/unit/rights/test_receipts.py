@@ -22,11 +22,11 @@ from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import RECEIPTS, REQUESTS
 from streams.rights.protocol.receipts import fault
 from streams.rights.protocol.states import State, summary
-from streams.rights.worker import _take
 from tests.support.company import avro_file
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.receipts import hear, proven
+from tests.support.taken import taken
 from tests.unit.rights.test_short import GONE, visit
 
 CATALOGUE, RECORDS = load_catalogue(), {"WebVisit"}
@@ -194,7 +194,7 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
         aside.append(given[:4])
 
     unknown = encode(records["ErasureReceipt"], proven(receipt(request_id="r-nobody"), office.keyring))
-    _take(records["ErasureReceipt"], unknown, Message(RECEIPTS), office.service.on_receipt, keep)
+    taken(records["ErasureReceipt"], unknown, Message(RECEIPTS), office.service.on_receipt, keep)
     made = office.service.create("access", [COOKIE], reason=None, channel="test", received_at=NOW)
     late = {
         "request_id": "r-late",
@@ -205,7 +205,7 @@ def test_messages_about_nothing_that_is_known_become_dead_letters(office: Office
         "received_at": datetime(9999, 12, 31, tzinfo=UTC),
     }
     sealed = encode(records["RightsRequest"], late)
-    _take(records["RightsRequest"], sealed, Message(REQUESTS), office.service.on_request, keep)
+    taken(records["RightsRequest"], sealed, Message(REQUESTS), office.service.on_request, keep)
     assert aside == [(RECEIPTS, 0, 7, "unknown_request"), (REQUESTS, 0, 7, "request_cannot_be")]
     assert [item.request_id for item in office.service.requests()] == [made.request_id]
 
@@ -222,7 +222,7 @@ def test_a_receipt_of_every_version_is_read(office: Office) -> None:
         said = {name: item for name, item in whole.items() if record.find(name) is not None}
         value = proven(said, office.keyring) if record.find("signature") else said
         message = encode(record, value)
-        _take(load_records()["ErasureReceipt"], message, Message(RECEIPTS), office.service.on_receipt, fail)
+        taken(load_records()["ErasureReceipt"], message, Message(RECEIPTS), office.service.on_receipt, fail)
         request = office.service.get(request_id)
         states.append(request.state)
         if request.state is not State.COMPLETED:
