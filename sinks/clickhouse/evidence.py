@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Keys in one question: a server takes 128 KiB for one parameter.
 _AT_ONCE = 1_000
+Kind = tuple[str, str]
+"""Request and kind of a statement."""
 # Of several rows of a number the first that the table committed stands: see sinks/clickhouse/requests.py.
 _STANDING = "(SELECT * FROM log_seals ORDER BY sequence, _block_number LIMIT 1 BY sequence)"
 _SEALED = f"SELECT source, key FROM {_STANDING} ARRAY JOIN sources AS source, keys AS key"
@@ -164,17 +166,30 @@ class ClickHouseEvidence:
         self._index.insert_rows("log_published", ("sequence", "at"), [(sequence, at)])
 
     def state(self, statement: Statement) -> bool:
-        if self._stated(statement) is not None:
-            return False
-        entry = uuid.uuid4().hex
-        row = (statement.request_id, statement.kind, entry, statement.at, statement.content)
+        return self.state_each([statement])[0]
+
+    def state_each(self, statements: Sequence[Statement]) -> list[bool]:
+        if self._index.cluster and len(statements) > 1:
+            # Keeper drops a second insert by the name of the whole, which has to be that of one statement.
+            return [self.state(item) for item in statements]
+        # Of several of one kind the first is taken.
+        entries = {_kind(item): uuid.uuid4().hex for item in statements}
+        taken = self._stated(entries)
+        new = {kind: item for item in reversed(statements) if (kind := _kind(item)) not in taken}
+        rows = [(*kind, entries[kind], item.at, item.content) for kind, item in new.items()]
+        if not rows:
+            return [False] * len(statements)
         self._index.insert_rows(
             "request_statements",
             ("request_id", "kind", "entry", "at", "content"),
-            [row],
-            once=f"{statement.request_id}/{statement.kind}",
+            rows,
+            once="/".join(next(iter(new))) if len(rows) == 1 else None,
         )
-        return self._stated(statement) == entry
+        stated = self._stated(new)
+        return [
+            new.get(_kind(item)) is item and stated.get(_kind(item)) == entries[_kind(item)]
+            for item in statements
+        ]
 
     def statements(self, request_id: str | None = None) -> Sequence[Statement]:
         rows = self._index.query(
@@ -207,13 +222,23 @@ class ClickHouseEvidence:
         )
         return str(rows[0][0]) if rows else None
 
-    def _stated(self, statement: Statement) -> str | None:
-        rows = self._index.query(
-            "SELECT entry FROM request_statements WHERE request_id = {request:String} AND kind = {kind:String}"
-            " ORDER BY _block_number LIMIT 1",
-            {"request": statement.request_id, "kind": statement.kind},
-        )
-        return str(rows[0][0]) if rows else None
+    def _stated(self, kinds: Iterable[Kind]) -> dict[Kind, str]:
+        """Which entry stands of each kind of which a request has one."""
+        wanted = sorted(kinds)
+        found: dict[Kind, str] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            rows = self._index.query(
+                "SELECT request_id, kind, entry FROM request_statements"
+                " WHERE request_id IN {requests:Array(String)} AND kind IN {kinds:Array(String)}"
+                " ORDER BY _block_number LIMIT 1 BY request_id, kind",
+                {
+                    "requests": sorted({request_id for request_id, _ in some}),
+                    "kinds": sorted({kind for _, kind in some}),
+                },
+            )
+            found |= {(str(request_id), str(kind)): str(entry) for request_id, kind, entry in rows}
+        return found
 
 
 def _following(columns: str) -> str:
@@ -249,3 +274,7 @@ def _seal(row: Sequence[Any]) -> Seal:
             for source, key, moment, digest in zip(sources, keys, times, digests, strict=True)
         ),
     )
+
+
+def _kind(statement: Statement) -> Kind:
+    return statement.request_id, statement.kind

@@ -94,6 +94,9 @@ class MemoryEvidence:
             key = (statement.request_id, statement.kind)
             return self.stated.setdefault(key, statement) is statement
 
+    def state_each(self, statements: Sequence[Statement]) -> list[bool]:
+        return [self.state(item) for item in statements]
+
     def statements(self, request_id: str | None = None) -> Sequence[Statement]:
         with self._lock:
             return [

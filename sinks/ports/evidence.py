@@ -135,5 +135,8 @@ class EvidenceLog(Protocol):
     def state(self, statement: Statement) -> bool:
         """Store the statement. False, and nothing changes, where the request has one of that kind."""
 
+    def state_each(self, statements: Sequence[Statement]) -> list[bool]:
+        """As `state`, of each in turn; where it raises, any of them may be stored."""
+
     def statements(self, request_id: str | None = None) -> Sequence[Statement]:
         """Those of one request, or all, by request and kind."""

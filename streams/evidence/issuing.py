@@ -28,6 +28,8 @@ from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import fold
 
 PURGED, CERTIFICATE = "purged", "certificate"
+_AT_ONCE = 250
+"""Statements that are stored together; a certificate has some ten kilobytes."""
 _SOON = (
     "it is completed, and its certificate is issued as soon as the bytes that the index forgot are gone from its disk:"
     " that takes some minutes"
@@ -76,12 +78,9 @@ class Issuer:
         stated = _by_request(self._log.statements())
         waiting = self._waiting(stated)
         unpurged = [case for case in waiting if _purged(case, stated) is None]
-        for case in self._gone(unpurged):
-            name = case.request.request_id
-            kind = numbered(PURGED, len(_of(PURGED, stated[name])) + 1)
-            gone = Statement(name, kind, self._now(), _text({"forgotten_at": iso(case.moment)}))
-            if self._log.state(gone):
-                stated[name].append(gone)
+        gone = [self._purged(case, stated[case.request.request_id]) for case in self._gone(unpurged)]
+        for statement in self._stated(gone):
+            stated[statement.request_id].append(statement)
         ready = [
             (case, len(_of(CERTIFICATE, stated[case.request.request_id])) + 1, purged.at)
             for case in waiting
@@ -130,9 +129,9 @@ class Issuer:
         head = self._log.newest()
         if head is None:
             raise IndexUnavailable("the log of what was recorded is empty although requests are; repeat")
-        key, issued_now = self._key(), []
-        for case, number, purged_at in ready:
-            request_id = case.request.request_id
+        key = self._key()
+
+        def of(case: _Case, number: int, purged_at: datetime) -> Statement:
             made = certificate(
                 case.request,
                 case.events,
@@ -145,9 +144,28 @@ class Issuer:
                 key=key,
             )
             kind = numbered(CERTIFICATE, number)
-            if self._log.state(Statement(request_id, kind, self._now(), _text(made))):
-                issued_now.append(request_id)
-        return issued_now
+            return Statement(case.request.request_id, kind, self._now(), _text(made))
+
+        return [item.request_id for item in self._stated([of(*item) for item in ready])]
+
+    def _purged(self, case: _Case, stated: Sequence[Statement]) -> Statement:
+        kind = numbered(PURGED, len(_of(PURGED, stated)) + 1)
+        return Statement(
+            case.request.request_id, kind, self._now(), _text({"forgotten_at": iso(case.moment)})
+        )
+
+    def _stated(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Those that this call stored, and nobody else before."""
+        return [
+            item
+            for start in range(0, len(statements), _AT_ONCE)
+            for item, stored in zip(
+                statements[start : start + _AT_ONCE],
+                self._log.state_each(statements[start : start + _AT_ONCE]),
+                strict=True,
+            )
+            if stored
+        ]
 
     def _now(self) -> datetime:
         return whole_milliseconds(self._clock())

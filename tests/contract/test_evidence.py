@@ -167,6 +167,27 @@ def test_what_was_published_is_known(kept: Kept) -> None:
         assert kept.log.published() == highest
 
 
+def test_many_statements_at_once_are_stored_as_each_would_be_alone(kept: Kept) -> None:
+    """Of several of one kind the first stands, here as well as of what was there before."""
+    there, first, again, other, elsewhere = (
+        Statement(request, kind, NOON, f'{{"n":{number}}}')
+        for number, (request, kind) in enumerate(
+            [
+                ("r-1", "purged"),
+                ("r-1", "certificate"),
+                ("r-1", "certificate"),
+                ("r-2", "purged"),
+                ("r-1", "purged"),
+            ]
+        )
+    )
+    assert kept.log.state_each([]) == []
+    assert kept.log.state_each([there]) == [True]
+    assert kept.log.state_each([first, again, other, elsewhere]) == [True, False, True, False]
+    assert kept.log.state_each([again, replace(first)]) == [False, False]
+    assert list(kept.log.statements()) == sorted([there, first, other], key=lambda s: (s.request_id, s.kind))
+
+
 def test_of_each_kind_a_request_has_one_statement(kept: Kept) -> None:
     """The first one, for ever."""
     first = Statement("r-1", "purged", NOON, '{"a": "æ"}')
