@@ -13,7 +13,7 @@ from streams.rights.case import CaseFile, Recorded
 from streams.rights.overlap import spans_meet, subjects_of
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder
-from streams.rights.turns import Turns
+from streams.rights.turns import AT_ONCE, Turns
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -40,10 +40,11 @@ class Batches:
         if len(request_ids) < 2:
             return self._turns.take_each(request_ids, self._advance)
         done: dict[str, RequestState | Exception] = {}
-        with self._turns.lock:
-            people = self._to_plan(request_ids)
+        for start in range(0, len(request_ids), AT_ONCE):
+            some = request_ids[start : start + AT_ONCE]
+            people = self._to_plan(some)
             first, *later = in_waves(people) or [[]]
-            others = [name for name in request_ids if name not in people]
+            others = [name for name in some if name not in people]
             # Whom they are about was asked just now; after the first wave the index may say something else.
             with self._subjects.knowing({name: people[name].person for name in first}):
                 done |= self._advanced([*others, *first])

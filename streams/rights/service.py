@@ -172,7 +172,7 @@ class RightsService(ByPeople):
         try:
             if checked is not None:
                 self._file.note(request_id, Checked(checked))
-            made = self._turns.take(request_id, self._beside.record_if_known)
+            made = self._turns.take_new(request_id, self._beside.record_if_known)
             self._sending.announce(made)
         except Unavailable as error:
             raise Recorded(error, request_id) from error

@@ -15,8 +15,9 @@ from streams.rights.protocol.request import RequestState
 from streams.rights.stopped import Broken
 
 T = TypeVar("T")
-AT_ONCE = 250
-"""Requests that are worked on at once, each in a thread that waits most of the time."""
+AT_ONCE = 500
+"""Requests that are worked on at once, each in a thread that waits most of the time. Whoever acts on any request waits
+until they are done."""
 _log = structlog.get_logger(__name__)
 
 
@@ -39,14 +40,21 @@ class Turns:
         with self.lock:
             return self._done(request_id, work)
 
+    def take_new(self, request_id: str, work: Callable[[RequestState], T]) -> T:
+        """As `take`, for a request that nobody else knows of yet: it does not wait for what is under way."""
+        return self._done(request_id, work)
+
     def take_each(self, request_ids: Sequence[str], work: Callable[[str], T]) -> list[T | Exception]:
         """The work on each, or the exception with which it ended; what they ask the index is asked of all at once.
 
         The work may `take` the requests. It must not be of two requests of one person of which one has to wait for
         the other.
         """
-        with self.lock:
-            return self._together.each(request_ids, work)
+        found: list[T | Exception] = []
+        for start in range(0, len(request_ids), AT_ONCE):
+            with self.lock:
+                found += self._together.each(request_ids[start : start + AT_ONCE], work)
+        return found
 
     def _done(self, request_id: str, work: Callable[[RequestState], T]) -> T:
         for _ in range(TRIES):

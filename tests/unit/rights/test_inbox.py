@@ -127,7 +127,7 @@ def test_a_letter_that_cannot_be_kept_now_is_kept_at_the_next_try() -> None:
     with pytest.raises(IndexUnavailable):
         taken.take()
     taken.take()
-    assert desk.asides == [(1, "request_cannot_be"), (2, "unknown_request")]
+    assert desk.asides == [(1, "request_cannot_be"), (2, "request_cannot_be")]
     assert desk.taken == [[1, 2, 3], [2, 3]]
 
 
