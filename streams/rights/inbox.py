@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -150,5 +149,4 @@ async def follow(
                 await acknowledge(event)
     finally:
         collecting.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await collecting
+        await asyncio.gather(collecting, return_exceptions=True)
