@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
+from console.cli.erase import followed, say_open
 from console.cli.options import (
     At,
     Because,
@@ -35,11 +36,17 @@ from console.cli.show.output import (
     joined,
     marked,
     print_json,
+    say,
     screen,
     shared_out,
     table,
 )
+from console.cli.show.standing import show_standing
+from console.client import require
 from schemas.counted import counted
+from schemas.errors import InputError
+from schemas.settings import load_settings
+from schemas.vocabulary import Right
 
 _IN_TEXTS = {"nb": "i fritekst", "en": "in texts"}
 
@@ -47,6 +54,17 @@ _IN_TEXTS = {"nb": "i fritekst", "en": "in texts"}
 class Language(StrEnum):
     NB = "nb"
     EN = "en"
+
+
+class Exercised(StrEnum):
+    """A right that the command makes a request of."""
+
+    ACCESS = Right.ACCESS.value
+    PORTABILITY = Right.PORTABILITY.value
+
+
+# Nothing comes of waiting on: it is answered, or a person has to act.
+_STANDS = ("answered", "attention", "unchecked", "completed", "closed", "cancelled")
 
 
 def access(
@@ -57,6 +75,18 @@ def access(
     known_at: KnownAt = None,
     changes: Changes = False,
     language: Annotated[Language, typer.Option("--lang", help="Language of the names.")] = Language.EN,
+    request: Annotated[
+        Exercised | None,
+        typer.Option(
+            "--request",
+            help="Not a look but the person's own request, of access or portability: systems that deliver are asked"
+            " for their copies, and the answer has a deadline.",
+        ),
+    ] = None,
+    channel: Annotated[str, typer.Option(help="Where the request came in.")] = "cli",
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Follow the request for so long.")
+    ] = 0,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
@@ -67,6 +97,12 @@ def access(
     Example: innsyn access --id customer_number=10042 --clock contract_end=2026-01-31
     """
     people = at_moment(identifiers(ids), at, port, addresses=True)
+    if request is not None:
+        if known_at is not None or changes:
+            raise InputError("a request is answered as of now; leave --known-at and --changes out")
+        person = {"identifiers": people, "anchors": anchors(clocks), "type": request, "channel": channel}
+        _requested(person, wait, because, as_json)
+        return
     known = as_known(known_at, changes, as_json)
     report = ask("access", {**known, "identifiers": people, "anchors": anchors(clocks)}, because)
     if as_json:
@@ -77,6 +113,21 @@ def access(
         out.print(part)
     for line in (*clock_lines(report.get("clocks", ())), *about_identity(report, report["entries"], people)):
         out.print(line)
+
+
+def _requested(body: Mapping[str, Any], wait: float, because: str | None, as_json: bool) -> None:
+    """Make the request and say where it stands."""
+    with require(load_settings(), because) as client:
+        made = client.create_request(body)
+        if made.get("notice"):
+            say(f"innsyn: {made['notice']}", err=True)
+        if not as_json:
+            say_open(made.get("also_open") or [])
+        shown = followed(client, made["request_id"], wait, _STANDS)
+    if as_json:
+        print_json(shown)
+    else:
+        show_standing(shown)
 
 
 def report_lines(report: Mapping[str, Any], lang: str) -> Iterator[Table | Text | str]:

@@ -53,6 +53,23 @@ def show(
     _print(made)
 
 
+def in_short(found: Mapping[str, Any]) -> dict[str, Any]:
+    """When it was issued, which of the request's it is, and why there is none of how the request stands; None for what
+    is not. `found`: as GET /v1/requests/{id}/certificate gives it."""
+    made = found["certificate"] or {}
+    number = made.get("number", 1) if made else None
+    return {"number": number, "issued_at": made.get("issued_at"), "why_not": found["why_not"]}
+
+
+def line_of(request_id: str, short: Mapping[str, Any]) -> str:
+    """`in_short` in a line."""
+    if short["number"] is None:
+        return f"no certificate: {short['why_not']}"
+    since = f"; the request went on: {short['why_not']}" if short["why_not"] else ""
+    issued = f"certificate {short['number']} issued {day(short['issued_at'])}"
+    return f"{issued}, `innsyn certificate show {request_id}`{since}"
+
+
 def _print(made: Mapping[str, Any]) -> None:
     out = screen()
     asked, index = made["request"], made["index"]

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from console.cli.ask import ask
 from console.cli.options import (
@@ -33,6 +32,7 @@ from console.cli.show.output import (
     screen,
 )
 from console.cli.show.plan import plan_table
+from console.cli.show.standing import headline
 from console.client import Client, require
 from console.wiring.company import company_of
 from schemas.counted import counted
@@ -90,7 +90,7 @@ def erase(
             say_open(made.get("also_open") or [])
         if made.get("notice"):
             say(f"innsyn: {made['notice']}", err=True)
-        request = _until_done(client, made["request_id"], wait)
+        request = followed(client, made["request_id"], wait)
     if as_json:
         print_json(request)
     else:
@@ -104,13 +104,6 @@ def erase(
         what = "; ".join(late) or "waits for the rights worker"
         say(f"innsyn: not completed in {wait:g} s: {what}; {where}", err=True)
         raise typer.Exit(1)
-
-
-def headline(request: Mapping[str, Any]) -> Text:
-    """A request in one line: id, state, until when."""
-    return marked(
-        "request [bold]{}[/bold] {}, due {}", request["request_id"], request["state"], request["due_at"]
-    )
 
 
 def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -175,7 +168,7 @@ def _show_end(request: Mapping[str, Any]) -> None:
     _say_warnings(request["problems"])
 
 
-def _until_done(client: Client, request_id: str, wait: float) -> dict[str, Any]:
+def followed(client: Client, request_id: str, wait: float, ends: Sequence[str] = _ENDS) -> dict[str, Any]:
     """The request when it is completed, or as it stands when the time is over."""
     deadline = time.monotonic() + wait
     shown = screen(stderr=True)
@@ -186,7 +179,7 @@ def _until_done(client: Client, request_id: str, wait: float) -> dict[str, Any]:
     ):
         while True:
             request = client.request(request_id)
-            if request["state"] in _ENDS or time.monotonic() >= deadline:
+            if request["state"] in ends or time.monotonic() >= deadline:
                 return request
             if status is not None:
                 waits = ", ".join(request["waiting_for"])

@@ -10,10 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from console.cli.erase import headline, say_open
+from console.cli.certificate import in_short, line_of
+from console.cli.erase import say_open
 from console.cli.options import Json
 from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
+from console.cli.show.standing import headline, needs, show_standing
 from console.client import require
 from console.wiring.company import company_of
 from schemas.counted import counted
@@ -99,19 +101,6 @@ def _due(request: Mapping[str, Any]) -> Text | str:
     if left < 0:
         return marked("{}\n[red]{} over[/red]", due, counted(-left, "day"))
     return marked("{}\n[yellow]{}[/yellow]", due, f"in {counted(left, 'day')}" if left else "today")
-
-
-def needs(request: Mapping[str, Any], shortly: bool = False) -> list[str]:
-    """What a person has to look at, refusals first; then what is only waited for.
-
-    Shortly: without the commands; of several things to look at the first one, and how many more there are.
-    """
-    problems, waits = request["problems"], ", ".join(request["waiting_for"])
-    if shortly:
-        problems = ["; ".join(part for part in line.split("; ") if "`" not in part) for line in problems]
-        if len(problems) > 2:
-            problems = [problems[0], f"{len(problems) - 1} more"]
-    return [*problems, *([f"waits for {waits}"] if waits else [])]
 
 
 @app.command(
@@ -290,11 +279,8 @@ def notified(
 def _done(request: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(request)
-        return
-    out = screen()
-    out.print(headline(request))
-    for line in needs(request):
-        out.print(f"  {line}")
+    else:
+        show_standing(request)
 
 
 def _follow_up(request_id: str, as_json: bool) -> None:
@@ -318,6 +304,8 @@ def show(
     """Show one request: its plan, what each system answered, what was held and why."""
     with require(load_settings()) as client:
         request = client.request(request_id)
+        if request["type"] == "erasure" and request["state"] in ("completed", "reopened"):
+            request["certificate"] = in_short(client.certificate(request_id))
     if as_json:
         print_json(request)
     else:
@@ -335,6 +323,8 @@ def _show(request: Mapping[str, Any]) -> None:
         out.print(f"  the clock stands since {day(request['paused_since'])}, until they say who they are")
     if request["follow_up"]:
         out.print(marked("  what came to light later is dealt with by [bold]{}[/bold]", request["follow_up"]))
+    if certificate := request.get("certificate"):
+        out.print(f"  {line_of(request['request_id'], certificate)}", soft_wrap=True)
     for other in request["also_open"]:
         out.print(f"  {other['request_id']} ({other['type']}) of this person was open when it was made")
     for note in request["notes"]:

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.erase import headline, say_open
+from console.cli.erase import say_open
 from console.cli.options import TYPED, At, Because, Ids, Json, Port, at_moment, identifiers, in_order
 from console.cli.show.output import print_json, say, screen
+from console.cli.show.standing import headline
 from console.client import require
 from schemas.errors import InputError
 from schemas.settings import load_settings

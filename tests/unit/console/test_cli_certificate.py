@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli.certificate import app
+from console.cli.requests import app as requests
 from streams.evidence.book import LogBook
 from tests.support.api import services
 from tests.support.index import memory_index
@@ -66,6 +67,28 @@ def test_what_happened_since_it_was_issued_is_said_beside_it(desk: Desk, tmp_pat
         found = CliRunner().invoke(app, ["show", request_id, *more])
         assert found.exit_code == 0
         assert "as of 2026-11-22, and the request went on: something came to light" in found.stderr
+
+
+def test_the_request_says_whether_there_is_one(desk: Desk) -> None:
+    """And why not, or what happened since."""
+    request_id = erased(desk)
+
+    def told() -> str:
+        found = CliRunner().invoke(requests, ["show", request_id])
+        assert found.exit_code == 0, found.exception
+        return " ".join(found.output.split())
+
+    assert "no certificate: " in told()
+    desk.issuer.turn()
+    issued = f"certificate 1 issued 2026-11-22, `innsyn certificate show {request_id}`"
+    assert issued in told()
+    assert f"{issued}; the request went on" not in told()
+    as_json = json.loads(CliRunner().invoke(requests, ["show", request_id, "--json"]).output)
+    assert (as_json["certificate"]["number"], as_json["certificate"]["why_not"]) == (1, None)
+    desk.office.now += timedelta(hours=1)
+    desk.office.put("crm.customers", customer())
+    desk.office.service.recheck(desk.office.now)
+    assert f"{issued}; the request went on: something came to light" in told()
 
 
 def test_one_that_was_changed_has_status_1_and_one_sentence(desk: Desk, tmp_path: Path) -> None:
