@@ -76,7 +76,10 @@ class ClickHouseWriter:
         self._insert("findings", batch.findings)
         self._insert("clock_events", _made_with(batch.clocks, batch.key_id))
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
-        back = [tuple(getattr(item, name) for name in _BACK_COLUMNS) for item in batch.resurrected]
+        back = [
+            tuple(getattr(item, name) for name in _BACK_COLUMNS)
+            for item in (*batch.resurrected, *batch.meanwhile())
+        ]
         self._index.insert_rows("resurrected", _BACK_COLUMNS, back)
         # 3. the ledger last: what it covers is in the index
         ranges = [(*astuple(item), now) for item in batch.ranges]

@@ -65,7 +65,9 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.findings.to_pylist():
                 where = tuple(value for name, value in row.items() if name not in ("category", "score"))
                 self.findings[where] = row
-            self.resurrected += batch.resurrected
+        meanwhile = batch.meanwhile()
+        with self.lock:
+            self.resurrected += (*batch.resurrected, *meanwhile)
             self.dead |= {(row.topic, row.partition, row.offset): row for row in batch.dead}
             self.ranges += batch.ranges
             self.written += [(now, item) for item in batch.ranges]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -74,7 +74,8 @@ class LineageBatch:
     `retained` goes to a store of its own. `prefixes`: `PREFIX_SCHEMA`. `findings`: `FINDING_SCHEMA`.
     `identifiers`: `IDENTIFIER_SCHEMA`, of tokens that `claims` mention, stored after them.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
-    `resurrected`: which of the rows an erasure had taken away, stored after them. `clocks`: `CLOCK_SCHEMA`.
+    `resurrected`: which of the rows an erasure had taken away, stored after them; `meanwhile`, asked once the rows are
+    stored: which others one took away that began since. `clocks`: `CLOCK_SCHEMA`.
     """
 
     rows: pa.Table
@@ -90,6 +91,7 @@ class LineageBatch:
     pairs: pa.Table = field(default_factory=PAIR_SCHEMA.empty_table)
     key_id: str = ""
     resurrected: Sequence[Resurrected] = ()
+    meanwhile: Callable[[], Sequence[Resurrected]] = tuple
 
 
 @dataclass(frozen=True)

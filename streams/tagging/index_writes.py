@@ -121,7 +121,7 @@ class IndexWrites:
         batch = replace(prepared.batch, ranges=()) if self._replay else prepared.batch
         now = self._clock()
         if self._suppression is not None:
-            batch = replace(batch, resurrected=self._suppression.caught(batch, now))
+            batch = self._suppression.watched(batch, now)
         self._index.write(batch, now)
         self._metrics.came_back(batch.resurrected)
 

@@ -139,7 +139,7 @@ class Retrier:
         prepared = preparer.prepare(batches, (), owned, self._clock())
         batch, now = replace(prepared.batch, dead=(), ranges=()), self._clock()
         if self._suppression is not None:
-            batch = replace(batch, resurrected=self._suppression.caught(batch, now))
+            batch = self._suppression.watched(batch, now)
         self._index.write(batch, now)
         dead = {
             (item.row.topic, item.row.partition, item.row.offset): item.row.reason for item in prepared.dead

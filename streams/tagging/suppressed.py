@@ -8,7 +8,7 @@ full. The ledger is read again when it changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -135,6 +135,20 @@ class Suppression:
             Resurrected(*place, min(offsets), max(offsets), len(offsets), self._arrival, now)
             for place, offsets in sorted(found.items())
         ]
+
+    def watched(self, batch: LineageBatch, now: datetime) -> LineageBatch:
+        """The batch with what of it an erasure had taken away, also one that begins while it is written: its entry
+        stands before it forgets, so either the rows are there by then and go, or the entry is found here."""
+        before = self.caught(batch, now)
+
+        def meanwhile() -> list[Resurrected]:
+            if self._ledger.mark() == self._mark:
+                return []
+            known = {(item.request_id, item.topic, item.partition) for item in before}
+            found = self.caught(batch, now)
+            return [item for item in found if (item.request_id, item.topic, item.partition) not in known]
+
+        return replace(batch, resurrected=before, meanwhile=meanwhile)
 
     def _read(self, pairs: pa.Table, now: datetime) -> None:
         """Again where the ledger changed, or where the batch says what a token is called under a newer key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from sinks.clickhouse.client import ClickHouse
@@ -14,6 +15,7 @@ from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.resurrected import Arrival, Resurrected
 from sinks.ports.sinks import Sinks
 from sinks.ports.suppression import ALWAYS, Ending, Suppressed, SuppressionEntry, SuppressionLedger
+from streams.tagging.suppressed import Suppression
 from tests.support.index import empty
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -109,3 +111,20 @@ def test_what_came_back_is_told_by_origin(sinks: Sinks) -> None:
         ("r-1", "orders", 0, Arrival.REPLAY, 5, 9, 3, 1, NOW, NOW),
         ("r-2", "orders", 100_001, Arrival.PRODUCER, 5, 9, 3, 1, NOW, NOW),
     ]
+
+
+@pytest.mark.parametrize("entered", ["before", "meanwhile", "never"])
+def test_an_erasure_that_begins_while_a_batch_is_written_is_found(sinks: Sinks, entered: str) -> None:
+    """Between the look at the ledger and the write: the rows come after it forgot, and are told of, once."""
+    row = {"token": KARI, "topic": "orders", "partition": 0, "offset": 7, "role": 1, "tag_set": 1, "port": 0}
+    at = (NOW - timedelta(days=1)).replace(tzinfo=None)
+    batch = LineageBatch(pa.Table.from_pylist([{**row, "event_time": at}], ROW_SCHEMA))
+    tagger = Suppression(sinks.suppression, Arrival.PRODUCER)
+    if entered == "before":
+        sinks.suppression.enter(ENTRY)
+    watched = tagger.watched(batch, NOW)
+    if entered == "meanwhile":
+        sinks.suppression.enter(ENTRY)
+    sinks.writer().write(watched, NOW)
+    found = [(item.request_id, item.first_offset, item.events) for item in sinks.suppression.origins()]
+    assert found == ([] if entered == "never" else [("r-1", 7, 1)])
