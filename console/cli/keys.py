@@ -126,6 +126,13 @@ def rekey(
 )
 def retire(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As `innsyn keys show` names it.")],
+    end_look_out: Annotated[
+        bool,
+        typer.Option(
+            "--end-look-out",
+            help="Also where what was erased can be recognised by it alone, should it come back.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Destroy an older token key on which nothing rests any more; its copies on other hosts and in backups are yours.
@@ -140,7 +147,7 @@ def retire(
         def gave(request_id: str) -> list[tuple[IdentifierKind, str]]:
             return [(company.kinds.parse(item.kind), item.value) for item in file.identifiers(request_id)]
 
-        here = Rotation(keyring(settings), sinks, _now).retire(key_id, gave)
+        here = Rotation(keyring(settings), sinks, _now).retire(key_id, gave, end_look_out=end_look_out)
     if as_json:
         print_json({"key_id": key_id, "file_destroyed": here})
     else:

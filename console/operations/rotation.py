@@ -85,8 +85,9 @@ class Rotation:
         entries = self._register.entries()
         return sum(self._rekeyer(entries, key).move(stop) for key in alive(entries)[:-1])
 
-    def retire(self, key_id: str, gave: Gave) -> bool:
-        """Destroy an older key on which nothing rests. Whether its file was in this folder.
+    def retire(self, key_id: str, gave: Gave, *, end_look_out: bool = False) -> bool:
+        """Destroy an older key on which nothing rests. Whether its file was in this folder. `end_look_out`: also where
+        what erasures took away can be recognised by it alone.
 
         Raises InputError, with what rests on it, as long as something does.
         """
@@ -110,6 +111,12 @@ class Rotation:
                 f" tokens of {key_id}; end that first"
             )
         self._pair(requests, self._keyring.tagging(list(known.values())), key_id, gave)
+        if (lost := self.looked_out_for(began)) and not end_look_out:
+            raise InputError(
+                f"{counted(lost, 'identifier')} of erased people can be recognised by token key {key_id} alone, if they"
+                " come back; `innsyn suppression show` says until when they are looked out for, and `innsyn keys"
+                f" retire {key_id} --end-look-out` ends that for them"
+            )
         if not self._register.append(
             KeyEntry(_next(entries), RETIRED, key_id, known[key_id].check, self._clock())
         ):
@@ -124,6 +131,20 @@ class Rotation:
         every = Same(self._sinks.pairs, lambda: len(entries)).every(_frozen(requests))
         self._sinks.pairs.retire(key_id, sorted(frozenset[bytes]().union(*every.values())))
         return self._keyring.destroy_token_key(key_id)
+
+    def looked_out_for(self, began: datetime) -> int:
+        """How many tokens of the suppression ledger have no counterpart under a newer key: those of erasures before
+        a newer key came into force at `began`, whose identifiers nobody saw since."""
+        now = self._clock()
+        ledger = self._sinks.suppression
+        before = {
+            item.request_id for item in ledger.entries() if item.entered_at <= began and item.stands(now)
+        }
+        standing = ledger.standing(now)
+        rows = zip(standing["request_id"].to_pylist(), standing["token"].to_pylist(), strict=True)
+        tokens = {token for name, token in rows if name in before}
+        pairs = self._sinks.pairs.pairs(sorted(tokens)) if tokens else PAIR_SCHEMA.empty_table()
+        return len(tokens - {*pairs["older"].to_pylist(), *pairs["newer"].to_pylist()})
 
     def _pair(self, requests: Sequence[RequestState], tokenizer: Tokenizer, key_id: str, gave: Gave) -> None:
         """Keep which tokens are the same for what requests gave: no event may have named it under the newer key, and

@@ -10,7 +10,7 @@ from datetime import datetime
 from schemas.company import Company
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
-from sinks.ports.lineage import Found, IndexReader
+from sinks.ports.lineage import Found, IndexReader, Span
 from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.consent import ConsentReader
 from streams.answers.erasure import CommandCount, ErasurePlanner
@@ -97,6 +97,10 @@ class Planner:
             if interrupted is not None:
                 stood = left[item.system]
                 then, events = {**stood.records, EVERY: sum(stood.records.values())}, stood.events
+            elif not forgotten and known.known is not None and known.heard_at is not None:
+                # It told of more than was planned: what had come by then may be among it, and is asked for once.
+                heard = self._counted(plan, spans, erasable, known.heard_at, item.system)
+                then = {name: max(then.get(name, 0), heard.get(name, 0)) for name in {*then, *heard}}
             # A record that was changed since is one record still, and has to be erased again.
             more = count.events > events
             least = _least(counted, known, then)
@@ -105,6 +109,14 @@ class Planner:
         # Whoever was given what went by the plan before is to be told of that still.
         plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))
         return Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
+
+    def _counted(
+        self, plan: Plan, spans: Sequence[Span], erasable: Sequence[Given], at: str, system: str
+    ) -> Mapping[str, int]:
+        """Records that the index knew of at a system at that moment, by kind and of EVERY one."""
+        counts = self._erasures.counts(plan, spans, erasable, datetime.fromisoformat(at))
+        records = next((item.records for item in counts if item.system == system), {})
+        return {**records, EVERY: sum(records.values())}
 
     def counts(self, request: RequestState, plan: Plan, erasable: Sequence[Given]) -> Counted:
         """The commands of a plan with what is there now, for one that was made without counting."""

@@ -53,6 +53,7 @@ class Command:
     aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
     `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says;
     `unlawful` why not.
+    `heard_at`: when its answer was recorded.
     `escalated`: it was told in vain so long that a person has to look. `kind`: what it is told, None: to erase; then
     `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
     and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`; `copied`: all of
@@ -69,6 +70,7 @@ class Command:
     review_date: str | None = None
     reason: str | None = None
     reported_at: str | None = None
+    heard_at: str | None = None
     sent_at: str | None = None
     planned: int | None = None
     by_link: int = 0

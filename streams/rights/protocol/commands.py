@@ -85,6 +85,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 review_date=event.review_date.isoformat() if event.review_date else None,
                 reason=event.reason,
                 reported_at=iso(event.reported_at),
+                heard_at=iso(at),
                 known=event.known,
                 outcomes=event.outcomes,
                 after_end=request.ended,

@@ -90,5 +90,7 @@ def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, A
 
 def _shown(command: Command) -> dict[str, Any]:
     """Without the counts by kind, in which events are that may not be counted aloud."""
-    said = {name: value for name, value in vars(command).items() if name not in ("records", "least")}
+    said = {
+        name: value for name, value in vars(command).items() if name not in ("records", "least", "heard_at")
+    }
     return {**said, "outcomes": [content_of(item) for item in command.outcomes]}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from console.operations.keys import TokenKeys
 from console.operations.rotation import Rotation
-from schemas.errors import KeyUnavailable
+from schemas.errors import InputError, KeyUnavailable
 from schemas.identifiers import IdentifierKind
 from sinks.memory.index import MemoryIndex
 from sinks.memory.sinks import memory_sinks
+from sinks.ports.lineage import Span
+from sinks.ports.suppression import Ending, Suppressed
 from streams.identity.identities import Identities, given
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
 from streams.rights.overlap import erased_of
@@ -111,3 +114,30 @@ def test_what_cannot_be_read_any_more_holds_nothing_up(installation: Installatio
     assert isinstance(index, MemoryIndex)
     assert not index.pairs_known
     assert not [line for line in installation.erase(KARI).problems if done.request_id in line]
+
+
+def test_a_key_by_which_alone_erased_people_are_recognised_stays_until_somebody_decides(
+    installation: Installation,
+) -> None:
+    """An address that the request did not give, and that no event named since; what it gave is known under both."""
+    ledger, ring = installation.sinks.suppression, installation.keyring
+    done = installation.erase(KARI)
+    old = installation.keys.tokenizer()
+    tokens = [old.token(KINDS[kind], value) for kind, value in (KARI, ("ip", "192.0.2.7"))]
+    spans = [Span(token, until=NOW) for token in tokens]
+    ledger.enter(Suppressed(done.request_id, spans, (), NOW, NOW + timedelta(days=9)))
+    rotation = Rotation(ring, installation.sinks, lambda: NOW)
+    rotation.rotate()
+    with pytest.raises(InputError, match=r"^1 identifier of erased people can be recognised by token key"):
+        rotation.retire(old.key_id, installation.gave)
+    assert next(state.key_id for state in rotation.states()) == old.key_id
+    assert rotation.retire(old.key_id, installation.gave, end_look_out=True)
+
+
+def test_what_is_not_looked_out_for_any_more_holds_no_key_up(installation: Installation) -> None:
+    ledger = installation.sinks.suppression
+    done = installation.erase(KARI)
+    token = installation.keys.tokenizer().token(KINDS["ip"], "192.0.2.7")
+    ledger.enter(Suppressed(done.request_id, [Span(token)], (), NOW, NOW + timedelta(days=9)))
+    ledger.end(done.request_id, Ending.LIFTED, NOW)
+    installation.replace_key()

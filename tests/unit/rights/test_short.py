@@ -215,3 +215,19 @@ def test_an_address_names_its_second_and_its_port_alone() -> None:
         assert named_by([lease], [other]) == []
     number = Given(CUSTOMER_NUMBER, token)
     assert named_by([lease, Span(b"o" * 16)], [number]) == [lease]
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_what_came_while_a_system_was_deaf_is_asked_for_once(office: Office, more: int) -> None:
+    """It erases that too when it hears again; the plan that is made of it then asks for no more than there is."""
+    office.deaf = {"web"}
+    first = office.erase(NUMBER, COOKIE, anchors=GONE)
+    office.now += timedelta(minutes=1)
+    office.put("web.visits", *(visit(10 + number) for number in range(more)))
+    office.now += timedelta(minutes=1)
+    office.deaf = set()
+    office.service.resend(first.request_id)
+    office.deliver()
+    request = office.service.get(first.request_id)
+    assert (request.state, request.problems) == (State.COMPLETED, ())
+    assert office.events(*COOKIE) == 0
