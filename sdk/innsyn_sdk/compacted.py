@@ -9,9 +9,10 @@
 `at` of a record is the topic; columns are the top-level fields of the value, and `_key` is the message's key as text.
 Of each key the newest value counts. One that goes gets a tombstone, one that stays is written again without what was to
 go; both say in the header `innsyn-command` by which command, so that a job which is killed counts the same. It reads
-up to an end that the log tells, and then looks at what came between that end and its own messages: a value of somebody
-else that a tombstone fell upon is written again. When older values leave the disk is up to the topic's
-`max.compaction.lag.ms`, `segment.ms` and `delete.retention.ms`.
+up to an end that the log tells, and then looks at what came between that end and its own messages, upon which these
+fell: it is judged as well, and written again where it is not to go. Each message says in the header `innsyn-judged`
+up to where the job had looked, so that one which was killed in between does it when it begins again. When older values
+leave the disk is up to the topic's `max.compaction.lag.ms`, `segment.ms` and `delete.retention.ms`.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
 from innsyn_sdk import running
 from innsyn_sdk.changing import Change
-from innsyn_sdk.compacted_values import HEADER, Format, Message, format_of
+from innsyn_sdk.compacted_log import SECONDS, Log, is_own
+from innsyn_sdk.compacted_values import HEADER, Format, Headers, Message, format_of
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NOTHING, NeedsPerson, Row, Rules, UnknownField, Verdict, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
@@ -41,7 +44,8 @@ from innsyn_sdk.tally import Tally
 
 SETTINGS: Mapping[str, type] = {"format": str, "schemas": list, "schema_ids": dict}
 KEY = "_key"
-_SECONDS, _TRIES = 30.0, 10
+_TRIES = 10
+_CHANGED = "changed"
 _DELETED = Verdict(mine=True, delete=True)
 _REDACTED = Verdict(mine=True)
 _log = logging.getLogger(__name__)
@@ -59,7 +63,7 @@ class CompactedStore:
         *,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        self._kafka, self._records, self._format, self._today = dict(kafka), tuple(records), form, today
+        self._log, self._records, self._format, self._today = Log(kafka), tuple(records), form, today
         self._state = SqliteState(state)
 
     @property
@@ -71,11 +75,11 @@ class CompactedStore:
 
     def check(self) -> None:
         """That the topics are there and compacted. Raises NotAJob, StoreUnavailable."""
-        admin = AdminClient(self._kafka)
+        admin = AdminClient(self._log.kafka)
         for mapping in self._records:
             resource = ConfigResource(ResourceType.TOPIC, mapping.at)
             try:
-                said = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()
+                said = admin.describe_configs([resource], request_timeout=SECONDS)[resource].result()
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise NotAJob(
@@ -106,15 +110,17 @@ class CompactedStore:
         topic = rules.mapping.at
         newest: dict[bytes, tuple[Message, Verdict]] = {}
         wrong: dict[bytes, Exception] = {}
-        with self._consumer() as consumer:
-            partitions = self._partitions(consumer, topic)
+        own: dict[bytes, Message] = {}
+        with self._log.consumer() as consumer:
+            partitions = self._log.partitions(consumer, topic)
             ends: dict[int, int] = {}
-            for key, message in self._messages(
+            for key, message in self._log.messages(
                 consumer, topic, dict.fromkeys(partitions, OFFSET_BEGINNING), ends
             ):
                 # What cannot be judged matters only if nothing newer has that key.
                 newest.pop(key, None)
                 wrong.pop(key, None)
+                _note_own(own, key, message, command.command_id)
                 try:
                     verdict = self._verdict(command, key, message, rules)
                 except (NeedsPerson, UnknownField) as error:
@@ -135,9 +141,12 @@ class CompactedStore:
                 if message.by != command.command_id
                 and (verdict.blank or (verdict.delete and not verdict.held))
             }
-            if going:
-                written = self._write(command, topic, rules, going)
-                self._look_behind(command, consumer, rules, ends, written)
+            own |= self._write(command, rules, going, ends)
+            for _ in range(_TRIES):
+                if not own:
+                    return
+                own = self._judge_overtaken(command, consumer, rules, own)
+        raise StoreUnavailable(f"{topic} is written to faster than the job can look at it")
 
     def _verdict(self, command: Command, key: bytes, message: Message, rules: Rules) -> Verdict:
         if message.by == command.command_id:
@@ -156,27 +165,51 @@ class CompactedStore:
         return prefix, {**row, KEY: key.decode(errors="replace")}
 
     def _write(
-        self, command: Command, topic: str, rules: Rules, going: Mapping[bytes, tuple[Message, Verdict]]
-    ) -> dict[bytes, tuple[int, int]]:
-        """Partition and offset of what was written, by key. All of it is stored when this returns."""
-        values: dict[bytes, bytes | None] = {}
-        for key, (message, verdict) in going.items():
-            where = _place(topic, message)
-            if verdict.delete:
-                values[key] = None
-                continue
-            if any(item.name == KEY for item in verdict.blank):
-                raise NeedsPerson(f"{where} stays, and its key names the person")
-            prefix, row = self._format.read(message.value or b"", where)
-            row |= {item.name: item.blank for item in verdict.blank}
-            values[key] = self._format.write(prefix, row, where)
-        return self._sent(
+        self,
+        command: Command,
+        rules: Rules,
+        going: Mapping[bytes, tuple[Message, Verdict]],
+        ends: Mapping[int, int],
+    ) -> dict[bytes, Message]:
+        """What was written, by key. All of it is stored when this returns. `ends`: up to where was looked."""
+        topic = rules.mapping.at
+        values = {key: self._left(topic, message, verdict) for key, (message, verdict) in going.items()}
+        return self._log.sent(
             topic,
             [
-                (key, value, going[key][0].partition, ((HEADER, command.command_id.encode()),))
-                for key, value in values.items()
+                (key, replace(message, value=values[key], headers=_by(command, ends[message.partition])))
+                for key, (message, _) in going.items()
             ],
         )
+
+    def _left(self, topic: str, message: Message, verdict: Verdict) -> bytes | None:
+        """What is left of a value after an erasure; None: nothing. Raises NeedsPerson."""
+        if verdict.delete and not verdict.held:
+            return None
+        if not verdict.blank:
+            return message.value
+        where = _place(topic, message)
+        if any(item.name == KEY for item in verdict.blank):
+            raise NeedsPerson(f"{where} stays, and its key names the person")
+        prefix, row = self._format.read(message.value or b"", where)
+        return self._format.write(prefix, row | {item.name: item.blank for item in verdict.blank}, where)
+
+    def _judge_overtaken(
+        self, command: Command, consumer: Consumer, rules: Rules, own: Mapping[bytes, Message]
+    ) -> dict[bytes, Message]:
+        """Judge what messages of ours fell upon before anybody had looked at it; what was written for that, by key."""
+        topic = rules.mapping.at
+        again: list[tuple[bytes, Message]] = []
+        for key, message in self._log.overtaken(consumer, topic, own).items():
+            verdict = self._verdict(command, key, message, rules)
+            left = self._left(topic, message, verdict) if verdict.mine else message.value
+            if left == own[key].value:
+                continue
+            judged = own[key].offset
+            untouched = left == message.value
+            headers = message.judged_header(judged, command.command_id) if untouched else _by(command, judged)
+            again.append((key, replace(message, value=left, headers=headers)))
+        return self._log.sent(topic, again)
 
     @contextmanager
     def work(self) -> Iterator[CompactedStore]:
@@ -188,36 +221,45 @@ class CompactedStore:
 
     def read(self, whose: Whose) -> Iterator[Row]:
         """See `innsyn_sdk.changing.Pass`; within `work` alone, as `change`."""
-        with self._consumer() as consumer:
-            found = self._newest(consumer, whose.mapping, lambda row: bool(whose.roles(row)), {})
+        with self._log.consumer() as consumer:
+            found = self._newest(consumer, whose.mapping, lambda row: bool(whose.roles(row)), {}, {})
         yield from (row for _, _, row in found.values())
 
     def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
-        with self._consumer() as consumer:
+        with self._log.consumer() as consumer:
             ends: dict[int, int] = {}
-            found = self._newest(consumer, mapping, lambda row: decide(row) is not None, ends)
-            going: dict[bytes, tuple[Message, bytes | None]] = {
-                key: (message, self._changed(mapping, prefix, row, message, decide(row) or {}))
+            own: dict[bytes, Message] = {}
+            found = self._newest(consumer, mapping, lambda row: decide(row) is not None, ends, own)
+            going = {
+                key: self._changed(mapping, (prefix, row), message, decide, ends[message.partition])
                 for key, (message, prefix, row) in found.items()
                 if decide(row)
             }
+            # What a run that was killed had fallen upon comes first: it is newer than what it wrote.
+            going |= self._change_overtaken(consumer, mapping, decide, own)
             for _ in range(_TRIES):
                 if not going:
                     return len(found)
-                sent = [(key, value, item.partition, item.headers) for key, (item, value) in going.items()]
-                going = self._overtaken(consumer, mapping, decide, ends, self._sent(mapping.at, sent))
+                own = self._log.sent(mapping.at, list(going.items()))
+                going = self._change_overtaken(consumer, mapping, decide, own)
         raise StoreUnavailable(f"{mapping.at} is written to faster than it can be changed")
 
     def _newest(
-        self, consumer: Consumer, mapping: RecordMapping, wanted: Callable[[Row], bool], ends: dict[int, int]
+        self,
+        consumer: Consumer,
+        mapping: RecordMapping,
+        wanted: Callable[[Row], bool],
+        ends: dict[int, int],
+        own: dict[bytes, Message],
     ) -> dict[bytes, tuple[Message, bytes, Row]]:
-        """The newest value of each key that is wanted."""
+        """The newest value of each key that is wanted. `own` gets those that a change wrote."""
         found: dict[bytes, tuple[Message, bytes, Row]] = {}
         wrong: dict[bytes, Exception] = {}
-        begin = dict.fromkeys(self._partitions(consumer, mapping.at), OFFSET_BEGINNING)
-        for key, message in self._messages(consumer, mapping.at, begin, ends):
+        begin = dict.fromkeys(self._log.partitions(consumer, mapping.at), OFFSET_BEGINNING)
+        for key, message in self._log.messages(consumer, mapping.at, begin, ends):
             found.pop(key, None)
             wrong.pop(key, None)
+            _note_own(own, key, message, _CHANGED)
             if message.value is None:
                 continue
             try:
@@ -231,142 +273,43 @@ class CompactedStore:
         return found
 
     def _changed(
-        self, mapping: RecordMapping, prefix: bytes, row: Row, message: Message, said: Mapping[str, Any]
-    ) -> bytes:
-        where = _place(mapping.at, message)
+        self, mapping: RecordMapping, read: tuple[bytes, Row], message: Message, decide: Change, judged: int
+    ) -> Message:
+        """The message to write. `read`: what stands before its body, and the columns. Raises NeedsPerson."""
+        (prefix, row), where = read, _place(mapping.at, message)
+        said = decide(row) or {}
         if KEY in said:
             raise NeedsPerson(f"{where}: what is to change is the key, which a value cannot leave")
         value = {name: item for name, item in {**row, **said}.items() if name != KEY}
-        return self._format.write(prefix, value, where)
+        headers = message.judged_header(judged, _CHANGED)
+        written = self._format.write(prefix, value, where) if said else message.value
+        return replace(message, value=written, headers=headers)
 
-    def _overtaken(
-        self,
-        consumer: Consumer,
-        mapping: RecordMapping,
-        decide: Change,
-        ends: dict[int, int],
-        written: Mapping[bytes, tuple[int, int]],
-    ) -> dict[bytes, tuple[Message, bytes | None]]:
-        """What somebody else wrote between that end and what was written here, which fell upon it: to be written again,
-        changed as well. `ends` moves on."""
-        lost: dict[bytes, Message] = {}
-        until: dict[int, int] = {}
-        for key, message in self._messages(consumer, mapping.at, ends, until):
-            offset = written[key][1] if key in written else -1
-            if message.offset < offset:
-                lost[key] = message
-            elif message.offset > offset:
-                # Newer than what was written here.
-                lost.pop(key, None)
-        ends.update(until)
-        again: dict[bytes, tuple[Message, bytes | None]] = {}
-        for key, message in lost.items():
+    def _change_overtaken(
+        self, consumer: Consumer, mapping: RecordMapping, decide: Change, own: Mapping[bytes, Message]
+    ) -> dict[bytes, Message]:
+        """What somebody else wrote and a message of ours fell upon unseen: to be written again, changed as well."""
+        again: dict[bytes, Message] = {}
+        for key, message in self._log.overtaken(consumer, mapping.at, own).items():
+            judged = own[key].offset
             if message.value is None:
-                again[key] = (message, None)
-                continue
-            prefix, row = self._row(key, message, mapping)
-            again[key] = (message, self._changed(mapping, prefix, row, message, decide(row) or {}))
+                again[key] = replace(message, headers=message.judged_header(judged, _CHANGED))
+            else:
+                again[key] = self._changed(mapping, self._row(key, message, mapping), message, decide, judged)
         return again
 
-    def _look_behind(
-        self,
-        command: Command,
-        consumer: Consumer,
-        rules: Rules,
-        ends: Mapping[int, int],
-        written: Mapping[bytes, tuple[int, int]],
-    ) -> None:
-        """Write again what somebody else's value was before a tombstone of ours fell upon it."""
-        lost: dict[bytes, Message] = {}
-        for key, message in self._messages(consumer, rules.mapping.at, ends, {}):
-            if key not in written or message.by == command.command_id:
-                continue
-            _, offset = written[key]
-            if message.offset > offset:
-                lost.pop(key, None)
-            elif message.value is not None and not self._verdict(command, key, message, rules).mine:
-                lost[key] = message
-        again = [(key, item.value, item.partition, item.headers) for key, item in lost.items()]
-        self._sent(rules.mapping.at, again)
 
-    def _sent(
-        self,
-        topic: str,
-        messages: Sequence[tuple[bytes, bytes | None, int, tuple[tuple[str, bytes | None], ...]]],
-    ) -> dict[bytes, tuple[int, int]]:
-        producer = Producer({**self._kafka, "acks": "all", "enable.idempotence": True})
-        stored: dict[bytes, tuple[int, int]] = {}
-        errors: list[KafkaError] = []
+def _by(command: Command, judged: int) -> Headers:
+    """The headers of what an erasure writes."""
+    erased = Message(0, 0, None, ((HEADER, command.command_id.encode()),))
+    return erased.judged_header(judged, command.command_id)
 
-        def delivered(error: KafkaError | None, message: Any) -> None:
-            if error is not None:
-                errors.append(error)
-            else:
-                stored[message.key()] = (message.partition(), message.offset())
 
-        for key, value, partition, headers in messages:
-            while True:
-                try:
-                    producer.produce(
-                        topic, value, key, partition, headers=list(headers), on_delivery=delivered
-                    )
-                    break
-                except BufferError:
-                    producer.poll(1.0)
-            producer.poll(0)
-        producer.flush(2 * _SECONDS)
-        if errors or len(stored) != len(messages):
-            raise KafkaException(errors[0] if errors else KafkaError(KafkaError._MSG_TIMED_OUT))
-        return stored
-
-    @contextmanager
-    def _consumer(self) -> Iterator[Consumer]:
-        options = {"isolation.level": "read_committed", **self._kafka}
-        consumer = Consumer(
-            {
-                **options,
-                "group.id": "innsyn-compacted",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-            }
-        )
-        try:
-            yield consumer
-        finally:
-            consumer.close()
-
-    @staticmethod
-    def _partitions(consumer: Consumer, topic: str) -> list[int]:
-        found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return sorted(found.partitions)
-
-    @staticmethod
-    def _messages(
-        consumer: Consumer, topic: str, begin: Mapping[int, int], ends: dict[int, int]
-    ) -> Iterator[tuple[bytes, Message]]:
-        """Every message from there to the end as it is met. `ends` gets, by partition, the offset of that end."""
-        consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in begin.items()])
-        open_ones = set(begin)
-        while open_ones:
-            message: Any = consumer.poll(_SECONDS)
-            if message is None:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-            error = message.error()
-            if error is not None:
-                if error.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(error)
-                ends.setdefault(message.partition(), message.offset())
-                open_ones.discard(message.partition())
-                continue
-            key = message.key()
-            if message.partition() not in open_ones:
-                # It came after the end up to which this partition is looked through.
-                continue
-            if key is not None:
-                headers = tuple(message.headers() or ())
-                yield key, Message(message.partition(), message.offset(), message.value(), headers)
+def _note_own(own: dict[bytes, Message], key: bytes, message: Message, purpose: str) -> None:
+    """Whether the newest message of the key was written for that."""
+    own.pop(key, None)
+    if is_own(message, purpose):
+        own[key] = message
 
 
 def _place(topic: str, message: Message) -> str:

@@ -16,6 +16,10 @@ from innsyn_sdk.matching import NeedsPerson
 
 HEADER = "innsyn-command"
 """Of a message that an erasure wrote: its command."""
+JUDGED = "innsyn-judged"
+"""Of a message that a job wrote: the offset before which it had looked at the partition, and for what. What somebody
+else wrote between that and the message nobody has looked at, whatever ended the job then."""
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,25 @@ class Message:
     partition: int
     offset: int
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+    headers: Headers
 
     @property
     def by(self) -> str | None:
-        found = [value for name, value in self.headers if name == HEADER and value is not None]
+        return self._header(HEADER)
+
+    @property
+    def judged(self) -> tuple[int, str] | None:
+        """What `judged_header` wrote; None of a message that no job wrote."""
+        offset, _, purpose = (self._header(JUDGED) or "").partition(" ")
+        return (int(offset), purpose) if offset.isdecimal() and purpose else None
+
+    def judged_header(self, offset: int, purpose: str) -> Headers:
+        """The headers with what a job looked at before it wrote, and for what: a command, or CHANGED."""
+        kept = tuple(item for item in self.headers if item[0] != JUDGED)
+        return (*kept, (JUDGED, f"{offset} {purpose}".encode()))
+
+    def _header(self, wanted: str) -> str | None:
+        found = [value for name, value in self.headers if name == wanted and value is not None]
         return found[-1].decode(errors="replace") if found else None
 
 

@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from innsyn_sdk.compacted import CompactedStore
+from innsyn_sdk.compacted_log import Log
 from innsyn_sdk.compacted_values import Format
 from innsyn_sdk.files import FilesStore
 from innsyn_sdk.mapping import Column, RecordMapping
@@ -168,7 +169,7 @@ class Topic:
         found: dict[str, Row] = {}
         with closing(consumer):
             begin = {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING}
-            for key, message in CompactedStore._messages(consumer, self.mapping.at, begin, {}):
+            for key, message in Log.messages(consumer, self.mapping.at, begin, {}):
                 found.pop(key.decode(), None)
                 if message.value is not None:
                     said = json.loads(message.value)

@@ -172,14 +172,25 @@ def test_each_right_holds_against_what_the_kit_plays(shelf: Shelf, tmp_path: Pat
     assert kit.play_right("restrict", job.restrict, who, purposes=["P-MARKETING"], expected=expected) == []
 
 
+class Killed(BaseException):
+    """The job's process is gone."""
+
+
 @pytest.mark.kafka
+@pytest.mark.parametrize("killed", [False, True])
 def test_a_value_that_came_meanwhile_is_not_lost(
-    tmp_path: Path, kafka_bootstrap: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kafka_bootstrap: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: bool,
 ) -> None:
-    """Of a compacted topic: what somebody wrote, or deleted, between the look and the change."""
+    """Of a compacted topic: what somebody wrote, or deleted, between the look and the change, whatever ended the job
+    when it had written."""
     shelf = Topic(tmp_path, request)
     shelf.put([row(1, KARI), row(2, KARI), row(3, KARI)])
-    sent = shelf.store._sent
+    log = shelf.store._log
+    sent = log.sent
 
     def overtaken(topic: str, messages: Any) -> Any:
         monkeypatch.undo()
@@ -187,9 +198,15 @@ def test_a_value_that_came_meanwhile_is_not_lost(
         producer = Producer(shelf.kafka)
         producer.produce(topic, None, b"3")
         assert producer.flush(HANGING_SECONDS) == 0
-        return sent(topic, messages)
+        stored = sent(topic, messages)
+        if killed:
+            raise Killed
+        return stored
 
-    monkeypatch.setattr(shelf.store, "_sent", overtaken)
+    monkeypatch.setattr(log, "sent", overtaken)
+    if killed:
+        with pytest.raises(Killed):
+            changing(shelf).restrict(told("restrict"))
     changing(shelf).restrict(told("restrict"))
     found = {name: (item["name"], item["restricted"]) for name, item in shelf.rows().items()}
     assert found == {"1": ("newer", "*@r-1/s"), "2": ("name 2", None)}

@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from innsyn_sdk.compacted import CompactedStore
+from innsyn_sdk.compacted_log import Log
 from innsyn_sdk.compacted_values import HEADER, Format, format_of
 from innsyn_sdk.mapping import Column, JobFile, Keep, NotAJob, RecordMapping
 from innsyn_sdk.outcome import StoreUnavailable
@@ -65,7 +66,7 @@ class Topic:
         consumer = Consumer({**self.kafka, "group.id": "test", "enable.partition.eof": True})
         try:
             begin = {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING}
-            for key, message in CompactedStore._messages(consumer, self.name, begin, {}):
+            for key, message in Log.messages(consumer, self.name, begin, {}):
                 found[key.decode()] = None if message.value is None else json.loads(message.value)
         finally:
             consumer.close()
@@ -129,16 +130,16 @@ def test_a_kill_between_messages_ends_the_same(
     for number in range(4):
         topic.put(f"k{number}", profile(KARI))
     topic.put("other", profile(OLA))
-    original: Callable[..., Any] = CompactedStore._sent
+    original: Callable[..., Any] = Log.sent
 
     class Killed(BaseException):
         pass
 
-    def killed(self: CompactedStore, name: str, messages: Any) -> Any:
+    def killed(self: Log, name: str, messages: Any) -> Any:
         original(self, name, messages[:nth])
         raise Killed
 
-    monkeypatch.setattr(CompactedStore, "_sent", killed)
+    monkeypatch.setattr(Log, "sent", killed)
     first = topic.store(tmp_path)
     with pytest.raises(Killed):
         first.erase(BY_PHONE)
@@ -167,6 +168,90 @@ def test_a_tombstone_that_fell_upon_a_newer_value_is_undone(
     store = topic.store(tmp_path)
     assert store.erase(BY_PHONE).deleted == (("Profile", 2),)
     assert topic.newest() == {"a": profile(OLA), "b": None}
+    store.close()
+
+
+class Killed(BaseException):
+    """The job's process is gone."""
+
+
+def interrupted(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch, killed: bool, **meanwhile: dict[str, Any] | None
+) -> None:
+    """Others write these values between the job's look and its messages, after which the job may be killed."""
+    original: Callable[..., Any] = CompactedStore._write
+
+    def written(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        for key, value in meanwhile.items():
+            topic.put(key, value)
+        stored = original(*arguments)
+        if killed:
+            raise Killed
+        return stored
+
+    monkeypatch.setattr(CompactedStore, "_write", written)
+
+
+def test_what_a_killed_job_had_fallen_upon_is_judged_when_it_begins_again(
+    topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another's value is there again, the person's own goes, and what came after the tombstone stays newer."""
+    for key in ("a", "b", "c", "d"):
+        topic.put(key, profile(KARI))
+    interrupted(topic, monkeypatch, True, a=profile(OLA), b=profile(KARI, interests="again"), d=profile(OLA))
+    store = topic.store(tmp_path)
+    with pytest.raises(Killed):
+        store.erase(BY_PHONE)
+    topic.put("d", profile(OLA, interests="since"))
+    for attempt in (1, 2):
+        said = store.erase(replace(BY_PHONE, attempt=attempt))
+        assert said.state == "done"
+        left = {key: value for key, value in topic.newest().items() if value is not None}
+        assert left == {"a": profile(OLA), "d": profile(OLA, interests="since")}
+    store.close()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_newer_value_of_a_record_that_stays_is_kept_and_loses_what_is_to_go(
+    topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """The producer wrote what it knows of the person by now; one that it deleted meanwhile stays deleted."""
+    topic.put("a", profile(KARI))
+    topic.put("b", profile(KARI))
+    interrupted(topic, monkeypatch, killed, a=profile(KARI, interests="go") | {"n": 2}, b=None)
+    store = topic.store(tmp_path)
+    some = command_of([Identifier("customer_number", KARI)], ["Profile.interests"])
+    if killed:
+        with pytest.raises(Killed):
+            store.erase(some)
+    assert store.erase(some).state == "done"
+    newest = topic.newest()
+    assert newest["a"] == profile(KARI, interests=None) | {"n": 2}
+    assert newest["b"] is None
+    store.close()
+
+
+def test_what_is_written_again_falls_upon_nothing_unseen_either(
+    topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ola writes anew just as her earlier value is put back."""
+    topic.put("a", profile(KARI))
+    interrupted(topic, monkeypatch, True, a=profile(OLA))
+    store = topic.store(tmp_path)
+    with pytest.raises(Killed):
+        store.erase(BY_PHONE)
+    original: Callable[..., Any] = Log.sent
+    came = [profile(OLA, interests="newer")]
+
+    def sent(self: Log, name: str, messages: Any) -> Any:
+        if messages and came:
+            topic.put("a", came.pop())
+        return original(self, name, messages)
+
+    monkeypatch.setattr(Log, "sent", sent)
+    assert store.erase(BY_PHONE).state == "done"
+    assert topic.newest() == {"a": profile(OLA, interests="newer")}
     store.close()
 
 
@@ -215,7 +300,7 @@ def test_a_topic_that_is_not_compacted_is_refused(kafka_bootstrap: str, tmp_path
 
 
 def test_a_broker_that_is_away_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("innsyn_sdk.compacted._SECONDS", 1.0)
+    monkeypatch.setattr("innsyn_sdk.compacted_log.SECONDS", 1.0)
     away = CompactedStore({"bootstrap.servers": "127.0.0.1:1"}, [PROFILE], ":memory:", Format())
     with pytest.raises(StoreUnavailable):
         away.erase(BY_PHONE)
