@@ -16,7 +16,7 @@ _FORMS = {
     for name, form in {
         "request_id": _REQUEST,
         "system": _SYSTEM,
-        "command_id": f"{_REQUEST}/{_SYSTEM}(/lift)?",
+        "command_id": f"{_REQUEST}/{_SYSTEM}(/restrict)?(/lift)?",
         "channel": _WORD,
     }.items()
 }

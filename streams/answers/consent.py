@@ -122,13 +122,15 @@ def _both(asked: Collection[int], carried: Sequence[int]) -> list[int]:
     return [item for item in carried if not asked or item in asked]
 
 
-def staying_line(system: str, parts: Sequence[Part]) -> str:
-    """What somebody has to see to where data stay on another basis, in one line."""
+def staying_line(system: str, parts: Sequence[Part], *, told: bool) -> str:
+    """Where data stay on another basis, in one line. `told`: whether the system is told of what ends."""
     ended = ", ".join(sorted({name for part in parts for name in part.ended}))
     left = (
         ", ".join(sorted({name for part in parts for name in part.purposes})) or "other events of the record"
     )
+    if told:
+        return f"{system}: data stay for {left}; the request restricts their use for {ended}"
     return (
-        f"{system}: data stay for {left}; that it uses them for {ended} no longer is to be seen to there"
-        " (`innsyn restrict` with --purpose has it told)"
+        f"{system}: data stay for {left}; nobody tells it, so that it uses them for {ended} no longer is to be seen to"
+        " there"
     )

@@ -18,7 +18,7 @@ from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Counts, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
-from streams.answers.consent import ConsentReader, staying_line
+from streams.answers.consent import ConsentReader
 from streams.answers.erased import erased_before
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
@@ -77,9 +77,6 @@ class PlannedErasure:
             remarks.append(
                 f"{counted(events, 'event')} may be this person's as well as another's; nothing of that is erased"
             )
-        staying = [part for part in self.plan.parts if part.action == "stays"]
-        for system in dict.fromkeys(part.system for part in staying):
-            remarks.append(staying_line(system, [part for part in staying if part.system == system]))
         return remarks
 
     @property

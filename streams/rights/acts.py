@@ -50,7 +50,8 @@ class Acts:
         refuse_unread(request)
         doubtful = {
             item.system: item
-            for item in request.commands.values()
+            # One at a time where a system was told two things; first what comes first among the problems.
+            for item in reversed([*request.commands.values()])
             # Without a copy, whatever the reason, a person may decide to answer.
             if item.doubtful or (item.copies and not item.settled)
         }

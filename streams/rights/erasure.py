@@ -86,7 +86,7 @@ class Erasure:
 
     def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
         holds = any(part["action"] == "hold_until" for part in planned.plan["parts"])
-        rules, systems = self._company.rights, len(planned.commands)
+        rules, systems = self._company.rights, len({item.system for item in planned.commands})
         return rules.needs_approval(request.type, holds=holds, systems=systems) or None
 
     def _finish(self, request: RequestState) -> RequestState:
@@ -201,8 +201,9 @@ def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:
     stays = {part.tag_set for part in plan.parts if withheld.keeps(part.system, part.record)}
     if not request.closing:
         return {key: tags for key, tags in plan.kept.items() if key not in stays}
-    settled = {item.system for item in request.commands.values() if item.settled}
-    done = {part.tag_set for part in plan.parts if part.system in settled} - stays
+    # What stays after a withdrawal is narrowed where its own command was done, not the one that erases.
+    settled = {(item.system, item.kind is None) for item in request.commands.values() if item.settled}
+    done = {part.tag_set for part in plan.parts if (part.system, part.action != "stays") in settled} - stays
     return {key: tags for key, tags in plan.kept.items() if key in done}
 
 

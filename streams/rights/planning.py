@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from schemas.company import Company
 from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Found, IndexReader, Span
 from streams.answers.attribution import Resolver, snapshot_of
-from streams.answers.consent import ConsentReader
+from streams.answers.consent import ConsentReader, staying_line
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -24,6 +25,11 @@ from streams.rights.protocol.events import Counted, Planned, PlannedCommand, Rep
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding
+from streams.rights.reach import ENDED_USE, counted_records, ended_places, restrict_command, said_to, wider
+
+CONSENT_WITHDRAWN = "GDPR Art. 7(3)"
+"""What a system in which data stay is told by."""
+_AnyPlan = TypeVar("_AnyPlan", Planned, Replanned)
 
 
 class Planner:
@@ -39,6 +45,7 @@ class Planner:
         carried: ConsentReader | None = None,
     ) -> None:
         self._catalogue = company.catalogue
+        self._carried = carried
         self._erasures = ErasurePlanner(reader, identities, company, namer, keeping, carried)
 
     def plan(
@@ -53,7 +60,7 @@ class Planner:
         made = self._erasures.plan(person, givens, anchors, now)
         if made.stop is not None:
             raise InputError(made.stop)
-        return Planned(
+        planned = Planned(
             plan=plan_json(made.plan),
             commands=tuple(_command(request, item) for item in made.counts),
             identity=snapshot_of(made.subject).json(),
@@ -61,6 +68,9 @@ class Planner:
             by_link=tuple(made.by_link),
             remarks=tuple(made.remarks),
         )
+        planned = self._with_ended_use(request, planned, made.plan, made.subject.spans)
+        told = {item.system for item in planned.commands if item.kind is not None}
+        return replace(planned, remarks=(*planned.remarks, *_staying(made.plan, told)))
 
     def again(
         self,
@@ -108,7 +118,31 @@ class Planner:
             commands.append(replace(counted, least=least, again=tell))
         # Whoever was given what went by the plan before is to be told of that still.
         plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))
-        return Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
+        replanned = Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
+        return self._with_ended_use(request, replanned, plan, spans)
+
+    def _with_ended_use(
+        self, request: RequestState, planned: _AnyPlan, plan: Plan, spans: Sequence[Span]
+    ) -> _AnyPlan:
+        """Of a withdrawn consent: with what tells systems in which data stay that they use them for it no longer."""
+        if self._carried is None:
+            return planned
+        said = {item["system"]: item for item in (request.plan or {}).get("restricted", ())}
+        commands = list(planned.commands)
+        for system, place in ended_places(plan.parts, self._catalogue).items():
+            own = f"{command_id(request.request_id, system)}{ENDED_USE}"
+            known = request.commands.get(own)
+            whole = wider(place, said.get(system), known)
+            if whole is None:
+                continue
+            said[system] = said_to(system, whole, CONSENT_WITHDRAWN)
+            # Of what the index has narrowed since, as many as were counted then.
+            counts = counted_records(place, spans, self._carried.everything)
+            records = {**known.records, **counts} if known else counts
+            command = restrict_command(own, system, records, self._catalogue)
+            commands.append(command if request.plan is None else replace(command, again=True))
+        shown = {**planned.plan, "restricted": [said[name] for name in sorted(said)]}
+        return replace(planned, plan=shown, commands=tuple(commands))
 
     def _counted(
         self, plan: Plan, spans: Sequence[Span], erasable: Sequence[Given], at: str, system: str
@@ -137,6 +171,15 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
         events=count.events,
         reread=request.reread or None,
     )
+
+
+def _staying(plan: Plan, told: Collection[str]) -> list[str]:
+    """Where data stay after a withdrawal, a line for each system; `told`: those that are told of what ends."""
+    staying = [part for part in plan.parts if part.action == "stays"]
+    return [
+        staying_line(name, [part for part in staying if part.system == name], told=name in told)
+        for name in dict.fromkeys(part.system for part in staying)
+    ]
 
 
 def outgrown(plan: Plan, found: Found, withheld: Withholding | None = None) -> bool:

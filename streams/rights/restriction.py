@@ -11,14 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
 from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
-from sinks.ports.lineage import Found, Holding, IndexReader, Span
+from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
@@ -28,20 +26,12 @@ from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import CITED, Scope
+from streams.rights.reach import Place, counted_records, restrict_command, said_to, takes_commands
 from streams.rights.right import Step, Tools
 
 AGAINST_INTERESTS, AGAINST_MARKETING = "GDPR Art. 21(1)", "GDPR Art. 21(2)"
 Chosen = Callable[[TagSet, Scope, Catalogue], frozenset[str]]
 """The purposes for which events of a tag set are used and that are to stop."""
-
-
-@dataclass
-class Place:
-    """What one system is to restrict: for which purposes, of which categories, and the tag sets by record."""
-
-    purposes: set[str] = field(default_factory=set)
-    categories: set[str] = field(default_factory=set)
-    records: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
 
 def asked_purposes(tags: TagSet, scope: Scope, catalogue: Catalogue) -> frozenset[str]:
@@ -77,9 +67,8 @@ def places(found: Found, scope: Scope, catalogue: Catalogue, chosen: Chosen) -> 
     by_system: defaultdict[str, Place] = defaultdict(Place)
     for holding in judged(found, catalogue)[0].holdings:
         tags = holding.tags
-        system = catalogue.systems.get(tags.system)
         purposes = chosen(tags, scope, catalogue)
-        if not purposes or only_described(tags, catalogue) or (system and system.erasure != "command"):
+        if not purposes or only_described(tags, catalogue) or not takes_commands(tags.system, catalogue):
             continue
         place = by_system[tags.system]
         place.purposes |= purposes
@@ -91,14 +80,6 @@ def places(found: Found, scope: Scope, catalogue: Catalogue, chosen: Chosen) -> 
 def recipients_of(holdings: Iterable[Holding], catalogue: Catalogue) -> list[str]:
     """Who was given such data and has to be told (GDPR Art. 19), by the tag sets; unknown ones too. Pure."""
     return sorted({name for holding in holdings for name in holding.tags.recipients})
-
-
-def counted_records(place: Place, spans: Sequence[Span], reader: IndexReader) -> dict[str, int]:
-    """How many records the index tells of, by kind, each once whatever roles the person has in it."""
-    return {
-        record: reader.counts(spans, sorted(tag_sets)).records
-        for record, tag_sets in sorted(place.records.items())
-    }
 
 
 class ByCommand(ABC):
@@ -141,14 +122,15 @@ class Restriction(ByCommand):
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
-        told, commands = [], []
+        said, commands = [], []
         stopped: set[int] = set()
         for name, place in asked.items():
             records = counted_records(place, person.spans, tools.reader)
-            told.append(self._told(request, name, place))
+            said.append(said_to(name, place, self._ground(request, sorted(place.purposes))))
             stopped |= {tag_set for ids in place.records.values() for tag_set in ids}
-            commands.append(self._command(request, name, records))
-        plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": told, "parts": [], "commands": []}
+            own = command_id(request.request_id, name)
+            commands.append(restrict_command(own, name, records, self._catalogue))
+        plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": said, "parts": [], "commands": []}
         given = [item for item in found.holdings if item.tags.id in stopped]
         plan["recipients"] = recipients_of(given, self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
@@ -162,29 +144,8 @@ class Restriction(ByCommand):
         )
         return file.decide(request, planned, now)
 
-    def _told(self, request: RequestState, system: str, place: Place) -> dict[str, Any]:
-        """What a system is told beside whose data it is, as the plan keeps it."""
-        purposes = sorted(place.purposes)
-        return {
-            "system": system,
-            "purposes": purposes,
-            "categories": sorted(place.categories),
-            "ground": self._ground(request, purposes),
-        }
-
     def _ground(self, request: RequestState, purposes: Sequence[str]) -> str:
         return CITED[request.scope.ground] if request.scope.ground else "GDPR Art. 18(1)"
-
-    def _command(self, request: RequestState, system: str, records: Mapping[str, int]) -> PlannedCommand:
-        known = self._catalogue.systems.get(system)
-        return PlannedCommand(
-            command_id=command_id(request.request_id, system),
-            system=system,
-            planned=sum(records.values()),
-            records=records,
-            kind=CommandKind.RESTRICT,
-            by_hand=None if known and known.restriction == "command" else True,
-        )
 
 
 class Objection(Restriction):
@@ -216,7 +177,7 @@ def ended(tools: Tools, request: RequestState) -> RequestState:
     """Completed, or closed where a person chose that."""
     if request.closing:
         return tools.file.decide(request, Closed())
-    return tools.file.decide(request, Completed((), request.length))
+    return tools.file.decide(request, Completed(request.held, request.length))
 
 
 def lifting(request: RequestState, how: ToldBy, sealed: str) -> Lifting:

@@ -21,7 +21,7 @@ def records_gone(
     Only by the receipts. A job that says nothing of its records did as it was told, if it erased anything: it deleted
     those of which it was given every field in a list, and did nothing with those that only an order names.
     """
-    by_system = {item.system: item for item in commands.values()}
+    by_system = {item.system: item for item in commands.values() if item.kind is None}
     orders = {
         (command.system, order.record, order.where): order
         for command in plan.commands

@@ -230,7 +230,7 @@ class RequestState:
         ]
         untold = CommandState.UNSENT if self.awaits_approval else None
         waits = (item.system for item in open_now if item.state is not untold)
-        return (*self.behind, *waits)
+        return tuple(dict.fromkeys((*self.behind, *waits)))
 
     @property
     def problems(self) -> tuple[str, ...]:

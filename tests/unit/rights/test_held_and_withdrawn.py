@@ -57,6 +57,7 @@ def test_an_order_that_runs_leaves_every_row_as_it_is(
     """A withdrawal and an erasure that are planned under it hold everything, tell nobody and change no tag."""
     with ExitStack() as stack:
         office = Kept(tmp_path, stack, index, annotated(basis))
+        office.jobs_answer = True
         office.put("web.visits", visit(1), visit(2))
         before = rows(office.found(COOKIE))
         office.freeze("p-1", *COOKIE)

@@ -12,14 +12,17 @@ import pytest
 from schemas.errors import InputError
 from schemas.records import load_records
 from schemas.tags import tag_set
+from schemas.vocabulary import ToldBy
 from sinks.clickhouse.migrate import migrate
 from sinks.ports.lineage import Found, Holding
 from streams.answers.consent import Consent
+from streams.answers.keeping import NOTHING_KEPT
 from streams.rights.protocol.scope import Scope
 from streams.rights.protocol.states import RequestState, State
 from tests.support.company import model
 from tests.support.index import Index, memory_index, running, sql_index
 from tests.support.office import NOW, Office
+from tests.support.receipts import answer
 from tests.unit.rights.test_short import COOKIE, LAST_WEEK, LOGIN, USERNAME, visit
 
 RECORDS = load_records()
@@ -72,6 +75,7 @@ def test_what_rested_on_the_consent_alone_goes_and_nothing_else(tmp_path: Path, 
 def test_what_another_basis_carries_stays_without_the_purpose(tmp_path: Path, index: Index) -> None:
     with ExitStack() as stack:
         office = world(tmp_path, index, stack, {"P-ANALYTICS": "a", "P-SECURITY": "f"})
+        office.jobs_answer = True
         before = office.events(*COOKIE)
         done = withdrawn(office, "P-ANALYTICS")
         assert (done.state, office.commands, office.events(*COOKIE)) == (State.COMPLETED, [], before)
@@ -87,6 +91,136 @@ def test_what_another_basis_carries_stays_without_the_purpose(tmp_path: Path, in
         office.now = NOW.replace(month=12)
         assert office.service.recheck(office.now) == []
         assert withdrawn(office, "P-ANALYTICS").held == ()
+
+
+CARRIED = {"P-ANALYTICS": "a", "P-SECURITY": "f"}
+
+
+def purposes_of(office: Office) -> set[str]:
+    """What the index says that the person's page views are used for."""
+    holdings = [item for item in office.found(COOKIE).holdings if item.tags.record == "WebVisit"]
+    return {name for item in holdings for name in item.tags.purposes}
+
+
+def test_a_system_where_data_stay_is_told_and_the_index_drops_the_purpose_after_its_answer(
+    tmp_path: Path, index: Index
+) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, CARRIED)
+        request = withdrawn(office, "P-ANALYTICS")
+        assert (request.state, request.waiting_for) == (State.COMMANDED, ("web",))
+        (command,) = office.others
+        assert (command["kind"], command["topic"], command["ground"]) == (
+            "restrict",
+            "restriction.web",
+            "GDPR Art. 7(3)",
+        )
+        assert (command["purposes"], command["expected"]) == (
+            ["P-ANALYTICS"],
+            [{"record": "WebVisit", "count": 2}],
+        )
+        assert "P-ANALYTICS" in purposes_of(office)
+        office.service.resume()
+        assert "P-ANALYTICS" in purposes_of(office)
+        short = answer(office, command, records=[{"record": "WebVisit", "count": 1}])
+        assert (short.state, "P-ANALYTICS" in purposes_of(office)) == (State.ATTENTION, True)
+        office.jobs_answer = True
+        office.service.resend(request.request_id)
+        office.deliver()
+        done = office.service.get(request.request_id)
+        assert (done.state, purposes_of(office)) == (State.COMPLETED, {"P-SECURITY"})
+        assert [*office.stores["web"].usable("WebVisit", "P-ANALYTICS")] == []
+        assert len([*office.stores["web"].usable("WebVisit", "P-SECURITY")]) == 2
+
+
+def test_one_system_both_erases_and_restricts_and_each_is_answered_apart(
+    tmp_path: Path, index: Index
+) -> None:
+    """Logins rest on the consent alone; page views stay for security."""
+    with ExitStack() as stack:
+        login = RECORDS["Login"]
+        said = login.annotation.model_copy(
+            update={"purposes": ("P-ANALYTICS",), "legal_basis": {"P-ANALYTICS": "a"}}
+        )
+        records = {**annotated(CARRIED), "Login": replace(login, annotation=said)}
+        office = Office(tmp_path, index, stack, records=records)  # type: ignore[arg-type]
+        office.put("web.visits", visit(1))
+        office.put("web.logins", LOGIN)
+        request = withdrawn(office, "P-ANALYTICS")
+        assert sorted(request.commands) == [
+            f"{request.request_id}/web",
+            f"{request.request_id}/web/restrict",
+        ]
+        # Who has erased has not restricted yet.
+        assert (request.commands[f"{request.request_id}/web"].settled, request.settled) == (True, False)
+        done = answer(office, office.others[0])
+        assert done.state is State.COMPLETED
+        used = [item for item in office.found(COOKIE).holdings if not item.tags.held_only]
+        assert {item.tags.record for item in used} == {"WebVisit"}
+        assert purposes_of(office) == {"P-SECURITY"}
+
+
+def test_a_system_without_a_job_for_it_waits_for_its_people(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, CARRIED)
+        web = office.catalogue.systems["web"].model_copy(update={"restriction": "by_hand"})
+        office.catalogue = replace(office.catalogue, systems={**office.catalogue.systems, "web": web})
+        office.serve(NOTHING_KEPT)
+        request = withdrawn(office, "P-ANALYTICS")
+        assert (request.state, office.others) == (State.ATTENTION, [])
+        assert "restricted by hand" in " ".join(request.problems)
+        assert "P-ANALYTICS" in purposes_of(office)
+        office.service.accept(request.request_id, "web", "their list of addresses was cut")
+        office.deliver()
+        assert office.service.get(request.request_id).state is State.COMPLETED
+        assert purposes_of(office) == {"P-SECURITY"}
+
+
+def test_a_request_that_is_closed_before_the_answer_keeps_the_purpose_in_the_index(
+    tmp_path: Path, index: Index
+) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, CARRIED)
+        request = withdrawn(office, "P-ANALYTICS")
+        assert office.service.close(request.request_id, "the system is gone").state is State.CLOSED
+        assert "P-ANALYTICS" in purposes_of(office)
+
+
+def test_what_comes_before_the_answer_is_told_where_nobody_was_told_yet(tmp_path: Path, index: Index) -> None:
+    with ExitStack() as stack:
+        customer = RECORDS["CustomerDetails"]
+        said = customer.annotation.model_copy(update={"purposes": tuple(CARRIED), "legal_basis": CARRIED})
+        records = {**annotated(CARRIED), "CustomerDetails": replace(customer, annotation=said)}
+        office = Office(tmp_path, index, stack, records=records)  # type: ignore[arg-type]
+        office.put("web.visits", visit(1))
+        number = ("customer_number", "k-100200")
+        made = office.service.create(
+            "withdrawal", [COOKIE, number], reason=None, channel="web", received_at=office.now
+        )
+        office.deliver()
+        office.put("crm.customers", {"customer_number": number[1], "name": "Kari", "updated_at": LAST_WEEK})
+        answer(office, office.others[0])
+        assert [item["system"] for item in office.others] == ["web", "crm"]
+        assert office.service.get(made.request_id).state is not State.COMPLETED
+        assert answer(office, office.others[1]).state is State.COMPLETED
+        assert purposes_of(office) == {"P-SECURITY"}
+
+
+def test_a_person_who_consents_again_has_the_restriction_lifted_and_nothing_is_forgotten(
+    tmp_path: Path, index: Index
+) -> None:
+    with ExitStack() as stack:
+        office = world(tmp_path, index, stack, CARRIED)
+        office.jobs_answer = True
+        request = withdrawn(office, "P-ANALYTICS")
+        office.put("web.visits", visit(5))
+        held, before = request.held, office.events(*COOKIE)
+        office.service.lift(request.request_id, ToldBy.EMAIL, "consented anew")
+        office.deliver()
+        done = office.service.get(request.request_id)
+        assert (done.state, done.restricts, done.held) == (State.COMPLETED, False, held)
+        assert len([*office.stores["web"].usable("WebVisit", "P-ANALYTICS")]) == 3
+        assert (office.events(*COOKIE), purposes_of(office)) == (before, {"P-SECURITY", "P-ANALYTICS"})
 
 
 def test_other_consents_and_other_purposes_are_untouched(tmp_path: Path, index: Index) -> None:
