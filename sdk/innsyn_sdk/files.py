@@ -29,7 +29,7 @@ from typing import Any
 
 from innsyn_sdk import running
 from innsyn_sdk.changing import Change
-from innsyn_sdk.files_formats import Decide, Unreadable, rewrite_of
+from innsyn_sdk.files_formats import Decide, Unreadable, named, rewrite_of
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
@@ -87,7 +87,7 @@ class FilesStore:
                 try:
                     rewrite_of(path).check(path, mapping)
                 except Unreadable as error:
-                    raise NotAJob(f"{path}: {error}") from None
+                    raise NotAJob(str(error)) from None
 
     def erase(self, command: Command) -> Outcome:
         """Everything the command means, file by file. Raises StoreUnavailable."""
@@ -156,7 +156,7 @@ class FilesStore:
             if changed:
                 _as_it_was(new, before)
                 if _stamp(path.stat()) != _stamp(before):
-                    raise StoreUnavailable(f"{path} changed while it was read")
+                    raise StoreUnavailable(f"{named(path)} changed while it was read")
                 note(new)
                 os.replace(new, path)
                 _to_disk(path.parent)
@@ -168,7 +168,9 @@ class FilesStore:
         """What the file is like. Raises StoreUnavailable for one that may still be written to."""
         found = path.stat()
         if self._now() - found.st_mtime < self._quiet:
-            raise StoreUnavailable(f"{path} changed less than {self._quiet:.0f} s ago and may be written to")
+            raise StoreUnavailable(
+                f"{named(path)} changed less than {self._quiet:.0f} s ago and may be written to"
+            )
         return found
 
     @contextmanager
@@ -191,7 +193,7 @@ class FilesStore:
             rewrite.check(path, whose.mapping)
             yield from rewrite.rows(path, whose.mapping)
             if _stamp(path.stat()) != _stamp(before):
-                raise StoreUnavailable(f"{path} changed while it was read")
+                raise StoreUnavailable(f"{named(path)} changed while it was read")
 
     def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
         count = 0
@@ -242,16 +244,35 @@ class FilesStore:
         return dict(self._notes.execute(query, (command_id,)).fetchall())
 
     def _files(self, mapping: RecordMapping) -> list[Path]:
-        """Files of the pattern, each once; what a link leads to outside of the folder is refused. Raises NotAJob."""
+        """Files of the pattern, each once. What cannot be erased everywhere is refused: a link out of the folder, a
+        linked folder, which `**` passes over, and a file that has a second name. Raises NotAJob."""
+        self._refuse_linked_folders(mapping.at)
         found = set()
         for path in self._folder.glob(mapping.at):
             if path.name.endswith(SUFFIX) or not path.is_file():
                 continue
             real = path.resolve()
             if not real.is_relative_to(self._folder):
-                raise NotAJob(f"{path} leads out of {self._folder}; map what it leads to by its own folder")
+                raise NotAJob(
+                    f"{named(path)} leads out of {self._folder}; map what it leads to by its own folder"
+                )
+            if (names := real.stat().st_nlink) > 1:
+                raise NotAJob(
+                    f"{named(real)} has {names} names (hard links), and rows would stay under the others; leave it one"
+                )
             found.add(real)
         return sorted(found)
+
+    def _refuse_linked_folders(self, pattern: str) -> None:
+        before, everywhere, _ = pattern.partition("**")
+        roots = self._folder.glob(before.rstrip("/")) if before else [self._folder]
+        for above, folders, _ in (found for root in roots if everywhere for found in os.walk(root)):
+            for path in (Path(above, name) for name in folders):
+                if path.is_symlink():
+                    raise NotAJob(
+                        f"{named(path)} is a link to a folder, which ** passes over; map what it leads to"
+                        " by its own folder, or move the link out of this one"
+                    )
 
 
 def _stamp(stat: os.stat_result) -> str:

@@ -29,6 +29,15 @@ class Unreadable(Exception):
     """A file or a row of it cannot be read as what it should be; `str` says where, without a value of it."""
 
 
+def named(path: Path) -> str:
+    """A file as logs and errors name it, by its inode: its name may hold what somebody is known by. `find FOLDER -inum
+    N` finds it."""
+    try:
+        return f"the file of inode {path.lstat().st_ino}"
+    except OSError:
+        return "a file that is gone"
+
+
 class Rewrite(Protocol):
     """One format."""
 
@@ -47,13 +56,13 @@ def rewrite_of(path: Path) -> Rewrite:
     suffixes = path.suffixes
     if suffixes[-1:] == [".parquet"]:
         if pq is None:
-            raise NotAJob(f"{path} is Parquet and pyarrow is missing; install innsyn-sdk[files]")
+            raise NotAJob(f"{named(path)} is Parquet and pyarrow is missing; install innsyn-sdk[files]")
         return _Parquet()
     packed = suffixes.pop() if suffixes and suffixes[-1] in _OPENERS else None
     if suffixes[-1:] in ([".ndjson"], [".jsonl"]):
         return _Ndjson(_OPENERS[packed] if packed else open)
     raise NotAJob(
-        f"{path} is neither .parquet nor .ndjson (.jsonl), plain or .gz, .bz2 or .xz; narrow the pattern"
+        f"{named(path)} is neither .parquet nor .ndjson (.jsonl), plain or .gz, .bz2 or .xz; narrow the pattern"
     )
 
 
@@ -96,19 +105,19 @@ class _Ndjson:
             with self._opener(path, "rb") as file:
                 yield from file
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise Unreadable(f"{path} cannot be unpacked ({type(error).__name__})") from None
+            raise Unreadable(f"{named(path)} cannot be unpacked ({type(error).__name__})") from None
 
 
 def _row(line: bytes, number: int, path: Path, mapping: RecordMapping) -> dict[str, Any]:
     try:
         row = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise Unreadable(f"{path}, line {number} is no JSON object, or names a field twice") from None
+        raise Unreadable(f"{named(path)}, line {number} is no JSON object, or names a field twice") from None
     if not isinstance(row, dict):
-        raise Unreadable(f"{path}, line {number} is no JSON object")
+        raise Unreadable(f"{named(path)}, line {number} is no JSON object")
     if row.keys() - mapping.named:
         # A name may be a value that somebody misplaced, so it is not told.
-        raise NotAJob(f"{path}, line {number} has a field that the job's file does not name")
+        raise NotAJob(f"{named(path)}, line {number} has a field that the job's file does not name")
     return row
 
 
@@ -131,7 +140,7 @@ class _Parquet:
 
     def check(self, path: Path, mapping: RecordMapping) -> None:
         with _parquet(path) as file:
-            mapping.check(file.schema_arrow.names, str(path))
+            mapping.check(file.schema_arrow.names, named(path))
 
     def run(self, path: Path, new: Path, mapping: RecordMapping, decide: Decide) -> None:
         gone = 0
@@ -148,21 +157,21 @@ class _Parquet:
             if made.metadata.num_rows != rows - gone or not made.schema_arrow.equals(
                 schema, check_metadata=True
             ):
-                raise OSError(f"{path} was not written as it was read")
+                raise OSError(f"{named(path)} was not written as it was read")
 
 
 def _parquet(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise Unreadable(f"{path} is no Parquet that can be read ({type(error).__name__})") from None
+        raise Unreadable(f"{named(path)} is no Parquet that can be read ({type(error).__name__})") from None
 
 
 def _group(file: Any, group: int, path: Path) -> Any:
     try:
         return file.read_row_group(group)
     except (pa.ArrowException, OSError) as error:
-        raise Unreadable(f"{path}, row group {group}: {type(error).__name__}") from None
+        raise Unreadable(f"{named(path)}, row group {group}: {type(error).__name__}") from None
 
 
 def _settings(file: Any) -> dict[str, Any]:
@@ -214,13 +223,15 @@ def _with(rows: Any, name: str, value: Any, where: Any, path: Path) -> Any:
     position = rows.schema.get_field_index(name)
     described = rows.schema.field(position)
     if value is None and not described.nullable:
-        raise Unreadable(f"{path}: {name} may not be null; give it a `blank` in the job's file")
+        raise Unreadable(f"{named(path)}: {name} may not be null; give it a `blank` in the job's file")
     packed = pa.types.is_dictionary(described.type)
     plain = rows[name].cast(described.type.value_type) if packed else rows[name]
     try:
         column = pc.if_else(where, pa.scalar(value, plain.type), plain)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise Unreadable(f"{path}: {name} cannot say what it should ({type(error).__name__})") from None
+        raise Unreadable(
+            f"{named(path)}: {name} cannot say what it should ({type(error).__name__})"
+        ) from None
     return rows.set_column(
         position, described, column.combine_chunks().cast(described.type) if packed else column
     )
@@ -235,7 +246,7 @@ def _without_leftovers(rows: Any, path: Path) -> Any:
             rows = rows.set_column(position, described, anew)
         elif "dictionary<" in str(kind):
             raise Unreadable(
-                f"{path}: {described.name} has a dictionary inside of it, which may hold what is to go"
+                f"{named(path)}: {described.name} has a dictionary inside of it, which may hold what is to go"
             )
     return rows
 
