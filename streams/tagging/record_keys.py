@@ -17,6 +17,25 @@ from streams.tagging.decode.columnar import Decoded
 RecordKeys = npt.NDArray[np.uint64]
 """For each event; 0 where nothing tells which record it is."""
 _BYTES = 8
+_NO_KEY = frozenset(
+    (
+        "null",
+        "none",
+        "nil",
+        "nan",
+        "n/a",
+        "n.a.",
+        "na",
+        "unknown",
+        "undefined",
+        "ukjent",
+        "ingen",
+        "tbd",
+        "empty",
+    )
+)
+_ZEROS = "0 -_./?#*x"
+"""Of these alone a placeholder may be made, such as `-`, `000` or the UUID of zeros."""
 _NOT_ONE_VALUE = (pa.types.is_nested, pa.types.is_dictionary)
 
 
@@ -28,7 +47,8 @@ def record_key_fields(record: RecordSchema) -> list[str]:
 def record_keys(record: RecordSchema, decoded: Decoded, tokenizer: Tokenizer) -> RecordKeys | None:
     """The hashes of one record schema's events, None where it names no record key.
 
-    Records of two schemas never share one. Where an event lacks a part of its key, or has several, nobody can tell.
+    Records of two schemas never share one. Where an event lacks a part of its key, has a placeholder
+    there, or has several, nobody can tell.
     """
     columns = [decoded.columns[name] for name in record_key_fields(record)]
     if not columns or any(is_such(column.type) for column in columns for is_such in _NOT_ONE_VALUE):
@@ -45,6 +65,13 @@ def record_keys(record: RecordSchema, decoded: Decoded, tokenizer: Tokenizer) ->
     return np.where(present, known, np.uint64(0))
 
 
+def tells_nothing(value: str) -> bool:
+    """Whether a key says no more than that there is none: what registers write for it, or zeros and signs alone. Two
+    such records are two, although they are written alike. Pure."""
+    word = value.strip().casefold()
+    return word in _NO_KEY or not word.strip(_ZEROS)
+
+
 def _hashed(tokenizer: Tokenizer, name: str, values: Sequence[str]) -> list[bytes]:
     """`b""` for a value that tells nothing apart."""
-    return [tokenizer.key("record", f"{name}\0{value}") if value else b"" for value in values]
+    return [b"" if tells_nothing(value) else tokenizer.key("record", f"{name}\0{value}") for value in values]

@@ -69,3 +69,30 @@ def test_nothing_tells_the_records_of_a_schema_without_a_record_key_apart() -> N
     blank = {field.name: None for field in RECORDS["WebVisit"].fields}
     assert not keys(RECORDS["WebVisit"], blank | visit | at).any()
     assert not keys(RECORDS["ContractEvent"], CONTRACT | {"contract_id": ""}).any()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-",
+        " ",
+        "0",
+        "000",
+        "null",
+        "NULL",
+        "None",
+        "N/A",
+        "unknown",
+        "--",
+        "?",
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+def test_a_placeholder_is_no_key(name: str) -> None:
+    """Five contracts that are written alike since nobody gave them a number are five."""
+    assert not keys(RECORDS["ContractEvent"], CONTRACT | {"contract_id": name}).any()
+
+
+@pytest.mark.parametrize("name", ["A-0", "10", "N-1", "0a", "x1", "nullsen"])
+def test_a_number_with_anything_else_in_it_is_a_key(name: str) -> None:
+    assert keys(RECORDS["ContractEvent"], CONTRACT | {"contract_id": name}).all()
