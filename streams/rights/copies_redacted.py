@@ -291,15 +291,19 @@ def _path(place: Place) -> str:
 
 
 def _annotation(names: Mapping[str, FieldAnnotation], path: str) -> FieldAnnotation | None:
-    """What the schema says of a path: of itself, or of the nearest field that it lies in."""
+    """What the schema says of a path: of itself, or of a field with `*` for whatever is in it. A field that merely lies
+    in one of the schema is one that nobody declared."""
     if (exact := names.get(path)) is not None:
         return exact
     steps = path.split(".")
     for length in range(len(steps), 0, -1):
         for name, found in names.items():
             said = name.split(".")
-            if len(said) == length and all(
-                known in ("*", step) for known, step in zip(said, steps, strict=False)
+            reaches = length == len(steps) or said[-1] == "*"
+            if (
+                reaches
+                and len(said) == length
+                and all(known in ("*", step) for known, step in zip(said, steps, strict=False))
             ):
                 return found
     return None

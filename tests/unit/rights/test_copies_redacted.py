@@ -63,6 +63,14 @@ def test_of_a_call_each_end_is_given_its_own(own: str, gone: str) -> None:
     assert found.values[gone] is None
 
 
+def test_a_field_inside_another_that_nobody_declared_is_left_out_by_name() -> None:
+    """What it holds nobody knows: it is not the field that it lies in."""
+    line = {"product": "TV", "amount_ore": 5}
+    invoice = {"invoice_number": "I-1", "customer_number": "100042", "lines": [line | {"comment": "by Bo"}]}
+    found = of("Invoice", invoice, ANNA)
+    assert (found.values["lines"], found.unknown) == ([line], ("lines.comment",))
+
+
 def test_what_is_about_the_owner_alone_is_not_given_to_the_other_end() -> None:
     """The line and the octets tell of the caller, the time of both."""
     found = of("TrafficRecord", call(line_id="L-7", octets=9), Named("phone", "+4790000002"))
