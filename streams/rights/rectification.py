@@ -19,6 +19,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.events import Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState
@@ -55,7 +56,11 @@ class Rectification(ByCommand):
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
         told, commands = [], []
         for system, wrong in by_system(holdings, categories).items():
-            said = {"categories": sorted(wrong.categories), "fields": sorted(wrong.fields)}
+            said = {
+                "categories": sorted(wrong.categories),
+                "fields": sorted(wrong.fields),
+                "corrections": corrections_for(wrong, categories),
+            }
             told.append({"system": system, **said, "purposes": [], "ground": GROUND})
             counts = {
                 name: tools.reader.counts(person.spans, sorted(ids)).records
@@ -66,8 +71,8 @@ class Rectification(ByCommand):
                 PlannedCommand(
                     command_id=command_id(request.request_id, system),
                     system=system,
-                    # A system corrects its row, however many events told of it.
-                    planned=None,
+                    planned=enough(wrong, counts)[EVERY],
+                    least=enough(wrong, counts),
                     records=counts,
                     kind=CommandKind.RECTIFICATION,
                     by_hand=None if known and known.rectification == "command" else True,
@@ -127,6 +132,26 @@ def by_system(holdings: Iterable[Holding], categories: Mapping[str, str]) -> dic
     for holding in holdings:
         tags, wrong = holding.tags, found[holding.tags.system]
         wrong.categories |= {*tags.categories} & {*categories.values()}
-        wrong.fields |= {path for path in categories if path.partition(".")[0] == tags.record}
+        wrong.fields |= {
+            path
+            for path, category in categories.items()
+            if path.partition(".")[0] == tags.record and category in tags.categories
+        }
         wrong.records[tags.record].add(tags.id)
     return dict(sorted(found.items()))
+
+
+def corrections_for(wrong: Wrong, categories: Mapping[str, str]) -> list[str]:
+    """Which corrections a system gets: those of its own records; where it has none of these fields, those of categories
+    that it holds. Pure."""
+    return sorted(wrong.fields) or [
+        path for path, category in sorted(categories.items()) if category in wrong.categories
+    ]
+
+
+def enough(wrong: Wrong, counts: Mapping[str, int]) -> dict[str, int]:
+    """Of how many records an answer tells at least: one of each kind with a field that is corrected, one in all. A
+    system corrects its row, however many events told of it. Pure."""
+    own = {path.partition(".")[0] for path in wrong.fields}
+    asked = {name: int(name in own and count > 0) for name, count in counts.items()}
+    return {**asked, EVERY: max(sum(asked.values()), 1)}

@@ -96,11 +96,11 @@ class Sending:
         return self._file.note(request.request_id, Commanded(command.command_id, attempt))
 
     def _corrections(self, request: RequestState, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the system's own records; all, where it has others of the same categories."""
+        """Those that the plan has for the system: of its own records, or of categories that it holds."""
         corrections = self._file.corrections(request.request_id)
-        return {
-            name: corrections[name] for name in said.get("fields", ()) if name in corrections
-        } or corrections
+        # A plan from before these were chosen names none.
+        names = said.get("corrections") or said.get("fields") or corrections
+        return {name: corrections[name] for name in names if name in corrections}
 
     def untold(self, request: RequestState) -> RequestState:
         """Tell every system that was not told yet; none of them while one has no key."""

@@ -118,6 +118,43 @@ def test_a_system_without_the_person_is_for_somebody_to_look_at(office: Office) 
     assert tell(office, office.service.get(request.request_id)).state is State.COMPLETED
 
 
+@pytest.mark.parametrize("records", [[], [{"record": "ContractEvent", "count": 1}]])
+def test_an_answer_that_tells_of_no_corrected_record_is_for_somebody_to_look_at(
+    office: Office, records: list[dict[str, Any]]
+) -> None:
+    """Done, and nothing of the record that is wrong: no number says that it was corrected."""
+    request = tell(office, asked(office))
+    found = answer(office, office.others[0], records=records)
+    assert found.state is State.ATTENTION
+    assert "planned 1" in " ".join(found.problems)
+    office.service.resend(request.request_id)
+    office.deliver()
+    assert answer(office, office.others[-1]).state is State.COMPLETED
+
+
+def test_a_row_of_which_many_events_told_is_corrected_once(office: Office) -> None:
+    more = [
+        {"customer_number": NUMBER[1], "name": name, "updated_at": LAST_WEEK} for name in ("Kari A", "Kari B")
+    ]
+    office.put("crm.customers", *more)
+    tell(office, asked(office))
+    done = answer(office, office.others[0], records=[{"record": "CustomerDetails", "count": 1}])
+    assert done.state is State.COMPLETED
+
+
+def test_a_system_gets_corrections_of_categories_that_it_holds_and_no_others(office: Office) -> None:
+    """Billing has the name on invoices: it learns nothing of a birth date."""
+    invoice = {"invoice_number": "I-1", "customer_number": NUMBER[1], "name": "Kari", "amount_ore": 100}
+    office.put("billing.invoices", {**invoice, "due_date": LAST_WEEK.date(), "issued_at": LAST_WEEK})
+    both = {**RIGHT, "CustomerDetails.birth_date": "1970-01-02"}
+    asked(office, both)
+    told = {}
+    for command in office.others:
+        bare = {name: value for name, value in command.items() if name != "topic"}
+        told[command["system"]] = opened_command(bare, job_key(office.keyring, command["system"]))[1]
+    assert told == {"crm": both, "billing": RIGHT}
+
+
 def test_a_request_from_kafka_that_says_nothing_waits_for_a_person(office: Office) -> None:
     """A portal may announce one without what is to be corrected."""
     made = office.service.create("access", [NUMBER], reason=None, channel="web", received_at=office.now)
