@@ -252,9 +252,17 @@ class ErasurePlan(Identified):
     warnings: list[str]
 
 
+class CommandOut(_Answer):
+    """A command that was sent before an order came and is not answered: the system may still carry it out."""
+
+    request_id: str
+    system: str
+
+
 class PreservationOrder(_Answer):
     """An order by which everything of a person is held. `kinds`: of the identifiers that are sealed in it; these and
-    the reference are gone once it has ended."""
+    the reference are gone once it has ended. `commands_out`: of an order that runs, commands about what it holds that
+    are not answered; no message takes them back."""
 
     order_id: str
     state: Literal["runs", "ended", "lifted"]
@@ -264,6 +272,7 @@ class PreservationOrder(_Answer):
     lifted_at: datetime | None
     kinds: list[str]
     reference: str | None
+    commands_out: list[CommandOut]
 
 
 class OrderPage(_Answer):

@@ -92,3 +92,9 @@ def _tell(orders: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             item["order_id"], item["state"], item["until"], about, marked("{}", item["reference"] or "–")
         )
     screen().print(rows)
+    for item in orders:
+        for told in item["commands_out"]:
+            screen().print(
+                f"{told['system']} was told by {told['request_id']} before the order came and has not answered. No"
+                " message takes that back: ask its people to stop."
+            )

@@ -15,7 +15,7 @@ CITATION = "straffeprosessloven § 215 a"
 
 
 class HeldByLaw(InputError):
-    """A preservation order holds the person's data: nobody may erase any of it now."""
+    """A preservation order holds the person's data: nobody may erase or change any of it now."""
 
 
 def freezing(catalogue: Catalogue) -> tuple[str | None, str, tuple[str, ...]]:
@@ -59,8 +59,8 @@ class Frozen:
         """Raises HeldByLaw where any of it is held."""
         if self.holds(spans):
             raise HeldByLaw(
-                f"held by law ({CITATION}): nothing of this person may be erased now; resend the request once"
-                " that has ended"
+                f"held by law ({CITATION}): nothing of this person may be erased or changed now; resend the request"
+                " once that has ended"
             )
 
 

@@ -22,7 +22,7 @@ from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from sinks.ports.preservation import PreservationEntry, PreservationLog
 from streams.answers.ambiguity import spoken
-from streams.answers.attribution import Resolver
+from streams.answers.attribution import Resolver, ending_before
 from streams.answers.frozen import CITATION, Frozen
 from streams.answers.question import Identifier, givens
 from streams.identity.model import Given
@@ -30,7 +30,7 @@ from streams.identity.model import Given
 MOST_DAYS = 90
 """An order runs for 90 days at most at a time (straffeprosessloven § 215 a, second paragraph)."""
 ORDERED, EXTENDED, LIFTED = "ordered", "extended", "lifted"
-_SECOND = timedelta(seconds=1)
+_SECOND, _MOMENT = timedelta(seconds=1), timedelta(milliseconds=1)
 _TRIES = 5
 
 
@@ -126,21 +126,31 @@ class Preservation:
         return None
 
     def frozen(self, now: datetime) -> Frozen:
-        """All that orders hold at a moment: of whom they are about, by the links that are known now.
+        """All that orders hold at a moment: of whom their identifiers meant when they were ordered, by the links that
+        are known now and by those that were known then: a link that came to light since may not set free what was held.
 
         Raises KeyUnavailable where nobody can say whom an order that runs is about: then nothing may be erased.
         """
         held: dict[Span, date] = {}
         for order in self.orders():
-            if not order.runs(self._calendar.day(now)):
-                continue
-            asked = givens(self._tokenizer(), self._opened(order).identifiers)
-            found = self._identities.person(asked, now)
-            theirs = [*map(_own_span, asked), *(Span(token) for token in found.subjects)]
-            # By whatever proof: a link that came to light since may not set free what was held.
-            theirs += [replace(span, proof=None) for span in (*found.spans, *found.shared)]
-            held |= {span: max(order.until, held.get(span, order.until)) for span in theirs}
+            if order.runs(self._calendar.day(now)):
+                for span, day in self.held_by(order).held.items():
+                    held[span] = max(day, held.get(span, day))
         return Frozen(held)
+
+    def held_by(self, order: Order) -> Frozen:
+        """The same of one order. Raises KeyUnavailable."""
+        asked = givens(self._tokenizer(), self._opened(order).identifiers)
+        theirs = [_own_span(item, order.ordered_at) for item in asked]
+        # What is handed on, such as an address of mail, stands for nobody by itself.
+        handed = {item.token for item in asked if not item.kind.stands_for_customer}
+        now_known = self._identities.person(asked, order.ordered_at)
+        then_known = self._identities.person(asked, order.ordered_at, order.ordered_at)
+        theirs += [Span(token) for token in (now_known.subjects | then_known.subjects) - handed]
+        # By whatever proof. What was known then says nothing of whose it was later.
+        before = ending_before((*then_known.spans, *then_known.shared), order.ordered_at + _MOMENT)
+        theirs += [replace(span, proof=None) for span in (*now_known.spans, *now_known.shared, *before)]
+        return Frozen(dict.fromkeys(theirs, order.until))
 
     def destroy_keys(self, now: datetime) -> list[str]:
         """Destroy the keys of the orders that have ended; ids of those that had one."""
@@ -233,9 +243,12 @@ def _sealed(about: Sequence[Identifier], reference: str) -> bytes:
     return json.dumps({"identifiers": identifiers, "reference": reference}, ensure_ascii=False).encode()
 
 
-def _own_span(given: Given) -> Span:
-    """Where the identifier itself names the person: an address in its second, if that is known."""
-    if not given.kind.is_place or given.at is None:
+def _own_span(given: Given, ordered_at: datetime) -> Span:
+    """Where the identifier itself names the person: an address in its second, if that is known; what may be handed on
+    until the order, and the customer number whenever it is met."""
+    if given.kind.stands_for_customer:
         return Span(given.token)
+    if not given.kind.is_place or given.at is None:
+        return Span(given.token, None, ordered_at + _MOMENT)
     ports = (given.port, given.port) if given.port else (0, 65_535)
     return Span(given.token, given.at, given.at + _SECOND, *ports)

@@ -1,19 +1,39 @@
-"""Requests of a person whom a preservation order holds: nothing that erases is told or done while it runs."""
+"""Requests of a person whom a preservation order holds: nothing that erases or corrects is told or done while it runs.
+
+What is restricted stays as it is, and a copy changes nothing: both go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from schemas.vocabulary import CommandKind, CommandState, Right
 from streams.answers.erasure_plan import plan_from_json
+from streams.answers.frozen import Frozen
 from streams.answers.keeping import Keeping
 from streams.rights.protocol.request import RequestState
 
 
 def refuse_frozen(keeping: Keeping, clock: Callable[[], datetime], request: RequestState) -> None:
-    """Raises HeldByLaw where an order came after the plan, which would erase something; IndexUnavailable,
+    """Raises HeldByLaw where an order came after the plan, which would erase or correct something; IndexUnavailable,
     KeyUnavailable."""
+    corrects = request.type == Right.RECTIFICATION
     plan = plan_from_json(request.plan) if request.plan and "kept" in request.plan else None
     erases = plan and any(kept is None or kept.id != name for name, kept in plan.kept.items())
-    if erases and request.identity is not None:
+    if (erases or corrects) and request.identity is not None:
         keeping.frozen(clock()).refuse(request.identity.spans)
+
+
+def commands_out(requests: Iterable[RequestState], frozen: Frozen) -> list[tuple[str, str]]:
+    """Ids of requests, and systems, that were told to erase or correct what is held now and have not answered: no
+    message takes a command back, so their people have to stop it. Pure."""
+    return [
+        (request.request_id, command.system)
+        for request in requests
+        if request.identity is not None
+        for command in request.commands.values()
+        if command.kind in (None, CommandKind.RECTIFICATION)
+        and (command.state in (CommandState.SENT, CommandState.ACCEPTED) or command.retrying)
+        and not command.settled
+        and frozen.holds(request.identity.spans)
+    ]

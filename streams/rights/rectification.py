@@ -52,6 +52,8 @@ class Rectification(ByCommand):
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
+        # Also before people are asked to correct by hand.
+        tools.keeping.frozen(now).refuse(person.spans)
         categories = categories_of(request.scope.fields, tools.company)
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
         told, commands = [], []

@@ -27,7 +27,7 @@ class Sending:
         send: Send,
         may_tell: Callable[[RequestState], object] = lambda _: None,
     ) -> None:
-        """`may_tell`: raises InputError where no system may be told to erase now."""
+        """`may_tell`: raises InputError where no system may be told to erase or correct now."""
         self._may_tell = may_tell
         self._file = file
         self._subjects = subjects
@@ -71,6 +71,8 @@ class Sending:
         """Tell one system what a right other than erasure asks of it; nobody is told what is done by hand."""
         if command.by_hand:
             return request
+        if kind is CommandKind.RECTIFICATION:
+            self._may_tell(request)
         attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
         plan = request.plan or {}
         told = (*plan.get("restricted", ()), *plan.get("rectified", ()), *plan.get("asked", ()))

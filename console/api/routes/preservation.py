@@ -16,6 +16,7 @@ from console.api.services import Services
 from schemas.errors import Unavailable
 from schemas.ids import is_id
 from streams.answers.preservation import Order, Preservation
+from streams.rights.frozen import commands_out
 
 
 def router(services: Services) -> APIRouter:
@@ -80,6 +81,7 @@ def _known(services: Services, order_id: str, request: Request, action: str) -> 
 def _shown(services: Services, orders: Preservation, order: Order) -> dict[str, Any]:
     opened = orders.opened(order)
     runs = order.runs(services.catalogue.calendar.day(services.clock()))
+    told = commands_out(services.rights.requests(), orders.held_by(order)) if runs and opened else []
     state = "runs" if runs else "lifted" if order.lifted_at else "ended"
     return {
         "order_id": order.order_id,
@@ -90,4 +92,5 @@ def _shown(services: Services, orders: Preservation, order: Order) -> dict[str, 
         "lifted_at": order.lifted_at,
         "kinds": sorted({item.kind.name for item in opened.identifiers}) if opened else [],
         "reference": opened.reference if opened else None,
+        "commands_out": [{"request_id": name, "system": system} for name, system in told],
     }

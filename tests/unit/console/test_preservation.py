@@ -54,7 +54,7 @@ def test_an_order_is_shown_without_whom_it_is_about(client: httpx.Client) -> Non
     made = added(client)
     assert made["order_id"].startswith("p-")
     assert (made["state"], made["until"], made["kinds"]) == ("runs", "2026-08-01", ["email"])
-    assert made["reference"] == CASE
+    assert (made["reference"], made["commands_out"]) == (CASE, [])
     assert EMAIL not in client.get("/v1/preservation").text
     longer = client.post(
         f"/v1/preservation/{made['order_id']}/extend", json={"until": "2026-08-30", "reference": CASE}

@@ -19,10 +19,12 @@ from streams.answers.keeping import Keeping
 from streams.answers.preservation import Preservation
 from streams.answers.question import Identifier
 from streams.identity.identities import Identities
+from streams.rights.frozen import commands_out
 from streams.rights.protocol.states import RequestState, State
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
+from tests.unit.rights.test_short import visit
 
 KARI, OLA = "k-100201", "k-100202"
 NUMBER = ("customer_number", KARI)
@@ -150,6 +152,123 @@ def test_an_answer_that_comes_while_an_order_runs_makes_the_index_forget_nothing
     assert office.found(NUMBER).total_events
     office.orders.lift("p-1", NOW)
     assert again(office, request).state is State.COMPLETED
+
+
+def corrected(office: Kept) -> RequestState:
+    corrections = {"CustomerDetails.name": "Another"}
+    made = office.service.create(
+        "rectification",
+        [NUMBER],
+        reason=None,
+        channel="test",
+        received_at=office.now,
+        corrections=corrections,
+    )
+    office.deliver()
+    return office.service.get(made.request_id)
+
+
+def names(office: Kept) -> list[str | None]:
+    return [row["name"] for row in office.stores["crm"].usable("CustomerDetails", "P-CONTRACT")]
+
+
+def test_an_order_stops_a_correction_which_would_overwrite_what_it_holds(office: Kept) -> None:
+    """Planned under it nobody is told, also not people; once it is lifted the correction goes on."""
+    office.jobs_answer = True
+    office.freeze()
+    stopped = corrected(office)
+    assert (stopped.state, dict(stopped.commands), office.others) == (State.ATTENTION, {}, [])
+    assert any("held by law" in problem for problem in stopped.problems)
+    office.orders.lift("p-1", NOW)
+    again(office, stopped)
+    assert names(office) == ["Another"]
+
+
+def test_an_order_that_comes_after_the_plan_of_a_correction_stops_it(office: Kept) -> None:
+    """Not told again, neither by a person nor by time."""
+    office.deaf.add("crm")
+    office.jobs_answer = True
+    planned = corrected(office)
+    told = len(office.others)
+    office.freeze()
+    office.deaf.clear()
+    with pytest.raises(HeldByLaw):
+        again(office, planned)
+    office.now += timedelta(days=20)
+    office.service.on_time(office.now)
+    office.deliver()
+    assert (len(office.others), names(office)) == (told, ["Invented"])
+
+
+def test_a_person_under_an_order_is_restricted_all_the_same(office: Kept) -> None:
+    office.jobs_answer = True
+    office.freeze()
+    office.service.create("restriction", [NUMBER], reason=None, channel="test", received_at=office.now)
+    office.deliver()
+    assert names(office) == []
+
+
+def test_who_gets_an_address_of_mail_after_the_order_is_not_held_and_who_had_it_is(tmp_path: Path) -> None:
+    """An order is about whom its identifiers meant when it was ordered."""
+    mail = "post@example.no"
+    with ExitStack() as stack:
+        office = Kept(tmp_path, stack)
+        first = {"customer_number": KARI, "name": "Invented", "email": mail, "updated_at": LONG_AGO}
+        office.put(CUSTOMERS, first, {**first, "customer_number": OLA, "email": "ola@example.no"})
+        for number, customer in (("A-1", KARI), ("A-2", OLA)):
+            office.contract("ended", LONG_AGO, number, customer)
+        office.freeze(kind="email", value=mail)
+        office.now += timedelta(days=2)
+        moved = office.now - timedelta(hours=2)
+        office.put(CUSTOMERS, {**first, "email": "kari@example.no", "updated_at": moved})
+        passed = {"customer_number": OLA, "email": mail, "updated_at": moved + timedelta(hours=1)}
+        office.put(CUSTOMERS, {**first, **passed})
+        office.now += timedelta(days=1)
+        held, gone = office.erase(NUMBER), office.erase(("customer_number", OLA))
+        assert {part["rule"] for part in (held.plan or {})["parts"]} == {"T10"}
+        assert decisions(gone)["CustomerDetails"] == {"erase_now"}
+        assert (office.stored("crm", NUMBER), office.stored("crm", ("customer_number", OLA))) == (2, 0)
+
+
+def test_an_identifier_that_nobody_is_linked_to_is_held_as_it_is_met_later(tmp_path: Path) -> None:
+    """A cookie without a login: what comes under it after the order is held too."""
+    cookie = ("cookie_id", "c-1")
+    with ExitStack() as stack:
+        office = Kept(tmp_path, stack)
+        office.put("web.visits", visit(1))
+        office.freeze(kind=cookie[0], value=cookie[1])
+        office.put("web.visits", visit(2))
+        office.now += timedelta(days=1)
+        office.put("web.visits", {**visit(3), "occurred_at": office.now - timedelta(hours=1)})
+        request = office.erase(cookie)
+        assert {part["rule"] for part in (request.plan or {})["parts"]} == {"T10"}
+        assert office.stored("web", cookie) == 3
+
+
+def test_which_commands_are_out_when_an_order_comes_is_said(office: Kept) -> None:
+    """Of the person whom it holds, until each is answered: no message takes a command back."""
+    office.contract("ended", LONG_AGO)
+    office.put(CUSTOMERS, {"customer_number": OLA, "name": "Invented", "updated_at": LONG_AGO})
+    office.contract("ended", LONG_AGO, "A-2", OLA)
+    office.deaf |= set(office.stores)
+    mine, _ = office.erase(NUMBER), office.erase(("customer_number", OLA))
+    office.freeze()
+
+    def out() -> list[tuple[str, str]]:
+        (order,) = office.orders.orders()
+        return commands_out(office.service.requests(), office.orders.held_by(order))
+
+    told = sorted(
+        (mine.request_id, command["system"])
+        for command in office.commands
+        if command["request_id"] == mine.request_id
+    )
+    assert told
+    assert sorted(out()) == told
+    for command in list(office.commands):
+        office.handle(command)
+    office.deliver()
+    assert out() == []
 
 
 def test_others_are_erased_meanwhile(office: Kept) -> None:
