@@ -29,8 +29,7 @@ from streams.kafka.producer import EventProducer
 from streams.rights.protocol.request import RequestState
 from tests.support.api import EMAIL, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 

@@ -16,8 +16,7 @@ from console.wiring.serving import ApiServer
 from tests.support.api import TOKEN
 from tests.support.asgi import InProcess
 from tests.support.door import NOBODY, QUESTIONS, SOMEBODY, client, entries, made
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 __all__ = ["made"]
 

@@ -25,7 +25,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.parts import Part, covered, lost, sentences
 from sinks.clickhouse.space import Space
 from sinks.clickhouse.whole import whole
-from tests.support.product import await_that
+from tests.support.time_bounds import await_that
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 MIB = 2**20

@@ -23,9 +23,8 @@ from console.wiring.start import begin
 from schemas.errors import SettingsError
 from schemas.settings import Settings
 from tests.support.api import TOTAL, services
-from tests.support.product import await_that
 from tests.support.sockets import HEAD, QUESTION, Serve, answer, asked, connection, serve
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 __all__ = ["serve"]
 

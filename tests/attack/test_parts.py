@@ -23,8 +23,7 @@ from streams.tagging.progress import STALLED_SECONDS, Progress
 from streams.waits import Waits
 from tests.support.api import services
 from tests.support.asgi import InProcess
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 

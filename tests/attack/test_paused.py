@@ -15,7 +15,8 @@ from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
 from streams.kafka.membership import Membership
 from streams.kafka.positions import Place
-from tests.support.tagging import real_broker, until
+from tests.support.tagging import real_broker
+from tests.support.time_bounds import await_that
 
 
 @pytest.mark.kafka
@@ -43,13 +44,13 @@ def test_partitions_taken_away_while_paused_are_read_when_they_are_back(
 
     group = f"group-{uuid.uuid4().hex[:8]}"
     consumer = SourceConsumer(broker.connection, group, [source.name], start=start, gone=gone, member=member)
-    until(lambda: count() == 0 and len(ours[-1]) == 2, "both are assigned")
+    await_that(lambda: count() == 0 and len(ours[-1]) == 2, "both are assigned")
     consumer.pause()
     consumer.rejoin()
-    until(lambda: consumer.poll(1, 0) == [] and set() in ours[1:], "both are taken away")
+    await_that(lambda: consumer.poll(1, 0) == [] and set() in ours[1:], "both are taken away")
     consumer.resume()
     source.send([(0, b"first"), (1, b"second")])
-    until(lambda: count() == 2, "both are read")
+    await_that(lambda: count() == 2, "both are read")
     assert set(read) == {b"first", b"second"}
     consumer.close()
 

@@ -41,7 +41,8 @@ from tests.support.api import services
 from tests.support.asgi import InProcess
 from tests.support.company import model
 from tests.support.registered import GOOD, NOW, PLAIN, TAGGER, WRITERS, Registered, prepared, preparer
-from tests.support.tagging import Running, in_process_broker, single_object, until, utc_now, visit
+from tests.support.tagging import Running, in_process_broker, single_object, utc_now, visit
+from tests.support.time_bounds import await_that
 
 POISON = b"a bad deploy"
 LIMITS: dict[str, Any] = {"ratio": 0.5, "floor": 1_000}
@@ -97,7 +98,7 @@ def test_a_flood_ends_no_tagger_and_each_message_can_be_tried_again(
         good = [(0, framing(visit(number, "203.0.113.5"))) for number in range(200)]
         source.send([*good, *[(0, POISON)] * 1_500, *good])
         with Running(source.worker(ClickHouseWriter(index), keyring)) as running:
-            until(lambda: _counted(index, source.name) == (400, 1_500), "all of it is in the ledger")
+            await_that(lambda: _counted(index, source.name) == (400, 1_500), "all of it is in the ledger")
             assert running.error is None
         (line,) = Floods(ClickHouseDeadLetters(index), utc_now, CollectorRegistry(), **LIMITS).lines()
         assert line.startswith(

@@ -32,8 +32,7 @@ from tests.support.api import EMAIL, NOW, TOKEN, TOTAL
 from tests.support.door import NOBODY, QUESTIONS, SOMEBODY, client, entries, made
 from tests.support.instance import running
 from tests.support.kinds import KINDS
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 __all__ = ["made"]
 

@@ -24,8 +24,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import NO_LIMITS, Filter, Found, Span
 from tests.support.api import EMAIL, TOKEN, services
 from tests.support.index import SQL_KINDS, running
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 QUESTION = json.dumps({"identifiers": [{"kind": "email", "value": EMAIL}]}).encode()
 ENDLESS = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 5"

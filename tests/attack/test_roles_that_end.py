@@ -22,8 +22,7 @@ from streams.kafka.connection import Connection
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from streams.waits import Waits
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 
 def test_a_role_that_lost_something_is_started_again_by_itself() -> None:

@@ -30,10 +30,9 @@ from tests.support.tagging import (
     real_broker,
     single_object,
     to_the_end,
-    until,
     visit,
 )
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 ADDRESS, OTHER = "192.0.2.7", "192.0.2.8"
 
@@ -69,7 +68,7 @@ def make_anew(source: Source, partitions: int = 2) -> None:
             return False
         return True
 
-    until(made, "the topic is made anew")
+    await_that(made, "the topic is made anew")
 
 
 def send(source: Source, count: int, address: str, first: int = 0) -> None:
@@ -249,7 +248,7 @@ def test_what_is_not_in_the_index_is_counted_whoever_reads(
         tagger.until(lambda: waits() == [0, 0], "all is read")
     make_anew(source)
     send(source, 6, OTHER)
-    until(lambda: waits() == [3, 3], "the new topic is unread")
+    await_that(lambda: waits() == [3, 3], "the new topic is unread")
     to_the_end(source.worker(index, keyring))
     assert waits() == [0, 0]
 
@@ -300,10 +299,10 @@ def test_requests_and_receipts_of_a_topic_made_anew_are_all_read(kafka_bootstrap
 
     with following(followed):
         first = sent(30, "first")
-        until(lambda: got == first, "the first topic is read")
+        await_that(lambda: got == first, "the first topic is read")
         make_anew(source, 1)
         second = sent(80, "second")
-        until(lambda: got == [*first, *second], "the second one is read from its beginning")
+        await_that(lambda: got == [*first, *second], "the second one is read from its beginning")
     make_anew(source, 1)
     # As a commit that came after the topic was deleted leaves it.
     stale = Consumer(connection.client(group_id=group))
@@ -311,7 +310,7 @@ def test_requests_and_receipts_of_a_topic_made_anew_are_all_read(kafka_bootstrap
     stale.close()
     third = sent(50, "third")
     with following(followed):
-        until(lambda: got == [*first, *second, *third], "the third one too")
+        await_that(lambda: got == [*first, *second, *third], "the third one too")
 
 
 @contextmanager

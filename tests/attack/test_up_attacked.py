@@ -13,7 +13,8 @@ import pytest
 from console.wiring.private import open_to_others
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
-from tests.support.product import Up, await_that, innsyn, naming, up
+from tests.support.product import Up, innsyn, naming, up
+from tests.support.time_bounds import await_that
 
 pytestmark = pytest.mark.kafka
 

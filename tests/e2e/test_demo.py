@@ -21,14 +21,13 @@ ACTS = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, seed: int) -> None:
+def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path) -> None:
     """Five acts in their order, the invoice held with rule and citation, no folder, file or process left behind."""
     folders = {name: tmp_path / name for name in ("work", "temporary", "home")}
     for folder in folders.values():
         folder.mkdir()
     done = innsyn(
-        folders["home"], "demo", "--customers", "30", "--days", "7", "--seed", str(seed),
+        folders["home"], "demo", "--customers", "30", "--days", "7", "--seed", "2",
         cwd=folders["work"],
         settings={"TMPDIR": str(folders["temporary"])},
         timeout=HANGING_SECONDS,

@@ -17,9 +17,9 @@ from streams.kafka.registry import Registry
 from streams.simulate.plan import DEFAULT_START, Plan
 from streams.simulate.story.messages import Bodies
 from streams.simulate.story.play import Play, StoryTruth
-from tests.support.product import Up, await_that, innsyn, up
+from tests.support.product import Up, innsyn, up
 from tests.support.stories import CARRIER
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 pytestmark = pytest.mark.kafka
 PLAN = Plan(customers=40, days=7, seed=5)

@@ -34,8 +34,8 @@ from streams.rights.protocol.columns import columns
 from tests.support.kinds import KINDS
 from tests.support.pages import ROOT
 from tests.support.postgresql import Server, server
-from tests.support.product import Up, await_that, innsyn, naming, up
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.product import Up, innsyn, naming, up
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 pytestmark = pytest.mark.kafka
 

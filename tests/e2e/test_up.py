@@ -14,8 +14,8 @@ import pytest
 
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
-from tests.support.product import COMMAND, Up, await_that, environment, innsyn, naming, up
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.product import COMMAND, Up, environment, innsyn, naming, up
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 pytestmark = pytest.mark.kafka
 

@@ -18,8 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from streams.kafka.brokers.properties import HOST
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 pytestmark = pytest.mark.kafka
 

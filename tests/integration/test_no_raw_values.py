@@ -37,7 +37,8 @@ from streams.simulate.world import Customer, World, build_world
 from tests.support.company import model, model_feed
 from tests.support.evidence import Logs, ask_api, files_of, jobs, read_tables, tables_of
 from tests.support.raw_values import Needles
-from tests.support.tagging import read_topic, until
+from tests.support.tagging import read_topic
+from tests.support.time_bounds import await_that
 
 PLAN = Plan(customers=40, days=7, seed=11)
 OWN_TOPICS = ("lineage.dead-letters", "rights.requests", "rights.receipts")
@@ -145,7 +146,7 @@ def _feed(
         producer.flush()
     # A purpose that somebody consented to is a word of the catalogue, which every tag set holds.
     needles.values -= {name.encode() for name in load_catalogue().purposes}
-    until(lambda: consumed() >= total, "everything is tagged")
+    await_that(lambda: consumed() >= total, "everything is tagged")
     return total
 
 
@@ -217,13 +218,13 @@ def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
     def latest() -> RequestState:
         return instance.rights.get(request_id)
 
-    until(ended, "every system has answered")
+    await_that(ended, "every system has answered")
     # The systems hold nothing here, so their answers are fewer than the index planned: a person has to take them.
     needles.add(ACCEPTED)
     for command in latest().commands.values():
         if command.doubtful:
             instance.rights.accept(request_id, command.system, ACCEPTED)
-    until(lambda: latest().ended, "the erasure is done")
+    await_that(lambda: latest().ended, "the erasure is done")
     assert latest().state is State.COMPLETED, latest()
 
 

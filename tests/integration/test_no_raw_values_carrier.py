@@ -29,7 +29,8 @@ from streams.simulate.story.play import Play, Played
 from tests.support.evidence import Logs, ask_api, files_of, jobs, tables_of
 from tests.support.raw_values import SHORTEST_TEXT, Needles
 from tests.support.stories import CARRIER
-from tests.support.tagging import read_topic, until
+from tests.support.tagging import read_topic
+from tests.support.time_bounds import await_that
 
 PLAN = Plan(customers=40, days=7, seed=11)
 NEW_FIELD = "Kanarifugl Gulnebb"
@@ -87,7 +88,7 @@ def _feed(play: Play, instance: LocalInstance, connection: Connection, needles: 
     with EventProducer(connection) as producer:
         emit(_with_broken(play.events()), producer, lag=lambda: sent - consumed(), sent=noted)
     needles.add(NEW_FIELD, NEW_KEY)
-    until(lambda: consumed() >= sent, "everything is tagged")
+    await_that(lambda: consumed() >= sent, "everything is tagged")
 
 
 def _with_broken(items: Iterator[Played]) -> Iterator[Played]:
@@ -135,14 +136,14 @@ def _erase(instance: LocalInstance, person: Person) -> None:
         raise_first(instance.roles)
         return instance.rights.get(request_id)
 
-    until(
+    await_that(
         lambda: latest().ended or (latest().state is State.ATTENTION and not latest().waiting_for),
         "all answered",
     )
     for command in latest().commands.values():
         if command.doubtful:
             instance.rights.accept(request_id, command.system, NEW_KEY)
-    until(lambda: latest().ended, "the erasure is done")
+    await_that(lambda: latest().ended, "the erasure is done")
 
 
 def test_everything_was_fed_in_and_every_place_was_looked_at(

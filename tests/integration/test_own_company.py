@@ -18,7 +18,7 @@ from streams.answers.question import Identifier, Question
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.producer import EventProducer
 from tests.support.kinds import KINDS
-from tests.support.tagging import until
+from tests.support.time_bounds import await_that
 
 KARI = Identifier(KINDS["customer_number"], "700104")
 
@@ -50,7 +50,7 @@ def test_the_events_of_an_own_company_are_found_and_planned_for(tmp_path: Path) 
                 raise_first(instance.roles)
                 return bool(access(question, known, datetime.now(UTC))["total_events"] == 5)
 
-            until(found, "all five are tagged")
+            await_that(found, "all five are tagged")
             report = access(question, known, datetime.now(UTC))
             plan = preview(question, known, datetime.now(UTC))
     assert {(item["system"]["id"], item["category"]["id"]) for item in report["entries"]} == {

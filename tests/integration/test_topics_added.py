@@ -11,7 +11,8 @@ from streams.kafka.batches import Partition
 from streams.kafka.consumer import SourceConsumer
 from streams.kafka.groups import readers, unread
 from streams.kafka.positions import Place
-from tests.support.tagging import Broker, in_process_broker, real_broker, until
+from tests.support.tagging import Broker, in_process_broker, real_broker
+from tests.support.time_bounds import await_that
 
 
 class Member:
@@ -45,11 +46,15 @@ def test_a_member_that_comes_back_with_more_topics_gets_them(kafka_bootstrap: st
     first, second = broker.source(), broker.source()
     group = f"group-{uuid.uuid4().hex[:8]}"
     both = [first.name, second.name]
-    until(lambda: unread(broker.connection, group, both) == sorted(both), "both topics are known, and unread")
+    await_that(
+        lambda: unread(broker.connection, group, both) == sorted(both), "both topics are known, and unread"
+    )
 
     before = Member(broker, group, [first.name])
-    until(lambda: before.has(first.name), "the first topic is assigned")
-    until(lambda: unread(broker.connection, group, both) == [second.name], "the other one is read by nobody")
+    await_that(lambda: before.has(first.name), "the first topic is assigned")
+    await_that(
+        lambda: unread(broker.connection, group, both) == [second.name], "the other one is read by nobody"
+    )
     has = readers(broker.connection, group) or {}
     assert has.keys() == {(first.name, number) for number in range(2)}
     assert len(set(has.values())) == 1
@@ -57,9 +62,11 @@ def test_a_member_that_comes_back_with_more_topics_gets_them(kafka_bootstrap: st
 
     second.send([(0, b"waiting"), (1, b"too")])
     after = Member(broker, group, both)
-    until(lambda: after.has(*both), "both topics are assigned")
-    until(lambda: after.has(*both) and set(after.read) == {b"waiting", b"too"}, "what waited there is read")
-    until(lambda: unread(broker.connection, group, both) == [], "nothing is unread")
+    await_that(lambda: after.has(*both), "both topics are assigned")
+    await_that(
+        lambda: after.has(*both) and set(after.read) == {b"waiting", b"too"}, "what waited there is read"
+    )
+    await_that(lambda: unread(broker.connection, group, both) == [], "nothing is unread")
     assert unread(broker.connection, group, [*both, "no-such-topic"]) == []
     after.consumer.close()
 
@@ -71,5 +78,5 @@ def test_a_broker_that_does_not_tell_is_no_finding() -> None:
         assert unread(broker.connection, "group", [source.name]) is None
         assert readers(broker.connection, "group") is None
         member = Member(broker, "group", [source.name])
-        until(lambda: bool(member.has(source.name) or member.got), "it is assigned")
+        await_that(lambda: bool(member.has(source.name) or member.got), "it is assigned")
         member.consumer.close()

@@ -26,17 +26,8 @@ from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.clickhouse_http import ClickHouseHttpServer
 from tests.support.index import connect
 from tests.support.kinds import IP
-from tests.support.tagging import (
-    Running,
-    Source,
-    real_broker,
-    single_object,
-    to_the_end,
-    until,
-    utc_now,
-    visit,
-)
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.tagging import Running, Source, real_broker, single_object, to_the_end, utc_now, visit
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 4
@@ -204,9 +195,9 @@ def test_both_taggers_keep_partitions(
     """While both run, each owns some of the partitions and what is sent then is tagged by both, nothing twice."""
     stream = Stream(source)
     with Member(server, source, keyring) as first, Member(server, source, keyring) as second:
-        until(lambda: _newest_owners(database, source) == {2: 2}, "each owns two partitions")
+        await_that(lambda: _newest_owners(database, source) == {2: 2}, "each owns two partitions")
         stream.send(4_000)
-        until(lambda: first.tagged + second.tagged == 4_000, "all is tagged")
+        await_that(lambda: first.tagged + second.tagged == 4_000, "all is tagged")
         assert (first.tagged, second.tagged) == (2_000, 2_000)
     assert (first.metrics.fenced._value.get(), second.metrics.fenced._value.get()) == (0, 0)
     assert answers(database, source, keyring, stream) == expected(stream)

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 COMMAND = Path(sys.executable).parent / "innsyn"
 
@@ -60,14 +59,6 @@ def innsyn(
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
-
-
-def await_that(condition: Callable[[], bool], what: str, seconds: float = HANGING_SECONDS) -> None:
-    """Return once the condition holds; fail with what was awaited once the seconds are over."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 # Tests await a condition by asking again and again.

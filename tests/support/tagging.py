@@ -31,7 +31,7 @@ from streams.tagging.tag import Tagger
 from streams.tagging.worker import TagLimits, TagWorker
 from tests.support.company import model
 from tests.support.kinds import KINDS
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 CATALOGUE = "0123456789ab"
 FIRST_VISIT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -262,7 +262,7 @@ class Running:
 
     def until(self, met: Callable[[], bool], what: str) -> None:
         """Wait for a condition; fails at the deadline, or at once when the tagger ends before it is met."""
-        until(lambda: met() or not self._thread.is_alive(), what)
+        await_that(lambda: met() or not self._thread.is_alive(), what)
         assert met(), f"the tagger ended before {what}: {self.error!r}"
 
     def _run(self) -> None:
@@ -270,15 +270,6 @@ class Running:
             self.worker.run(self.stop)
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
-
-
-def until(met: Callable[[], bool], what: str, seconds: float = HANGING_SECONDS) -> None:
-    """Wait for a condition; fails at the deadline."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not met():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        pause.wait(0.01)
 
 
 def visit(number: int, address: str, **changes: Any) -> dict[str, Any]:

@@ -9,10 +9,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-HANGING_SECONDS = 180.0
+HANGING_SECONDS = 300.0
 """Who has not answered by then never will. For what takes some seconds at most on a machine of two processors."""
 
 _STEPS = 1_000_000
+_LONGEST_PAUSE = 0.5
+
+
+def await_that(met: Callable[[], bool], what: str, pause: float = 0.05) -> None:
+    """Return once it is met; fails with what was awaited after HANGING_SECONDS.
+
+    `pause`: seconds between the first two looks; each is longer than the one before, since what is asked takes time
+    from what is waited for.
+    """
+    deadline = time.monotonic() + HANGING_SECONDS
+    while not met():
+        assert time.monotonic() < deadline, f"not within {HANGING_SECONDS:.0f} s: {what}"
+        time.sleep(pause)
+        pause = min(1.3 * pause, _LONGEST_PAUSE)
 
 
 def million_steps(work: Callable[[], object]) -> float:

@@ -18,8 +18,7 @@ from streams.kafka.dead_letters import DeadLetterStore
 from streams.kafka.producer import EventProducer
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker, credentials, rights_app
-from tests.support.product import await_that
-from tests.support.time_bounds import HANGING_SECONDS
+from tests.support.time_bounds import HANGING_SECONDS, await_that
 
 
 def test_security_options_reach_faust() -> None:
