@@ -21,6 +21,7 @@ from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.overlap import before_it
 from streams.rights.protocol.events import Answered, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
@@ -80,6 +81,13 @@ class Access:
         asked = asked_of(found, tools.company, self.fields)
         if not asked:
             return answer(tools, request, self._chosen)
+        if not request.subjects:
+            # Without them it would not wait for an erasure of the same person.
+            request = tools.about(request)
+        beside = file.about(request.subjects, person.spans, request.request_id)
+        if first := tuple(before_it(beside, request, person.spans)):
+            # What systems erase meanwhile would be missing in their copies.
+            return file.wait(request, first)
         commands = []
         for system, of in asked.items():
             records = {

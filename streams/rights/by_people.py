@@ -32,7 +32,9 @@ class ByPeople(ABC):
 
     def accept(self, request_id: str, system: str, reason: str) -> RequestState:
         """Take the answer of a system for enough although the numbers say otherwise. Raises InputError."""
-        return self._turns.take(request_id, lambda request: self._acts.accept(request, system, reason))
+        return self._ending(
+            self._turns.take(request_id, lambda request: self._acts.accept(request, system, reason))
+        )
 
     def close(self, request_id: str, reason: str) -> RequestState:
         """End a request although not all of it was done.

@@ -23,7 +23,7 @@ from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
 from streams.answers.attribution import spans_json
 from streams.rights.listing import Listing
-from streams.rights.protocol.events import Attention, LedgerEvent, Received, content_of, event_of
+from streams.rights.protocol.events import Attention, Behind, LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
 from streams.rights.protocol.request import Note, RequestState, State
 from streams.rights.protocol.scope import EVERYTHING, Scope
@@ -256,6 +256,12 @@ class CaseFile:
         if request.state is State.ATTENTION and request.problem == reason and not request.broke:
             return request
         return self.decide(request, Attention(reason, resolution, run=request.length))
+
+    def wait(self, request: RequestState, first: tuple[str, ...]) -> RequestState:
+        """Behind these requests, once for each time that it comes to wait so. Raises Overtaken."""
+        if request.behind == first and request.state is State.RECEIVED:
+            return request
+        return self.decide(request, Behind(first, request.length))
 
     def note(self, request_id: str, event: LedgerEvent) -> RequestState:
         """Append what has happened and is so whatever else was written meanwhile, once; the request then.

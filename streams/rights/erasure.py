@@ -17,7 +17,6 @@ from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.protocol.events import (
     Attention,
-    Behind,
     Completed,
     Forgetting,
     Forgot,
@@ -74,9 +73,7 @@ class Erasure:
             return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
         beside = self._file.about(request.subjects, person.spans, request.request_id)
         if first := before_it(beside, request, person.spans):
-            if request.behind == tuple(first) and request.state is State.RECEIVED:
-                return request
-            return self._file.decide(request, Behind(tuple(first), request.length))
+            return self._file.wait(request, tuple(first))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))

@@ -66,20 +66,36 @@ def erased_of(
 
 
 def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:
-    """The ids of the erasures of the same person that come first: those planned, and the older ones still to be.
+    """The ids of the requests of the same person that come first: erasures that are planned, and older ones still to
+    be; before an erasure also those for which copies are under way.
 
-    Two plans at once would each narrow or remove what the other one counts on. One that waits for a person without a
-    plan is waited for by nobody: it may never get one.
+    Two plans at once would each narrow or remove what the other one counts on, and who asks for the data and to be
+    erased is to have them first. One that waits for a person without a plan is waited for by nobody: it may never get
+    one.
     """
     ids = [item.request_id for item in requests]
     older = set(ids[: ids.index(request.request_id)]) if request.request_id in ids else set()
     return [
         item.request_id
         for item in open_of(requests, request.subjects, spans)
-        if item.forgets
-        and item.request_id != request.request_id
-        and (item.plan is not None or (item.request_id in older and item.state not in _WAIT_FOR_A_PERSON))
+        if item.request_id != request.request_id
+        and (
+            (request.forgets and _collects(item))
+            or (
+                item.forgets
+                and (
+                    item.plan is not None
+                    or (item.request_id in older and item.state not in _WAIT_FOR_A_PERSON)
+                )
+            )
+        )
     ]
+
+
+def _collects(request: RequestState) -> bool:
+    """Whether copies of the data are under way, of which an erasure would leave nothing."""
+    asked = any(item.copies for item in request.commands.values())
+    return asked and not request.ended and request.state is not State.ANSWERED
 
 
 def _same(request: RequestState, subjects: frozenset[str], spans: Sequence[Span]) -> bool:

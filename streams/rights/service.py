@@ -49,7 +49,7 @@ from streams.rights.intake import Intake
 from streams.rights.protocol.handling import Checked
 from streams.rights.protocol.messages import Identifiers, Send, receipt_of
 from streams.rights.protocol.scope import EVERYTHING, Scope
-from streams.rights.protocol.states import RequestState
+from streams.rights.protocol.states import RequestState, State
 from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
 from streams.rights.reopen import Recheck, nobody_tells
@@ -371,8 +371,8 @@ class RightsService(ByPeople):
             raise Recorded(error, request_id) from error
 
     def _ending(self, request: RequestState) -> RequestState:
-        """If it has ended, let those go on that waited for it. Where that fails, `resume` does it."""
-        if request.ended and request.forgets:
+        """If it has ended, or is answered, let those go on that waited for it. Where that fails, `resume` does it."""
+        if request.ended or request.state is State.ANSWERED:
             with suppress(Unavailable):
                 for other in self._file.behind(request.request_id):
                     self._sending.announce(other)

@@ -267,7 +267,7 @@ def _handled(
 
 def _answered(request: RequestState, event: Answered, at: datetime) -> RequestState:
     request = replace(request, problem=None, report=event.report, answered_at=at, remarks=event.remarks)
-    request = replace(request, approval=bool(event.approval))
+    request = replace(request, approval=bool(event.approval), behind=())
     if event.to_tell:
         return replace(request, state=State.ANSWERED)
     return replace(request, state=State.COMPLETED, completed_at=at)

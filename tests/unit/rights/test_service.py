@@ -60,6 +60,7 @@ class OnePerson:
             for item in self.holdings
             if (not limits.tag_sets or item.tags.id in limits.tag_sets)
             and (not limits.systems or item.tags.system in limits.systems)
+            and (limits.since is None or item.last_seen >= limits.since)
             and (Proof.SUBSCRIBER not in item.proofs or any(span.token == ADDRESS for span in spans))
         ]
         return Found(found, sum(item.events for item in found))
