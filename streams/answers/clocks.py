@@ -58,24 +58,52 @@ class ClockSaid:
 
 
 @dataclass(frozen=True)
+class EarlierDays:
+    """Days from which an earlier erasure of the person counted (OPEN: the clock had not started), by clock.
+
+    It took the events that said so along. They count until events say otherwise that are later than the day, or than
+    the plan (`planned_at`): what comes back of the old ones says nothing new.
+    """
+
+    days: Mapping[str, date]
+    planned_at: datetime
+
+    def counting(self, said: Mapping[str, ClockSaid], calendar: Calendar) -> dict[str, date]:
+        """Those that count beside what events say now."""
+        return {
+            clock: day
+            for clock, day in self.days.items()
+            if not self._superseded(day, said.get(clock), calendar)
+        }
+
+    def _superseded(self, day: date, said: ClockSaid | None, calendar: Calendar) -> bool:
+        if said is None:
+            return False
+        at = said.by.event_time
+        return day == OPEN or at > self.planned_at or calendar.day(at) > day
+
+
+@dataclass(frozen=True)
 class KnownAnchors:
-    """The days from which clocks run. `anchors` is what rules take; `given` was typed, `said` is what events say."""
+    """The days from which clocks run. `anchors` is what rules take; `given` was typed, `said` is what events say,
+    `earlier` are those that an earlier erasure counted from and that no event contradicts."""
 
     anchors: RetentionAnchors = field(default_factory=RetentionAnchors)
     given: RetentionAnchors = field(default_factory=RetentionAnchors)
     said: tuple[ClockSaid, ...] = ()
+    earlier: Mapping[str, date] = field(default_factory=dict)
 
     def shown(self) -> list[dict[str, Any]]:
         """One JSON object for each clock of which anything is known, with where it comes from.
 
-        `day`: that counts, None: it has not started. `from`: given or events. `differs`: what was typed is another day
-        than events say.
+        `day`: that counts, None: it has not started. `from`: given, earlier (an erasure before) or events. `differs`:
+        what was typed is another day than events say.
         """
         by_events, given = {item.clock: item for item in self.said}, self.given.days()
         return [
-            _shown(name, given.get(name), by_events.get(name))
+            _shown(name, given.get(name), self.earlier.get(name), by_events.get(name))
             for name in _CLOCKS
-            if name in by_events or name in given
+            if name in by_events or name in given or name in self.earlier
         ]
 
 
@@ -91,15 +119,18 @@ class Clocks:
         spans: Sequence[Span],
         given: RetentionAnchors | None = None,
         known_at: datetime | None = None,
+        earlier: EarlierDays | None = None,
     ) -> KnownAnchors:
         """The clocks of one person, to whom the spans lead. `given`: days that somebody typed, which go before."""
-        return self.anchors_of_each({"": spans}, given, known_at)[""]
+        before = {"": earlier} if earlier is not None else {}
+        return self.anchors_of_each({"": spans}, given, known_at, before)[""]
 
     def anchors_of_each(
         self,
         people: Mapping[_Person, Sequence[Span]],
         given: RetentionAnchors | None = None,
         known_at: datetime | None = None,
+        earlier: Mapping[_Person, EarlierDays] | None = None,
     ) -> dict[_Person, KnownAnchors]:
         """The same of many people at once, in one question."""
         tokens = sorted({span.token for spans in people.values() for span in spans})
@@ -108,12 +139,19 @@ class Clocks:
             by_token[row.pop("token")].append(_event(row))
         typed = given or RetentionAnchors()
         return {
-            person: known_anchors(_within(spans, by_token), self._calendar, typed)
+            person: known_anchors(
+                _within(spans, by_token), self._calendar, typed, (earlier or {}).get(person)
+            )
             for person, spans in people.items()
         }
 
 
-def known_anchors(events: Iterable[ClockEvent], calendar: Calendar, given: RetentionAnchors) -> KnownAnchors:
+def known_anchors(
+    events: Iterable[ClockEvent],
+    calendar: Calendar,
+    given: RetentionAnchors,
+    earlier: EarlierDays | None = None,
+) -> KnownAnchors:
     """What the events of one person say of each clock, corrected by the days that are given. Pure.
 
     Of a thing the newest event decides; of several at one moment in one partition the last, in different ones that
@@ -136,8 +174,9 @@ def known_anchors(events: Iterable[ClockEvent], calendar: Calendar, given: Reten
             until = _day(item, calendar)
             since = min(min(calendar.day(one.since) for one in found), until)
             periods.append(ClockPeriod(clock, since, until))
-    anchors = ClocksOfEvents(**{**days, **given.days()}, periods=tuple(sorted(periods, key=repr)))
-    return KnownAnchors(anchors, given, tuple(said))
+    before = earlier.counting({item.clock: item for item in said}, calendar) if earlier else {}
+    anchors = ClocksOfEvents(**{**days, **before, **given.days()}, periods=tuple(sorted(periods, key=repr)))
+    return KnownAnchors(anchors, given, tuple(said), before)
 
 
 def anchors_of_shown(clocks: Iterable[Mapping[str, Any]]) -> RetentionAnchors:
@@ -146,7 +185,7 @@ def anchors_of_shown(clocks: Iterable[Mapping[str, Any]]) -> RetentionAnchors:
     days = {
         item["clock"]: date.fromisoformat(item["day"]) if item["day"] else OPEN
         for item in clocks
-        if item["clock"] in _CLOCKS and (item["from"] == "given" or item["clock"] not in MOMENTS)
+        if item["clock"] in _CLOCKS and (item["from"] != "events" or item["clock"] not in MOMENTS)
     }
     return RetentionAnchors(**days)
 
@@ -181,7 +220,7 @@ def _event(row: Mapping[str, Any]) -> ClockEvent:
     return ClockEvent(**{**row, **moments})
 
 
-def _shown(clock: str, given: date | None, said: ClockSaid | None) -> dict[str, Any]:
+def _shown(clock: str, given: date | None, earlier: date | None, said: ClockSaid | None) -> dict[str, Any]:
     events = said and {
         "day": _written(said.day),
         "things": said.things,
@@ -191,11 +230,12 @@ def _shown(clock: str, given: date | None, said: ClockSaid | None) -> dict[str, 
         "offset": said.by.offset,
         "at": iso(said.by.event_time),
     }
-    counts = given if given is not None else said.day if said else None
+    by = "given" if given is not None else "earlier" if earlier is not None else "events"
+    counts = {"given": given, "earlier": earlier, "events": said.day if said else None}[by]
     return {
         "clock": clock,
         "day": _written(counts),
-        "from": "events" if given is None else "given",
+        "from": by,
         "given": _written(given),
         "events": events,
         "differs": given is not None and said is not None and given != said.day,

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from schemas.times import iso
+from streams.answers.clocks import EarlierDays, anchors_of_shown
 from streams.identity.model import Given, ResolvedSubject
 
 
 @dataclass(frozen=True)
 class Erased:
-    """An erasure that was completed, and the systems in which something was held or not told to go then."""
+    """An erasure that was completed, and the systems in which something was held or not told to go then.
+
+    `clocks`: from which days its plan counted, as `KnownAnchors.shown` says it; `planned_at`: when.
+    """
 
     request_id: str
     completed_at: datetime
     left: tuple[str, ...]
+    clocks: Sequence[Mapping[str, Any]] = ()
+    planned_at: datetime | None = None
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -40,6 +46,20 @@ def erased_before(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given
     Raises IndexUnavailable.
     """
     return [] if person.links else list(ledger.erased(person, given))
+
+
+def earlier_days(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]) -> EarlierDays | None:
+    """From which days the newest erasure of the person counted that knew any. Raises IndexUnavailable."""
+    known = [item for item in ledger.erased(person, given) if item.clocks and item.planned_at is not None]
+    if not known:
+        return None
+    newest = max(known, key=lambda item: (item.completed_at, item.request_id))
+    return days_of_plan(newest.clocks, newest.planned_at or newest.completed_at)
+
+
+def days_of_plan(clocks: Sequence[Mapping[str, Any]], planned_at: datetime) -> EarlierDays:
+    """From which days a plan counted, out of what it says of clocks."""
+    return EarlierDays(anchors_of_shown(clocks).days(), planned_at)
 
 
 def erased_line(request_id: str, completed_at: str, left: Sequence[str]) -> str:

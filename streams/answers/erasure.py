@@ -18,8 +18,14 @@ from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Counts, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
+<<<<<<< HEAD
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import erased_before
+=======
+from streams.answers.clocks import EarlierDays
+from streams.answers.consent import ConsentReader, staying_line
+from streams.answers.erased import earlier_days, erased_before
+>>>>>>> bca44ad (The days that an erasure counted from go on counting where the events that said so went with it)
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -112,7 +118,12 @@ class ErasurePlanner:
         self._catalogue = company.catalogue
 
     def plan(
-        self, subject: ResolvedSubject, given: Sequence[Given], anchors: RetentionAnchors, now: datetime
+        self,
+        subject: ResolvedSubject,
+        given: Sequence[Given],
+        anchors: RetentionAnchors,
+        now: datetime,
+        earlier: EarlierDays | None = None,
     ) -> PlannedErasure:
         """Plan the erasure of a person by whose `given` identifiers it was asked.
 
@@ -123,17 +134,25 @@ class ErasurePlanner:
         cut, shared = (ending_before(spans, now) for spans in (subject.spans, subject.shared))
         subject = replace(subject, spans=[*cut, *ahead], shared=shared)
         found, attribution = attributed(subject, self._reader, self._catalogue)
-        plan = self.decided(found, subject.spans, anchors, now)
+        plan = self.decided(found, subject.spans, anchors, now, earlier)
         erasable = erasable_identifiers(given, subject.subjects, self._identities)
         naming = self._namer.of(subject.spans)
         counts = self._counts(plan, naming, erasable)
         stop = self._stop(subject, given, erasable, plan, naming)
         return PlannedErasure(subject, found, attribution, plan, counts, stop)
 
-    def decided(self, found: Found, spans: Sequence[Span], anchors: RetentionAnchors, now: datetime) -> Plan:
-        """The plan for what was found under the spans. `anchors`: as they were typed; events say the rest."""
+    def decided(
+        self,
+        found: Found,
+        spans: Sequence[Span],
+        anchors: RetentionAnchors,
+        now: datetime,
+        earlier: EarlierDays | None = None,
+    ) -> Plan:
+        """The plan for what was found under the spans. `anchors`: as they were typed; events say the rest, and where
+        they went with an erasure, its plan (`earlier`)."""
         others = self._reader.others(spans)
-        known = self._keeping.anchors_for(spans, anchors)
+        known = self._keeping.anchors_for(spans, anchors, earlier=earlier)
         frozen = self._keeping.frozen(now).until(spans)
         # What an order holds is not narrowed either: not even a withdrawn purpose goes.
         carried = self._carried if frozen is None else None
@@ -241,7 +260,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     person = known.identities.person(given, now)
     namer = Namer(known.company, known.values)
     planner = ErasurePlanner(known.reader, known.identities, known.company, namer, known.keeping)
-    made = planner.plan(person, given, question.anchors, now)
+    made = planner.plan(person, given, question.anchors, now, earlier_days(known, person, given))
     stored = plan_json(made.plan)
     # How the index would narrow its own rows is nobody else's business.
     del stored["kept"]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Span
-from streams.answers.clocks import Clocks, KnownAnchors
+from streams.answers.clocks import Clocks, EarlierDays, KnownAnchors
 from streams.answers.frozen import NOWHERE, Frozen
 
 
@@ -30,12 +30,17 @@ class Keeping:
     orders: Orders | None = None
 
     def anchors_for(
-        self, spans: Sequence[Span], given: RetentionAnchors, known_at: datetime | None = None
+        self,
+        spans: Sequence[Span],
+        given: RetentionAnchors,
+        known_at: datetime | None = None,
+        earlier: EarlierDays | None = None,
     ) -> KnownAnchors:
         """The clocks of the person to whom the spans lead; a day that is `given` goes before."""
-        if self.clocks is None:
-            return KnownAnchors(given, given)
-        return self.clocks.anchors_for(spans, given, known_at)
+        if self.clocks is not None:
+            return self.clocks.anchors_for(spans, given, known_at, earlier)
+        before = dict(earlier.days) if earlier is not None else {}
+        return KnownAnchors(RetentionAnchors(**{**before, **given.days()}), given, (), before)
 
     def frozen(self, now: datetime) -> Frozen:
         """All that preservation orders hold."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from schemas.policy import RetentionAnchors
 from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.erasure import Forgotten
 from sinks.ports.lineage import Found
+from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
+from streams.answers.erased import days_of_plan, earlier_days
 from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.answers.unread import with_unread
+from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
@@ -26,6 +30,7 @@ from streams.rights.protocol.events import (
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.outcomes import records_gone
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.reopen import RESURRECTED
 from streams.rights.right import Step, Tools
 
 
@@ -73,13 +78,38 @@ class Erasure:
             return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
         beside = self._file.about(request.subjects, person.spans, request.request_id)
         if first := before_it(beside, request, person.spans):
+<<<<<<< HEAD
             return self._file.wait(request, tuple(first))
         givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
         planned = self._planner.plan(request, person, givens, anchors, now)
+=======
+            if request.behind == tuple(first) and request.state is State.RECEIVED:
+                return request
+            return self._file.decide(request, Behind(tuple(first), request.length))
+        givens = self._subjects.given(request.request_id)
+        anchors, earlier = self._days(request, person, givens)
+        planned = self._planner.plan(request, person, givens, anchors, now, earlier)
+        if request.channel == RESURRECTED:
+            before = self._file.get(self._file.follows(request.request_id) or request.request_id)
+            if why := _nothing_known_of_the_contract(request, planned, before):
+                return self._file.stand(request, why)
+>>>>>>> bca44ad (The days that an erasure counted from go on counting where the events that said so went with it)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
         planned = replace(planned, plan={**planned.plan, **with_unread(self._unread())}, remarks=remarks)
         planned = replace(planned, approval=self._to_approve(request, planned))
         return self._file.decide(request, planned, now)
+
+    def _days(
+        self, request: RequestState, person: ResolvedSubject, givens: Sequence[Given]
+    ) -> tuple[RetentionAnchors, EarlierDays | None]:
+        """The days that were typed, and those from which an erasure of the person before counted."""
+        typed = self._file.anchors(request.request_id)
+        earlier = earlier_days(self._subjects, person, givens)
+        if not request.inherited:
+            return typed, earlier
+        # What was typed for the request that it follows up: later events may contradict it.
+        days = {**typed.days(), **(earlier.days if earlier else {})}
+        return RetentionAnchors(), EarlierDays(days, earlier.planned_at if earlier else request.received_at)
 
     def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
         holds = any(part["action"] == "hold_until" for part in planned.plan["parts"])
@@ -134,7 +164,14 @@ class Erasure:
     def _replanned(self, request: RequestState, found: Found, *, forgotten: bool) -> RequestState:
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
         now = self._file.now()
-        again = self._planner.again(request, found, erasable, anchors, now, forgotten=forgotten)
+        # What the index forgot by then said from which days the plan before counts.
+        clocks, planned_at = (request.plan or {}).get("clocks", ()), request.planned_at
+        earlier = days_of_plan(clocks, planned_at) if clocks and planned_at else None
+        if request.inherited:
+            anchors = RetentionAnchors()
+        again = self._planner.again(
+            request, found, erasable, anchors, now, forgotten=forgotten, earlier=earlier
+        )
         again = replace(again, plan={**again.plan, **with_unread(self._unread())})
         return self._file.decide(request, replace(again, approval=self._to_approve(request, again)))
 
@@ -189,6 +226,31 @@ def next_step(request: RequestState) -> Step | None:
     if any(command.state is CommandState.UNSENT for command in request.commands.values()):
         return Step.TELL
     return Step.FORGET if request.settled else None
+
+
+def _nothing_known_of_the_contract(
+    request: RequestState, planned: Planned, first: RequestState
+) -> str | None:
+    """Why a person has to decide on what came back: it would be held for as long as a contract runs, and nothing says
+    that there is one. Not of what the `first` request left so as well."""
+    held = _without_end(planned.plan) - _without_end(first.plan or {})
+    if not held or any(item["clock"] == "contract_end" for item in planned.plan["clocks"]):
+        return None
+    where = ", ".join(sorted({system for system, _ in held}))
+    return (
+        f"what came back in {where} would be held for as long as the contract runs, and no event says that there is"
+        f" one: cancel {request.request_id}, and make a new request with the day on which the contract"
+        " ended (`innsyn erase ... --clock contract_end=DAY`)"
+    )
+
+
+def _without_end(plan: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """System and record of what a plan holds for as long as something runs."""
+    return {
+        (part["system"], part["record"])
+        for part in plan.get("parts", ())
+        if part["action"] == "hold_until" and part["until"] is None
+    }
 
 
 def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:

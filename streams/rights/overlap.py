@@ -59,7 +59,13 @@ def erased_of(
     known, spans = under_every_key(subjects_of(person, givens), person.spans, same)
     about = frozenset(known)
     return [
-        Erased(item.request_id, item.completed_at, tuple(sorted({part["system"] for part in item.held})))
+        Erased(
+            item.request_id,
+            item.completed_at,
+            tuple(sorted({part["system"] for part in item.held})),
+            (item.plan or {}).get("clocks", ()),
+            item.planned_at,
+        )
         for item in requests
         if item.erases and item.carried_out and item.completed_at and _same(item, about, spans)
     ]

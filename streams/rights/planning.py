@@ -13,6 +13,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Found, IndexReader, Span
 from streams.answers.attribution import Resolver, snapshot_of
+from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader, staying_line
 from streams.answers.erasure import CommandCount, ErasurePlanner
 from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
@@ -55,9 +56,10 @@ class Planner:
         givens: Sequence[Given],
         anchors: RetentionAnchors,
         now: datetime,
+        earlier: EarlierDays | None = None,
     ) -> Planned:
-        """`givens`: what the person gave."""
-        made = self._erasures.plan(person, givens, anchors, now)
+        """`givens`: what the person gave. `earlier`: from which days an erasure before counted."""
+        made = self._erasures.plan(person, givens, anchors, now, earlier)
         if made.stop is not None:
             raise InputError(made.stop)
         planned = Planned(
@@ -81,6 +83,7 @@ class Planner:
         now: datetime,
         *,
         forgotten: bool = False,
+        earlier: EarlierDays | None = None,
     ) -> Replanned:
         """The same person at the same places, by what the index holds there now.
 
@@ -91,9 +94,9 @@ class Planner:
         assert request.identity is not None
         spans = request.identity.spans
         before = plan_from_json(request.plan or {})
-        earlier = {item.system: item for item in before.commands}
+        told = {item.system: item for item in before.commands}
         nobody = Command("", "")
-        plan = self._erasures.decided(found, spans, anchors, now)
+        plan = self._erasures.decided(found, spans, anchors, now, earlier)
         if why := nobody_told(plan, self._catalogue):
             raise InputError(why)
         counts = self._erasures.counts(plan, spans, erasable)
@@ -114,7 +117,7 @@ class Planner:
             # A record that was changed since is one record still, and has to be erased again.
             more = count.events > events
             least = _least(counted, known, then)
-            tell = more or not _covers(earlier.get(item.system), item)
+            tell = more or not _covers(told.get(item.system), item)
             commands.append(replace(counted, least=least, again=tell))
         # Whoever was given what went by the plan before is to be told of that still.
         plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))

@@ -19,6 +19,8 @@ from streams.rights.touched import Touched, noting
 
 LATE = LateFound.kind
 """Channel of a request that follows such a finding up."""
+RESURRECTED = "resurrected"
+"""Channel of a request that erases again what came back."""
 
 
 class Recheck:

@@ -22,12 +22,10 @@ from streams.rights.case import CaseFile
 from streams.rights.follow_ups import FollowUps
 from streams.rights.protocol.came_back import CameFrom, SuppressionLifted, came_back
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.reopen import Recheck
+from streams.rights.reopen import RESURRECTED, Recheck
 from streams.rights.returned import afterwards, relation_since
 from streams.rights.turns import Turns, each
 
-RESURRECTED = "resurrected"
-"""Channel of a request that erases again what came back."""
 MOST_BY_ITSELF = 3
 """So often in a row one person's data are erased again by themselves: who sends them again each time has to stop."""
 _FIELDS = tuple(item.name for item in fields(CameFrom))

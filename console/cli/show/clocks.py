@@ -19,6 +19,9 @@ def clock_lines(clocks: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
         said = f"{_state(events['day'])} by {_event(events)}" if events else ""
         if item["from"] == "events":
             yield marked(" [dim]{} {}[/dim]", item["clock"], said)
+        elif item["from"] == "earlier":
+            day = _state(item["day"])
+            yield marked(" [dim]{} {} as an erasure before counted[/dim]", item["clock"], day)
         elif item["differs"]:
             given = _state(item["day"])
             yield marked(" [yellow]{} {} as it was given, but {}[/yellow]", item["clock"], given, said)

@@ -13,7 +13,8 @@ from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import Ending
 from streams.evidence.certificate import why_not
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.suppressing import MOST_BY_ITSELF, RESURRECTED, in_a_row, last_of
+from streams.rights.reopen import RESURRECTED
+from streams.rights.suppressing import MOST_BY_ITSELF, in_a_row, last_of
 from tests.support.index import memory_index
 from tests.support.office import NOW
 from tests.support.suppressing import KARI, OLA, Watchful
