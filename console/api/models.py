@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.bodies import Body, End, Moment, Text
-from schemas.asked_for import AskedFor
 from schemas.vocabulary import Bound, Proof, ReplayState, Resolution
 
 
@@ -361,35 +360,6 @@ class WholeSchema(BaseModel):
     avsc: dict[str, Any]
     canonical: str
     earlier: list[str]
-
-
-class AuditItem(BaseModel):
-    """One question, or a log-in that was refused; `entry` names it in the log. `subjects`: whom the answer was about,
-    the first 12 hex digits of each token; the first hundred of `subjects_total`. `size`: events that it counts; of a
-    list its items."""
-
-    at: datetime
-    entry: str
-    action: str
-    caller: str
-    client: str
-    kinds: list[str]
-    identifiers: int
-    subjects: list[str]
-    subjects_total: int
-    request_id: str | None
-    purpose: AskedFor | None
-    resolution: Resolution | None
-    size: int
-    status: int
-    milliseconds: int
-
-
-class AuditPage(BaseModel):
-    """Newest first. `next_cursor` None: it was the last."""
-
-    items: list[AuditItem]
-    next_cursor: str | None = None
 
 
 class RequestPage(_Answer):

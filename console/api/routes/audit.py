@@ -6,18 +6,49 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 
 from console.api import paging
-from console.api.models import AuditPage
 from console.api.protection.recording import note_of
 from console.api.services import Services
 from console.bodies import Moment
+from schemas.asked_for import AskedFor
 from schemas.errors import InputError
+from schemas.vocabulary import Resolution
 from sinks.ports.audit import AuditEntry, Looked, Position
 
 _SHOWN = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+class AuditItem(BaseModel):
+    """One question, or a log-in that was refused; `entry` names it in the log. `subjects`: whom the answer was about,
+    the first 12 hex digits of each token; the first hundred of `subjects_total`. `size`: events that it counts; of a
+    list its items."""
+
+    at: datetime
+    entry: str
+    action: str
+    caller: str
+    client: str
+    kinds: list[str]
+    identifiers: int
+    subjects: list[str]
+    subjects_total: int
+    request_id: str | None
+    purpose: AskedFor | None
+    resolution: Resolution | None
+    size: int
+    status: int
+    milliseconds: int
+
+
+class AuditPage(BaseModel):
+    """Newest first. `next_cursor` None: it was the last."""
+
+    items: list[AuditItem]
+    next_cursor: str | None = None
 
 
 def router(services: Services) -> APIRouter:
