@@ -18,14 +18,9 @@ from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Counts, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
-<<<<<<< HEAD
-from streams.answers.consent import ConsentReader
-from streams.answers.erased import erased_before
-=======
 from streams.answers.clocks import EarlierDays
-from streams.answers.consent import ConsentReader, staying_line
+from streams.answers.consent import ConsentReader
 from streams.answers.erased import earlier_days, erased_before
->>>>>>> bca44ad (The days that an erasure counted from go on counting where the events that said so went with it)
 from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
 from streams.answers.held import attributed
 from streams.answers.keeping import NOTHING_KEPT, Keeping

@@ -78,14 +78,7 @@ class Erasure:
             return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
         beside = self._file.about(request.subjects, person.spans, request.request_id)
         if first := before_it(beside, request, person.spans):
-<<<<<<< HEAD
             return self._file.wait(request, tuple(first))
-        givens, anchors = self._subjects.given(request.request_id), self._file.anchors(request.request_id)
-        planned = self._planner.plan(request, person, givens, anchors, now)
-=======
-            if request.behind == tuple(first) and request.state is State.RECEIVED:
-                return request
-            return self._file.decide(request, Behind(tuple(first), request.length))
         givens = self._subjects.given(request.request_id)
         anchors, earlier = self._days(request, person, givens)
         planned = self._planner.plan(request, person, givens, anchors, now, earlier)
@@ -93,7 +86,6 @@ class Erasure:
             before = self._file.get(self._file.follows(request.request_id) or request.request_id)
             if why := _nothing_known_of_the_contract(request, planned, before):
                 return self._file.stand(request, why)
->>>>>>> bca44ad (The days that an erasure counted from go on counting where the events that said so went with it)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
         planned = replace(planned, plan={**planned.plan, **with_unread(self._unread())}, remarks=remarks)
         planned = replace(planned, approval=self._to_approve(request, planned))
