@@ -79,6 +79,8 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
             command = replace(
                 command,
                 state=CommandState(event.state),
+                # Of one that was told, and of which nobody came to write that down.
+                attempt=max(command.attempt, event.attempt or 0),
                 erased=event.erased,
                 held=event.held,
                 ground=event.ground,

@@ -164,6 +164,19 @@ def test_a_job_that_died_while_it_sent_sends_anew(office: Office) -> None:
     assert bundle(office, request)[1].records == 3
 
 
+def test_a_copy_of_an_attempt_that_nobody_wrote_down_counts(office: Office) -> None:
+    """Whoever told the system again died before the ledger had that; its parts are of that attempt."""
+    ask(office)
+    wholly(office, "crm", CRM)
+    told = {**command(office, "web"), "attempt": 2}
+    messages, said = copy_of(told, WEB, job_key(office.keyring, "web"), office.now, each=1)
+    for message in messages:
+        hand(office, message)
+    request = answer(office, told, **said)
+    assert (request.state, request.waiting_for) == (State.ANSWERED, ())
+    assert bundle(office, request)[1].records == 3
+
+
 BAD: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "another system": ({"system": "crm"}, "names another system"),
     "an earlier attempt": ({"attempt": 0}, "is of an earlier attempt"),
