@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -61,9 +63,8 @@ class FollowUps:
         inherited = request.identity.spans if request.identity and request.forgets else ()
         anchors = self._file.anchors(request_id)
         taken: list[str] = []
-        for number in range(TRIES):
-            # The same each time: a second try after a crash makes no second request.
-            new_id = self._file.follow_up_id(request_id, number)
+        # The same each time: a second try after a crash makes no second request.
+        for new_id in self._ids(request_id):
             sealed = self._file.seal(new_id, named, reason, self._file.corrections(request_id))
             given = (request.type, LATE, found_at, sealed, anchors, inherited, request_id)
             more = {"scope": request.scope, "reread": reread}
@@ -76,6 +77,34 @@ class FollowUps:
         else:
             raise Unavailable(f"no id for the follow-up of {request_id} is free; repeat")
         return self._announced(request, new_id, tuple(taken))
+
+    def reopened(self, request: RequestState) -> RequestState:
+        """The request, reopened if its follow-up was ended by a person and not carried out. Raises Overtaken."""
+        made = self._file.find(request.follow_up) if request.follow_up is not None else None
+        if request.state is not State.COMPLETED or made is None or not in_vain(made):
+            return request
+        last = request.late_findings[-1]
+        # Later than the last, so that it is no repeat of it.
+        found_at = max(self._file.now(), last.found_at + timedelta(milliseconds=1))
+        return self._file.decide(request, replace(last, found_at=found_at))
+
+    def ended_in_vain(self, request_id: str) -> list[RequestState]:
+        """Follow-ups of the request that a person ended, so that they were not carried out."""
+        ended = []
+        for number in range(TRIES):
+            new_id = self._file.follow_up_id(request_id, number)
+            made = self._file.find(new_id)
+            if made is None:
+                break
+            if in_vain(made) and self._file.follows(new_id) == request_id:
+                ended.append(made)
+        return ended
+
+    def _ids(self, request_id: str) -> Iterator[str]:
+        """The ids that a follow-up may have, without those that were ended in vain."""
+        ended = {item.request_id for item in self.ended_in_vain(request_id)}
+        ids = (self._file.follow_up_id(request_id, number) for number in range(TRIES + len(ended)))
+        return (new_id for new_id in ids if new_id not in ended)
 
     def _announced(self, request: RequestState, new_id: str, taken: tuple[str, ...] = ()) -> RequestState:
         """The new request, which the other one names."""
@@ -98,8 +127,7 @@ class FollowUps:
             )
         subjects = sorted(token.hex() for token in identity.subjects)
         found_at, anchors = request.late_findings[0].found_at, self._file.anchors(request_id)
-        for number in range(TRIES):
-            new_id = self._file.follow_up_id(request_id, number)
+        for new_id in self._ids(request_id):
             sealed = self._file.seal(new_id, [], None)
             given = (request.type, channel, found_at, sealed, anchors, identity.spans, request_id)
             more = {"scope": request.scope, "reread": reread, "subjects": subjects}
@@ -123,3 +151,8 @@ class FollowUps:
             for item in self._file.identifiers(request_id)
         ]
         return self._file.reason(request_id), named
+
+
+def in_vain(follow_up: RequestState) -> bool:
+    """Whether a person ended it, so that it was not carried out."""
+    return follow_up.ended and not follow_up.carried_out

@@ -43,7 +43,7 @@ from streams.rights.by_people import ByPeople
 from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.copies import Copies, copies_asked
 from streams.rights.copies_redacted import Mentions
-from streams.rights.follow_ups import FollowUps
+from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
 from streams.rights.protocol.handling import Checked
@@ -372,6 +372,9 @@ class RightsService(ByPeople):
 
     def _ending(self, request: RequestState) -> RequestState:
         """If it has ended, or is answered, let those go on that waited for it. Where that fails, `resume` does it."""
+        if in_vain(request) and (followed := self._file.follows(request.request_id)) is not None:
+            with suppress(Unavailable):
+                self._turns.take(followed, self._follow_ups.reopened)
         if request.ended or request.state is State.ANSWERED:
             with suppress(Unavailable):
                 for other in self._file.behind(request.request_id):

@@ -19,7 +19,7 @@ from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import Ending, Origin, Suppressed, SuppressionEntry, SuppressionLedger
 from streams.answers.erasure_plan import plan_from_json
 from streams.rights.case import CaseFile
-from streams.rights.follow_ups import FollowUps
+from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.protocol.came_back import CameFrom, SuppressionLifted, came_back
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.reopen import RESURRECTED, Recheck
@@ -118,6 +118,10 @@ class Suppressing:
         requests = {item.request_id: item for item in self._file.every()}
         entries = {item.request_id: item for item in self._ledger.entries()}
         self._end(requests, entries, now)
+        if ended := [name for name, entry in entries.items() if entry.stands(now) and _left(requests, name)]:
+            # Its follow-up was ended while nobody could reopen it.
+            each(ended, lambda name: self._turns.take(name, self._follow_ups.reopened))
+            requests = {item.request_id: item for item in self._file.every()}
         of_last: dict[str, list[Origin]] = {}
         for origin in origins:
             if (last := last_of(requests, origin.request_id)) is not None:
@@ -186,6 +190,8 @@ class Suppressing:
         if request.came_back is not None and request.came_back.waits is not None:
             # Who has to decide is not passed over since something else changed.
             return request.came_back.waits
+        if ended := self._follow_ups.ended_in_vain(request.request_id):
+            return f"the request that was to do it, {ended[-1].request_id}, was {ended[-1].state.value} by a person"
         relation = relation_since(self._reader.find(*afterwards(request)))
         if relation is not None:
             return f"a new relationship began after the erasure ({relation})"
@@ -211,6 +217,12 @@ class Suppressing:
                 later = requests.get(request.follow_up)
                 if later is not None and later.carried_out and later.request_id in entries:
                     self._ledger.end(name, Ending.FOLLOWED_UP, now)
+
+
+def _left(requests: Mapping[str, RequestState], request_id: str) -> bool:
+    request = requests.get(request_id)
+    later = requests.get(request.follow_up) if request is not None and request.follow_up else None
+    return later is not None and in_vain(later)
 
 
 def last_of(requests: Mapping[str, RequestState], request_id: str) -> RequestState | None:

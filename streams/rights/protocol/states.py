@@ -281,11 +281,13 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         return replace(_noted(request, event, at), told=True)
     if not request.carried_out:
         return with_command(request, event, at) if isinstance(event, Commanded | Answer) else request
-    if request.follow_up is not None:
+    if request.follow_up is not None and not isinstance(event, LateFound):
         return request
     match event:
         case LateFound():
-            return replace(request, state=State.REOPENED, late_findings=(*request.late_findings, event))
+            # A follow-up that there is was ended by a person, and did not carry it out.
+            found = (*request.late_findings, event)
+            return replace(request, state=State.REOPENED, late_findings=found, follow_up=None)
         case CameBack():
             return replace(request, came_back=event)
         case FollowedUp():

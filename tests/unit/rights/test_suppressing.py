@@ -193,3 +193,51 @@ def test_a_later_erasure_stands_in_the_place_of_the_first(office: Watchful) -> N
     office.look()
     ends = {item.request_id: item.ending for item in office.suppression.entries()}
     assert ends == {request.request_id: Ending.FOLLOWED_UP, opened.follow_up: None}
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_follow_up_that_a_person_ends_reopens_the_request(office: Watchful, end: str, told: bool) -> None:
+    """What came back still stands: a person decides, also where nobody could reopen it as the follow-up ended. It is
+    not erased by itself against that, and goes by another follow-up."""
+    request = erased(office)
+    office.deaf = {"tv_middleware"}
+    office.viewing(KARI, NOW - DAY)
+    office.look()
+    office.deliver()
+    first = office.service.get(request.request_id).follow_up
+    assert first is not None
+    if told:
+        getattr(office.service, end)(first, "why")
+        assert office.service.get(request.request_id).state is State.REOPENED
+    else:
+        # The process died in between.
+        getattr(office.service._acts, end)(office.service.get(first), "why")
+        assert office.service.get(request.request_id).state is State.COMPLETED
+    for _ in range(3):
+        office.viewing(KARI, NOW - DAY)
+        office.later(timedelta(minutes=1))
+        office.look()
+    opened = office.service.get(request.request_id)
+    assert (opened.state, opened.follow_up) == (State.REOPENED, None)
+    ended = office.service.get(first).state.value
+    assert any(f"was to do it, {first}, was {ended} by a person" in line for line in opened.problems)
+    assert "follow" in (why_not(opened) or "")
+    office.deaf = set()
+    second = office.service.follow_up(request.request_id)
+    assert second.request_id != first
+    office.deliver()
+    assert office.service.get(second.request_id).state is State.COMPLETED
+    assert office.events("customer_number", KARI) == 0
+
+
+def test_so_does_one_that_a_person_made(office: Watchful) -> None:
+    request = erased(office)
+    office.viewing(KARI, NOW - DAY)
+    office.service.recheck(office.now)
+    office.deaf = {"tv_middleware"}
+    made = office.service.follow_up(request.request_id)
+    office.service.cancel(made.request_id)
+    opened = office.service.get(request.request_id)
+    assert (opened.state, opened.follow_up) == (State.REOPENED, None)
+    assert "--follow-up" in opened.problems[0]
