@@ -110,7 +110,7 @@ class ClickHouseEraser:
         self._drop_older_versions(going)
         rows = going.rows()
         if any(removed for removed, _ in rows):
-            self._hide("lineage", conditions(going.parts, going.removing))
+            self._hide("lineage", conditions(going.parts, going.removing, embedded=self._index.embedded))
         if removing:
             self._apply("lineage")
         if any(narrowed for _, narrowed in rows):
@@ -182,7 +182,7 @@ class ClickHouseEraser:
         for numbers, into in _compatible(going.narrower):
             wholes = {"wholes": list(into), "narrowed": list(into.values())}
             chosen = [list(item) if number in numbers else [] for number, item in enumerate(going.narrower)]
-            for where, parameters in conditions(going.parts, chosen):
+            for where, parameters in conditions(going.parts, chosen, embedded=self._index.embedded):
                 self._index.command(
                     f"ALTER TABLE lineage {self._on_cluster()} UPDATE tag_set ="
                     " transform(tag_set, {wholes:Array(UInt64)}, {narrowed:Array(UInt64)}, tag_set)"

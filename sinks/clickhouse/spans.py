@@ -22,6 +22,8 @@ _NO_PROOF = 0
 # which takes 256 KiB (max_query_size), and through an address line.
 _TOKENS_AT_ONCE = 500
 _PIECES_AT_ONCE = 250
+# The embedded engine has neither.
+_PIECES_EMBEDDED = 10_000
 
 Ports = tuple[int, int, int]  # first, last, proof
 Range = tuple[int, int, Ports]  # since, until, ports
@@ -177,22 +179,27 @@ def of_questions(parts: Sequence[Piece], source: str, parameters: Parameters) ->
     return f"SELECT l.*, a.asked AS asked FROM {rows}"
 
 
-def conditions(parts: Sequence[Piece], tag_sets: Sequence[Sequence[int]]) -> Iterator[tuple[str, Parameters]]:
+def conditions(
+    parts: Sequence[Piece], tag_sets: Sequence[Sequence[int]], *, embedded: bool
+) -> Iterator[tuple[str, Parameters]]:
     """The pieces, with the tag sets of their questions, as conditions on a row that stand alone; a few at once.
 
     As a statement that changes rows needs them. No row meets two of them. No two questions may be about one token.
+    `embedded`: as many at once as may be, since each statement writes parts anew, whatever it changes.
     """
     chosen = [sorted(item) for item in tag_sets]
     wanted = [part for part in parts if chosen[part.asked]]
-    whole = sorted({(part.token, part.asked) for part in wanted if part.whole})
+    at_once = _PIECES_EMBEDDED if embedded else _PIECES_AT_ONCE
+    together = embedded and not all(part.whole for part in wanted)
+    whole = sorted({(part.token, part.asked) for part in wanted if part.whole and not together})
     for start in range(0, len(whole), _TOKENS_AT_ONCE):
         some = whole[start : start + _TOKENS_AT_ONCE]
         parameters: Parameters = {}
         listed = tokens_in(parameters, "token", [token for token, _ in some])
         yield f"token IN {listed} AND {_chosen(some, chosen, parameters)}", parameters
-    bounded = [part for part in wanted if not part.whole]
-    for start in range(0, len(bounded), _PIECES_AT_ONCE):
-        pieces_now = bounded[start : start + _PIECES_AT_ONCE]
+    bounded = [part for part in wanted if together or not part.whole]
+    for start in range(0, len(bounded), at_once):
+        pieces_now = bounded[start : start + at_once]
         text, parameters = _bounded(pieces_now)
         of_tokens = list(dict.fromkeys((part.token, part.asked) for part in pieces_now))
         yield f"{text} AND {_chosen(of_tokens, chosen, parameters)}", parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -118,7 +119,7 @@ def left(index: Index) -> dict[str, Any]:
     claims = {of: index.claims.claims(tokens, of=of).to_pylist() for of in get_args(ClaimKey)}
     return {
         "rows": [index.reader.find([Span(item)]) for item in tokens],
-        "others": [sorted(map(repr, index.reader.others([Span(item)]))) for item in tokens],
+        "others": [Counter(index.reader.others([Span(item)])) for item in tokens],
         "claims": {of: sorted((row["topic"], row["offset"]) for row in rows) for of, rows in claims.items()},
         "sealed": sorted(row["token"] for row in index.identifiers.sealed(tokens).to_pylist()),
         "prefixes": sorted(row["token"] for row in index.claims.prefixes(tokens).to_pylist()),

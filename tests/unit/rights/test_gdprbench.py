@@ -1,0 +1,34 @@
+"""A little of what `python -m bench.gdprbench` does a lot of: every answer of the API is that of the model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.gdprbench import MIXES, Run
+
+
+@pytest.mark.parametrize("mix", sorted(MIXES))
+def test_every_answer_of_a_mix_is_right(tmp_path: Path, mix: str) -> None:
+    with ExitStack() as stack:
+        run = Run(tmp_path, stack, users=5, memory=True, zipf=mix == "customer")
+        found = run.measure(MIXES[mix], records=20, operations=25)
+    assert found["wrong"] == 0, found["what_was_wrong"]
+    assert sum(found["counted"].values()) == 25
+
+
+def test_a_wrong_answer_is_counted(tmp_path: Path) -> None:
+    """An event that the model does not know of is seen by every kind of question."""
+    with ExitStack() as stack:
+        run = Run(tmp_path, stack, users=1, memory=True, zipf=False)
+        for _ in range(3):
+            run.insert(0)
+        run.held[0].visits -= 1
+        run.read(0)
+        run.read_by_purpose(0)
+        run.read_by_user(0)
+        assert [line.split(" of ")[0] for line in run.wrong] == ["access", "purpose", "lineage", "stored"]
+        run.delete(0)
+        assert len(run.wrong) == 4
