@@ -97,11 +97,12 @@ class Batches:
         return dict(zip(request_ids, self._turns.take_each(request_ids, self._advance), strict=True))
 
     def _to_plan(self, request_ids: Sequence[str]) -> dict[str, About]:
-        """Of the requests whose erasure is still to be planned, whom they are about, as far as that can be told."""
+        """Of the requests that are still to be planned, whom they are about, as far as that can be told: an erasure
+        waits for copies, and whoever asks for copies for an erasure."""
 
         def about(request_id: str) -> About | None:
             request = self._file.find(request_id)
-            if request is None or not request.forgets or request.plan is not None or request.unread:
+            if request is None or request.ended or request.unread or request.plan is not None:
                 return None
             person = self._subjects.of(request)
             return About(frozenset([*request.subjects, *subjects_of(person, ())]), person)

@@ -108,6 +108,23 @@ def test_of_two_requests_of_one_person_the_second_waits(office: Office) -> None:
     assert not office.service.get(second).commands
 
 
+def test_an_erasure_waits_for_copies_that_are_asked_for_in_the_same_batch(tmp_path: Path) -> None:
+    """Who asks for the data and to be erased has them first."""
+    with ExitStack() as stack:
+        office = Office(tmp_path, memory_index(), stack, copying=["crm"])
+        office.put("crm.customers", customer(0))
+        given = [("customer_number", "k-0")]
+        access, erasure = (
+            office.service.create(
+                right, given, reason=None, channel="test", received_at=NOW, anchors=LONG_OVER
+            ).request_id
+            for right in ("access", "erasure")
+        )
+        office.service.on_requests(announced(office))
+        assert office.service.get(access).commands
+        assert office.service.get(erasure).behind == (access,)
+
+
 def test_the_same_holds_when_they_are_taken_up_again(office: Office) -> None:
     """As after a restart, in which also one is that is broken."""
     first, second, lost, other = asked(office, 0, 0, 5, 3)
