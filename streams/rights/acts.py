@@ -90,6 +90,11 @@ class Acts:
             raise InputError(
                 f"the index has forgotten some of {request.request_id} already; close it with a reason instead"
             )
+        if request.restricts and request.forgets:
+            raise InputError(
+                f"systems were told to restrict by {request.request_id} already; `innsyn requests close"
+                f" {request.request_id} --reason ...` ends it, and `innsyn requests lift` what they restrict"
+            )
         if request.restricts:
             raise InputError(
                 f"systems were told to restrict by {request.request_id} already; `innsyn requests lift"

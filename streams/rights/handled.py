@@ -12,6 +12,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.deadlines import MOST_MONTHS_MORE, asked_at_once, due_at
 from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Notified, Told
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.restriction import lifting
 from streams.rights.sending import Sending
 
@@ -124,10 +125,15 @@ class Handled:
         refuse_unread(request)
         if request.lifting:
             raise InputError(f"the restriction by {request.request_id} was lifted already")
-        if not request.restricts:
+        if not (request.restricts or reaches_later(request)):
             raise InputError(
                 f"by {request.request_id} no system restricts anything; an open one is taken back by `innsyn requests"
                 f" cancel {request.request_id}`"
+            )
+        if request.forgets and not request.ended:
+            raise InputError(
+                f"{request.request_id} is {request.state.value}: it still erases what rested on the consent; wait for"
+                f" that, or end it by `innsyn requests close {request.request_id} --reason ...`, and lift it then"
             )
         sealed = self._file.seal_note(request.request_id, reason)
         request = self._file.decide(request, lifting(request, how, sealed))

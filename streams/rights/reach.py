@@ -77,14 +77,18 @@ def said_to(system: str, place: Place, ground: str) -> dict[str, Any]:
     return {"system": system, "purposes": purposes, "categories": categories, "ground": ground}
 
 
-def wider(place: Place, said: Mapping[str, Any] | None, command: Command | None) -> Place | None:
+def wider(
+    place: Place, said: Mapping[str, Any] | None, command: Command | None, *, anew: bool = False
+) -> Place | None:
     """Where a system was told `said` by `command`: all that it has to restrict, None where it was told that already.
 
-    What it restricts by then holds for rows that come later, so more rows of the same kind are nothing new. Pure.
+    What it restricts by then holds for rows that come later, so more rows of the same kind are nothing new. `anew`: it
+    is told in any case. Pure.
     """
     if said is None or command is None:
         return place
     known = {*said["purposes"]}, {*said["categories"]}, command.records.keys()
-    if place.purposes <= known[0] and place.categories <= known[1] and place.records.keys() <= known[2]:
+    alike = place.purposes <= known[0] and place.categories <= known[1] and place.records.keys() <= known[2]
+    if alike and not anew:
         return None
     return Place(place.purposes | known[0], place.categories | known[1], place.records)

@@ -8,14 +8,17 @@ from datetime import datetime
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InnsynError, KeyUnavailable, Unavailable
-from sinks.ports.lineage import IndexReader
+from sinks.ports.lineage import IndexReader, Span
+from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile, Overtaken
 from streams.rights.late_findings import LateFinding, late_finding
 from streams.rights.protocol.events import LateFound, Looked
 from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.stopped import Broken
 from streams.rights.subject import SubjectFinder
 from streams.rights.touched import Touched, noting
+from streams.rights.widening import widening
 
 LATE = LateFound.kind
 """Channel of a request that follows such a finding up."""
@@ -86,28 +89,46 @@ class Recheck:
         return found
 
     def look(self, request: RequestState, now: datetime) -> RequestState | None:
-        """Record a finding that says something else than the last one of the request; the request then, else None.
+        """Record a finding that says something else than the last one of the request, and what systems are to be told
+        by a restriction that stands; the request then, None where there is neither.
 
         Raises Overtaken.
         """
         with noting() as noted:
-            finding = self._finding(request, now)
+            present = self._present(request)
+            more = widening(request, present, self._reader, self._catalogue)
+            finding = self._finding(request, present.spans)
         if self._touched is not None:
             self._touched.looked(request, noted)
+        after = self._noted(request, finding, now)
+        return after if more is None else self._file.decide(after or request, more)
+
+    def _noted(
+        self, request: RequestState, finding: LateFinding | None, now: datetime
+    ) -> RequestState | None:
         found = finding.found(now) if finding else None
         last = request.late_findings[-1] if request.late_findings else None
         if found is None or (last is not None and says_the_same(found, last)):
             return None
         return self._file.decide(request, found)
 
-    def _finding(self, request: RequestState, now: datetime) -> LateFinding | None:
-        assert request.identity is not None
+    def _present(self, request: RequestState) -> ResolvedSubject:
+        """The person as resolved now; where nobody can tell any more who it was, what is known of then is all."""
         try:
-            present = self._subjects.still(request).spans
+            return self._subjects.still(request)
         except KeyUnavailable:
-            # Nobody can tell any more who it was: what is known of then is all there is.
-            present = request.identity.spans
+            assert request.identity is not None
+            known = request.identity
+            return ResolvedSubject(
+                known.resolution, known.candidates, known.subjects, known.spans, known.shared, ()
+            )
+
+    def _finding(self, request: RequestState, present: Sequence[Span]) -> LateFinding | None:
+        assert request.identity is not None
         finding = late_finding(request, present, self._reader, self._catalogue)
+        if finding is not None and reaches_later(request):
+            # Whoever uses what came since is told by itself; who was restricted for nothing is for a person.
+            return replace(finding, events=0) if finding.no_longer else None
         if finding is None or not request.forgets:
             return finding
         # Where a link came since, the events are somebody else's, or this person's by `present`.

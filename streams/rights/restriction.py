@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
-from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
+from schemas.vocabulary import CommandKind, CommandState, Resolution, Right, ToldBy
 from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
@@ -25,6 +25,7 @@ from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedC
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.protocol.scope import CITED, Scope
 from streams.rights.reach import Place, counted_records, restrict_command, said_to, takes_commands
 from streams.rights.right import Step, Tools
@@ -82,6 +83,20 @@ def recipients_of(holdings: Iterable[Holding], catalogue: Catalogue) -> list[str
     return sorted({name for holding in holdings for name in holding.tags.recipients})
 
 
+def recipients_at(found: Found, at: Iterable[Place], catalogue: Catalogue) -> list[str]:
+    """The same of what is restricted at these places. Pure."""
+    stopped = {tag_set for place in at for ids in place.records.values() for tag_set in ids}
+    return recipients_of([item for item in found.holdings if item.tags.id in stopped], catalogue)
+
+
+def ground_of(request: RequestState, purposes: Sequence[str], catalogue: Catalogue) -> str:
+    """What a system is told that it rests on. Pure."""
+    if request.type == Right.OBJECTION:
+        marketing = any(is_marketing(name, catalogue) for name in purposes)
+        return AGAINST_MARKETING if marketing else AGAINST_INTERESTS
+    return CITED[request.scope.ground] if request.scope.ground else "GDPR Art. 18(1)"
+
+
 class ByCommand(ABC):
     """A right that systems carry out: planned, told to each of them, and over with the last answer."""
 
@@ -123,16 +138,14 @@ class Restriction(ByCommand):
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
         said, commands = [], []
-        stopped: set[int] = set()
         for name, place in asked.items():
             records = counted_records(place, person.spans, tools.reader)
-            said.append(said_to(name, place, self._ground(request, sorted(place.purposes))))
-            stopped |= {tag_set for ids in place.records.values() for tag_set in ids}
+            ground = ground_of(request, sorted(place.purposes), self._catalogue)
+            said.append(said_to(name, place, ground))
             own = command_id(request.request_id, name)
             commands.append(restrict_command(own, name, records, self._catalogue))
         plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": said, "parts": [], "commands": []}
-        given = [item for item in found.holdings if item.tags.id in stopped]
-        plan["recipients"] = recipients_of(given, self._catalogue)
+        plan["recipients"] = recipients_at(found, asked.values(), self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
         planned = Planned(
             plan={**plan, **with_unread(tools.unread())},
@@ -144,18 +157,11 @@ class Restriction(ByCommand):
         )
         return file.decide(request, planned, now)
 
-    def _ground(self, request: RequestState, purposes: Sequence[str]) -> str:
-        return CITED[request.scope.ground] if request.scope.ground else "GDPR Art. 18(1)"
-
 
 class Objection(Restriction):
     """The right to object."""
 
     chosen: Chosen = staticmethod(objectionable)
-
-    def _ground(self, request: RequestState, purposes: Sequence[str]) -> str:
-        marketing = any(is_marketing(name, self._catalogue) for name in purposes)
-        return AGAINST_MARKETING if marketing else AGAINST_INTERESTS
 
 
 def next_step(request: RequestState) -> Step | None:
@@ -204,9 +210,10 @@ def restricted_lines(requests: Iterable[RequestState], subjects: frozenset[str])
     """What an answer to a person says of restrictions that stand, a line for each request. `subjects`: hex tokens."""
     lines = []
     for request in requests:
-        if request.restricts and request.subjects & subjects:
+        if (request.restricts or reaches_later(request)) and request.subjects & subjects:
             told = (request.plan or {}).get("restricted", ())
             where = "; ".join(f"{item['system']}: {', '.join(item['purposes'])}" for item in told)
+            where = where or "no system uses such data yet"
             since = iso(request.planned_at)[:10] if request.planned_at else ""
             lines.append(
                 f"processing is restricted to storage since {since} by {request.request_id} ({where})"

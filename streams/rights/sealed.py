@@ -15,6 +15,7 @@ from schemas.keys import Keyring
 from streams.rights.case import CaseFile, Overtaken
 from streams.rights.protocol.events import KeyDestroyed
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 
 
 def key_of(request_id: str) -> str:
@@ -27,7 +28,9 @@ def readable_until(request: RequestState, kept: timedelta) -> datetime | None:
     or a restriction that stands."""
     ended_at = request.ended_at or request.completed_at
     # The end of a restriction is told to systems, and so is what they get of the person while it stands.
-    if ended_at is None or not request.ended or request.state is State.REOPENED or request.restricts:
+    if ended_at is None or not request.ended or request.state is State.REOPENED:
+        return None
+    if request.restricts or reaches_later(request):
         return None
     # What a system withholds until a day is asked of it again then, by what the person gave.
     reviews = [

@@ -6,7 +6,7 @@ look for late findings says: a replay also brings what was never erased. Every s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ import structlog
 
 from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable
+from schemas.vocabulary import RestrictionGround
 from sinks.ports.lineage import IndexReader
 from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import Ending, Origin, Suppressed, SuppressionEntry, SuppressionLedger
@@ -22,12 +23,14 @@ from streams.rights.case import CaseFile
 from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.protocol.came_back import CameFrom, SuppressionLifted, came_back
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.reopen import RESURRECTED, Recheck
 from streams.rights.returned import afterwards, relation_since
 from streams.rights.turns import Turns, each
 
 MOST_BY_ITSELF = 3
 """So often in a row one person's data are erased again by themselves: who sends them again each time has to stop."""
+_INSTEAD_OF_ERASURE = (RestrictionGround.UNLAWFUL, RestrictionGround.CLAIMS)
 _FIELDS = tuple(item.name for item in fields(CameFrom))
 _log = structlog.get_logger(__name__)
 
@@ -192,6 +195,8 @@ class Suppressing:
             return request.came_back.waits
         if ended := self._follow_ups.ended_in_vain(request.request_id):
             return f"the request that was to do it, {ended[-1].request_id}, was {ended[-1].state.value} by a person"
+        if (claims := restricted_for_person(requests.values(), request)) is not None:
+            return f"{claims} restricts what is kept for the person instead of erasing it (GDPR Art. 18(1)(b), (c))"
         relation = relation_since(self._reader.find(*afterwards(request)))
         if relation is not None:
             return f"a new relationship began after the erasure ({relation})"
@@ -223,6 +228,20 @@ def _left(requests: Mapping[str, RequestState], request_id: str) -> bool:
     request = requests.get(request_id)
     later = requests.get(request.follow_up) if request is not None and request.follow_up else None
     return later is not None and in_vain(later)
+
+
+def restricted_for_person(requests: Iterable[RequestState], request: RequestState) -> str | None:
+    """A restriction of the same person, asked for or in force, since they need the data for legal claims, or oppose the
+    erasure of what was unlawful (GDPR Art. 18(1)(b) and (c)); None for none. Pure."""
+    found = (
+        other.request_id
+        for other in requests
+        if other.scope.ground in _INSTEAD_OF_ERASURE
+        and other.subjects & request.subjects
+        and not other.lifting
+        and (not other.ended or other.restricts or reaches_later(other))
+    )
+    return next(found, None)
 
 
 def last_of(requests: Mapping[str, RequestState], request_id: str) -> RequestState | None:

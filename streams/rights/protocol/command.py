@@ -116,6 +116,11 @@ class Command:
         return self.kind is CommandKind.RESTRICT and told
 
     @property
+    def given_up(self) -> bool:
+        """Whether it was to erase and is waited for no more: the request was closed, and its restriction lifted."""
+        return self.kind is None and self.state is CommandState.TAKEN_BACK
+
+    @property
     def copies(self) -> bool:
         """Whether it was asked for a copy, without which a person may decide to answer."""
         return self.kind is CommandKind.ACCESS

@@ -8,12 +8,14 @@ from datetime import datetime
 from schemas.calendars import Calendar
 from schemas.times import iso
 from schemas.vocabulary import CommandState, ReceiptState
+from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.answering import Answer, Commanded, Copied, Escalated
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.deadlines import due_at
-from streams.rights.protocol.events import Lifting, PlannedCommand, Replanned
+from streams.rights.protocol.events import Lifting, PlannedCommand, Replanned, Widened
 from streams.rights.protocol.handling import Accepted
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.protocol.withholding import NOTHING_WITHHELD
 
 _NOT_THROUGH = (ReceiptState.ACCEPTED, ReceiptState.FAILED)
@@ -113,7 +115,7 @@ def _is_interim(answer: Answer) -> bool:
 
 def lifted(request: RequestState, event: Lifting, at: datetime, calendar: Calendar) -> RequestState:
     """Open again until the systems have ended the restriction; whatever is wrong with the event changes nothing."""
-    if not request.restricts:
+    if not (request.restricts or reaches_later(request)) or (request.forgets and not request.ended):
         return request
     begun = {
         name: item if item.settled else replace(item, state=CommandState.TAKEN_BACK)
@@ -130,6 +132,31 @@ def lifted(request: RequestState, event: Lifting, at: datetime, calendar: Calend
             ended_at=None,
             closing=False,
             problem=None,
+            # The month for the request itself is over; this is something new.
+            due=due_at(at, calendar),
+        )
+    )
+
+
+def widened(request: RequestState, event: Widened, at: datetime, calendar: Calendar) -> RequestState:
+    """Open again until those have answered who are told more; whatever else it is of changes nothing."""
+    if not reaches_later(request):
+        return request
+    commands = dict(request.commands)
+    for item in event.commands:
+        earlier = commands.get(item.command_id, Command(item.command_id, item.system))
+        anew = Command(earlier.command_id, earlier.system, attempt=earlier.attempt)
+        commands[item.command_id] = told_to(anew, item)
+    plan = {**(request.plan or {}), "restricted": event.restricted, "recipients": event.recipients}
+    return stands(
+        replace(
+            request,
+            plan=plan,
+            commands=commands,
+            identity=IdentitySnapshot.read(event.identity),
+            remarks=event.remarks,
+            state=State.PLANNED,
+            completed_at=None,
             # The month for the request itself is over; this is something new.
             due=due_at(at, calendar),
         )

@@ -218,6 +218,20 @@ class Lifting:
 
 
 @dataclass(frozen=True)
+class Widened:
+    """A restriction that stands reaches more by now: all that systems are told then (`restricted`, as in the plan), and
+    those that are told anew. `run`: length of the ledger then; the others as of `Planned`."""
+
+    kind: ClassVar[str] = "widened"
+    restricted: tuple[Json, ...]
+    recipients: tuple[str, ...]
+    commands: tuple[PlannedCommand, ...]
+    identity: Json = field(repr=False)
+    remarks: tuple[str, ...] = ()
+    run: int | None = None
+
+
+@dataclass(frozen=True)
 class LateFound:
     """What came to light after the answer; see `streams.rights.late_findings.LateFinding`."""
 
@@ -289,6 +303,7 @@ LedgerEvent = (
     | Told
     | Approved
     | Lifting
+    | Widened
     | Notified
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}

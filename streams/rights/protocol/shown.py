@@ -12,6 +12,7 @@ from streams.answers.erasure_plan import shown
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import content_of
 from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.restricting import reaches_later
 from streams.rights.protocol.standing import Standing, standing
 
 
@@ -80,7 +81,7 @@ def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, A
     """What was restricted or corrected where, and who has to be told of it."""
     return {
         "restricted": plan.get("restricted", []),
-        "restricts": request.restricts,
+        "restricts": request.restricts or reaches_later(request),
         "rectified": plan.get("rectified", []),
         "recipients": [
             {"recipient": name, "told": name in request.notified} for name in plan.get("recipients", [])

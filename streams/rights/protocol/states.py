@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from schemas.calendars import NORWEGIAN, Calendar
-from schemas.counted import counted
 from schemas.times import received_can_be_no_day
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.answers.attribution import IdentitySnapshot, spans_from_json
@@ -37,6 +36,7 @@ from streams.rights.protocol.commands import (
     replanned,
     stands,
     told_to,
+    widened,
     with_command,
     with_copy,
 )
@@ -59,6 +59,7 @@ from streams.rights.protocol.events import (
     Planned,
     Received,
     Replanned,
+    Widened,
     event_of,
 )
 from streams.rights.protocol.handling import (
@@ -73,7 +74,8 @@ from streams.rights.protocol.handling import (
     Notified,
     Told,
 )
-from streams.rights.protocol.request import Note, RequestState, Run, State, asked_line, taken_line
+from streams.rights.protocol.notes import noted
+from streams.rights.protocol.request import RequestState, Run, State, taken_line
 from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary
 from streams.rights.protocol.withholding import NOTHING_WITHHELD
@@ -140,13 +142,15 @@ def _with(request: RequestState | None, stored: RequestEvent, calendar: Calendar
     if isinstance(event, KeyDestroyed):
         return replace(request, key_destroyed_at=stored.occurred_at)
     if isinstance(event, Lifting):
-        return lifted(_noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
+        return lifted(noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
+    if isinstance(event, Widened):
+        return widened(noted(request, event, stored.occurred_at), event, stored.occurred_at, calendar)
     if isinstance(event, SuppressionLifted):
-        return _noted(request, event, stored.occurred_at)
+        return noted(request, event, stored.occurred_at)
     if isinstance(event, Notified):
         # Also of an erasure that is completed.
         told = request.notified | {event.recipient}
-        return replace(_noted(request, event, stored.occurred_at), notified=told)
+        return replace(noted(request, event, stored.occurred_at), notified=told)
     after = _ended if request.ended else _after
     request = after(request, event, stored.occurred_at)
     if isinstance(event, Checked | Extended):
@@ -212,7 +216,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Commanded() if event.command_id in request.reviews:
             return with_command(asked_anew(request, event.command_id), event, at)
         case Commanded() | Answer() | Accepted():
-            return with_command(_noted(request, event, at), event, at)
+            return with_command(noted(request, event, at), event, at)
         case Escalated():
             return escalated(request, event)
         case Copied():
@@ -220,7 +224,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case AnswerSetAside():
             return replace(request, set_aside=(*request.set_aside, event))
         case Closing():
-            return replace(_noted(request, event, at), state=State.FORGETTING, closing=True, problem=None)
+            return replace(noted(request, event, at), state=State.FORGETTING, closing=True, problem=None)
         case Forgetting() if request.settled or request.closing:
             return replace(request, state=State.FORGETTING, problem=None, runs=(*request.runs, *_runs(event)))
         case Forgot():
@@ -230,15 +234,18 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
         case IdentityAsked() | Checked() | Extended() | Told() | Approved():
-            return _handled(_noted(request, event, at), event, at)
+            return _handled(noted(request, event, at), event, at)
         case Answered():
             return _answered(_identified(request, event), event, at)
         case Completed() if request.settled:
             # A system asked anew says nothing of what came to light meanwhile: that stays to be followed up.
             state = State.REOPENED if request.reviews or request.late_findings else State.COMPLETED
+            if any(item.given_up for item in request.commands.values()):
+                # Closed before a system had erased, and lifted since: that makes nothing of it done.
+                return replace(request, state=State.CLOSED, ended_at=at)
             return replace(request, state=state, held=event.held, completed_at=at)
         case Closed() | Cancelled():
-            request = replace(_noted(request, event, at), problem=None, behind=())
+            request = replace(noted(request, event, at), problem=None, behind=())
             return replace(request, state=State(event.kind), ended_at=at)
     return request
 
@@ -278,7 +285,7 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
     if isinstance(event, AnswerSetAside):
         return replace(request, set_aside=(*request.set_aside, event))
     if isinstance(event, Told) and request.carried_out and not request.told:
-        return replace(_noted(request, event, at), told=True)
+        return replace(noted(request, event, at), told=True)
     if not request.carried_out:
         return with_command(request, event, at) if isinstance(event, Commanded | Answer) else request
     if request.follow_up is not None and not isinstance(event, LateFound):
@@ -304,7 +311,7 @@ def _ended(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Commanded() if event.command_id in request.reviews:
             return with_command(asked_anew(request, event.command_id), event, at)
         case Closed() if request.state is State.REOPENED:
-            return replace(_noted(request, event, at), state=State.CLOSED, ended_at=at)
+            return replace(noted(request, event, at), state=State.CLOSED, ended_at=at)
     return request
 
 
@@ -363,34 +370,3 @@ def _identified(request: RequestState, event: Planned | Answered) -> RequestStat
         return request
     identity = IdentitySnapshot.read(event.identity)
     return replace(request, identity=identity, resolution=event.resolution)
-
-
-def _noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestState:
-    """With what a person did, where the event is that."""
-    match event:
-        case Accepted() if event.sealed is not None:
-            note = Note("accepted", at, event.system, event.sealed)
-        case Closing() | Closed() if event.sealed is not None:
-            note = Note("closed", at, None, event.sealed)
-        case Cancelled():
-            note = Note("cancelled", at, None, event.sealed)
-        case IdentityAsked():
-            note = Note("asked who they are", at, words=asked_line(event))
-        case Checked():
-            note = Note("checked", at, words=f"{event.what} by {event.how.replace('_', ' ')}")
-        case Extended():
-            note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
-        case Approved():
-            note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
-        case SuppressionLifted():
-            note = Note("look-out lifted", at, None, event.sealed, words=f"by {event.by}")
-        case Told():
-            note = Note("told", at, words=f"by {event.how}")
-        case Notified():
-            how = f"by {event.how}" if event.how else "cannot be told"
-            note = Note("notified", at, event.recipient, event.sealed, words=how)
-        case Lifting():
-            note = Note("lifted", at, None, event.sealed, words=f"the person told by {event.how}")
-        case _:
-            return request
-    return replace(request, notes=(*request.notes, note))

@@ -223,6 +223,34 @@ def test_a_person_who_consents_again_has_the_restriction_lifted_and_nothing_is_f
         assert (office.events(*COOKIE), purposes_of(office)) == (before, {"P-SECURITY", "P-ANALYTICS"})
 
 
+def test_what_is_under_way_is_neither_lifted_nor_cancelled_once_a_system_was_told(
+    tmp_path: Path, index: Index
+) -> None:
+    """The system may have restricted and erased by then: closed, it is lifted, and is completed by none of it."""
+    with ExitStack() as stack:
+        login = RECORDS["Login"]
+        said = login.annotation.model_copy(
+            update={"purposes": ("P-ANALYTICS",), "legal_basis": {"P-ANALYTICS": "a"}}
+        )
+        records = {**annotated(CARRIED), "Login": replace(login, annotation=said)}
+        office = Office(tmp_path, index, stack, records=records)  # type: ignore[arg-type]
+        office.put("web.visits", visit(1))
+        office.put("web.logins", LOGIN)
+        office.deaf.add("web")
+        request = withdrawn(office, "P-ANALYTICS")
+        with pytest.raises(InputError, match="still erases"):
+            office.service.lift(request.request_id, ToldBy.EMAIL, "consented anew")
+        with pytest.raises(InputError, match="requests close"):
+            office.service.cancel(request.request_id, None)
+        office.service.close(request.request_id, "the system is gone")
+        office.service.lift(request.request_id, ToldBy.EMAIL, "consented anew")
+        office.deliver()
+        assert [item["kind"] for item in office.others] == ["restrict", "lift"]
+        done = answer(office, office.others[1], state="not_found", records=[])
+        assert (done.state, done.restricts) == (State.CLOSED, False)
+        assert "P-ANALYTICS" in purposes_of(office)
+
+
 def test_other_consents_and_other_purposes_are_untouched(tmp_path: Path, index: Index) -> None:
     with ExitStack() as stack:
         office = world(tmp_path, index, stack, {"P-ANALYTICS": "a"})

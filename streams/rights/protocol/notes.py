@@ -1,0 +1,58 @@
+"""What people did about a request, and what happened by itself that people should see, as notes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.counted import counted
+from streams.rights.protocol.came_back import SuppressionLifted
+from streams.rights.protocol.events import LedgerEvent, Lifting, Widened
+from streams.rights.protocol.handling import (
+    Accepted,
+    Approved,
+    Cancelled,
+    Checked,
+    Closed,
+    Closing,
+    Extended,
+    IdentityAsked,
+    Notified,
+    Told,
+)
+from streams.rights.protocol.request import Note, RequestState, asked_line
+from streams.rights.protocol.restricting import reaches_later
+
+
+def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestState:
+    """With what a person did, where the event is that."""
+    match event:
+        case Accepted() if event.sealed is not None:
+            note = Note("accepted", at, event.system, event.sealed)
+        case Closing() | Closed() if event.sealed is not None:
+            note = Note("closed", at, None, event.sealed)
+        case Cancelled():
+            note = Note("cancelled", at, None, event.sealed)
+        case IdentityAsked():
+            note = Note("asked who they are", at, words=asked_line(event))
+        case Checked():
+            note = Note("checked", at, words=f"{event.what} by {event.how.replace('_', ' ')}")
+        case Extended():
+            note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
+        case Approved():
+            note = Note("approved", at, words=f"plan {event.digest} by {event.by}")
+        case SuppressionLifted():
+            note = Note("look-out lifted", at, None, event.sealed, words=f"by {event.by}")
+        case Told():
+            note = Note("told", at, words=f"by {event.how}")
+        case Notified():
+            how = f"by {event.how}" if event.how else "cannot be told"
+            note = Note("notified", at, event.recipient, event.sealed, words=how)
+        case Lifting():
+            note = Note("lifted", at, None, event.sealed, words=f"the person told by {event.how}")
+        case Widened() if reaches_later(request):
+            more = ", ".join(dict.fromkeys(item.system for item in event.commands))
+            note = Note("reaches more", at, words=f"{more} told by itself, as the index learnt more")
+        case _:
+            return request
+    return replace(request, notes=(*request.notes, note))

@@ -1,0 +1,77 @@
+"""A restriction or objection that stands reaches what comes later too (GDPR Art. 18, 21): looked at again as the index
+learns, and told to whoever has more of the person by now than the systems were told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from schemas.catalogue import Catalogue
+from schemas.vocabulary import Right
+from sinks.ports.lineage import IndexReader, Span
+from streams.answers.attribution import snapshot_of
+from streams.identity.model import ResolvedSubject
+from streams.rights.protocol.events import Widened
+from streams.rights.protocol.messages import command_id
+from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.restricting import reaches_later
+from streams.rights.reach import counted_records, restrict_command, said_to, wider
+from streams.rights.restriction import (
+    Chosen,
+    asked_purposes,
+    ground_of,
+    objectionable,
+    places,
+    recipients_at,
+)
+
+_CHOSEN: Mapping[str, Chosen] = MappingProxyType(
+    {Right.RESTRICTION: asked_purposes, Right.OBJECTION: objectionable}
+)
+
+
+def widening(
+    request: RequestState, person: ResolvedSubject, reader: IndexReader, catalogue: Catalogue
+) -> Widened | None:
+    """What systems are to be told beyond what they were: a system, purpose, category or kind of record that the
+    restriction reaches by now, or data under an identifier that they were not sent. None for nothing.
+
+    `person`: as resolved now. Raises IndexUnavailable.
+    """
+    if not reaches_later(request) or request.identity is None:
+        return None
+    found, chosen = reader.find(person.spans), _CHOSEN[request.type]
+    here = places(found, request.scope, catalogue, chosen)
+    fresh = [span for span in person.spans if not any(_within(span, one) for one in request.identity.spans)]
+    renamed = places(reader.find(fresh), request.scope, catalogue, chosen) if fresh else {}
+    said = {item["system"]: item for item in (request.plan or {}).get("restricted", ())}
+    commands = []
+    for system, place in here.items():
+        own = command_id(request.request_id, system)
+        known = request.commands.get(own)
+        whole = wider(place, said.get(system), known, anew=system in renamed)
+        if whole is None:
+            continue
+        said[system] = said_to(system, whole, ground_of(request, sorted(whole.purposes), catalogue))
+        records = {**(known.records if known else {}), **counted_records(place, person.spans, reader)}
+        commands.append(restrict_command(own, system, records, catalogue))
+    if not commands:
+        return None
+    told = {item.system for item in commands}
+    given = recipients_at(found, [place for system, place in here.items() if system in told], catalogue)
+    return Widened(
+        restricted=tuple(said[name] for name in sorted(said)),
+        recipients=tuple(sorted({*given, *(request.plan or {}).get("recipients", ())})),
+        commands=tuple(commands),
+        identity=snapshot_of(person).json(),
+        remarks=tuple(person.problems),
+        run=request.length,
+    )
+
+
+def _within(span: Span, known: Span) -> bool:
+    """Whether the system that was told `known` knows all of the span."""
+    since = known.since is None or (span.since is not None and known.since <= span.since)
+    until = known.until is None or (span.until is not None and span.until <= known.until)
+    ports = known.port_from <= span.port_from and span.port_to <= known.port_to
+    return span.token == known.token and since and until and ports
