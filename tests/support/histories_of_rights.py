@@ -236,7 +236,7 @@ class HistoriesOfRights(Histories):
 
     def _lift(self, worker: int, name: str) -> None:
         request = self._state(name)
-        if request.restricts and request.state is State.COMPLETED:
+        if request.restricts:
             self.lifts.add(name)
         self._does(worker, lambda service: service.lift(name, ToldBy.LETTER, "the address was right"))
 
@@ -260,10 +260,16 @@ class HistoriesOfRights(Histories):
             self._look_at_restriction(request)
 
     def _look_at_commands(self, request: RequestState) -> None:
-        of_rights = [item for item in request.commands.values() if item.kind is not None]
+        of_rights = [
+            item
+            for item in request.commands.values()
+            # Of a restriction that was lifted half-way it is its end that counts.
+            if item.kind is not None and not (request.lifting and item.kind is CommandKind.RESTRICT)
+        ]
         missing = {item.command_id for item in of_rights} - self.answered
         assert not missing, f"{request.type} {request.state} although {missing} did not answer"
-        if request.state is State.COMPLETED and of_rights and not request.closing:
+        told = request.state is State.COMPLETED and not request.closing and not request.lifting
+        if told and of_rights:
             untold = {*(request.plan or {}).get("recipients", ())} - self.notified.get(
                 request.request_id, set()
             )
