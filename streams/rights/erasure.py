@@ -194,7 +194,7 @@ class Erasure:
             return self._file.decide(request, Attention(reason, run=run))
         request = self._file.note(request.request_id, Forgot(run=run, left=asdict(left)))
         if request.closing:
-            return self._file.decide(request, Closed())
+            return self._file.decide(request, Closed(run=request.length))
         if topics:
             return self._replanned(request, found, forgotten=True)
         if open_now := unjudged(found, self._company):

@@ -182,7 +182,7 @@ def next_step(request: RequestState) -> Step | None:
 def ended(tools: Tools, request: RequestState) -> RequestState:
     """Completed, or closed where a person chose that."""
     if request.closing:
-        return tools.file.decide(request, Closed())
+        return tools.file.decide(request, Closed(run=request.length))
     return tools.file.decide(request, Completed(request.held, request.length))
 
 

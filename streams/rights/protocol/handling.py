@@ -83,10 +83,12 @@ class Closing:
 
 @dataclass(frozen=True)
 class Closed:
-    """A person ended it; `sealed` says why, unless `Closing` did."""
+    """A person ended it; `sealed` says why, unless `Closing` did. `run`: length of the ledger then, since one whose
+    restriction was lifted afterwards may be closed again."""
 
     kind: ClassVar[str] = "closed"
     sealed: str | None = field(default=None, repr=False)
+    run: int | None = None
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,15 @@ def test_a_lift_is_told_to_whoever_restricts_and_to_the_person_before(office: Of
         office.service.lift(request.request_id, ToldBy.LETTER, "again")
 
 
+def test_a_restriction_that_was_closed_may_be_lifted_and_closed_again(office: Office) -> None:
+    """Where a system answers neither: each time it ends."""
+    request = asked(office)
+    assert office.service.close(request.request_id, "nobody answers").state is State.CLOSED
+    office.service.lift(request.request_id, ToldBy.LETTER, "the address was right")
+    assert not office.service.get(request.request_id).ended
+    assert office.service.close(request.request_id, "nor to that").state is State.CLOSED
+
+
 def test_what_is_asked_for_some_purposes_reaches_those_alone(office: Office) -> None:
     asked(office, purposes=("P-SECURITY",))
     assert {item["system"]: item["purposes"] for item in office.others} == {"web": ["P-SECURITY"]}
