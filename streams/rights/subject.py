@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 
 from schemas.errors import KeyUnavailable
 from schemas.times import iso
@@ -12,7 +13,7 @@ from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
-from streams.answers.attribution import Resolver, unlinked_spans
+from streams.answers.attribution import Resolver, ending_before, unlinked_spans
 from streams.answers.erased import Erased, erased_before, erased_line
 from streams.answers.erasure import erasable_identifiers, unclear_of
 from streams.answers.naming import Namer, Told
@@ -142,7 +143,10 @@ class SubjectFinder:
             for span in spans
         ]
         found = [item for item in self._namer.of(spans).told(system) if item.span.token not in always]
-        left = [item for item, one in given if not any(_includes(told.span, one) for told in found)]
+        rest = [pair for pair in given if not any(_includes(told.span, pair[1]) for told in found)]
+        left = [
+            item for pair in rest for item in (_limited(*pair, spans) if request.inherited else [pair[0]])
+        ]
         return list(dict.fromkeys([*left, *map(_named, found)]))
 
     def erasable(self, request: RequestState) -> list[Given]:
@@ -165,8 +169,20 @@ class SubjectFinder:
     def _inheriting(self, request: RequestState, person: ResolvedSubject) -> ResolvedSubject:
         if not request.inherited or person.resolution == Resolution.AMBIGUOUS:
             return person
-        spans = dict.fromkeys([*person.spans, *self.unlinked_spans(request.inherited)])
-        return replace(person, spans=list(spans))
+        own, shared = person.spans, person.shared
+        if (until := self._asked_until(request)) is not None:
+            # What is the person's since is of no request: they may have come back.
+            own, shared = ending_before(own, until), ending_before(shared, until)
+        spans = dict.fromkeys([*own, *self.unlinked_spans(request.inherited)])
+        return replace(person, spans=list(spans), shared=shared)
+
+    def _asked_until(self, request: RequestState) -> datetime | None:
+        """When the erasure was planned that this one follows up, the first of a row."""
+        first, seen = request.request_id, set[str]()
+        while (followed := self._file.follows(first)) is not None and followed not in seen:
+            seen.add(followed)
+            first = followed
+        return self._file.get(first).planned_at if seen else None
 
     def _givens(self, named: Sequence[Named]) -> list[Given]:
         identifiers = [
@@ -186,6 +202,14 @@ def _named(told: Told) -> Named:
         proof=span.proof.value if span.proof else None,
         prefix=told.prefix,
     )
+
+
+def _limited(named: Named, given: Given, spans: Sequence[Span]) -> list[Named]:
+    """What was given, where a request that follows an erasure up means it: not what is the person's since."""
+    found = [span for span in spans if span.token == given.token]
+    if given.kind.is_place or not found:
+        return [named]
+    return [named._replace(at=None, since=span.since, until=span.until) for span in found]
 
 
 def _includes(span: Span, given: Given) -> bool:

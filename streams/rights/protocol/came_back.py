@@ -78,8 +78,8 @@ def came_back(origins: Sequence[CameFrom], waits: str | None) -> CameBack:
     return CameBack(tuple(most[:MOST_ORIGINS]), waits, len(most[MOST_ORIGINS:]))
 
 
-def came_back_line(request_id: str, event: CameBack) -> str:
-    """Where it came from, and what to do, in one line."""
+def came_back_line(request_id: str, event: CameBack, planned_at: datetime | None) -> str:
+    """Where it came from, and what to do, in one line. `planned_at`: of the erasure, None of a follow-up."""
     first = event.origins[0]
     where = (
         f"{first.topic}/{in_kafka(first.partition)}, offsets {first.first_offset:,} to {first.last_offset:,},"
@@ -90,9 +90,11 @@ def came_back_line(request_id: str, event: CameBack) -> str:
     said = f"{counted(event.events, 'event')} that were erased came back ({where}{also})"
     if event.waits is None:
         return f"{said}; they are erased again by themselves"
+    until = f"{planned_at:%Y-%m-%d %H:%M} UTC" if planned_at else "the plan of the first request"
+    what = f"what is dated before {until} and nothing later"
     return (
         f"{said}; not erased again by themselves: {event.waits}; `innsyn requests --follow-up {request_id}` erases"
-        f" them, `innsyn suppression lift {request_id} --reason ...` ends the look-out for them"
+        f" {what}, `innsyn suppression lift {request_id} --reason ...` ends the look-out for them"
     )
 
 

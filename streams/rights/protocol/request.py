@@ -263,7 +263,9 @@ class RequestState:
         if self.state is State.REOPENED and self.late_findings:
             yield _late(self.request_id, self.late_findings[-1])
             if self.came_back is not None:
-                yield came_back_line(self.request_id, self.came_back)
+                yield came_back_line(
+                    self.request_id, self.came_back, None if self.inherited else self.planned_at
+                )
 
     @property
     def _asks_for(self) -> Iterator[str]:
