@@ -12,6 +12,7 @@ from sinks.clickhouse.copies import ClickHouseCopies
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.evidence import ClickHouseEvidence
+from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
@@ -44,6 +45,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         clocks=ClickHouseClocks(complete),
         eraser=ClickHouseEraser(complete),
         expiry=ClickHouseExpiry(complete),
+        expirer=ClickHouseExpirer(complete),
         purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
         beside_as_is=ClickHouseReader(index),

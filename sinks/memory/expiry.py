@@ -1,19 +1,23 @@
-"""How old what is held is, in plain Python."""
+"""How old what is held is, and forgetting what has run out, in plain Python."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sinks.memory.state import Event, MemoryState
-from sinks.ports.expiry import DayCount
+from schemas.tags import TagSet
+from sinks.memory.state import Event, MemoryState, Row, RowKey
+from sinks.ports.expiry import DayCount, Expired, RunOut
+from sinks.ports.identity import CLAIM_KEYS
 from sinks.ports.lineage import Span
 
 
 class MemoryExpiry(MemoryState):
-    """An `ExpiryReader`."""
+    """An `ExpiryReader` and `IndexExpirer`."""
 
     def by_day(self, zone: ZoneInfo, kept: Sequence[Span] = ()) -> Sequence[DayCount]:
         events = defaultdict[tuple[int, date], set[Event]](set)
@@ -34,3 +38,58 @@ class MemoryExpiry(MemoryState):
     def clocks_told(self) -> frozenset[str]:
         with self.lock:
             return frozenset(row["clock"] for row in self.clocks.values())
+
+    def expire(self, run_out: Sequence[RunOut], kept: Collection[bytes] = ()) -> Expired:
+        with self.lock:
+            ways = self._ways_of_every_key(run_out)
+            decided = {
+                key: way
+                for key, row in self.rows.items()
+                if key[0] not in kept and (way := _way(row, ways.get(row.tag_set, ()))) is not None
+            }
+            removed = {key for key, way in decided.items() if way.narrowed is None}
+            for key, way in decided.items():
+                if way.narrowed is None:
+                    del self.rows[key]
+                else:
+                    self.tag_sets[way.narrowed.id] = way.narrowed
+                    self.rows[key] = replace(self.rows[key], tag_set=way.narrowed.id)
+            self._follow(removed)
+        return Expired(len(removed), len(decided) - len(removed))
+
+    def _ways_of_every_key(self, run_out: Iterable[RunOut]) -> Mapping[int, Sequence[RunOut]]:
+        """By tag set, the earliest moment first; of one moment what goes before what is narrowed."""
+        ways = defaultdict[int, list[RunOut]](list)
+        for item in sorted(run_out, key=lambda item: (item.before, item.narrowed is not None)):
+            for tag_set in self.alike([item.tag_set]):
+                ways[tag_set].append(
+                    replace(item, narrowed=_with_key(item.narrowed, self.tag_sets.get(tag_set)))
+                )
+        return ways
+
+    def _follow(self, removed: Collection[RowKey]) -> None:
+        """What goes with the last row of an event, and with the last one under a token."""
+        left = {key[1:4] for key in self.rows}
+        gone = {key[1:4] for key in removed} - left
+        unseen = {key[0] for key in removed} - {key[0] for key in self.rows}
+        said: list[Mapping[str, Any]] = [row for key, row in self.claims_known.items() if key[:3] in gone]
+        self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in gone}
+        self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in gone}
+        self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
+        self.prefixes_known = {
+            item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen
+        }
+        unmentioned = unseen | {row[name] for row in said for name in ("token", "subject")}
+        unmentioned -= {row[name] for row in self.claims_known.values() for name in CLAIM_KEYS}
+        unmentioned -= {key[0] for key in self.rows}
+        self.identifiers = {token: row for token, row in self.identifiers.items() if token not in unmentioned}
+
+
+def _way(row: Row, ways: Sequence[RunOut]) -> RunOut | None:
+    """In which way the row has run out: it goes if it does by any."""
+    fit = [way for way in ways if row.event_time < way.before]
+    return next((way for way in fit if way.narrowed is None), fit[0] if fit else None)
+
+
+def _with_key(narrowed: TagSet | None, whole: TagSet | None) -> TagSet | None:
+    return narrowed if narrowed is None or whole is None else replace(narrowed, key_id=whole.key_id)

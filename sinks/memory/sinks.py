@@ -32,6 +32,7 @@ def memory_sinks() -> Sinks:
         clocks=index,
         eraser=index,
         expiry=index,
+        expirer=index,
         purge=MemoryPurge(),
         claims_as_is=index,
         beside_as_is=index,

@@ -1,10 +1,10 @@
-"""What of the index has an age: how many events there are of each day, for whoever counts what has run out."""
+"""The age of what the index holds: how many events are of each day, and how it forgets those that have run out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -35,3 +35,38 @@ class ExpiryReader(Protocol):
 
     def clocks_told(self) -> frozenset[str]:
         """The retention clocks of which any event says anything (`schemas.policy.RetentionAnchors`)."""
+
+
+@dataclass(frozen=True)
+class RunOut:
+    """Rows of a tag set whose event was before a moment have run out: they go, or take the tag set `narrowed`, which
+    says what of them is kept longer."""
+
+    tag_set: int
+    before: datetime
+    narrowed: TagSet | None = None
+
+
+@dataclass(frozen=True)
+class Expired:
+    """How many rows the index removed, and how many it narrowed."""
+
+    rows_removed: int = 0
+    rows_narrowed: int = 0
+
+
+class IndexExpirer(Protocol):
+    """Has the index forget what has run out, of everybody at once."""
+
+    def expire(self, run_out: Sequence[RunOut], kept: Collection[bytes] = ()) -> Expired:
+        """Remove or narrow all rows that have run out, but not those under tokens that are `kept`.
+
+        Also of tag sets that are the same but for the key that made the tokens. A row that has run out in several ways
+        goes, or takes the tag set of the earliest moment. With the last row of an event go its claims, what it says of
+        clocks, and what was found in its text; with the last row under a token the prefixes of that address, and its
+        sealed identifier if no claim mentions it. A row that is left goes by its own tag set, whoever else was named.
+        How many rows go is bounded by the moments: move these on from the oldest rows. What systems hold of it has to
+        be deleted before, since answers say nothing of it then. What a tagger writes meanwhile of an event that has run
+        out goes too, but for what hangs on it. Returns when no answer shows them any more. Safe to repeat; an
+        interrupted call is taken up by the next one. Raises IndexUnavailable.
+        """

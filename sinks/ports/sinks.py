@@ -12,7 +12,7 @@ from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
-from sinks.ports.expiry import ExpiryReader
+from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
@@ -30,8 +30,8 @@ class Sinks:
     """An open index; nothing is connected before the first call of a port.
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
-    `claims`, `clocks`, `eraser` and `expiry` are for what is said about a person, or done: they raise IndexUnavailable
-    while rows are lost.
+    `claims`, `clocks`, `eraser`, `expiry` and `expirer` are for what is said about a person, or done: they raise
+    IndexUnavailable while rows are lost.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
     """
 
@@ -44,6 +44,7 @@ class Sinks:
     clocks: ClockReader
     eraser: IndexEraser
     expiry: ExpiryReader
+    expirer: IndexExpirer
     purge: IndexPurge
     claims_as_is: ClaimReader
     beside_as_is: BesideReader

@@ -225,6 +225,7 @@ def rotated(sinks: Sinks, folder: Path) -> Rotated:
         sinks.identifiers,
         sinks.clocks,
         sinks.expiry,
+        sinks.expirer,
     )
     return Rotated(Index(*parts), sinks.keys, sinks.pairs, folder)
 

@@ -44,7 +44,9 @@ def empty_kept(engine: ClickHouse | None) -> Kept:
     if engine is not None:
         return Kept(sql_index(empty(engine)), ClickHouseDeadLetters(engine))
     index = MemoryIndex()
-    return Kept(Index(index, index, index, index, index, index, index, index), MemoryDeadLetters(index))
+    return Kept(
+        Index(index, index, index, index, index, index, index, index, index), MemoryDeadLetters(index)
+    )
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
@@ -26,7 +27,7 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.clocks import CLOCK_SCHEMA, ClockReader
 from sinks.ports.erasure import IndexEraser
-from sinks.ports.expiry import ExpiryReader
+from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
@@ -60,6 +61,7 @@ class Index:
     identifiers: IdentifierReader
     clocks: ClockReader
     expiry: ExpiryReader
+    expirer: IndexExpirer
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), now)
@@ -119,7 +121,7 @@ class Claim:
 
 def memory_index() -> Index:
     memory = MemoryIndex()
-    return Index(memory, memory, memory, memory, memory, memory, memory, memory)
+    return Index(memory, memory, memory, memory, memory, memory, memory, memory, memory)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -133,6 +135,7 @@ def sql_index(database: ClickHouse) -> Index:
         ClickHouseIdentifiers(database),
         ClickHouseClocks(database),
         ClickHouseExpiry(database),
+        ClickHouseExpirer(database),
     )
 
 
