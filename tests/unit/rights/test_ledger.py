@@ -26,6 +26,7 @@ from streams.rights.protocol.events import (
     KeyDestroyed,
     Lifting,
     Received,
+    Widened,
     content_of,
     event_of,
 )
@@ -58,6 +59,7 @@ SINCE = {
         Escalated,
         ReviewDue,
         Lifting,
+        Widened,
         Notified,
         Copied,
         CameBack,
