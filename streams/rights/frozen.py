@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from schemas.vocabulary import CommandKind, CommandState, Right
+from schemas.vocabulary import CommandKind, CommandState
 from streams.answers.erasure_plan import plan_from_json
 from streams.answers.frozen import Frozen
 from streams.answers.keeping import Keeping
@@ -17,10 +17,9 @@ from streams.rights.protocol.request import RequestState
 def refuse_frozen(keeping: Keeping, clock: Callable[[], datetime], request: RequestState) -> None:
     """Raises HeldByLaw where an order came after the plan, which would erase or correct something; IndexUnavailable,
     KeyUnavailable."""
-    corrects = request.type == Right.RECTIFICATION
     plan = plan_from_json(request.plan) if request.plan and "kept" in request.plan else None
     erases = plan and any(kept is None or kept.id != name for name, kept in plan.kept.items())
-    if (erases or corrects) and request.identity is not None:
+    if (erases or request.corrects) and request.identity is not None:
         keeping.frozen(clock()).refuse(request.identity.spans)
 
 

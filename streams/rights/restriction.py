@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from schemas.times import iso
-from schemas.vocabulary import CommandKind, CommandState, Resolution, Right, ToldBy
+from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
 from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
@@ -91,7 +91,7 @@ def recipients_at(found: Found, at: Iterable[Place], catalogue: Catalogue) -> li
 
 def ground_of(request: RequestState, purposes: Sequence[str], catalogue: Catalogue) -> str:
     """What a system is told that it rests on. Pure."""
-    if request.type == Right.OBJECTION:
+    if request.objects:
         marketing = any(is_marketing(name, catalogue) for name in purposes)
         return AGAINST_MARKETING if marketing else AGAINST_INTERESTS
     return CITED[request.scope.ground] if request.scope.ground else "GDPR Art. 18(1)"

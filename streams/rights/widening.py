@@ -3,11 +3,7 @@ learns, and told to whoever has more of the person by now than the systems were 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from schemas.catalogue import Catalogue
-from schemas.vocabulary import Right
 from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import snapshot_of
 from streams.identity.model import ResolvedSubject
@@ -17,16 +13,11 @@ from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
 from streams.rights.reach import counted_records, restrict_command, said_to, wider
 from streams.rights.restriction import (
-    Chosen,
     asked_purposes,
     ground_of,
     objectionable,
     places,
     recipients_at,
-)
-
-_CHOSEN: Mapping[str, Chosen] = MappingProxyType(
-    {Right.RESTRICTION: asked_purposes, Right.OBJECTION: objectionable}
 )
 
 
@@ -40,7 +31,7 @@ def widening(
     """
     if not reaches_later(request) or request.identity is None:
         return None
-    found, chosen = reader.find(person.spans), _CHOSEN[request.type]
+    found, chosen = reader.find(person.spans), objectionable if request.objects else asked_purposes
     here = places(found, request.scope, catalogue, chosen)
     fresh = [span for span in person.spans if not any(_within(span, one) for one in request.identity.spans)]
     renamed = places(reader.find(fresh), request.scope, catalogue, chosen) if fresh else {}

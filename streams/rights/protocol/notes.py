@@ -20,7 +20,8 @@ from streams.rights.protocol.handling import (
     Notified,
     Told,
 )
-from streams.rights.protocol.request import Note, RequestState, asked_line
+from streams.rights.protocol.lines import asked_line
+from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.restricting import reaches_later
 
 

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from schemas.counted import counted
 from schemas.vocabulary import CommandState, Resolution, Right
 from sinks.ports.lineage import Span
 from streams.answers.attribution import IdentitySnapshot
@@ -19,7 +18,7 @@ from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest
-from streams.rights.protocol.handling import IdentityAsked
+from streams.rights.protocol.lines import aside_line, by_link_events_line, late_line, review_line
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
 
@@ -176,6 +175,21 @@ class RequestState:
         return self.erases or self.type == Right.WITHDRAWAL
 
     @property
+    def corrects(self) -> bool:
+        """Whether systems are to write what is right."""
+        return self.type == Right.RECTIFICATION
+
+    @property
+    def objects(self) -> bool:
+        """Whether it is an objection, which reaches some purposes alone."""
+        return self.type == Right.OBJECTION
+
+    @property
+    def stores_alone(self) -> bool:
+        """Whether systems are to go on storing and do nothing else."""
+        return self.objects or self.type == Right.RESTRICTION
+
+    @property
     def takes_along(self) -> bool:
         """Whether the person wants the data to take them elsewhere, and not all that is held."""
         return self.type == Right.PORTABILITY
@@ -253,15 +267,15 @@ class RequestState:
         yield from self._asks_for
         yield from (aside_line(item) for item in self.set_aside)
         if self.by_link and all(item.planned is None for item in commands):
-            yield _by_link(self.by_link)
+            yield by_link_events_line(self.by_link)
         yield from self.remarks
         if self.undated:
             yield "the day of receipt that was given cannot be; the deadline counts from the day it was recorded"
         if self.unlooked is not None:
             yield f"what came to light since cannot be looked for: {self.unlooked}"
-        yield from (_review(self.commands[name]) for name in self.reviews)
+        yield from (review_line(self.commands[name]) for name in self.reviews)
         if self.state is State.REOPENED and self.late_findings:
-            yield _late(self.request_id, self.late_findings[-1])
+            yield late_line(self.request_id, self.late_findings[-1])
             if self.came_back is not None:
                 yield came_back_line(
                     self.request_id, self.came_back, None if self.inherited else self.planned_at
@@ -344,57 +358,7 @@ class RequestState:
         )
 
 
-def aside_line(aside: AnswerSetAside) -> str:
-    """An answer that was set aside, in one line."""
-    what = "a part of its copy" if aside.part else f"an answer ({aside.state})"
-    return f"{aside.system or 'a system that is not known'}: {what} {aside.why}; set aside"
-
-
 def digest_of(shown: Mapping[str, Any]) -> str:
     """16 hex digits of SHA-256 over the canonical JSON of a plan or report."""
     text = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def asked_line(event: IdentityAsked) -> str:
-    """Why somebody was asked who they are, and what that does to the deadline."""
-    clock = "the clock stands until they answer" if event.pauses else "too late for the clock to stand"
-    return f"{event.doubt.replace('_', ' ')}; {clock}"
-
-
-def taken_line(request_id: str) -> str:
-    """A request that had the id which a follow-up was to have, in one line."""
-    return (
-        f"{request_id} has an id that only this installation can make, and was not made here: whoever sent it has keys"
-        f" of this installation; find out who, and `innsyn requests cancel {request_id}` unless it is the person's"
-    )
-
-
-def _by_link(systems: Sequence[str]) -> str:
-    return (
-        f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
-        " which the identifiers sent do not name; see that they are erased there too"
-    )
-
-
-def _late(request_id: str, finding: LateFound) -> str:
-    """What to do about a late finding, in one line."""
-    parts = []
-    if finding.events:
-        parts.append(f"at least {counted(finding.events, 'event')} came to light after this was answered")
-    if finding.no_longer:
-        parts.append(
-            f"of those answered, at least {counted(finding.no_longer, 'event')} proved not to be this person's"
-        )
-    where = ", ".join(finding.systems)
-    return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
-
-
-def _review(command: Command) -> str:
-    """What to do about a system whose reason to withhold is to be reviewed, in one line."""
-    request_id, held = command.command_id.partition("/")[0], counted(command.held, "record")
-    return (
-        f"{command.system}: withholds {held} by {command.ground} until {command.review_date}, and that day has come;"
-        f" `innsyn requests resend {request_id}` asks it anew, or `innsyn requests close {request_id} --reason ...`"
-        " leaves it there"
-    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from schemas.vocabulary import Right
 from streams.rights.protocol.request import RequestState
 
 
 def reaches_later(request: RequestState) -> bool:
     """Whether it is a restriction or objection that also reaches what comes later: carried out, not lifted, and not
     followed up by another one. Also one for which no system had anything yet."""
-    one = request.type in (Right.RESTRICTION, Right.OBJECTION) and request.plan is not None
+    one = request.stores_alone and request.plan is not None
     return one and request.carried_out and not request.lifting and request.follow_up is None

@@ -74,8 +74,9 @@ from streams.rights.protocol.handling import (
     Notified,
     Told,
 )
+from streams.rights.protocol.lines import taken_line
 from streams.rights.protocol.notes import noted
-from streams.rights.protocol.request import RequestState, Run, State, taken_line
+from streams.rights.protocol.request import RequestState, Run, State
 from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary
 from streams.rights.protocol.withholding import NOTHING_WITHHELD

@@ -314,16 +314,6 @@ def test_the_archive_has_every_element_and_every_copy_without_others(office: Off
     assert "<script" not in page
 
 
-def test_a_page_is_made_of_text_alone(office: Office) -> None:
-    """Whatever stands in a record: no markup of it reaches the reader's browser."""
-    ask(office)
-    wholly(office, "crm", [("CustomerDetails", {**PERSON, "name": "<script>alert(1)</script>"})])
-    request = wholly(office, "web", WEB)
-    page = bundle(office, request)[0].read("index.html").decode()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-
-
 def test_portability_asks_for_what_the_person_provided_alone(office: Office) -> None:
     """On consent or contract: web pages run on legitimate interests, so nothing of them can be taken along."""
     request = ask(office, Right.PORTABILITY)

@@ -1,0 +1,61 @@
+"""What is told of a request, a line each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.counted import counted
+from streams.rights.protocol.answering import AnswerSetAside
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import LateFound
+from streams.rights.protocol.handling import IdentityAsked
+
+
+def aside_line(aside: AnswerSetAside) -> str:
+    """An answer that was set aside, in one line."""
+    what = "a part of its copy" if aside.part else f"an answer ({aside.state})"
+    return f"{aside.system or 'a system that is not known'}: {what} {aside.why}; set aside"
+
+
+def asked_line(event: IdentityAsked) -> str:
+    """Why somebody was asked who they are, and what that does to the deadline."""
+    clock = "the clock stands until they answer" if event.pauses else "too late for the clock to stand"
+    return f"{event.doubt.replace('_', ' ')}; {clock}"
+
+
+def taken_line(request_id: str) -> str:
+    """A request that had the id which a follow-up was to have, in one line."""
+    return (
+        f"{request_id} has an id that only this installation can make, and was not made here: whoever sent it has keys"
+        f" of this installation; find out who, and `innsyn requests cancel {request_id}` unless it is the person's"
+    )
+
+
+def by_link_events_line(systems: Sequence[str]) -> str:
+    return (
+        f"{', '.join(systems)}: some events there are this person's by link only (an address at a time, a cookie),"
+        " which the identifiers sent do not name; see that they are erased there too"
+    )
+
+
+def late_line(request_id: str, finding: LateFound) -> str:
+    """What to do about a late finding, in one line."""
+    parts = []
+    if finding.events:
+        parts.append(f"at least {counted(finding.events, 'event')} came to light after this was answered")
+    if finding.no_longer:
+        parts.append(
+            f"of those answered, at least {counted(finding.no_longer, 'event')} proved not to be this person's"
+        )
+    where = ", ".join(finding.systems)
+    return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
+
+
+def review_line(command: Command) -> str:
+    """What to do about a system whose reason to withhold is to be reviewed, in one line."""
+    request_id, held = command.command_id.partition("/")[0], counted(command.held, "record")
+    return (
+        f"{command.system}: withholds {held} by {command.ground} until {command.review_date}, and that day has come;"
+        f" `innsyn requests resend {request_id}` asks it anew, or `innsyn requests close {request_id} --reason ...`"
+        " leaves it there"
+    )
