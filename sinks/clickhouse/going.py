@@ -133,12 +133,15 @@ class Going:
             f" INNER JOIN (SELECT DISTINCT asked, {EVENT} FROM ({theirs})) AS t USING ({EVENT})"
             f" WHERE (asked, {EVENT}, role, token) NOT IN (SELECT asked, {EVENT}, role, token FROM ({mine}))"
         )
+        own = f"SELECT asked, {EVENT}, role FROM ({mine}) WHERE tag_set NOT IN {{crowded:Array(UInt64)}}"
+        customers = f"SELECT subject FROM identity_claims WHERE key IN (SELECT token FROM ({by_event}))"
         rows = self._index.query(
-            f"SELECT DISTINCT asked, {EVENT}, token FROM ({others}) WHERE (asked, {EVENT}) NOT IN"
+            f"SELECT DISTINCT asked, {EVENT}, token FROM ({others}) WHERE"
+            # Another customer in the person's own role: it is theirs, and something of the person stands on it.
+            f" NOT ((asked, {EVENT}, role) IN ({own}) AND token IN ({customers})) AND (asked, {EVENT}) NOT IN"
             f" (SELECT asked, {EVENT} FROM ({others}) WHERE toString(role) IN {{stayed_for:Array(String)}}"
             # In the person's own role stands nobody else, unless the row says so.
-            f" AND (asked, {EVENT}, role) NOT IN (SELECT asked, {EVENT}, role FROM ({mine})"
-            " WHERE tag_set NOT IN {crowded:Array(UInt64)}))",
+            f" AND (asked, {EVENT}, role) NOT IN ({own}))",
             parameters,
         )
         return _places(rows)

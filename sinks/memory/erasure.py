@@ -125,6 +125,7 @@ class MemoryEraser(MemoryState):
             roles[key[1:4]].add(Role.of(key[4]))
         ended: set[RowKey] = set()
         shared = self.crowded(mine)
+        customers = {claim["subject"] for claim in self.claims_known.values()}
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)
             removed = row.tag_set in kept and kept[row.tag_set] is None
@@ -132,7 +133,11 @@ class MemoryEraser(MemoryState):
                 alone = {role for role in roles[event] if (*event, role.code) not in shared}
                 named = {Role.of(other[4]) for other in theirs[event]} - alone
                 if records.stayed_for.isdisjoint(named):
-                    ended |= theirs[event]
+                    ended |= {
+                        other
+                        for other in theirs[event]
+                        if other[0] not in customers or Role.of(other[4]) not in alone
+                    }
         return ended
 
     def _beside(

@@ -81,7 +81,9 @@ class IndexEraser(Protocol):
         (what is still held), leave tag sets alone that are not in `kept`. Returns when no answer shows them any more.
 
         `gone`: of rows that are removed, by their tag set, the events whose record the system deleted: everybody else's
-        rows of these go too, whatever their tag set. Of an event whose record stays somebody else's rows stay. A row
+        rows of these go too, whatever their tag set; not those in the person's own role of somebody to whom claims
+        lead: another customer, whose record it is, and on which something of the person stands. Of an event whose
+        record stays somebody else's rows stay. A row
         under another token of the spans, outside its span, goes with a row of the same event, role and fate.
         Findings in the text of events that are gone go with them, and so do claims whose event is gone from the
         index under every token of the spans, and prefixes of addresses without rows. With these claims go the sealed

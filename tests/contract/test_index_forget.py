@@ -274,3 +274,17 @@ def test_what_came_since_a_moment_is_counted_apart(index: Index) -> None:
     decision = {WEB.id: None, BILL.id: HELD}
     assert index.eraser.going(PERSON, decision, gone, moment(500)) == Forgotten(1, 1, 1)
     assert index.eraser.going(PERSON, decision, gone) == Forgotten(2, 1, 2)
+
+
+def test_another_customer_keeps_an_event_on_which_something_of_the_person_stands(index: Index) -> None:
+    """In the person's own role, one to whom claims lead; whoever nobody knows is the person by another identifier."""
+    gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
+    agent = Row(4, 0, WEB, role=Role.AGENT.code)
+    index.write([Row(1, 0, WEB), Row(5, 0, WEB), Row(6, 0, WEB), agent])
+    leads = claim_table([Claim(9, token=7, subject=5, topic="crm.customers")])
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(leads)), moment(0))
+    decision = {WEB.id: None}
+    assert index.eraser.going(PERSON, decision, gone) == Forgotten(1, 0, 2)
+    assert index.eraser.forget(PERSON, decision, gone) == Forgotten(1, 0, 2)
+    left = [number for number in (1, 4, 5, 6) if index.reader.find([Span(token(number))]).total_events]
+    assert left == [5]
