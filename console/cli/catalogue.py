@@ -1,4 +1,4 @@
-"""`innsyn catalogue`: check the catalogue files."""
+"""`innsyn catalogue`: check the catalogue files, and list the purposes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from schemas.catalogue import FOLDER, Catalogue, load_catalogue
 from schemas.company import PROFILE, layers_of
 from schemas.settings import load_settings
 
+Folder = Annotated[
+    Path | None,
+    typer.Argument(help="Folder with the YAML files; without it, those of the company in force."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 app = typer.Typer(help="Check the catalogue: categories, purposes, recipients, systems, retention rules.")
 
 
@@ -26,11 +31,8 @@ def _group() -> None:
     epilog="Example: innsyn catalogue check isp/catalogue --json",
 )
 def check(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(help="Folder with the YAML files; without it, those of the company in force."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
 ) -> None:
     """Read and cross-check all files; exit status 2 and one line (file, key, mend) if one is wrong."""
     catalogue = _catalogue(folder)
@@ -42,6 +44,26 @@ def check(
     for file, sections in counts.items():
         for section, number in sections.items():
             rows.add_row(file, section, str(number))
+    screen().print(rows)
+
+
+@app.command(
+    short_help="List the purposes, with the legal bases they usually rest on.",
+    epilog="Example: innsyn catalogue show isp/catalogue --json",
+)
+def show(folder: Folder = None, as_json: Json = False) -> None:
+    """List the purposes that a restriction, an objection or a withdrawal may name, with their usual legal bases."""
+    catalogue = _catalogue(folder)
+    purposes = [
+        {"id": item.id, "name": item.name.model_dump(), "legal_bases": list(item.legal_bases)}
+        for item in catalogue.purposes.values()
+    ]
+    if as_json:
+        print_json({"version": catalogue.version, "purposes": purposes})
+        return
+    rows = table("purpose", "name", "rests on, GDPR Art. 6(1)", title=f"catalogue {catalogue.version}")
+    for item in catalogue.purposes.values():
+        rows.add_row(item.id, item.name.en, ", ".join(item.legal_bases))
     screen().print(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Collection, Iterator
@@ -125,6 +126,37 @@ def test_commands_and_options_of_help_texts_exist(name: str) -> None:
     shown = "\n".join(f"```\n{line}\n```" for item in texts for line in _examples(item))
     assert calls(shown)
     assert not [problem for words in calls(shown) if (problem := wrong(words))]
+
+
+def said(source: str) -> Iterator[str]:
+    """The texts of a module; what is put into one while it runs stands as X."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+MODULES = sorted(
+    path for top in ("schemas", "sinks", "streams", "console") for path in (ROOT / top).rglob("*.py")
+)
+
+
+def test_commands_that_messages_name_exist() -> None:
+    """An error sends its reader to a command: nothing but a stop sign if there is none."""
+    named = [
+        (path.name, words)
+        for path in MODULES
+        for text in said(path.read_text("utf-8"))
+        for words in calls(text)
+    ]
+    assert len(named) > 100
+    assert not [f"{name}: {problem}" for name, words in named if (problem := wrong(words))]
+
+
+def test_a_command_that_a_message_names_and_nobody_has_is_found() -> None:
+    text = next(said("f'{n} unknown; `innsyn catalogue shwo {n}` lists them'"))
+    assert [wrong(words) for words in calls(text)] == ["there is no command catalogue shwo"]
 
 
 def _examples(item: Any) -> list[str]:
