@@ -272,6 +272,7 @@ class PreservationOrder(_Answer):
     kinds: list[str]
     reference: str | None
     commands_out: list[CommandOut]
+    problem: str | None
 
 
 class OrderPage(_Answer):

@@ -84,6 +84,9 @@ def erase(
             _show_plan(plan, people, as_json=False)
             if plan["resolution"] == "ambiguous" and not plan["parts"]:
                 return
+            if _about_nobody(plan):
+                say("innsyn: no request was made; check what was given, or make it by --yes", err=True)
+                return
             typer.confirm("Erase now?", abort=True, err=True)
         made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
         if not as_json:
@@ -106,6 +109,12 @@ def erase(
         raise typer.Exit(1)
 
 
+def _about_nobody(plan: Mapping[str, Any]) -> bool:
+    """Whether nothing speaks of whom was named: a mistyped number looks like that."""
+    found = plan["identity"] or plan["parts"] or plan["unjudged"] or plan["erased_before"]
+    return plan["resolution"] == "none" and not found
+
+
 def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(plan)
@@ -117,7 +126,8 @@ def _show_plan(plan: Mapping[str, Any], people: Sequence[Mapping[str, Any]], as_
         out.print(line)
     if not plan["parts"]:
         if plan["resolution"] != "ambiguous" and not plan["unjudged"]:
-            out.print("Nothing is held under what was given.")
+            nobody = ", and nobody is known under it" if _about_nobody(plan) else ""
+            out.print(f"Nothing is held under what was given{nobody}.")
         if plan["resolution"] != "ambiguous":
             _say_warnings(plan["warnings"])
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from console.cli.options import At, Ids, Json, Port, at_moment, identifiers
-from console.cli.show.output import marked, print_json, screen, table
+from console.cli.show.output import marked, print_json, say, screen, table
 from console.client import require
 from schemas.settings import load_settings
 
@@ -98,3 +98,5 @@ def _tell(orders: Sequence[Mapping[str, Any]], as_json: bool) -> None:
                 f"{told['system']} was told by {told['request_id']} before the order came and has not answered. No"
                 " message takes that back: ask its people to stop."
             )
+        if item["problem"]:
+            say(f"innsyn: {item['order_id']}: {item['problem']}", err=True)

@@ -19,7 +19,7 @@ from schemas.errors import InputError, KeyUnavailable, Unavailable
 from schemas.keys import Keyring
 from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
-from sinks.ports.lineage import Span
+from sinks.ports.lineage import IndexReader, Span
 from sinks.ports.preservation import PreservationEntry, PreservationLog
 from streams.answers.ambiguity import spoken
 from streams.answers.attribution import Resolver, ending_before
@@ -124,6 +124,11 @@ class Preservation:
         with suppress(KeyUnavailable):
             return self._opened(order)
         return None
+
+    def is_known(self, order: Order, now: datetime, reader: IndexReader) -> bool:
+        """Whether any link, or any event of the index, speaks of whom an order that runs is about."""
+        found = self._identities.person(givens(self._tokenizer(), self._opened(order).identifiers), now)
+        return bool(found.links or found.shared or (found.spans and reader.find(found.spans).holdings))
 
     def frozen(self, now: datetime) -> Frozen:
         """All that orders hold at a moment: of whom their identifiers meant when they were ordered, by the links that

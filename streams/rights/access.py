@@ -21,6 +21,7 @@ from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.nobody import nobody_known
 from streams.rights.overlap import before_it
 from streams.rights.protocol.events import Answered, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
@@ -186,6 +187,7 @@ def answer(
         return tools.file.stand(request, unclear, Resolution.AMBIGUOUS)
     anchors = tools.keeping.anchors_for(person.spans, tools.file.anchors(request.request_id))
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
+    unknown = nobody_known(request, person, tools.reader, tools.subjects, tools.file)
     shown = {**chosen(report), **with_unread(tools.unread())}
     systems = {entry["system"]["id"] for entry in shown.get("entries", ())}
     approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(systems))
@@ -195,6 +197,7 @@ def answer(
         resolution=Resolution(report["resolution"]),
         remarks=(
             *person.problems,
+            *((unknown,) if unknown else ()),
             *tools.subjects.erased_before(request, person),
             *restricted_lines(tools.file.about(subjects, ()), subjects),
         ),

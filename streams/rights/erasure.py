@@ -17,6 +17,7 @@ from streams.answers.erasure_plan import Plan, plan_from_json
 from streams.answers.unread import with_unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen
+from streams.rights.nobody import nobody_known
 from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.protocol.events import (
@@ -42,6 +43,7 @@ class Erasure:
         self._file = tools.file
         self._subjects = tools.subjects
         self._reader = tools.reader
+        self._everything = carried.everything if carried is not None else tools.reader
         self._eraser = tools.eraser
         self._company = tools.company
         self._keeping = tools.keeping
@@ -86,6 +88,11 @@ class Erasure:
             before = self._file.get(self._file.follows(request.request_id) or request.request_id)
             if why := _nothing_known_of_the_contract(request, planned, before):
                 return self._file.stand(request, why)
+        if planned.resolution is Resolution.NONE:
+            # Of a withdrawal nothing may rest on consent: whether anything is held at all, the whole index says.
+            unknown = nobody_known(request, person, self._everything, self._subjects, self._file)
+            if unknown is not None:
+                return self._file.stand(request, unknown, Resolution.NONE)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
         planned = replace(planned, plan={**planned.plan, **with_unread(self._unread())}, remarks=remarks)
         planned = replace(planned, approval=self._to_approve(request, planned))

@@ -19,6 +19,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.nobody import nobody_known
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.events import Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
@@ -54,6 +55,9 @@ class Rectification(ByCommand):
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
         # Also before people are asked to correct by hand.
         tools.keeping.frozen(now).refuse(person.spans)
+        if (unknown := nobody_known(request, person, tools.reader, tools.subjects, tools.file)) is not None:
+            return file.stand(request, unknown, Resolution.NONE)
+        before = tools.subjects.erased_before(request, person)
         categories = categories_of(request.scope.fields, tools.company)
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
         told, commands = [], []
@@ -89,7 +93,7 @@ class Rectification(ByCommand):
             commands=tuple(commands),
             identity=snapshot_of(person).json(),
             resolution=person.resolution,
-            remarks=(*person.problems, *nothing),
+            remarks=(*person.problems, *before, *nothing),
             approval=approval or None,
         )
         return file.decide(request, planned, now)

@@ -21,6 +21,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.nobody import nobody_known
 from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedCommand
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.messages import command_id
@@ -135,6 +136,9 @@ class Restriction(ByCommand):
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
+        if (unknown := nobody_known(request, person, tools.reader, tools.subjects, tools.file)) is not None:
+            return file.stand(request, unknown, Resolution.NONE)
+        before = tools.subjects.erased_before(request, person)
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
         said, commands = [], []
@@ -152,7 +156,11 @@ class Restriction(ByCommand):
             commands=tuple(commands),
             identity=snapshot_of(person).json(),
             resolution=person.resolution,
-            remarks=(*person.problems, *(() if asked else ("no system uses data of the person for this",))),
+            remarks=(
+                *person.problems,
+                *before,
+                *(() if asked else ("no system uses data of the person for this",)),
+            ),
             approval=approval or None,
         )
         return file.decide(request, planned, now)

@@ -18,6 +18,10 @@ from schemas.ids import is_id
 from streams.answers.preservation import Order, Preservation
 from streams.rights.frozen import commands_out
 
+_UNKNOWN = (
+    "nobody is known under what was given, so the order holds nothing yet: check it; lift it if it is wrong"
+)
+
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/preservation", tags=["preservation orders"])
@@ -79,8 +83,9 @@ def _known(services: Services, order_id: str, request: Request, action: str) -> 
 
 
 def _shown(services: Services, orders: Preservation, order: Order) -> dict[str, Any]:
-    opened = orders.opened(order)
-    runs = order.runs(services.catalogue.calendar.day(services.clock()))
+    opened, now = orders.opened(order), services.clock()
+    runs = order.runs(services.catalogue.calendar.day(now))
+    unknown = runs and opened is not None and not orders.is_known(order, now, services.reader)
     told = commands_out(services.rights.requests(), orders.held_by(order)) if runs and opened else []
     state = "runs" if runs else "lifted" if order.lifted_at else "ended"
     return {
@@ -93,4 +98,5 @@ def _shown(services: Services, orders: Preservation, order: Order) -> dict[str, 
         "kinds": sorted({item.kind.name for item in opened.identifiers}) if opened else [],
         "reference": opened.reference if opened else None,
         "commands_out": [{"request_id": name, "system": system} for name, system in told],
+        "problem": _UNKNOWN if unknown else None,
     }

@@ -109,3 +109,12 @@ def test_an_order_that_is_not_there_cannot_be_changed(client: httpx.Client, act:
         answer = client.post(f"/v1/preservation/{name}/{act}", json=body)
         assert answer.status_code == 404
         assert "there is no preservation order of that id" in answer.text
+
+
+def test_an_order_about_nobody_who_is_known_says_so(client: httpx.Client) -> None:
+    """A mistyped number would leave the person whom the law means unprotected, without a word."""
+    mistyped = {"identifiers": [{"kind": "customer_number", "value": "k-1"}]}
+    made = client.post("/v1/preservation", json={**ORDER, **mistyped}).json()
+    assert "nobody is known under what was given" in made["problem"]
+    assert added(client)["problem"] is None
+    assert client.post(f"/v1/preservation/{made['order_id']}/lift").json()["problem"] is None

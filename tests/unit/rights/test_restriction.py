@@ -301,7 +301,7 @@ def test_an_erasure_that_the_person_asks_for_goes_although_processing_is_restric
 
 
 def test_nobody_uses_the_data_and_nobody_is_told(office: Office) -> None:
-    done = asked(office, given=[("customer_number", "k-100999")])
+    done = asked(office, given=[NUMBER], purposes=("P-MARKETING",))
     assert (done.state, office.others) == (State.COMPLETED, [])
     assert "no system uses data of the person for this" in done.problems
 

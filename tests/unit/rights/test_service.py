@@ -307,10 +307,10 @@ def test_an_index_that_does_not_forget_is_no_success(service: RightsService, mem
     assert service.advance(request_id).state is State.COMPLETED
 
 
-def test_a_person_nobody_knows_is_answered(service: RightsService, memory: OnePerson) -> None:
-    """Nothing held: the erasure completes without a command, the report says none."""
+def test_a_person_nobody_knows_is_looked_at(service: RightsService, memory: OnePerson) -> None:
+    """Nothing held and nobody linked: a mistyped number looks like that. The report says none."""
     memory.holdings = []
-    assert service.advance(ask(service)).state is State.COMPLETED
+    assert service.advance(ask(service)).state is State.ATTENTION
     report = service.advance(ask(service, "access")).report
     assert report is not None
     assert report["resolution"] == "none"

@@ -1,0 +1,36 @@
+"""Requests of people whom nothing speaks of: a mistyped number looks like that, so a person has to look."""
+
+from __future__ import annotations
+
+from sinks.ports.lineage import IndexReader
+from streams.identity.model import ResolvedSubject
+from streams.rights.case import CaseFile
+from streams.rights.protocol.request import RequestState
+from streams.rights.subject import SubjectFinder
+
+
+def nobody_known(
+    request: RequestState,
+    person: ResolvedSubject,
+    reader: IndexReader,
+    subjects: SubjectFinder,
+    file: CaseFile,
+) -> str | None:
+    """What a person has to do where no link and no event of the index speaks of what was given; None where any does.
+
+    None also where an erasure of this person was completed before, which the request then says; where systems were
+    told of the person by another request, after which nothing may be left; and for a follow-up.
+    `reader`: of all that is held. May raise KeyUnavailable, IndexUnavailable.
+    """
+    if person.links or person.shared or person.problems or request.inherited or request.about:
+        return None
+    if person.spans and reader.find(person.spans).holdings:
+        return None
+    if any(item.commands for item in file.about(request.subjects, person.spans, request.request_id)):
+        return None
+    if subjects.erased_before(request, person):
+        return None
+    return (
+        "nobody is known under what was given, and nothing is held under it: check it with whoever made the request;"
+        f" `innsyn requests close {request.request_id} --reason ...` ends it if it is right"
+    )
