@@ -9,7 +9,7 @@ from typing import Any
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.erasure import Forgotten
-from sinks.ports.lineage import Found
+from sinks.ports.lineage import Found, Span
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import days_of_plan, earlier_days
@@ -33,6 +33,7 @@ from streams.rights.protocol.outcomes import records_gone
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.reopen import RESURRECTED
 from streams.rights.right import Step, Tools
+from streams.rights.unreached import NOT_WITHDRAWN, unreached_lines
 
 
 class Erasure:
@@ -43,6 +44,7 @@ class Erasure:
         self._file = tools.file
         self._subjects = tools.subjects
         self._reader = tools.reader
+        self._carried = carried
         self._everything = carried.everything if carried is not None else tools.reader
         self._eraser = tools.eraser
         self._company = tools.company
@@ -94,6 +96,8 @@ class Erasure:
             if unknown is not None:
                 return self._file.stand(request, unknown, Resolution.NONE)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))
+        if self._carried is not None and not planned.plan["parts"]:
+            remarks += (*self._unreached(request, self._carried, person.spans),)
         planned = replace(planned, plan={**planned.plan, **with_unread(self._unread())}, remarks=remarks)
         planned = replace(planned, approval=self._to_approve(request, planned))
         return self._file.decide(request, planned, now)
@@ -109,6 +113,15 @@ class Erasure:
         # What was typed for the request that it follows up: later events may contradict it.
         days = {**typed.days(), **(earlier.days if earlier else {})}
         return RetentionAnchors(), EarlierDays(days, earlier.planned_at if earlier else request.received_at)
+
+    def _unreached(
+        self, request: RequestState, carried: ConsentReader, spans: Sequence[Span]
+    ) -> Sequence[str]:
+        """Why a withdrawal reaches nothing."""
+        found, catalogue = carried.everything.find(spans), self._company.catalogue
+        return unreached_lines(
+            found, request.scope.purposes, carried.consent.withdrawn, catalogue, NOT_WITHDRAWN
+        )
 
     def _to_approve(self, request: RequestState, planned: Planned | Replanned) -> bool | None:
         holds = any(part["action"] == "hold_until" for part in planned.plan["parts"])

@@ -30,6 +30,7 @@ from streams.rights.protocol.restricting import reaches_later
 from streams.rights.protocol.scope import CITED, Scope
 from streams.rights.reach import Place, counted_records, restrict_command, said_to, takes_commands
 from streams.rights.right import Step, Tools
+from streams.rights.unreached import NOT_OBJECTED, unreached_lines
 
 AGAINST_INTERESTS, AGAINST_MARKETING = "GDPR Art. 21(1)", "GDPR Art. 21(2)"
 Chosen = Callable[[TagSet, Scope, Catalogue], frozenset[str]]
@@ -159,17 +160,28 @@ class Restriction(ByCommand):
             remarks=(
                 *person.problems,
                 *before,
-                *(() if asked else ("no system uses data of the person for this",)),
+                *(() if asked else self._nothing(request, found)),
             ),
             approval=approval or None,
         )
         return file.decide(request, planned, now)
+
+    def _nothing(self, request: RequestState, found: Found) -> Sequence[str]:
+        """Why no system is told."""
+        return ("no system that can be told uses data of the person for this",)
 
 
 class Objection(Restriction):
     """The right to object."""
 
     chosen: Chosen = staticmethod(objectionable)
+
+    def _nothing(self, request: RequestState, found: Found) -> Sequence[str]:
+        scope, catalogue = request.scope, self._catalogue
+        lines = unreached_lines(
+            found, scope.purposes, lambda tags: objectionable(tags, scope, catalogue), catalogue, NOT_OBJECTED
+        )
+        return lines or super()._nothing(request, found)
 
 
 def next_step(request: RequestState) -> Step | None:

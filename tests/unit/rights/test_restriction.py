@@ -303,7 +303,23 @@ def test_an_erasure_that_the_person_asks_for_goes_although_processing_is_restric
 def test_nobody_uses_the_data_and_nobody_is_told(office: Office) -> None:
     done = asked(office, given=[NUMBER], purposes=("P-MARKETING",))
     assert (done.state, office.others) == (State.COMPLETED, [])
-    assert "no system uses data of the person for this" in done.problems
+    assert "no system that can be told uses data of the person for this" in done.problems
+
+
+@pytest.mark.parametrize(
+    ("right", "why"),
+    [
+        ("objection", "an objection does not reach that (GDPR Art. 21(1))"),
+        ("withdrawal", "a withdrawal of consent does not end that (GDPR Art. 7(3))"),
+    ],
+)
+def test_what_rests_on_another_basis_is_said_to_be_used_and_on_which(
+    office: Office, right: str, why: str
+) -> None:
+    """Not that nobody uses it: the person would be told what is wrong."""
+    done = asked(office, right, given=[NUMBER], purposes=("P-CONTRACT",))
+    assert (done.state, office.others) == (State.COMPLETED, [])
+    assert f"P-CONTRACT is used by crm on (b); {why}" in done.problems
 
 
 def test_a_close_ends_it_and_says_who_was_told(office: Office) -> None:
