@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from console.cli.options import (
     Ids,
     Json,
     Port,
+    Received,
     anchors,
     at_moment,
     identifiers,
@@ -35,6 +38,7 @@ from console.cli.show.plan import plan_table
 from console.cli.show.standing import headline
 from console.client import Client, require
 from console.wiring.company import company_of
+from schemas.calendars import Calendar
 from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
@@ -52,6 +56,7 @@ def erase(
         str | None, typer.Option(metavar="TEXT", help="What the person wrote; kept sealed.")
     ] = None,
     channel: Annotated[str, typer.Option(help="Where the request came in.")] = "cli",
+    received: Received = None,
     clocks: Clocks = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -73,6 +78,7 @@ def erase(
         raise InputError(
             "erasing asks first and nobody can answer here; give --yes, or --dry-run for the plan"
         )
+    came = receipt(received)
     people = at_moment(identifiers(ids), at, port, addresses=True)
     person = {"identifiers": people, "anchors": anchors(clocks)}
     if dry_run:
@@ -88,12 +94,19 @@ def erase(
                 say("innsyn: no request was made; check what was given, or make it by --yes", err=True)
                 return
             typer.confirm("Erase now?", abort=True, err=True)
-        made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
+        made = client.create_request(
+            {**person, **came, "type": "erasure", "reason": reason, "channel": channel}
+        )
         if not as_json:
             say_open(made.get("also_open") or [])
         if made.get("notice"):
             say(f"innsyn: {made['notice']}", err=True)
         request = followed(client, made["request_id"], wait)
+    _tell(request, wait, as_json)
+
+
+def _tell(request: Mapping[str, Any], wait: float, as_json: bool) -> None:
+    """The request as it stands; exit status 1 where it was waited for and is not completed."""
     if as_json:
         print_json(request)
     else:
@@ -107,6 +120,28 @@ def erase(
         what = "; ".join(late) or "waits for the rights worker"
         say(f"innsyn: not completed in {wait:g} s: {what}; {where}", err=True)
         raise typer.Exit(1)
+
+
+def receipt(received: str | None) -> dict[str, str]:
+    """What the API takes of the day of receipt: its last second in the company's zone. Raises InputError."""
+    if received is None:
+        return {}
+    calendar = company_of(load_settings()).catalogue.calendar
+    return {"received_at": end_of_receipt(received, calendar, datetime.now(UTC)).isoformat()}
+
+
+def end_of_receipt(received: str, calendar: Calendar, now: datetime) -> datetime:
+    """The last second of that day, or now where it is today. Raises InputError for a day to come, and for no day.
+
+    The last one, since whoever the identifiers led to on that day is meant.
+    """
+    try:
+        day = date.fromisoformat(received)
+    except ValueError:
+        raise InputError("--received takes a day in ISO 8601, such as 2026-03-01") from None
+    if day > calendar.day(now):
+        raise InputError("--received is a day to come; give the day on which the request came in")
+    return min(datetime.combine(day, time_of_day(23, 59, 59), calendar.zone), now)
 
 
 def _about_nobody(plan: Mapping[str, Any]) -> bool:

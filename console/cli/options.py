@@ -58,6 +58,12 @@ Because = Annotated[
     AskedFor | None,
     typer.Option("--because", help="What it is asked for; stands in the audit record."),
 ]
+Received = Annotated[
+    str | None,
+    typer.Option(
+        "--received", metavar="DATE", help="Day on which it came in, if not today: the clock starts then."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

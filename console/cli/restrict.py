@@ -9,8 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.erase import say_open
-from console.cli.options import TYPED, At, Because, Ids, Json, Port, at_moment, identifiers, in_order
+from console.cli.erase import receipt, say_open
+from console.cli.options import (
+    TYPED,
+    At,
+    Because,
+    Ids,
+    Json,
+    Port,
+    Received,
+    at_moment,
+    identifiers,
+    in_order,
+)
 from console.cli.show.output import print_json, say, screen
 from console.cli.show.standing import headline
 from console.client import require
@@ -41,6 +52,7 @@ def restrict(
     port: Port = None,
     reason: Reason = None,
     channel: Channel = "cli",
+    received: Received = None,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +62,7 @@ def restrict(
 
     Example: innsyn restrict --id customer_number=10042 --ground accuracy
     """
-    body = {"type": "restriction", "purposes": purposes or [], "ground": ground}
+    body = {"type": "restriction", "purposes": purposes or [], "ground": ground, **receipt(received)}
     _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
 
 
@@ -61,6 +73,7 @@ def object_to(
     port: Port = None,
     reason: Reason = None,
     channel: Channel = "cli",
+    received: Received = None,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +83,7 @@ def object_to(
 
     Example: innsyn object --id customer_number=10042 --purpose P-MARKETING
     """
-    body = {"type": "objection", "purposes": purposes or []}
+    body = {"type": "objection", "purposes": purposes or [], **receipt(received)}
     _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
 
 
@@ -81,6 +94,7 @@ def withdraw(
     port: Port = None,
     reason: Reason = None,
     channel: Channel = "cli",
+    received: Received = None,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
@@ -90,7 +104,7 @@ def withdraw(
 
     Example: innsyn withdraw --id customer_number=10042 --purpose P-ANALYTICS
     """
-    body = {"type": "withdrawal", "purposes": purposes or []}
+    body = {"type": "withdrawal", "purposes": purposes or [], **receipt(received)}
     _make(body, at_moment(identifiers(ids), at, port, addresses=True), reason, channel, because, as_json)
 
 
@@ -107,6 +121,7 @@ def rectify(
     port: Port = None,
     reason: Reason = None,
     channel: Channel = "cli",
+    received: Received = None,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
@@ -127,7 +142,7 @@ def rectify(
         if name in said:
             raise InputError(f"{_field(name)} is corrected twice; give one value for a field")
         said[name] = value
-    body = {"type": "rectification", "corrections": said}
+    body = {"type": "rectification", "corrections": said, **receipt(received)}
     _make(body, at_moment(people, at, port, addresses=True), reason, channel, because, as_json)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.cli.erase import end_of_receipt
 from console.cli.options import in_order
+from schemas.calendars import NORWEGIAN
 from schemas.errors import InputError
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
@@ -94,3 +97,34 @@ def test_where_the_order_is_not_clear_two_options_do_not_share_standard_input() 
         in_order(typed, given)
     alone = {**given, "--set": [f"{NAME}=Kari"]}
     assert in_order([], alone) == [("--id", "email=-"), ("--set", f"{NAME}=Kari")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["erase", "--yes"],
+        ["restrict"],
+        ["object"],
+        ["withdraw"],
+        ["rectify", "--set", f"{NAME}=Kari"],
+    ],
+)
+def test_the_clock_starts_on_the_day_on_which_the_request_came_in(heard: Heard, words: list[str]) -> None:
+    """A letter that lay for a week: GDPR Art. 12(3) counts from its receipt."""
+    command = [*words, "--id", f"email={EMAIL}", "--received", "2026-05-20"]
+    status, out, err = run(*command)
+    assert (status, err) == (0, "")
+    assert "due 2026-06-22" in out
+    assert run(*command[:-1], "2999-01-01")[0] == 2
+    assert run(*command[:-1], "soon")[0] == 2
+    assert len(heard.given) == 1
+
+
+def test_of_the_day_of_receipt_the_last_second_counts_in_the_companys_zone() -> None:
+    now = datetime(2026, 6, 1, 22, 30, tzinfo=UTC)
+    at = end_of_receipt("2026-05-20", NORWEGIAN, now).astimezone(UTC)
+    assert at == datetime(2026, 5, 20, 21, 59, 59, tzinfo=UTC)
+    # In Oslo it is the second of June already.
+    assert end_of_receipt("2026-06-02", NORWEGIAN, now) == now
+    with pytest.raises(InputError, match="a day to come"):
+        end_of_receipt("2026-06-03", NORWEGIAN, now)
