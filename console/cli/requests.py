@@ -15,7 +15,7 @@ from console.cli.erase import say_open
 from console.cli.options import Json
 from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
-from console.cli.show.standing import headline, needs, show_standing
+from console.cli.show.standing import headline, needs, print_problem, show_standing
 from console.client import require
 from console.wiring.company import company_of
 from schemas.counted import counted
@@ -340,7 +340,7 @@ def _show(request: Mapping[str, Any]) -> None:
             marked("  waits for the approval of what is shown here, [bold]{}[/bold]", request["digest"])
         )
     for problem in request["problems"]:
-        out.print(marked("  [red]{}[/red]", problem))
+        print_problem(out, problem, "red")
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
     if untold := [item["recipient"] for item in request["recipients"] if not item["told"]]:

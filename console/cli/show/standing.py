@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from console.cli.show.output import marked, screen
+from console.cli.show.output import marked, screen, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Between the parts of a problem, and before each command but the first of a part.
+_PARTS = re.compile(r"; |, (?:or )?(?=`)")
 
 
 def show_standing(request: Mapping[str, Any]) -> None:
@@ -15,7 +22,19 @@ def show_standing(request: Mapping[str, Any]) -> None:
     out = screen()
     out.print(headline(request))
     for line in needs(request):
-        out.print(f"  {line}")
+        print_problem(out, line)
+
+
+def print_problem(out: Console, line: str, look: str = "") -> None:
+    """A line of what a person has to look at. Each command of it stands whole on a line of its own, however narrow the
+    terminal is, so that it can be pasted."""
+    said = [part for part in _PARTS.split(line) if part]
+    prose = "; ".join(part for part in said if "`" not in part)
+    if prose:
+        out.print(Text(f"  {shown(prose)}", style=look))
+    for part in said:
+        if "`" in part:
+            out.print(Text(f"    {shown(part)}", style=look), soft_wrap=True)
 
 
 def headline(request: Mapping[str, Any]) -> Text:
