@@ -13,6 +13,7 @@ from rich.text import Text
 from console.cli.certificate import in_short, line_of
 from console.cli.erase import say_open
 from console.cli.options import Json
+from console.cli.show.commands_told import command_table, limits
 from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
 from console.cli.show.standing import headline, needs, print_problem, show_standing
@@ -317,6 +318,8 @@ def _show(request: Mapping[str, Any]) -> None:
     names = request["request_id"], request["type"], request["state"]
     came = day(request["received_at"]), request["channel"], request["due_at"]
     out.print(marked("\n[bold]{}[/bold] {}, [bold]{}[/bold]; received {} by {}, due {}", *names, *came))
+    for line in limits(request):
+        out.print(f"  {line}")
     if request["overdue"]:
         out.print(marked("  [red]overdue by {}[/red]", counted(-request["days_left"], "day")))
     if request["paused_since"]:
@@ -352,11 +355,6 @@ def _show(request: Mapping[str, Any]) -> None:
     if request["unlinked"]:
         out.print(marked("  [yellow]{}[/yellow]", unproven(request["unlinked"])))
     if request["commands"]:
-        numbers = ("attempt", "planned", "erased", "held")
-        rows = table("system", "state", *numbers, right=numbers)
-        for item in request["commands"]:
-            counts = ("–" if item[name] is None else f"{item[name]:,}" for name in numbers)
-            rows.add_row(item["system"], item["state"], *counts)
-        out.print(rows)
+        out.print(command_table(request))
     if request["parts"]:
         out.print(plan_table(request["parts"], company_of(load_settings()).catalogue))
