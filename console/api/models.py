@@ -129,6 +129,7 @@ class IdentityAnswer(_Answer):
     links_total: int
     problems: list[str]
     dead_letters: dict[str, int] = {}
+    waiting: dict[str, int] | None = None
 
 
 class ChangedSince(_Answer):
@@ -153,7 +154,8 @@ class Identified(_Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
     `dead_letters`: how many messages of each topic could not be read, so that nobody knows whether more of the person
-    stands in them; of log files by their format.
+    stands in them; of log files by their format. `waiting`: how many are not in the index yet, as of some seconds ago;
+    None: nobody knows.
 
     `erased_before`: erasures of the person that were completed, where no link leads on from what was given: what they
     left may lie under other identifiers.
@@ -172,6 +174,7 @@ class Identified(_Answer):
     identity: list[IdentityLink]
     identity_total: int
     dead_letters: dict[str, int] = {}
+    waiting: dict[str, int] | None = None
     erased_before: list[ErasedBefore] = []
     changed_since: ChangedSince | None = None
 

@@ -182,5 +182,8 @@ class Services:
         """An id that nothing has yet."""
         return f"{letter}-{self.random(8).hex()}"
 
+    def waiting(self) -> Mapping[str, int] | None:
+        return self.health.waiting()
+
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         return self.rights.erased(person, given)

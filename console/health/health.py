@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -43,7 +43,8 @@ class _Watch:
 class Health:
     """Looks at each part on a thread of its own, since any of them may hang. Safe from several threads.
 
-    `metrics`: where `innsyn_part_well` is set, 1 or 0 for each part. A change is logged, once.
+    `metrics`: where `innsyn_part_well` is set, 1 or 0 for each part. A change is logged, once. `waiting()`: how many
+    messages of each topic are not in the index yet, as of a look some seconds ago; None: nobody knows.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Health:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
+        self.waiting: Callable[[], Mapping[str, int] | None] = lambda: None
         self._monotonic = monotonic
         self._watches: dict[str, _Watch] = {}
         self._said: dict[str, tuple[str, ...]] = {}

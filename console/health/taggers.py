@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.errors import BrokerUnavailable, Unavailable
@@ -56,12 +57,14 @@ class UnreadMessages:
         self._metrics = metrics
         self._stuck = stuck
         self._notices: Sequence[str] = ()
+        self._waiting: Mapping[str, int] | None = None
 
     def problems(self) -> Sequence[str]:
         """What waits and no tagger gets on with."""
-        self._notices = ()
+        self._notices, self._waiting = (), None
         try:
             waiting = self._behind()
+            self._waiting = by_topic(waiting)
             self._metrics.show({where: item.messages for where, item in waiting.items()})
             standing = self._stuck.look(waiting)
         except Unavailable:
@@ -70,6 +73,18 @@ class UnreadMessages:
         self._notices = standing.notices
         return standing.problems
 
+    def waiting(self) -> Mapping[str, int] | None:
+        """By topic, how many messages were not read as of the last `problems`; None: nobody knows. From any thread."""
+        return self._waiting
+
     def notices(self) -> Sequence[str]:
         """What waits behind other messages, as of the last `problems`. From any thread."""
         return self._notices
+
+
+def by_topic(waiting: Mapping[Partition, Waiting]) -> dict[str, int]:
+    """How many messages wait in each topic that has some."""
+    found: Counter[str] = Counter()
+    for (topic, _), item in waiting.items():
+        found[topic] += item.messages
+    return {topic: count for topic, count in sorted(found.items()) if count}

@@ -42,6 +42,7 @@ def watched(
     stuck = Stuck(lambda: readers(connection, group))
     messages = UnreadMessages(Behind(connection, ledger, tagged), stuck, UnreadMetrics(metrics))
     health.watch("messages", messages.problems)
+    health.waiting = messages.waiting
     health.watch("backlog", messages.notices, notice=True)
     health.watch("disk", lambda: space_problems(folders, settings.disk_reserve_mb))
     health.watch("files", lambda: file_problems(topics))

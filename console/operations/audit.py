@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -135,6 +135,9 @@ class _Noted:
 
     def open_letters(self) -> Sequence[OpenLetters]:
         return self.known.open_letters()
+
+    def waiting(self) -> Mapping[str, int] | None:
+        return self.known.waiting()
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         return self.known.erased(person, given)

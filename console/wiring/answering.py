@@ -78,6 +78,9 @@ class Answering:
     def open_letters(self) -> Sequence[OpenLetters]:
         return self.sinks.dead_letters.open()
 
+    def waiting(self) -> None:
+        """Without a broker nobody knows."""
+
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """See `streams.answers.question.Known`."""
         return erased_of(self.requests(), person, given, self.same)

@@ -48,6 +48,7 @@ def identity(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         "links": told,
         "links_total": len(kinds),
         "problems": list(then.problems),
+        "waiting": known.waiting(),
         "dead_letters": unread(known.open_letters(), known.company),
     }
     if question.changes:

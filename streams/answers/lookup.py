@@ -54,6 +54,7 @@ def _beside(question: Question, moment: Asked, person: ResolvedSubject) -> dict[
     known = moment.known
     before = erased_before(known, person, moment.given(question.identifiers))
     return {
+        "waiting": known.waiting(),
         "dead_letters": unread(known.open_letters(), known.company, question.limits.systems),
         "erased_before": [item.shown() for item in before],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -72,6 +72,9 @@ class Known(Protocol):
 
     def open_letters(self) -> Sequence[OpenLetters]:
         """Messages that could not be read and that nothing settled, counted. Raises IndexUnavailable."""
+
+    def waiting(self) -> Mapping[str, int] | None:
+        """By topic, how many messages are not in the index yet, as of some seconds ago; None: nobody knows."""
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """The completed erasures of a person, oldest first. Raises IndexUnavailable."""

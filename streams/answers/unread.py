@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from schemas.company import Company
+from schemas.counted import counted
 from sinks.ports.dead_letters import OpenLetters
 
 _FEED = ":"
@@ -31,3 +32,15 @@ def unread(letters: Iterable[OpenLetters], company: Company, systems: Collection
 def with_unread(unread: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """What a stored plan or report says of them; nothing where there are none."""
     return {"dead_letters": dict(unread)} if unread else {}
+
+
+def waiting_lines(waiting: Mapping[str, int] | None) -> list[str]:
+    """That an answer rests on an index which has not read everything; nothing where it has, or nobody knows."""
+    if not waiting:
+        return []
+    where = ", ".join(f"{topic} {count:,}" for topic, count in sorted(waiting.items()))
+    are = "is" if sum(waiting.values()) == 1 else "are"
+    return [
+        f"{counted(sum(waiting.values()), 'message')} {are} not read yet ({where}), and may speak of this person; ask"
+        " again once none is named here"
+    ]

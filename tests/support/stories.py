@@ -83,6 +83,9 @@ class Told:
     def open_letters(self) -> list[OpenLetters]:
         return MemoryDeadLetters(self.reader).open()
 
+    def waiting(self) -> None:
+        """There is no broker."""
+
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         return ()
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from console.cli.requests import _show
 from console.cli.show.output import not_read
+from console.health.health import Health
+from console.health.taggers import UnreadMessages
+from schemas.errors import BrokerUnavailable
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.dead_letters import OpenLetters
 from streams.answers.unread import unread
 from streams.identity.identities import Identities
+from streams.metrics import UnreadMetrics
 from streams.rights.protocol.request import RequestState, digest_of
 from streams.rights.protocol.states import summary
 from streams.rights.service import RightsService
+from streams.tagging.behind import Stuck, Waiting
 from tests.support.api import EMAIL, NOW, TOTAL, fill, services
 from tests.support.commands import PERSON, home, quiet, run
 from tests.support.company import model
@@ -85,6 +92,46 @@ def test_a_look_up_of_one_system_leaves_the_others_out() -> None:
     answer = json.loads(run("lookup", *PERSON, "--system", "web", "--json")[1])
     assert answer["dead_letters"] == {"combined": 1, "gone.topic": 3, "web.visits": 1}
     assert answer["total_events"] < TOTAL
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("lookup",), ("access",), ("identity",), ("erase", "--dry-run")],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("who", [EMAIL, "somebody.else@example.no"], ids=["known", "unknown"])
+def test_an_answer_from_an_index_that_has_not_read_all_says_so(
+    home: Path, command: tuple[str, ...], who: str
+) -> None:
+    """Else whoever asks a minute after the start is told of half a person."""
+    health = Health(lambda: NOW)
+    health.waiting = lambda: {"web.visits": 1200, "crm.customers": 3}
+    with running(home, services(home / "keys", health=health)):
+        told = " ".join(run(*command, "--id", f"email={who}")[1].split())
+        answer = json.loads(run(*command, "--id", f"email={who}", "--json")[1])
+    assert told.count("1,203 messages are not read yet (crm.customers 3, web.visits 1,200)") == 1
+    assert answer["waiting"] == {"crm.customers": 3, "web.visits": 1200}
+    if command[0] == "erase":
+        assert any("1,203 messages are not read yet" in line for line in answer["warnings"])
+
+
+def test_what_waits_is_counted_by_topic_as_of_the_last_look() -> None:
+    """Nobody knows where the broker does not say, and that is no nought."""
+    waits = {("web.visits", 0): Waiting((0, 5), 7), ("web.visits", 1): Waiting((0, 5), 2)}
+    answers: list[Any] = [{**waits, ("crm.customers", 0): Waiting((0, 9), 0)}, BrokerUnavailable("away")]
+
+    def behind() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    messages = UnreadMessages(behind, Stuck(dict), UnreadMetrics(CollectorRegistry()))
+    assert messages.waiting() is None
+    messages.problems()
+    assert messages.waiting() == {"web.visits": 9}
+    messages.problems()
+    assert messages.waiting() is None
 
 
 def test_where_all_was_read_nothing_is_said(home: Path) -> None:
