@@ -14,6 +14,7 @@ from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
 from schemas.vocabulary import CORRECTS
 from streams.rights.case import TRIES, CaseFile
+from streams.rights.corrected import fitting
 from streams.rights.protocol.deadlines import due_at
 from streams.rights.protocol.messages import Identifiers, canonical_identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope, known_scope
@@ -59,6 +60,7 @@ class Intake:
             )
         if corrections:
             categories_of(corrections, self._company)
+            corrections = fitting(corrections, self._company)
             scope = replace(scope, fields=tuple(corrections))
         named = canonical_identifiers(identifiers, self._kinds)
         days_make_sense(anchors, received_at, self._file.now())
