@@ -50,7 +50,11 @@ def state_of(command: Mapping[str, Any]) -> str:
 
 
 def limits(request: Mapping[str, Any]) -> Iterator[str]:
-    """Of what restricts: on which grounds, for which purposes, and whether it stands."""
+    """Of what restricts: on which grounds, for which purposes, and whether it stands. Of what corrects: which fields
+    each system has to correct, since people do it where no job does."""
+    for item in request.get("rectified") or ():
+        fields = ", ".join(item["fields"]) or f"fields of {', '.join(item['categories'])}"
+        yield f"to be corrected in {item['system']}: {fields}"
     told = request.get("restricted") or ()
     if not told:
         return

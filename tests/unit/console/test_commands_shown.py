@@ -64,3 +64,13 @@ def test_a_restriction_says_on_what_it_rests_and_whether_it_stands() -> None:
     assert line == "restricted to storage on GDPR Art. 18(1)(a), for P-BILLING, P-WEB; stands"
     assert "stands no longer" in next(limits({**request, "restricts": False}))
     assert not list(limits({"restricted": [], "restricts": False}))
+
+
+def test_a_correction_says_which_fields_a_system_has_to_correct() -> None:
+    """People who do it by hand have to know; the values are sealed."""
+    own = {"system": "crm", "fields": ["CustomerDetails.name"], "categories": ["C-01"]}
+    other = {"system": "web", "fields": [], "categories": ["C-01", "C-02"]}
+    assert list(limits({"rectified": [own, other]})) == [
+        "to be corrected in crm: CustomerDetails.name",
+        "to be corrected in web: fields of C-01, C-02",
+    ]
