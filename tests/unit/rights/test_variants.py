@@ -75,7 +75,8 @@ def test_the_police_s_copy_alone_tells_nobody(office: Office) -> None:
 def test_the_police_s_copy_past_its_time_is_compared_and_not_counted_aloud(office: Office) -> None:
     """Its year is over: aaa is told, and nothing erased is no end, though nobody is shown how many there are."""
     old = datetime(2024, 9, 13, 12, tzinfo=UTC)
-    office.put("network.assignments", {**report("s-3", "retention"), "username": "ola", "occurred_at": old})
+    ola = {"customer_number": None, "username": "ola", "occurred_at": old}
+    office.put("network.assignments", {**report("s-3", "retention"), **ola})
     office.deaf = {"aaa"}
     request = office.erase(("username", "ola"))
     assert [(part["action"], part["locked"]) for part in (request.plan or {})["parts"]] == [
