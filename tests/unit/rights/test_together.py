@@ -85,7 +85,7 @@ def test_an_sms_stays_for_its_receiver_and_is_gone_with_the_last_of_the_two(offi
     assert [(part["means"], part["stays"], part["events"]) for part in told] == [("redact", 3, 3)]
 
     office.now = office.now.replace(hour=13)
-    request = erase(office, BERIT)
+    request = erase(office, BERIT, ("customer_number", "k-2"))
     assert office.receipts[-1]["outcomes"][0]["deleted"] == 3
     assert (office.events(*BERIT), office.stored("flow_collector", BERIT)) == (0, 0)
 
