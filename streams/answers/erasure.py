@@ -27,7 +27,7 @@ from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Naming
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
-from streams.answers.unread import unread, waiting_lines
+from streams.answers.unread import NOBODY_KNOWN, unread, waiting_lines
 from streams.identity.model import Given, ResolvedSubject
 
 _SECOND = timedelta(seconds=1)
@@ -257,6 +257,9 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     planner = ErasurePlanner(known.reader, known.identities, known.company, namer, known.keeping)
     made = planner.plan(person, given, question.anchors, now, earlier_days(known, person, given))
     stored, waiting = plan_json(made.plan), known.waiting()
+    before = erased_before(known, person, given)
+    speaks = person.links or person.shared or person.problems or made.found.holdings or before
+    unknown = [] if speaks or made.stop is not None else [NOBODY_KNOWN]
     # How the index would narrow its own rows is nobody else's business.
     del stored["kept"]
     return {
@@ -267,10 +270,10 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         "by_link": made.by_link,
         "total_events": disclosed_events(made.found, known.catalogue),
         **made.attribution.shown(bool(made.found.holdings)),
-        "warnings": [*made.warnings, *waiting_lines(waiting)],
+        "warnings": [*made.warnings, *unknown, *waiting_lines(waiting)],
         "waiting": waiting,
         "dead_letters": unread(known.open_letters(), known.company),
-        "erased_before": [item.shown() for item in erased_before(known, person, given)],
+        "erased_before": [item.shown() for item in before],
     }
 
 

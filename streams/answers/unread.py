@@ -9,6 +9,11 @@ from schemas.company import Company
 from schemas.counted import counted
 from sinks.ports.dead_letters import OpenLetters
 
+NOBODY_KNOWN = (
+    "nobody is known under what was given, and nothing is held under it: check it with whoever asks, and close the"
+    " request with a reason if it is right"
+)
+"""What a person has to do where no link and no event speaks of what was given: a mistyped number looks like that."""
 _FEED = ":"
 """Between the format and the number of a feed in its label; no topic of Kafka has it in its name."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sinks.ports.lineage import IndexReader
+from streams.answers.unread import NOBODY_KNOWN
 from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile
 from streams.rights.protocol.request import RequestState
@@ -30,7 +31,4 @@ def nobody_known(
         return None
     if subjects.erased_before(request, person):
         return None
-    return (
-        "nobody is known under what was given, and nothing is held under it: check it with whoever made the request;"
-        f" `innsyn requests close {request.request_id} --reason ...` ends it if it is right"
-    )
+    return NOBODY_KNOWN

@@ -73,7 +73,7 @@ WORLDS: dict[str, World] = {
     ),
     "of a port": (there, [address(SHARED, moment(11), 1500)], ["by link", "another's"]),
     "nobody's by any link": (there, [address(STRANGE, moment(11))], []),
-    "nothing is known": (there, [customer("10099")], []),
+    "nothing is known": (there, [customer("10099")], ["nobody is known"]),
     "cannot be judged": (lambda folder: there(folder, unjudged), [customer(KARI)], ["by link", "another's"]),
     "dated ahead": (lambda folder: there(folder, ahead), [customer(KARI)], ["by link", "another's"]),
     "an address without its time": (there, [address(MOVED)], ["give the time"]),
