@@ -111,6 +111,7 @@ def toml(record: str, place: str, *, lacking: Sequence[str] = (), other: Sequenc
         said: dict[str, Any] = {"field": name} | ({} if field.personal else {"personal": False})
         if (one := named.get(name)) is not None:
             names = {"person": "person", "device": "device"}.get(KINDS[one.kind].names, "place")
+            names = "customer" if one.kind == "customer_number" else names
             said |= {"kind": one.kind, "role": one.role, "names": names}
             # A case number is told in capitals, and the store has it as somebody wrote it.
             forms = {"ip": "address", "case_number": "lower"}
