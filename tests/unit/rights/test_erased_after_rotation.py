@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from console.operations.keys import TokenKeys
 from console.operations.rotation import Rotation
 from schemas.errors import InputError, KeyUnavailable
 from schemas.identifiers import IdentifierKind
+from schemas.records import load_records
+from schemas.tags import tag_set
+from schemas.vocabulary import Role
 from sinks.memory.index import MemoryIndex
 from sinks.memory.sinks import memory_sinks
-from sinks.ports.lineage import Span
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.suppression import Ending, Suppressed
 from streams.identity.identities import Identities, given
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
@@ -26,6 +30,7 @@ from tests.support.api import NOW
 from tests.support.company import model
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
+from tests.support.receipts import hear
 
 KARI, OLA = ("customer_number", "10042"), ("customer_number", "10099")
 
@@ -56,9 +61,34 @@ class Installation:
             same=self.same,
         )
 
+    def known(self, who: tuple[str, str]) -> None:
+        """The index has a chat of the customer."""
+        tokenizer = self.keys.tokenizer()
+        self.keyring.systems.made("contact_centre")
+        record, topic = load_records()["ChatMessage"], "support.chats"
+        tags = tag_set(record, topic, "owner", catalogue_version="1", key_id=tokenizer.key_id)
+        row = {
+            "token": tokenizer.token(KINDS[who[0]], who[1]),
+            "topic": topic,
+            "partition": 0,
+            "offset": 0,
+            "role": Role.OWNER.code,
+            "tag_set": tags.id,
+            "event_time": NOW.replace(tzinfo=None),
+            "port": 0,
+        }
+        table = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
+        self.sinks.writer().write(LineageBatch(table, tag_sets=[tags]), NOW)
+
     def erase(self, *people: tuple[str, str]) -> RequestState:
+        """Every system does what it is told."""
         made = self.rights.create("erasure", list(people), reason=None, channel="email", received_at=NOW)
-        return self.rights.advance(made.request_id)
+        for command in self.rights.advance(made.request_id).commands.values():
+            names = {"request_id": made.request_id, "command_id": command.command_id}
+            counts = {"system": command.system, "state": "done", "erased": command.planned, "held": 0}
+            rest = {"ground": None, "review_date": None, "reason": None, "reported_at": NOW}
+            hear(self.rights, {**names, **counts, **rest})
+        return self.rights.get(made.request_id)
 
     def gave(self, request_id: str) -> Iterable[tuple[IdentifierKind, str]]:
         """What a request gave."""
@@ -75,7 +105,9 @@ class Installation:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+    made = Installation(tmp_path)
+    made.known(KARI)
+    return made
 
 
 def test_an_erasure_of_before_is_told_with_the_next_request(installation: Installation) -> None:
@@ -95,7 +127,9 @@ def test_also_after_two_keys(installation: Installation) -> None:
     installation.replace_key()
     named = [given(installation.keys.tokenizer(), KINDS.parse(KARI[0]), KARI[1])]
     person = installation.people.person(named, NOW)
-    assert [item.request_id for item in installation.rights.erased(person, named)] == [done.request_id]
+    assert [item.request_id for item in installation.rights.subjects.erased(person, named)] == [
+        done.request_id
+    ]
     requests = installation.rights.requests()
     assert [item.request_id for item in erased_of(requests, person, named, installation.same)] == [
         done.request_id
