@@ -150,6 +150,14 @@ class ErasedBefore(_Answer):
     left: list[str]
 
 
+class RestrictionShown(_Answer):
+    """A restriction or objection that stands. `systems`: the purposes restricted there, by system."""
+
+    request_id: str
+    since: datetime
+    systems: dict[str, list[str]]
+
+
 class Identified(_Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
@@ -159,6 +167,8 @@ class Identified(_Answer):
 
     `erased_before`: erasures of the person that were completed, where no link leads on from what was given: what they
     left may lie under other identifiers.
+
+    `restricted`: restrictions of the person's data that stand.
 
     `disagree`: kinds of identifiers that lead to different people, those that lead to one person together; then nothing
     is taken from any. `unlinked`: kinds of those that no link says to be anybody's, counted because they were given.
@@ -176,6 +186,7 @@ class Identified(_Answer):
     dead_letters: dict[str, int] = {}
     waiting: dict[str, int] | None = None
     erased_before: list[ErasedBefore] = []
+    restricted: list[RestrictionShown] = []
     changed_since: ChangedSince | None = None
 
 

@@ -25,10 +25,11 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader
 from streams.answers.attribution import Resolver
-from streams.answers.erased import Erased
+from streams.answers.erased import Erased, Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Values
 from streams.answers.preservation import Preservation
+from streams.answers.restricted import Restricted
 from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.bundle import Written
@@ -64,8 +65,9 @@ class Rights(Protocol):
     def requests(self) -> Sequence[RequestState]:
         """Every request, oldest first."""
 
-    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        """See `streams.answers.erased.Ledger`."""
+    @property
+    def subjects(self) -> Ledger:
+        """What requests of a person say beside an answer about them."""
 
     def follow_up(self, request_id: str, by: str | None = None) -> RequestState:
         """A new request for what came to light after that one. Raises InputError, Unavailable."""
@@ -186,4 +188,7 @@ class Services:
         return self.health.waiting()
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        return self.rights.erased(person, given)
+        return self.rights.subjects.erased(person, given)
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        return self.rights.subjects.restricted(person, given)

@@ -19,6 +19,7 @@ from streams.answers.erased import Erased
 from streams.answers.keeping import Keeping
 from streams.answers.naming import Values
 from streams.answers.question import Identifier, Known
+from streams.answers.restricted import Restricted
 from streams.identity.model import Given, Link, ResolvedSubject
 
 
@@ -141,6 +142,9 @@ class _Noted:
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         return self.known.erased(person, given)
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        return self.known.restricted(person, given)
 
 
 @dataclass(frozen=True)

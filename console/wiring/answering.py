@@ -27,6 +27,7 @@ from streams.answers.clocks import Clocks
 from streams.answers.erased import Erased
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.preservation import Preservation
+from streams.answers.restricted import Restricted
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.rekeyed import (
@@ -38,7 +39,7 @@ from streams.identity.rekeyed import (
     Same,
 )
 from streams.identity.values import SealedValues
-from streams.rights.overlap import erased_of
+from streams.rights.overlap import erased_of, restricted_of
 from streams.rights.protocol.states import RequestState, fold
 
 
@@ -84,6 +85,10 @@ class Answering:
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """See `streams.answers.question.Known`."""
         return erased_of(self.requests(), person, given, self.same)
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        """See `streams.answers.erased.Ledger`."""
+        return restricted_of(self.requests(), person, given, self.same)
 
     def requests(self) -> list[RequestState]:
         """Every request as it stands. Raises IndexUnavailable."""

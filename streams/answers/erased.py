@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from schemas.times import iso
 from streams.answers.clocks import EarlierDays, anchors_of_shown
+from streams.answers.restricted import Restricted
 from streams.identity.model import Given, ResolvedSubject
 
 
@@ -38,6 +39,9 @@ class Ledger(Protocol):
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """The completed erasures of a person, oldest first. Raises IndexUnavailable."""
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        """The restrictions of a person that stand, oldest first. Raises IndexUnavailable."""
 
 
 def erased_before(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]) -> list[Erased]:

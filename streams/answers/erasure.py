@@ -274,6 +274,7 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
         "waiting": waiting,
         "dead_letters": unread(known.open_letters(), known.company),
         "erased_before": [item.shown() for item in before],
+        "restricted": [item.shown() for item in known.restricted(person, given)],
     }
 
 

@@ -50,13 +50,15 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
 
 def _beside(question: Question, moment: Asked, person: ResolvedSubject) -> dict[str, Any]:
-    """What an answer cannot know or no longer finds."""
+    """What an answer cannot know or no longer finds, and what may not be done with the rest."""
     known = moment.known
-    before = erased_before(known, person, moment.given(question.identifiers))
+    given = moment.given(question.identifiers)
+    before = erased_before(known, person, given)
     return {
         "waiting": known.waiting(),
         "dead_letters": unread(known.open_letters(), known.company, question.limits.systems),
         "erased_before": [item.shown() for item in before],
+        "restricted": [item.shown() for item in known.restricted(person, given)],
     }
 
 

@@ -17,6 +17,7 @@ from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased
 from streams.answers.keeping import Keeping
 from streams.answers.naming import Values
+from streams.answers.restricted import Restricted
 from streams.identity.identities import given
 from streams.identity.model import Given, ResolvedSubject
 
@@ -78,6 +79,9 @@ class Known(Protocol):
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
         """The completed erasures of a person, oldest first. Raises IndexUnavailable."""
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        """The restrictions of a person that stand, oldest first. Raises IndexUnavailable."""
 
 
 def givens(tokenizer: Tokenizer, identifiers: Iterable[Identifier]) -> list[Given]:

@@ -26,7 +26,7 @@ from streams.rights.overlap import before_it
 from streams.rights.protocol.events import Answered, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.restriction import ended, restricted_lines
+from streams.rights.restriction import ended
 from streams.rights.right import Step, Tools
 
 Report = dict[str, Any]
@@ -181,7 +181,7 @@ def answer(
     if not request.subjects:
         request = tools.about(request)
     now = tools.file.now()
-    person, subjects = tools.subjects.of(request), tools.subjects.under_every_key(request)
+    person = tools.subjects.of(request)
     if person.resolution is Resolution.AMBIGUOUS:
         unclear = tools.subjects.unclear(request, person)
         return tools.file.stand(request, unclear, Resolution.AMBIGUOUS)
@@ -199,7 +199,7 @@ def answer(
             *person.problems,
             *((unknown,) if unknown else ()),
             *tools.subjects.erased_before(request, person),
-            *restricted_lines(tools.file.about(subjects, ()), subjects),
+            *tools.subjects.restrictions(request, person),
         ),
         to_tell=True,
         approval=approval or None,

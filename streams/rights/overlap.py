@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from sinks.ports.lineage import Span
 from streams.answers.erased import Erased
+from streams.answers.restricted import Restricted
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import Same
 from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.restricting import reaches_later
 
 _WAIT_FOR_A_PERSON = (State.ATTENTION, State.UNCHECKED)
 
@@ -68,6 +70,26 @@ def erased_of(
         )
         for item in requests
         if item.erases and item.carried_out and item.completed_at and _same(item, about, spans)
+    ]
+
+
+def restricted_of(
+    requests: Iterable[RequestState],
+    person: ResolvedSubject,
+    givens: Iterable[Given],
+    same: Same | None = None,
+) -> list[Restricted]:
+    """The restrictions and objections of a person that stand, oldest first as given; `same`: see `under_every_key`."""
+    known, spans = under_every_key(subjects_of(person, givens), person.spans, same)
+    about = frozenset(known)
+    return [
+        Restricted(
+            item.request_id,
+            item.planned_at,
+            {told["system"]: told["purposes"] for told in (item.plan or {}).get("restricted", ())},
+        )
+        for item in requests
+        if item.planned_at and (item.restricts or reaches_later(item)) and _same(item, about, spans)
     ]
 
 

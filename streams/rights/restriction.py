@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
-from schemas.times import iso
 from schemas.vocabulary import CommandKind, CommandState, Resolution, ToldBy
 from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import snapshot_of
@@ -26,7 +25,6 @@ from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedC
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.protocol.restricting import reaches_later
 from streams.rights.protocol.scope import CITED, Scope
 from streams.rights.reach import Place, counted_records, restrict_command, said_to, takes_commands
 from streams.rights.right import Step, Tools
@@ -224,18 +222,3 @@ def lifting(request: RequestState, how: ToldBy, sealed: str) -> Lifting:
         if item.kind is CommandKind.RESTRICT and (item.restricts or not item.by_hand)
     )
     return Lifting(tuple(ends), how, sealed)
-
-
-def restricted_lines(requests: Iterable[RequestState], subjects: frozenset[str]) -> list[str]:
-    """What an answer to a person says of restrictions that stand, a line for each request. `subjects`: hex tokens."""
-    lines = []
-    for request in requests:
-        if (request.restricts or reaches_later(request)) and request.subjects & subjects:
-            told = (request.plan or {}).get("restricted", ())
-            where = "; ".join(f"{item['system']}: {', '.join(item['purposes'])}" for item in told)
-            where = where or "no system uses such data yet"
-            since = iso(request.planned_at)[:10] if request.planned_at else ""
-            lines.append(
-                f"processing is restricted to storage since {since} by {request.request_id} ({where})"
-            )
-    return lines

@@ -28,11 +28,10 @@ from sinks.ports.lineage import IndexReader
 from sinks.ports.requests import RequestLog
 from sinks.ports.suppression import SuppressionLedger
 from streams.answers.attribution import Resolver
-from streams.answers.erased import Erased
+from streams.answers.erased import Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
 from streams.answers.unread import unread
-from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import Same
 from streams.rights.acts import Acts
 from streams.rights.batches import Batches
@@ -186,9 +185,10 @@ class RightsService(ByPeople):
         """Every request, oldest first."""
         return self._file.every()
 
-    def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
-        """See `streams.answers.erased.Ledger`."""
-        return self._subjects.erased(person, given)
+    @property
+    def subjects(self) -> Ledger:
+        """What requests of a person say beside an answer about them."""
+        return self._subjects
 
     def on_request(self, value: Mapping[str, Any]) -> RequestState | None:
         """A decoded RightsRequest: record it if it is new here, then do what is next. None for one that cannot be.

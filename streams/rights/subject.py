@@ -18,10 +18,11 @@ from streams.answers.erased import Erased, erased_before, erased_line
 from streams.answers.erasure import erasable_identifiers, unclear_of
 from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
+from streams.answers.restricted import Restricted, restricted_line
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import Same
 from streams.rights.case import CaseFile
-from streams.rights.overlap import erased_of, subjects_of, under_every_key
+from streams.rights.overlap import erased_of, restricted_of, subjects_of, under_every_key
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
@@ -80,6 +81,16 @@ class SubjectFinder:
         """See `streams.answers.erased.Ledger`."""
         about, spans = under_every_key(subjects_of(person, given), person.spans, self._same)
         return erased_of(self._file.about(about, spans), person, given, self._same)
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
+        """See `streams.answers.erased.Ledger`."""
+        about, spans = under_every_key(subjects_of(person, given), person.spans, self._same)
+        return restricted_of(self._file.about(about, spans), person, given, self._same)
+
+    def restrictions(self, request: RequestState, person: ResolvedSubject) -> list[str]:
+        """What has to be said of restrictions that stand, a line each."""
+        found = self.restricted(person, self.given(request.request_id))
+        return [restricted_line(**item.shown()) for item in found]
 
     def under_every_key(self, request: RequestState) -> frozenset[str]:
         """The subjects of a request as those of any time name them, as hex tokens."""

@@ -22,6 +22,7 @@ from streams.answers.erased import Erased
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.lookup import access
 from streams.answers.question import Identifier, Question
+from streams.answers.restricted import Restricted
 from streams.identity.identities import Identities
 from streams.identity.model import Given, ResolvedSubject
 from streams.kafka.batches import Key, TopicBatch
@@ -87,6 +88,9 @@ class Told:
         """There is no broker."""
 
     def erased(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Erased]:
+        return ()
+
+    def restricted(self, person: ResolvedSubject, given: Sequence[Given]) -> Sequence[Restricted]:
         return ()
 
     def events(self, *identifiers: Named) -> int:

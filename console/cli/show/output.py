@@ -130,6 +130,7 @@ def about_identity(
     from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
     from streams.answers.erased import erased_line
+    from streams.answers.restricted import restricted_line
     from streams.answers.unread import waiting_lines
 
     for item in answer.get("unjudged", ()):
@@ -168,6 +169,8 @@ def about_identity(
         )
     for item in answer.get("erased_before", ()):
         yield marked("[yellow]erased before[/yellow]: {}", erased_line(**item))
+    for item in answer.get("restricted", ()):
+        yield marked("[yellow]restricted[/yellow]: {}", restricted_line(**item))
     for line in waiting_lines(answer.get("waiting")) if "warnings" not in answer else ():
         yield marked("[yellow]look after this[/yellow]: {}", line)
     if letters := answer.get("dead_letters"):

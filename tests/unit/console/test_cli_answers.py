@@ -28,7 +28,7 @@ class Prompt:
 
     def __init__(self, service: RightsService) -> None:
         self.create, self.requests, self._service = service.create, service.requests, service
-        self.erased = service.erased
+        self.subjects = service.subjects
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
         self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
