@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.company import Company, Profile
+from streams.answers.period_said import period_said
 
 ELEMENTS = (
     "purpose",
@@ -131,18 +132,7 @@ def _period(entry: Mapping[str, Any]) -> dict[str, Any]:
             "en": f"Kept because the law demands it ({by}). How much and when we may not tell.",
         }
         return {**told, "said": locked}
-    if kept["until"] is not None:
-        until = {
-            "nb": f"Slettes senest {kept['until']} ({by}).",
-            "en": f"Deleted on {kept['until']} at the latest ({by}).",
-        }
-        return {**told, "said": until}
-    period = {"nb": kept["period"] or "straks", "en": kept["period"] or "at once"}
-    criteria = {
-        "nb": f"Slettes {period['nb']} etter at fristen begynner å løpe ({kept['clock']}; {by}). Den har ikke begynt.",
-        "en": f"Deleted {period['en']} after its period begins ({kept['clock']}; {by}). That has not begun.",
-    }
-    return {**told, "said": criteria}
+    return {**told, "said": period_said(kept, by)}
 
 
 def _rights(bases: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> dict[str, Any]:
