@@ -61,6 +61,14 @@ def in_short(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"number": number, "issued_at": made.get("issued_at"), "why_not": found["why_not"]}
 
 
+_STANDING = {
+    "told": "told of the erasure",
+    "impossible": "who cannot be told",
+    "not_told": "not told of the erasure by then",
+}
+"""What became of whoever was given the data (GDPR Art. 19), when the certificate was issued."""
+
+
 def line_of(request_id: str, short: Mapping[str, Any]) -> str:
     """`in_short` in a line."""
     if short["number"] is None:
@@ -94,6 +102,8 @@ def _print(made: Mapping[str, Any]) -> None:
     for part in made["held"]:
         because = " ".join(filter(None, (part["rule"], part["citation"])))
         out.print(f"held: {part['system']} {part['category']} until {part['until'] or '–'}, {because}")
+    for item in made.get("recipients", ()):
+        out.print(f"passed on to {item['recipient']}, {_STANDING[item['standing']]}")
     if letters := made.get("dead_letters"):
         out.print(f"not read when it was planned: {not_read(letters)}")
     for item in made["later"].get("follow_ups", ()):

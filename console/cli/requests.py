@@ -347,7 +347,8 @@ def _show(request: Mapping[str, Any]) -> None:
     if request["waiting_for"]:
         out.print(f"  waits for {', '.join(request['waiting_for'])}")
     if untold := [item["recipient"] for item in request["recipients"] if not item["told"]]:
-        out.print(f"  to be told by `innsyn requests notified` once it is done there: {', '.join(untold)}")
+        when = "" if request["completed_at"] else " once it is done there"
+        out.print(f"  to be told{when}, each by `innsyn requests notified`: {', '.join(untold)}")
     if letters := request.get("dead_letters"):
         out.print(
             marked("  [yellow]not read[/yellow] when it was planned or answered: {}", not_read(letters))

@@ -23,6 +23,7 @@ from streams.evidence.proof import head_of, signed_json
 from streams.rights.protocol.answering import Answer, Commanded
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import Completed, event_of
+from streams.rights.protocol.notes import CANNOT_BE_TOLD
 from streams.rights.protocol.request import RequestState, State
 
 KIND = "innsyn-erasure-certificate-v1"
@@ -147,9 +148,9 @@ def _recipients(request: RequestState) -> list[dict[str, Any]]:
     """Who was given what was erased, and whether they were told of it (GDPR Art. 19) when this was issued: `told`,
     `impossible` as a person said with a reason, or `not_told`."""
     told = {
-        note.system: "impossible" if note.sealed else "told"
+        note.system: "told" if note.what == "notified" else "impossible"
         for note in request.notes
-        if note.what == "notified"
+        if note.what in ("notified", CANNOT_BE_TOLD)
     }
     names = (request.plan or {}).get("recipients", ())
     return [{"recipient": name, "standing": told.get(name, "not_told")} for name in names]

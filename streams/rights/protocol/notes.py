@@ -24,6 +24,9 @@ from streams.rights.protocol.lines import asked_line
 from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.restricting import reaches_later
 
+CANNOT_BE_TOLD = "cannot notify"
+"""Of a note on a recipient: a person said why it cannot be told (GDPR Art. 19)."""
+
 
 def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestState:
     """With what a person did, where the event is that."""
@@ -47,8 +50,9 @@ def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSta
         case Told():
             note = Note("told", at, words=f"by {event.how}")
         case Notified():
-            how = f"by {event.how}" if event.how else "cannot be told"
-            note = Note("notified", at, event.recipient, event.sealed, words=how)
+            what = "notified" if event.how else CANNOT_BE_TOLD
+            words = f"by {event.how}" if event.how else None
+            note = Note(what, at, event.recipient, event.sealed, words=words)
         case Lifting():
             note = Note("lifted", at, None, event.sealed, words=f"the person told by {event.how}")
         case Widened() if reaches_later(request):
