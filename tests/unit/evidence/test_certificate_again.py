@@ -182,7 +182,8 @@ def test_there_is_none_where_the_follow_up_was_closed_by_hand(desk: Desk) -> Non
     follow_up = came_to_light(desk, request_id)
     desk.office.service.close(follow_up, "no more than that")
     assert desk.issuer.turn() == []
-    assert "it was closed by a person" in desk.why(request_id)
+    # What came to light is still to be followed up, so the request stands open again.
+    assert f"innsyn requests --follow-up {request_id}" in desk.why(request_id)
 
 
 def test_one_from_before_something_came_to_light_is_shown_as_of_its_day(desk: Desk) -> None:
