@@ -14,6 +14,11 @@ NOBODY_KNOWN = (
     " request with a reason if it is right"
 )
 """What a person has to do where no link and no event speaks of what was given: a mistyped number looks like that."""
+STANDS_FOR_NOBODY = (
+    "nobody is known under what was given, and nothing is held under it: it stands, and reaches what comes later; check"
+    " it with whoever asks, and `innsyn requests lift {request_id} --told ... --reason ...` if it was mistyped"
+)
+"""The same of a restriction or objection, which a person may make before anything is held of them."""
 _FEED = ":"
 """Between the format and the number of a feed in its label; no topic of Kafka has it in its name."""
 

@@ -19,7 +19,7 @@ from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
-from streams.answers.unread import with_unread
+from streams.answers.unread import STANDS_FOR_NOBODY, with_unread
 from streams.rights.nobody import nobody_known
 from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedCommand
 from streams.rights.protocol.handling import Closed
@@ -135,8 +135,7 @@ class Restriction(ByCommand):
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
-        if (unknown := nobody_known(request, person, tools.reader, tools.subjects, tools.file)) is not None:
-            return file.stand(request, unknown, Resolution.NONE)
+        unknown = nobody_known(request, person, tools.reader, tools.subjects, tools.file)
         before = tools.subjects.erased_before(request, person)
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
@@ -150,15 +149,20 @@ class Restriction(ByCommand):
         plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": said, "parts": [], "commands": []}
         plan["recipients"] = recipients_at(found, asked.values(), self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
+        nothing = (
+            [STANDS_FOR_NOBODY.format(request_id=request.request_id)]
+            if unknown
+            else self._nothing(request, found)
+        )
         planned = Planned(
             plan={**plan, **with_unread(tools.unread())},
             commands=tuple(commands),
             identity=snapshot_of(person).json(),
-            resolution=person.resolution,
+            resolution=Resolution.NONE if unknown else person.resolution,
             remarks=(
                 *person.problems,
                 *before,
-                *(() if asked else self._nothing(request, found)),
+                *(() if asked else nothing),
             ),
             approval=approval or None,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.vocabulary import Resolution
+from schemas.vocabulary import Resolution, ToldBy
 from streams.rights.protocol.states import RequestState, State
 from tests.support.index import memory_index
 from tests.support.office import Office
@@ -34,7 +34,7 @@ def asked(office: Office, right: str, given: tuple[str, str] = MISTYPED) -> Requ
     return office.service.get(made.request_id)
 
 
-@pytest.mark.parametrize("right", ["erasure", "withdrawal", "restriction", "objection", "rectification"])
+@pytest.mark.parametrize("right", ["erasure", "withdrawal", "rectification"])
 def test_a_mistyped_number_is_no_completed_request(office: Office, right: str) -> None:
     """A certificate of it would say that somebody was erased who was not."""
     request = asked(office, right)
@@ -45,7 +45,21 @@ def test_a_mistyped_number_is_no_completed_request(office: Office, right: str) -
     assert not office.others
 
 
-@pytest.mark.parametrize("right", ["erasure", "restriction", "rectification"])
+@pytest.mark.parametrize("right", ["restriction", "objection"])
+def test_a_restriction_of_nobody_who_is_known_stands_and_says_so(office: Office, right: str) -> None:
+    """Whoever is no customer yet may object too; of a mistyped number it is lifted."""
+    request = asked(office, right)
+    assert (request.state, request.resolution) == (State.COMPLETED, Resolution.NONE)
+    assert "nobody is known under what was given" in request.problems[0]
+    assert f"innsyn requests lift {request.request_id}" in request.problems[0]
+    office.service.lift(request.request_id, ToldBy.LETTER, "mistyped")
+    office.deliver()
+    lifted = office.service.get(request.request_id)
+    assert (lifted.state, lifted.restricts) == (State.COMPLETED, False)
+    assert not any("nobody is known" in line for line in asked(office, right, NUMBER).problems)
+
+
+@pytest.mark.parametrize("right", ["erasure", "rectification"])
 def test_it_ends_with_a_reason_or_goes_on_once_somebody_is_known(office: Office, right: str) -> None:
     request = asked(office, right)
     office.put("crm.customers", {"customer_number": MISTYPED[1], "name": "Ola", "updated_at": LAST_WEEK})

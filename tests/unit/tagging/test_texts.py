@@ -84,7 +84,8 @@ def test_an_identifier_written_twice_is_mentioned_once() -> None:
     ]
     found = tagged(CASE, events, Scanner(KINDS))
     assert mentions(found) == [(token("phone", "+4740000002"), offset) for offset in (100, 101)]
-    assert found.subjects.tolist() == [2, 2]
+    # The customer, the case number, and whom the texts mention.
+    assert found.subjects.tolist() == [3, 3]
     assert found.findings.num_rows == 4
 
 
