@@ -129,9 +129,6 @@ def about_identity(
     """What a person who reads an answer has to know of whose events it counts, a sentence each."""
     from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
-    from streams.answers.erased import erased_line
-    from streams.answers.restricted import restricted_line
-    from streams.answers.unread import waiting_lines
 
     for item in answer.get("unjudged", ()):
         what = f"{item['topic']} of {item['system']}: held, but it {item['why']}"
@@ -167,14 +164,7 @@ def about_identity(
         yield marked(
             "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
         )
-    for item in answer.get("erased_before", ()):
-        yield marked("[yellow]erased before[/yellow]: {}", erased_line(**item))
-    for item in answer.get("restricted", ()):
-        yield marked("[yellow]restricted[/yellow]: {}", restricted_line(**item))
-    for line in waiting_lines(answer.get("waiting")) if "warnings" not in answer else ():
-        yield marked("[yellow]look after this[/yellow]: {}", line)
-    if letters := answer.get("dead_letters"):
-        yield marked("[yellow]not read[/yellow]: {}", not_read(letters))
+    yield from _beside(answer)
     changed = answer.get("changed_since")
     if changed:
         events = ""
@@ -184,6 +174,22 @@ def about_identity(
             f"Since then: {events}links: {changed['links_new']:,} new,"
             f" {changed['links_ended_differently']:,} ended differently, {changed['links_gone']:,} gone."
         )
+
+
+def _beside(answer: Mapping[str, Any]) -> Iterator[Text]:
+    """What other requests say of the person, and what is not in the index."""
+    from streams.answers.erased import erased_line
+    from streams.answers.restricted import restricted_line
+    from streams.answers.unread import waiting_lines
+
+    for item in answer.get("erased_before", ()):
+        yield marked("[yellow]erased before[/yellow]: {}", erased_line(**item))
+    for item in answer.get("restricted", ()):
+        yield marked("[yellow]restricted[/yellow]: {}", restricted_line(**item))
+    for line in waiting_lines(answer.get("waiting")) if "warnings" not in answer else ():
+        yield marked("[yellow]look after this[/yellow]: {}", line)
+    if letters := answer.get("dead_letters"):
+        yield marked("[yellow]not read[/yellow]: {}", not_read(letters))
 
 
 def not_read(letters: Mapping[str, int]) -> str:
