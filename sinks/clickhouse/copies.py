@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.taking_out import on_cluster
 from sinks.ports.copies import StoredPart
 
 _SCHEMA = pa.schema(
@@ -60,13 +61,14 @@ class ClickHouseCopies:
 
     def delete(self, request_ids: Collection[str]) -> None:
         names = sorted(request_ids)
-        cluster = f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
         for start in range(0, len(names), _AT_ONCE):
             self._index.command(
-                f"DELETE FROM copy_parts {cluster} WHERE request_id IN {{names:Array(String)}}",
+                f"DELETE FROM copy_parts {on_cluster(self._index)} WHERE request_id IN {{names:Array(String)}}",
                 {"names": names[start : start + _AT_ONCE]},
                 erase=True,
             )
         if names:
             # The bytes as well, as soon as the engine removes the parts that they were in.
-            self._index.command(f"ALTER TABLE copy_parts {cluster} APPLY DELETED MASK", erase=True)
+            self._index.command(
+                f"ALTER TABLE copy_parts {on_cluster(self._index)} APPLY DELETED MASK", erase=True
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.many import alike, at_once
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.spans import conditions, token_conditions
+from sinks.clickhouse.taking_out import hide, on_cluster, take_hidden_out, take_out
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
@@ -105,14 +106,16 @@ class ClickHouseEraser:
                 events = going.leaving(table)
                 if table == "identity_claims":
                     self._unseal(going, theirs, events)
-                self._delete(table, event_conditions(events))
+                take_out(self._index, table, event_conditions(events))
             self._leave_events(going)
         self._drop_older_versions(going)
         rows = going.rows()
         if any(removed for removed, _ in rows):
-            self._hide("lineage", conditions(going.parts, going.removing, embedded=self._index.embedded))
+            hide(
+                self._index, "lineage", conditions(going.parts, going.removing, embedded=self._index.embedded)
+            )
         if removing:
-            self._apply("lineage")
+            take_hidden_out(self._index, "lineage")
         if any(narrowed for _, narrowed in rows):
             self._narrow(going)
         self._remove_prefixes(sorted({*going.tokens, *theirs}))
@@ -146,7 +149,7 @@ class ClickHouseEraser:
         every = {place for some in places for place in some}
         for table in ("lineage", "lineage_by_event"):
             # Taken out of the parts together with the person's own, which come after: parts are written anew once.
-            self._hide(table, place_conditions(every))
+            hide(self._index, table, place_conditions(every))
         return ended, {token for _, token in every}
 
     def _leave_events(self, going: Going) -> None:
@@ -157,7 +160,7 @@ class ClickHouseEraser:
             for role, places in going.by_event().items()
             for where, parameters in place_conditions(places)
         )
-        self._delete("lineage_by_event", which)
+        take_out(self._index, "lineage_by_event", which)
 
     def _unseal(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
         """Take away the sealed identifiers that no claim mentions without those of the events.
@@ -166,13 +169,13 @@ class ClickHouseEraser:
         """
         unmentioned = Unmentioned(self._index)
         wanted = {*going.tokens, *theirs, *unmentioned.of(events)}
-        self._delete("sealed_identifiers", unmentioned.conditions(wanted, going.staying(), events))
+        take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, going.staying(), events))
 
     def _drop_older_versions(self, going: Going) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.
         for year in going.years_of_versions():
             self._index.command(
-                f"OPTIMIZE TABLE lineage {self._on_cluster()} PARTITION {year} FINAL", erase=True
+                f"OPTIMIZE TABLE lineage {on_cluster(self._index)} PARTITION {year} FINAL", erase=True
             )
 
     def _narrow(self, going: Going) -> None:
@@ -184,38 +187,12 @@ class ClickHouseEraser:
             chosen = [list(item) if number in numbers else [] for number, item in enumerate(going.narrower)]
             for where, parameters in conditions(going.parts, chosen, embedded=self._index.embedded):
                 self._index.command(
-                    f"ALTER TABLE lineage {self._on_cluster()} UPDATE tag_set ="
+                    f"ALTER TABLE lineage {on_cluster(self._index)} UPDATE tag_set ="
                     " transform(tag_set, {wholes:Array(UInt64)}, {narrowed:Array(UInt64)}, tag_set)"
                     f" WHERE {where}",
                     {**parameters, **wholes},
                     erase=True,
                 )
-
-    def _hide(self, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
-        for where, parameters in which:
-            self._index.command(
-                f"DELETE FROM {table} {self._on_cluster()} WHERE {where}", parameters, erase=True
-            )
-
-    def _delete(self, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
-        self._hide(table, which)
-        self._apply(table)
-
-    def _apply(self, table: str) -> None:
-        # The delete hides rows from every answer; this takes them out of the parts that are read from now on.
-        # Not only when something was removed now: an interrupted call may have left rows hidden.
-        if self._any_hidden(table):
-            self._index.command(f"ALTER TABLE {table} {self._on_cluster()} APPLY DELETED MASK", erase=True)
-
-    def _any_hidden(self, table: str) -> bool:
-        cluster = self._index.cluster
-        parts = f"clusterAllReplicas('{cluster}', system.parts)" if cluster else "system.parts"
-        rows = self._index.query(
-            f"SELECT count() FROM {parts} WHERE database = currentDatabase() AND table = {{table:String}}"
-            " AND active AND has_lightweight_delete",
-            {"table": table},
-        )
-        return bool(rows[0][0])
 
     def _remove_prefixes(self, tokens: Sequence[bytes]) -> None:
         parameters: Parameters = {}
@@ -225,10 +202,7 @@ class ClickHouseEraser:
             f" AND token NOT IN (SELECT token FROM lineage WHERE token IN {asked}) ORDER BY token",
             parameters,
         )
-        self._delete("address_prefixes", token_conditions([bytes(token) for (token,) in rows]))
-
-    def _on_cluster(self) -> str:
-        return f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
+        take_out(self._index, "address_prefixes", token_conditions([bytes(token) for (token,) in rows]))
 
 
 def _compatible(narrower: Sequence[Mapping[int, TagSet]]) -> list[tuple[set[int], dict[int, int]]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.taking_out import on_cluster
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.keys import PAIR_SCHEMA
 
@@ -42,9 +43,10 @@ class ClickHousePairs:
                 f" WHERE token_pairs.key_id = {{key:String}} AND (token IN {tokens} OR other IN {tokens})",
                 parameters,
             )
-        on_cluster = f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
         self._index.command(
-            f"DELETE FROM token_pairs {on_cluster} WHERE key_id = {{key:String}}", {"key": key_id}, erase=True
+            f"DELETE FROM token_pairs {on_cluster(self._index)} WHERE key_id = {{key:String}}",
+            {"key": key_id},
+            erase=True,
         )
 
 

@@ -19,6 +19,7 @@ from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.by_event import COLUMNS, EVENT, Event, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.taking_out import on_cluster
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.clocks import CLOCK_SCHEMA
@@ -263,16 +264,16 @@ class Rekeyer:
         self._forget(table, identity, rows[names[0]].filter(chosen), marks.filter(chosen))
 
     def _delete(self, table: str, where: str, parameters: Mapping[str, object]) -> None:
-        self._index.command(f"DELETE FROM {table} {self._on_cluster} WHERE {where}", parameters, erase=True)
+        self._index.command(
+            f"DELETE FROM {table} {on_cluster(self._index)} WHERE {where}", parameters, erase=True
+        )
 
     def _clear(self, *tables: str) -> None:
         """Take what was deleted out of the parts that are read from now on."""
         for table in tables:
-            self._index.command(f"ALTER TABLE {table} {self._on_cluster} APPLY DELETED MASK", erase=True)
-
-    @property
-    def _on_cluster(self) -> str:
-        return f"ON CLUSTER '{self._index.cluster}'" if self._index.cluster else ""
+            self._index.command(
+                f"ALTER TABLE {table} {on_cluster(self._index)} APPLY DELETED MASK", erase=True
+            )
 
 
 def _renamed(rows: pa.Table, columns: Sequence[str], names: Mapping[bytes, bytes]) -> pa.Table:

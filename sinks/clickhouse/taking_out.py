@@ -10,8 +10,18 @@ from sinks.clickhouse.values import Parameters
 
 def take_out(index: ClickHouse, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
     """Delete the rows that any of the conditions holds of. Raises IndexUnavailable; some may be hidden then."""
+    hide(index, table, which)
+    take_hidden_out(index, table)
+
+
+def hide(index: ClickHouse, table: str, which: Iterable[tuple[str, Parameters]]) -> None:
+    """Hide the rows from every answer; `take_hidden_out` has to follow. Raises IndexUnavailable."""
     for where, parameters in which:
         index.command(f"DELETE FROM {table} {on_cluster(index)} WHERE {where}", parameters, erase=True)
+
+
+def take_hidden_out(index: ClickHouse, table: str) -> None:
+    """Take what is hidden out of the parts that are read from now on. Raises IndexUnavailable."""
     # Not only when something was hidden now: an interrupted call may have left rows hidden.
     if _any_hidden(index, table):
         index.command(f"ALTER TABLE {table} {on_cluster(index)} APPLY DELETED MASK", erase=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sinks.clickhouse import erase
+from sinks.clickhouse import erase, expire
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.migrate import migrate
@@ -130,7 +130,7 @@ def test_parts_that_were_set_aside_are_told(database: ClickHouse) -> None:
 
 def test_every_table_that_the_eraser_deletes_from_is_looked_at() -> None:
     """A table that is added there is added here."""
-    text = Path(erase.__file__).read_text("utf-8")
-    named = set(re.findall(r'_(?:delete|hide)\(\s*"(\w+)"', text))
+    text = "".join(Path(file).read_text("utf-8") for file in (erase.__file__, expire.__file__))
+    named = set(re.findall(r'(?:take_out|hide)\(\s*self\._index,\s*"(\w+)"', text))
     assert named <= set(TABLES)
     assert {"lineage", "lineage_by_event", "address_prefixes"} <= named
