@@ -22,7 +22,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.taking_out import on_cluster
 from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.clocks import CLOCK_SCHEMA, UNNAMED
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
 from sinks.ports.keys import Reseal, Resting
@@ -159,7 +159,7 @@ class Rekeyer:
             source = f"{table.name} FINAL PREWHERE {chosen} WHERE {self._mine}"
             rows, marks = self._read(table.schema, source, parameters, table.identity)
             named = {token for name in table.tokens for token in rows[name].to_pylist()}
-            names = {NOTHING: NOTHING} | self._pairs(sorted(named))
+            names = {NOTHING: NOTHING, UNNAMED: UNNAMED} | self._pairs(sorted(named))
             # All of a claim, or nothing of it.
             whole = pa.array(
                 [

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.vocabulary import Mark
 from sinks.memory.state import MemoryState
+from sinks.ports.clocks import UNNAMED
 from sinks.ports.identity import CLAIM_KEYS, NOTHING
 from sinks.ports.keys import Reseal, Resting
 
@@ -106,7 +107,7 @@ class MemoryRekeyer:
         return len(moving)
 
     def _clocks(self, names: Mapping[bytes, bytes]) -> int:
-        known, named = self._index.clocks, {NOTHING: NOTHING, **names}
+        known, named = self._index.clocks, {NOTHING: NOTHING, UNNAMED: UNNAMED, **names}
         moving = [
             (key, row)
             for key, row in known.items()

@@ -10,6 +10,10 @@ import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
 
+UNNAMED = b"\xff" * TOKEN_BYTES
+"""Stands for a thing of which no key tells which it is: each event with it is about a thing of its own. The same under
+every token key."""
+
 CLOCK_SCHEMA = pa.schema(
     [
         ("token", pa.binary(TOKEN_BYTES)),
@@ -27,8 +31,9 @@ CLOCK_SCHEMA = pa.schema(
 """What one event says of one clock of its owner. Identity: (token, topic, partition, offset, part).
 
 token: of the owner. clock: of `schemas.policy.RetentionAnchors`. thing: token of what the clock runs for, such as a
-contract or a case; `sinks.ports.identity.NOTHING` for the person as such. since: from when on data may be about the
-thing, as far as this event says. started: when the clock started; null: it has not, the thing is going on.
+contract or a case; `sinks.ports.identity.NOTHING` for the person as such, UNNAMED where it is not known. since: from
+when on data may be about the thing, as far as this event says. started: when the clock started; null: it has not, the
+thing is going on.
 """
 
 

@@ -18,7 +18,7 @@ from schemas.calendars import Calendar
 from schemas.days import OPEN
 from schemas.policy import MOMENTS, ClockPeriod, ClocksOfEvents, RetentionAnchors
 from schemas.times import iso
-from sinks.ports.clocks import ClockReader
+from sinks.ports.clocks import UNNAMED, ClockReader
 from sinks.ports.lineage import Span
 
 _Person = TypeVar("_Person", bound=Hashable)
@@ -155,12 +155,15 @@ def known_anchors(
     """What the events of one person say of each clock, corrected by the days that are given. Pure.
 
     Of a thing the newest event decides; of several at one moment in one partition the last, in different ones that
-    which says that it is going on. An event that is there under several identifiers counts once.
+    which says that it is going on. An event that is there under several identifiers counts once. One of which no key
+    tells the thing is about a thing of its own.
     """
-    things: defaultdict[str, defaultdict[bytes, set[ClockEvent]]] = defaultdict(lambda: defaultdict(set))
+    things: defaultdict[str, defaultdict[Any, set[ClockEvent]]] = defaultdict(lambda: defaultdict(set))
     for event in events:
         if event.clock in _CLOCKS:
-            things[event.clock][event.thing].add(event)
+            # Of two contracts without a key one may have ended and the other not.
+            thing = event.thing if event.thing != UNNAMED else (event.topic, event.partition, event.offset)
+            things[event.clock][thing].add(event)
     said, days, periods = [], dict[str, date](), list[ClockPeriod]()
     for clock, each in sorted(things.items()):
         newest = [_newest(found) for found in each.values()]

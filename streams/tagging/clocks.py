@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.annotations import ClockRule
+from schemas.policy import MOMENTS
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tokens import IdentifierKinds, KeyCache, Tokenizer
 from schemas.vocabulary import Role
-from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.clocks import CLOCK_SCHEMA, UNNAMED
 from sinks.ports.identity import NOTHING
 from streams.columns.arrays import Flags, Ints
 from streams.columns.tokens import (
@@ -27,11 +28,13 @@ from streams.columns.tokens import (
     token_column,
 )
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.record_keys import tells_nothing
 from streams.tagging.several import Several
 
 _DAY = 86_400_000
 _STARTS, _STOPS = 1, 2
 _NOTHING = np.frombuffer(NOTHING, np.uint8)
+_UNNAMED = np.frombuffer(UNNAMED, np.uint8)
 
 
 class ClockMaker:
@@ -108,13 +111,20 @@ class ClockMaker:
         return self._kinds[item.kind].stands_for_customer
 
     def _thing(self, rule: ClockRule, decoded: Decoded, rows: Ints) -> tuple[TokenTable, Flags]:
-        """The thing of each of the rows, and which have one."""
+        """The thing of each of the rows, and which say anything.
+
+        Where no key tells which thing it is, nobody knows of a moment what it ended. Of a state, a contract that runs
+        is one all the same, and not the same as others without a key.
+        """
         if rule.group is None:
             return np.tile(_NOTHING, (len(rows), 1)), np.ones(len(rows), np.bool_)
         column = token_column(decoded.columns[rule.group], partial(self._tokens, rule.clock))
         things, chosen = first_present([column], rows)
-        empty = np.array([value == "" for value in (*column.distinct, "")], np.bool_)
-        return things, (chosen >= 0) & ~empty[column.index[rows]]
+        empty = np.array([tells_nothing(value) for value in (*column.distinct, "")], np.bool_)
+        named = (chosen >= 0) & ~empty[column.index[rows]]
+        if rule.clock in MOMENTS:
+            return things, named
+        return np.where(named[:, None], things, _UNNAMED), np.ones(len(rows), np.bool_)
 
     def _tokens(self, clock: str, values: Sequence[str]) -> list[bytes]:
         return self._things.tokens([f"clock\0{clock}\0{value}" for value in values])

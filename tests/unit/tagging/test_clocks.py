@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from schemas.calendars import NORWEGIAN
 from schemas.codec import encode
+from schemas.days import OPEN
 from schemas.errors import SchemaError
+from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records
 from schemas.tokens import Tokenizer
+from sinks.ports.clocks import UNNAMED
 from sinks.ports.identity import NOTHING
+from streams.answers.clocks import ClockEvent, known_anchors
 from streams.columns.tokens import Coordinates
 from streams.tagging.decode.columnar import Bodies, ColumnDecoder
 from streams.tagging.tag import Tagged, Tagger
@@ -144,8 +149,31 @@ def test_several_rules_and_a_thing_with_a_number(slow: bool) -> None:
     values = {"owner": KARI, "occurred_at": NOW, "state": "off", "number": 12}
     found = tagged(record, values, {**values, "state": "on"}, {**values, "number": None}, slow=slow).clocks
     assert sorted((row["offset"], row["part"], row["thing"]) for row in found.to_pylist()) == sorted(
-        [(offset, 0, NOTHING) for offset in (100, 101, 102)] + [(100, 1, thing("need_end", "12"))]
+        [(offset, 0, NOTHING) for offset in (100, 101, 102)]
+        + [(100, 1, thing("need_end", "12")), (102, 1, UNNAMED)]
     )
+
+
+@pytest.mark.parametrize("name", ["-", "", "000", "n/a", "Unknown"])
+def test_contracts_without_a_number_are_not_one_contract(name: str) -> None:
+    """Of two that are written alike one may have ended: what runs is going on, and says so."""
+    kinds = ("started", "started", "ended")
+    said = [contract(kind, NOW + n, contract_id=name) for n, kind in enumerate(kinds)]
+    found = [ClockEvent(**_told(row)) for row in rows("ContractEvent", *said)]
+    assert {event.thing for event in found} == {UNNAMED}
+    known = known_anchors(found, NORWEGIAN, RetentionAnchors())
+    assert (known.said[0].things, known.said[0].going_on, known.anchors.contract_end) == (3, 2, OPEN)
+
+
+def test_a_payment_of_no_invoice_that_is_named_settles_none() -> None:
+    """It would end the period of every other invoice that is written so."""
+    paid = {"payment_id": "B-1", "customer_number": KARI, "paid_at": NOW, "method": "giro"}
+    assert rows("Payment", {**paid, "invoice_number": "-"}, {**paid, "invoice_number": ""}) == []
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    times = {name: row[name] and row[name].replace(tzinfo=UTC) for name in ("event_time", "since", "started")}
+    return {name: value for name, value in {**row, **times}.items() if name != "token"}
 
 
 @pytest.mark.parametrize(
