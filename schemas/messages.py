@@ -51,6 +51,7 @@ class Redaction:
 class Order:
     """One record of one system: erase `categories`, that is `fields` (`Record.field`), of the events `where` selects.
 
+    `before`: only of records whose time is before it, and of none without a readable time; None: whatever the time.
     A record is deleted if the person has one of the roles `parties` in it and all its personal fields go. But one that
     names somebody else in a role of `stays_for` stays, without the fields of `redactions`; so does every record where
     the action is `redact` and no role is named in `stays_for`.
@@ -64,11 +65,37 @@ class Order:
     parties: tuple[str, ...] = ("owner",)
     stays_for: tuple[str, ...] = ()
     redactions: tuple[Redaction, ...] = ()
+    before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of one record is to be kept, for which purposes, until which day (None: not known) and by which rule."""
+
+    record: str
+    fields: tuple[str, ...]
+    purposes: tuple[str, ...]
+    until: date | None
+    rule: str
+    citation: str
+
+
+@dataclass(frozen=True)
+class RecordCount:
+    """So many records of one kind."""
+
+    record: str
+    count: int
 
 
 @dataclass(frozen=True)
 class ErasureCommand:
-    """What one system is to erase. `command_id` is the same for every attempt; `signature`: Ed25519, of innsyn."""
+    """What one system is to erase. `command_id` is the same for every attempt; `signature`: Ed25519, of innsyn.
+
+    `cut_off`: records whose time is at or after it are not meant, those without a readable time are. `purposes` end
+    with the erasure; `kept`: what stays by a rule. `deadline`: a day of the company's calendar. `expected`: records
+    that the index knows there, of those that may be counted aloud.
+    """
 
     command_id: str
     request_id: str
@@ -80,7 +107,49 @@ class ErasureCommand:
     attempt: int
     issued_at: datetime
     orders: tuple[Order, ...] = ()
+    cut_off: datetime | None = None
+    purposes: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    deadline: date | None = None
+    expected: tuple[RecordCount, ...] = ()
     key_id: str = ""
+    signature: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class RunOut:
+    """What of one record has run out: `fields` (`Record.field`) of records whose time is before `before`.
+
+    A record goes if these are all its personal fields, else they are blanked. One without a readable time is not
+    meant. `expected`: how many the index knows there.
+    """
+
+    record: str
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    where: Selector | None
+    before: datetime
+    rule: str
+    citation: str
+    expected: int
+
+
+@dataclass(frozen=True)
+class RetentionCommand:
+    """What has run out by its retention rule at one system, whoever it is about; answered by an ErasureReceipt.
+
+    `sealed_kept`: identifiers of those whose records stay: a record that names one of them is not meant.
+    """
+
+    command_id: str
+    request_id: str
+    system: str
+    sealed_kept: bytes = field(repr=False)
+    records: tuple[RunOut, ...]
+    attempt: int
+    deadline: date | None
+    issued_at: datetime
+    key_id: str
     signature: bytes = field(default=b"", repr=False)
 
 
@@ -121,14 +190,6 @@ class ErasureReceipt:
     citation: str | None = None
     retryable: bool | None = None
     signature: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True)
-class RecordCount:
-    """So many records of one kind."""
-
-    record: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -237,6 +298,7 @@ MESSAGES = (
     RightsRequest,
     ErasureCommand,
     ErasureReceipt,
+    RetentionCommand,
     RightsCommand,
     RightsReceipt,
     CopyPart,
@@ -248,6 +310,7 @@ Message = (
     RightsRequest
     | ErasureCommand
     | ErasureReceipt
+    | RetentionCommand
     | RightsCommand
     | RightsReceipt
     | CopyPart

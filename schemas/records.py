@@ -268,6 +268,10 @@ def read_json(path: Path, where: str) -> Any:
 
 
 def _from_json(record: RecordSchema, key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _from_json(record, f"{key}.{name}", item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_from_json(record, key, item) for item in value]
     field = record.find(key)
     if field is None or not isinstance(value, str):
         return value

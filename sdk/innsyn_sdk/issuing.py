@@ -141,6 +141,11 @@ class Issuer:
             "reason": "request",
             "attempt": 1,
             "orders": [],
+            "cut_off": None,
+            "purposes": [],
+            "kept": [],
+            "deadline": None,
+            "expected": [],
             "key_id": self.pair.id,
             "issued_at": self.now,
         }
@@ -152,7 +157,7 @@ class Issuer:
     ) -> dict[str, Any]:
         """The same of another right than erasure; `content` of a rectification is sealed later as well."""
         usual = self.value(identifiers, (), request_id)
-        unsaid = {"reason", "orders"}
+        unsaid = {"reason", "orders", "cut_off", "kept"}
         person = self.person.public_key().public_bytes_raw()
         return {
             **{name: item for name, item in usual.items() if name not in unsaid},

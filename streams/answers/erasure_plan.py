@@ -362,6 +362,7 @@ def _commands(orders: Mapping[_Where, Order], records: Mapping[str, RecordSchema
             order
             for order in of_system
             if order.where is None
+            and order.before is None
             and order.action is ErasureAction.DELETE
             and not of_several(records[order.record])
         ]

@@ -52,10 +52,11 @@ def make_order(
 
 
 def is_plain(order: Order, record: RecordSchema) -> bool:
-    """Whether a bare list of the fields says the same: every event, and nobody but the owner has a right to it."""
+    """Whether a bare list of the fields says the same: every event at any time, and the owner alone has a right."""
     named = {item.role for item in record.identifiers if item.role in order.parties}
     named_alone = named <= {"owner"} and not of_several(record)
-    return order.where is None and order.action is ErasureAction.DELETE and named_alone
+    every = order.where is None and order.before is None
+    return every and order.action is ErasureAction.DELETE and named_alone
 
 
 def of_several(record: RecordSchema) -> bool:

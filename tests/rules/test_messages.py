@@ -21,7 +21,7 @@ from schemas.own import own_record, own_versions
 PLAIN = {"string": str, "bytes": bytes, "int": int, "long": int, "boolean": bool}
 LOGICAL = {"timestamp-millis": datetime, "date": date}
 # Of a command and a receipt: their records have the same names with "Erasure" before them.
-PARTS = ("Order", "Selector", "Redaction", "Outcome")
+PARTS = ("Order", "Selector", "Redaction", "Outcome", "Kept")
 TEXTS = st.text(alphabet="abc-/_", max_size=8)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,

@@ -15,15 +15,20 @@ from typing import Any
 from schemas.canonical import MOST, canonical
 
 SIGNATURE = "signature"
-SEALED, CONTENT, PART = "sealed_identifiers", "sealed_content", "sealed"
-"""What is sealed: of whom a command is, what a rectification says, a part of a copy."""
+SEALED, CONTENT, PART, KEPT = "sealed_identifiers", "sealed_content", "sealed", "sealed_kept"
+"""What is sealed: of whom a command is, what a rectification says, a part of a copy, whose records stay."""
 _NOT_BOUND: Mapping[str, Collection[str]] = MappingProxyType(
-    {SEALED: (SEALED, CONTENT, SIGNATURE), CONTENT: (CONTENT, SIGNATURE), PART: (PART, SIGNATURE)}
+    {
+        SEALED: (SEALED, CONTENT, SIGNATURE),
+        CONTENT: (CONTENT, SIGNATURE),
+        PART: (PART, SIGNATURE),
+        KEPT: (KEPT, SIGNATURE),
+    }
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-__all__ = ["CONTENT", "MOST", "PART", "SEALED", "SIGNATURE", "bound_bytes", "signed_bytes"]
+__all__ = ["CONTENT", "KEPT", "MOST", "PART", "SEALED", "SIGNATURE", "bound_bytes", "signed_bytes"]
 
 
 def bound_bytes(message: Mapping[str, Any], sealed: str = SEALED) -> bytes:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from schemas.codec import SINGLE_OBJECT_MAGIC, SINGLE_OBJECT_PREFIX, decode
 from schemas.errors import DecodeError, InputError, KeyUnavailable
 from schemas.ids import malformed
 from schemas.jobkeys import JobKey
-from schemas.messages import ErasureCommand, ErasureReceipt, RightsReceipt, message_of, value_of
+from schemas.messages import (
+    ErasureCommand,
+    ErasureReceipt,
+    Kept,
+    RecordCount,
+    RetentionCommand,
+    RightsReceipt,
+    RunOut,
+    message_of,
+    value_of,
+)
 from schemas.own import own_versions
 from schemas.records import RecordSchema
 from schemas.systemkeys import SystemKey
@@ -21,7 +31,7 @@ from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
 from sinks.ports.identity import ALL_PORTS
 from streams.answers.erasure_plan import CommandPlan
-from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
+from streams.rights.protocol.authentic import KEPT, SEALED, SIGNATURE, bound_bytes, signed_bytes
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
 COPIES = "rights.copies"
@@ -56,7 +66,7 @@ class Named(NamedTuple):
 
 Identifiers = Sequence[tuple[str, str] | Named]
 """Kind and value, in clear, and what more is known of them."""
-_BESIDE = {"ErasureReceipt": ("RightsReceipt",)}
+_BESIDE = {"ErasureReceipt": ("RightsReceipt",), "ErasureCommand": ("RetentionCommand",)}
 """Records that come on the topic of another one."""
 Send = Callable[[str, bytes, bytes], None]
 """Topic, message, key; returns when the message is stored. Raises BrokerUnavailable."""
@@ -129,6 +139,21 @@ def _canonical(item: Named, kinds: IdentifierKinds) -> Named:
     return Named(kind.name, canonical(kind, item.value), at, item.port)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What an erasure command says beside what goes; see ErasureCommand."""
+
+    reason: ErasureReason = ErasureReason.REQUEST
+    cut_off: datetime | None = None
+    purposes: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    deadline: date | None = None
+    expected: tuple[RecordCount, ...] = ()
+
+
+NOTHING_BESIDE = Beside()
+
+
 def command_message(
     request_id: str,
     told: CommandPlan,
@@ -136,6 +161,7 @@ def command_message(
     key: SystemKey,
     attempt: int,
     issued_at: datetime,
+    beside: Beside = NOTHING_BESIDE,
 ) -> ErasureCommand:
     """What a system is told. The id is the same for every attempt.
 
@@ -149,15 +175,64 @@ def command_message(
         # Without a field they would mean all fields of the categories.
         categories=told.categories if told.fields else (),
         fields=told.fields,
-        reason=ErasureReason.REQUEST,
         attempt=attempt,
         issued_at=issued_at,
         orders=told.orders,
         key_id=key.id,
+        reason=beside.reason,
+        cut_off=beside.cut_off,
+        purposes=beside.purposes,
+        kept=beside.kept,
+        deadline=beside.deadline,
+        expected=beside.expected,
     )
-    named = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
-    sealed = replace(said, sealed_identifiers=key.seal(named, bound_bytes(value_of(said))))
+    sealed = replace(said, sealed_identifiers=key.seal(_plain(identifiers), bound_bytes(value_of(said))))
     return replace(sealed, signature=key.sign(signed_bytes(value_of(sealed))))
+
+
+def retention_message(
+    run_id: str,
+    system: str,
+    records: Sequence[RunOut],
+    kept: Identifiers,
+    key: SystemKey,
+    attempt: int,
+    issued_at: datetime,
+    deadline: date | None = None,
+) -> RetentionCommand:
+    """What a system is told of what has run out there. `kept`: whose records stay; sealed and signed as in a command.
+
+    Raises InputError where nothing has run out, or by a moment that is still to come.
+    """
+    if not records:
+        raise InputError(f"nothing that {system} holds has run out; it need not be told")
+    if early := sorted({item.record for item in records if item.before > issued_at}):
+        raise InputError(
+            f"records of {early[0]} run out later than this is sent; plan the retention run anew"
+        )
+    said = RetentionCommand(
+        command_id=command_id(run_id, system),
+        request_id=run_id,
+        system=system,
+        sealed_kept=b"",
+        records=tuple(records),
+        attempt=attempt,
+        deadline=deadline,
+        issued_at=issued_at,
+        key_id=key.id,
+    )
+    sealed = replace(said, sealed_kept=key.seal(_plain(kept), bound_bytes(value_of(said), KEPT)))
+    return replace(sealed, signature=key.sign(signed_bytes(value_of(sealed))))
+
+
+def _plain(identifiers: Identifiers) -> bytes:
+    """As they are sealed."""
+    return json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
+
+
+def kept_of(command: Mapping[str, Any], key: JobKey) -> list[Named]:
+    """Whose records stay, by a decoded RetentionCommand, if innsyn sent it as it is. Raises KeyUnavailable."""
+    return _unsealed(command, key, KEPT)
 
 
 def opened(command: Mapping[str, Any], key: JobKey) -> list[Named]:
@@ -165,9 +240,13 @@ def opened(command: Mapping[str, Any], key: JobKey) -> list[Named]:
 
     `command`: with the fields that its writer's schema has, since those are what signature and seal cover.
     """
+    return _unsealed(command, key, SEALED)
+
+
+def _unsealed(command: Mapping[str, Any], key: JobKey, sealed: str) -> list[Named]:
     if not key.from_innsyn(command.get(SIGNATURE, b""), signed_bytes(command)):
         raise KeyUnavailable(f"a command is not signed by innsyn under key {key.id}: altered, or another's")
-    return identifiers_from_json(json.loads(key.open(command["sealed_identifiers"], bound_bytes(command))))
+    return identifiers_from_json(json.loads(key.open(command[sealed], bound_bytes(command, sealed))))
 
 
 def receipt_message(said: Mapping[str, Any], key: JobKey) -> dict[str, Any]:

@@ -219,6 +219,7 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
         "TreeHead",
         "ErasureCommand",
         "ErasureReceipt",
+        "RetentionCommand",
         "RightsCommand",
         "RightsReceipt",
         "CopyPart",
