@@ -120,7 +120,7 @@ class KeyDomain(StrEnum):
 
 
 class Right(StrEnum):
-    """The rights of a data subject (GDPR Art. 7(3), 15 to 21)."""
+    """The rights of a data subject (GDPR Art. 7(3), 15 to 21), and what innsyn does by itself on the same road."""
 
     ACCESS = "access"
     ERASURE = "erasure"
@@ -129,10 +129,13 @@ class Right(StrEnum):
     OBJECTION = "objection"
     PORTABILITY = "portability"
     WITHDRAWAL = "withdrawal"  # of consent
+    RETENTION = "retention"  # nobody asks: data have run out by their rule (GDPR Art. 5(1)(e))
 
 
 BY_PURPOSE = (Right.RESTRICTION, Right.OBJECTION, Right.WITHDRAWAL)
 """Rights that may be exercised for some purposes alone."""
+BY_ITSELF = (Right.RETENTION,)
+"""What innsyn begins by itself; nobody makes a request of it."""
 CORRECTS = (Right.RECTIFICATION,)
 """Rights by which fields get another value."""
 WITH_GROUND = (Right.RESTRICTION,)

@@ -12,7 +12,7 @@ from schemas.errors import DecodeError, InputError, Unavailable
 from schemas.messages import RightsRequest
 from schemas.policy import RetentionAnchors
 from schemas.times import days_make_sense
-from schemas.vocabulary import CORRECTS
+from schemas.vocabulary import BY_ITSELF, CORRECTS
 from streams.rights.case import TRIES, CaseFile
 from streams.rights.corrected import fitting
 from streams.rights.protocol.deadlines import due_at
@@ -51,8 +51,9 @@ class Intake:
         corrections: Mapping[str, Any] | None = None,
     ) -> str:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
-        if type not in RIGHTS:
-            raise InputError(f"{type!r} is no request that is served; use one of {', '.join(RIGHTS)}")
+        if type not in RIGHTS or type in BY_ITSELF:
+            served = ", ".join(name for name in RIGHTS if name not in BY_ITSELF)
+            raise InputError(f"{type!r} is no request that a person makes; use one of {served}")
         scope = known_scope(type, scope, self._catalogue)
         if (type in CORRECTS) != bool(corrections):
             raise InputError(
@@ -75,13 +76,16 @@ class Intake:
         raise Unavailable("no id for a new request is free; repeat")
 
     def read(self, message: RightsRequest) -> bool | None:
-        """Whether a request from Kafka is new here, and recorded now; None for one of a day that cannot be.
+        """Whether a request from Kafka is new here, and recorded now; None for one of a day that cannot be, and for one
+        that nobody makes.
 
         Raises DecodeError: `request_too_large`, `unopened`.
         """
         request_id, sealed = message.request_id, message.sealed_identifiers
         if self._file.length(request_id):
             return False
+        if message.type in BY_ITSELF:
+            return None
         try:
             days_make_sense(RetentionAnchors(), message.received_at, self._file.now())
         except InputError:

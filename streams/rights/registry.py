@@ -8,6 +8,7 @@ from types import MappingProxyType
 from schemas.vocabulary import Right
 from streams.rights.access import Access, Portability
 from streams.rights.erasure import Erasure
+from streams.rights.expiry import Expiry
 from streams.rights.rectification import Rectification
 from streams.rights.restriction import Objection, Restriction
 from streams.rights.right import RightSteps, Tools
@@ -22,5 +23,6 @@ RIGHTS: Mapping[str, Callable[[Tools], RightSteps]] = MappingProxyType(
         Right.RESTRICTION: Restriction,
         Right.OBJECTION: Objection,
         Right.WITHDRAWAL: Withdrawal,
+        Right.RETENTION: Expiry,
     }
 )

@@ -62,7 +62,13 @@ class Recheck:
             return []
         requests = self._file.every()
         answered = [
-            item for item in requests if item.carried_out and item.identity is not None and not item.follow_up
+            item
+            for item in requests
+            if item.carried_out
+            and item.identity is not None
+            and not item.follow_up
+            # What runs out later, or came later, the next run takes.
+            and not item.runs_out
         ]
         return self._touched.of(answered, self._subjects.key_id()) if self._touched is not None else answered
 

@@ -171,8 +171,19 @@ class RequestState:
 
     @property
     def forgets(self) -> bool:
-        """Whether systems erase by it and the index forgets: all that may go, or what rested on a consent."""
-        return self.erases or self.type == Right.WITHDRAWAL
+        """Whether systems erase by it and the index forgets: all that may go, what rested on a consent, or what has run
+        out."""
+        return self.erases or self.runs_out or self.type == Right.WITHDRAWAL
+
+    @property
+    def runs_out(self) -> bool:
+        """Whether nobody asked for it: data have run out by their retention rule."""
+        return self.type == Right.RETENTION
+
+    @property
+    def of_everybody(self) -> bool:
+        """Whether it is a run of retention, about the data of a day and not about a person."""
+        return self.runs_out and not (self.subjects or self.about or self.inherited)
 
     @property
     def corrects(self) -> bool:
