@@ -1,28 +1,49 @@
-"""What events say of retention clocks, on ClickHouse. Contract: `sinks.ports.clocks.ClockReader`."""
+"""What events say of retention clocks, on ClickHouse. Contract: `sinks.ports.clocks.ClockIndex`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 
 import pyarrow as pa
 
 from schemas.together import asked
+from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, parted
 from sinks.clickhouse.reader import known
-from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.clickhouse.values import Parameters, millis, tokens_in
 from sinks.ports.clocks import CLOCK_SCHEMA
 
 
 class ClickHouseClocks:
-    """A `ClockReader` on ClickHouse."""
+    """A `ClockIndex` on ClickHouse."""
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
 
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         return asked(self._clock_events_each, (tuple(tokens), known_at))
+
+    def owners(self, before: Mapping[str, datetime], after: bytes = b"", limit: int = 1_000) -> list[bytes]:
+        if not before:
+            return []
+        parameters: Parameters = {"limit": limit, "after": after.hex()}
+        ways = []
+        for number, (clock, moment) in enumerate(sorted(before.items())):
+            parameters |= {f"clock{number}": clock, f"before{number}": millis(moment)}
+            ways.append(
+                f"(clock = {{clock{number}:String}}"
+                f" AND started < fromUnixTimestamp64Milli({{before{number}:Int64}}, 'UTC'))"
+            )
+        # In the order of the primary key: what lies before is not read, and neither is what comes after the last.
+        beyond = f"token > toFixedString(unhex({{after:String}}), {TOKEN_BYTES})" if after else "1"
+        rows = self._index.query(
+            f"SELECT DISTINCT token FROM clock_events PREWHERE {beyond} WHERE {' OR '.join(ways)}"
+            " ORDER BY token LIMIT {limit:UInt32}",
+            parameters,
+        )
+        return [bytes(token) for (token,) in rows]
 
     def _clock_events_each(
         self, questions: Sequence[tuple[Sequence[bytes], datetime | None]]

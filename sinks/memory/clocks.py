@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from sinks.memory.state import MemoryState
+from sinks.memory.state import MemoryState, naive
 from sinks.ports.clocks import CLOCK_SCHEMA
 
 
 class MemoryClocks(MemoryState):
-    """A `ClockReader`."""
+    """A `ClockIndex`."""
 
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         wanted = set(tokens)
@@ -24,3 +24,15 @@ class MemoryClocks(MemoryState):
                 if key[0] in wanted and self.was_known(key[1:4], positions, known_at)
             ]
         return pa.Table.from_pylist(found, CLOCK_SCHEMA)
+
+    def owners(self, before: Mapping[str, datetime], after: bytes = b"", limit: int = 1_000) -> list[bytes]:
+        with self.lock:
+            found = {
+                key[0]
+                for key, row in self.clocks.items()
+                if key[0] > after
+                and row["clock"] in before
+                and row["started"] is not None
+                and naive(row["started"].replace(tzinfo=UTC)) < naive(before[row["clock"]])
+            }
+        return sorted(found)[:limit]

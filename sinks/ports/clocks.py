@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -45,3 +45,18 @@ class ClockReader(Protocol):
 
         Any number of tokens. `known_at`: as in `sinks.ports.lineage.IndexReader.find`. Raises IndexUnavailable.
         """
+
+
+class OwnerReader(Protocol):
+    """Lists whose clocks may have started long enough ago. Safe from several threads."""
+
+    def owners(self, before: Mapping[str, datetime], after: bytes = b"", limit: int = 1_000) -> list[bytes]:
+        """Tokens of owners of whom any event says that a clock started before its moment, by clock.
+
+        Each once, in order, the first `limit` of those after `after`. Whether the clock has been stopped since, or
+        other things are going on, what `clock_events` says of them. Raises IndexUnavailable.
+        """
+
+
+class ClockIndex(ClockReader, OwnerReader, Protocol):
+    """Both."""

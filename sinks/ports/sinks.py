@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sinks.ports.audit import AuditLog
 from sinks.ports.changes import IndexMarks
-from sinks.ports.clocks import ClockReader
+from sinks.ports.clocks import ClockIndex
 from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
@@ -41,7 +41,7 @@ class Sinks:
     beside: BesideReader
     claims: ClaimReader
     identifiers: IdentifierReader
-    clocks: ClockReader
+    clocks: ClockIndex
     eraser: IndexEraser
     expiry: ExpiryReader
     expirer: IndexExpirer

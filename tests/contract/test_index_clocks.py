@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sinks.ports.lineage import Span
-from tests.support.index import NOW, Index, Row, Said, batch, clock_table, tags, token
+from tests.support.index import NOW, Index, Row, Said, batch, clock_table, moment, tags, token
 
 WEB = tags()
 BILL = tags("C-11", topic="billing.invoices", system="billing", purposes=("P-BILL",))
@@ -61,3 +61,42 @@ def test_what_is_narrowed_still_says_when_its_clock_started(index: Index) -> Non
     narrowed = replace(BILL, purposes=(), held_only=True)
     index.eraser.forget([Span(token(OWNER))], {BILL.id: narrowed})
     assert places(index, OWNER) == [(token(OWNER), 2)]
+
+
+def owners(index: Index, before: int, *, after: bytes = b"", limit: int = 10) -> list[bytes]:
+    return index.clocks.owners({"contract_end": moment(before)}, after, limit)
+
+
+def test_owners_are_listed_whose_clock_started_before_a_moment(index: Index) -> None:
+    """Of that clock, each once however many events say so; not where it has not started, or does so at the moment."""
+    write(
+        index,
+        [],
+        Said(OWNER, 0, started=5),
+        Said(OWNER, 1, started=6),
+        Said(OTHER, 2),
+        Said(COOKIE, 3, started=9),
+    )
+    write(index, [], Said(8, 4, clock="case_closed", started=5))
+    assert owners(index, 9) == [token(OWNER)]
+    assert owners(index, 10) == [token(OWNER), token(COOKIE)]
+    both = {"contract_end": moment(6), "case_closed": moment(6)}
+    assert index.clocks.owners(both) == [token(OWNER), token(8)]
+    assert index.clocks.owners({}) == []
+
+
+def test_owners_are_listed_a_page_at_a_time(index: Index) -> None:
+    """In order of their tokens, whatever bytes these have, none twice and none left out."""
+    write(index, [], *(Said(number, number, started=1) for number in range(30)))
+    pages, after = list[list[bytes]](), b""
+    while page := owners(index, 9, after=after, limit=7):
+        pages.append(page)
+        after = page[-1]
+    assert [len(page) for page in pages] == [7, 7, 7, 7, 2]
+    assert [item for page in pages for item in page] == sorted(token(number) for number in range(30))
+
+
+def test_an_erased_owner_is_not_listed(index: Index) -> None:
+    write(index, [Row(OWNER, 0, WEB)], Said(OWNER, 0, started=1))
+    index.eraser.forget([Span(token(OWNER))], {WEB.id: None})
+    assert owners(index, 9) == []

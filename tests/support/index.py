@@ -25,7 +25,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
-from sinks.ports.clocks import CLOCK_SCHEMA, ClockReader
+from sinks.ports.clocks import CLOCK_SCHEMA, ClockIndex
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
@@ -59,7 +59,7 @@ class Index:
     claims: ClaimReader
     beside: BesideReader
     identifiers: IdentifierReader
-    clocks: ClockReader
+    clocks: ClockIndex
     expiry: ExpiryReader
     expirer: IndexExpirer
 
