@@ -39,9 +39,9 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings, load_settings
 from schemas.vocabulary import CommandState
-from streams.answers.erasure_plan import shown
 from streams.answers.lookup import access as access_answer
 from streams.answers.lookup import lineage
+from streams.answers.plan import shown
 from streams.kafka.brokers.in_process import InProcessBroker
 from streams.kafka.brokers.in_process_registry import InProcessRegistry
 from streams.kafka.connection import Connection

@@ -13,7 +13,7 @@ from datetime import datetime
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
 from sinks.ports.lineage import NO_LIMITS, Counts, Filter, Found, Holding, IndexReader, Others, Span
-from streams.answers.erasure_plan import Part, Plan
+from streams.answers.plan import Part, Plan
 from streams.answers.report import only_described
 
 

@@ -21,10 +21,11 @@ from streams.answers.attribution import Attribution, Resolver, by_link_line, end
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import earlier_days, erased_before
-from streams.answers.erasure_plan import CommandPlan, Plan, make_plan, nobody_told, plan_json, shown
+from streams.answers.erasure_plan import make_plan, nobody_told
 from streams.answers.held import attributed
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Naming
+from streams.answers.plan import CommandPlan, Plan, plan_json, shown
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
 from streams.answers.unread import NOBODY_KNOWN, unread, waiting_lines

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from schemas.catalogue import Catalogue
 from schemas.errors import InputError
@@ -20,95 +18,10 @@ from schemas.vocabulary import ErasureAction
 from sinks.ports.lineage import Found, Holding, Others
 from streams.answers.frozen import freezing
 from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
+from streams.answers.plan import CommandPlan, Copy, Part, Plan
 from streams.answers.recipients import given_to
 from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
-from streams.answers.unjudged import TagSetId, Unjudged, judged_for_erasure
-
-Action = Literal["erase_now", "hold_until", "expires", "stays"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What becomes of one category of one holding.
-
-    hold_until: `rule`, its `citation`, the only `purposes` the data may still serve; `until` None: as long as the
-    contract (or the consented use) runs. stays: of a withdrawn consent, for the `purposes` that rest on another basis,
-    as `citation` says. expires: the system deletes by itself, `until` at the latest (None: its
-    clock has not started). `oldest_expired`: the earliest of these events are held longer than their own rule asks,
-    because a command names fields, not days. `locked`: kept for the police alone, so `shown` says neither how many
-    events nor until when. `where`: only these events of the record; others serve another purpose, and have other parts.
-    `detected`: only a free text reveals it, so it goes and stays with the text.
-    `source_deleted`: so the source says, on that day at the latest; these events are decided on as others.
-    `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
-    of the events the record stays for somebody else, redacted.
-    """
-
-    system: str
-    topic: str
-    record: str
-    tag_set: TagSetId
-    category: str
-    action: Action
-    events: int
-    until: date | None = None
-    rule: str | None = None
-    citation: str | None = None
-    purposes: tuple[str, ...] = ()
-    ended: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
-    oldest_expired: bool = False
-    locked: bool = False
-    where: Selector | None = None
-    detected: bool = False
-    means: ErasureAction | None = None
-    stays: int = 0
-    source_deleted: date | None = None
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A Kafka topic that carried the events: its own retention deletes them, on `until` at the latest."""
-
-    topic: str
-    until: date | None
-
-
-@dataclass(frozen=True)
-class CommandPlan:
-    """What one system is told: the categories, and exactly which fields (`Record.field`).
-
-    `orders`: records of which a list of fields does not say enough; what `fields` names of those is for jobs that do
-    not know orders.
-    """
-
-    system: str
-    categories: tuple[str, ...]
-    fields: tuple[str, ...]
-    orders: tuple[Order, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
-
-    `unjudged`: what nobody can decide on; in no part, no command, and it stays in the index. `clocks`: from which days
-    decisions count (`streams.answers.clocks.KnownAnchors.shown`). `recipients`: who was given what goes (Art. 19).
-    """
-
-    as_of: date
-    catalogue_version: str
-    parts: tuple[Part, ...]
-    copies: tuple[Copy, ...]
-    commands: tuple[CommandPlan, ...]
-    kept: Mapping[TagSetId, TagSet | None]
-    unjudged: tuple[Unjudged, ...] = ()
-    clocks: tuple[dict[str, Any], ...] = ()
-    recipients: tuple[str, ...] = ()
-
-    @property
-    def held(self) -> tuple[Part, ...]:
-        """Every part that is not erased now."""
-        return tuple(part for part in self.parts if part.action != "erase_now")
+from streams.answers.unjudged import judged_for_erasure
 
 
 def make_plan(
@@ -182,24 +95,6 @@ def nobody_told(plan: Plan, catalogue: Catalogue) -> str | None:
     return None
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as the ledger keeps it: no personal value in it."""
-    stored: dict[str, Any] = _PLAN.dump_python(plan, mode="json")
-    return stored
-
-
-def plan_from_json(stored: Mapping[str, Any]) -> Plan:
-    """The plan that `plan_json` wrote."""
-    return _PLAN.validate_python(stored)
-
-
-def shown(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Parts of a stored plan as people may see them: what is locked is described, its count and day left out."""
-    hidden = {"events": None, "until": None, "source_deleted": None}
-    return [{**part, **hidden} if part.get("locked") else dict(part) for part in parts]
-
-
-_PLAN = TypeAdapter(Plan)
 _Where = tuple[str, str, Selector | None]  # system, record, which of its events
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sinks.ports.lineage import Found
 
 if TYPE_CHECKING:
-    from streams.answers.erasure_plan import Part
+    from streams.answers.plan import Part
 
 
 def given_to(found: Found, parts: Iterable[Part]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sinks.ports.lineage import Found, Span
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import days_of_plan, earlier_days
-from streams.answers.erasure_plan import Plan, plan_from_json
+from streams.answers.plan import Plan, plan_from_json
 from streams.answers.unread import with_unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen

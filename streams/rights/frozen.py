@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from schemas.vocabulary import CommandKind, CommandState
-from streams.answers.erasure_plan import plan_from_json
 from streams.answers.frozen import Frozen
 from streams.answers.keeping import Keeping
+from streams.answers.plan import plan_from_json
 from streams.rights.protocol.request import RequestState
 
 

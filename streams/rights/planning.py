@@ -16,9 +16,10 @@ from streams.answers.attribution import Resolver, snapshot_of
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader, staying_line
 from streams.answers.erasure import CommandCount, ErasurePlanner
-from streams.answers.erasure_plan import CommandPlan, Plan, nobody_told, plan_from_json, plan_json
+from streams.answers.erasure_plan import nobody_told
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
+from streams.answers.plan import CommandPlan, Plan, plan_from_json, plan_json
 from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.command import EVERY, Command, told_of

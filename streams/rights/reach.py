@@ -11,7 +11,7 @@ from typing import Any
 from schemas.catalogue import Catalogue
 from schemas.vocabulary import CommandKind
 from sinks.ports.lineage import IndexReader, Span
-from streams.answers.erasure_plan import Part
+from streams.answers.plan import Part
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import PlannedCommand
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.messages import RightsRequest, encoded
 from schemas.vocabulary import CommandKind, CommandState, Right
-from streams.answers.erasure_plan import plan_from_json
+from streams.answers.plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command

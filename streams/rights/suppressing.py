@@ -18,7 +18,7 @@ from schemas.vocabulary import RestrictionGround
 from sinks.ports.lineage import IndexReader
 from sinks.ports.resurrected import Arrival
 from sinks.ports.suppression import Ending, Origin, Suppressed, SuppressionEntry, SuppressionLedger
-from streams.answers.erasure_plan import plan_from_json
+from streams.answers.plan import plan_from_json
 from streams.rights.case import CaseFile
 from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.protocol.came_back import CameFrom, SuppressionLifted, came_back

@@ -18,7 +18,7 @@ from schemas.jobkeys import read_job_keys
 from schemas.keys import Keyring
 from schemas.messages import Order, Selector, value_of
 from schemas.records import load_records
-from streams.answers.erasure_plan import CommandPlan
+from streams.answers.plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message, decoded, opened
 from streams.rights.protocol.receipts import has_the_key, unproven

@@ -25,7 +25,7 @@ from schemas.messages import ErasureReceipt, encoded, message_of, value_of
 from schemas.own import own_record
 from schemas.systemkeys import SystemKeyring
 from schemas.vocabulary import CommandKind
-from streams.answers.erasure_plan import CommandPlan
+from streams.answers.plan import CommandPlan
 from streams.rights.protocol.authentic import bound_bytes, signed_bytes
 from streams.rights.protocol.messages import command_message, decoded
 from streams.rights.protocol.reasons import REASONS

@@ -13,7 +13,8 @@ from schemas.company import Company, load_company
 from schemas.layers import BASE, MODEL
 from schemas.policy import RetentionAnchors
 from sinks.ports.lineage import Found
-from streams.answers.erasure_plan import Plan, make_plan
+from streams.answers.erasure_plan import make_plan
+from streams.answers.plan import Plan
 from streams.feeds.registry import Feed, find_feed
 
 

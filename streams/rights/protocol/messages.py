@@ -30,7 +30,7 @@ from schemas.times import iso, iso_or_none, read
 from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
 from sinks.ports.identity import ALL_PORTS
-from streams.answers.erasure_plan import CommandPlan
+from streams.answers.plan import CommandPlan
 from streams.rights.protocol.authentic import KEPT, SEALED, SIGNATURE, bound_bytes, signed_bytes
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from schemas.messages import Order
 from schemas.vocabulary import ErasureAction, Role
 from sinks.ports.erasure import RecordsGone
-from streams.answers.erasure_plan import Part, Plan
+from streams.answers.plan import Part, Plan
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding
 

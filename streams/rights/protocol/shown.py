@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.calendars import NORWEGIAN, Calendar
 from schemas.times import iso, iso_or_none
-from streams.answers.erasure_plan import shown
+from streams.answers.plan import shown
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import content_of
 from streams.rights.protocol.request import RequestState

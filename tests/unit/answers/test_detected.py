@@ -17,7 +17,7 @@ from schemas.policy import RetentionAnchors
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.ports.lineage import Filter, Found, Holding
-from streams.answers.erasure_plan import plan_from_json, plan_json
+from streams.answers.plan import plan_from_json, plan_json
 from streams.answers.report import access_report
 from streams.rights.protocol.states import State
 from streams.tagging.scan import CATEGORIES, Scanner

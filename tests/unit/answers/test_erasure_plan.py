@@ -17,7 +17,7 @@ from schemas.policy import RetentionAnchors
 from schemas.records import RecordSchema, load_records, read_record
 from schemas.tags import TagSet, tag_set
 from sinks.ports.lineage import Found, Holding
-from streams.answers.erasure_plan import plan_from_json, plan_json, shown
+from streams.answers.plan import plan_from_json, plan_json, shown
 from tests.support.company import model, planned
 
 CATALOGUE = load_catalogue()

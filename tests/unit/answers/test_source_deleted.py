@@ -13,7 +13,8 @@ from schemas.catalogue import load_catalogue
 from schemas.policy import RetentionAnchors
 from schemas.tags import TagSet
 from sinks.ports.lineage import Found, Holding
-from streams.answers.erasure_plan import make_plan, plan_json, shown
+from streams.answers.erasure_plan import make_plan
+from streams.answers.plan import plan_json, shown
 from streams.answers.report import access_report, answer
 from tests.support.by_contract import placed, prepare
 from tests.support.contracts import contract, order

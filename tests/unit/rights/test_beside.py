@@ -15,7 +15,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from streams.answers.attribution import snapshot_of
-from streams.answers.erasure_plan import plan_from_json
+from streams.answers.plan import plan_from_json
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.overlap import before_it, open_of, subjects_of
 from streams.rights.protocol.request import RequestState

@@ -15,7 +15,7 @@ from schemas.codec import decode
 from schemas.keys import Keyring
 from schemas.messages import ErasureCommand, Order, Selector, encoded, message_of, value_of
 from schemas.records import load_records
-from streams.answers.erasure_plan import CommandPlan
+from streams.answers.plan import CommandPlan
 from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import command_message
 from streams.rights.reference_job.job import ErasureJob

@@ -23,7 +23,7 @@ from schemas.records import RecordSchema, load_records, read_record
 from schemas.vocabulary import CommandState, ErasureAction, Role
 from sinks.clickhouse.migrate import migrate
 from sinks.ports.erasure import RecordsGone
-from streams.answers.erasure_plan import CommandPlan, Part, Plan
+from streams.answers.plan import CommandPlan, Part, Plan
 from streams.answers.report import access_report
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.outcomes import records_gone

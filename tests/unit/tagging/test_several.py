@@ -15,7 +15,8 @@ from schemas.vocabulary import Role
 from sinks.memory.index import MemoryIndex
 from sinks.ports.erasure import Forgotten, RecordsGone
 from sinks.ports.lineage import Span
-from streams.answers.erasure_plan import Part, Plan, make_plan
+from streams.answers.erasure_plan import make_plan
+from streams.answers.plan import Part, Plan
 from tests.support.by_contract import ROW, change, prepare
 from tests.support.claims import NOW, TOKENIZER
 from tests.support.contracts import ORDER, contract, order
