@@ -70,7 +70,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Kept:
-    """What of one record is to be kept, for which purposes, until which day (None: not known) and by which rule."""
+    """What of one record is to be kept, for which purposes, until the end of which day (None: not known yet)."""
 
     record: str
     fields: tuple[str, ...]

@@ -28,6 +28,7 @@ from streams.answers.naming import Namer, Naming
 from streams.answers.plan import CommandPlan, Plan, plan_json, shown
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
+from streams.answers.telling import with_telling
 from streams.answers.unread import NOBODY_KNOWN, unread, waiting_lines
 from streams.identity.model import Given, ResolvedSubject
 
@@ -166,7 +167,9 @@ class ErasurePlanner:
             clocks=known.shown(),
             frozen=frozen,
         )
-        return plan if carried is None else carried.consent.keeping(plan, staying)
+        if carried is not None:
+            plan = carried.consent.keeping(plan, staying)
+        return with_telling(plan, found, self._company.every_record, now)
 
     def counts(
         self,
@@ -261,8 +264,9 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     before = erased_before(known, person, given)
     speaks = person.links or person.shared or person.problems or made.found.holdings or before
     unknown = [] if speaks or made.stop is not None else [NOBODY_KNOWN]
-    # How the index would narrow its own rows is nobody else's business.
-    del stored["kept"]
+    # How the index would narrow its own rows is nobody else's business; what is told beside stands in the parts.
+    for name in ("kept", "telling", "made_at"):
+        del stored[name]
     return {
         **stored,
         "parts": shown(stored["parts"]),

@@ -216,7 +216,7 @@ def _orders(
         kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
         tag_sets = {part.tag_set for part in members}
         shared = [item for item in others if item.tag_set in tag_sets]
-        fields, categories = _fields(records[record], members), _told(members, kept)
+        fields, categories = named_fields(records[record], members), _told(members, kept)
         orders[system, record, where] = make_order(records[record], where, categories, fields, shared)
     return orders
 
@@ -226,8 +226,8 @@ def _told(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
     return tuple(sorted({part.category for part in gone if not (part.detected and part.category in kept)}))
 
 
-def _fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
-    """The fields that a command names: those of the categories, and the free texts that reveal one."""
+def named_fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
+    """The fields (`Record.field`) of these categories, and the free texts that reveal one."""
     categories = {part.category for part in gone if not part.detected}
     reveals = any(part.detected for part in gone)
     return [

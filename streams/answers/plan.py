@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from schemas.messages import Order, Selector
+from schemas.messages import Kept, Order, Selector
 from schemas.tags import TagSet
 from schemas.vocabulary import ErasureAction
 from streams.answers.unjudged import TagSetId, Unjudged
@@ -78,11 +78,25 @@ class CommandPlan:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """What a system is told beside what goes there: the `purposes` that end, and what is to be `kept`.
+
+    `last_event`: of those that are erased, which the command has to reach. Nothing of what is `locked`.
+    """
+
+    system: str
+    purposes: tuple[str, ...]
+    kept: tuple[Kept, ...]
+    last_event: datetime | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
 
     `unjudged`: what nobody can decide on; in no part, no command, and it stays in the index. `clocks`: from which days
     decisions count (`streams.answers.clocks.KnownAnchors.shown`). `recipients`: who was given what goes (Art. 19).
+    `telling`: by system with a command. `made_at`: None of plans from before it was kept.
     """
 
     as_of: date
@@ -94,6 +108,8 @@ class Plan:
     unjudged: tuple[Unjudged, ...] = ()
     clocks: tuple[dict[str, Any], ...] = ()
     recipients: tuple[str, ...] = ()
+    telling: tuple[Telling, ...] = ()
+    made_at: datetime | None = None
 
     @property
     def held(self) -> tuple[Part, ...]:

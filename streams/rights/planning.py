@@ -20,6 +20,7 @@ from streams.answers.erasure_plan import nobody_told
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
 from streams.answers.plan import CommandPlan, Plan, plan_from_json, plan_json
+from streams.answers.telling import beyond
 from streams.answers.unjudged import Unjudged, judged_for_erasure
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.protocol.command import EVERY, Command, told_of
@@ -118,7 +119,7 @@ class Planner:
             # A record that was changed since is one record still, and has to be erased again.
             more = count.events > events
             least = _least(counted, known, then)
-            tell = more or not _covers(told.get(item.system), item)
+            tell = more or beyond(plan, before, item.system) or not _covers(told.get(item.system), item)
             commands.append(replace(counted, least=least, again=tell))
         # Whoever was given what went by the plan before is to be told of that still.
         plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from schemas.messages import RightsRequest, encoded
-from schemas.vocabulary import CommandKind, CommandState, Right
-from streams.answers.plan import plan_from_json
+from schemas.messages import RecordCount, RightsRequest, encoded
+from schemas.vocabulary import CommandKind, CommandState, ErasureReason, Right
+from streams.answers.plan import Plan, plan_from_json
+from streams.answers.telling import counted_aloud, cut_off, telling_of
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.messages import DELETION, REQUESTS, Send, command_message
+from streams.rights.protocol.messages import DELETION, REQUESTS, Beside, Send, command_message
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.rights_commands import TOPICS, Asked, rights_command
 from streams.rights.subject import SubjectFinder
@@ -63,7 +64,10 @@ class Sending:
             self._file.system_keys(command.system).current,
             self._subjects.told(request, command.system),
         )
-        message = command_message(request.request_id, told, identifiers, key, attempt, self._file.now())
+        beside = beside_of(request, plan, command)
+        message = command_message(
+            request.request_id, told, identifiers, key, attempt, self._file.now(), beside
+        )
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command_id, attempt))
 
@@ -132,3 +136,17 @@ class Sending:
         """Raises KeyUnavailable before the first is sent: who has to make a key does it once."""
         for command in commands:
             self._file.system_keys(command.system)
+
+
+def beside_of(request: RequestState, plan: Plan, command: Command) -> Beside:
+    """What a command to erase says beside what goes: nothing of what is only described, as it is for the police."""
+    telling = telling_of(plan, command.system)
+    expected = counted_aloud(plan, command.system, command.records)
+    return Beside(
+        reason=ErasureReason.RETENTION if request.runs_out else ErasureReason.REQUEST,
+        cut_off=cut_off(plan, command.system),
+        purposes=telling.purposes,
+        kept=telling.kept,
+        deadline=request.due,
+        expected=tuple(RecordCount(record, count) for record, count in expected.items()),
+    )

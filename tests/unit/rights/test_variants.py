@@ -50,6 +50,10 @@ def test_what_only_operation_needed_is_erased_and_the_police_s_copy_stays(office
     (command,) = office.commands
     assert (command["categories"], command["fields"]) == ([], [])
     assert command["orders"][0]["where"] == {"field": "purpose", "values": ["operations"], "or_empty": False}
+    assert (command["kept"], command["expected"]) == ([], [{"record": "AddressAssignment", "count": 1}])
+    assert command["purposes"]
+    assert "P-IPRET" not in command["purposes"]
+    assert (command["cut_off"], command["deadline"]) == (request.planned_at, request.due)
     assert [receipt["erased"] for receipt in office.receipts if receipt["state"] == "done"] == [1]
     assert office.stored("aaa", KARI) == 1
     assert office.events("ip", "192.0.2.7") == 0
@@ -82,6 +86,7 @@ def test_the_police_s_copy_past_its_time_is_compared_and_not_counted_aloud(offic
     assert [(part["action"], part["locked"]) for part in (request.plan or {})["parts"]] == [
         ("erase_now", True)
     ]
+    assert [(item["expected"], item["purposes"]) for item in office.commands] == [([], [])]
     said = {"command_id": f"{request.request_id}/aaa", "request_id": request.request_id, "system": "aaa"}
     counts = {"state": "done", "erased": 0, "held": 0, "ground": None, "review_date": None, "reason": None}
     taken = hear(office.service, {**said, **counts, "reported_at": office.now})
