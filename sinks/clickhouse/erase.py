@@ -102,7 +102,7 @@ class ClickHouseEraser:
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
             ended, theirs = self._end(going)
-            for table in ("identity_claims", "findings", "clock_events"):
+            for table in ("identity_claims", "findings", "clock_events", "record_keys"):
                 events = going.leaving(table)
                 if table == "identity_claims":
                     self._unseal(going, theirs, events)

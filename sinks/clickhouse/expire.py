@@ -125,7 +125,7 @@ class ClickHouseExpirer:
         events = self._gone(due, "identity_claims")
         self._unseal(due, events)
         take_out(self._index, "identity_claims", event_conditions(events))
-        for table in ("findings", "clock_events"):
+        for table in ("findings", "clock_events", "record_keys"):
             take_out(self._index, table, event_conditions(self._gone(due, table)))
         self._leave_events(due)
         prefixes = self._last_of(due, "address_prefixes")

@@ -19,7 +19,8 @@ _HERE = "database = currentDatabase()"
 # What the topics give again; all else was written once, by a person or for one.
 _FROM_TOPICS = frozenset(
     {"lineage", "lineage_by_event", "lineage_daily", "tag_sets", "identity_claims", "address_prefixes", "findings",
-     "dead_letters", "untagged_fields", "sealed_identifiers", "clock_events"}
+     "dead_letters", "untagged_fields", "sealed_identifiers", "clock_events",
+     "record_keys"}
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.suppression import ClickHouseSuppression
@@ -43,6 +44,7 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         claims=ClickHouseClaims(complete),
         identifiers=ClickHouseIdentifiers(complete),
         clocks=ClickHouseClocks(complete),
+        record_keys=ClickHouseRecordKeys(complete),
         eraser=ClickHouseEraser(complete),
         expiry=ClickHouseExpiry(complete),
         expirer=ClickHouseExpirer(complete),

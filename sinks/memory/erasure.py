@@ -77,6 +77,7 @@ class MemoryEraser(MemoryState):
             self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
             # As claims go: with the last row of the person in the event.
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
+            self.record_keys = {key: row for key, row in self.record_keys.items() if key not in theirs}
             if removing:
                 self._unseal({*tokens, *(key[0] for key in ended)}, said, mine.keys() - removed)
             self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}

@@ -75,6 +75,7 @@ class MemoryExpiry(MemoryState):
         said: list[Mapping[str, Any]] = [row for key, row in self.claims_known.items() if key[:3] in gone]
         self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in gone}
         self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in gone}
+        self.record_keys = {key: row for key, row in self.record_keys.items() if key not in gone}
         self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
         self.prefixes_known = {
             item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen

@@ -10,6 +10,7 @@ from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
 from sinks.memory.keys import MemoryKeys
 from sinks.memory.lineage import MemoryReader, MemoryWriter
+from sinks.memory.record_keys import MemoryRecordKeys
 
 
 class MemoryIndex(
@@ -18,6 +19,7 @@ class MemoryIndex(
     MemoryClaims,
     MemoryIdentifiers,
     MemoryClocks,
+    MemoryRecordKeys,
     MemoryEraser,
     MemoryExpiry,
     MemoryKeys,

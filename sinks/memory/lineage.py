@@ -62,6 +62,8 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.clocks.to_pylist():
                 place = (row["token"], row["topic"], row["partition"], row["offset"], row["part"])
                 self.clocks[place] = {**row, "key_id": batch.key_id}
+            for row in batch.record_keys.to_pylist():
+                self.record_keys[row["topic"], row["partition"], row["offset"]] = row
             for row in batch.findings.to_pylist():
                 where = tuple(value for name, value in row.items() if name not in ("category", "score"))
                 self.findings[where] = row

@@ -30,6 +30,7 @@ def memory_sinks() -> Sinks:
         claims=index,
         identifiers=index,
         clocks=index,
+        record_keys=index,
         eraser=index,
         expiry=index,
         expirer=index,

@@ -85,9 +85,9 @@ class IndexEraser(Protocol):
         lead: another customer, whose record it is, and on which something of the person stands. Of an event whose
         record stays somebody else's rows stay. A row
         under another token of the spans, outside its span, goes with a row of the same event, role and fate.
-        Findings in the text of events that are gone go with them, and so do claims whose event is gone from the
-        index under every token of the spans, and prefixes of addresses without rows. With these claims go the sealed
-        identifiers that no claim mentions then, but for those of tokens under whose spans a row stays.
+        Findings in the text of events that are gone go with them, and so do claims and record keys whose event is gone
+        from the index under every token of the spans, and prefixes of addresses without rows. With these claims go the
+        sealed identifiers that no claim mentions then, but for those of tokens under whose spans a row stays.
         Safe to repeat. Raises IndexUnavailable; some may be done then.
         """
 

@@ -18,6 +18,7 @@ from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.offsets import OffsetLedger, OffsetRange
+from sinks.ports.record_keys import RECORD_KEY_SCHEMA
 from sinks.ports.resurrected import Resurrected
 
 ROW_SCHEMA = pa.schema(
@@ -75,7 +76,7 @@ class LineageBatch:
     `identifiers`: `IDENTIFIER_SCHEMA`, of tokens that `claims` mention, stored after them.
     `pairs`: `PAIR_SCHEMA`, stored first. `key_id`: of the token key that all of it was made with.
     `resurrected`: which of the rows an erasure had taken away, stored after them; `meanwhile`, asked once the rows are
-    stored: which others one took away that began since. `clocks`: `CLOCK_SCHEMA`.
+    stored: which others one took away that began since. `clocks`: `CLOCK_SCHEMA`. `record_keys`: `RECORD_KEY_SCHEMA`.
     """
 
     rows: pa.Table
@@ -85,6 +86,7 @@ class LineageBatch:
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     identifiers: pa.Table = field(default_factory=IDENTIFIER_SCHEMA.empty_table)
     clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
+    record_keys: pa.Table = field(default_factory=RECORD_KEY_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()
     ranges: Sequence[OffsetRange] = ()

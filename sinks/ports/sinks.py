@@ -19,6 +19,7 @@ from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
 from sinks.ports.preservation import PreservationLog
 from sinks.ports.purge import IndexPurge
+from sinks.ports.record_keys import RecordKeyReader
 from sinks.ports.requests import RequestLog
 from sinks.ports.suppression import SuppressionLedger
 from sinks.ports.untagged import UntaggedFields
@@ -30,8 +31,8 @@ class Sinks:
     """An open index; nothing is connected before the first call of a port.
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
-    `claims`, `clocks`, `eraser`, `expiry` and `expirer` are for what is said about a person, or done: they raise
-    IndexUnavailable while rows are lost.
+    `claims`, `clocks`, `record_keys`, `eraser`, `expiry` and `expirer` are for what is said about a person, or done:
+    they raise IndexUnavailable while rows are lost.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
     """
 
@@ -42,6 +43,7 @@ class Sinks:
     claims: ClaimReader
     identifiers: IdentifierReader
     clocks: ClockIndex
+    record_keys: RecordKeyReader
     eraser: IndexEraser
     expiry: ExpiryReader
     expirer: IndexExpirer

@@ -22,9 +22,10 @@ from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
+from sinks.ports.record_keys import RECORD_KEY_SCHEMA
 from streams.columns.observed import Observed
 from streams.columns.tokens import AHEAD, Coordinates
-from streams.identity.claims.mentioned import tokens_of
+from streams.identity.claims.mentioned import mentioned_by
 from streams.kafka.batches import Gap, Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.accounts import dead_message, ranges_of, row_table
@@ -90,10 +91,11 @@ class Prepared:
             self.batch,
             rows=left(self.batch.rows),
             claims=claims,
-            identifiers=_mentioned(self.batch.identifiers, claims),
+            identifiers=mentioned_by(claims, self.batch.identifiers),
             retained=self.batch.retained.changed(left),
             findings=left(self.batch.findings),
             clocks=left(self.batch.clocks),
+            record_keys=left(self.batch.record_keys),
             dead=[item.row for item in dead],
             ranges=ranges,
         )
@@ -365,6 +367,7 @@ class _Beside(TypedDict):
     prefixes: pa.Table
     findings: pa.Table
     clocks: pa.Table
+    record_keys: pa.Table
 
 
 def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
@@ -375,15 +378,8 @@ def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
         "prefixes": _joined([part.prefixes for part in parts], PREFIX_SCHEMA),
         "findings": _joined([part.findings for part in parts], FINDING_SCHEMA),
         "clocks": _joined([part.clocks for part in parts], CLOCK_SCHEMA),
+        "record_keys": _joined([part.record_keys for part in parts], RECORD_KEY_SCHEMA),
     }
-
-
-def _mentioned(identifiers: pa.Table, claims: OpenClaims) -> pa.Table:
-    """Those of the identifiers that the claims mention."""
-    if not identifiers.num_rows:
-        return identifiers
-    tokens = pa.array(sorted(tokens_of(claims)), identifiers.schema.field("token").type)
-    return identifiers.filter(pc.is_in(identifiers["token"], value_set=tokens))
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -18,13 +18,13 @@ from streams.tagging.record_keys import RecordKeys
 
 
 class Rows:
-    """Collects columns of rows, a chunk for each subject reference. `counts`: rows of each decoded event."""
+    """Collects columns of rows, a chunk for each subject reference. `counts`: rows of each decoded event; `keys`: which
+    record it tells of, None where nobody can tell."""
 
     def __init__(self, times: Ints, at: Coordinates, keys: RecordKeys | None = None) -> None:
-        """`keys`: which record each event tells of; None: nobody can tell."""
         self._times = times
         self._at = at
-        self._keys = keys
+        self.keys = keys
         self.counts = np.zeros(len(times), np.int64)
         self.tag_sets: list[TagSet] = []
         self.columns: dict[str, list[Any]] = {name: [] for name in ROW_SCHEMA.names if name != "topic"}
@@ -52,4 +52,4 @@ class Rows:
         self.columns["port"].append(
             np.zeros(count, np.uint16) if ports is None else ports[rows].astype(np.uint16)
         )
-        self.columns["record"].append(np.zeros(count, np.uint64) if self._keys is None else self._keys[rows])
+        self.columns["record"].append(np.zeros(count, np.uint64) if self.keys is None else self.keys[rows])

@@ -43,7 +43,7 @@ class IdentifierSeals:
         """What claims mention; `find` gives those of the tokens that are identifiers. Raises KeyUnavailable."""
         if not tokens:
             return
-        seal = self._sealer()
+        _, seal = self.sealer()
         missing = tokens - self._known.keys()
         if missing:
             if len(self._known) + len(missing) > _BOUND:
@@ -68,14 +68,17 @@ class IdentifierSeals:
         typed = zip(columns, IDENTIFIER_SCHEMA.types, strict=True)
         return pa.table([pa.array(column, kind) for column, kind in typed], IDENTIFIER_SCHEMA)
 
-    def _sealer(self) -> Callable[[bytes, bytes], bytes]:
-        """Read once a batch: the key may have been destroyed since, and another made in its place."""
+    def sealer(self) -> tuple[str, Callable[[bytes, bytes], bytes]]:
+        """The key of the month by name, and what seals under it. Raises KeyUnavailable.
+
+        Read once a batch: the key may have been destroyed since, and another made in its place.
+        """
         if self._seal is None:
             self._seal = self._keyring.sealer(self._name)
             mark = self._name + self._keyring.unguessable(self._name, "identifiers")
             if mark != self._mark:
                 self._mark, self._known = mark, {}
-        return self._seal
+        return self._name, self._seal
 
 
 def key_name(now: datetime) -> str:

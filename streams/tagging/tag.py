@@ -34,6 +34,7 @@ from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import FINDING_SCHEMA
+from sinks.ports.record_keys import RECORD_KEY_SCHEMA
 from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
 from streams.columns.tokens import (
@@ -53,7 +54,7 @@ from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.clocks import ClockMaker
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.owners import observed, ports_of
-from streams.tagging.record_keys import record_key_fields, record_keys
+from streams.tagging.record_keys import RecordKeySealing, record_key_fields, record_keys
 from streams.tagging.rows import Rows
 from streams.tagging.scan import Scanner
 from streams.tagging.sealing import IdentifierSeals
@@ -66,9 +67,9 @@ class Tagged:
     """Lineage rows of one topic and schema (columns of `sinks.ports.lineage.ROW_COLUMNS` without the topic).
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
-    `prefixes`, `clocks` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`: under what those
-    were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed on. `untagged`:
-    of each path that no contract names how often it had a value.
+    `prefixes`, `clocks`, `record_keys` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`:
+    under what those were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed
+    on. `untagged`: of each path that no contract names how often it had a value.
     """
 
     rows: Mapping[str, list[Any]]
@@ -80,6 +81,7 @@ class Tagged:
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
+    record_keys: pa.Table = field(default_factory=RECORD_KEY_SCHEMA.empty_table)
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
     scan_failures: int = 0
     untagged: Mapping[str, int] = field(default_factory=dict)
@@ -104,7 +106,7 @@ class Tagger:
         """`placeholders`: user names of the company that name nobody (`Catalogue.placeholders`). `keyring`: under
         whose keys the identifiers are sealed that claims mention; None: none is kept."""
         self._made_of = tokenizer, catalogue_version, kinds, placeholders, scanner
-        self._seals = keyring and IdentifierSeals(keyring)
+        self._seals = IdentifierSeals(keyring) if keyring else None
         self._kinds = kinds
         self._scanner = scanner
         self.key_id = tokenizer.key_id
@@ -120,6 +122,7 @@ class Tagger:
         }
         self._prefixes = PrefixCache(tokenizer)
         self._clocks = ClockMaker(tokenizer, kinds)
+        self._record_keys = RecordKeySealing(kinds, self._seals)
         self._claims = ClaimMaker(
             tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, placeholders, self._pairs
         )
@@ -174,10 +177,7 @@ class Tagger:
         """
         times = decoded.columns[record.event_time].to_numpy(zero_copy_only=False)
         tokens, several = self._tokens(record, decoded)
-        reading = None
-        if record.annotation.identity:
-            places = self._places(record, decoded, times)
-            reading = self._claims.read(record, decoded.columns, tokens, times, places)
+        reading = self._reading(record, decoded, tokens, times)
         good, reasons = _judged(times, tokens, several, reading, latest)
         bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
 
@@ -220,6 +220,7 @@ class Tagger:
             prefixes=_prefix_table(prefixes),
             findings=texts.findings,
             clocks=clocks,
+            record_keys=self._record_keys.of(record, topic, decoded, builder.keys, good & ~retained, where),
             observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
             scan_failures=texts.failures,
             untagged=decoded.untagged,
@@ -279,6 +280,15 @@ class Tagger:
             else:
                 tokens[item.field] = token_column(column, cache.tokens)
         return tokens, several
+
+    def _reading(
+        self, record: RecordSchema, decoded: Decoded, tokens: Mapping[str, TokenColumn], times: Ints
+    ) -> IdentityColumns | None:
+        """What identity rules read; None where there are none."""
+        if not record.annotation.identity:
+            return None
+        places = self._places(record, decoded, times)
+        return self._claims.read(record, decoded.columns, tokens, times, places)
 
     def _places(self, record: RecordSchema, decoded: Decoded, times: Ints) -> Mapping[str, IdentityColumns]:
         """What identity rules read elsewhere than in the columns."""

@@ -17,7 +17,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import Chosen, DeadLetterList, DeadRow, Done
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.offsets import OffsetRange
-from tests.support.index import Index, Row, batch, empty, sql_index, tags
+from tests.support.index import Index, Row, batch, empty, memory_index, sql_index, tags
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 START = ("", -1, -1)
@@ -44,9 +44,7 @@ def empty_kept(engine: ClickHouse | None) -> Kept:
     if engine is not None:
         return Kept(sql_index(empty(engine)), ClickHouseDeadLetters(engine))
     index = MemoryIndex()
-    return Kept(
-        Index(index, index, index, index, index, index, index, index, index), MemoryDeadLetters(index)
-    )
+    return Kept(memory_index(index), MemoryDeadLetters(index))
 
 
 @pytest.fixture

@@ -335,7 +335,7 @@ def test_an_interrupted_run_is_taken_up_by_the_next(database: ClickHouse) -> Non
     while not through:
         for name in ("lineage", "lineage_by_event", "identity_claims", "findings", "clock_events"):
             database.command(f"TRUNCATE TABLE {name} SYNC")
-        for name in ("sealed_identifiers", "address_prefixes"):
+        for name in ("sealed_identifiers", "address_prefixes", "record_keys"):
             database.command(f"TRUNCATE TABLE {name} SYNC")
         with_hangers(index)
         ending: Any = Ending(statements)

@@ -31,6 +31,7 @@ from tests.support.index import (
     finding_table,
     identifier_table,
     prefix_table,
+    record_key_table,
     sql_index,
     tags,
     token,
@@ -82,6 +83,7 @@ EVERYTHING = replace(
     prefixes=prefix_table([(8, 56, 1)]),
     findings=finding_table([("web.visits", 200, "email")]),
     clocks=clock_table([Said(1, 200)]),
+    record_keys=record_key_table([(200, "sealed")]),
     dead=[DeadRow("web.visits", 0, 201, "truncated", "c301", 17, NOW)],
 )
 CONTENT = {
@@ -93,17 +95,18 @@ CONTENT = {
     "address_prefixes": "*",
     "findings": "*",
     "clock_events": "*",
+    "record_keys": "*",
     "dead_letters": "*",
     "ingest_ledger": "* EXCEPT written_at",
     "ingest_known": "* EXCEPT written_at",
 }
 
 
-@pytest.mark.parametrize("insert", range(1, 12))
+@pytest.mark.parametrize("insert", range(1, 13))
 def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     http_server: ClickHouseHttpServer, connection: ClickHouse, insert: int
 ) -> None:
-    """Whichever of its eleven inserts was the last: written again, every table holds it once.
+    """Whichever of its twelve inserts was the last: written again, every table holds it once.
 
     What is known since the first attempt stays known since then.
     """
@@ -116,13 +119,13 @@ def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     content = [
         connection.query(f"SELECT {what} FROM {name} FINAL ORDER BY ALL") for name, what in CONTENT.items()
     ]
-    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1]
     assert _learnt(connection, "identity_claims") == (NOW if insert >= 4 else later)
     assert _learnt(connection, "retained_claims") == (NOW if insert >= 5 else later)
     known = connection.query("SELECT min(written_at) FROM ingest_known")
-    assert known == [(NOW if insert == 11 else later,)]
+    assert known == [(NOW if insert == 12 else later,)]
     assert index.reader.find(PERSON, known_at=later).total_events == 1
-    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 11 else 0)
+    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 12 else 0)
 
 
 def _learnt(connection: ClickHouse, table: str) -> object:

@@ -23,6 +23,7 @@ from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.memory.index import MemoryIndex
 from sinks.ports.clocks import CLOCK_SCHEMA, ClockIndex
@@ -39,6 +40,7 @@ from sinks.ports.lineage import (
     LineageBatch,
 )
 from sinks.ports.offsets import OffsetRange
+from sinks.ports.record_keys import RECORD_KEY_SCHEMA, RecordKeyReader
 from tests.support.clickhouse_http import ClickHouseHttpServer
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -60,6 +62,7 @@ class Index:
     beside: BesideReader
     identifiers: IdentifierReader
     clocks: ClockIndex
+    record_keys: RecordKeyReader
     expiry: ExpiryReader
     expirer: IndexExpirer
 
@@ -119,9 +122,10 @@ class Claim:
     length: int = 0
 
 
-def memory_index() -> Index:
-    memory = MemoryIndex()
-    return Index(memory, memory, memory, memory, memory, memory, memory, memory, memory)
+def memory_index(memory: MemoryIndex | None = None) -> Index:
+    """Of one in memory, a new one if none is given."""
+    memory = MemoryIndex() if memory is None else memory
+    return Index(*[memory] * 10)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -134,6 +138,7 @@ def sql_index(database: ClickHouse) -> Index:
         reader,
         ClickHouseIdentifiers(database),
         ClickHouseClocks(database),
+        ClickHouseRecordKeys(database),
         ClickHouseExpiry(database),
         ClickHouseExpirer(database),
     )
@@ -317,6 +322,13 @@ def clock_table(rows: Sequence[Said]) -> pa.Table:
         ],
         CLOCK_SCHEMA,
     )
+
+
+def record_key_table(rows: Sequence[tuple[int, str]], topic: str = "web.visits") -> pa.Table:
+    """From offset and what is sealed."""
+    said = {"topic": topic, "partition": 0, "record": "WebVisit", "field": "id", "key": "identifiers-2026-06"}
+    values = [{**said, "offset": offset, "sealed": sealed.encode()} for offset, sealed in rows]
+    return pa.Table.from_pylist(values, RECORD_KEY_SCHEMA)
 
 
 def finding_table(rows: Sequence[tuple[str, int, str]]) -> pa.Table:

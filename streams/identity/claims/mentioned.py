@@ -60,6 +60,14 @@ def tokens_of(claims: OpenClaims) -> set[bytes]:
     return found - {NOTHING}
 
 
+def mentioned_by(claims: OpenClaims, identifiers: pa.Table) -> pa.Table:
+    """Those of the identifiers (`sinks.ports.identifiers.IDENTIFIER_SCHEMA`) that the claims mention."""
+    if not identifiers.num_rows:
+        return identifiers
+    tokens = pa.array(sorted(tokens_of(claims)), _TOKEN)
+    return identifiers.filter(pc.is_in(identifiers["token"], value_set=tokens))
+
+
 def mentioned(
     reading: Read,
     kinds: IdentifierKinds,
