@@ -5,9 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,19 +22,19 @@ from console.cli.access import report_lines
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen, table
 from console.cli.show.plan import plan_table
+from console.demo.copy import asked_copy, delivered, written_copy
 from console.demo.handled import MADE_BY, done_by_people
+from console.demo.jobs import jobs_of, stores_of
 from console.demo.looked import Looked, unread_lines
 from console.demo.model import ModelTale
 from console.demo.story import StoryTale
-from console.demo.tale import Asker, Event, Tale, systems
+from console.demo.tale import Asker, Event, Tale
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.local import LocalInstance, running
 from console.wiring.processes import raise_first
-from schemas.catalogue import Catalogue
 from schemas.counted import counted, sized
 from schemas.errors import Unavailable
-from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.settings import Settings, load_settings
 from schemas.vocabulary import CommandState
@@ -47,12 +46,8 @@ from streams.kafka.brokers.in_process_registry import InProcessRegistry
 from streams.kafka.connection import Connection
 from streams.kafka.producer import EventProducer
 from streams.kafka.registry import Registry
-from streams.rights.protocol.rights_commands import TOPICS
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.changing import ChangingStore
-from streams.rights.reference_job.job import ErasureJob
-from streams.rights.reference_job.others import SERVED, OtherRightsJob
-from streams.rights.reference_job.serving import Job
 from streams.simulate.emit import emit
 from streams.simulate.plan import Plan
 
@@ -94,7 +89,7 @@ def demo(
             settings = settings.model_copy(update={"registry_url": registry.url})
             client = stack.enter_context(Registry(registry.url))
             tale = StoryTale(company_of(settings), plan, client.register)
-        stores = systems(tale.company, home, stack)
+        stores = stores_of(tale.company, home, stack)
         with out.status("starting broker, index, tagger, rights worker and API"):
             broker = stack.enter_context(InProcessBroker())
             for name in tale.company.topics:
@@ -105,10 +100,10 @@ def demo(
         _flow(out, looked, tale, stores, instance, broker.connection)
         person = tale.asker()
         _act(out, 2, second)
-        out.print(marked("[dim]{}[/dim]", person.how_asked))
         _ask(out, looked, instance, person)
-        _act(out, 3, "…and then: delete it")
-        with _jobs(stores, broker.connection, settings, tale.company.catalogue):
+        with jobs_of(stores, broker.connection, settings, tale.company.catalogue):
+            _copy(out, looked, instance, person, home / "copy.zip")
+            _act(out, 3, "…and then: delete it")
             request = _erase(out, looked, instance, person)
         _act(out, 4, "Proof")
         _prove(out, looked, instance, stores, person, request)
@@ -208,6 +203,7 @@ def _counters(sent: Counter[str], instance: LocalInstance) -> Table:
 
 
 def _ask(out: Console, looked: Looked, instance: LocalInstance, person: Asker) -> None:
+    out.print(marked("[dim]{}[/dim]", person.how_asked))
     known = instance.answering
     report = access_answer(
         AccessQuery.model_validate(_query(person)).question(known.company.kinds), known, now()
@@ -229,34 +225,29 @@ def _ask(out: Console, looked: Looked, instance: LocalInstance, person: Asker) -
     )
 
 
+def _copy(out: Console, looked: Looked, instance: LocalInstance, person: Asker, archive: Path) -> None:
+    """Have the systems that do it on command hand out what they hold, and say what is in the archive."""
+    if not any(system.delivers_copies for system in instance.answering.catalogue.systems.values()):
+        return
+    with out.status("waiting for the systems' copies"):
+        request = asked_copy(instance, person.asked_by, _await)
+        written = written_copy(instance, request, archive)
+    found = delivered(archive)
+    records, systems = counted(written.records, "record"), counted(len(found), "system")
+    out.print(marked("A copy for the person: [bold]{}[/bold] of {} in one archive", records, systems))
+    for system, said in found.items():
+        kinds = ", ".join(f"{name} {count:,}" for name, count in said["records"].items())
+        others = sum(said["blanked"].values()) + said["texts_withheld"]
+        apart = f"; {counted(others, 'value')} about others withheld" if others else ""
+        out.print(marked("  {} {}", _mark(True), f"{system:<18} {kinds}{apart}"))
+    silent = sorted(item.system for item in request.commands.values() if item.copies and not item.settled)
+    well = _verdict(looked, not silent, f"no copy came from {', '.join(silent)}")
+    out.print(marked("  {} every system that was asked for a copy has answered", well))
+
+
 def _query(person: Asker) -> dict[str, Any]:
     identifiers = [{"kind": kind, "value": value} for kind, value in person.asked_by]
     return {"identifiers": identifiers, "anchors": {"contract_end": person.contract_end}}
-
-
-@contextmanager
-def _jobs(
-    stores: Mapping[str, ChangingStore], connection: Connection, settings: Settings, catalogue: Catalogue
-) -> Iterator[None]:
-    """The reference jobs of every system, one for each right that it does on command, each in a thread."""
-    keys = Keyring(settings.keys_folder).systems
-    jobs: list[Job] = []
-    for name, store in stores.items():
-        keys.made(name)
-        # All that the job of a system is given.
-        jobs.append(ErasureJob(keys.job_path(name), connection, store))
-        for kind in SERVED:
-            if catalogue.systems[name].commanded(TOPICS[kind].removesuffix(".")):
-                jobs.append(OtherRightsJob(keys.job_path(name), connection, store, kind))
-    with ThreadPoolExecutor(len(jobs), thread_name_prefix="job") as threads:
-        running_jobs = [threads.submit(job.run) for job in jobs]
-        try:
-            yield
-        finally:
-            for job in jobs:
-                job.stop()
-    for ended in running_jobs:
-        ended.result()
 
 
 def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker) -> RequestState:
@@ -270,11 +261,10 @@ def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker)
             out.print(marked("  {} {}", _mark(True), done))
 
     anchors = RetentionAnchors(contract_end=person.contract_end)
-    if person.how_erased:
-        out.print(marked("[dim]{}[/dim]", person.how_erased))
+    out.print(marked("[dim]{}[/dim]", person.how_erased))
     request_id = instance.rights.create(
         "erasure",
-        [*person.erased_by],
+        [*person.asked_by],
         reason=None,
         channel="demo",
         received_at=now(),
@@ -358,16 +348,16 @@ def _prove(
         rows.add_row(system, category, number, until, f"{rule} {rules[rule].authority}")
     out.print(rows)
     beyond = ", ".join(sorted({item["system"] for item in found}))
-    mark = _verdict(looked, not found, f"the index still finds more than what is held, in {beyond}")
-    out.print(marked("  {} {} is found beyond what is held", mark, "more" if found else "nothing"))
+    well = _verdict(looked, not found, f"the index still finds more than what is held, in {beyond}")
+    out.print(marked("  {} {} is found beyond what is held", well, "more" if found else "nothing"))
     kept = {name: store.count(person.own) for name, store in stores.items()}
     strange = sorted({name for name, count in kept.items() if count} - {part["system"] for part in held})
-    mark = _verdict(looked, not strange, f"records are left where nothing is held: {', '.join(strange)}")
+    well = _verdict(looked, not strange, f"records are left where nothing is held: {', '.join(strange)}")
     where = ", ".join(f"{name} {count:,}" for name, count in kept.items() if count)
     out.print(
         marked(
             "  {} records under this person's own identifiers left in the systems themselves: {}",
-            mark,
+            well,
             where or "none",
         )
     )
@@ -381,6 +371,7 @@ def _verdict(looked: Looked, well: bool, otherwise: str) -> Text:
 
 
 def _mark(well: bool) -> Text:
+    """Before a line: whether it is as it should be."""
     return marked("[green]✓[/green]") if well else marked("[red]✗[/red]")
 
 

@@ -68,9 +68,9 @@ class StoryTale:
         return Asker(
             asked_by=person.identifiers,
             own=person.identifiers,
-            erased_by=person.identifiers,
             contract_end=person.gone.date() if person.gone else None,
             sure=self._truth.answer(person.identifiers).total(),
             maybe=0,
             how_asked=f"asked by {kinds}",
+            how_erased="each system is told those of them that its own records know",
         )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Protocol
 
 from schemas.company import Company
-from streams.rights.protocol.messages import Named
-from streams.rights.reference_job.changing import ChangingStore
 
 
 class Event(Protocol):
@@ -31,19 +27,18 @@ class Event(Protocol):
 
 @dataclass(frozen=True)
 class Asker:
-    """Whoever asks. `asked_by`: what the question names; `erased_by`: what the systems of record are told.
+    """Whoever asks. `asked_by`: what the question and the requests name; `own`: every identifier of theirs.
 
     `sure`: how many events are this person's, as who invented them knows; `maybe`: how many more may show as such.
     """
 
     asked_by: Sequence[tuple[str, str]]
     own: Sequence[tuple[str, str]]
-    erased_by: Sequence[tuple[str, str] | Named]
     contract_end: date | None
     sure: int
     maybe: int
     how_asked: str
-    how_erased: str | None = None
+    how_erased: str
 
 
 class Tale(Protocol):
@@ -61,15 +56,3 @@ class Tale(Protocol):
 
     def asker(self) -> Asker:
         """Who asks, once all events have been handed on."""
-
-
-def systems(company: Company, home: Path, stack: ExitStack) -> Mapping[str, ChangingStore]:
-    """A SQLite file for every system of record that erases on command."""
-    names = (system.id for system in company.catalogue.systems.values() if system.erasure == "command")
-    stores = {
-        name: ChangingStore(home / "systems" / f"{name}.sqlite", company.every_record, company.kinds)
-        for name in names
-    }
-    for store in stores.values():
-        stack.callback(store.close)
-    return stores

@@ -20,7 +20,7 @@ from streams.rights.case import CaseFile
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, fill
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.pairs import ReadyKeyring
 from tests.support.telling import advance_and_tell
 
@@ -42,7 +42,7 @@ class Case:
         catalogue = load_catalogue()
         return RightsService(
             self.ledger, self.index, self.index, Identities(self.index, catalogue.identity_sources), self.keyring,
-            model(), lambda *_: None, lambda: self.now, keys_kept=KEPT,
+            copies_by_hand(), lambda *_: None, lambda: self.now, keys_kept=KEPT,
         )  # fmt: skip
 
     def learn(self, first: int = 0) -> None:

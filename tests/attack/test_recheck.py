@@ -26,7 +26,7 @@ from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingClaims, NotingReader
 from streams.waits import Waits
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.index import (
     NOW,
     SQL_KINDS,
@@ -58,7 +58,7 @@ class Office:
             index,
             Identities(NotingClaims(index), load_catalogue().identity_sources),
             there.keyring,
-            model(),
+            copies_by_hand(),
             lambda *_: None,
             lambda: self.now,
             self.random,

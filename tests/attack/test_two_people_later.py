@@ -18,7 +18,7 @@ from streams.rights.protocol.messages import Identifiers, Named, identifiers_jso
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.desk import Desk, event, moment
 from tests.support.telling import advance_and_tell
 
@@ -39,7 +39,7 @@ class Office:
         self._number = 0
         desk = self.desk
         self.service = RightsService(
-            MemoryRequests(), desk.index, desk.index, desk.identities, desk.keyring, model(),
+            MemoryRequests(), desk.index, desk.index, desk.identities, desk.keyring, copies_by_hand(),
             lambda topic, message, _: self.sent.append((topic, message)), lambda: self.now, self._id,
         )  # fmt: skip
         self.register(JANUARY, (KARI, MOVED), (OLA, OWN))

@@ -41,7 +41,7 @@ from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.store import Erased, SqliteStore
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
-from tests.support.company import model
+from tests.support.company import copies_by_hand, model
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
 from tests.support.time_bounds import HANGING_SECONDS
@@ -147,7 +147,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
             ClickHouseEraser(index),
             Identities(ClickHouseClaims(index), load_catalogue().identity_sources),
             keyring,
-            model(),
+            copies_by_hand(),
             stack.enter_context(sender(connection)),
             lambda: datetime.now(UTC),
         )

@@ -29,7 +29,7 @@ from streams.evidence.book import LogBook
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
 from streams.rights.service import RightsService
-from tests.support.company import model
+from tests.support.company import copies_by_hand, model
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
 
@@ -118,7 +118,7 @@ def rights(
         index,
         identities,
         keyring,
-        company or model(),
+        company or copies_by_hand(),
         send,
         lambda: NOW,
         random,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,20 @@ from streams.feeds.registry import Feed, find_feed
 def model() -> Company:
     """The model company."""
     return load_company()
+
+
+def copies_by_hand() -> Company:
+    """The model company, in whose systems no job delivers copies: their people hand them out."""
+    return replace(model(), catalogue=delivering(model().catalogue))
+
+
+def delivering(catalogue: Catalogue, systems: Collection[str] = ()) -> Catalogue:
+    """The catalogue of a company in which these systems, and no others, deliver copies on command."""
+    said = {
+        name: item.model_copy(update={"access": "command" if name in systems else "by_hand"})
+        for name, item in catalogue.systems.items()
+    }
+    return replace(catalogue, systems=said)
 
 
 def with_a_hold_of_everything(catalogue: Catalogue) -> Catalogue:
@@ -73,7 +88,9 @@ __all__ = [
     "BASE",
     "MODEL",
     "avro_file",
+    "copies_by_hand",
     "copy_of_model",
+    "delivering",
     "examples_folder",
     "model",
     "model_examples",

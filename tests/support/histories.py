@@ -31,7 +31,7 @@ from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.messages import DELETION, REQUESTS
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.service import RightsService
-from tests.support.company import model, with_a_hold_of_everything
+from tests.support.company import delivering, model, with_a_hold_of_everything
 from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import proven
 from tests.unit.rights.test_service import KARI, NOW, OnePerson, holding
@@ -111,7 +111,7 @@ def _folder() -> TemporaryDirectory[str]:
 @cache
 def company() -> Company:
     """Which has a rule by which everything may be withheld."""
-    return replace(model(), catalogue=with_a_hold_of_everything(model().catalogue))
+    return replace(model(), catalogue=delivering(with_a_hold_of_everything(model().catalogue)))
 
 
 @cache

@@ -28,9 +28,9 @@ from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.service import RightsService
 from tests.support import histories
+from tests.support.company import delivering
 from tests.support.copying import copy_of
 from tests.support.histories import KINDS, NUMBERS, RECORDS, WORKERS, Histories, keyring
-from tests.support.office import delivering
 from tests.support.receipts import job_key
 from tests.unit.rights.test_service import KARI, holding
 

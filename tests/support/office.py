@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.catalogue import Catalogue, load_catalogue
+from schemas.catalogue import load_catalogue
 from schemas.codec import decode, encode
 from schemas.keys import Keyring
 from schemas.own import own_record
@@ -29,7 +29,7 @@ from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
 from streams.kafka.batches import TopicBatch
 from streams.kafka.connection import Connection
-from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, decoded
+from streams.rights.protocol.messages import COPIES, DELETION, RECEIPTS, REQUESTS, decoded
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.changing import ChangingStore
 from streams.rights.reference_job.job import ErasureJob
@@ -39,7 +39,7 @@ from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
 from streams.tagging.scan import Scanner
 from streams.tagging.tag import Tagger
-from tests.support.company import model, with_a_hold_of_everything
+from tests.support.company import delivering, model, with_a_hold_of_everything
 from tests.support.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ class Office:
             elif topic == RECEIPTS:
                 self.receipts.append(decoded(own_record("ErasureReceipt"), message))
                 self.service.on_receipt(self.receipts[-1])
+            elif topic == COPIES:
+                self.service.on_copy(decoded(own_record("CopyPart"), message), message)
             elif not topic.startswith(DELETION):
                 # Of another right: who tests it answers it, by `tests.support.receipts.answer`.
                 self.others.append({**decode(self.records["RightsCommand"], message), "topic": topic})
@@ -225,15 +227,6 @@ class Office:
 
     def _send(self, topic: str, message: bytes, key: bytes) -> None:
         self.sent.append((topic, message))
-
-
-def delivering(catalogue: Catalogue, systems: Collection[str]) -> Catalogue:
-    """The catalogue of a company in which these systems deliver copies on command."""
-    said = {
-        name: item.model_copy(update={"access": "command"}) if name in systems else item
-        for name, item in catalogue.systems.items()
-    }
-    return replace(catalogue, systems=said)
 
 
 def _blank(kind: str, nullable: bool) -> Any:

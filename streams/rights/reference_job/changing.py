@@ -23,9 +23,10 @@ from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKinds
 from streams.rights.protocol.columns import columns, record_named
 from streams.rights.protocol.messages import Identifiers, Named, identifiers_from_json, identifiers_json
+from streams.rights.reference_job.copying import CopyingStore
 from streams.rights.reference_job.matching import quoted
 from streams.rights.reference_job.several import repeats
-from streams.rights.reference_job.store import Erased, SqliteStore, _come, _text
+from streams.rights.reference_job.store import Erased, _come, _text
 
 LIFT = "/lift"
 """After the command of a restriction, the command that ends it."""
@@ -62,8 +63,8 @@ class _Restriction:
         )
 
 
-class ChangingStore(SqliteStore):
-    """A store that restricts, frees and corrects as well. Errors: as `SqliteStore`.
+class ChangingStore(CopyingStore):
+    """A store that also restricts, frees and corrects. Errors: as `SqliteStore`.
 
     `once` of every method names the errand and, behind #, which attempt at it: the second time its first outcome is
     returned and nothing is done. Raises Superseded where a later attempt came before.

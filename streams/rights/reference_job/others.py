@@ -1,8 +1,8 @@
-"""The reference job for rights other than erasure: restricts, frees and corrects, and answers with receipts."""
+"""The reference job for rights other than erasure: copies, corrects, restricts, frees, and answers with receipts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,18 +16,21 @@ from schemas.messages import RecordCount, RightsCommand, RightsReceipt, message_
 from schemas.own import own_record
 from schemas.vocabulary import CommandKind, ReceiptState
 from streams.kafka.connection import Connection
-from streams.rights.protocol.messages import RECEIPTS, Identifiers, Send, decoded, receipt_message
+from streams.rights.protocol.messages import COPIES, RECEIPTS, Identifiers, Send, decoded, receipt_message
 from streams.rights.protocol.rights_commands import TOPICS, opened_command
 from streams.rights.reference_job.changing import Changed, NeedsPerson
+from streams.rights.reference_job.copying import Copy, Record, TooLarge, copy_parts
 from streams.rights.reference_job.serving import OLDEST, Declined, Job, reason_of, shown
 
-SERVED = (CommandKind.RESTRICT, CommandKind.RECTIFICATION)
+SERVED = (CommandKind.ACCESS, CommandKind.RESTRICT, CommandKind.RECTIFICATION)
 """Kinds of commands for which there is a job here; the one for restrictions ends them too."""
 _log = structlog.get_logger(__name__)
 
 
 class Changes(Protocol):
     """What a system of record offers the job; `streams.rights.reference_job.changing.ChangingStore` is one."""
+
+    def copied(self, identifiers: Identifiers, fields: Collection[str], *, once: str) -> Sequence[Record]: ...
 
     def restrict(
         self,
@@ -96,6 +99,9 @@ class OtherRightsJob(Job):
             return
         self._answer(send, command, key, ReceiptState.ACCEPTED, Changed())
         try:
+            if command.kind is CommandKind.ACCESS:
+                self._copy(send, command, key, named)
+                return
             outcome = self._done(command, named, content)
         except Exception as error:  # noqa: BLE001 - one command fails, not the job
             self._failed(send, command, key, error)
@@ -103,8 +109,17 @@ class OtherRightsJob(Job):
         state = ReceiptState.DONE if outcome.records else ReceiptState.NOT_FOUND
         self._answer(send, command, key, state, outcome)
 
+    def _copy(self, send: Send, command: RightsCommand, key: JobKey, named: Identifiers) -> None:
+        """Send the person's copy and then the receipt; the second time all of it anew, since a part may be lost."""
+        records = self._store.copied(named, command.fields, once=_errand(command))
+        copy = copy_parts(command, records, key, self._clock())
+        for message in copy.messages:
+            send(COPIES, message, command.request_id.encode())
+        state = ReceiptState.DONE if copy.messages else ReceiptState.NOT_FOUND
+        self._answer(send, command, key, state, Changed(copy.records), copy=copy)
+
     def _done(self, command: RightsCommand, named: Identifiers, content: Mapping[str, Any]) -> Changed:
-        once, now = f"{command.command_id}#{command.attempt}", self._clock()
+        once, now = _errand(command), self._clock()
         match command.kind:
             case CommandKind.RESTRICT:
                 return self._store.restrict(named, command.categories, command.purposes, once=once, now=now)
@@ -112,10 +127,10 @@ class OtherRightsJob(Job):
                 return self._store.lift(once=once, now=now)
             case CommandKind.RECTIFICATION:
                 return self._store.rectify(named, content, once=once, now=now)
-        raise NeedsPerson("this job hands out no copies")
+        raise NeedsPerson("this job knows no such command")
 
     def _failed(self, send: Send, command: RightsCommand, key: JobKey, error: Exception) -> None:
-        reason = "needs_person" if isinstance(error, NeedsPerson) else reason_of(error)
+        reason = "needs_person" if isinstance(error, NeedsPerson | TooLarge) else reason_of(error)
         _log.warning(
             "command failed", system=self.system, kind=command.kind, reason=reason, error=shown(error)
         )
@@ -129,6 +144,7 @@ class OtherRightsJob(Job):
         state: ReceiptState,
         outcome: Changed,
         reason: str | None = None,
+        copy: Copy | None = None,
     ) -> None:
         said = RightsReceipt(
             command_id=command.command_id,
@@ -136,8 +152,8 @@ class OtherRightsJob(Job):
             system=self.system,
             state=state,
             records=tuple(RecordCount(name, count) for name, count in sorted(outcome.records.items())),
-            parts=0,
-            copy_digest=None,
+            parts=len(copy.messages) if copy else 0,
+            copy_digest=copy.digest if copy else None,
             ground=None,
             citation=None,
             review_date=None,
@@ -149,3 +165,8 @@ class OtherRightsJob(Job):
         )
         message = encode(own_record("RightsReceipt"), receipt_message(value_of(said), key))
         send(RECEIPTS, message, command.request_id.encode())
+
+
+def _errand(command: RightsCommand) -> str:
+    """The command and, behind #, which attempt at it."""
+    return f"{command.command_id}#{command.attempt}"

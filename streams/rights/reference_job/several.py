@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _SEVERAL = re.compile(r"\[\]|\*")
@@ -67,6 +67,46 @@ def blank_items(connection: sqlite3.Connection, table: str, row: int, field: str
     text = json.dumps(left, ensure_ascii=False) if any(value is not None for value in left.values()) else None
     connection.execute(f'UPDATE {table} SET "{field}" = ? WHERE rowid = ?', (text, row))
     return 1
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with its arrays and inner records, out of what is kept of each path.
+
+    What lies in a map stays under its path, an object from place to value: a key may look like two places.
+    """
+    whole: dict[Any, Any] = {}
+    for path, value in values.items():
+        if "*" in path:
+            whole[path] = value
+        elif repeats(path):
+            for place, item in (value or {}).items():
+                positions = iter(place.split("."))
+                _set(whole, [step for name in path.split(".") for step in _steps(name, positions)], item)
+        else:
+            _set(whole, path.split("."), value)
+    return {name: _listed(item) for name, item in whole.items()}
+
+
+def _steps(name: str, positions: Iterator[str]) -> list[str | int]:
+    """The name, and behind it the position in each array that it stands for."""
+    bare = name.rstrip("[]")
+    return [bare, *(int(next(positions)) for _ in range(name.count("[]")))]
+
+
+def _set(whole: dict[Any, Any], names: Sequence[str | int], value: Any) -> None:
+    for name in names[:-1]:
+        inner = whole.get(name)
+        whole = inner if isinstance(inner, dict) else whole.setdefault(name, {})
+    whole[names[-1]] = value
+
+
+def _listed(value: Any) -> Any:
+    """What was put together by positions, as the array that it is."""
+    if not isinstance(value, dict):
+        return value
+    if value and all(isinstance(place, int) for place in value):
+        return [_listed(value[place]) for place in sorted(value)]
+    return {name: _listed(item) for name, item in value.items()}
 
 
 def _kept(connection: sqlite3.Connection, table: str, row: int, field: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from streams.rights.service import RightsService
 from streams.tagging.behind import Stuck, Waiting
 from tests.support.api import EMAIL, NOW, TOTAL, fill, services
 from tests.support.commands import PERSON, home, quiet, run
-from tests.support.company import model
+from tests.support.company import copies_by_hand, model
 from tests.support.instance import running
 from tests.support.pairs import ReadyKeyring
 
@@ -151,9 +151,9 @@ def test_a_request_keeps_what_could_not_be_read(tmp_path: Path, right: str) -> N
         MemoryRequests(),
         index,
         index,
-        Identities(index, model().catalogue.identity_sources, index),
+        Identities(index, copies_by_hand().catalogue.identity_sources, index),
         keyring,
-        model(),
+        copies_by_hand(),
         lambda *_: None,
         lambda: NOW,
         open_letters=lambda: LETTERS,

@@ -27,7 +27,7 @@ from streams.rights.overlap import erased_of
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.service import RightsService
 from tests.support.api import NOW
-from tests.support.company import model
+from tests.support.company import copies_by_hand, model
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import hear
@@ -53,7 +53,7 @@ class Installation:
             RekeyedEraser(self.sinks.eraser, self.same),
             self.people,
             self.keyring,
-            model(),
+            copies_by_hand(),
             lambda *_: None,
             lambda: NOW,
             lambda size: next(self._ids).to_bytes(size, "big"),

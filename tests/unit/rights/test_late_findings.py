@@ -18,7 +18,7 @@ from streams.rights.protocol.events import content_of
 from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.receipts import hear
 from tests.support.telling import advance_and_tell
 from tests.support.town import KARI, MOVED, OLA, SHARED, Town, moment, town
@@ -42,7 +42,7 @@ class Office:
             there.index,
             Identities(there.index, load_catalogue().identity_sources),
             there.keyring,
-            model(),
+            copies_by_hand(),
             self.send,
             lambda: self.now,
             self.random,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from console.wiring.mentions import mentions_in
 from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.messages import encoded
@@ -23,6 +27,7 @@ from streams.rights.protocol.scope import Scope
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.changing import ChangingStore, NeedsPerson
 from streams.rights.reference_job.others import OtherRightsJob
+from streams.rights.reference_job.several import nested
 from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
@@ -211,6 +216,55 @@ def store(tmp_path: Path) -> Iterator[ChangingStore]:
     made.put("CustomerDetails", {"customer_number": "K-100200", "name": "Kari", "updated_at": LAST_WEEK})
     yield made
     made.close()
+
+
+def copying(folder: Path, stack: ExitStack) -> Office:
+    """Two systems that deliver copies by their jobs."""
+    made = Office(folder, memory_index(), stack, copying=("crm", "web"))
+    made.jobs_answer, made.tells = True, False
+    made.put("crm.customers", {"customer_number": NUMBER[1], "name": "Kari", "updated_at": LAST_WEEK}, OTHER)
+    made.put("web.visits", visit(1), visit(2), visit(3, "c-9"))
+    return made
+
+
+def test_arrays_and_inner_records_of_an_event_of_somebody_else_are_put_together_again() -> None:
+    kept = {
+        "id": "1",
+        "buyer.name": "Kari",
+        "lines[].text": {"0": "a", "1": "b"},
+        "lines[].tags[]": {"0.0": "x", "0.1": "y", "1.0": None},
+        "attributes.*": {"color.dark": "red"},
+        "gone[].x": None,
+    }
+    assert nested(kept) == {
+        "id": "1",
+        "buyer": {"name": "Kari"},
+        "lines": [{"text": "a", "tags": ["x", "y"]}, {"text": "b", "tags": [None]}],
+        "attributes.*": {"color.dark": "red"},
+    }
+
+
+def copy_in(office: Office, request: RequestState) -> dict[str, list[Any]]:
+    """The records of the archive, by system."""
+    to = io.BytesIO()
+    office.service.bundle(request.request_id, to, "nb", frozenset(), mentions_in(KINDS, []))
+    archive = zipfile.ZipFile(to)
+    files = [name for name in archive.namelist() if name.startswith("copy/")]
+    copies = [json.loads(archive.read(name)) for name in files]
+    return {item["system"]: item["records"] for item in copies}
+
+
+def test_the_job_hands_out_the_records_of_the_person_as_they_are(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        office = copying(tmp_path, stack)
+        request = asked(office, "access")
+        assert (request.state, request.waiting_for) == (State.ANSWERED, ())
+        found = copy_in(office, request)
+    assert [item["values"]["name"] for item in found["crm"]] == ["Kari"]
+    visits = [item["values"] for item in found["web"]]
+    assert [(item["cookie_id"], item["page"], item["occurred_at"]) for item in visits] == [
+        (COOKIE[1], "/", visit(minute)["occurred_at"].isoformat()) for minute in (1, 2)
+    ]
 
 
 def test_what_cannot_be_corrected_by_a_job_changes_nothing(store: ChangingStore) -> None:

@@ -25,7 +25,7 @@ from streams.rights.case import Recorded
 from streams.rights.protocol.messages import Named, opened
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import hear
 
@@ -153,7 +153,7 @@ def service(memory: OnePerson, keyring: Keyring) -> RightsService:
         return len(memory.log.stored).to_bytes(size, "big")
 
     return RightsService(
-        memory.log, memory, memory, memory, keyring, model(), memory.send, lambda: NOW, random
+        memory.log, memory, memory, memory, keyring, copies_by_hand(), memory.send, lambda: NOW, random
     )
 
 

@@ -26,7 +26,7 @@ from streams.rights.protocol.events import Attention
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, EVENTS, fill
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.kinds import KINDS
 from tests.support.pairs import ReadyKeyring
 from tests.support.receipts import hear
@@ -73,7 +73,7 @@ class Office:
             self.index,
             identities,
             self.keyring,
-            model(),
+            copies_by_hand(),
             lambda topic, *_: self.sent.update([topic]),
             lambda: NOW,
         )
