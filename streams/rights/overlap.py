@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from sinks.ports.lineage import Span
@@ -95,11 +95,11 @@ def restricted_of(
 
 def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:
     """The ids of the requests of the same person that come first: erasures that are planned, and older ones still to
-    be; before an erasure also those for which copies are under way.
+    be; before an erasure those for which copies or corrections are under way, before a correction older ones.
 
-    Two plans at once would each narrow or remove what the other one counts on, and who asks for the data and to be
-    erased is to have them first. One that waits for a person without a plan is waited for by nobody: it may never get
-    one.
+    Two plans at once would each narrow or remove what the other one counts on; who asks for the data and to be
+    erased is to have them first; and what was found to be right last has to be written last. One that waits for a
+    person without a plan is waited for by nobody: it may never get one.
     """
     ids = [item.request_id for item in requests]
     older = set(ids[: ids.index(request.request_id)]) if request.request_id in ids else set()
@@ -108,16 +108,23 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
         for item in open_of(requests, request.subjects, spans)
         if item.request_id != request.request_id
         and (
-            (request.forgets and _collects(item))
-            or (
-                item.forgets
-                and (
-                    item.plan is not None
-                    or (item.request_id in older and item.state not in _WAIT_FOR_A_PERSON)
-                )
-            )
+            (request.forgets and (_collects(item) or _is_correcting(item)))
+            or (item.forgets and (item.plan is not None or _is_coming(item, older)))
+            or (request.corrects and item.corrects and (_is_correcting(item) or _is_coming(item, older)))
         )
     ]
+
+
+def _is_coming(request: RequestState, older: Collection[str]) -> bool:
+    """Whether it is older and will be planned without anybody's help."""
+    return request.plan is None and request.request_id in older and request.state not in _WAIT_FOR_A_PERSON
+
+
+def _is_correcting(request: RequestState) -> bool:
+    """Whether jobs of systems were told to correct what an erasure would leave nothing of, and have not answered; not
+    where a person has to look."""
+    told = any(not (item.settled or item.by_hand) for item in request.commands.values())
+    return request.corrects and told and request.state not in _WAIT_FOR_A_PERSON
 
 
 def _collects(request: RequestState) -> bool:

@@ -23,6 +23,7 @@ from streams.rights.protocol.states import State, summary
 from tests.support.index import memory_index
 from tests.support.kinds import KINDS
 from tests.support.office import Office, systems_told
+from tests.support.receipts import answer
 
 NUMBER, EMAIL = ("customer_number", "k-100200"), ("email", "kari@example.no")
 OLA = ("customer_number", "k-300400")
@@ -67,6 +68,59 @@ def test_the_second_erasure_waits_for_the_first(office: Office) -> None:
     ended = office.service.get(second.request_id)
     assert (ended.state, ended.behind, ended.commands) == (State.COMPLETED, (), {})
     assert office.events(*NUMBER) == 0
+
+
+def correct(office: Office, name: str) -> RequestState:
+    made = office.service.create(
+        "rectification",
+        [NUMBER],
+        reason=None,
+        channel="test",
+        received_at=office.now,
+        corrections={"CustomerDetails.name": name},
+    )
+    office.deliver()
+    return office.service.get(made.request_id)
+
+
+def test_a_correction_waits_for_the_erasure_of_the_person(office: Office) -> None:
+    """Else the systems would have nothing left to correct; then there is nobody any more whose data are wrong."""
+    first = office.erase(NUMBER, EMAIL, anchors=GONE)
+    second = correct(office, "Kari")
+    assert (second.state, second.behind, office.others) == (State.RECEIVED, (first.request_id,), [])
+    listen(office, first.request_id)
+    assert office.service.get(first.request_id).state is State.COMPLETED
+    assert office.service.get(second.request_id).behind == ()
+    assert office.others == []
+
+
+def test_an_erasure_waits_for_corrections_that_are_under_way(office: Office) -> None:
+    """Not for one at which a person has to look: the erasure would never come."""
+    first = correct(office, "Kari")
+    assert first.state is State.COMMANDED
+    second = office.erase(NUMBER, EMAIL, anchors=GONE)
+    assert (second.state, second.behind, office.commands) == (State.RECEIVED, (first.request_id,), [])
+    answer(office, office.others[-1], state="failed", reason="internal_error", retryable=False)
+    office.service.resume()
+    office.deliver()
+    assert office.service.get(first.request_id).state is State.ATTENTION
+    assert systems_told(office.commands) == ["crm"]
+
+
+def test_of_two_corrections_the_last_one_is_written_last(office: Office) -> None:
+    first, second = correct(office, "Kari"), correct(office, "Kåre")
+    assert (second.state, second.behind) == (State.RECEIVED, (first.request_id,))
+    office.deaf, office.jobs_answer = set(), True
+    office.service.resend(first.request_id)
+    office.deliver()
+    # The first is not at its end: recipients are still to be told. Its systems have answered.
+    office.service.resume()
+    office.deliver()
+    assert office.service.get(second.request_id).behind == ()
+    assert [row["name"] for row in office.stores["crm"].usable("CustomerDetails", "P-CONTRACT")] == [
+        "Kåre",
+        "N",
+    ]
 
 
 @pytest.mark.parametrize("end", ["close", "cancel"])
