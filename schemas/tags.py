@@ -16,6 +16,9 @@ from functools import cached_property
 
 from schemas.annotations import RecordAnnotation
 from schemas.records import RecordSchema
+from schemas.vocabulary import Role
+
+_OWNERS = (Role.OWNER, Role.JOINT_OWNER)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class TagSet:
     held_only: bool = False  # true after a partial erasure: `categories` are those still held
     detected: tuple[str, ...] = ()  # categories found in the event's free texts, whatever the schema says
     several: bool = False  # others than the person stand in the same role of the event
+    of_another: bool = False  # it is somebody else's event, which names the person beside its owner
 
     @property
     def revealed(self) -> tuple[str, ...]:
@@ -59,6 +63,8 @@ class TagSet:
             del said["detected"]
         if not self.several:
             del said["several"]
+        if not self.of_another:
+            del said["of_another"]
         content = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")
 
@@ -93,6 +99,7 @@ def tag_set(
         retention=tuple(said.retention),
         detected=detected,
         several=several,
+        of_another=role not in _OWNERS,
     )
 
 

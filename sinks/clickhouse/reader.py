@@ -300,5 +300,6 @@ def _tag_set(row: Sequence[Any]) -> TagSet:
             "legal_basis": dict(values["legal_basis"]),
             "held_only": bool(values["held_only"]),
             "several": bool(values["several"]),
+            "of_another": bool(values["of_another"]),
         }
     )

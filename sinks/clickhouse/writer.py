@@ -41,6 +41,7 @@ TAG_SET_COLUMNS = (
     "held_only",
     "detected",
     "several",
+    "of_another",
 )
 _DEAD_COLUMNS = tuple(item.name for item in fields(DeadRow))
 _BACK_COLUMNS = tuple(item.name for item in fields(Resurrected))

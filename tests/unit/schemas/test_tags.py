@@ -47,6 +47,7 @@ CHANGES: Mapping[str, Any] = {
     "held_only": True,
     "detected": ("C-31",),
     "several": True,
+    "of_another": True,
 }
 
 

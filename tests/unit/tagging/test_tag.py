@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,12 @@ def token(kind: IdentifierKind, value: str) -> bytes:
 def test_each_person_of_an_event_gets_a_row() -> None:
     """A call has two ends: one row each, with role, time and coordinates, under the tokenizer's tokens."""
     tagged = tag(TRAFFIC, [traffic(caller="+4740000001", callee="400 00 002")])
-    (tags,) = tagged.tag_sets
+    mine, theirs = sorted(tagged.tag_sets, key=lambda tags: tags.of_another)
+    assert (mine.of_another, theirs) == (False, replace(mine, of_another=True))
     assert rows_of(tagged) == sorted(
         [
-            (token(PHONE, "+4740000001"), 0, 100, OWNER, tags.id, NOW, 0),
-            (token(PHONE, "+4740000002"), 0, 100, COUNTERPARTY, tags.id, NOW, 0),
+            (token(PHONE, "+4740000001"), 0, 100, OWNER, mine.id, NOW, 0),
+            (token(PHONE, "+4740000002"), 0, 100, COUNTERPARTY, theirs.id, NOW, 0),
         ]
     )
     assert (tagged.subjects.tolist(), dict(tagged.bad)) == ([2], {})
