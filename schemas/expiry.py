@@ -7,16 +7,23 @@ close of a case once any event tells it: when these run out is another day for e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 from schemas.calendars import Calendar
 from schemas.days import FIRST_DAY
-from schemas.entries import RetentionRule
-from schemas.policy import MOMENTS, RetentionAnchors, governing
+from schemas.entries import RetentionRule, parse_period
+from schemas.policy import MOMENTS, RetentionAnchors, delete_after, governing
+from schemas.records import RecordSchema
 
+OF_SESSIONS = frozenset({"session_end", "communication_end"})
+"""What starts with the end of a session, as reports of it tell."""
+_STATES = frozenset({"contract_end", "need_end", "withdrawal"})
+_MARGIN = timedelta(days=4)
 _OF_ALL = ("event", "financial_year_end")
 _NOON = time(12)
+NOBODY_TOLD = RetentionAnchors()
 
 
 def clocks_of_people(rules: Sequence[RetentionRule], told: Collection[str]) -> tuple[str, ...]:
@@ -30,16 +37,42 @@ def clocks_of_people(rules: Sequence[RetentionRule], told: Collection[str]) -> t
     return tuple(sorted({rule.clock for rule in longest if not _same_for_all(rule, told)}))
 
 
-def kept_from(rules: Sequence[RetentionRule], on: date, calendar: Calendar) -> date:
+def started_before(rules: Iterable[RetentionRule], day: date) -> dict[str, date]:
+    """By clock that stands for a state the day before which it started where anything has run out by it, or some days
+    later."""
+    found = dict[str, date]()
+    for rule in rules:
+        if _decides(rule) and rule.clock in _STATES:
+            # Months have different lengths: rather somebody looked at in vain.
+            first = day - parse_period(rule.period) + _MARGIN if rule.period else day
+            # The end of the contract ends the consented use as well.
+            for clock in {rule.clock, "contract_end"} if rule.clock == "withdrawal" else {rule.clock}:
+                found[clock] = max(found.get(clock, first), min(first, day))
+    return found
+
+
+def clocks_said(records: Iterable[RecordSchema]) -> frozenset[str]:
+    """The clocks of which events of these records say anything, by their own words or since they are reports of
+    sessions: until one has ended, what says so has not run out."""
+    every = list(records)
+    said = {rule.clock for record in every for rule in record.annotation.clocks}
+    sessions = any(rule.form == "assignment" for record in every for rule in record.annotation.identity)
+    return frozenset(said | (OF_SESSIONS if sessions else set()))
+
+
+def kept_from(
+    rules: Sequence[RetentionRule], on: date, calendar: Calendar, anchors: RetentionAnchors = NOBODY_TOLD
+) -> date:
     """The first day whose events are still kept on the day `on`; all before it have run out.
 
-    No clock of `rules` may be one of people (`clocks_of_people`). Raises InputError where no active rule decides.
+    Of everybody at once, where no clock of `rules` is one of people (`clocks_of_people`); else of the person whose
+    `anchors` these are. Raises InputError where no active rule decides.
     """
     # The last day of a rule never comes earlier for a later event.
     low, high = FIRST_DAY, on
     while low < high:
         middle = low + timedelta(days=(high - low).days // 2)
-        _, until = last_day(rules, middle, calendar)
+        _, until = last_day(rules, middle, calendar, anchors)
         if until is None or until >= on:
             high = middle
         else:
@@ -48,10 +81,27 @@ def kept_from(rules: Sequence[RetentionRule], on: date, calendar: Calendar) -> d
 
 
 def last_day(
-    rules: Sequence[RetentionRule], day: date, calendar: Calendar
+    rules: Sequence[RetentionRule], day: date, calendar: Calendar, anchors: RetentionAnchors = NOBODY_TOLD
 ) -> tuple[RetentionRule, date | None]:
-    """The rule that governs events of a day, and the last day on which they may be kept."""
-    return governing(rules, datetime.combine(day, _NOON, calendar.zone), RetentionAnchors(), calendar)
+    """The rule that governs events of a day, and the last day on which they may be kept.
+
+    What comes after the end of a contract is kept as long as if that had ended on its day: nobody can keep it before.
+    """
+    moment = datetime.combine(day, _NOON, calendar.zone)
+    return governing(rules, moment, _not_before(anchors, day), calendar)
+
+
+def end_of(
+    rule: RetentionRule, day: date, calendar: Calendar, anchors: RetentionAnchors = NOBODY_TOLD
+) -> date | None:
+    """The last day of one rule for events of a day, as `schemas.policy.delete_after`."""
+    moment = datetime.combine(day, _NOON, calendar.zone)
+    return delete_after(rule, moment, _not_before(anchors, day), calendar)
+
+
+def _not_before(anchors: RetentionAnchors, day: date) -> RetentionAnchors:
+    later = {name: day for name, start in anchors.days().items() if name not in MOMENTS and start < day}
+    return replace(anchors, **later) if later else anchors
 
 
 def decided(rules: Sequence[RetentionRule]) -> bool:

@@ -69,7 +69,7 @@ def make_plan(
         as_of=as_of,
         catalogue_version=catalogue.version,
         parts=tuple(_carried_out(part, orders, records, others) for part in parts),
-        copies=tuple(Copy(name, _topic_end(topics.get(name), as_of)) for name in names),
+        copies=tuple(Copy(name, topic_end(topics.get(name), as_of)) for name in names),
         commands=tuple(_commands(orders, records)),
         kept={h.tags.id: h.tags if frozen else _narrowed(h.tags, parts, catalogue) for h in found.holdings},
         unjudged=tuple(unjudged),
@@ -186,7 +186,7 @@ def _frozen(part: Part, until: date, catalogue: Catalogue) -> Part:
     return replace(held, ended=ended, also=also, means=None, stays=0, oldest_expired=False)
 
 
-def _topic_end(topic: Topic | None, as_of: date) -> date | None:
+def topic_end(topic: Topic | None, as_of: date) -> date | None:
     """The newest message may have been written on the day of the plan, however old the event it tells of."""
     if topic is None:
         return None
@@ -216,12 +216,12 @@ def _orders(
         kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
         tag_sets = {part.tag_set for part in members}
         shared = [item for item in others if item.tag_set in tag_sets]
-        fields, categories = named_fields(records[record], members), _told(members, kept)
+        fields, categories = named_fields(records[record], members), told_categories(members, kept)
         orders[system, record, where] = make_order(records[record], where, categories, fields, shared)
     return orders
 
 
-def _told(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
+def told_categories(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
     """The categories that a command names."""
     return tuple(sorted({part.category for part in gone if not (part.detected and part.category in kept)}))
 

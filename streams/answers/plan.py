@@ -30,7 +30,8 @@ class Part:
     `detected`: only a free text reveals it, so it goes and stays with the text.
     `source_deleted`: so the source says, on that day at the latest; these events are decided on as others.
     `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
-    of the events the record stays for somebody else, redacted.
+    of the events the record stays for somebody else, redacted. `before`: of what has run out, that these are events
+    before that moment, and after the one of the part before it.
     """
 
     system: str
@@ -53,6 +54,7 @@ class Part:
     means: ErasureAction | None = None
     stays: int = 0
     source_deleted: date | None = None
+    before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,24 @@ class Telling:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """What the index forgets of a time, [since, until), None: from the first event on. `kept` is what
+    `IndexEraser.forget` takes there; `events`: how many there were by tag set when it was planned."""
+
+    since: datetime | None
+    until: datetime
+    kept: Mapping[TagSetId, TagSet | None]
+    events: Mapping[TagSetId, int]
+
+
+@dataclass(frozen=True)
 class Plan:
     """`kept` is what `IndexEraser.forget` takes: None erases the rows, a tag set narrows them to what is held.
 
     `unjudged`: what nobody can decide on; in no part, no command, and it stays in the index. `clocks`: from which days
     decisions count (`streams.answers.clocks.KnownAnchors.shown`). `recipients`: who was given what goes (Art. 19).
     `telling`: by system with a command. `made_at`: None of plans from before it was kept.
+    `segments`: of what has run out, which goes up to another day for each category; nothing is in `kept` then.
     """
 
     as_of: date
@@ -110,6 +124,7 @@ class Plan:
     recipients: tuple[str, ...] = ()
     telling: tuple[Telling, ...] = ()
     made_at: datetime | None = None
+    segments: tuple[Segment, ...] = ()
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -120,6 +135,11 @@ class Plan:
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plan as the ledger keeps it: no personal value in it."""
     stored: dict[str, Any] = _PLAN.dump_python(plan, mode="json")
+    if not plan.segments:
+        # What only plans of retention say stands in these alone.
+        del stored["segments"]
+        for part in stored["parts"]:
+            del part["before"]
     return stored
 
 

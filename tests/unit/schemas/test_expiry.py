@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.calendars import NORWEGIAN
 from schemas.catalogue import load_catalogue
-from schemas.days import FIRST_DAY
+from schemas.days import FIRST_DAY, OPEN
 from schemas.entries import RetentionRule
-from schemas.expiry import clocks_of_people, decided, kept_from, last_day
+from schemas.expiry import clocks_of_people, decided, end_of, kept_from, last_day, started_before
+from schemas.policy import MOMENTS, ClockPeriod, ClocksOfEvents, RetentionAnchors
 
 RULES = load_catalogue().retention_rules
 NOBODY: frozenset[str] = frozenset()
@@ -88,3 +89,78 @@ def test_each_event_is_on_the_right_side_of_the_day(ids: list[str], on: date, da
         if FIRST_DAY <= day <= on:
             _, until = last_day(chosen, day, NORWEGIAN)
             assert (day < first) == (until is not None and until < on), (day, until)
+
+
+ENDED = date(2026, 1, 31)
+SETTLED = ClockPeriod("invoice_settled", date(2026, 1, 1), date(2026, 2, 10))
+UNPAID = ClockPeriod("invoice_settled", date(2026, 2, 1), OPEN)
+
+
+@pytest.mark.parametrize(
+    ("ids", "anchors", "on", "first"),
+    [
+        # Three months after the contract: all of its time on the day after, and nothing before.
+        (["T20"], RetentionAnchors(contract_end=ENDED), date(2026, 4, 30), FIRST_DAY),
+        (["T20"], RetentionAnchors(contract_end=ENDED), date(2026, 5, 1), date(2026, 2, 1)),
+        # What comes after the end has three months of its own.
+        (["T20"], RetentionAnchors(contract_end=ENDED), date(2026, 6, 11), date(2026, 3, 11)),
+        (["T20"], RetentionAnchors(contract_end=OPEN), date(2030, 1, 1), FIRST_DAY),
+        (["T20"], RetentionAnchors(), date(2030, 1, 1), FIRST_DAY),
+        # A claim runs longer than the contract.
+        (["T20", "T18"], RetentionAnchors(contract_end=ENDED), date(2027, 1, 1), date(2024, 1, 1)),
+        # Of what an invoice bills, five months after its settlement; what nobody paid stays, and so does what is later.
+        (["T05"], ClocksOfEvents(periods=(SETTLED,)), date(2026, 7, 10), date(2026, 1, 1)),
+        (["T05"], ClocksOfEvents(periods=(SETTLED,)), date(2026, 7, 11), date(2026, 2, 11)),
+        (["T05"], ClocksOfEvents(periods=(SETTLED, UNPAID)), date(2029, 1, 1), date(2026, 2, 1)),
+        # Consent that was withdrawn is proved for three years.
+        (["T26"], RetentionAnchors(withdrawal=ENDED), date(2029, 2, 1), date(2026, 2, 1)),
+    ],
+)
+def test_of_a_person_it_counts_from_the_days_of_their_clocks(
+    ids: list[str], anchors: RetentionAnchors, on: date, first: date
+) -> None:
+    assert kept_from(rules(*ids), on, NORWEGIAN, anchors) == first
+
+
+@st.composite
+def clocks(draw: st.DrawFn) -> RetentionAnchors:
+    """What events may say: states that started or run, and things that moments ended or that go on."""
+    starts = st.none() | st.just(OPEN) | some_days
+    states = {name: draw(starts) for name in ("contract_end", "need_end", "withdrawal")}
+    things = st.builds(ClockPeriod, st.sampled_from(sorted(MOMENTS)), some_days, st.just(OPEN) | some_days)
+    periods = tuple(item for item in draw(st.lists(things, max_size=6)) if item.since <= item.until)
+    return ClocksOfEvents(**states, periods=periods)
+
+
+@given(
+    st.lists(st.sampled_from(sorted(RULES)), min_size=1, max_size=4, unique=True),
+    some_days,
+    clocks(),
+    st.data(),
+)
+def test_each_event_of_a_person_is_on_the_right_side_of_the_day(
+    ids: list[str], on: date, anchors: RetentionAnchors, data: st.DataObject
+) -> None:
+    """For any rules and clocks: before it just where the last day is past, and by no rule before that rule's own."""
+    chosen = rules(*ids)
+    if not decided(chosen):
+        return
+    first = kept_from(chosen, on, NORWEGIAN, anchors)
+    near = st.integers(-400, 400).map(lambda number: first + number * DAY)
+    for day in [first - DAY, first, data.draw(near), data.draw(st.dates(FIRST_DAY, on))]:
+        if FIRST_DAY <= day <= on:
+            rule, until = last_day(chosen, day, NORWEGIAN, anchors)
+            assert (day < first) == (until is not None and until < on), (day, until)
+            assert until == end_of(rule, day, NORWEGIAN, anchors)
+            assert until is None or until >= day
+
+
+def test_whose_clock_started_too_late_is_not_looked_at() -> None:
+    """By the shortest of the rules of a clock; a withdrawal also counts from the end of the contract."""
+    day = date(2026, 11, 22)
+    assert started_before(rules("T20", "T25"), day) == {"contract_end": date(2026, 8, 26)}
+    assert started_before(rules("T20", "T12"), day) == {"contract_end": day}
+    assert started_before(rules("T26"), day) == dict.fromkeys(
+        ("withdrawal", "contract_end"), date(2023, 11, 26)
+    )
+    assert started_before(rules("T30", "T16", "T10", "T17", "T27"), day) == {}
