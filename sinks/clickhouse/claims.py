@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,11 +49,15 @@ class _Question:
     without: frozenset[bytes]
 
 
-class ClickHouseClaims:
-    """A `ClaimReader` on ClickHouse. Never reads `retained_claims`."""
+Table = Literal["identity_claims", "retained_claims"]
 
-    def __init__(self, index: ClickHouse) -> None:
+
+class ClickHouseClaims:
+    """A `ClaimReader` on ClickHouse. Never reads `retained_claims`, but where it is of these alone."""
+
+    def __init__(self, index: ClickHouse, table: Table = "identity_claims") -> None:
         self._index = index
+        self._table = table
 
     def claims(
         self,
@@ -94,7 +98,7 @@ class ClickHouseClaims:
             where += " AND learnt_at <= fromUnixTimestamp64Milli({known_at:Int64}, 'UTC')"
             parameters["known_at"] = at_or_before(known_at)
         columns = ", ".join(f"`{name}`" for name in KNOWN_CLAIM_SCHEMA.names)
-        sql = f"SELECT {columns} FROM identity_claims FINAL {where}"
+        sql = f"SELECT {columns} FROM {self._table} FINAL {where}"
         return self._read(sql, parameters, KNOWN_CLAIM_SCHEMA)
 
     def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:

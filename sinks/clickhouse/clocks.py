@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -11,9 +12,9 @@ from schemas.together import asked
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, parted
-from sinks.clickhouse.reader import known
+from sinks.clickhouse.reader import ClickHouseReader, known
 from sinks.clickhouse.values import Parameters, millis, tokens_in
-from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, Owner
 
 
 class ClickHouseClocks:
@@ -21,6 +22,7 @@ class ClickHouseClocks:
 
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
+        self._reader = ClickHouseReader(index)
 
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         return asked(self._clock_events_each, (tuple(tokens), known_at))
@@ -44,6 +46,36 @@ class ClickHouseClocks:
             parameters,
         )
         return [bytes(token) for (token,) in rows]
+
+    def owners_of_rows(
+        self, before: Mapping[int, datetime], after: bytes = b"", limit: int = 1_000
+    ) -> list[Owner]:
+        by_moment = defaultdict[int, list[int]](list)
+        for tag_set, moment in before.items():
+            by_moment[millis(moment)] += self._reader.alike([tag_set])
+        if not by_moment:
+            return []
+        parameters: Parameters = {
+            "limit": limit,
+            "after": after.hex(),
+            "roles": [role.value for role in OWNERS],
+        }
+        ways = []
+        for number, (milliseconds, sets) in enumerate(sorted(by_moment.items())):
+            parameters |= {f"sets{number}": sets, f"before{number}": milliseconds}
+            ways.append(
+                f"(tag_set IN {{sets{number}:Array(UInt64)}}"
+                f" AND event_time < fromUnixTimestamp64Milli({{before{number}:Int64}}, 'UTC'))"
+            )
+        beyond = f"token > toFixedString(unhex({{after:String}}), {TOKEN_BYTES})" if after else "1"
+        # Not FINAL: whoever had such a row before it was narrowed is looked at once more.
+        rows = self._index.query(
+            f"SELECT token, min(event_time) FROM lineage PREWHERE {beyond}"
+            f" WHERE toString(role) IN {{roles:Array(String)}} AND ({' OR '.join(ways)})"
+            " GROUP BY token ORDER BY token LIMIT {limit:UInt32}",
+            parameters,
+        )
+        return [Owner(bytes(token), moment.replace(tzinfo=moment.tzinfo or UTC)) for token, moment in rows]
 
     def _clock_events_each(
         self, questions: Sequence[tuple[Sequence[bytes], datetime | None]]

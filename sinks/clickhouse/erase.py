@@ -102,7 +102,8 @@ class ClickHouseEraser:
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
             ended, theirs = self._end(going)
-            for table in ("identity_claims", "findings", "clock_events", "record_keys"):
+            tables = ("identity_claims", "retained_claims", "findings", "clock_events", "record_keys")
+            for table in tables:
                 events = going.leaving(table)
                 if table == "identity_claims":
                     self._unseal(going, theirs, events)

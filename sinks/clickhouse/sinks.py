@@ -24,6 +24,7 @@ from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
+from sinks.clickhouse.retained import ClickHouseRetained
 from sinks.clickhouse.suppression import ClickHouseSuppression
 from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
@@ -50,7 +51,9 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         expirer=ClickHouseExpirer(complete),
         purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
+        claims_retained=ClickHouseClaims(complete, "retained_claims"),
         beside_as_is=ClickHouseReader(index),
+        retained=ClickHouseRetained(complete),
         marks=ClickHouseMarks(index),
         preservation=ClickHousePreservation(index),
         requests=ClickHouseRequests(index),

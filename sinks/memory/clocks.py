@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from schemas.vocabulary import Role
 from sinks.memory.state import MemoryState, naive
-from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, Owner
 
 
 class MemoryClocks(MemoryState):
@@ -36,3 +37,15 @@ class MemoryClocks(MemoryState):
                 and naive(row["started"].replace(tzinfo=UTC)) < naive(before[row["clock"]])
             }
         return sorted(found)[:limit]
+
+    def owners_of_rows(
+        self, before: Mapping[int, datetime], after: bytes = b"", limit: int = 1_000
+    ) -> list[Owner]:
+        oldest = dict[bytes, datetime]()
+        with self.lock:
+            moments = {tag_set: moment for item, moment in before.items() for tag_set in self.alike([item])}
+            for key, row in self.rows.items():
+                old = row.tag_set in moments and row.event_time < moments[row.tag_set]
+                if old and key[0] > after and Role.of(key[4]) in OWNERS:
+                    oldest[key[0]] = min(oldest.get(key[0], row.event_time), row.event_time)
+        return [Owner(token, oldest[token]) for token in sorted(oldest)[:limit]]

@@ -75,6 +75,7 @@ class MemoryEraser(MemoryState):
             nobodys = events - {key[1:4] for key in self.rows}
             said = [row for key, row in self.claims_known.items() if key[:3] in theirs]
             self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
+            self.retained = {key: row for key, row in self.retained.items() if key[:3] not in theirs}
             # As claims go: with the last row of the person in the event.
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
             self.record_keys = {key: row for key, row in self.record_keys.items() if key not in theirs}

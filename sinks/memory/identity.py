@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,13 +28,16 @@ class MemoryClaims(MemoryState):
         with self.lock:
             found = [
                 row
-                for row in self.claims_known.values()
+                for row in self._said().values()
                 if row[of] in wanted
                 and row["token"] not in known
                 and (of != "server" or row["mark"] in (Mark.OFF.code, Mark.ON.code))
                 and (known_at is None or row["learnt_at"] <= naive(known_at))
             ]
         return pa.Table.from_pylist(found, KNOWN_CLAIM_SCHEMA)
+
+    def _said(self) -> Mapping[tuple[Any, ...], dict[str, Any]]:
+        return self.claims_known
 
     def prefixes(self, tokens: Sequence[bytes]) -> pa.Table:
         return self._prefix_table(2, set(tokens))
@@ -47,3 +51,13 @@ class MemoryClaims(MemoryState):
         return pa.Table.from_pylist(
             [dict(zip(PREFIX_SCHEMA.names, item, strict=True)) for item in found], PREFIX_SCHEMA
         )
+
+
+class RetainedMemoryClaims(MemoryClaims):
+    """The same of what is kept for the police alone."""
+
+    def __init__(self, index: MemoryState) -> None:
+        self.__dict__ = index.__dict__
+
+    def _said(self) -> Mapping[tuple[Any, ...], dict[str, Any]]:
+        return self.retained

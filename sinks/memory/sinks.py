@@ -8,11 +8,13 @@ from sinks.memory.audit import MemoryAudit
 from sinks.memory.copies import MemoryCopies
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.evidence import MemoryEvidence
+from sinks.memory.identity import RetainedMemoryClaims
 from sinks.memory.index import MemoryIndex
 from sinks.memory.preservation import MemoryPreservation
 from sinks.memory.purge import MemoryPurge
 from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.requests import MemoryRequests
+from sinks.memory.retained import MemoryRetained
 from sinks.memory.suppression import MemorySuppression
 from sinks.memory.untagged import MemoryUntaggedFields
 from sinks.memory.upkeep import MemoryUpkeep
@@ -36,7 +38,9 @@ def memory_sinks() -> Sinks:
         expirer=index,
         purge=MemoryPurge(),
         claims_as_is=index,
+        claims_retained=RetainedMemoryClaims(index),
         beside_as_is=index,
+        retained=MemoryRetained(index),
         marks=index,
         requests=requests,
         copies=MemoryCopies(),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
 
 from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Role
 
 UNNAMED = b"\xff" * TOKEN_BYTES
 """Stands for a thing of which no key tells which it is: each event with it is about a thing of its own. The same under
@@ -36,6 +38,9 @@ when on data may be about the thing, as far as this event says. started: when th
 thing is going on.
 """
 
+OWNERS = (Role.OWNER, Role.JOINT_OWNER)
+"""Whose clocks say when an event goes."""
+
 
 class ClockReader(Protocol):
     """Reads what events said of clocks. Safe from several threads."""
@@ -47,6 +52,14 @@ class ClockReader(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Owner:
+    """Who an identifier stood for at a moment; None: whenever it is met."""
+
+    token: bytes
+    at: datetime | None = None
+
+
 class OwnerReader(Protocol):
     """Lists whose clocks may have started long enough ago. Safe from several threads."""
 
@@ -55,6 +68,15 @@ class OwnerReader(Protocol):
 
         Each once, in order, the first `limit` of those after `after`. Whether the clock has been stopped since, or
         other things are going on, what `clock_events` says of them. Raises IndexUnavailable.
+        """
+
+    def owners_of_rows(
+        self, before: Mapping[int, datetime], after: bytes = b"", limit: int = 1_000
+    ) -> list[Owner]:
+        """The same of those who own an event before the moment of its tag set, by whatever identifier it names them,
+        with the time of the oldest such event: whose the identifier was then.
+
+        Also of tag sets that are the same but for the key that made the tokens. Raises IndexUnavailable.
         """
 
 

@@ -21,6 +21,7 @@ from sinks.ports.preservation import PreservationLog
 from sinks.ports.purge import IndexPurge
 from sinks.ports.record_keys import RecordKeyReader
 from sinks.ports.requests import RequestLog
+from sinks.ports.retained import RetainedSessions
 from sinks.ports.suppression import SuppressionLedger
 from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
@@ -33,6 +34,8 @@ class Sinks:
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
     `claims`, `clocks`, `record_keys`, `eraser`, `expiry` and `expirer` are for what is said about a person, or done:
     they raise IndexUnavailable while rows are lost.
+    `claims_retained`: what is kept for the police alone (ekomloven § 3-13), for nothing but to tell when it goes.
+    `retained`: how it goes.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
     """
 
@@ -49,7 +52,9 @@ class Sinks:
     expirer: IndexExpirer
     purge: IndexPurge
     claims_as_is: ClaimReader
+    claims_retained: ClaimReader
     beside_as_is: BesideReader
+    retained: RetainedSessions
     marks: IndexMarks
     requests: RequestLog
     copies: CopyStore

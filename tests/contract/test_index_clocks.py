@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from sinks.ports.clocks import Owner
 from sinks.ports.lineage import Span
 from tests.support.index import NOW, Index, Row, Said, batch, clock_table, moment, tags, token
 
@@ -100,3 +101,24 @@ def test_an_erased_owner_is_not_listed(index: Index) -> None:
     write(index, [Row(OWNER, 0, WEB)], Said(OWNER, 0, started=1))
     index.eraser.forget([Span(token(OWNER))], {WEB.id: None})
     assert owners(index, 9) == []
+
+
+def test_owners_of_old_rows_are_listed_with_the_time_of_the_oldest(index: Index) -> None:
+    """By the moment of each tag set, in pages; whoever is only mentioned owns nothing."""
+    mentioned = Row(5, 0, WEB, at=1, role=4)
+    rows = [
+        Row(1, 0, WEB, at=7),
+        Row(1, 1, WEB, at=3),
+        Row(2, 2, WEB, at=9),
+        Row(3, 3, BILL, at=3),
+        mentioned,
+    ]
+    write(index, [*rows, Row(4, 4, BILL, at=8)])
+    before = {WEB.id: moment(9), BILL.id: moment(5)}
+    every = index.clocks.owners_of_rows(before)
+    assert every == [Owner(token(1), moment(3)), Owner(token(3), moment(3))]
+    assert index.clocks.owners_of_rows(before, limit=1) == every[:1]
+    assert index.clocks.owners_of_rows(before, after=token(1)) == every[1:]
+    assert index.clocks.owners_of_rows({}) == []
+    index.eraser.forget([Span(token(1))], {WEB.id: None})
+    assert index.clocks.owners_of_rows(before) == every[1:]
