@@ -29,12 +29,20 @@ from sinks.ports.sinks import Sinks
 from streams.evidence.book import LogBook
 from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
-from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
+from streams.identity.rekeyed import (
+    RekeyedBeside,
+    RekeyedClaims,
+    RekeyedEraser,
+    RekeyedExpiry,
+    RekeyedReader,
+    Same,
+)
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetterStore
 from streams.metrics import TagMetrics
 from streams.rights.again import again
 from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS, Send
+from streams.rights.right import Clocked
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.rights.worker import RightsWorker
@@ -111,6 +119,12 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
         copies=sinks.copies,
         copies_kept=timedelta(days=settings.copy_days),
         same=same,
+        clocked=Clocked(
+            sinks.clocks,
+            RekeyedExpiry(sinks.expiry, same),
+            Identities(RekeyedClaims(sinks.claims_retained, same), company.identity_sources),
+            sinks.retained,
+        ),
     )
 
 

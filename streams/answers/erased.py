@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from schemas.policy import MOMENTS
 from schemas.times import iso
 from streams.answers.clocks import EarlierDays, anchors_of_shown
 from streams.answers.restricted import Restricted
@@ -17,7 +18,8 @@ from streams.identity.model import Given, ResolvedSubject
 class Erased:
     """An erasure that was completed, and the systems in which something was held or not told to go then.
 
-    `clocks`: from which days its plan counted, as `KnownAnchors.shown` says it; `planned_at`: when.
+    `clocks`: from which days its plan counted, as `KnownAnchors.shown` says it; `planned_at`: when. `asked`: whether
+    the person asked for it; else something had run out, and the rest is there as before.
     """
 
     request_id: str
@@ -25,6 +27,7 @@ class Erased:
     left: tuple[str, ...]
     clocks: Sequence[Mapping[str, Any]] = ()
     planned_at: datetime | None = None
+    asked: bool = True
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -49,7 +52,7 @@ def erased_before(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given
 
     Raises IndexUnavailable.
     """
-    return [] if person.links else list(ledger.erased(person, given))
+    return [] if person.links else [item for item in ledger.erased(person, given) if item.asked]
 
 
 def earlier_days(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]) -> EarlierDays | None:
@@ -59,6 +62,17 @@ def earlier_days(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]
         return None
     newest = max(known, key=lambda item: (item.completed_at, item.request_id))
     return days_of_plan(newest.clocks, newest.planned_at or newest.completed_at)
+
+
+def earlier_states(ledger: Ledger, person: ResolvedSubject, given: Sequence[Given]) -> EarlierDays | None:
+    """The same of clocks that stand for a state alone: a day that was typed for a moment is of the things of then.
+
+    Raises IndexUnavailable.
+    """
+    known = earlier_days(ledger, person, given)
+    if known is None:
+        return None
+    return replace(known, days={name: day for name, day in known.days.items() if name not in MOMENTS})
 
 
 def days_of_plan(clocks: Sequence[Mapping[str, Any]], planned_at: datetime) -> EarlierDays:

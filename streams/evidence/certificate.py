@@ -50,7 +50,9 @@ def why_not(request: RequestState, follow_ups: Sequence[RequestState] = ()) -> s
 
 
 def _why_not_alone(request: RequestState) -> str | None:
-    if not request.erases:
+    if request.runs_out and not request.of_everybody and not (request.plan or {}).get("segments"):
+        return "nothing of the person had run out when it was planned, so nothing was deleted by it"
+    if not (request.erases or (request.runs_out and not request.of_everybody)):
         return f"a certificate is of an erasure, and this is a request of type {request.type}"
     if request.state in (State.CLOSED, State.CANCELLED):
         return (

@@ -38,6 +38,9 @@ _FIRSTS_KEPT = 5_000
 FOLLOWING = "follow-ups"
 """Name of the key by which requests are named that follow others up whose own key was destroyed."""
 
+EXPIRING = "expiries"
+"""Name of the key by which requests are named that nobody made."""
+
 
 class Overtaken(Exception):
     """Another process wrote to the request since it was read. Read again, and decide again."""
@@ -142,6 +145,13 @@ class CaseFile:
         # Of a request whose key was destroyed: by a key that stands for all of those.
         self._keyring.seal(FOLLOWING, b"", b"")
         return f"r-{self._keyring.unguessable(FOLLOWING, f'follow-up {number} of {request_id}')}"
+
+    def expiry_id(self, subjects: Sequence[str], day: date) -> str:
+        """The id of the request for what has run out of a person on a day, the same at every try and for everybody
+        who makes it; whoever lacks the key cannot work it out."""
+        self._keyring.seal(EXPIRING, b"", b"")
+        said = " ".join([day.isoformat(), *sorted(subjects)])
+        return f"r-{self._keyring.unguessable(EXPIRING, said)}"
 
     def follows(self, request_id: str) -> str | None:
         """The request that this one was made to follow up here; None for any other, and for an unknown id."""

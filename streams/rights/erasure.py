@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
+from datetime import datetime
 from typing import Any
 
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import CommandState, Resolution
-from sinks.ports.erasure import Forgotten
+from sinks.ports.erasure import Forgotten, ToForget
 from sinks.ports.lineage import Found, Span
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
@@ -190,23 +191,21 @@ class Erasure:
     def _forget(self, request: RequestState) -> RequestState:
         """What goes is counted and recorded before, so that the number stays true whatever ends the process then."""
         assert request.identity is not None
-        # Not looked up anew: the links to the person may be gone by now, and what was planned may not shrink.
-        spans, plan = request.identity.spans, plan_from_json(request.plan or {})
-        kept, run, now = _kept(request, plan), request.length, self._file.now()
-        gone = records_gone(plan, request.commands, request.withheld)
-        going = self._eraser.going(spans, kept, gone)
+        plan = plan_from_json(request.plan or {})
+        goes, run, now = self._to_forget(request, plan), request.length, self._file.now()
+        going = self._going(goes)
         if request.counted_at is not None:
             # The run before counted what it did not come to remove.
-            going = going.without(self._eraser.going(spans, kept, gone, request.counted_at))
-        intent = Forgetting(run=run, going=asdict(going), as_of=now, tag_sets=tuple(map(str, kept)))
+            going = going.without(self._going(goes, request.counted_at))
+        tag_sets = dict.fromkeys(str(key) for item in goes for key in item.kept)
+        intent = Forgetting(run=run, going=asdict(going), as_of=now, tag_sets=tuple(tag_sets))
         request = self._file.decide(request, intent)
         self._forgetting(request)
-        self._eraser.forget(spans, kept, gone)
-        meant = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
+        for item in goes:
+            self._eraser.forget(item.spans, item.kept, item.gone)
         # What came meanwhile was not among what was to go.
-        left = self._eraser.going(spans, meant, gone, now)
-        found = self._reader.find(spans)
-        topics = left_over(plan, found, request.withheld)
+        left = self._going(self._meant(request, plan, goes), now)
+        topics, found = self._left_over(request, plan)
         if left != Forgotten() and not request.closing:
             # Not through: the next run counts on from here.
             where = f" ({', '.join(topics)})" if topics else ""
@@ -223,6 +222,28 @@ class Erasure:
             return self._file.decide(request, Attention(reason, run=run))
         self._answered()
         return self._file.decide(request, Completed(held_parts(request), request.length))
+
+    def _to_forget(self, request: RequestState, plan: Plan) -> list[ToForget]:
+        """What the index forgets, not looked up anew: the links to the person may be gone by now, and what was planned
+        may not shrink."""
+        assert request.identity is not None
+        gone = records_gone(plan, request.commands, request.withheld)
+        return [ToForget(request.identity.spans, kept_of(request, plan), gone)]
+
+    def _meant(self, request: RequestState, plan: Plan, goes: Sequence[ToForget]) -> list[ToForget]:
+        """The same, of all runs that are not through."""
+        kept = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
+        return [replace(item, kept=kept) for item in goes]
+
+    def _going(self, goes: Sequence[ToForget], known_at: datetime | None = None) -> Forgotten:
+        found = [self._eraser.going(item.spans, item.kept, item.gone, known_at) for item in goes]
+        return Forgotten(*(sum(counts) for counts in zip(*map(astuple, found), strict=True)))
+
+    def _left_over(self, request: RequestState, plan: Plan) -> tuple[list[str], Found]:
+        """Topics of what is still there as it was, and all that is there."""
+        assert request.identity is not None
+        found = self._reader.find(request.identity.spans)
+        return left_over(plan, found, request.withheld), found
 
 
 def next_step(request: RequestState) -> Step | None:
@@ -265,7 +286,7 @@ def _without_end(plan: Mapping[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def _kept(request: RequestState, plan: Plan) -> Mapping[int, Any]:
+def kept_of(request: RequestState, plan: Plan) -> Mapping[int, Any]:
     """What the index forgets: not what systems withhold, which is there as it was; of a request that is closed, what
     systems did in full alone."""
     withheld = request.withheld

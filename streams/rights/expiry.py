@@ -6,8 +6,8 @@ about that person, carried out as an erasure.
 
 from __future__ import annotations
 
-from streams.rights.erasure import Erasure
 from streams.rights.expiry_run import ExpiryRun
+from streams.rights.person_expiry import PersonExpiry
 from streams.rights.protocol.request import RequestState
 from streams.rights.right import RightSteps, Step, Tools
 
@@ -17,7 +17,7 @@ class Expiry:
 
     def __init__(self, tools: Tools) -> None:
         self._run = ExpiryRun(tools)
-        self._person = Erasure(tools)
+        self._person = PersonExpiry(tools)
 
     def next(self, request: RequestState) -> Step | None:
         return self._of(request).next(request)

@@ -18,7 +18,9 @@ def refuse_frozen(keeping: Keeping, clock: Callable[[], datetime], request: Requ
     """Raises HeldByLaw where an order came after the plan, which would erase or correct something; IndexUnavailable,
     KeyUnavailable."""
     plan = plan_from_json(request.plan) if request.plan and "kept" in request.plan else None
-    erases = plan and any(kept is None or kept.id != name for name, kept in plan.kept.items())
+    erases = plan and (
+        plan.segments or any(kept is None or kept.id != name for name, kept in plan.kept.items())
+    )
     if (erases or request.corrects) and request.identity is not None:
         keeping.frozen(clock()).refuse(request.identity.spans)
 

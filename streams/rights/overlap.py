@@ -36,6 +36,14 @@ def open_of(
     return [item for item in requests if not item.ended and _same(item, about, spans)]
 
 
+def of_person(
+    requests: Iterable[RequestState], subjects: Iterable[str], spans: Sequence[Span]
+) -> list[RequestState]:
+    """All requests of a person, oldest first as given."""
+    about = frozenset(subjects)
+    return [item for item in requests if _same(item, about, spans)]
+
+
 def under_every_key(
     subjects: Iterable[str], spans: Sequence[Span], same: Same | None
 ) -> tuple[list[str], list[Span]]:
@@ -67,9 +75,13 @@ def erased_of(
             tuple(sorted({part["system"] for part in item.held})),
             (item.plan or {}).get("clocks", ()),
             item.planned_at,
+            item.erases,
         )
         for item in requests
-        if item.erases and item.carried_out and item.completed_at and _same(item, about, spans)
+        if (item.erases or item.runs_out)
+        and item.carried_out
+        and item.completed_at
+        and _same(item, about, spans)
     ]
 
 
@@ -116,8 +128,10 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
 
 
 def _is_coming(request: RequestState, older: Collection[str]) -> bool:
-    """Whether it is older and will be planned without anybody's help."""
-    return request.plan is None and request.request_id in older and request.state not in _WAIT_FOR_A_PERSON
+    """Whether it is older and will be planned without anybody's help. What has run out waits for whatever a person
+    asks."""
+    waits = request.runs_out or request.state in _WAIT_FOR_A_PERSON
+    return request.plan is None and request.request_id in older and not waits
 
 
 def _is_correcting(request: RequestState) -> bool:

@@ -234,6 +234,11 @@ def _there_of(known: Command, plan: Plan, request: RequestState) -> tuple[Mappin
     return {**records, EVERY: sum(records.values())}, max(known.told_events - sum(gone.values()), 0)
 
 
+def least_of(counted: PlannedCommand, known: Command) -> dict[str, int]:
+    """The same, of a system that is told again of what was planned before and has grown."""
+    return _least(counted, known, _counted_of(known)[0])
+
+
 def _least(counted: PlannedCommand, known: Command, then: Mapping[str, int]) -> dict[str, int]:
     """Of how many records the next answer has to tell at least: those told of before, and what came on top since."""
     now = {**counted.records, EVERY: sum(counted.records.values())}

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from schemas.catalogue import Catalogue
+from schemas.company import Company
 from schemas.errors import InnsynError, KeyUnavailable, Unavailable
+from sinks.ports.changes import IndexMarks
 from sinks.ports.lineage import IndexReader, Span
 from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile, Overtaken
@@ -161,3 +163,16 @@ def says_the_same(finding: LateFound, last: LateFound) -> bool:
 def nobody_tells() -> object:
     """Something new at each call: nobody can tell whether the index has learnt anything, so it is looked each time."""
     return object()
+
+
+def recheck_of(
+    file: CaseFile,
+    subjects: SubjectFinder,
+    reader: IndexReader,
+    company: Company,
+    changed: Callable[[], object],
+    marks: IndexMarks | None,
+) -> Recheck:
+    """As it looks with these marks; None: at all answers, whenever anything was learnt."""
+    touched = Touched(marks) if marks is not None else None
+    return Recheck(file, subjects, reader, company.catalogue, changed, touched)

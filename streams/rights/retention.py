@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from schemas.company import Company
+from schemas.expiry import clocks_said
 from sinks.ports.expiry import ExpiryReader
 from streams.answers.expiry import Expiry, expiry
 from streams.answers.keeping import Keeping
@@ -30,12 +31,11 @@ def preview(
     """
     calendar = company.catalogue.calendar
     kept = [*keeping.frozen(now).spans, *kept_by_requests(requests)]
-    annotated = {rule.clock for record in company.every_record.values() for rule in record.annotation.clocks}
     return expiry(
         index.by_day(calendar.zone, kept),
         company.catalogue,
         calendar.day(now),
         # Also those of which nothing came yet: a rule must not be taken to run for everybody until something does.
-        annotated | index.clocks_told(),
+        clocks_said(company.every_record.values()) | index.clocks_told(),
         months,
     )

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from schemas.contracts import SOURCE_DELETE
+from schemas.days import OPEN
 from schemas.errors import InputError
+from schemas.policy import MOMENTS, RetentionAnchors
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
+from streams.answers.clocks import anchors_of_shown
 from streams.answers.keeping import Keeping
 from streams.rights.frozen import refuse_frozen
 from streams.rights.protocol.request import RequestState
@@ -47,6 +50,24 @@ def may_tell(
     """Raises HeldByLaw or Returned where no system may be told to erase now, IndexUnavailable, KeyUnavailable."""
     refuse_frozen(keeping, clock, request)
     refuse_returned(reader, clock, request)
+    refuse_restarted(keeping, request)
+
+
+def refuse_restarted(keeping: Keeping, request: RequestState) -> None:
+    """Raises Returned where something had run out by a clock that was stopped since, and IndexUnavailable."""
+    if not request.runs_out or request.identity is None:
+        return
+    then = anchors_of_shown((request.plan or {}).get("clocks", ())).days()
+    spans = [*request.identity.spans, *afterwards(request)[0]]
+    now = keeping.anchors_for(spans, RetentionAnchors()).anchors.days()
+    stopped = sorted(
+        name for name, day in then.items() if name not in MOMENTS and day != OPEN and now.get(name) == OPEN
+    )
+    if stopped:
+        raise Returned(
+            f"{stopped[0]} was counted from {then[stopped[0]]}, and events say since that it is going on again: nobody"
+            f" is told any more; `innsyn requests close {request.request_id} --reason ...` ends it with what is done"
+        )
 
 
 def relation_since(found: Found, *, newest: bool = True) -> str | None:

@@ -8,8 +8,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.company import Company
+from sinks.ports.clocks import OwnerReader
 from sinks.ports.erasure import IndexEraser
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader
+from sinks.ports.retained import RetainedSessions
 from streams.answers.attribution import Resolver
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
@@ -30,11 +33,26 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True)
+class Clocked:
+    """By what people are found of whom something has run out by clocks of their own.
+
+    `retained`: tells of the sessions that are kept for the police alone, for nothing but to say when they ended;
+    `sessions`: how these go.
+    """
+
+    owners: OwnerReader
+    expiry: ExpiryReader
+    retained: Resolver | None = None
+    sessions: RetainedSessions | None = None
+
+
+@dataclass(frozen=True)
 class Tools:
     """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
 
     `unread`: how many messages of each topic could not be read. `forgetting` is told before the index forgets;
-    `keeping`: what keeps a person's data besides."""
+    `keeping`: what keeps a person's data besides. `clocked`: how people are found whose
+    clocks have run out."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -49,6 +67,7 @@ class Tools:
     unread: Callable[[], Mapping[str, int]]
     forgetting: Callable[[RequestState], None]
     keeping: Keeping = NOTHING_KEPT
+    clocked: Clocked | None = None
 
 
 class RightSteps(Protocol):

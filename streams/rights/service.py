@@ -39,6 +39,7 @@ from streams.rights.beside import Beside
 from streams.rights.bundle import Written
 from streams.rights.bundling import Bundling
 from streams.rights.by_people import ByPeople
+from streams.rights.by_time import ByTime
 from streams.rights.case import CaseFile, Overtaken, Recorded
 from streams.rights.copies import Copies, copies_asked
 from streams.rights.copies_redacted import Mentions
@@ -51,20 +52,19 @@ from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
-from streams.rights.reopen import Recheck, nobody_tells
+from streams.rights.reopen import nobody_tells, recheck_of
 from streams.rights.returned import may_tell
-from streams.rights.right import Tools, carry_on
+from streams.rights.right import Clocked, Tools, carry_on
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.stopped import Broken, Stopped
 from streams.rights.subject import SubjectFinder
 from streams.rights.suppressing import LookedOut, Suppressing
 from streams.rights.timely import Timely
-from streams.rights.touched import Touched
-from streams.rights.turns import Turns, each, outcome, outcomes
+from streams.rights.turns import Turns, outcome, outcomes
 
 
-class RightsService(ByPeople):
+class RightsService(ByPeople, ByTime):
     """Blocking; safe from several threads, and beside other processes: a step that another one overtook is done anew on
     what the ledger says then. A step that fails by a fault of ours sets the one request to `attention`, with the place.
 
@@ -78,7 +78,8 @@ class RightsService(ByPeople):
     tokens; None: systems are told what was given. `open_letters`: messages that could not be read, counted. `copies`:
     where parts of copies are kept, until so long after the request's end (`copies_kept`); None: no system may be asked
     for one. `keeping`: what keeps a person's data besides rules. `suppression`: where it is kept for `suppressed_for`
-    what was erased; None: nobody looks out.
+    what was erased; None: nobody looks out. `clocked`: by what
+    people are found of whom something has run out; None: nobody looks.
     """
 
     def __init__(
@@ -104,16 +105,17 @@ class RightsService(ByPeople):
         copies: CopyStore | None = None,
         copies_kept: timedelta = timedelta(days=30),
         same: Same | None = None,
+        clocked: Clocked | None = None,
     ) -> None:
         self.copies_asked = copies_asked(company, copies)
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
         self._turns, self._intake = Turns(self._file), Intake(self._file, company, random)
         namer, tokens = Namer(company, values), tokenizer or keyring.tokenizer
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
-        touched = Touched(marks) if marks is not None else None
-        self._late = Recheck(self._file, self._subjects, reader, company.catalogue, changed, touched)
-        self._sending = Sending(self._file, self._subjects, send, partial(may_tell, keeping, reader, clock))
         self._beside = Beside(self._file, self._subjects)
+        self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
+        self._sending = Sending(self._file, self._subjects, send, partial(may_tell, keeping, reader, clock))
+        self._acts = Acts(self._file, self._sending, self._carried_on)
         self._tools = Tools(
             file=self._file,
             subjects=self._subjects,
@@ -128,15 +130,14 @@ class RightsService(ByPeople):
             unread=lambda: unread(open_letters(), company),
             keeping=keeping,
             forgetting=self._enter,
+            clocked=clocked,
         )
         self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._copies = Copies(self._file, copies, company) if copies is not None else None
         self._receipts = Receipts(self._file, reader, company, self._copies)
-        self._copies_kept = copies_kept
-        self._company = company
-        self._acts = Acts(self._file, self._sending, self._carried_on)
-        by_rules = self._file, self._sending, company.rights
-        self._handled, self._timely = Handled(*by_rules), Timely(*by_rules)
+        self._copies_kept, self._company = copies_kept, company
+        handled = self._file, self._sending, company.rights
+        self._handled, self._timely = Handled(*handled), Timely(*handled)
         self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
         self._suppressing = self._looking_out(reader, suppression, suppressed_for)
         self._batches = Batches(self._turns, self._file, self._subjects, self.advance)
@@ -283,26 +284,6 @@ class RightsService(ByPeople):
         bundling = Bundling(self._file, self._subjects, self._copies, self._company)
         return bundling.write(self._file.get(request_id), to, lang, kept, mentions)
 
-    def recheck(self, now: datetime) -> list[RequestState]:
-        """Look whether anything came to light that answers given earlier lack; returns the requests with a new finding,
-        the last of their `late_findings`. The first one opens a request again.
-
-        A finding is recorded once; it is recorded again when it is of something else, has shrunk, or is twice as many.
-        Does nothing while the index has learnt nothing since the last look.
-        """
-        mark = self._late.mark()
-        due = [request.request_id for request in self._late.due(mark)]
-        opened = each(due, lambda name: self._turns.take(name, lambda item: self._late.looked(item, now)))
-        self._late.done(mark)
-        return [request for request in opened if request is not None]
-
-    def came_back(self, now: datetime) -> list[RequestState]:
-        """Erase again what was erased and came back, or say on its request why a person has to decide; those requests.
-
-        The same look as `recheck`, of what taggers recognised. Does nothing while nothing came back.
-        """
-        return self._suppressing.turn(now) if self._suppressing else []
-
     def looked_out_for(self) -> list[LookedOut]:
         """What erasures took away, by request, and what of it came back."""
         return self._suppressing.looked_out_for() if self._suppressing else []
@@ -312,34 +293,6 @@ class RightsService(ByPeople):
         if self._suppressing is None:
             raise InputError("there is no suppression ledger; nothing is looked out for")
         return self._suppressing.lift(request_id, reason, by)
-
-    def on_time(self, now: datetime) -> list[RequestState]:
-        """Do what time alone brings: tell systems again that have not answered, ask a person to look where that was in
-        vain, and open requests again of which a hold is to be reviewed. Returns those requests.
-        """
-        due = [request.request_id for request in self.requests() if self._timely.due(request, now)]
-        return each(due, lambda name: self._turns.take(name, lambda item: self._timely.done(item, now)))
-
-    def destroy_keys(self, now: datetime) -> list[str]:
-        """Destroy the keys of requests that have ended long enough ago: nobody reads any more what the person gave.
-
-        Late findings are looked for by the tokens of then; a follow-up needs the person's identifiers anew. Returns the
-        ids of those requests.
-        """
-        with self._turns.lock:
-            destroyed = self._destroying.run(now)
-            if self._copies is not None:
-                self._copies.tidy(self._file.every(), self._copies_kept, now)
-            self._late.unreadable(destroyed)
-            return destroyed
-
-    def destroy_order_keys(self, now: datetime) -> list[str]:
-        """The same of preservation orders that have ended. Their ids."""
-        return self._tools.keeping.destroy_keys(now)
-
-    def key_problems(self) -> Sequence[str]:
-        """Keys of requests that are missing, as of the last `destroy_keys`."""
-        return self._destroying.problems()
 
     def follow_up(self, request_id: str, by: str | None = None) -> RequestState:
         """Deal with late findings: a new request of the same person and type, received when they were found.

@@ -22,7 +22,9 @@ from schemas.rights_rules import RightsRules
 from schemas.vocabulary import CommandKind, Right, ToldBy
 from sinks.memory.copies import MemoryCopies
 from sinks.memory.requests import MemoryRequests
+from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import Found, LineageBatch, Span
+from sinks.ports.retained import RetainedSessions
 from sinks.ports.suppression import SuppressionLedger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.identity.identities import Identities
@@ -34,6 +36,7 @@ from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.changing import ChangingStore
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.others import OtherRightsJob
+from streams.rights.right import Clocked
 from streams.rights.service import RightsService
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
@@ -56,7 +59,7 @@ class Office:
     `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
     identifiers that claims mention are kept, so that systems are told what links found. `copying`: systems that deliver
     copies on command. `jobs_answer`: set, the reference jobs carry out commands of other rights too; else they are left
-    in `others`.
+    in `others`. `retained`: claims that are kept for the police alone, `sessions`: how they go.
     """
 
     def __init__(
@@ -71,10 +74,13 @@ class Office:
         sealing: bool = False,
         suppression: SuppressionLedger | None = None,
         copying: Collection[str] = (),
+        retained: ClaimReader | None = None,
+        sessions: RetainedSessions | None = None,
     ) -> None:
         self.index = index
         self._rules = rules or model().rights
         self._sealing, self._suppression = sealing, suppression
+        self._retained, self._sessions = retained, sessions
         self._scanner = scanner
         self.keyring = Keyring(folder / "keys").made()
         self.records = load_records() if records is None else records
@@ -114,6 +120,14 @@ class Office:
             keeping=keeping,
             suppression=self._suppression,
             copies=self.copies,
+            clocked=Clocked(
+                self.index.clocks,
+                self.index.expiry,
+                None
+                if self._retained is None
+                else Identities(self._retained, self.catalogue.identity_sources),
+                self._sessions,
+            ),
         )
 
     @property

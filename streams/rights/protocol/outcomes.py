@@ -22,11 +22,6 @@ def records_gone(
     those of which it was given every field in a list, and did nothing with those that only an order names.
     """
     by_system = {item.system: item for item in commands.values() if item.kind is None}
-    orders = {
-        (command.system, order.record, order.where): order
-        for command in plan.commands
-        for order in command.orders
-    }
     gone: dict[int, RecordsGone] = {}
     for part in plan.parts:
         state = by_system.get(part.system)
@@ -38,10 +33,24 @@ def records_gone(
         ):
             continue
         if part.tag_set in plan.kept and plan.kept[part.tag_set] is None:
-            found = _of(part, orders.get((part.system, part.record, part.where)), state)
+            found = _of(part, _order_of(part, plan), state)
             if found is not None:
                 gone[part.tag_set] = found
     return gone
+
+
+def _order_of(part: Part, plan: Plan) -> Order | None:
+    """By which the records of a part go; of what has run out, the one that names the most of them, which is that of the
+    earliest moment after these events."""
+    orders = [
+        order
+        for command in plan.commands
+        if command.system == part.system
+        for order in command.orders
+        if (order.record, order.where) == (part.record, part.where)
+        and (order.before is None or (part.before is not None and order.before >= part.before))
+    ]
+    return min(orders, key=lambda order: (order.before is not None, order.before), default=None)
 
 
 def _of(part: Part, order: Order | None, state: Command) -> RecordsGone | None:

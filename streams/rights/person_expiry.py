@@ -1,0 +1,128 @@
+"""What has run out for one person by clocks of their own: planned, told to systems, forgotten up to the day of each.
+
+Nobody asked for it. It is planned by the state of the day, and carried out by the steps of an erasure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from schemas.vocabulary import Resolution
+from sinks.ports.erasure import ToForget
+from sinks.ports.lineage import Found
+from streams.answers.erased import earlier_states
+from streams.answers.plan import Plan, plan_from_json, plan_json
+from streams.answers.run_out import cut_spans
+from streams.rights.erasure import Erasure, kept_of
+from streams.rights.overlap import of_person
+from streams.rights.people_planning import command_of, planner_of
+from streams.rights.planning import least_of
+from streams.rights.protocol.events import Replanned
+from streams.rights.protocol.outcomes import records_gone
+from streams.rights.protocol.request import RequestState
+from streams.rights.right import Tools
+
+HELD = (
+    "a preservation order holds the data of this person (straffeprosessloven § 215 a): nothing of it goes now"
+)
+
+
+class PersonExpiry(Erasure):
+    """The steps of a request about a person of whom something has run out."""
+
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
+        self._people = planner_of(tools)
+
+    def _plan(self, request: RequestState) -> RequestState:
+        if not request.subjects:
+            request = self._about(request)
+        now = self._file.now()
+        person = self._subjects.of(request)
+        if person.resolution is Resolution.AMBIGUOUS:
+            return self._file.stand(
+                request, "who the person is has become unclear; nothing goes by itself", Resolution.AMBIGUOUS
+            )
+        known = self._file.about(request.subjects, person.spans, request.request_id)
+        beside = of_person(known, request.subjects, person.spans)
+        if first := comes_first(beside, request):
+            return self._file.wait(request, first)
+        why = [f"{name} restricts the processing of this person's data" for name in restricting(beside)]
+        if self._keeping.frozen(now).holds(person.spans):
+            why.append(HELD)
+        out = None
+        if not why:
+            earlier = earlier_states(self._subjects, person, self._subjects.given(request.request_id))
+            out = self._people.look(person, now, earlier)
+        planned = (
+            self._people.plan(request.request_id, person, out)
+            if out is not None
+            else self._people.nothing(person, now, why or ["nothing of this person has run out any more"])
+        )
+        return self._file.decide(request, replace(planned, approval=self._to_approve(request, planned)), now)
+
+    def _grown(self, request: RequestState) -> RequestState:
+        """Told again by the same orders, where more is there of the time that has run out than was counted."""
+        assert request.identity is not None
+        if request.runs:
+            # What comes while the index forgets is for the next request.
+            return request
+        plan, spans = plan_from_json(request.plan or {}), request.identity.spans
+        there = self._people.there_now(plan, spans)
+        more = {
+            tag_set
+            for segment, now in zip(plan.segments, there, strict=True)
+            for tag_set, count in now.items()
+            if count > segment.events.get(tag_set, 0)
+        }
+        if not more:
+            return request
+        segments = [replace(item, events=now) for item, now in zip(plan.segments, there, strict=True)]
+        plan = replace(plan, segments=tuple(segments))
+        systems = {part.system for part in plan.parts if part.tag_set in more}
+        commands = []
+        for count in self._people.counts(plan, spans):
+            command = command_of(request.request_id, count)
+            known = request.commands[command.command_id]
+            commands.append(replace(command, again=count.system in systems, least=least_of(command, known)))
+        return self._file.decide(
+            request, Replanned(plan=plan_json(plan), commands=tuple(commands), at=self._file.now())
+        )
+
+    def _to_forget(self, request: RequestState, plan: Plan) -> list[ToForget]:
+        assert request.identity is not None
+        found = []
+        for segment in plan.segments:
+            parts = tuple(part for part in plan.parts if part.before == segment.until)
+            of_time = replace(plan, parts=parts, kept=segment.kept)
+            kept = kept_of(request, of_time)
+            gone = records_gone(replace(of_time, kept=kept), request.commands, request.withheld)
+            spans = cut_spans(request.identity.spans, segment.since, segment.until)
+            found.append(ToForget(spans, kept, gone))
+        return [item for item in found if item.kept]
+
+    def _meant(self, request: RequestState, plan: Plan, goes: Sequence[ToForget]) -> list[ToForget]:
+        return list(goes)
+
+    def _left_over(self, request: RequestState, plan: Plan) -> tuple[list[str], Found]:
+        """What comes meanwhile of the time that has run out is for the next request."""
+        return [], Found()
+
+
+def comes_first(beside: Iterable[RequestState], request: RequestState) -> tuple[str, ...]:
+    """The open requests of the person that this one waits for: all that they made themselves, and others of its kind
+    that were planned before. Pure."""
+    return tuple(
+        item.request_id
+        for item in beside
+        if item.request_id != request.request_id
+        and not item.ended
+        and (not item.runs_out or item.plan is not None)
+    )
+
+
+def restricting(beside: Iterable[RequestState]) -> list[str]:
+    """The requests by which the data may be stored and nothing else (GDPR Art. 18(2)): they are not deleted either.
+    Pure."""
+    return [item.request_id for item in beside if item.restricts and not item.forgets and not item.objects]
