@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
 from streams.rights.case import CaseFile
 from streams.rights.protocol.messages import DELETION, Named, receipt_message
+from streams.rights.right import Clocked
 from streams.rights.service import RightsService
 
-_NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
-_FIRST = 12_000
+NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
+FIRST = 12_000
 """The first of the customers who ask; none of them is behind a shared address."""
 
 
@@ -109,7 +110,7 @@ class Office:
             self.company.catalogue.calendar,
         )
         self.reader = sinks.reader
-        self.file = CaseFile(sinks.requests, self.keyring, lambda: _NOW)
+        self.file = CaseFile(sinks.requests, self.keyring, lambda: NOW)
         self.service = RightsService(
             sinks.requests,
             sinks.reader,
@@ -118,7 +119,7 @@ class Office:
             self.keyring,
             self.company,
             lambda topic, message, key: self.sent.append((topic, message)),
-            lambda: _NOW,
+            lambda: NOW,
             tokenizer=lambda: world.tokenizer,
             marks=sinks.marks,
             values=SealedValues(sinks.identifiers, self.keyring, claims=sinks.claims),
@@ -126,35 +127,44 @@ class Office:
             keeping=Keeping(clocks, orders),
             suppression=sinks.suppression,
             copies=sinks.copies,
+            clocked=Clocked(sinks.clocks, sinks.expiry, sessions=sinks.retained),
         )
 
     def erase(self, requests: int) -> dict[str, Any]:
         """Seconds and statements of each phase, and what became of the requests."""
         found: dict[str, Any] = {}
         number = len(self.service.requests())
-        people = range(_FIRST + number, _FIRST + number + requests)
-
-        def phase(name: str, work: Callable[[], object]) -> None:
-            before, began, used = self.index.statements, time.perf_counter(), time.process_time()
-            work()
-            seconds, used = time.perf_counter() - began, time.process_time() - used
-            found[name] = {
-                "seconds": round(seconds, 2),
-                "processor_seconds": round(used, 2),
-                "each_ms": round(1000 * seconds / requests, 1),
-                "statements_each": round((self.index.statements - before) / requests, 2),
-            }
+        people = range(FIRST + number, FIRST + number + requests)
 
         asked = [self._asked(number) for number in people]
-        phase("planned_and_told", lambda: self.service.on_requests(asked))
-        receipts: list[Mapping[str, Any]] = []
-        phase("jobs", lambda: receipts.extend(self._answers()))
-        phase("forgotten", lambda: self.service.on_receipts(receipts))
+        with self.phase("planned_and_told", requests, found):
+            self.service.on_requests(asked)
+        with self.phase("jobs", requests, found):
+            receipts = self.answers()
+        with self.phase("forgotten", requests, found):
+            self.service.on_receipts(receipts)
         found["commands"] = len(receipts)
         states = {item.request_id: item.state.value for item in self.service.requests()}
         found["states"] = Counter(states[value["request_id"]] for value in asked)
         found["events_left"] = sum(self._events(number) for number in people)
         return found
+
+    @contextmanager
+    def phase(self, name: str, count: int, found: dict[str, Any]) -> Iterator[None]:
+        """What is done meanwhile, of so many at once, measured."""
+        before, began, used = self.index.statements, time.perf_counter(), time.process_time()
+        yield
+        seconds, used = time.perf_counter() - began, time.process_time() - used
+        found[name] = {
+            "seconds": round(seconds, 2),
+            "processor_seconds": round(used, 2),
+            "each_ms": round(1000 * seconds / count, 1),
+            "statements_each": round((self.index.statements - before) / count, 2),
+        }
+
+    def token(self, number: int) -> bytes:
+        """That of the customer number."""
+        return self.world.tokenizer.token(self.company.kinds.customer, self.world.customer(number))
 
     def _asked(self, number: int) -> dict[str, Any]:
         """The announcement of a request, as whoever took it writes it."""
@@ -166,15 +176,14 @@ class Office:
             "sealed_identifiers": self.file.seal(request_id, given, None),
             "channel": "bench",
             "reason": None,
-            "received_at": _NOW,
+            "received_at": NOW,
         }
 
     def _events(self, number: int) -> int:
         """How many events answers still show under the customer number."""
-        token = self.world.tokenizer.token(self.company.kinds.customer, self.world.customer(number))
-        return self.reader.find([Span(token)]).total_events
+        return self.reader.find([Span(self.token(number))]).total_events
 
-    def _answers(self) -> list[Mapping[str, Any]]:
+    def answers(self) -> list[Mapping[str, Any]]:
         """What each system answers: done, with as many records as it was told are there."""
         record = own_record("ErasureCommand")
         answers: list[Mapping[str, Any]] = []
@@ -191,7 +200,7 @@ class Office:
                 "state": "done",
                 "erased": request.commands[command["command_id"]].planned,
                 "held": 0,
-                "reported_at": _NOW,
+                "reported_at": NOW,
                 "outcomes": [],
                 **dict.fromkeys(("ground", "review_date", "reason", "citation", "retryable")),
             }
