@@ -11,6 +11,7 @@ from schemas.company import Company
 from schemas.days import FIRST_DAY, OPEN
 from schemas.errors import InputError
 from schemas.expiry import clocks_said
+from schemas.messages import Order
 from schemas.policy import ClockPeriod, ClocksOfEvents, RetentionAnchors
 from schemas.vocabulary import Bound, Proof
 from sinks.ports.lineage import Counts, Found, IndexReader, Others, Span
@@ -147,6 +148,15 @@ class PeoplePlanner:
             }
             for item in plan.segments
         ]
+
+    def newer(self, spans: Sequence[Span], plan: Plan, order: Order, since: datetime) -> bool:
+        """Whether there are events that the order is about and that are not before that moment."""
+        tag_sets = {
+            part.tag_set for part in plan.parts if (part.record, part.where) == (order.record, order.where)
+        }
+        between = cut_spans(spans, since, order.before)
+        found = self._reader.find(between) if between else Found()
+        return any(item.tags.id in tag_sets for item in found.holdings)
 
     def counts(self, plan: Plan, spans: Sequence[Span]) -> list[CommandCount]:
         """What each command of a plan finds by now."""

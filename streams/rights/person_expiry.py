@@ -5,9 +5,11 @@ Nobody asked for it. It is planned by the state of the day, and carried out by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from schemas.messages import Order
 from schemas.vocabulary import Resolution
 from sinks.ports.erasure import ToForget
 from sinks.ports.lineage import Found
@@ -60,7 +62,15 @@ class PersonExpiry(Erasure):
             if out is not None
             else self._people.nothing(person, now, why or ["nothing of this person has run out any more"])
         )
-        return self._file.decide(request, replace(planned, approval=self._to_approve(request, planned)), now)
+        plan = plan_from_json(planned.plan)
+        again = told_before(
+            beside, plan, lambda order, since: self._people.newer(person.spans, plan, order, since)
+        )
+        commands = tuple(
+            replace(item, reread=True) if item.system in again else item for item in planned.commands
+        )
+        planned = replace(planned, commands=commands, approval=self._to_approve(request, planned))
+        return self._file.decide(request, planned, now)
 
     def _grown(self, request: RequestState) -> RequestState:
         """Told again by the same orders, where more is there of the time that has run out than was counted."""
@@ -126,3 +136,36 @@ def restricting(beside: Iterable[RequestState]) -> list[str]:
     """The requests by which the data may be stored and nothing else (GDPR Art. 18(2)): they are not deleted either.
     Pure."""
     return [item.request_id for item in beside if item.restricts and not item.forgets and not item.objects]
+
+
+def told_before(
+    requests: Iterable[RequestState], plan: Plan, newer: Callable[[Order, datetime], bool]
+) -> frozenset[str]:
+    """The systems that were told before of all that goes there now, by requests of this kind that were carried out: the
+    index has it again, from a topic that was read anew, and the system need not find it.
+
+    `newer`: whether there are events of an order that are not before that moment.
+    """
+    earlier = [
+        (command.system, order)
+        for item in requests
+        if item.runs_out and item.carried_out
+        for command in plan_from_json(item.plan or {}).commands
+        for order in command.orders
+    ]
+
+    def reached(system: str, order: Order) -> bool:
+        return any(
+            name == system
+            and (known.record, known.where) == (order.record, order.where)
+            and {*order.fields} <= {*known.fields}
+            and known.before is not None
+            and not newer(order, known.before)
+            for name, known in earlier
+        )
+
+    return frozenset(
+        command.system
+        for command in plan.commands
+        if all(reached(command.system, order) for order in command.orders)
+    )

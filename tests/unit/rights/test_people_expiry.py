@@ -365,3 +365,15 @@ def test_what_happened_since_is_not_counted_among_what_goes(office: Expiring) ->
     office.deliver()
     assert office.service.get(request.request_id).state is State.COMPLETED
     assert "CustomerDetails" in office.categories()
+
+
+def test_what_a_topic_gives_again_is_forgotten_again(office: Expiring) -> None:
+    """The system has none of it any more, and says so: it was told of all that before."""
+    office.left()
+    office.expire()
+    office.replay()
+    assert "CustomerDetails" in office.categories()
+    office.now += DAY
+    (request,) = office.expire()
+    assert (request.state, request.problems) == (State.COMPLETED, ())
+    assert "CustomerDetails" not in office.categories()
