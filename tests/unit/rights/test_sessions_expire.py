@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from streams.rights.retention import preview
+from tests.support.company import model
 from tests.support.office import NOW
 from tests.unit.rights.test_people_expiry import DAY, KARI, LONG_AGO, Expiring, office
 
@@ -72,3 +74,13 @@ def test_a_report_for_the_police_that_names_nobody_goes_as_well(office: Expiring
     assert stored == 2
     office.expire()
     assert office.retained.claims([office.token("ip", "192.0.2.7")], of="token").num_rows == 0
+
+
+def test_reports_of_sessions_run_out_for_nobody_by_their_own_day(office: Expiring) -> None:
+    """A Start is no end: they are counted among what waits for a clock, and no day takes them from everybody."""
+    for purpose in ("operations", "retention"):
+        session(office, "start", NOW - 500 * DAY, purpose=purpose)
+    found = preview(office.index.expiry, model(), [], office.keeping, office.now, 3)
+    assert [item for item in found.items if item.system == "aaa"] == []
+    waiting = {item.clocks for item in found.waiting if item.system == "aaa"}
+    assert waiting == {("session_end",), ("communication_end",)}
