@@ -11,6 +11,7 @@ from schemas.tags import TagSet
 from schemas.together import asked
 from sinks.clickhouse.by_event import Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.going import Going
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.many import alike, at_once
@@ -106,8 +107,9 @@ class ClickHouseEraser:
             for table in tables:
                 events = going.leaving(table)
                 if table == "identity_claims":
-                    self._unseal(going, theirs, events)
-                take_out(self._index, table, event_conditions(events))
+                    self._leave_claims(going, theirs, events)
+                else:
+                    take_out(self._index, table, event_conditions(events))
             self._leave_events(going)
         self._drop_older_versions(going)
         rows = going.rows()
@@ -153,6 +155,15 @@ class ClickHouseEraser:
             hide(self._index, table, place_conditions(every))
         return ended, {token for _, token in every}
 
+    def _leave_claims(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
+        """Take the claims of the events away, and the sealed identifiers that none mentions then; not that somebody had
+        what others had too."""
+        leaving = claims_of(self._index, events)
+        self._unseal(going, {*theirs, *leaving.mentioned}, events)
+        keep_forgotten(self._index, leaving, going.own)
+        take_out(self._index, "identity_claims", event_conditions(events))
+        tidy_forgotten(self._index, leaving)
+
     def _leave_events(self, going: Going) -> None:
         """Take what is removed out of `lineage_by_event`."""
         # By role too: in another role the same person may stay.
@@ -169,7 +180,7 @@ class ClickHouseEraser:
         Not where a row of a person stays: when its day comes, a system has to be told by what it knows it.
         """
         unmentioned = Unmentioned(self._index)
-        wanted = {*going.tokens, *theirs, *unmentioned.of(events)}
+        wanted = {*going.tokens, *theirs}
         take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, going.staying(), events))
 
     def _drop_older_versions(self, going: Going) -> None:

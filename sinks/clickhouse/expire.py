@@ -10,6 +10,7 @@ from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.spans import token_conditions
@@ -123,8 +124,11 @@ class ClickHouseExpirer:
         )
         # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
         events = self._gone(due, "identity_claims")
-        self._unseal(due, events)
+        leaving = claims_of(self._index, events)
+        self._unseal(due, events, leaving.mentioned)
+        keep_forgotten(self._index, leaving, ())
         take_out(self._index, "identity_claims", event_conditions(events))
+        tidy_forgotten(self._index, leaving)
         for table in ("findings", "clock_events", "record_keys"):
             take_out(self._index, table, event_conditions(self._gone(due, table)))
         self._leave_events(due)
@@ -146,7 +150,7 @@ class ClickHouseExpirer:
         )
         return [(str(topic), int(partition), int(offset)) for topic, partition, offset in found]
 
-    def _unseal(self, due: _Due, events: Sequence[Event]) -> None:
+    def _unseal(self, due: _Due, events: Sequence[Event], mentioned: set[bytes]) -> None:
         """Take away the sealed identifiers that no claim mentions without those of the events; not where a row stays,
         since a system has to be told by what it knows it."""
         parameters: Parameters = {}
@@ -156,7 +160,7 @@ class ClickHouseExpirer:
             parameters,
         )
         unmentioned = Unmentioned(self._index)
-        wanted = unmentioned.of(events) | {bytes(token) for (token,) in sealed}
+        wanted = mentioned | {bytes(token) for (token,) in sealed}
         if not wanted:
             return
         parameters = {}

@@ -23,8 +23,8 @@ Place = tuple[Event, bytes]
 class Going:
     """What goes by each of the questions. `crowded`: tag sets of rows beside which others stand in the same role.
 
-    `parts`, `tokens`: of all; `removing`, `narrower`: of each, the tag sets whose rows go, and those whose rows take a
-    narrower one.
+    `parts`, `tokens`: of all; `own`: of these the people's own. `removing`, `narrower`: of each, the tag sets whose
+    rows go, and those whose rows take a narrower one.
     """
 
     def __init__(self, index: ClickHouse, questions: Sequence[ToForget], crowded: Sequence[int]) -> None:
@@ -33,6 +33,7 @@ class Going:
         self._crowded = list(crowded)
         self.parts = pieces_each(item.spans for item in questions)
         self.tokens = tokens_of(self.parts)
+        self.own = {span.token for item in questions for span in item.spans if span.proof is None}
         decided = [_decided(item.kept) for item in questions]
         self.removing = [removing for removing, _ in decided]
         self.narrower = [narrower for _, narrower in decided]

@@ -10,6 +10,7 @@ import pyarrow as pa
 from schemas.together import asked
 from sinks.clickhouse.by_event import Event, event_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.forgotten import WAS_FORGOTTEN
 from sinks.clickhouse.many import parted
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
@@ -59,16 +60,6 @@ class Unmentioned:
     def __init__(self, index: ClickHouse) -> None:
         self._index = index
 
-    def of(self, events: Sequence[Event]) -> set[bytes]:
-        """The tokens that claims of these events mention."""
-        found: set[bytes] = set()
-        for where, parameters in event_conditions(events):
-            rows = self._index.query(
-                f"SELECT DISTINCT arrayJoin([token, subject]) FROM identity_claims WHERE {where}", parameters
-            )
-            found.update(bytes(token) for (token,) in rows)
-        return found
-
     def conditions(
         self, tokens: Collection[bytes], kept: Collection[bytes], events: Sequence[Event]
     ) -> Iterator[tuple[str, Parameters]]:
@@ -104,7 +95,10 @@ class Unmentioned:
         if not tokens:
             return found
         # A claim lies once under each of its keys, whatever of it they are; older versions of it are counted once.
-        counted = f"SELECT key, uniqExact({_CLAIM}) FROM identity_claims WHERE key IN "
+        # What stands for people who were forgotten mentions nobody.
+        counted = (
+            f"SELECT key, uniqExact({_CLAIM}) FROM identity_claims WHERE NOT {WAS_FORGOTTEN} AND key IN "
+        )
         parameters: Parameters = {}
         listed = tokens_in(parameters, "token", sorted(tokens))
         for token, count in self._index.query(f"{counted}{listed} GROUP BY key", parameters):

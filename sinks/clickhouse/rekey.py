@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,9 +19,10 @@ from sinks.clickhouse.by_event import COLUMNS, EVENT, Event, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.taking_out import on_cluster
-from sinks.clickhouse.values import Parameters, blob, tokens_in
+from sinks.clickhouse.values import Parameters, numbers_in, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.clocks import CLOCK_SCHEMA, UNNAMED
+from sinks.ports.forgotten import is_forgotten
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
 from sinks.ports.keys import Reseal, Resting
@@ -159,7 +159,9 @@ class Rekeyer:
             source = f"{table.name} FINAL PREWHERE {chosen} WHERE {self._mine}"
             rows, marks = self._read(table.schema, source, parameters, table.identity)
             named = {token for name in table.tokens for token in rows[name].to_pylist()}
-            names = {NOTHING: NOTHING, UNNAMED: UNNAMED} | self._pairs(sorted(named))
+            # What stands for somebody who was forgotten is of no key.
+            same = {NOTHING, UNNAMED, *filter(is_forgotten, named)}
+            names = dict(zip(same, same, strict=True)) | self._pairs(sorted(named - same))
             # All of a claim, or nothing of it.
             whole = pa.array(
                 [
@@ -241,13 +243,11 @@ class Rekeyer:
         for start in range(0, len(marks), _ROWS_AT_ONCE):
             parameters: Parameters = {}
             some = sorted(set(tokens.slice(start, _ROWS_AT_ONCE).to_pylist()))
-            listed = np.asarray(marks.slice(start, _ROWS_AT_ONCE), "<u8").tobytes()
+            listed = marks.slice(start, _ROWS_AT_ONCE).to_pylist()
             self._delete(
                 table,
-                f"{first} IN {tokens_in(parameters, 'token', some)} AND cityHash64({identity}) IN"
-                f" (WITH {blob(parameters, 'mark', listed)} AS joined"
-                " SELECT reinterpretAsUInt64(substring(joined, place + 1, 8))"
-                f" FROM (SELECT arrayJoin(range(0, {len(listed)}, 8)) AS place))",
+                f"{first} IN {tokens_in(parameters, 'token', some)}"
+                f" AND cityHash64({identity}) IN {numbers_in(parameters, 'mark', listed)}",
                 parameters,
             )
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from schemas.tags import TagSet
 from schemas.vocabulary import Role
+from sinks.memory.forgotten import mentioned, without_events
 from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
-from sinks.ports.identity import CLAIM_KEYS
 from sinks.ports.lineage import (
     Span,
 )
@@ -73,8 +73,8 @@ class MemoryEraser(MemoryState):
             events = {key[1:4] for key in removed}
             theirs = events - {key[1:4] for key in self.rows if key[0] in tokens}
             nobodys = events - {key[1:4] for key in self.rows}
-            said = [row for key, row in self.claims_known.items() if key[:3] in theirs]
-            self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in theirs}
+            own = {span.token for span in spans if span.proof is None}
+            self.claims_known, said = without_events(self.claims_known, theirs, own)
             self.retained = {key: row for key, row in self.retained.items() if key[:3] not in theirs}
             # As claims go: with the last row of the person in the event.
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
@@ -97,7 +97,7 @@ class MemoryEraser(MemoryState):
     def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:
         """Take away the sealed identifiers of these tokens, and of the claims that are gone, which nothing mentions."""
         tokens |= {row[name] for row in said for name in ("token", "subject")}
-        tokens -= {row[name] for row in self.claims_known.values() for name in CLAIM_KEYS}
+        tokens -= mentioned(self.claims_known)
         tokens -= {key[0] for key in stay}
         self.identifiers = {token: row for token, row in self.identifiers.items() if token not in tokens}
 

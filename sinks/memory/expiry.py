@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.tags import TagSet
+from sinks.memory.forgotten import mentioned, without_events
 from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.expiry import DayCount, Expired, RunOut
-from sinks.ports.identity import CLAIM_KEYS
 from sinks.ports.lineage import Span
 
 
@@ -72,8 +71,7 @@ class MemoryExpiry(MemoryState):
         left = {key[1:4] for key in self.rows}
         gone = {key[1:4] for key in removed} - left
         unseen = {key[0] for key in removed} - {key[0] for key in self.rows}
-        said: list[Mapping[str, Any]] = [row for key, row in self.claims_known.items() if key[:3] in gone]
-        self.claims_known = {key: row for key, row in self.claims_known.items() if key[:3] not in gone}
+        self.claims_known, said = without_events(self.claims_known, gone)
         self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in gone}
         self.record_keys = {key: row for key, row in self.record_keys.items() if key not in gone}
         self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
@@ -81,7 +79,7 @@ class MemoryExpiry(MemoryState):
             item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen
         }
         unmentioned = unseen | {row[name] for row in said for name in ("token", "subject")}
-        unmentioned -= {row[name] for row in self.claims_known.values() for name in CLAIM_KEYS}
+        unmentioned -= mentioned(self.claims_known)
         unmentioned -= {key[0] for key in self.rows}
         self.identifiers = {token: row for token, row in self.identifiers.items() if token not in unmentioned}
 

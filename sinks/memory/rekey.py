@@ -10,6 +10,7 @@ from typing import Any
 from schemas.vocabulary import Mark
 from sinks.memory.state import MemoryState
 from sinks.ports.clocks import UNNAMED
+from sinks.ports.forgotten import is_forgotten
 from sinks.ports.identity import CLAIM_KEYS, NOTHING
 from sinks.ports.keys import Reseal, Resting
 
@@ -86,7 +87,9 @@ class MemoryRekeyer:
         moved = 0
         for where, claim in stored.items():
             tokens: dict[str, bytes | None] = {
-                name: names.get(claim[name]) for name in CLAIM_KEYS if claim[name] != NOTHING
+                name: claim[name] if is_forgotten(claim[name]) else names.get(claim[name])
+                for name in CLAIM_KEYS
+                if claim[name] != NOTHING
             }
             # All of a claim, or nothing of it.
             if claim["key_id"] in self._names and all(tokens.values()):

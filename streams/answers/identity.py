@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.vocabulary import Resolution
+from sinks.ports.forgotten import is_forgotten
 from streams.answers.attribution import differences, link_json, newest
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
@@ -63,4 +64,4 @@ def _of(link: Link, item: Given) -> str:
 
 
 def _short(token: bytes) -> str:
-    return token.hex()[:12]
+    return "forgotten" if is_forgotten(token) else token.hex()[:12]

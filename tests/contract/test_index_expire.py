@@ -17,6 +17,7 @@ from schemas.vocabulary import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.ports.expiry import Expired, RunOut
+from sinks.ports.forgotten import is_forgotten
 from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import Found, LineageBatch, Span
 from tests.support.index import (
@@ -54,11 +55,11 @@ def held(index: Index, people: Iterable[int]) -> set[tuple[int, int, int]]:
 
 
 def learnt(index: Index, people: Collection[int]) -> list[tuple[str, int]]:
-    """Topic and offset of the claims that have one of the tokens in any place."""
+    """Topic and offset of the claims that have one of the tokens in any place; none of the forgotten."""
     keys = [token(number) for number in people]
     tables = [index.claims.claims(keys, of=of) for of in get_args(ClaimKey)]
     rows = chain.from_iterable(found.to_pylist() for found in tables)
-    return sorted({(row["topic"], row["offset"]) for row in rows})
+    return sorted({(row["topic"], row["offset"]) for row in rows if not is_forgotten(row["subject"])})
 
 
 def clocks(index: Index, people: Collection[int]) -> list[tuple[str, int]]:

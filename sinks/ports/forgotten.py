@@ -1,0 +1,127 @@
+"""What is kept of claims whose person is forgotten: that somebody had the identifier, and when, but not who. Pure.
+
+Without it what two people may have done under one address would be the other's alone once the first is erased, and a
+session without its end would run on over the time of somebody who is gone. It is kept only where another's claim on the
+same identifier is near, and says nothing that leads to the person: holder, session, line, and identifiers that are
+nobody else's, stand under tokens that are drawn.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import ClaimForm, Mark
+from sinks.ports.identity import NOTHING
+
+FORGOTTEN = b"\xff" * 8
+"""With which every token begins that stands for what was forgotten; of a keyed token it is as good as impossible."""
+NEAR = timedelta(days=7)
+"""How far apart two holders of an identifier may be so that one bounds what is inferred of the other: longer than any
+source may be silent before its session is taken to be over."""
+_TOPIC, _OFFSET_BITS = "", 63
+_FORMS = frozenset({ClaimForm.SESSION.code, ClaimForm.STATE.code, ClaimForm.LOGIN.code})
+LATEST = datetime.max.replace(tzinfo=UTC).replace(tzinfo=None)
+"""Of what has no end yet."""
+Claim = Mapping[str, Any]
+"""A row of `sinks.ports.identity.KNOWN_CLAIM_SCHEMA`; times in UTC without a zone."""
+Draw = Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class Held:
+    """From when until when a session or slot is known to have an identifier; without its end for good."""
+
+    first: datetime
+    last: datetime
+
+    def is_near(self, other: Held) -> bool:
+        """Whether one may bound what is inferred of the other."""
+        return _later(self.last) >= other.first and _later(other.last) >= self.first
+
+
+def is_forgotten(token: bytes) -> bool:
+    """Whether the token stands for a holder, session or identifier that was forgotten."""
+    return token.startswith(FORGOTTEN)
+
+
+def held(claims: Iterable[Claim]) -> Held:
+    """By the claims of one session or slot, of which there is at least one."""
+    said = sorted(claims, key=lambda claim: claim["at"])
+    first = min(min(claim["since"] or claim["at"], claim["at"]) for claim in said)
+    final = said[-1]
+    ended = final["mark"] == Mark.CLOSE.code or final["token"] == NOTHING
+    return Held(first, max(claim["at"] for claim in said) if ended else final["until"] or LATEST)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Claims of one session or slot, and when it had what they name; a login is one of its own."""
+
+    claims: Sequence[Claim]
+    held: Held
+
+    @property
+    def tokens(self) -> set[bytes]:
+        """What it had."""
+        return {claim["token"] for claim in self.claims} - {NOTHING}
+
+    @property
+    def subject(self) -> bytes:
+        """Whose it is; NOTHING where its claims name several."""
+        named = {claim["subject"] for claim in self.claims}
+        return named.pop() if len(named) == 1 else NOTHING
+
+    @property
+    def group(self) -> bytes:
+        """Under which its claims are one; NOTHING of a login."""
+        group: bytes = self.claims[0]["group"]
+        return group
+
+
+def sessions_of(claims: Iterable[Claim]) -> list[Session]:
+    """Claims put together, of those forms in which one holder ends where another begins; what was forgotten before is
+    left out."""
+    found = defaultdict[object, list[Claim]](list)
+    for number, claim in enumerate(claims):
+        if claim["form"] in _FORMS and not is_forgotten(claim["subject"]):
+            found[claim["group"] if claim["group"] != NOTHING else number].append(claim)
+    return [Session(some, held(some)) for some in found.values()]
+
+
+def left_of(
+    session: Session, shared: Collection[bytes], draw: Draw = secrets.token_bytes
+) -> list[dict[str, Any]]:
+    """What stays of the claims of a session that leave the index; `shared`: which of its identifiers somebody else has
+    near it, and its group where claims of somebody else are of it too.
+
+    All of its claims where there is such a one, so that it begins and ends as before; else nothing.
+    """
+    if not shared:
+        return []
+    drawn = defaultdict[bytes, bytes](lambda: FORGOTTEN + draw(TOKEN_BYTES - len(FORGOTTEN)))
+    drawn |= {NOTHING: NOTHING}
+    return [_without_person(claim, shared, drawn, draw) for claim in session.claims]
+
+
+def _without_person(
+    claim: Claim, shared: Collection[bytes], drawn: Mapping[bytes, bytes], draw: Draw
+) -> dict[str, Any]:
+    names = {
+        name: claim[name] if name in ("token", "group") and claim[name] in shared else drawn[claim[name]]
+        for name in ("token", "subject", "group", "line")
+    }
+    if names["group"] == NOTHING:
+        # A login becomes one of its own, by which it is found.
+        names["group"] = drawn[claim["subject"]]
+    place = int.from_bytes(draw(8), "big") >> (64 - _OFFSET_BITS)
+    return {**claim, **names, "topic": _TOPIC, "partition": 0, "offset": place, "part": 0}
+
+
+def _later(moment: datetime) -> datetime:
+    return LATEST if moment > LATEST - NEAR else moment + NEAR

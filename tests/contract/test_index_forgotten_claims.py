@@ -1,0 +1,147 @@
+"""What every index keeps of the claims of people it forgot: that somebody had an identifier, and not who."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, get_args
+
+import pyarrow as pa
+import pytest
+
+from schemas.vocabulary import ClaimForm, Mark
+from sinks.ports.expiry import RunOut
+from sinks.ports.forgotten import NEAR, is_forgotten
+from sinks.ports.identity import ClaimKey, OpenClaims
+from sinks.ports.lineage import LineageBatch, Span
+from streams.identity.links.states import links_of
+from tests.support.company import model
+from tests.support.index import NOW, Claim, Index, Row, claim_table, moment, table, tags, token
+
+TAGS = tags("C-17", topic="network.assignments", system="aaa")
+KARI, OLA, ADDRESS, OTHER = 2, 6, 1, 8
+DAY = 24 * 60 * 60 * 1_000
+
+
+def session(number: int, whose: int, *at: int, address: int = ADDRESS, group: int = 0) -> list[Claim]:
+    """Reports of a session, its end the last of them; `number`: the first offset."""
+    marks = [Mark.OPEN, *[Mark.SEEN] * (len(at) - 2), Mark.CLOSE][: len(at)]
+    return [
+        Claim(number + place, address, whose, group or whose + 20, mark=mark, at=moment_, server=9)
+        for place, (mark, moment_) in enumerate(zip(marks, at, strict=True))
+    ]
+
+
+def learn(index: Index, *claims: Claim) -> None:
+    """Each with a row of whose it is."""
+    rows = [Row(claim.subject or 0, claim.offset, TAGS, at=claim.at) for claim in claims]
+    batch = LineageBatch(table(rows), tag_sets=[TAGS], claims=OpenClaims(claim_table(claims)))
+    index.writer.write(batch, NOW)
+
+
+def forget(index: Index, *people: int) -> None:
+    index.eraser.forget([Span(token(number)) for number in people], {TAGS.id: None})
+
+
+def on(index: Index, *identifiers: int) -> list[dict[str, Any]]:
+    found = index.claims.claims([token(number) for number in identifiers], of="token")
+    return list(found.to_pylist())
+
+
+def mentions(index: Index, *numbers: int) -> int:
+    """Claims that have one of the tokens in any place."""
+    keys = [token(number) for number in numbers]
+    places: Sequence[ClaimKey] = get_args(ClaimKey)
+    return sum(index.claims.claims(keys, of=of).num_rows for of in places)
+
+
+def test_that_somebody_had_a_shared_address_stays_and_not_who(index: Index) -> None:
+    """As many claims, at their times and behind their ports; nothing under the person, the session or the line."""
+    hers = [replace(item, ports=(0, 1_023), line=40) for item in session(0, KARI, 0, 1_000, 2_000)]
+    learn(index, *hers, *(replace(item, ports=(1_024, 2_047)) for item in session(5, OLA, 500, 5_000)))
+    forget(index, KARI)
+    assert mentions(index, KARI, KARI + 20, 40) == 0
+    left = [row for row in on(index, ADDRESS) if row["subject"] != token(OLA)]
+    assert sorted((row["at"], row["port_to"], row["mark"]) for row in left) == [
+        (moment(claim.at).replace(tzinfo=None), 1_023, claim.mark.code) for claim in hers
+    ]
+    assert all(is_forgotten(bytes(row[name])) for row in left for name in ("subject", "group", "line"))
+    assert len({row["group"] for row in left}) == 1
+    assert {row["topic"] for row in left} == {""}
+    assert len(on(index, ADDRESS)) == 5
+
+
+def test_nothing_stays_where_nobody_else_had_it(index: Index) -> None:
+    """Neither by the person's own other sessions, nor by those of somebody long before."""
+    days = 30 * DAY
+    learn(index, *session(0, KARI, days, days + 1), *session(3, KARI, days + 5, days + 6, group=31))
+    learn(index, *session(6, OLA, 0, 1_000), *session(9, OLA, days, days + 1, address=OTHER, group=32))
+    forget(index, KARI)
+    assert {row["subject"] for row in on(index, ADDRESS)} == {token(OLA)}
+
+
+def test_what_was_the_persons_alone_in_a_shared_session_is_not_named(index: Index) -> None:
+    """The session goes on to another address, which stands under a token that was drawn."""
+    learn(index, *session(0, KARI, 0, 1_000)[:1], Claim(1, OTHER, KARI, KARI + 20, at=1_000))
+    learn(index, *session(5, OLA, 1_500, 2_000))
+    forget(index, KARI)
+    assert on(index, OTHER) == []
+    assert sorted(row["subject"] == token(OLA) for row in on(index, ADDRESS)) == [False, True, True]
+
+
+def test_forgetting_twice_and_the_other_one_too_leaves_nothing_of_either(index: Index) -> None:
+    learn(index, *session(0, KARI, 0, 2_000), *session(5, OLA, 500, 5_000))
+    forget(index, KARI)
+    once = sorted(on(index, ADDRESS), key=str)
+    forget(index, KARI)
+    assert sorted(on(index, ADDRESS), key=str) == once
+    forget(index, OLA)
+    assert mentions(index, KARI, OLA, KARI + 20, OLA + 20, ADDRESS) == 0
+
+
+def test_people_who_are_forgotten_together_leave_nothing_for_each_other(index: Index) -> None:
+    learn(index, *session(0, KARI, 0, 2_000), *session(5, OLA, 500, 5_000))
+    forget(index, KARI, OLA)
+    assert on(index, ADDRESS) == []
+
+
+@pytest.mark.parametrize("form", [ClaimForm.SESSION, ClaimForm.STATE, ClaimForm.LOGIN])
+def test_the_others_links_are_as_before(index: Index, form: ClaimForm) -> None:
+    """A session that nobody closed, a state, a login: each ends where the forgotten one began."""
+    group = None if form is ClaimForm.LOGIN else 50
+    first = Claim(0, ADDRESS, OLA, group, form=form, mark=Mark.OPEN, at=0, server=None)
+    second = Claim(1, ADDRESS, KARI, group and 51, form=form, mark=Mark.OPEN, at=DAY, server=None)
+    if form is ClaimForm.STATE:
+        # In one slot, a register of who has the address.
+        second = replace(second, group=group)
+    third = replace(first, offset=2, at=5 * DAY, group=group and 52)
+    learn(index, first, second, third)
+    before = links(index)
+    forget(index, KARI)
+    assert links(index) == before
+    assert len(before) >= 1
+
+
+def links(index: Index) -> list[tuple[int, int]]:
+    """From when until when, in ms, the address is the other one's."""
+    found = index.claims.claims([token(ADDRESS)], of="token")
+    groups = sorted(set(found["group"].to_pylist()))
+    found = pa.concat_tables([found, index.claims.claims(groups, of="group", without=[token(ADDRESS)])])
+    made = links_of(found, model().catalogue.identity_sources)
+    whose = [bytes(made.names[item]) for item in made.subject]
+    return sorted(
+        (int(since), int(until))
+        for name, since, until in zip(whose, made.since, made.until, strict=True)
+        if name == token(OLA)
+    )
+
+
+def test_what_runs_out_leaves_that_somebody_was_there_as_long_as_others_are_near(index: Index) -> None:
+    """Then that goes too."""
+    learn(index, *session(0, KARI, 0, DAY), *session(5, OLA, DAY // 2, 2 * DAY))
+    index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1))], kept=[token(OLA)])
+    assert mentions(index, KARI) == 0
+    assert len(on(index, ADDRESS)) == 4
+    index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1) + NEAR + timedelta(days=30))])
+    assert on(index, ADDRESS) == []
