@@ -40,6 +40,12 @@ class ByTime:
         with self._turns.lock:
             return self._people.begin(now, limit)
 
+    def people_on_clock(self, now: datetime, hour: int, limit: int) -> Begun | None:
+        """The same once the hour of the day has come, in the company's zone; None before. Raises as `expire_people`."""
+        if now.astimezone(self._file.calendar.zone).hour < hour:
+            return None
+        return self.expire_people(now, limit)
+
     @cached_property
     def _people(self) -> PeopleExpiry:
         if self._tools.clocked is None:

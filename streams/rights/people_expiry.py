@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class Begun:
     """The requests that were made now. `through`: everybody of whom anything may have run out by that day was looked
-    at; `unclear`: of how many of them nobody can say who they are."""
+    at; `unclear`: of how many identifiers nobody can say whose they are, so that nothing of theirs goes."""
 
     requests: Sequence[RequestState]
     through: bool
