@@ -288,6 +288,10 @@ class Client:
         body = {"system": system, "reason": reason}
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/accept", body)
 
+    def waive(self, request_id: str, reason: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/waive."""
+        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/waive", {"reason": reason})
+
     def close_request(self, request_id: str, reason: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/close."""
         return self._call("POST", f"/v1/requests/{_request_id(request_id)}/close", {"reason": reason})

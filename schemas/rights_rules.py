@@ -17,6 +17,8 @@ from schemas.vocabulary import Right
 
 FILE = "rights.yaml"
 _MODEL = ConfigDict(frozen=True, extra="forbid")
+Goes = Literal["waits", "goes_on"]
+"""Whether a request waits for a person to look."""
 Hours = Annotated[int, Field(strict=True, ge=1, le=24 * 90)]
 
 
@@ -38,6 +40,17 @@ class ApprovalRule(BaseModel):
         )
 
 
+class UnclearRule(BaseModel):
+    """What becomes of an erasure where nobody can tell whether something is the person's: it `waits` until a person has
+    waived it, or `goes_on`. `dead_letters`: messages that could not be read; `shared_events`: events of an identifier
+    that others had too."""
+
+    model_config = _MODEL
+
+    dead_letters: Goes
+    shared_events: Goes
+
+
 class RightsRules(BaseModel):
     """The keys of `rights.yaml`; that of `base` says what each means."""
 
@@ -46,8 +59,9 @@ class RightsRules(BaseModel):
     resend_after_hours: tuple[Hours, ...]
     escalate_after_attempts: Annotated[int, Field(strict=True, ge=1)]
     ask_within_days: Annotated[int, Field(strict=True, ge=0, le=31)]
-    unchecked: Mapping[Right, Literal["waits", "goes_on"]]
+    unchecked: Mapping[Right, Goes]
     approval: tuple[ApprovalRule, ...]
+    unclear: UnclearRule
 
     @property
     def pauses(self) -> Sequence[timedelta]:

@@ -323,7 +323,9 @@ class RequestSummary(Created):
 
     `days_left` until `due_at`, below zero when that has passed; None where it has ended, or the clock stands since
     `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer.
-    `digest` of what a second person has to approve, the plan or the answer; `awaits_approval`: and has not yet."""
+    `unclear`: of how much nobody can tell whether it is the person's, so that an erasure stands; `waived`: what of it
+    a person let be. `digest` of what a second person has to approve, the plan or the answer; `awaits_approval`: and
+    has not yet."""
 
     type: str
     channel: str
@@ -348,6 +350,8 @@ class RequestSummary(Created):
     follow_up: str | None
     key_destroyed_at: datetime | None
     dead_letters: dict[str, int] = {}
+    unclear: dict[str, Any] | None = None
+    waived: dict[str, Any] | None = None
 
 
 class Page(_Answer):

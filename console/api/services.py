@@ -78,6 +78,9 @@ class Rights(Protocol):
     def accept(self, request_id: str, system: str, reason: str) -> RequestState:
         """Take a system's answer for enough. Raises InputError, Unavailable."""
 
+    def waive(self, request_id: str, reason: str) -> RequestState:
+        """Let an erasure complete although something stays unclear. Raises InputError, Unavailable."""
+
     def close(self, request_id: str, reason: str) -> RequestState:
         """End it although not all was done. Raises InputError, Unavailable."""
 

@@ -295,6 +295,10 @@ def _erase(out: Console, looked: Looked, instance: LocalInstance, person: Asker)
         told_of(latest())
         _await(lambda: latest().ended, "the index to forget")
         request = latest()
+    if request.unclear is not None:
+        _waive(out, instance, request)
+        _await(lambda: latest().ended, "the index to forget")
+        request = latest()
     ended = request.request_id, request.state.value, request.due
     why = "; ".join(request.problems) or "nobody says why"
     well = _verdict(
@@ -313,6 +317,14 @@ def _accept(out: Console, instance: LocalInstance, request: RequestState) -> Non
         if command.doubtful:
             instance.rights.accept(request.request_id, command.system, "looked at by hand")
             out.print(marked("  {} {}", _mark(True), f"{command.system:<18} accepted"))
+
+
+def _waive(out: Console, instance: LocalInstance, request: RequestState) -> None:
+    """What a case handler does about what nobody can tell to be the person's: says why it may be let be."""
+    for problem in request.problems:
+        out.print(marked("  [yellow]look after this[/yellow]: {}", problem))
+    instance.rights.waive(request.request_id, "nobody can tell whose they are")
+    out.print(marked("  {} a case handler waives it, with a reason that is kept", _mark(True)))
 
 
 def _prove(

@@ -130,6 +130,17 @@ def accept(
 
 
 @app.command(
+    short_help="Let an erasure complete although something stays unclear.",
+    epilog="Example: innsyn requests waive r-5f2a9c01d7e34b68 --reason 'the messages are of a test'",
+)
+def waive(request_id: Id, reason: Reason, as_json: Json = False) -> None:
+    """Let an erasure complete although nobody can tell whether messages that could not be read, or events of a shared
+    identifier, are the person's."""
+    with require(load_settings()) as client:
+        _done(client.waive(request_id, reason), as_json)
+
+
+@app.command(
     short_help="End a request although not all was done.",
     epilog="Example: innsyn requests close r-5f2a9c01d7e34b68 --reason 'refused under Art. 17(3)(e)'",
 )

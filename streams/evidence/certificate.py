@@ -124,6 +124,7 @@ def certificate(
         "held": [_part(part) for part in request.held],
         "copies": [{"topic": item["topic"], "until": item["until"]} for item in plan.get("copies", ())],
         **with_unread(plan.get("dead_letters", {})),
+        **_waived(request),
         "index": {
             "rows": {name: int(count) for name, count in sorted(forgotten.items())},
             "asked_again_at": iso_or_none(request.completed_at),
@@ -167,6 +168,13 @@ def _came_back(request: RequestState) -> dict[str, Any]:
         for item in request.came_back.origins
     ]
     return {"came_back": said}
+
+
+def _waived(request: RequestState) -> dict[str, Any]:
+    """What nobody could tell to be the person's and a person let be; nothing where there was no such thing."""
+    if (waived := request.waived) is None:
+        return {}
+    return {"waived": {"dead_letters": dict(waived.dead_letters), "shared_events": waived.shared_events}}
 
 
 def _system(command: Command, events: Sequence[RequestEvent]) -> dict[str, Any]:

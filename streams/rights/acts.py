@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import CaseFile, Recorded
-from streams.rights.protocol.handling import Accepted, Cancelled, Closed, Closing
+from streams.rights.protocol.handling import Accepted, Cancelled, Closed, Closing, Waived
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
 
@@ -66,6 +66,19 @@ class Acts:
             # Whoever carries requests out lets the index forget; where Kafka is away, a moment later.
             with suppress(BrokerUnavailable):
                 self._sending.announce(request)
+        return request
+
+    def waive(self, request: RequestState, reason: str) -> RequestState:
+        """Let an erasure complete although nobody can tell whether what is unclear is the person's."""
+        refuse_ended(request)
+        refuse_unread(request)
+        unclear = request.unclear
+        if unclear is None:
+            raise InputError(f"of {request.request_id} nothing is unclear, so nothing is to be waived")
+        sealed = self._file.seal_note(request.request_id, reason)
+        request = self._file.decide(request, Waived(unclear.dead_letters, unclear.shared_events, sealed))
+        with suppress(BrokerUnavailable):
+            self._sending.announce(request)
         return request
 
     def close(self, request: RequestState, reason: str) -> RequestState:

@@ -36,6 +36,10 @@ class ByPeople(ABC):
             self._turns.take(request_id, lambda request: self._acts.accept(request, system, reason))
         )
 
+    def waive(self, request_id: str, reason: str) -> RequestState:
+        """Let an erasure complete although something stays unclear. Raises InputError."""
+        return self._turns.take(request_id, lambda request: self._acts.waive(request, reason))
+
     def close(self, request_id: str, reason: str) -> RequestState:
         """End a request although not all of it was done.
 

@@ -15,6 +15,7 @@ from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import days_of_plan, earlier_days
 from streams.answers.plan import Plan, plan_from_json
+from streams.answers.report import disclosed_events
 from streams.answers.unread import with_unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen
@@ -28,6 +29,7 @@ from streams.rights.protocol.events import (
     Forgot,
     Planned,
     Replanned,
+    Unclear,
 )
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.outcomes import records_gone
@@ -48,7 +50,7 @@ class Erasure:
         self._carried = carried
         self._everything = carried.everything if carried is not None else tools.reader
         self._eraser = tools.eraser
-        self._company = tools.company
+        self._company, self._catalogue = tools.company, tools.company.catalogue
         self._keeping = tools.keeping
         self._planner = Planner(
             tools.reader, tools.identities, tools.company, tools.namer, tools.keeping, carried
@@ -220,6 +222,8 @@ class Erasure:
             lines = dict.fromkeys(item.line for item in open_now)
             reason = f"the rest is erased, but {'; '.join(lines)}"
             return self._file.decide(request, Attention(reason, run=run))
+        if (unclear := self._unclear(request)) is not None:
+            return self._file.decide(request, unclear)
         self._answered()
         return self._file.decide(request, Completed(held_parts(request), request.length))
 
@@ -244,6 +248,25 @@ class Erasure:
         assert request.identity is not None
         found = self._reader.find(request.identity.spans)
         return left_over(plan, found, request.withheld), found
+
+    def _unclear(self, request: RequestState) -> Unclear | None:
+        """What nobody can tell to be the person's and no person has waived; None: nothing that the rules wait for.
+
+        What has run out is taken by the next run, if it comes to light."""
+        if request.runs_out:
+            return None
+        rules, waived, identity = self._company.rights.unclear, request.waived, request.identity
+        letters = dict(self._unread()) if rules.dead_letters == "waits" else {}
+        shared = 0
+        if identity is not None and identity.shared and rules.shared_events == "waits":
+            both = self._everything.find([*identity.spans, *identity.shared])
+            found = self._everything.find(identity.spans)
+            shared = disclosed_events(both, self._catalogue) - disclosed_events(found, self._catalogue)
+        known = waived.dead_letters if waived else {}
+        more = any(count > known.get(topic, 0) for topic, count in letters.items())
+        if more or shared > (waived.shared_events if waived else 0):
+            return Unclear(letters, shared, request.length)
+        return None
 
 
 def next_step(request: RequestState) -> Step | None:

@@ -22,6 +22,7 @@ from schemas.rights_rules import RightsRules
 from schemas.vocabulary import CommandKind, Right, ToldBy
 from sinks.memory.copies import MemoryCopies
 from sinks.memory.requests import MemoryRequests
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import Found, LineageBatch, Span
 from sinks.ports.retained import RetainedSessions
@@ -102,6 +103,7 @@ class Office:
         self.now = NOW
         self._offsets: dict[str, int] = {}
         self._jobs = {system: self._job(system, store) for system, store in self.stores.items()}
+        self.letters: list[OpenLetters] = []
         self.ledger = MemoryRequests()
         self.serve(NOTHING_KEPT)
 
@@ -128,6 +130,7 @@ class Office:
                 else Identities(self._retained, self.catalogue.identity_sources),
                 self._sessions,
             ),
+            open_letters=lambda: self.letters,
         )
 
     @property

@@ -143,6 +143,12 @@ def _add_acts(routes: APIRouter, services: Services) -> None:
         _act(services, request_id, "accept", request)
         return _shown(services, services.rights.accept(request_id, body.system, body.reason))
 
+    @routes.post("/{request_id}/waive", response_model=RequestSummary, responses=REQUEST_RESPONSES)
+    def waive(request: Request, request_id: str, body: Closed) -> dict[str, Any]:
+        """Let an erasure complete although nobody can tell whether what could not be read, or was shared, is theirs."""
+        _act(services, request_id, "waive", request)
+        return _shown(services, services.rights.waive(request_id, body.reason))
+
     @routes.post("/{request_id}/close", response_model=RequestSummary, responses=REQUEST_RESPONSES)
     def close(request: Request, request_id: str, body: Closed) -> dict[str, Any]:
         """End a request although not all was done: the index forgets only what systems did in full."""

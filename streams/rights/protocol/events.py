@@ -29,6 +29,7 @@ from streams.rights.protocol.handling import (
     IdentityAsked,
     Notified,
     Told,
+    Waived,
 )
 from streams.rights.protocol.scope import Scope
 
@@ -184,6 +185,18 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Unclear:
+    """All is erased that is known to be the person's, and nobody can tell whether more is: so many messages that could
+    not be read (`dead_letters`, by topic), so many events of an identifier that others had too. `run`: length of the
+    ledger then."""
+
+    kind: ClassVar[str] = "unclear"
+    dead_letters: Mapping[str, int]
+    shared_events: int
+    run: int
+
+
+@dataclass(frozen=True)
 class Answered:
     """The person can be answered: with this report, about this identity. `to_tell`: it is done when it was sent."""
 
@@ -279,6 +292,7 @@ LedgerEvent = (
     | Commanded
     | Answer
     | Accepted
+    | Waived
     | AnswerSetAside
     | Copied
     | Escalated
@@ -287,6 +301,7 @@ LedgerEvent = (
     | Forgetting
     | Forgot
     | Attention
+    | Unclear
     | Answered
     | Completed
     | Closed

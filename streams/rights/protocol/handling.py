@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -71,6 +72,17 @@ class Accepted:
     command_id: str
     system: str | None = None
     sealed: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Waived:
+    """A person decided that it may complete although nobody can tell whether all that is `unclear` is the person's; why
+    is `sealed`."""
+
+    kind: ClassVar[str] = "waived"
+    dead_letters: Mapping[str, int]
+    shared_events: int
+    sealed: str = field(repr=False)
 
 
 @dataclass(frozen=True)

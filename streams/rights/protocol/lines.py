@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from schemas.counted import counted
 from streams.rights.protocol.answering import AnswerSetAside
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.events import LateFound
-from streams.rights.protocol.handling import IdentityAsked
+from streams.rights.protocol.events import LateFound, Unclear
+from streams.rights.protocol.handling import IdentityAsked, Waived
 
 
 def aside_line(aside: AnswerSetAside) -> str:
@@ -49,6 +49,33 @@ def late_line(request_id: str, finding: LateFound) -> str:
         )
     where = ", ".join(finding.systems)
     return f"{' and '.join(parts)} ({where}); follow it up with `innsyn requests --follow-up {request_id}`"
+
+
+def unclear_words(event: Unclear | Waived) -> str:
+    """Of how much nobody can tell whether it is the person's."""
+    parts = []
+    if event.dead_letters:
+        where = ", ".join(f"{topic} {count:,}" for topic, count in sorted(event.dead_letters.items()))
+        parts.append(
+            f"{counted(sum(event.dead_letters.values()), 'message')} that could not be read ({where})"
+        )
+    if event.shared_events:
+        parts.append(f"{counted(event.shared_events, 'event')} of an identifier that others had too")
+    return " and ".join(parts)
+
+
+def unclear_line(request_id: str, event: Unclear) -> str:
+    """What to do about it, in one line."""
+    mend = (
+        "`innsyn deadletters` says why they cannot be read and reads them again; "
+        if event.dead_letters
+        else ""
+    )
+    return (
+        f"what is known to be this person's is erased, and nobody can tell whether {unclear_words(event)} are theirs:"
+        f" {mend}`innsyn requests resend {request_id}` looks again, `innsyn requests waive {request_id} --reason ...`"
+        " lets it complete"
+    )
 
 
 def review_line(command: Command) -> str:

@@ -19,8 +19,9 @@ from streams.rights.protocol.handling import (
     IdentityAsked,
     Notified,
     Told,
+    Waived,
 )
-from streams.rights.protocol.lines import asked_line
+from streams.rights.protocol.lines import asked_line, unclear_words
 from streams.rights.protocol.request import Note, RequestState
 from streams.rights.protocol.restricting import reaches_later
 
@@ -33,6 +34,8 @@ def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSta
     match event:
         case Accepted() if event.sealed is not None:
             note = Note("accepted", at, event.system, event.sealed)
+        case Waived():
+            note = Note("waived", at, None, event.sealed, words=unclear_words(event))
         case Closing() | Closed() if event.sealed is not None:
             note = Note("closed", at, None, event.sealed)
         case Cancelled():

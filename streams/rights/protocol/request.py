@@ -17,8 +17,15 @@ from streams.rights.protocol.answering import AnswerSetAside
 from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
-from streams.rights.protocol.events import LateFound, OpenRequest
-from streams.rights.protocol.lines import aside_line, by_link_events_line, late_line, review_line
+from streams.rights.protocol.events import LateFound, OpenRequest, Unclear
+from streams.rights.protocol.handling import Waived
+from streams.rights.protocol.lines import (
+    aside_line,
+    by_link_events_line,
+    late_line,
+    review_line,
+    unclear_line,
+)
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
 
@@ -89,7 +96,8 @@ class RequestState:
     whether it was sent. `reviews`: commands of systems that withheld something until a day that has come. `approval`:
     whether a second person has to approve the plan or answer; `approved`: the digest of what was, `approvers`: by
     which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for ends, or has ended.
-    `notified`: recipients that were told, or of whom a person said why they cannot be.
+    `unclear`: what nobody can tell to be the person's, at which it stands; `waived`: with how much of that a person let
+    it complete. `notified`: recipients that were told, or of whom a person said why they cannot be.
     `length`: how many events of the ledger it was read from; what is decided on it is written as
     the next one.
     """
@@ -147,6 +155,8 @@ class RequestState:
     scope: Scope = EVERYTHING
     lifting: bool = False
     notified: frozenset[str] = frozenset()
+    unclear: Unclear | None = None
+    waived: Waived | None = None
     length: int = field(default=0, compare=False)
 
     @property
@@ -295,6 +305,8 @@ class RequestState:
     @property
     def _asks_for(self) -> Iterator[str]:
         """What only a person can do next, and how."""
+        if self.unclear is not None and not self.ended:
+            yield unclear_line(self.request_id, self.unclear)
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
         for name in () if self.awaits_approval or self.forgets else self.to_notify:

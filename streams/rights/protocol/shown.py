@@ -65,6 +65,7 @@ def summary(
         "also_open": [content_of(item) for item in request.beside],
         "behind": list(request.behind),
         "set_aside": [content_of(item) for item in request.set_aside],
+        **_unclear(request),
         "notes": [
             {
                 "what": note.what,
@@ -87,6 +88,15 @@ def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, A
             {"recipient": name, "told": name in request.notified} for name in plan.get("recipients", [])
         ],
     }
+
+
+def _unclear(request: RequestState) -> dict[str, Any]:
+    """What nobody can tell to be the person's, and how much of that a person let be; why is among the notes."""
+    waived = request.waived
+    said = (
+        {"dead_letters": dict(waived.dead_letters), "shared_events": waived.shared_events} if waived else None
+    )
+    return {"unclear": content_of(request.unclear) if request.unclear else None, "waived": said}
 
 
 def _shown(command: Command) -> dict[str, Any]:

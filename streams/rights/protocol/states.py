@@ -59,6 +59,7 @@ from streams.rights.protocol.events import (
     Planned,
     Received,
     Replanned,
+    Unclear,
     Widened,
     event_of,
 )
@@ -73,6 +74,7 @@ from streams.rights.protocol.handling import (
     IdentityAsked,
     Notified,
     Told,
+    Waived,
 )
 from streams.rights.protocol.lines import taken_line
 from streams.rights.protocol.notes import noted
@@ -234,6 +236,10 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
             return replace(request, problem=event.reason)
+        case Unclear():
+            return replace(request, state=State.ATTENTION, unclear=event, problem=None)
+        case Waived():
+            return stands(replace(noted(request, event, at), unclear=None, waived=event, problem=None))
         case IdentityAsked() | Checked() | Extended() | Told() | Approved():
             return _handled(noted(request, event, at), event, at)
         case Answered():

@@ -32,7 +32,7 @@ class Prompt:
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
         self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
-        self.bundle = service.bundle
+        self.bundle, self.waive = service.bundle, service.waive
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
 
@@ -174,12 +174,14 @@ def test_an_erasure_is_followed_to_its_end(prompt_instance: MemoryIndex) -> None
 
 
 def test_what_a_person_does_to_a_request_has_a_command(instance: str) -> None:
-    """resend, accept, close and cancel: each says how the request stands now, or why it cannot be."""
+    """resend, accept, waive, close and cancel: each says how the request stands now, or why it cannot be."""
     run("erase", *PERSON, "--yes")
     request_id = f"r-{'01' * 8}"
     assert json.loads(run("requests", "resend", request_id, "--json")[1])["state"] == "received"
     status, _, err = run("requests", "accept", request_id, "--system", "web", "--reason", "seen")
     assert (status, "those in doubt are none" in err) == (2, True)
+    status, _, err = run("requests", "waive", request_id, "--reason", "seen")
+    assert (status, "nothing is unclear" in err) == (2, True)
     assert run("requests", "close", request_id)[0] == 2
     status, out, _ = run("requests", "close", request_id, "--reason", "Kari wrote again")
     assert (status, f"request {request_id} closed" in out) == (0, True)
