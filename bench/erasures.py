@@ -122,7 +122,9 @@ class Office:
             lambda: NOW,
             tokenizer=lambda: world.tokenizer,
             marks=sinks.marks,
-            values=SealedValues(sinks.identifiers, self.keyring, claims=sinks.claims),
+            values=SealedValues(
+                sinks.identifiers, self.keyring, claims=sinks.claims, records=sinks.record_keys
+            ),
             open_letters=sinks.dead_letters.open,
             keeping=Keeping(clocks, orders),
             suppression=sinks.suppression,

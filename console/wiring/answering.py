@@ -36,6 +36,7 @@ from streams.identity.rekeyed import (
     RekeyedClocks,
     RekeyedExpiry,
     RekeyedReader,
+    RekeyedRecordKeys,
     Same,
 )
 from streams.identity.values import SealedValues
@@ -180,7 +181,8 @@ def keyring(settings: Settings, *, create: bool = False) -> Keyring:
 def sealed_values(sinks: Sinks, settings: Settings, same: Same) -> SealedValues:
     """What stands behind tokens, for what systems are told."""
     claims = RekeyedClaims(sinks.claims, same)
-    return SealedValues(sinks.identifiers, keyring(settings), same, claims, settings.own_realms)
+    records = RekeyedRecordKeys(sinks.record_keys, same)
+    return SealedValues(sinks.identifiers, keyring(settings), same, claims, settings.own_realms, records)
 
 
 def identities(claims: ClaimReader, beside: BesideReader, catalogue: Catalogue, same: Same) -> Identities:

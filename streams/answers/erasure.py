@@ -41,8 +41,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 class CommandCount:
     """Records that one system is to erase, each counted once, however many events tell of it.
 
-    `by_link`: how many of those `planned` nothing names that the system is sent. `described`: some may not be
-    counted aloud; they are in `records`, by kind of record, and not in `planned`. `events`: that tell of all these.
+    `by_link`: how many of those `planned` nothing names that the system is sent; `by_key`: how many are named by their
+    own key, since no identifier names them. `described`: some may not be counted aloud; they are in `records`, by kind
+    of record, and not in `planned`. `events`: that tell of all these.
     """
 
     system: str
@@ -51,6 +52,7 @@ class CommandCount:
     described: bool
     records: Mapping[str, int]
     events: int
+    by_key: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class ErasurePlanner:
         erasable = erasable_identifiers(given, subject.subjects, self._identities)
         naming = self._namer.of(subject.spans)
         counts = self._counts(plan, naming, erasable)
-        stop = self._stop(subject, given, erasable, plan, naming)
+        stop = self._stop(subject, given, erasable, plan, naming, keyed=any(item.by_key for item in counts))
         return PlannedErasure(subject, found, attribution, plan, counts, stop)
 
     def decided(
@@ -186,34 +188,36 @@ class ErasurePlanner:
     ) -> list[CommandCount]:
         counts = []
         for item in plan.commands:
-            sent = [one for one in erasable if one.kind.name in self._namer.knows(item.system)]
-            named = [*named_by(naming.spans, sent), *naming.covered(item.system)]
-            counts.append(self._counted(plan, item, naming.spans, named, known_at))
+            named = named_at(item.system, naming, erasable)
+            counts.append(self._counted(plan, item, naming, named, known_at))
         return counts
 
     def _counted(
         self,
         plan: Plan,
         command: CommandPlan,
-        spans: Sequence[Span],
+        naming: Naming,
         named: Sequence[Span],
         known_at: datetime | None,
     ) -> CommandCount:
+        spans = naming.spans
         parts = [part for part in plan.parts if part.system == command.system]
         by_record: dict[str, set[int]] = {}
         for part in parts:
             if part.action == "erase_now":
                 by_record.setdefault(part.record, set()).add(part.tag_set)
-        # What is only described is not counted aloud.
-        going = sorted({part.tag_set for part in parts if part.action == "erase_now" and not part.locked})
+        going = plan.going(command.system)
         planned = self._counts_of(spans, going, known_at).records
         kinds = {
             name: self._counts_of(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
         }
+        by_link = max(planned - self._counts_of(named, going, known_at).records, 0)
+        keyed = self._namer.record_keys(naming, command.system, named, going) if by_link else []
         return CommandCount(
             command.system,
             planned,
-            by_link=max(planned - self._counts_of(named, going, known_at).records, 0),
+            by_link=max(by_link - len(keyed), 0),
+            by_key=min(len(keyed), by_link),
             described=any(part.locked for part in parts),
             records={name: item.records for name, item in kinds.items()},
             events=sum(item.events for item in kinds.values()),
@@ -241,12 +245,15 @@ class ErasurePlanner:
         erasable: Sequence[Given],
         plan: Plan,
         naming: Naming,
+        *,
+        keyed: bool,
     ) -> str | None:
         if subject.resolution == Resolution.AMBIGUOUS:
             return unclear_of(subject, given, self._company.kinds.customer)
         if why := nobody_told(plan, self._catalogue):
             return why
-        nothing = not erasable and naming.cannot(command.system for command in plan.commands)
+        unnamed = not keyed and naming.cannot(command.system for command in plan.commands)
+        nothing = not erasable and unnamed
         return not_erasable(self._company.kinds.customer) if plan.commands and nothing else None
 
 
@@ -316,6 +323,12 @@ def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identiti
     unsafe = {item for item, found in zip(alone, identities.links(alone), strict=True) if found}
     unsafe |= {item for item, found in zip(others, identities.ever(others), strict=True) if not found <= own}
     return [item for item in given if item not in unsafe]
+
+
+def named_at(system: str, naming: Naming, erasable: Sequence[Given]) -> list[Span]:
+    """Where events lie that a system finds by the identifiers that it is sent."""
+    sent = [one for one in erasable if one.kind.name in naming.knows.get(system, ())]
+    return [*named_by(naming.spans, sent), *naming.covered(system)]
 
 
 def named_by(spans: Sequence[Span], erasable: Sequence[Given]) -> list[Span]:

@@ -1,4 +1,5 @@
-"""How a person is named to a system: every identifier that its records know, when and behind which ports it was theirs.
+"""How a person is named to a system: every identifier that its records know, when and behind which ports it was theirs;
+and records that none of these names by their own key.
 
 The index finds a person's events under spans of tokens; a system is told the same spans in clear. So what it erases by
 them is what the index found there, and nothing of whoever had the address before or after. Pure but for `Namer`.
@@ -17,7 +18,8 @@ from schemas.tokens import IdentifierKinds
 from schemas.vocabulary import Proof
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
-from streams.identity.values import Value
+from sinks.ports.record_keys import UnnamedRecords
+from streams.identity.values import RecordKey, Value
 
 MOST_TOLD, MOST_BYTES = 4_000, 900_000
 """Of one command, spellings and what they weigh: they have to fit into a message, which Kafka takes up to 1 MiB by
@@ -48,6 +50,9 @@ class Values(Protocol):
 
     def addresses(self, prefixes: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
         """By prefix the addresses in it that events were seen under."""
+
+    def record_keys(self, question: UnnamedRecords) -> Sequence[RecordKey]:
+        """Of the records asked for those whose key is kept, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,15 @@ class Naming:
                 addresses = self.inside.get(span.token, frozenset())
                 found += [cut for item in self.spans if item.token in addresses for cut in _met(item, span)]
         return found
+
+    def by_proof(self) -> list[Span]:
+        """The spans under which records may be named at all: those of a proof that a person has to see to are not."""
+        return [span for span in self.spans if span.proof is None or span.proof in self.proofs]
+
+    def room(self, system: str) -> tuple[int, int]:
+        """How many spellings more a command to the system has room for, and how many bytes."""
+        weights = [self._weight(value) for _, value in self._named(system)]
+        return MOST_TOLD - sum(many for many, _ in weights), MOST_BYTES - sum(size for _, size in weights)
 
     def cannot(self, systems: Iterable[str]) -> bool:
         """Whether none of the systems can be told anything."""
@@ -157,6 +171,25 @@ class Namer:
             proofs=self._proofs,
             realms=self._values.realms,
         )
+
+    def record_keys(
+        self, naming: Naming, system: str, named: Sequence[Span], tag_sets: Sequence[int]
+    ) -> list[RecordKey]:
+        """The keys of records at a system that nothing names which it is told: each once, as many as the command has
+        room for, the newest first.
+
+        `named`: where what it is told finds events. `tag_sets`: of the records that are meant. Raises IndexUnavailable.
+        """
+        most, room = naming.room(system)
+        if self._values is None or most <= 0:
+            return []
+        found: list[RecordKey] = []
+        for key in self._values.record_keys(UnnamedRecords(naming.by_proof(), named, tag_sets, most)):
+            room -= _AROUND + sum(len(json.dumps(text)) for text in (key.record, key.field, key.value))
+            if room < 0:
+                break
+            found.append(key)
+        return found
 
 
 def known_kinds(company: Company) -> Mapping[str, frozenset[str]]:

@@ -131,6 +131,11 @@ class Plan:
         """Every part that is not erased now."""
         return tuple(part for part in self.parts if part.action != "erase_now")
 
+    def going(self, system: str) -> list[TagSetId]:
+        """The tag sets that are erased there, but for what is only described: that is not counted aloud."""
+        going = (part for part in self.parts if part.system == system and part.action == "erase_now")
+        return sorted({part.tag_set for part in going if not part.locked})
+
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plan as the ledger keeps it: no personal value in it."""

@@ -26,6 +26,7 @@ from sinks.ports.expiry import DayCount, ExpiryReader
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
+from sinks.ports.record_keys import RecordKeyReader, UnnamedRecords
 
 _MOST_KEPT = 500_000
 Rotated = Callable[[], int]
@@ -221,6 +222,18 @@ class RekeyedClocks:
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         every = sorted(set().union(*self._same.every(tokens).values()))
         return _renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
+
+
+class RekeyedRecordKeys:
+    """A `RecordKeyReader` that looks under the tokens of all keys."""
+
+    def __init__(self, reader: RecordKeyReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def unnamed(self, question: UnnamedRecords) -> pa.Table:
+        spans, named = self._same.spans(question.spans), self._same.spans(question.named)
+        return self._reader.unnamed(replace(question, spans=spans, named=named))
 
 
 class RekeyedExpiry:

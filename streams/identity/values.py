@@ -9,6 +9,8 @@ from typing import Protocol
 from schemas.errors import KeyUnavailable
 from sinks.ports.identifiers import IdentifierReader, bound_to
 from sinks.ports.identity import ClaimReader
+from sinks.ports.record_keys import RecordKeyReader, UnnamedRecords
+from sinks.ports.record_keys import bound_to as bound_to_event
 
 Open = Callable[[bytes, bytes], bytes]
 """From what is sealed, or shall be, and what it is bound to. Raises KeyUnavailable."""
@@ -37,6 +39,18 @@ class Value:
     length: int = 0
 
 
+@dataclass(frozen=True)
+class RecordKey:
+    """The key by which a system knows one of its records, in clear; `record` and `field` as the contract has them."""
+
+    record: str
+    field: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"RecordKey(record={self.record!r}, field={self.field!r})"
+
+
 class SealedValues:
     """What stands behind tokens, as far as it was kept and its key is there. Safe from several threads."""
 
@@ -47,9 +61,12 @@ class SealedValues:
         same: Same | None = None,
         claims: ClaimReader | None = None,
         realms: Collection[str] = (),
+        records: RecordKeyReader | None = None,
     ) -> None:
         """`same`: of an index whose token key was rotated. `claims`: tells which addresses a prefix holds; None: that
-        is not asked. `realms`: the operator's own."""
+        is not asked. `realms`: the operator's own. `records`: of the same index; None: no record is named by its key.
+        """
+        self._records = records
         self.realms = sorted(realms)
         self._reader = reader
         self._claims = claims
@@ -74,6 +91,18 @@ class SealedValues:
             for token in wanted
         }
         return {token: value for token, value in named.items() if value is not None}
+
+    def record_keys(self, question: UnnamedRecords) -> list[RecordKey]:
+        """Of the records asked for those whose key is kept and opens. Raises IndexUnavailable."""
+        found = self._records.unnamed(question).to_pylist() if self._records is not None else []
+        openers = {name: self._opener(name) for name in {row["key"] for row in found}}
+        keys = []
+        for row in found:
+            place = (row["topic"], row["partition"], row["offset"], row["record"], row["field"])
+            text = _opened(openers[row["key"]], row["sealed"], bound_to_event(*place))
+            if text is not None:
+                keys.append(RecordKey(row["record"], row["field"], text.decode()))
+        return keys
 
     def addresses(self, prefixes: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
         """By prefix the addresses in it that events were seen under. Raises IndexUnavailable."""

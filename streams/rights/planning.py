@@ -171,6 +171,7 @@ def _command(request: RequestState, count: CommandCount) -> PlannedCommand:
         system=count.system,
         planned=count.planned,
         by_link=count.by_link,
+        by_key=count.by_key or None,
         described=count.described,
         records=count.records,
         events=count.events,

@@ -12,7 +12,7 @@ from streams.answers.telling import counted_aloud, cut_off, telling_of
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.messages import DELETION, REQUESTS, Beside, Send, command_message
+from streams.rights.protocol.messages import DELETION, REQUESTS, Beside, Send, Told, command_message
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.rights_commands import TOPICS, Asked, rights_command
 from streams.rights.subject import SubjectFinder
@@ -60,10 +60,11 @@ class Sending:
             return request
         self._may_tell(request)
         attempt = command.attempt + 1
-        key, identifiers = (
-            self._file.system_keys(command.system).current,
-            self._subjects.told(request, command.system),
-        )
+        key = self._file.system_keys(command.system).current
+        identifiers: Told = self._subjects.told(request, command.system)
+        if command.by_key:
+            keys = self._subjects.record_keys(request, command.system, plan.going(command.system))
+            identifiers = [*identifiers, *keys]
         beside = beside_of(request, plan, command)
         message = command_message(
             request.request_id, told, identifiers, key, attempt, self._file.now(), beside

@@ -15,12 +15,12 @@ from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from streams.answers.attribution import Resolver, ending_before, unlinked_spans
 from streams.answers.erased import Erased, erased_before, erased_line
-from streams.answers.erasure import erasable_identifiers, unclear_of
+from streams.answers.erasure import erasable_identifiers, named_at, unclear_of
 from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.answers.restricted import Restricted, restricted_line
 from streams.identity.model import Given, ResolvedSubject
-from streams.identity.values import Same
+from streams.identity.values import RecordKey, Same
 from streams.rights.case import CaseFile
 from streams.rights.overlap import erased_of, restricted_of, subjects_of, under_every_key
 from streams.rights.protocol.messages import Named
@@ -159,6 +159,13 @@ class SubjectFinder:
             item for pair in rest for item in (_limited(*pair, spans) if request.inherited else [pair[0]])
         ]
         return list(dict.fromkeys([*left, *map(_named, found)]))
+
+    def record_keys(self, request: RequestState, system: str, tag_sets: Sequence[int]) -> list[RecordKey]:
+        """The records that a system is told by their own key, as planned: of these tag sets those that no identifier
+        names which it is told."""
+        naming = self._namer.of(request.identity.spans if request.identity else ())
+        named = named_at(system, naming, self.erasable(request))
+        return self._namer.record_keys(naming, system, named, tag_sets)
 
     def erasable(self, request: RequestState) -> list[Given]:
         """The same, as the index knows it."""

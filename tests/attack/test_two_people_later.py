@@ -14,7 +14,7 @@ from schemas.codec import decode
 from schemas.errors import InputError
 from schemas.records import load_records
 from sinks.memory.requests import MemoryRequests
-from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
+from streams.rights.protocol.messages import Identifiers, Named, opened, told_json
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State
 from streams.rights.service import RightsService
@@ -72,7 +72,7 @@ class Office:
         topic, message = next(item for item in reversed(self.sent) if item[0].startswith("deletion."))
         command = decode(load_records()["ErasureCommand"], message)
         key = self.desk.keyring.systems.job(topic.removeprefix("deletion.")).current
-        return identifiers_json(opened(command, key))
+        return told_json(opened(command, key))
 
 
 def handed_over(office: Office, at: datetime = MARCH) -> None:

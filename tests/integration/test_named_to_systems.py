@@ -149,7 +149,8 @@ def of_kari(row: str) -> bool:
 
 def told(office: Office, system: str) -> list[Named]:
     (command,) = [item for item in office.commands if item["system"] == system]
-    return opened(command, office.keyring.systems.job(system).current)
+    found = opened(command, office.keyring.systems.job(system).current)
+    return [item for item in found if isinstance(item, Named)]
 
 
 def erased(office: Office) -> RequestState:

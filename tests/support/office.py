@@ -118,7 +118,12 @@ class Office:
             replace(model(), catalogue=self.catalogue, records=self.records, rights=self._rules),
             self._send,
             lambda: self.now,
-            values=SealedValues(self.index.identifiers, self.keyring, claims=self.index.claims),
+            values=SealedValues(
+                self.index.identifiers,
+                self.keyring,
+                claims=self.index.claims,
+                records=self.index.record_keys,
+            ),
             keeping=keeping,
             suppression=self._suppression,
             copies=self.copies,

@@ -47,10 +47,11 @@ class Command:
     `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
     answer has to tell at least, by kind and of EVERY one, where an earlier answer told of some already and what is
     planned came on top: answers add up.
-    `by_link`: how many of them no identifier that was sent names. `known`: events of the person that the index knew
-    there when the answer came, asked where it said more than planned. `outcomes`: what it did to its records, by kind
-    (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be counted
-    aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the request ended.
+    `by_link`: how many of them nothing that was sent names; `by_key`: how many their own key alone. `known`: events of
+    the person that the index knew there when the answer came, asked where it said more than planned. `outcomes`: what
+    it did to its records, by kind (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be
+    counted aloud. `accepted`: a person took the answer for enough, with a reason. `after_end`: it came after the
+    request ended.
     `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says;
     `unlawful` why not.
     `heard_at`: when its answer was recorded.
@@ -93,6 +94,7 @@ class Command:
     copy_digest: str | None = None
     reread: bool = False
     copied: bool = False
+    by_key: int = 0
 
     @property
     def settled(self) -> bool:

@@ -96,8 +96,8 @@ class PlannedCommand:
     """What one system is to be told, and what the index counts there; see `CommandState` for each.
 
     `planned` None: made before anybody counted, or nobody can say how many. `again`: of a new plan, whether the system
-    has to be told of it. `kind` None: an erasure. `by_hand`: nothing is sent, its people do it. `reread`: the system
-    erased it before, and only the index has it again.
+    has to be told of it. `by_key`: how many records are told by their own key. `kind` None: an erasure. `by_hand`:
+    nothing is sent, its people do it. `reread`: the system erased it before, and only the index has it again.
     """
 
     command_id: str
@@ -112,6 +112,7 @@ class PlannedCommand:
     kind: CommandKind | None = None
     by_hand: bool | None = None
     reread: bool | None = None
+    by_key: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureReason
 from sinks.ports.identity import ALL_PORTS
 from streams.answers.plan import CommandPlan
+from streams.identity.values import RecordKey
 from streams.rights.protocol.authentic import KEPT, SEALED, SIGNATURE, bound_bytes, signed_bytes
 
 REQUESTS, RECEIPTS, DELETION = "rights.requests", "rights.receipts", "deletion."
@@ -66,6 +67,8 @@ class Named(NamedTuple):
 
 Identifiers = Sequence[tuple[str, str] | Named]
 """Kind and value, in clear, and what more is known of them."""
+Told = Sequence[tuple[str, str] | Named | RecordKey]
+"""What a command names: identifiers, and records that none of these names by their own key."""
 _BESIDE = {"ErasureReceipt": ("RightsReceipt",), "ErasureCommand": ("RetentionCommand",)}
 """Records that come on the topic of another one."""
 Send = Callable[[str, bytes, bytes], None]
@@ -110,6 +113,32 @@ def _object(item: Named) -> dict[str, Any]:
 def identifiers_from_json(stored: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[Named]:
     """What `identifiers_json` wrote. Raises ValueError for an object that says anything else."""
     return [_read_object(item) if isinstance(item, Mapping) else _read_list(*item) for item in stored]
+
+
+def told_json(told: Told) -> list[list[Any] | dict[str, Any]]:
+    """As `identifiers_json`; of a record key `record`, `field` and `value`.
+
+    Who does not know record keys can read no such command: else it would erase too little.
+    """
+    keys = [asdict(item) for item in told if isinstance(item, RecordKey)]
+    return [*identifiers_json(Named(*item) for item in told if not isinstance(item, RecordKey)), *keys]
+
+
+def told_from_json(stored: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[Named | RecordKey]:
+    """What `told_json` wrote. Raises ValueError and TypeError for anything else."""
+    return [
+        _read_key(item)
+        if isinstance(item, Mapping) and "record" in item
+        else identifiers_from_json([item])[0]
+        for item in stored
+    ]
+
+
+def _read_key(said: Mapping[str, Any]) -> RecordKey:
+    known = said.keys() == {"record", "field", "value"}
+    if not known or not all(isinstance(text, str) for text in said.values()):
+        raise ValueError("a record key of the command says what this job does not know")
+    return RecordKey(**said)
 
 
 def _read_list(kind: str, value: str, *more: Any) -> Named:
@@ -157,7 +186,7 @@ NOTHING_BESIDE = Beside()
 def command_message(
     request_id: str,
     told: CommandPlan,
-    identifiers: Identifiers,
+    identifiers: Told,
     key: SystemKey,
     attempt: int,
     issued_at: datetime,
@@ -225,28 +254,29 @@ def retention_message(
     return replace(sealed, signature=key.sign(signed_bytes(value_of(sealed))))
 
 
-def _plain(identifiers: Identifiers) -> bytes:
-    """As they are sealed."""
-    return json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
+def _plain(told: Told) -> bytes:
+    """As it is sealed."""
+    return json.dumps(told_json(told)).encode()
 
 
 def kept_of(command: Mapping[str, Any], key: JobKey) -> list[Named]:
     """Whose records stay, by a decoded RetentionCommand, if innsyn sent it as it is. Raises KeyUnavailable."""
-    return _unsealed(command, key, KEPT)
+    return identifiers_from_json(_unsealed(command, key, KEPT))
 
 
-def opened(command: Mapping[str, Any], key: JobKey) -> list[Named]:
-    """The identifiers of a decoded ErasureCommand, if innsyn sent it as it is. Raises KeyUnavailable.
+def opened(command: Mapping[str, Any], key: JobKey) -> list[Named | RecordKey]:
+    """What a decoded ErasureCommand names, if innsyn sent it as it is. Raises KeyUnavailable.
 
     `command`: with the fields that its writer's schema has, since those are what signature and seal cover.
     """
-    return _unsealed(command, key, SEALED)
+    return told_from_json(_unsealed(command, key, SEALED))
 
 
-def _unsealed(command: Mapping[str, Any], key: JobKey, sealed: str) -> list[Named]:
+def _unsealed(command: Mapping[str, Any], key: JobKey, sealed: str) -> list[Any]:
     if not key.from_innsyn(command.get(SIGNATURE, b""), signed_bytes(command)):
         raise KeyUnavailable(f"a command is not signed by innsyn under key {key.id}: altered, or another's")
-    return identifiers_from_json(json.loads(key.open(command[sealed], bound_bytes(command, sealed))))
+    found: list[Any] = json.loads(key.open(command[sealed], bound_bytes(command, sealed)))
+    return found
 
 
 def receipt_message(said: Mapping[str, Any], key: JobKey) -> dict[str, Any]:

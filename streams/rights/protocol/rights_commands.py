@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from types import MappingProxyType
@@ -14,8 +14,9 @@ from schemas.jobkeys import JobKey
 from schemas.messages import RecordCount, RightsCommand, value_of
 from schemas.systemkeys import SystemKey
 from schemas.vocabulary import CommandKind
+from streams.identity.values import RecordKey
 from streams.rights.protocol.authentic import CONTENT, SEALED, SIGNATURE, bound_bytes, signed_bytes
-from streams.rights.protocol.messages import Identifiers, Named, identifiers_from_json, identifiers_json
+from streams.rights.protocol.messages import Named, Told, told_from_json, told_json
 
 TOPICS: Mapping[CommandKind, str] = MappingProxyType(
     {
@@ -47,9 +48,9 @@ class Asked:
 
 
 def rights_command(
-    asked: Asked, identifiers: Identifiers, key: SystemKey, attempt: int, issued_at: datetime
+    asked: Asked, identifiers: Told, key: SystemKey, attempt: int, issued_at: datetime
 ) -> RightsCommand:
-    """The message. Identifiers and content are sealed to the system's key with all else that it says; innsyn signs."""
+    """The message. Whom it names and content are sealed to the system's key with all that it says; innsyn signs."""
     said = RightsCommand(
         command_id=asked.command_id,
         request_id=asked.request_id,
@@ -68,7 +69,7 @@ def rights_command(
         issued_at=issued_at,
         key_id=key.id,
     )
-    named = json.dumps(identifiers_json(Named(*item) for item in identifiers)).encode()
+    named = json.dumps(told_json(identifiers)).encode()
     said = replace(said, sealed_identifiers=key.seal(named, bound_bytes(value_of(said))))
     if asked.content is not None:
         content = json.dumps(dict(asked.content), ensure_ascii=False).encode()
@@ -76,14 +77,16 @@ def rights_command(
     return replace(said, signature=key.sign(signed_bytes(value_of(said))))
 
 
-def opened_command(command: Mapping[str, Any], key: JobKey) -> tuple[Sequence[Named], Mapping[str, Any]]:
-    """Identifiers and content of a decoded RightsCommand, if innsyn sent it as it is. Raises KeyUnavailable.
+def opened_command(
+    command: Mapping[str, Any], key: JobKey
+) -> tuple[list[Named | RecordKey], Mapping[str, Any]]:
+    """What a decoded RightsCommand names, and its content, if innsyn sent it as it is. Raises KeyUnavailable.
 
     `command`: with the fields that its writer's schema has, since those are what signature and seals cover.
     """
     if not key.from_innsyn(command.get(SIGNATURE, b""), signed_bytes(command)):
         raise KeyUnavailable(f"a command is not signed by innsyn under key {key.id}: altered, or another's")
-    named = identifiers_from_json(json.loads(key.open(command[SEALED], bound_bytes(command))))
+    named = told_from_json(json.loads(key.open(command[SEALED], bound_bytes(command))))
     sealed = command[CONTENT]
     content = json.loads(key.open(sealed, bound_bytes(command, CONTENT))) if sealed is not None else {}
     return named, content

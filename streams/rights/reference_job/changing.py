@@ -22,7 +22,7 @@ from schemas.messages import Order
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKinds
 from streams.rights.protocol.columns import columns, record_named
-from streams.rights.protocol.messages import Identifiers, Named, identifiers_from_json, identifiers_json
+from streams.rights.protocol.messages import Told, told_from_json, told_json
 from streams.rights.reference_job.copying import CopyingStore
 from streams.rights.reference_job.matching import quoted
 from streams.rights.reference_job.several import repeats
@@ -52,7 +52,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class _Restriction:
-    named: Sequence[Named]
+    named: Told
     categories: frozenset[str]
     purposes: frozenset[str]
 
@@ -78,7 +78,7 @@ class ChangingStore(CopyingStore):
 
     def restrict(
         self,
-        identifiers: Identifiers,
+        identifiers: Told,
         categories: Collection[str],
         purposes: Collection[str],
         *,
@@ -91,12 +91,10 @@ class ChangingStore(CopyingStore):
         """
 
         def work(connection: sqlite3.Connection, errand: str) -> dict[str, int]:
-            asked = _Restriction(
-                [Named(*item) for item in identifiers], frozenset(categories), frozenset(purposes)
-            )
+            asked = _Restriction(tuple(identifiers), frozenset(categories), frozenset(purposes))
             counts = self._reached(connection, asked)
             if counts:
-                said = (json.dumps(identifiers_json(asked.named)), sorted(categories), sorted(purposes))
+                said = (json.dumps(told_json(asked.named)), sorted(categories), sorted(purposes))
                 values = (errand, said[0], json.dumps(said[1]), json.dumps(said[2]))
                 connection.execute("INSERT OR REPLACE INTO _restrictions VALUES (?, ?, ?, ?)", values)
             return counts
@@ -135,7 +133,7 @@ class ChangingStore(CopyingStore):
 
     def rectify(
         self,
-        identifiers: Identifiers,
+        identifiers: Told,
         content: Mapping[str, Any],
         *,
         once: str,
@@ -220,7 +218,7 @@ class ChangingStore(CopyingStore):
     def _erase(
         self,
         connection: sqlite3.Connection,
-        identifiers: Identifiers,
+        identifiers: Told,
         orders: Sequence[Order],
         errand: str | None,
     ) -> Erased:
@@ -244,7 +242,7 @@ def _restrictions(connection: sqlite3.Connection) -> dict[str, _Restriction]:
     rows = connection.execute("SELECT command, named, categories, purposes FROM _restrictions").fetchall()
     return {
         command: _Restriction(
-            identifiers_from_json(json.loads(named)),
+            told_from_json(json.loads(named)),
             frozenset(json.loads(categories)),
             frozenset(json.loads(purposes)),
         )

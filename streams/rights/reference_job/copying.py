@@ -20,7 +20,7 @@ from schemas.own import own_record
 from schemas.records import RecordSchema
 from streams.rights.protocol.authentic import PART, bound_bytes, signed_bytes
 from streams.rights.protocol.columns import columns
-from streams.rights.protocol.messages import Identifiers
+from streams.rights.protocol.messages import Told
 from streams.rights.reference_job.matching import quoted
 from streams.rights.reference_job.several import nested, repeats
 from streams.rights.reference_job.store import SqliteStore, _come
@@ -38,7 +38,7 @@ class TooLarge(InnsynError):
 class CopyingStore(SqliteStore):
     """A store that hands out copies. Errors: as `SqliteStore`."""
 
-    def copied(self, identifiers: Identifiers, fields: Collection[str], *, once: str) -> list[Record]:
+    def copied(self, identifiers: Told, fields: Collection[str], *, once: str) -> list[Record]:
         """The records that name the person, whole, of those that have one of the fields (`Record.field`; none: all).
 
         `once` names the errand and, behind #, which attempt at it. Raises Superseded where a later one came before.

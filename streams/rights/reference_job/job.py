@@ -19,8 +19,8 @@ from streams.kafka.connection import Connection
 from streams.rights.protocol.messages import (
     DELETION,
     RECEIPTS,
-    Identifiers,
     Send,
+    Told,
     decoded,
     opened,
     receipt_message,
@@ -36,7 +36,7 @@ class Store(Protocol):
 
     def erase(
         self,
-        identifiers: Identifiers,
+        identifiers: Told,
         categories: Sequence[str],
         fields: Sequence[str],
         *,
@@ -109,7 +109,7 @@ class ErasureJob(Job):
         _log.warning("erasure command failed", system=self.system, reason=reason, error=shown(error))
         self._answer(send, command, key, ReceiptState.FAILED, Erased(), reason)
 
-    def _erase(self, command: ErasureCommand, identifiers: Identifiers) -> Erased:
+    def _erase(self, command: ErasureCommand, identifiers: Told) -> Erased:
         return self._store.erase(
             identifiers,
             command.categories,

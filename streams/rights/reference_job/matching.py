@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from schemas.annotations import SubjectReference
+from schemas.errors import InputError
 from schemas.messages import Selector
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, IdentifierKinds, canonical, former
+from schemas.vocabulary import Role
 from sinks.ports.identity import ALL_PORTS
-from streams.rights.protocol.messages import Identifiers, Named
+from streams.identity.values import RecordKey
+from streams.rights.protocol.messages import Named, Told
 from streams.rights.reference_job.several import repeats, within
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,12 +43,14 @@ def quoted(name: str) -> str:
 
 def conditions(
     schema: RecordSchema,
-    identifiers: Identifiers,
+    told: Told,
     kinds: IdentifierKinds,
     *,
     whosever: bool = False,
 ) -> Iterator[Condition]:
-    """A condition for every field of the record that may name the person. Raises InvalidIdentifier.
+    """A condition for every field of the record that may name the person, and one for records told by their own key.
+
+    Raises InvalidIdentifier, and InputError for a key that the record has not.
 
     Nothing in which another customer is named in the same role: whatever of the person stands beside them. Of a device
     or an address that links found, only records in which nobody else is named in the same role. An address with a time
@@ -53,7 +58,9 @@ def conditions(
     What links found matches in its interval and behind its ports alone. `whosever`: wherever they stand, also beside
     another customer. The text calls what `add_functions` brings.
     """
-    named = [_canonical(Named(*item), kinds) for item in identifiers]
+    named = [_canonical(Named(*item), kinds) for item in told if not isinstance(item, RecordKey)]
+    keys = [item for item in told if isinstance(item, RecordKey) and item.record == schema.name]
+    yield from _by_key(schema, keys, named, kinds)
     for reference in schema.identifiers:
         fields = frozenset(filter(None, [reference.field, reference.port_field]))
         texts: list[str] = []
@@ -72,7 +79,7 @@ def conditions(
                 )
                 if item.proof is not None and kinds[item.kind].names != "person":
                     # A guest who is named at the person's address, or on their device, is not the person.
-                    alone, theirs = _nobody_else(schema, reference, named, kinds)
+                    alone, theirs = _nobody_else(schema, reference.role, named, kinds)
                     text, more = f"({text}{alone})", [*more, *theirs]
                 texts.append(text)
                 values += more
@@ -170,13 +177,29 @@ def _in_one_array(one: str, other: str) -> bool:
     return repeats(one) and repeats(other) and within(one) == within(other)
 
 
+def _by_key(
+    schema: RecordSchema, keys: Sequence[RecordKey], named: Sequence[Named], kinds: IdentifierKinds
+) -> Iterator[Condition]:
+    """The records with these keys, in which no field of the owner names a person by what is not told: those are
+    somebody else's by now."""
+    owners = [item for item in schema.identifiers if item.role == Role.OWNER]
+    fields = frozenset(name for item in owners for name in (item.field, item.port_field) if name)
+    for name in sorted({item.field for item in keys}):
+        if schema.find(name) is None:
+            raise InputError(f"a record of {schema.name} is told by a field that it has not: {name}")
+        values = [item.value for item in keys if item.field == name]
+        alone, theirs = _nobody_else(schema, Role.OWNER, named, kinds)
+        where = f"({quoted(name)} IN ({', '.join('?' * len(values))}){alone})"
+        yield Condition(where, (*values, *theirs), Role.OWNER, fields)
+
+
 def _nobody_else(
-    schema: RecordSchema, reference: SubjectReference, named: Sequence[Named], kinds: IdentifierKinds
+    schema: RecordSchema, role: str, named: Sequence[Named], kinds: IdentifierKinds
 ) -> tuple[str, list[str]]:
     """That no field of the role names a person by what is not among the identifiers of this one."""
     text, values = "", list[str]()
     for other in schema.identifiers:
-        if other.role != reference.role or kinds[other.kind].names != "person":
+        if other.role != role or kinds[other.kind].names != "person":
             continue
         own = [item.value for item in named if item.kind == other.kind]
         marks = ", ".join("?" * len(own))

@@ -16,7 +16,7 @@ from schemas.messages import RecordCount, RightsCommand, RightsReceipt, message_
 from schemas.own import own_record
 from schemas.vocabulary import CommandKind, ReceiptState
 from streams.kafka.connection import Connection
-from streams.rights.protocol.messages import COPIES, RECEIPTS, Identifiers, Send, decoded, receipt_message
+from streams.rights.protocol.messages import COPIES, RECEIPTS, Send, Told, decoded, receipt_message
 from streams.rights.protocol.rights_commands import TOPICS, opened_command
 from streams.rights.reference_job.changing import Changed, NeedsPerson
 from streams.rights.reference_job.copying import Copy, Record, TooLarge, copy_parts
@@ -30,11 +30,11 @@ _log = structlog.get_logger(__name__)
 class Changes(Protocol):
     """What a system of record offers the job; `streams.rights.reference_job.changing.ChangingStore` is one."""
 
-    def copied(self, identifiers: Identifiers, fields: Collection[str], *, once: str) -> Sequence[Record]: ...
+    def copied(self, identifiers: Told, fields: Collection[str], *, once: str) -> Sequence[Record]: ...
 
     def restrict(
         self,
-        identifiers: Identifiers,
+        identifiers: Told,
         categories: Collection[str],
         purposes: Collection[str],
         *,
@@ -45,7 +45,7 @@ class Changes(Protocol):
     def lift(self, *, once: str, now: datetime | None = None) -> Changed: ...
 
     def rectify(
-        self, identifiers: Identifiers, content: Mapping[str, Any], *, once: str, now: datetime | None = None
+        self, identifiers: Told, content: Mapping[str, Any], *, once: str, now: datetime | None = None
     ) -> Changed: ...
 
 
@@ -109,7 +109,7 @@ class OtherRightsJob(Job):
         state = ReceiptState.DONE if outcome.records else ReceiptState.NOT_FOUND
         self._answer(send, command, key, state, outcome)
 
-    def _copy(self, send: Send, command: RightsCommand, key: JobKey, named: Identifiers) -> None:
+    def _copy(self, send: Send, command: RightsCommand, key: JobKey, named: Told) -> None:
         """Send the person's copy and then the receipt; the second time all of it anew, since a part may be lost."""
         records = self._store.copied(named, command.fields, once=_errand(command))
         copy = copy_parts(command, records, key, self._clock())
@@ -118,7 +118,7 @@ class OtherRightsJob(Job):
         state = ReceiptState.DONE if copy.messages else ReceiptState.NOT_FOUND
         self._answer(send, command, key, state, Changed(copy.records), copy=copy)
 
-    def _done(self, command: RightsCommand, named: Identifiers, content: Mapping[str, Any]) -> Changed:
+    def _done(self, command: RightsCommand, named: Told, content: Mapping[str, Any]) -> Changed:
         once, now = _errand(command), self._clock()
         match command.kind:
             case CommandKind.RESTRICT:

@@ -24,7 +24,7 @@ from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKinds, canonical
 from schemas.vocabulary import ErasureAction, Role
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
-from streams.rights.protocol.messages import Identifiers
+from streams.rights.protocol.messages import Told
 from streams.rights.reference_job.matching import add_functions, conditions, quoted, selected
 from streams.rights.reference_job.several import Items, blank_items, items_of, repeats
 
@@ -120,7 +120,7 @@ class SqliteStore:
                 texts = [_text(schema, column, value.get(column), self._kinds) for column in wanted]
                 connection.execute(f"INSERT INTO {quoted(record)} ({names}) VALUES ({marks})", texts)
 
-    def hold(self, identifiers: Identifiers, record: str, ground: str, review_date: date | None) -> int:
+    def hold(self, identifiers: Told, record: str, ground: str, review_date: date | None) -> int:
         """Hold back a person's rows of a record from any erasure, as in a dispute; returns how many."""
         with self._transaction() as connection:
             rows = self._owned(connection, record, identifiers)
@@ -129,7 +129,7 @@ class SqliteStore:
             connection.executemany("INSERT OR REPLACE INTO _holds VALUES (?, ?, ?, ?)", held)
             return len(held)
 
-    def count(self, identifiers: Identifiers) -> int:
+    def count(self, identifiers: Told) -> int:
         """Rows in which any of the identifiers stands."""
         with self._transaction() as connection:
             tables = self._tables(connection)
@@ -137,7 +137,7 @@ class SqliteStore:
 
     def erase(
         self,
-        identifiers: Identifiers,
+        identifiers: Told,
         categories: Sequence[str],
         fields: Sequence[str],
         *,
@@ -174,7 +174,7 @@ class SqliteStore:
     def _erase(
         self,
         connection: sqlite3.Connection,
-        identifiers: Identifiers,
+        identifiers: Told,
         orders: Sequence[Order],
         errand: str | None,
     ) -> Erased:
@@ -217,7 +217,7 @@ class SqliteStore:
         order: Order,
         row: int,
         roles: Mapping[str, frozenset[str]],
-        identifiers: Identifiers,
+        identifiers: Told,
     ) -> Literal["deleted", "redacted", "clear"] | None:
         """What became of the row: clear had nothing left to lose; None if nothing of it was to go.
 
@@ -264,7 +264,7 @@ class SqliteStore:
         found = connection.execute(query, (row,)).fetchone()
         return [role for (role, _), there in zip(named, found, strict=True) if there]
 
-    def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Identifiers) -> list[int]:
+    def _owned(self, connection: sqlite3.Connection, record: str, identifiers: Told) -> list[int]:
         if record not in self._tables(connection):
             return []
         matching = self._matching(connection, record, identifiers)
@@ -274,7 +274,7 @@ class SqliteStore:
         self,
         connection: sqlite3.Connection,
         record: str,
-        identifiers: Identifiers,
+        identifiers: Told,
         where: Selector | None = None,
         *,
         whosever: bool = False,

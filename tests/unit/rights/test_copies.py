@@ -22,7 +22,7 @@ from schemas.messages import LARGEST_PART
 from schemas.own import own_record
 from schemas.vocabulary import Right, ToldBy
 from streams.rights.bundle import Written
-from streams.rights.protocol.messages import decoded
+from streams.rights.protocol.messages import Named, decoded
 from streams.rights.protocol.rights_commands import opened_command
 from streams.rights.protocol.states import RequestState, State
 from tests.support.copying import copy_of, part_value
@@ -104,7 +104,8 @@ def test_each_system_that_delivers_is_asked_with_a_key_for_the_copy(office: Offi
     assert {"WebVisit.page", "WebVisit.cookie_id"} <= {*told["fields"]}
     value = {name: item for name, item in told.items() if name != "topic"}
     named, _ = opened_command(value, job_key(office.keyring, "web"))
-    assert (*named[0][:2],) == COOKIE
+    assert isinstance(named[0], Named)
+    assert named[0][:2] == COOKIE
 
 
 def test_the_answer_is_there_once_all_copies_are(office: Office) -> None:

@@ -15,7 +15,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
 from streams.rights.protocol.events import content_of
-from streams.rights.protocol.messages import Identifiers, Named, identifiers_json, opened
+from streams.rights.protocol.messages import Identifiers, Named, opened, told_json
 from streams.rights.protocol.states import RequestState, State, summary
 from streams.rights.service import RightsService
 from tests.support.company import copies_by_hand
@@ -269,7 +269,7 @@ def told(office: Office, identifiers: Identifiers) -> list[Any]:
     topic, message = next(item for item in office.sent if item[0].startswith("deletion."))
     command = decode(load_records()["ErasureCommand"], message)
     system = topic.removeprefix("deletion.")
-    return identifiers_json(opened(command, office.town.keyring.systems.job(system).current))
+    return told_json(opened(command, office.town.keyring.systems.job(system).current))
 
 
 def test_no_system_is_told_to_erase_by_an_address_that_others_had(office: Office) -> None:
