@@ -25,6 +25,8 @@ LETTERS = {
 }
 """What `lower` makes small: the Latin letters of Europe, each one letter. A list, because databases differ."""
 _LOWER = str.maketrans(LETTERS)
+OWNER = "owner"
+"""The role of whom a row is about, who alone is told by the row's key."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = Mapping[str, Any]
 
@@ -69,16 +71,29 @@ class Whose:
     """Whose the rows of one record are."""
 
     def __init__(self, identifiers: Iterable[Identifier], mapping: RecordMapping) -> None:
+        """Raises UnknownField for a row that is told by a field which is in no column."""
         self.mapping = mapping
         self._by_kind: dict[str, list[Identifier]] = {}
+        self._keys: dict[Column, list[Identifier]] = {}
         for item in identifiers:
-            self._by_kind.setdefault(item.kind, []).append(item)
-        self.naming = tuple(item for item in mapping.columns if item.kind in self._by_kind)
-        """Columns that may hold an identifier of the person."""
+            if item.record is None:
+                self._by_kind.setdefault(item.kind, []).append(item)
+            elif item.record == mapping.record:
+                self._keys.setdefault(self._key_column(item), []).append(item)
+        self.naming = tuple(
+            item for item in mapping.columns if item.kind in self._by_kind or item in self._keys
+        )
+        """Columns that may hold an identifier of the person, or the key of a row that is told by that."""
 
     def identifiers(self, column: Column) -> Sequence[Identifier]:
-        """Those of the person that the column may hold."""
-        return self._by_kind.get(column.kind or "", ())
+        """Those of the person that the column may hold; of a column by which rows are told those keys."""
+        return self._keys.get(column, self._by_kind.get(column.kind or "", []))
+
+    def _key_column(self, key: Identifier) -> Column:
+        found = next((item for item in self.mapping.columns if item.field == key.field), None)
+        if found is None:
+            raise UnknownField(f"{key.record}.{key.field}, by which a row is told")
+        return found
 
     def roles(self, row: Row) -> dict[str, frozenset[str]]:
         """The roles of the person in the row, with the columns that say so."""
@@ -88,6 +103,9 @@ class Whose:
         for column in self.naming:
             value = row.get(column.name)
             if value is None or value == "":
+                continue
+            if column in self._keys:
+                roles |= self._by_key(column, row)
                 continue
             if not column.customer and self._another_customer(column.role, row):
                 continue
@@ -106,6 +124,15 @@ class Whose:
                 }
                 break
         return roles
+
+    def _by_key(self, column: Column, row: Row) -> dict[str, frozenset[str]]:
+        """The same where the row is told by its key. Whom it names by anything else is another person: of this one
+        nothing was known to stand there."""
+        told = any(same(column, row[column.name], item) for item in self._keys[column])
+        if not told or self._somebody_else(OWNER, row):
+            return {}
+        owners = [item for item in self.mapping.columns if item.kind is not None and item.role == OWNER]
+        return {OWNER: frozenset(name for item in owners for name in (item.name, item.port) if name)}
 
     def _another_customer(self, role: str, row: Row) -> bool:
         """Whether columns of the role name a customer, and not one of the command: whatever else of the person stands

@@ -54,7 +54,8 @@ class Identifier:
     """An identifier in clear, and when it was the person's: see "Identifiers" on the page of the protocol.
 
     `at`, `port`: in that second and from that port alone. `since`, `until`, `ports`, `proof`: what innsyn found by its
-    links. `prefix`: the value is an IPv6 prefix in CIDR form.
+    links. `prefix`: the value is an IPv6 prefix in CIDR form. `record`, `field`: no identifier of a person, but the key
+    by which the system knows one of these records, which no identifier names; `kind` is empty then.
     """
 
     kind: str
@@ -66,20 +67,25 @@ class Identifier:
     ports: tuple[int, int] = field(default=ALL_PORTS, repr=False)
     proof: str | None = None
     prefix: bool = False
+    record: str | None = None
+    field: str | None = None
 
     @property
     def limited(self) -> bool:
-        """Whether it is the person's at a time, behind a port, or as part of a prefix alone."""
-        limits = (self.at, self.port, self.since, self.until)
+        """Whether it is the person's at a time, behind a port, as part of a prefix, or as the key of a record alone."""
+        limits = (self.at, self.port, self.since, self.until, self.record)
         return any(limit is not None for limit in limits) or self.ports != ALL_PORTS or self.prefix
 
     def covers(self, at: datetime | None, port: int = 0) -> bool:
-        """Whether a record of that time (None: not known) and port (0: none) is the person's by it.
+        """Whether a record of that time (None: not known) and port (0: none) is the person's by it. The key of a record
+        says nothing of others.
 
         Raises ValueError for a time without its zone: it would be compared as another moment, or not at all.
         """
         if at is not None and at.tzinfo is None:
             raise ValueError("a time without its zone covers nothing; give `at` one, such as datetime.UTC")
+        if self.record is not None:
+            return False
         if self.at is not None and (
             at is None or at.replace(microsecond=0) != self.at.replace(microsecond=0)
         ):
@@ -210,6 +216,8 @@ def _identifier(said: Any) -> Identifier:
         kind, value, *more = said
         at, port = more or (None, None)
         found = Identifier(kind, value, _moment(at), port)
+    elif "record" in said:
+        found = _record_key(said)
     else:
         if said.keys() - {"kind", "value", "prefix", "from", "until", "ports", "proof"}:
             raise ValueError("an identifier says what this version does not know")
@@ -230,6 +238,15 @@ def _identifier(said: Any) -> Identifier:
     ):
         raise TypeError("an identifier is not of its form")
     return found
+
+
+def _record_key(said: Mapping[str, Any]) -> Identifier:
+    """Raises ValueError, TypeError."""
+    if said.keys() != {"record", "field", "value"}:
+        raise ValueError("a record key says what this version does not know")
+    if not all(isinstance(text, str) for text in said.values()):
+        raise TypeError("a record key is not of its form")
+    return Identifier("", said["value"], record=said["record"], field=said["field"])
 
 
 def _moment(text: str | None) -> datetime | None:

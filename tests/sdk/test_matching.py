@@ -293,3 +293,60 @@ def test_a_job_file_that_cannot_be_says_where(tmp_path: Path, before: str, after
 def test_a_missing_job_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotAJob, match="cannot be read as TOML"):
         read_job(tmp_path / "job.toml", "x", {})
+
+
+KEYED = replace(
+    MAPPING, columns=(*MAPPING.columns, Column("login_id", "login_id", personal=False)), other=frozenset()
+)
+KEY = Identifier("", "L-1", record="Login", field="login_id")
+
+
+@pytest.mark.parametrize("at", [None, NINE])
+@pytest.mark.parametrize("key", ["L-1", 1001])
+def test_a_row_is_told_by_its_own_key_whatever_its_time(key: str | int, at: datetime | None) -> None:
+    """As text, as the contract has it; another row is not, and no key of another record."""
+    row = {"login_id": key, "client_address": ADDRESSES[0], "cookie_id": "c-1", "occurred_at": at}
+    told = replace(KEY, value=str(key))
+    assert Rules(command_of([told], all_of(KEYED)), KEYED, TODAY).decide(row).delete
+    assert not Rules(command_of([told], all_of(KEYED)), KEYED, TODAY).decide({**row, "login_id": "L-2"}).mine
+    other = Rules(command_of([replace(told, record="Invoice")], all_of(KEYED)), KEYED, TODAY)
+    assert other.idle
+    assert not other.decide(row).mine
+
+
+@pytest.mark.parametrize("named", [{"customer_number": OLA}, {"username": "ola"}])
+def test_a_row_told_by_its_key_that_names_somebody_else_stays(named: dict[str, str]) -> None:
+    """It has changed since, or nobody knew: whoever is named there has a right to it."""
+    row = {"login_id": "L-1", "client_address": ADDRESSES[0], **named}
+    own = [Identifier("customer_number", KARI), Identifier("username", "kari")]
+    assert not Rules(command_of([KEY, *own], all_of(KEYED)), KEYED, TODAY).decide(row).mine
+    mine = {**row, **{name: {"customer_number": KARI, "username": "kari"}[name] for name in named}}
+    assert Rules(command_of([KEY, *own], all_of(KEYED)), KEYED, TODAY).decide(mine).delete
+
+
+def test_of_a_row_told_by_its_key_only_what_is_to_go_goes() -> None:
+    """A redaction takes what names the owner; an order for another party takes nothing as a whole."""
+    row = {
+        "login_id": "L-1",
+        "client_address": ADDRESSES[0],
+        "client_port": 443,
+        "cookie_id": "c-1",
+        "result": "ok",
+    }
+    order = Order("Login", (), tuple(all_of(KEYED)), None, ErasureAction.REDACT, ("agent",), (), ())
+    found = Rules(command_of([KEY], (), orders=[said(order)]), KEYED, TODAY).decide(row)
+    assert {item.name for item in found.blank} == {"client_address", "client_port", "cookie_id"}
+
+
+def test_a_row_told_by_a_field_that_is_in_no_column_fails_the_command() -> None:
+    """Else it would stay in silence."""
+    with pytest.raises(UnknownField, match=r"Login\.login_id, by which a row is told"):
+        Rules(command_of([KEY], all_of(MAPPING)), MAPPING, TODAY)
+
+
+def test_a_key_is_no_identifier_of_a_person() -> None:
+    """A handler that looks for values finds none in it."""
+    command = command_of([KEY], ())
+    assert command.always("") == []
+    assert not KEY.covers(NINE)
+    assert not KEY.covers(None)

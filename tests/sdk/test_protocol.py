@@ -55,6 +55,7 @@ def test_the_vectors_hold() -> None:
         Identifier("cookie_id", "c-1"),
         Identifier("ip", "192.0.2.8", since=NINE, until=TEN, ports=(1000, 1999), proof="subscriber"),
         Identifier("ip", "2001:db8:1::/56", since=NINE, proof="line_owner", prefix=True),
+        Identifier("", "V-1001", record="WebVisit", field="visit_id"),
     )
     assert (command.always("cookie_id"), command.always("ip")) == (["c-1"], [])
     assert (command.attempt, command.fields) == (1, COMMAND.fields)
@@ -275,6 +276,9 @@ def test_a_time_without_its_zone_is_one_error(said: dict[str, Any]) -> None:
         ["ip", "192.0.2.7", None],
         ["ip", "192.0.2.7", None, None, "only on Sundays"],
         ["ip", "192.0.2.7", "yesterday", None],
+        {"record": "WebVisit", "field": "visit_id"},
+        {"record": "WebVisit", "field": "visit_id", "value": 1001},
+        {"record": "WebVisit", "field": "visit_id", "value": "V-1001", "kind": "ip"},
         "ip",
         7,
         None,

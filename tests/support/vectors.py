@@ -33,6 +33,7 @@ IDENTIFIERS: list[Any] = [
         "proof": "subscriber",
     },
     {"kind": "ip", "prefix": "2001:db8:1::/56", "from": "2026-03-01T09:00:00Z", "proof": "line_owner"},
+    {"record": "WebVisit", "field": "visit_id", "value": "V-1001"},
 ]
 COMMAND = ErasureCommand(
     command_id="R-2026-0001/web",

@@ -67,8 +67,14 @@ public class Innsyn {
     }
   }
 
-  /** A command to be carried out. `identifiers` as they were sent, `people` as understood; `content` of a rectification, or null. */
-  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people, JsonNode content) {
+  /** The key by which the system knows one of its records, which no identifier names. */
+  record RecordKey(String record, String field, String value) {}
+
+  /**
+   * A command to be carried out. `identifiers` as they were sent, `people` and `keys` as understood; `content` of a
+   * rectification, or null.
+   */
+  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people, List<RecordKey> keys, JsonNode content) {
     String text(String field) { return command.get(field).toString(); }
 
     int attempt() { return (Integer) command.get("attempt"); }
@@ -172,10 +178,11 @@ public class Innsyn {
     try {
       JsonNode identifiers = JSON.readTree(plain);
       List<Person> people = new ArrayList<>();
-      for (JsonNode item : identifiers) people.add(person(item));
+      List<RecordKey> keys = new ArrayList<>();
+      for (JsonNode item : identifiers) if (item.has("record")) keys.add(recordKey(item)); else people.add(person(item));
       JsonNode content = said == null ? null : JSON.readTree(said);
       if (ofRight(command)) checkedKind(command, content);
-      return new Opened(command, identifiers, people, content);
+      return new Opened(command, identifiers, people, keys, content);
     } catch (Exception notUnderstood) {
       throw new Refused("command_not_understood", command);
     }
@@ -219,6 +226,11 @@ public class Innsyn {
     int low = ports.isMissingNode() ? 0 : number(ports.get(0)), high = ports.isMissingNode() ? 65535 : number(ports.get(1));
     String value = word(said.has("value") ? said.get("value") : said.get("prefix"));
     return new Person(word(said.get("kind")), value, said.has("prefix"), null, null, moment(said.get("from")), moment(said.get("until")), low, high);
+  }
+
+  private static RecordKey recordKey(JsonNode said) {
+    if (said.size() != 3) throw new IllegalArgumentException();
+    return new RecordKey(word(said.path("record")), word(said.path("field")), word(said.path("value")));
   }
 
   private static String word(JsonNode node) {

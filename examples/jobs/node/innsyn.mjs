@@ -99,8 +99,8 @@ export class Innsyn {
   }
 
   /**
-   * The command and whom it is about (`identifiers` as they were sent, `people` as `names` takes them), and of a rectification
-   * the `content`; null for a message that is no command. Throws Refused.
+   * The command and whom it is about (`identifiers` as they were sent, `people` as `names` takes them, `keys` of records that
+   * are told by their own key), and of a rectification the `content`; null for a message that is no command. Throws Refused.
    */
   opened (message, now = Date.now()) {
     const type = this.commands.get(message.subarray(0, 10).toString('hex'))
@@ -123,7 +123,8 @@ export class Innsyn {
       const identifiers = JSON.parse(plain)
       const said = content && JSON.parse(content)
       if (command.kind !== undefined) checkedKind(command, said)
-      return { ...command, identifiers, people: identifiers.map(identifier), content: said }
+      const people = identifiers.filter((item) => !isKey(item)).map(identifier), keys = identifiers.filter(isKey).map(recordKey)
+      return { ...command, identifiers, people, keys, content: said }
     } catch { throw new Refused('command_not_understood', command) }
   }
 
@@ -179,6 +180,12 @@ function identifier (said) {
   if (Object.keys(said).some((name) => !KNOWN.has(name)) || ('value' in said) === ('prefix' in said)) throw new Error('not known')
   const { kind, value, prefix, ports = [0, 65535] } = said
   return checked({ kind, value: value ?? prefix, prefix: prefix !== undefined, since: moment(said.from), until: moment(said.until), ports })
+}
+
+const isKey = (said) => !Array.isArray(said) && 'record' in said
+function recordKey (said) {
+  if (Object.keys(said).sort().join() !== 'field,record,value' || !Object.values(said).every((text) => typeof text === 'string')) throw new Error('not known')
+  return said
 }
 
 function checked (item) {

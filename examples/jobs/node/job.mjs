@@ -23,7 +23,12 @@ function erase (command) {
   // An order is its customer's, whatever else of the person stands in it.
   const own = new Set(command.people.filter((item) => item.kind === 'customer_number').map((item) => item.value))
   const others = (order) => order.customer_number != null && !own.has(order.customer_number)
-  const theirs = (order) => !others(order) && command.people.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
+  const named = (order) => !others(order) && command.people.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
+  if (command.keys.some(({ record, field }) => record === 'Order' && field !== 'order_id')) return { state: 'failed', reason: 'unknown_field' }
+  // An order that is told by its own key, unless it names a person by anything else.
+  const keys = new Set(command.keys.filter(({ record }) => record === 'Order').map(({ value }) => value))
+  const told = (order) => keys.has(String(order.order_id)) && order.customer_number == null && order.phone == null
+  const theirs = (order) => named(order) || told(order)
   const found = store.Order.filter(theirs), going = new Set(wanted.map(([, name]) => name))
   if (!found.length) return { state: 'not_found' }
   for (const order of found) for (const name of going) order[name] = null

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
-from streams.answers.naming import MOST_BYTES, MOST_TOLD, Naming, known_kinds
-from streams.identity.values import Value
-from streams.rights.protocol.messages import identifiers_json
+from sinks.ports.record_keys import UnnamedRecords
+from streams.answers.naming import MOST_BYTES, MOST_TOLD, Namer, Naming, known_kinds
+from streams.identity.values import RecordKey, Value
+from streams.rights.protocol.messages import identifiers_json, told_json
 from streams.rights.subject import _named
 from tests.support.company import model
 from tests.support.kinds import KINDS
@@ -148,3 +149,50 @@ def test_a_prefix_is_told_exactly_where_the_addresses_in_it_were_the_persons_all
     made = naming(span(PREFIX, begin, end), *spans, inside={PREFIX: frozenset({INSIDE})})
     theirs = {hour for hours in seen for hour in range(min(hours), max(hours))}
     assert bool(made.told("web")) == (set(range(begin, end)) <= theirs)
+
+
+KNOWN = RecordKey("WebVisit", "visit_id", "V-1")
+
+
+class Kept:
+    """Values of nobody, and the keys of any number of records."""
+
+    realms = ()
+
+    def __init__(self, key: RecordKey = KNOWN) -> None:
+        self.asked: list[UnnamedRecords] = []
+        self._key = key
+
+    def of(self, tokens: Any) -> dict[bytes, Value]:
+        return {}
+
+    def addresses(self, prefixes: Any) -> dict[bytes, frozenset[bytes]]:
+        return {}
+
+    def record_keys(self, question: UnnamedRecords) -> list[RecordKey]:
+        self.asked.append(question)
+        return [self._key] * question.most
+
+
+def test_records_are_told_by_key_as_far_as_there_is_room_beside_identifiers() -> None:
+    """In number, and in bytes however long a key is."""
+    many = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD - 20, 2)]
+    assert len(Namer(model(), Kept()).record_keys(naming(*many), "web", [], [1])) == 10
+    long = Kept(replace(KNOWN, value="æ" * 5_000))
+    keys = Namer(model(), long).record_keys(naming(), "web", [], [1])
+    assert 20 < len(keys) < 100
+    assert len(json.dumps(told_json(keys))) < MOST_BYTES
+
+
+def test_with_no_room_left_no_record_is_asked_for() -> None:
+    many, kept = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD, 2)], Kept()
+    assert Namer(model(), kept).record_keys(naming(*many), "web", [], [1]) == []
+    assert kept.asked == []
+
+
+def test_what_the_policy_leaves_to_a_person_is_not_told_by_key_either() -> None:
+    """Where strangers share a line, the key of a record would name the guest's as well."""
+    lease, given_one, kept = span(ADDRESS, 1, 2), Span(NAME), Kept()
+    made = naming(lease, given_one, proofs=EVERY - {Proof.SUBSCRIBER})
+    Namer(model(), kept).record_keys(made, "web", [given_one], [1])
+    assert kept.asked == [UnnamedRecords([given_one], [given_one], [1], MOST_TOLD)]
