@@ -36,7 +36,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import OpenClaims
+from sinks.ports.identity import NOTHING, OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
@@ -103,7 +103,7 @@ class PerRecord:
                 role = Role(reference.role).code
                 tags = self._tags[reference.field].id
                 self._rows.append(
-                    (token, TOPIC, partition, offset, role, tags, value["occurred_at"], port, 0)
+                    (token, TOPIC, partition, offset, role, tags, value["occurred_at"], port, 0, NOTHING)
                 )
         if len(self._rows) >= _BATCH:
             self.flush()

@@ -22,7 +22,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import CLAIM_SCHEMA, OpenClaims, Rank
+from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, OpenClaims, Rank
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 
 _TOPICS = {"web.visits": "WebVisit", "network.traffic": "TrafficRecord", "tv.viewings": "TvViewing"}
@@ -96,6 +96,7 @@ def _batch(
         "event_time": pa.array(when.astype("datetime64[ms]")),
         "port": pa.array(np.where(topic == 1, chance.integers(1_024, 65_536, count), 0).astype(np.uint16)),
         "record": pa.array(np.zeros(count, np.uint64)),
+        "customer": pa.repeat(pa.scalar(NOTHING, pa.binary(TOKEN_BYTES)), count),
     }
     return LineageBatch(pa.Table.from_arrays(list(columns.values()), schema=ROW_SCHEMA), tag_sets=sets)
 

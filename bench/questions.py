@@ -35,7 +35,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, OpenClaims
+from sinks.ports.identity import ALL_PORTS, CLAIM_SCHEMA, NOTHING, OpenClaims
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from streams.answers import lookup
@@ -282,6 +282,7 @@ def _rows(chance: np.random.Generator, names: Tokens, count: int, done: int, sin
             "event_time": _times(_START_MS + chance.integers(0, _YEAR_MS, count)),
             "port": pa.array(np.where(shared, chance.integers(1_024, 65_536, count), 0).astype(np.uint16)),
             "record": pa.array(np.zeros(count, np.uint64)),
+            "customer": pa.repeat(pa.scalar(NOTHING, pa.binary(TOKEN_BYTES)), count),
         },
         ROW_SCHEMA,
     )

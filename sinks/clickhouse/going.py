@@ -12,7 +12,7 @@ from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_cond
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import of_each
 from sinks.clickhouse.reader import known, rows_of
-from sinks.clickhouse.spans import matching, of_questions, pieces_each, tokens_of
+from sinks.clickhouse.spans import matching, of_another, of_questions, pieces_each, tokens_of
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.erasure import RecordsGone, ToForget
 
@@ -123,7 +123,8 @@ class Going:
         mine = self._mine(parameters)
         theirs = (
             f"SELECT asked, {EVENT} FROM ({mine}) WHERE {of_each(ending, parameters, 'ending')}"
-            " AND toString(role) IN {roles:Array(String)}"
+            # What names another customer is theirs, and no record of the person's that a system deletes.
+            f" AND toString(role) IN {{roles:Array(String)}} AND NOT {of_another(self.parts, parameters)}"
         )
         by_event = (
             f"SELECT {EVENT}, role, token FROM lineage_by_event"

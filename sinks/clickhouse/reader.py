@@ -16,7 +16,7 @@ from schemas.together import asked
 from sinks.clickhouse.by_event import beside, others, to_others
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, at_once, of_each
-from sinks.clickhouse.spans import Piece, matching, pieces, pieces_each, to_proofs, tokens_of
+from sinks.clickhouse.spans import Piece, matching, of_another, pieces, pieces_each, to_proofs, tokens_of
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
 from sinks.ports.lineage import (
@@ -142,7 +142,8 @@ class ClickHouseReader:
             "SELECT asked, uniqExact(topic, partition, offset),"
             # One type whether or not a record is told apart.
             " uniqExact(record, if(record = 0, (toString(topic), toInt64(partition), offset), ('', 0, 0)))"
-            f" FROM ({matching(parts, rows, parameters)}) WHERE {of_each(counted, parameters)} GROUP BY asked",
+            f" FROM ({matching(parts, rows, parameters)}) WHERE {of_each(counted, parameters)}"
+            f" AND NOT {of_another(parts, parameters)} GROUP BY asked",
             parameters,
         )
 

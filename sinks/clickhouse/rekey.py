@@ -133,6 +133,10 @@ class Rekeyer:
             fresh = _renamed(rows, ("token",), names)
             tag_sets = pa.array([sets[item] for item in rows["tag_set"].to_pylist()], pa.uint64())
             fresh = fresh.set_column(fresh.schema.get_field_index("tag_set"), "tag_set", tag_sets)
+            customers = sorted({*rows["customer"].to_pylist()} - {NOTHING})
+            # One whose pair is not known: then nobody can say any more whose it is.
+            known_as = dict.fromkeys(customers, NOTHING) | {NOTHING: NOTHING} | self._pairs(customers)
+            fresh = _renamed(fresh, ("customer",), known_as)
             self._insert("lineage", fresh)
             self._insert("lineage_by_event", _renamed(beside, ("token",), names))
             # What was erased or narrowed since it was read goes again under the new token: the erasure did not see it.

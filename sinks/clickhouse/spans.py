@@ -179,6 +179,23 @@ def of_questions(parts: Sequence[Piece], source: str, parameters: Parameters) ->
     return f"SELECT l.*, a.asked AS asked FROM {rows}"
 
 
+def of_another(parts: Sequence[Piece], parameters: Parameters) -> str:
+    """SQL for a row of `matching` that is another customer's: none of those that its question is about."""
+    data = b"".join(
+        token + asked.to_bytes(4, "little")
+        for token, asked in sorted({(part.token, part.asked) for part in parts})
+    )
+    size = TOKEN_BYTES + 4
+    own = (
+        f"WITH {blob(parameters, 'own', data)} AS joined"
+        f" SELECT toFixedString(substring(joined, place + 1, {TOKEN_BYTES}), {TOKEN_BYTES}),"
+        f" reinterpretAsUInt32(substring(joined, place + {TOKEN_BYTES + 1}, 4))"
+        f" FROM (SELECT arrayJoin(range(0, {len(data)}, {size})) AS place)"
+    )
+    nobody = f"toFixedString('', {TOKEN_BYTES})"
+    return f"(customer != {nobody} AND (customer, toUInt32(asked)) NOT IN ({own}))"
+
+
 def conditions(
     parts: Sequence[Piece], tag_sets: Sequence[Sequence[int]], *, embedded: bool
 ) -> Iterator[tuple[str, Parameters]]:

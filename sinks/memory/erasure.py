@@ -13,6 +13,7 @@ from schemas.vocabulary import Role
 from sinks.memory.forgotten import mentioned, without_events
 from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
+from sinks.ports.identity import NOTHING
 from sinks.ports.lineage import (
     Span,
 )
@@ -128,8 +129,12 @@ class MemoryEraser(MemoryState):
         ended: set[RowKey] = set()
         shared = self.crowded(mine)
         customers = {claim["subject"] for claim in self.claims_known.values()}
+        own = {NOTHING, *(key[0] for key in mine)}
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)
+            if row.customer not in own:
+                # Another customer's record, which no system deletes for the person.
+                continue
             removed = row.tag_set in kept and kept[row.tag_set] is None
             if records is not None and removed and Role.of(key[4]) in records.roles:
                 alone = {role for role in roles[event] if (*event, role.code) not in shared}

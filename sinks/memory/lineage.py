@@ -14,6 +14,7 @@ from schemas.errors import Fenced
 from schemas.vocabulary import Proof, Role
 from sinks.memory.offsets import MemoryOffsets
 from sinks.memory.state import Event, MemoryState, Row, naive, within
+from sinks.ports.identity import NOTHING
 from sinks.ports.keys import retired
 from sinks.ports.lineage import (
     BESIDE_SCHEMA,
@@ -49,7 +50,8 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.rows.to_pylist():
                 key = (row["token"], row["topic"], row["partition"], row["offset"], row["role"])
                 at = row["event_time"].replace(tzinfo=UTC)
-                self.rows[key] = Row(row["tag_set"], at, row["port"], row.get("record") or 0)
+                said = row.get("record") or 0, row.get("customer") or NOTHING
+                self.rows[key] = Row(row["tag_set"], at, row["port"], *said)
             _learn(self.claims_known, batch.claims.table, batch.key_id, now)
             _learn(self.retained, batch.retained.table, batch.key_id, now)
             self.prefixes_known |= {
@@ -113,10 +115,13 @@ class MemoryReader(MemoryState):
     ) -> Counts:
         with self.lock:
             positions, wanted = self.positions_at(known_at), set(self.alike(tag_sets))
+            theirs = {NOTHING, *(span.token for span in spans)}
             found = {
                 (key[1:4], row.record or key[1:4])
                 for key, row, _ in self.under(spans)
-                if row.tag_set in wanted and self.was_known(key[1:4], positions, known_at)
+                if row.tag_set in wanted
+                and row.customer in theirs
+                and self.was_known(key[1:4], positions, known_at)
             }
         return Counts(len({event for event, _ in found}), len({record for _, record in found}))
 

@@ -73,6 +73,7 @@ class MemoryRekeyer:
         for key, row in moving:
             tags = replace(self._index.tag_sets[row.tag_set], key_id=self._newer)
             self._index.tag_sets[tags.id] = tags
+            row = replace(row, customer=names.get(row.customer, NOTHING))
             del self._index.rows[key]
             self._index.rows[names[key[0]], *key[1:]] = replace(row, tag_set=tags.id)
         return len(moving)

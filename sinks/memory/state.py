@@ -12,6 +12,7 @@ from typing import Any
 from schemas.tags import TagSet, same_but_for_key
 from schemas.vocabulary import Proof
 from sinks.ports.dead_letters import TAGGED, DeadRow, Done
+from sinks.ports.identity import NOTHING
 from sinks.ports.keys import KeyEntry
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import History, OffsetRange
@@ -30,6 +31,7 @@ class Row:
     event_time: datetime
     port: int
     record: int = 0
+    customer: bytes = NOTHING
 
 
 class MemoryState:

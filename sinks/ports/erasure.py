@@ -83,7 +83,7 @@ class IndexEraser(Protocol):
         `gone`: of rows that are removed, by their tag set, the events whose record the system deleted: everybody else's
         rows of these go too, whatever their tag set; not those in the person's own role of somebody to whom claims
         lead: another customer, whose record it is, and on which something of the person stands. Of an event whose
-        record stays somebody else's rows stay. A row
+        record stays somebody else's rows stay, and so of one whose `customer` is of none of the spans. A row
         under another token of the spans, outside its span, goes with a row of the same event, role and fate.
         Findings in the text of events that are gone go with them, and so do claims and record keys whose event is gone
         from the index under every token of the spans, and prefixes of addresses without rows. With these claims go the

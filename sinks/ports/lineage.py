@@ -32,12 +32,14 @@ ROW_SCHEMA = pa.schema(
         ("event_time", pa.timestamp("ms")),
         ("port", pa.uint16()),
         ("record", pa.uint64()),
+        ("customer", pa.binary(TOKEN_BYTES)),
     ]
 )
 """Columns of a lineage row. Its identity is (token, topic, partition, offset, role).
 
 `record`: keyed hash of the record key of the event, the same for each event about one record of a system; 0 or null
-where its schema names no record key.
+where its schema names no record key. `customer`: token of the customer whom the event names in the same role, where the
+row itself is of something else; `sinks.ports.identity.NOTHING` or null where it names none, or several.
 
 Partitions here and in all that follows: as the index numbers them, see `sinks.ports.offsets`.
 """
@@ -237,6 +239,9 @@ class IndexReader(Protocol):
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
         """Events with these tag sets under the spans, and the records that they tell of.
+
+        Not those whose `customer` is of none of the spans: a record that names a customer is that customer's, whatever
+        of somebody else stands in it, and a system leaves it (docs/rights-protocol.md).
 
         `known_at`: as in `find`. Raises IndexUnavailable.
         """

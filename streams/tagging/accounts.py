@@ -12,6 +12,7 @@ import pyarrow as pa
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.lineage import ROW_SCHEMA
 from sinks.ports.offsets import OffsetRange
+from streams.columns.tokens import binary_array
 from streams.kafka.batches import Partition, TopicBatch
 from streams.kafka.dead_letters import DeadMessage
 from streams.tagging.tag import Tagged
@@ -27,9 +28,8 @@ def row_table(topic: str, parts: Sequence[Tagged]) -> pa.Table:
     if not joined:
         return ROW_SCHEMA.empty_table()
     count = len(joined["offset"])
-    tokens = pa.py_buffer(np.ascontiguousarray(joined["token"]))
     columns = {
-        "token": pa.Array.from_buffers(ROW_SCHEMA.field("token").type, count, [None, tokens]),
+        **{name: binary_array(joined[name]) for name in ("token", "customer")},
         "topic": pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([topic])),
     }
     columns |= {

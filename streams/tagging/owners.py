@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from schemas.records import SubjectReference
-from schemas.tokens import IdentifierKind
+from schemas.records import RecordSchema, SubjectReference
+from schemas.tokens import IdentifierKind, IdentifierKinds
+from schemas.vocabulary import Role
 from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
-from streams.columns.tokens import TokenColumn
+from streams.columns.tokens import TokenColumn, TokenTable, first_present
 from streams.tagging.decode.columnar import Decoded
 
 
@@ -43,3 +44,28 @@ def ports_of(decoded: Decoded, reference: SubjectReference) -> Ints | None:
         return None
     ports: Ints = decoded.columns[reference.port_field].fill_null(0).to_numpy(zero_copy_only=False)
     return np.where((ports > 0) & (ports < 65_536), ports, 0)
+
+
+def customers_of(
+    record: RecordSchema, kinds: IdentifierKinds, tokens: Mapping[str, TokenColumn]
+) -> dict[Role, TokenTable]:
+    """By role the customer whom each event names in it, where something else may name somebody too; NOTHING where it
+    names none, or two that differ.
+
+    Customers in arrays are each of an item alone: of an event with such nobody can say.
+    """
+    columns: dict[Role, list[TokenColumn]] = {}
+    beside = {item.role for item in record.identifiers if not kinds[item.kind].stands_for_customer}
+    for item in record.identifiers:
+        if item.role in beside and item.field in tokens and kinds[item.kind].stands_for_customer:
+            columns.setdefault(Role(item.role), []).append(tokens[item.field])
+    return {role: _one_of(found) for role, found in columns.items()}
+
+
+def _one_of(columns: Sequence[TokenColumn]) -> TokenTable:
+    """For each event the token in the columns, NOTHING where there is none, or another one beside it."""
+    every = np.arange(len(columns[0].index))
+    found, _ = first_present(columns, every)
+    for column in columns[1:]:
+        found[column.present & (column.at(every) != found).any(axis=1)] = 0
+    return found

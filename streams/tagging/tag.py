@@ -42,20 +42,18 @@ from streams.columns.tokens import (
     LATEST,
     Coordinates,
     TokenColumn,
-    binary_array,
     coded,
     listed_tokens,
     token_column,
-    token_table,
 )
 from streams.identity.claims.by_rule import ClaimMaker
 from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.clocks import ClockMaker
 from streams.tagging.decode.columnar import Decoded
-from streams.tagging.owners import observed, ports_of
+from streams.tagging.owners import customers_of, observed, ports_of
 from streams.tagging.record_keys import RecordKeySealing, record_key_fields, record_keys
-from streams.tagging.rows import Rows
+from streams.tagging.rows import Rows, prefix_table
 from streams.tagging.scan import Scanner
 from streams.tagging.sealing import IdentifierSeals
 from streams.tagging.several import Several, crowded, parted
@@ -180,13 +178,16 @@ class Tagger:
         reading = self._reading(record, decoded, tokens, times)
         good, reasons = _judged(times, tokens, several, reading, latest)
         bad = dict(decoded.bad) | {int(decoded.rows[row]): reason for row, reason in reasons.items()}
-
         where = Coordinates(at.partition[decoded.rows], at.offset[decoded.rows])
         texts = self._texts(record, topic, decoded, good, where)
         retained = _retained(reading, len(times))
         among = crowded(record, tokens, several, len(times))
         clocks = self._clocks.rows(record, topic, decoded, tokens, several, times, good, where)
-        builder = Rows(times, where, record_keys(record, decoded, self._tokenizer))
+        keys, customers = (
+            record_keys(record, decoded, self._tokenizer),
+            customers_of(record, self._kinds, tokens),
+        )
+        builder = Rows(times, where, keys, customers)
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
         for variant, mask in _variants(record, decoded, good):
@@ -217,7 +218,7 @@ class Tagger:
             bad=bad,
             claims=claims.open,
             retained=claims.retained,
-            prefixes=_prefix_table(prefixes),
+            prefixes=prefix_table(prefixes),
             findings=texts.findings,
             clocks=clocks,
             record_keys=self._record_keys.of(record, topic, decoded, builder.keys, good & ~retained, where),
@@ -378,18 +379,6 @@ def _variants(
             yield record.variant(name, symbol), good & (codes == number)
         usual = good & (codes == 0)
     yield None, usual
-
-
-def _prefix_table(prefixes: Mapping[bytes, Prefixes]) -> pa.Table:
-    """`sinks.ports.identity.PREFIX_SCHEMA`."""
-    above = [item for found in prefixes.values() for item in found]
-    if not above:
-        return PREFIX_SCHEMA.empty_table()
-    tokens = [token for token, found in prefixes.items() for _ in found]
-    lengths = pa.array([length for _, length in above], pa.uint8())
-    columns = [token_table([token for token, _ in above]), token_table(tokens)]
-    prefix, address = map(binary_array, columns)
-    return pa.Table.from_arrays([prefix, lengths, address], schema=PREFIX_SCHEMA)
 
 
 def _retained(reading: IdentityColumns | None, count: int) -> Flags:

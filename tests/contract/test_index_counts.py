@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
-from sinks.ports.lineage import Counts, Span
+from sinks.ports.lineage import Counts, CountsQuestion, Span
 from tests.support.index import NOW, Index, Row, moment, tags, token
 
 WEB, CHAT = tags(), tags("C-31", topic="support.chats", system="contact_centre")
@@ -75,3 +76,27 @@ def test_counts_are_those_of_a_count_by_hand(index: Index) -> None:
             ]
             records = {record or (topic, at) for topic, at, record in mine}
             assert counted(index, Span(token(person)), tag_sets=wanted) == Counts(len(mine), len(records))
+
+
+def test_a_record_that_names_another_customer_is_not_counted(index: Index) -> None:
+    """Whatever of the person stands in it; their own number does, and what names no customer is whoever's it is."""
+    person, mail, other = 1, 2, 3
+    rows = [
+        Row(mail, 0, WEB, record=7, customer=other),
+        Row(mail, 1, WEB, record=8, customer=person),
+        Row(mail, 2, WEB, record=9),
+        Row(person, 3, WEB, record=10),
+    ]
+    index.write(rows)
+    assert counted(index, Span(token(mail)), Span(token(person))) == Counts(3, 3)
+    # Who is known by that alone has no right to what names a customer.
+    assert counted(index, Span(token(mail))) == Counts(1, 1)
+    assert counted(index, Span(token(mail)), Span(token(other))) == Counts(2, 2)
+
+
+def test_the_customers_of_each_question_are_its_own(index: Index) -> None:
+    """Asked at once as if each were asked alone."""
+    reader: Any = index.reader
+    index.write([Row(2, 0, WEB, record=7, customer=3), Row(2, 1, WEB, record=8, customer=1)])
+    asked = [CountsQuestion([Span(token(2)), Span(token(of))], BOTH) for of in (1, 3, 4)]
+    assert reader.counts_each(asked) == [Counts(1, 1), Counts(1, 1), Counts()]

@@ -289,3 +289,15 @@ def test_another_customer_keeps_an_event_on_which_something_of_the_person_stands
     assert index.eraser.forget(PERSON, decision, gone) == Forgotten(1, 0, 2)
     left = [number for number in (1, 4, 5, 6) if index.reader.find([Span(token(number))]).total_events]
     assert left == [5]
+
+
+def test_nothing_of_another_customers_event_ends_with_the_person(index: Index) -> None:
+    """Their e-mail on somebody else's order: the system leaves the order, and whoever else has a part in it."""
+    gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
+    receiver = [Row(7, at, WEB, role=Role.COUNTERPARTY.code) for at in (0, 1, 2)]
+    mine = [Row(1, 0, WEB, customer=5), Row(1, 1, WEB, customer=2), Row(1, 2, WEB)]
+    index.write([*mine, Row(2, 1, WEB), *receiver])
+    spans, decision = [Span(token(1)), Span(token(2))], {WEB.id: None}
+    assert index.eraser.going(spans, decision, gone) == Forgotten(4, 0, 2)
+    assert index.eraser.forget(spans, decision, gone) == Forgotten(4, 0, 2)
+    assert index.reader.find([Span(token(7))]).total_events == 1

@@ -306,3 +306,13 @@ def test_what_events_say_of_clocks_moves_as_a_whole(index: Sinks) -> None:
     )
     assert index.clocks.clock_events([token(1), token(2)]).num_rows == 0
     assert move(index) == 0
+
+
+def test_a_row_goes_on_naming_its_customer_under_the_newer_key(index: Sinks) -> None:
+    """Whose pair is not known nobody can compare any more: what names them counts, so that a person looks."""
+    write(index, [Row(1, at, VISIT, customer=of) for at, of in enumerate((2, 3, 4))])
+    pair(index, 1, 2, 3)
+    assert move(index) == 3
+    person, other, sets = Span(token(101)), Span(token(102)), [replace(VISIT, key_id=NEW).id]
+    assert index.reader.counts([person, other], sets).records == 2
+    assert index.reader.counts([person], sets).records == 1

@@ -82,6 +82,7 @@ class Row:
     role: int = 1
     port: int = 0
     record: int = 0
+    customer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,7 @@ def table(rows: Sequence[Row]) -> pa.Table:
         "event_time": [moment(row.at).replace(tzinfo=None) for row in rows],
         "port": [row.port for row in rows],
         "record": [row.record for row in rows],
+        "customer": [NOTHING if row.customer is None else token(row.customer) for row in rows],
     }
     return pa.table({name: pa.array(columns[name], ROW_SCHEMA.field(name).type) for name in columns})
 

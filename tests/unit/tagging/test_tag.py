@@ -51,7 +51,7 @@ def rows_of(tagged: Tagged) -> list[tuple[Any, ...]]:
         name: np.concatenate(parts) if parts else [] for name, parts in tagged.rows.items()
     }
     tokens = [bytes(token) for token in columns.pop("token")]
-    del columns["record"]
+    del columns["record"], columns["customer"]
     return sorted(zip(tokens, *(np.asarray(part).tolist() for part in columns.values()), strict=True))
 
 
@@ -265,3 +265,42 @@ def test_rows_are_those_of_the_rule_on_both_roads(events: list[dict[str, Any]], 
     assert (fast.tag_sets, fast.subjects.tolist()) == (slow.tag_sets, slow.subjects.tolist())
     assert dict(fast.bad) == dict(slow.bad)
     assert [row for row in rows_of(fast) if row[2] < 100 + len(events)] == rows_of(tagged)
+
+
+def registered(*fields: tuple[str, str, str]) -> RecordSchema:
+    """A record of identifiers: name, kind and role of each."""
+    said = (
+        {
+            "name": name,
+            "type": ["null", "string"],
+            "innsyn": {"category": "C-01", "identifier": {"kind": kind, "role": role}},
+        }
+        for name, kind, role in fields
+    )
+    return record_of({"name": "occurred_at", "type": EVENT_TIME}, *said)
+
+
+def test_a_row_says_which_customer_the_event_names_in_its_role() -> None:
+    """Not the customer's own row; where none is named, or two, nobody can say."""
+    record = registered(
+        ("number", "customer_number", "owner"), ("former", "customer_number", "owner"), ("mail", "email", "owner"),
+        ("payer", "customer_number", "counterparty"), ("phone", "phone", "counterparty"),
+        ("login", "username", "agent"),
+    )  # fmt: skip
+    blank: dict[str, Any] = {field.name: None for field in record.fields} | {"occurred_at": NOW}
+    events: list[dict[str, Any]] = [
+        {"number": "K1", "mail": "a@example.no", "payer": "K2", "phone": "+4740000001", "login": "kari"},
+        {"number": "K1", "former": "K1", "mail": "a@example.no"},
+        {"number": "K1", "former": "K9", "mail": "a@example.no"},
+        {"mail": "a@example.no"},
+    ]
+    rows = tag(record, [body_of(record, blank | event) for event in events]).rows
+    tokens, customers, offsets = (np.concatenate(rows[name]) for name in ("token", "customer", "offset"))
+    found = {
+        (int(offset) - 100, one.tobytes()): customer.tobytes()
+        for offset, one, customer in zip(offsets, tokens, customers, strict=True)
+        if customer.any()
+    }
+    first, payer = (token(KINDS["customer_number"], number) for number in ("K1", "K2"))
+    mail, phone = token(KINDS["email"], "a@example.no"), token(PHONE, "+4740000001")
+    assert found == {(0, mail): first, (0, phone): payer, (1, mail): first}
