@@ -350,3 +350,16 @@ def test_sql_finds_every_row_that_is_meant(
         said = erase(store(postgresql, mapping, vacuum="no"), command)
         assert left(database, ", ".join(names)) == stays
         assert said.erased == len(there) - len(stays)
+
+
+def test_a_row_that_nothing_names_goes_by_its_key(postgresql: Server, database: Any) -> None:
+    """A key that is a number is compared as text; a row that names another customer by now stays."""
+    put(database, *[(None, None, "192.0.2.7", None, note, NINE) for note in ("hers", "not hers")])
+    put(database, (OLA, None, "192.0.2.7", None, "his", NINE))
+    keyed = replace(
+        LOGIN, columns=(*LOGIN.columns, Column("id", "login_id", personal=False)), other=frozenset()
+    )
+    told = [Identifier("", str(number), record="Login", field="login_id") for number in (1, 3, 7)]
+    said = erase(store(postgresql, keyed), command_of(told, all_of(LOGIN)))
+    assert (said.state, said.deleted) == ("done", (("Login", 1),))
+    assert [row[2] for row in left(database)] == ["not hers", "his"]
