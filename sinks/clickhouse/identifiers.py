@@ -14,6 +14,7 @@ from sinks.clickhouse.forgotten import WAS_FORGOTTEN
 from sinks.clickhouse.many import parted
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
+from sinks.ports.identity import MENTIONED
 
 _CLAIM = "topic, partition, offset, part"
 # In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
@@ -96,8 +97,10 @@ class Unmentioned:
             return found
         # A claim lies once under each of its keys, whatever of it they are; older versions of it are counted once.
         # What stands for people who were forgotten mentions nobody.
+        mentioned = " OR ".join(f"`{name}` = key" for name in MENTIONED)
         counted = (
-            f"SELECT key, uniqExact({_CLAIM}) FROM identity_claims WHERE NOT {WAS_FORGOTTEN} AND key IN "
+            f"SELECT key, uniqExact({_CLAIM}) FROM identity_claims"
+            f" WHERE NOT {WAS_FORGOTTEN} AND ({mentioned}) AND key IN "
         )
         parameters: Parameters = {}
         listed = tokens_in(parameters, "token", sorted(tokens))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sinks.memory.state import Event
 from sinks.ports.forgotten import Claim, Held, held, is_forgotten, left_of, sessions_of
-from sinks.ports.identity import CLAIM_KEYS, NOTHING
+from sinks.ports.identity import MENTIONED, NOTHING
 
 Known = dict[tuple[Any, ...], dict[str, Any]]
 """Claims by their topic, partition, offset and part."""
@@ -38,7 +38,7 @@ def without_events(
 def mentioned(known: Known) -> set[bytes]:
     """The tokens that claims of people who are known mention."""
     claims = (claim for claim in known.values() if not is_forgotten(claim["subject"]))
-    return {claim[name] for claim in claims for name in CLAIM_KEYS}
+    return {claim[name] for claim in claims for name in MENTIONED}
 
 
 def _tidied(known: Known) -> Known:

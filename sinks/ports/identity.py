@@ -17,6 +17,11 @@ CLAIM_KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
 """The columns of claims that hold tokens."""
 
 
+MENTIONED: tuple[ClaimKey, ...] = ("token", "subject")
+"""Those of people: what was observed, and whose it is. The others are keys of the network, by which no system finds
+records."""
+
+
 NOTHING = bytes(TOKEN_BYTES)
 """Stands in a claim where there is no token."""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from schemas.vocabulary import Mark
 from sinks.ports.erasure import Forgotten
+from sinks.ports.expiry import RunOut
 from sinks.ports.identity import OpenClaims, RetainedClaims
 from sinks.ports.lineage import Span
 from tests.support.index import (
@@ -41,6 +44,11 @@ def write(
 
 def claim(offset: int, subject: int, of: int = ADDRESS) -> Claim:
     return Claim(offset, token=of, subject=subject, topic="web.visits", group=100 + subject)
+
+
+def keyed(key: str) -> dict[str, Any]:
+    """That the person's token stands in that key of a claim."""
+    return {key: PERSON}
 
 
 def there(index: Index) -> list[int]:
@@ -132,3 +140,23 @@ def test_forgetting_twice_is_forgetting_once(index: Index, again: bool) -> None:
     for _ in range(1 + again):
         index.eraser.forget(SPANS, {WEB.id: None})
     assert there(index) == []
+
+
+@pytest.mark.parametrize("mark", [Mark.SEEN, Mark.ON])
+@pytest.mark.parametrize("key", ["group", "line", "server"])
+def test_a_key_of_the_network_mentions_nobody(index: Index, key: str, mark: Mark) -> None:
+    """Of somebody else's session, in which the same token stands for a server, a line or a slot."""
+    other = replace(Claim(5, token=NEIGHBOUR, subject=PAYER, topic=WEB.topic, mark=mark), **keyed(key))
+    rows = [Row(ADDRESS, 0, WEB), Row(PERSON, 0, WEB), Row(NEIGHBOUR, 5, WEB)]
+    write(index, rows, [claim(0, PERSON), other], ADDRESS, PERSON, NEIGHBOUR, PAYER)
+    index.eraser.forget(SPANS, {WEB.id: None})
+    assert there(index) == [NEIGHBOUR, PAYER]
+
+
+@pytest.mark.parametrize("key", ["group", "line", "server"])
+def test_a_key_of_the_network_keeps_no_identifier_that_has_run_out(index: Index, key: str) -> None:
+    other = replace(Claim(5, token=NEIGHBOUR, subject=PAYER, topic=WEB.topic), **keyed(key))
+    rows = [Row(ADDRESS, 0, WEB), Row(PERSON, 0, WEB), Row(NEIGHBOUR, 5, WEB, at=9)]
+    write(index, rows, [claim(0, PERSON), other], ADDRESS, PERSON, NEIGHBOUR, PAYER)
+    index.expirer.expire([RunOut(WEB.id, NOW + timedelta(milliseconds=5))])
+    assert there(index) == [NEIGHBOUR, PAYER]
