@@ -155,20 +155,21 @@ def place_conditions(places: Iterable[tuple[Event, bytes]]) -> Iterator[tuple[st
         listed = tokens_in(parameters, "token", sorted(tokens))
         if len(events) > 1 and len(tokens) > 1:
             # Somebody who has a place in one of the events may stand in another one, and stay there.
-            parameters["places"] = [_place(event, token) for event, token in chunk]
-            text += f" AND {_PLACE} IN {{places:Array(UInt64)}}"
+            parameters["places"] = [place_of(event, token) for event, token in chunk]
+            text += f" AND {PLACE} IN {{places:Array(UInt64)}}"
         yield f"token IN {listed} AND {text}", parameters
 
 
 # A place as one number, since 500 have to fit into an address of 64 KiB. Half of a token is 64 bits of an HMAC, so
 # it is less likely than one in 10^11 that one of 250,000 other pairs has the number of one of 500 places.
-_PLACE = (
+PLACE = (
     "(reinterpretAsUInt64(substring(token, 1, 8)) + toUInt64(CRC32(topic)) * 11400714819323198485"
     " + toUInt64(partition) * 14029467366897019727 + toUInt64(offset) * 1609587929392839161)"
 )
 
 
-def _place(event: Event, token: bytes) -> int:
+def place_of(event: Event, token: bytes) -> int:
+    """What `PLACE` is of a row of that event under that token."""
     topic, partition, offset = event
     number = int.from_bytes(token[:8], "little") + zlib.crc32(topic.encode()) * 11400714819323198485
     return (number + partition * 14029467366897019727 + offset * 1609587929392839161) % 2**64

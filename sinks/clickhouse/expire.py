@@ -5,31 +5,49 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
-from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
+from sinks.clickhouse.by_event import EVENT, PLACE, Event, event_conditions, place_conditions, place_of
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.expiry import under
 from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.identifiers import Unmentioned
-from sinks.clickhouse.reader import ClickHouseReader
-from sinks.clickhouse.spans import token_conditions
+from sinks.clickhouse.reader import ClickHouseReader, rows_of
+from sinks.clickhouse.spans import Piece, bounded, matching, pieces, token_conditions, tokens_of
 from sinks.clickhouse.taking_out import on_cluster, take_out
-from sinks.clickhouse.values import Parameters, millis, tokens_in
+from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.expiry import Expired, RunOut
+from sinks.ports.lineage import Span
 
 # In one statement that changes rows: as `sinks.clickhouse.spans` says of its own.
-KEPT_AT_ONCE = 1_000
-_LOWEST = bytes(TOKEN_BYTES)
+KEPT_AT_ONCE, KEPT_EMBEDDED = 250, 10_000
+_LOWEST = -(2**63)
+Place = tuple[bytes, Event]
+"""The rows of an event under a token."""
+Edge = tuple[bytes, int]
+"""Token and offset."""
+
+
+@dataclass(frozen=True)
+class _Stays:
+    """What stays although it has run out: events with a row under the pieces, and those that came later.
+
+    `later`: SQL for what was in the index by then, and its parameters.
+    """
+
+    parts: Sequence[Piece] = ()
+    later: tuple[str, Parameters] = ("1", {})
 
 
 @dataclass(frozen=True)
 class _Due:
-    """Which rows go: tag sets by the moment (ms) before which they have run out, but not those under `kept`."""
+    """Which rows go: tag sets by the moment (ms) before which they have run out, but not what `stays`."""
 
     sets: Mapping[int, Sequence[int]]
-    kept: Sequence[bytes]
+    stays: _Stays
 
     def ways(self, parameters: Parameters) -> str:
         """SQL for rows that have run out, kept or not."""
@@ -40,29 +58,83 @@ class _Due:
                 f"(tag_set IN {{sets{number}:Array(UInt64)}}"
                 f" AND event_time < fromUnixTimestamp64Milli({{before{number}:Int64}}, 'UTC'))"
             )
-        return f"({' OR '.join(texts)})"
+        later, limits = self.stays.later
+        parameters |= limits
+        return f"(({' OR '.join(texts)}) AND {later})"
 
     def rows(self, parameters: Parameters) -> str:
         """SQL for the rows that go, in a question."""
-        without = f" AND token NOT IN {tokens_in(parameters, 'kept', self.kept)}" if self.kept else ""
+        parts = self.stays.parts
+        without = f" AND NOT {under(parts, parameters)}" if parts else ""
         return f"({self.ways(parameters)}{without})"
 
-    def conditions(self) -> Iterator[tuple[str, Parameters]]:
+    def beside(self, parameters: Parameters) -> str:
+        """SQL for what has run out of others in the events of those who are kept, and stays with these."""
+        parts = self.stays.parts
+        columns = f"token, {EVENT}, role"
+        rows = rows_of(tokens_of(parts), "1", parameters)
+        own = f"SELECT {columns} FROM ({matching(parts, rows, parameters)})"
+        return (
+            f"SELECT DISTINCT token, {EVENT} FROM lineage FINAL WHERE {self.ways(parameters)}"
+            f" AND {under(parts, parameters)} AND ({columns}) NOT IN ({own})"
+        )
+
+    def conditions(self, beside: Collection[Place], at_once: int) -> Iterator[tuple[str, Parameters]]:
         """The same as conditions that stand alone, as a statement that changes rows needs them: for a range of tokens
-        each, in which so many are kept as one statement can name."""
-        starts = range(0, len(self.kept), KEPT_AT_ONCE)
-        chunks = [self.kept[start : start + KEPT_AT_ONCE] for start in starts] or [()]
-        edges = [_LOWEST, *(chunk[0] for chunk in chunks[1:])]
-        for low, high, chunk in zip(edges, [*edges[1:], None], chunks, strict=True):
+        and offsets each, in which so much is kept as one statement can name. `beside`: as the question found it."""
+        for low, high, parts, places in in_ranges(self.stays.parts, beside, at_once):
             parameters: Parameters = {}
-            text = self.ways(parameters)
-            if chunk:
-                text += f" AND token NOT IN {tokens_in(parameters, 'kept', chunk)}"
-            if low != _LOWEST:
-                text += f" AND token >= {_constant(parameters, 'low', low)}"
+            texts = []
+            if parts:
+                text, parameters = bounded(parts)
+                texts.append(f"NOT ({text})")
+            if places:
+                parameters["beside"] = sorted(place_of(event, token) for token, event in places)
+                texts.append(f"{PLACE} NOT IN {{beside:Array(UInt64)}}")
+            if low is not None:
+                token = _constant(parameters, "low", low[0])
+                texts.append(f"(token > {token} OR (token = {token} AND offset >= {{lowest:Int64}}))")
+                parameters["lowest"] = low[1]
             if high is not None:
-                text += f" AND token < {_constant(parameters, 'high', high)}"
-            yield text, parameters
+                token = _constant(parameters, "high", high[0])
+                texts.append(f"(token < {token} OR (token = {token} AND offset < {{highest:Int64}}))")
+                parameters["highest"] = high[1]
+            yield " AND ".join([self.ways(parameters), *texts]), parameters
+
+
+def in_ranges(
+    parts: Sequence[Piece], places: Collection[Place], at_once: int
+) -> Iterator[tuple[Edge | None, Edge | None, Sequence[Piece], Sequence[Place]]]:
+    """Ranges of tokens and offsets that share out all rows, with what is kept in each: pieces, and places of rows.
+
+    Of both together as many as `at_once`, unless one token has more pieces.
+    """
+    by_token: defaultdict[bytes, list[Piece]] = defaultdict(list)
+    for part in parts:
+        by_token[part.token].append(part)
+    items: list[tuple[Edge, Place | None]] = [((token, _LOWEST), None) for token in by_token]
+    items += [((place[0], place[1][2]), place) for place in places]
+    items.sort(key=lambda item: item[0])
+    chunks: list[list[tuple[Edge, Place | None]]] = [[]]
+    size = 0
+    for item in items:
+        weight = 1 if item[1] is not None else len(by_token[item[0][0]])
+        # Rows of one token and offset are in one range.
+        if chunks[-1] and size + weight > at_once and chunks[-1][-1][0] != item[0]:
+            chunks.append([])
+            # Of a token that is cut in two the pieces are named in both.
+            size = len(by_token[item[0][0]]) if item[1] is not None else 0
+        chunks[-1].append(item)
+        size += weight
+    edges = [chunk[0][0] for chunk in chunks[1:]]
+    for low, high, chunk in zip([None, *edges], [*edges, None], chunks, strict=True):
+        tokens = sorted({edge[0] for edge, _ in chunk})
+        yield (
+            low,
+            high,
+            [part for token in tokens for part in by_token.get(token, ())],
+            [place for _, place in chunk if place is not None],
+        )
 
 
 class ClickHouseExpirer:
@@ -73,12 +145,43 @@ class ClickHouseExpirer:
         self._reader = ClickHouseReader(index)
         self._writer = ClickHouseWriter(index)
 
-    def expire(self, run_out: Sequence[RunOut], kept: Collection[bytes] = ()) -> Expired:
-        stays = sorted(set(kept))
+    def expire(
+        self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: datetime | None = None
+    ) -> Expired:
+        parts = pieces(replace(span, proof=None) for span in kept)
+        stays = _Stays(parts, ("1", {}) if known_at is None else self._known(known_at))
         removing, narrowing = self._of_every_key(run_out)
         self._drop_older_versions([*removing, *(before for before, _ in narrowing)])
         removed = self._remove(_Due(removing, stays)) if removing else 0
         return Expired(removed, self._narrow(narrowing, stays) if narrowing else 0)
+
+    def _known(self, known_at: datetime) -> tuple[str, Parameters]:
+        """SQL for rows that were in the index at the moment, as a condition that stands alone; see `reader.known`."""
+        at = {"at": at_or_before(known_at)}
+        moment = "fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
+        rows = self._index.query(
+            "SELECT concat(toString(topic), '/', toString(partition)), max(last_offset) + 1 FROM ingest_known"
+            f" WHERE written_at <= {moment} GROUP BY topic, partition ORDER BY topic, partition",
+            at,
+        )
+        places = {str(place): int(position) for place, position in rows}
+        retried = self._index.query(
+            f"SELECT {EVENT} FROM dead_letter_events WHERE outcome = 'tagged' GROUP BY {EVENT}"
+            f" HAVING min(at) > {moment} ORDER BY {EVENT}",
+            at,
+        )
+        text = (
+            "offset < transform(concat(toString(topic), '/', toString(partition)), {known_at:Array(String)},"
+            " {positions:Array(Int64)}, toInt64(0))"
+        )
+        parameters: Parameters = {"known_at": list(places), "positions": list(places.values())}
+        if retried:
+            parameters["retried"] = [f"{topic}/{partition}/{offset}" for topic, partition, offset in retried]
+            text += (
+                " AND concat(toString(topic), '/', toString(partition), '/', toString(offset))"
+                " NOT IN {retried:Array(String)}"
+            )
+        return f"({text})", parameters
 
     def _of_every_key(
         self, run_out: Sequence[RunOut]
@@ -134,8 +237,16 @@ class ClickHouseExpirer:
         self._leave_events(due)
         prefixes = self._last_of(due, "address_prefixes")
         take_out(self._index, "address_prefixes", token_conditions(prefixes))
-        take_out(self._index, "lineage", due.conditions() if counted[0][0] else ())
+        take_out(self._index, "lineage", self._conditions(due) if counted[0][0] else ())
         return int(counted[0][0])
+
+    def _conditions(self, due: _Due) -> Iterator[tuple[str, Parameters]]:
+        parameters: Parameters = {}
+        beside: list[Place] = []
+        if due.stays.parts:
+            rows = self._index.query(due.beside(parameters), parameters)
+            beside = [(bytes(row[0]), (str(row[1]), int(row[2]), int(row[3]))) for row in rows]
+        return due.conditions(beside, KEPT_EMBEDDED if self._index.embedded else KEPT_AT_ONCE)
 
     def _gone(self, due: _Due, table: str) -> list[Event]:
         """Events named in the table of which every row goes."""
@@ -204,9 +315,9 @@ class ClickHouseExpirer:
         )
         return [bytes(token) for (token,) in found]
 
-    def _narrow(self, narrowing: Sequence[tuple[int, Mapping[int, TagSet]]], kept: Sequence[bytes]) -> int:
+    def _narrow(self, narrowing: Sequence[tuple[int, Mapping[int, TagSet]]], stays: _Stays) -> int:
         """All in one step, since a row is decided by the tag set it has and not by one it was just given."""
-        due = _Due({before: sorted(to) for before, to in narrowing}, kept)
+        due = _Due({before: sorted(to) for before, to in narrowing}, stays)
         parameters: Parameters = {}
         counted = self._index.query(
             f"SELECT count() FROM lineage FINAL WHERE {due.rows(parameters)}", parameters
@@ -223,7 +334,7 @@ class ClickHouseExpirer:
                 f" AND tag_set IN {{wholes{number}:Array(UInt64)}}, transform(tag_set,"
                 f" {{wholes{number}:Array(UInt64)}}, {{narrowed{number}:Array(UInt64)}}, tag_set)"
             )
-        for where, parameters in due.conditions():
+        for where, parameters in self._conditions(due):
             self._index.command(
                 f"ALTER TABLE lineage {on_cluster(self._index)} UPDATE tag_set ="
                 f" multiIf({', '.join(texts)}, tag_set) WHERE {where}",

@@ -214,10 +214,10 @@ def conditions(
         parameters: Parameters = {}
         listed = tokens_in(parameters, "token", [token for token, _ in some])
         yield f"token IN {listed} AND {_chosen(some, chosen, parameters)}", parameters
-    bounded = [part for part in wanted if together or not part.whole]
-    for start in range(0, len(bounded), at_once):
-        pieces_now = bounded[start : start + at_once]
-        text, parameters = _bounded(pieces_now)
+    limited = [part for part in wanted if together or not part.whole]
+    for start in range(0, len(limited), at_once):
+        pieces_now = limited[start : start + at_once]
+        text, parameters = bounded(pieces_now)
         of_tokens = list(dict.fromkeys((part.token, part.asked) for part in pieces_now))
         yield f"{text} AND {_chosen(of_tokens, chosen, parameters)}", parameters
 
@@ -250,7 +250,8 @@ def token_conditions(tokens: Sequence[bytes]) -> Iterator[tuple[str, Parameters]
         yield f"token IN {listed}", parameters
 
 
-def _bounded(parts: Sequence[Piece]) -> tuple[str, Parameters]:
+def bounded(parts: Sequence[Piece]) -> tuple[str, Parameters]:
+    """That a row lies in one of the pieces, as a condition that stands alone."""
     by_token: defaultdict[bytes, set[tuple[int, int, int, int]]] = defaultdict(set)
     for part in parts:
         by_token[part.token] |= {(part.since, part.until, first, last) for first, last, _ in part.ports}

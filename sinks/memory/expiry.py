@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from schemas.tags import TagSet
 from sinks.memory.forgotten import mentioned, without_events
-from sinks.memory.state import Event, MemoryState, Row, RowKey
-from sinks.ports.expiry import DayCount, Expired, RunOut
-from sinks.ports.lineage import Span
+from sinks.memory.state import Event, MemoryState, Row, RowKey, within
+from sinks.ports.expiry import DayCount, Expired, OldRecords, RunOut
+from sinks.ports.lineage import Filter, Span
 
 
 class MemoryExpiry(MemoryState):
     """An `ExpiryReader` and `IndexExpirer`."""
 
-    def by_day(self, zone: ZoneInfo, kept: Sequence[Span] = ()) -> Sequence[DayCount]:
+    def by_day(
+        self, zone: ZoneInfo, kept: Sequence[Span] = (), known_at: datetime | None = None
+    ) -> Sequence[DayCount]:
         events = defaultdict[tuple[int, date], set[Event]](set)
         theirs = defaultdict[tuple[int, date], set[Event]](set)
         with self.lock:
-            names = self.names()
-            under = {key for key, _, _ in self.under(kept)}
+            names, stays = self.names(), self._events_of(kept)
+            positions = self.positions_at(known_at)
             for key, row in self.rows.items():
+                if not self.was_known(key[1:4], positions, known_at):
+                    continue
                 place = names.get(row.tag_set, row.tag_set), row.event_time.astimezone(zone).date()
                 events[place].add(key[1:4])
-                if key in under:
+                if key[1:4] in stays:
                     theirs[place].add(key[1:4])
             return [
                 DayCount(self.tag_sets[tag_set], day, len(found), len(theirs[tag_set, day]))
@@ -38,13 +42,37 @@ class MemoryExpiry(MemoryState):
         with self.lock:
             return frozenset(row["clock"] for row in self.clocks.values())
 
-    def expire(self, run_out: Sequence[RunOut], kept: Collection[bytes] = ()) -> Expired:
+    def records(self, questions: Sequence[OldRecords], kept: Sequence[Span] = ()) -> Sequence[int]:
         with self.lock:
-            ways = self._ways_of_every_key(run_out)
+            stays = self._events_of(kept)
+            return [self._records(question, stays) for question in questions]
+
+    def _records(self, question: OldRecords, stays: Collection[Event]) -> int:
+        every, some = set(self.alike(question.every)), set(self.alike(question.tag_sets))
+        newest, meant, theirs = dict[object, datetime](), set[object](), set[object]()
+        for key, row in self.rows.items():
+            if row.tag_set in every:
+                record = row.record or key[1:4]
+                newest[record] = max(newest.get(record, row.event_time), row.event_time)
+                if row.tag_set in some:
+                    meant.add(record)
+                if key[1:4] in stays:
+                    theirs.add(record)
+        bounds = Filter(since=question.since, until=question.before)
+        return sum(within(newest[record], bounds) for record in meant - theirs)
+
+    def expire(
+        self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: datetime | None = None
+    ) -> Expired:
+        with self.lock:
+            ways, stays = self._ways_of_every_key(run_out), self._events_of(kept)
+            positions = self.positions_at(known_at)
             decided = {
                 key: way
                 for key, row in self.rows.items()
-                if key[0] not in kept and (way := _way(row, ways.get(row.tag_set, ()))) is not None
+                if key[1:4] not in stays
+                and self.was_known(key[1:4], positions, known_at)
+                and (way := _way(row, ways.get(row.tag_set, ()))) is not None
             }
             removed = {key for key, way in decided.items() if way.narrowed is None}
             for key, way in decided.items():
@@ -55,6 +83,10 @@ class MemoryExpiry(MemoryState):
                     self.rows[key] = replace(self.rows[key], tag_set=way.narrowed.id)
             self._follow(removed)
         return Expired(len(removed), len(decided) - len(removed))
+
+    def _events_of(self, kept: Sequence[Span]) -> set[Event]:
+        """Events with a row under the spans."""
+        return {key[1:4] for key, _, _ in self.under(kept)}
 
     def _ways_of_every_key(self, run_out: Iterable[RunOut]) -> Mapping[int, Sequence[RunOut]]:
         """By tag set, the earliest moment first; of one moment what goes before what is narrowed."""

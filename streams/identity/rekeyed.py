@@ -22,7 +22,7 @@ from schemas.tags import TagSet
 from schemas.tokens import TOKEN_BYTES
 from sinks.ports.clocks import ClockReader
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
-from sinks.ports.expiry import DayCount, ExpiryReader
+from sinks.ports.expiry import DayCount, Expired, ExpiryReader, IndexExpirer, OldRecords, RunOut
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
@@ -243,11 +243,29 @@ class RekeyedExpiry:
         self._reader = reader
         self._same = same
 
-    def by_day(self, zone: ZoneInfo, kept: Sequence[Span] = ()) -> Sequence[DayCount]:
-        return self._reader.by_day(zone, self._same.spans(kept))
+    def by_day(
+        self, zone: ZoneInfo, kept: Sequence[Span] = (), known_at: datetime | None = None
+    ) -> Sequence[DayCount]:
+        return self._reader.by_day(zone, self._same.spans(kept), known_at)
+
+    def records(self, questions: Sequence[OldRecords], kept: Sequence[Span] = ()) -> Sequence[int]:
+        return self._reader.records(questions, self._same.spans(kept))
 
     def clocks_told(self) -> frozenset[str]:
         return self._reader.clocks_told()
+
+
+class RekeyedExpirer:
+    """An `IndexExpirer` that keeps data under the tokens of all keys."""
+
+    def __init__(self, expirer: IndexExpirer, same: Same) -> None:
+        self._expirer = expirer
+        self._same = same
+
+    def expire(
+        self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: datetime | None = None
+    ) -> Expired:
+        return self._expirer.expire(run_out, self._same.spans(kept), known_at)
 
 
 class RekeyedEraser:

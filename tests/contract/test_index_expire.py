@@ -75,6 +75,10 @@ def sealed(index: Index, people: Collection[int]) -> set[bytes]:
     return set(index.identifiers.sealed([token(number) for number in people])["token"].to_pylist())
 
 
+def spans(*people: int) -> list[Span]:
+    return [Span(token(person)) for person in people]
+
+
 def beside(index: Index, people: Collection[int]) -> set[tuple[Any, ...]]:
     """Whom events concern besides: read from `lineage_by_event`."""
     return {
@@ -98,10 +102,39 @@ def test_what_has_run_out_goes_and_nothing_else(index: Index) -> None:
 
 
 def test_whoever_is_kept_is_left_alone(index: Index) -> None:
-    """By every token of theirs; their neighbour in the same event is not."""
-    index.write([Row(1, 0, WEB), Row(2, 0, WEB, role=2), Row(3, 1, WEB), Row(4, 2, WEB)])
-    assert index.expirer.expire([RunOut(WEB.id, moment(1))], {token(2), token(4), token(9)}) == Expired(2, 0)
-    assert held(index, range(5)) == {(2, WEB.id, 1), (4, WEB.id, 1)}
+    """By every token of theirs; and so is their neighbour in the same event, since its record stays: elsewhere not."""
+    index.write([Row(1, 0, WEB), Row(2, 0, WEB, role=2), Row(3, 1, WEB), Row(4, 2, WEB), Row(1, 4, WEB)])
+    assert index.expirer.expire([RunOut(WEB.id, moment(1))], spans(2, 4, 9)) == Expired(2, 0)
+    assert held(index, range(5)) == {(1, WEB.id, 1), (2, WEB.id, 1), (4, WEB.id, 1)}
+
+
+def test_whoever_is_kept_is_so_in_their_time_alone(index: Index) -> None:
+    """An address is another's before and after, and behind another port."""
+    index.write(
+        [
+            *(Row(1, at, WEB, at=at) for at in range(4)),
+            Row(1, 4, WEB, at=2, port=80),
+            Row(2, 1, WEB, at=1, role=2),
+            Row(2, 3, WEB, at=3, role=2),
+        ]
+    )
+    kept = [Span(token(1), moment(1), moment(3), port_to=10), Span(token(2), moment(0), moment(1))]
+    assert index.expirer.expire([RunOut(WEB.id, moment(9))], kept) == Expired(4, 0)
+    assert held(index, range(5)) == {(1, WEB.id, 2), (2, WEB.id, 1)}
+    assert index.expirer.expire([RunOut(WEB.id, moment(9), NARROW)], kept) == Expired(0, 0)
+
+
+def test_what_came_later_is_left_for_the_next_time(index: Index) -> None:
+    """By the moment at which the index had it: of each partition, and of what was unreadable at first."""
+    index.write([Row(1, 0, WEB), Row(1, 0, WEB, partition=1)], now=moment(0))
+    index.write([Row(1, 2, WEB), Row(2, 2, WEB, partition=1), Row(3, 0, CHAT)], now=moment(2))
+    run_out = [RunOut(WEB.id, moment(9)), RunOut(CHAT.id, moment(9))]
+    assert index.expirer.expire(run_out, known_at=moment(-1)) == Expired()
+    assert index.expirer.expire(run_out, known_at=moment(1)) == Expired(2, 0)
+    assert held(index, range(5)) == {(1, WEB.id, 1), (2, WEB.id, 1), (3, CHAT.id, 1)}
+    narrowing = [RunOut(WEB.id, moment(9), NARROW)]
+    assert index.expirer.expire(narrowing, known_at=moment(1)) == Expired()
+    assert index.expirer.expire(narrowing, known_at=moment(2)) == Expired(0, 2)
 
 
 def test_what_is_kept_longer_stays_under_narrower_tags(index: Index) -> None:
@@ -115,7 +148,7 @@ def test_what_is_kept_longer_stays_under_narrower_tags(index: Index) -> None:
     assert index.expirer.expire(run_out) == Expired(2, 6)
     assert held(index, [1]) == {(1, NARROWER.id, 3), (1, NARROW.id, 3), (1, WEB.id, 2)}
     assert index.expirer.expire(run_out) == Expired()
-    assert index.expirer.expire([RunOut(NARROWER.id, moment(9))], {token(7)}) == Expired(3, 0)
+    assert index.expirer.expire([RunOut(NARROWER.id, moment(9))], spans(7)) == Expired(3, 0)
     assert held(index, [1]) == {(1, NARROW.id, 3), (1, WEB.id, 2)}
 
 
@@ -202,9 +235,9 @@ def test_what_hangs_on_an_event_goes_with_its_last_row(index: Index) -> None:
 def test_what_hangs_on_an_event_of_somebody_who_is_kept_stays(index: Index) -> None:
     with_hangers(index)
     run_out = [RunOut(WEB.id, moment(99)), RunOut(CHAT_AT_WEB.id, moment(99))]
-    assert index.expirer.expire(run_out, [token(2)]) == Expired(3, 0)
+    assert index.expirer.expire(run_out, spans(2)) == Expired(2, 0)
     assert learnt(index, EVERYBODY) == clocks(index, EVERYBODY) == [(WEB.topic, 2), (WEB.topic, 3)]
-    assert prefixes(index, EVERYBODY) == {token(2)}
+    assert prefixes(index, EVERYBODY) == {token(1), token(2)}
     # That of the person is mentioned by the claim of the event that is there for the other one.
     assert sealed(index, EVERYBODY) == {token(1), token(2), token(8), token(9)}
 
@@ -231,9 +264,16 @@ class World:
             (way for way in self.run_out if way.tag_set == row.tags.id and moment(row.at) < way.before),
             key=lambda way: way.before,
         )
-        if row.token in self.kept or not ways:
+        if self.stays(row) or not ways:
             return row.tags
         return None if any(way.narrowed is None for way in ways) else ways[0].narrowed
+
+    def stays(self, row: Row) -> bool:
+        """Whether the event of the row names somebody who is kept."""
+        event = row.tags.topic, row.offset
+        return any(
+            other.token in self.kept for other in self.rows if (other.tags.topic, other.offset) == event
+        )
 
 
 def made_up(chance: random.Random) -> World:
@@ -276,9 +316,10 @@ def test_made_up_rows_end_as_the_port_says(index: Index, seed: int, monkeypatch:
     Kept people are told two at a time, so that a statement for each range of tokens does the same.
     """
     monkeypatch.setattr(sql, "KEPT_AT_ONCE", 2)
+    monkeypatch.setattr(sql, "KEPT_EMBEDDED", 2)
     world = made_up(random.Random(seed))
     fill(index, world)
-    kept = [token(person) for person in world.kept]
+    kept = spans(*sorted(world.kept))
     done = index.expirer.expire(world.run_out, kept)
     left = [(row, to) for row in world.rows if (to := world.decided(row)) is not None]
     changed = sum(to.id != row.tags.id for row, to in left)
@@ -360,4 +401,4 @@ def test_nothing_is_kept_that_was_only_asked_for() -> None:
     """An index without rows takes any moments."""
     index = memory_index()
     index.writer.write(LineageBatch(batch([]).rows), NOW)
-    assert index.expirer.expire([RunOut(7, NOW)], [token(1)]) == Expired()
+    assert index.expirer.expire([RunOut(7, NOW)], spans(1)) == Expired()

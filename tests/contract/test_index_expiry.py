@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from sinks.ports.expiry import DayCount
+from sinks.ports.expiry import DayCount, OldRecords
 from sinks.ports.lineage import Span
 from tests.support.index import NOW, Index, Row, Said, batch, clock_table, moment, tags, token
 
@@ -123,3 +123,59 @@ def test_counts_are_those_of_a_count_by_hand(index: Index) -> None:
 def test_one_count_says_whose_tags_it_is_of(index: Index) -> None:
     index.write([Row(1, 0, WEB)])
     assert list(index.expiry.by_day(UTC, [Span(token(1))])) == [DayCount(WEB, TODAY, 1, 1)]
+
+
+def test_an_event_of_somebody_kept_is_kept_whatever_tags_its_rows_have(index: Index) -> None:
+    """The other one in it has tags of another role, and stays with it."""
+    other = tags("C-31")
+    index.write([Row(1, 0, WEB), Row(2, 0, other, role=2), Row(2, 1, other, role=2)])
+    found = {(item.tags.id, item.events, item.kept) for item in index.expiry.by_day(UTC, [Span(token(1))])}
+    assert found == {(WEB.id, 1, 1), (other.id, 2, 1)}
+
+
+def test_what_the_index_had_at_a_moment_is_counted_apart(index: Index) -> None:
+    index.write([Row(1, 0, WEB), Row(1, 0, CHAT)], now=moment(0))
+    index.write([Row(1, 1, WEB), Row(2, 2, WEB)], now=moment(5))
+    for known_at, events in ((-1, 0), (0, 1), (4, 1), (5, 3)):
+        found = index.expiry.by_day(UTC, [Span(token(2))], moment(known_at))
+        assert sum(item.events for item in found if item.tags.id == WEB.id) == events
+        assert sum(item.kept for item in found) == (known_at == 5)
+
+
+def test_records_are_counted_once_by_their_newest_event(index: Index) -> None:
+    """An event without a record key is one by itself; of a record that was changed since none is old."""
+    made, changed = tags("C-01"), tags("C-02")
+    index.write(
+        [
+            *(Row(person, person, made, record=7) for person in (1, 2)),
+            Row(1, 3, changed, at=50, record=7),
+            *(Row(1, offset, changed, at=offset, record=8) for offset in (10, 11)),
+            *(Row(person, 20, made, at=1) for person in (1, 2)),
+            Row(3, 21, made, at=9, record=9),
+        ]
+    )
+    every = [made.id, changed.id]
+
+    def old(*asked: tuple[list[int], int, int | None], kept: tuple[Span, ...] = ()) -> list[int]:
+        questions = [
+            OldRecords(sets, every, moment(before), None if since is None else moment(since))
+            for sets, before, since in asked
+        ]
+        return list(index.expiry.records(questions, kept))
+
+    assert old((every, 51, None), (every, 50, None), ([made.id], 50, None), ([made.id], 99, None)) == [
+        4,
+        3,
+        2,
+        3,
+    ]
+    assert old((every, 50, 9), (every, 11, None), (every, 12, None)) == [2, 2, 3]
+    assert old((every, 99, None), ([changed.id], 99, None), kept=(Span(token(2)),)) == [2, 1]
+    assert old() == []
+    assert old(*[(every, 12, None)] * 70) == [3] * 70
+
+
+def test_records_under_every_key_are_counted(index: Index) -> None:
+    newer = replace(WEB, key_id="k2")
+    index.write([Row(1, 0, WEB), Row(7, 1, newer)])
+    assert list(index.expiry.records([OldRecords([WEB.id], [WEB.id], moment(1))])) == [2]

@@ -140,7 +140,7 @@ def links(index: Index) -> list[tuple[int, int]]:
 def test_what_runs_out_leaves_that_somebody_was_there_as_long_as_others_are_near(index: Index) -> None:
     """Then that goes too."""
     learn(index, *session(0, KARI, 0, DAY), *session(5, OLA, DAY // 2, 2 * DAY))
-    index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1))], kept=[token(OLA)])
+    index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1))], kept=[Span(token(OLA))])
     assert mentions(index, KARI) == 0
     assert len(on(index, ADDRESS)) == 4
     index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1) + NEAR + timedelta(days=30))])
