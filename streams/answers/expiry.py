@@ -95,8 +95,9 @@ class Expiry:
 
 
 @dataclass(frozen=True)
-class _Term:
-    """When one category of a tag set runs out: `kept`, the first day kept at each of the days looked at."""
+class Term:
+    """When one category of a tag set runs out: `kept`, the first day kept at each of the days looked at; `governs`, by
+    which rule. `clocks` without `kept`: by clocks of the person. None of both: no rule says it."""
 
     category: str
     rules: Rules
@@ -148,7 +149,9 @@ def expiry(
         if why := rule_fault(tags, catalogue):
             unjudged.append(f"{tags.topic} of {tags.system} cannot be judged: it {why}")
             continue
-        terms = [_term(tags, category, catalogue, told, at_looks, as_of) for category in tags.every_category]
+        terms = [
+            term_of(tags, category, catalogue, told, at_looks, as_of) for category in tags.every_category
+        ]
         for line in _running_out(tags, terms, counts, catalogue):
             found[line.system, line.rule, line.categories, line.means].append(line)
         waiting += _awaiting(tags, terms, counts.events)
@@ -162,15 +165,18 @@ def expiry(
     )
 
 
-def _term(
+def term_of(
     tags: TagSet,
     category: str,
     catalogue: Catalogue,
     told: Collection[str],
     at_looks: Callable[[Rules], tuple[date, ...]],
     as_of: date,
-) -> _Term:
-    """What only a free text reveals goes by its own rules, or with the text where that goes earlier."""
+) -> Term:
+    """What only a free text reveals goes by its own rules, or with the text where that goes earlier.
+
+    `at_looks`: `kept_from` at each of the days looked at, the first of them `as_of`.
+    """
     own = tuple(terms_of(tags, category, catalogue).rules)
     ways = [own]
     if category in tags.revealed:
@@ -183,14 +189,14 @@ def _term(
     known = [rules for rules in ways if not clocks_of_people(rules, told)]
     if not known:
         clocks = {clock for rules in ways for clock in clocks_of_people(rules, told)}
-        return _Term(category, own, clocks=tuple(sorted(clocks)))
+        return Term(category, own, clocks=tuple(sorted(clocks)))
     first = max(known, key=at_looks)
     kept = tuple(max(looked) for looked in zip(*map(at_looks, known), strict=True))
-    return _Term(category, own, kept, last_day(first, as_of, catalogue.calendar)[0])
+    return Term(category, own, kept, last_day(first, as_of, catalogue.calendar)[0])
 
 
 def _running_out(
-    tags: TagSet, terms: Sequence[_Term], counts: _Counts, catalogue: Catalogue
+    tags: TagSet, terms: Sequence[Term], counts: _Counts, catalogue: Catalogue
 ) -> Iterable[RunningOut]:
     """One for each rule and set of days of the tag set, of the categories that go by it."""
     # What no rule speaks of goes with the last of the others.
@@ -201,7 +207,7 @@ def _running_out(
         else None
     )
     system = catalogue.systems.get(tags.system)
-    by_end = defaultdict[tuple[str, tuple[date, ...]], list[_Term]](list)
+    by_end = defaultdict[tuple[str, tuple[date, ...]], list[Term]](list)
     for term in speaking:
         if term.governs is not None:
             by_end[term.governs.id, term.kept].append(term)
@@ -225,9 +231,9 @@ def _running_out(
         )
 
 
-def _awaiting(tags: TagSet, terms: Sequence[_Term], events: int) -> Iterable[Awaiting]:
+def _awaiting(tags: TagSet, terms: Sequence[Term], events: int) -> Iterable[Awaiting]:
     silent = not any(term.kept or term.clocks for term in terms)
-    by_clocks = defaultdict[tuple[str, ...], list[_Term]](list)
+    by_clocks = defaultdict[tuple[str, ...], list[Term]](list)
     for term in terms:
         if term.clocks or silent:
             by_clocks[term.clocks].append(term)
