@@ -1,4 +1,4 @@
-"""The certificate of an erasure: what was asked, what every system did, what is held, and that bytes are gone. Pure.
+"""The certificate of an erasure or a retention run: what every system did, what is held, and that bytes are gone. Pure.
 
 It holds no identifier and no token, and no reason that a person wrote. What is signed is its canonical JSON without the
 signature, so that whoever has the public key can check it with nothing else.
@@ -14,7 +14,7 @@ from schemas.canonical import canonical
 from schemas.errors import InputError
 from schemas.signingkeys import PublicKey, SigningKey
 from schemas.times import iso, iso_or_none
-from schemas.vocabulary import CommandState
+from schemas.vocabulary import BY_ITSELF, CommandState
 from sinks.ports.evidence import Seal
 from sinks.ports.requests import RequestEvent
 from streams.answers.unread import with_unread
@@ -27,6 +27,7 @@ from streams.rights.protocol.notes import CANNOT_BE_TOLD
 from streams.rights.protocol.request import RequestState, State
 
 KIND = "innsyn-erasure-certificate-v1"
+_ERASED = {BY_ITSELF[0].value: "the deletion of what had run out"}
 _PART = ("system", "topic", "record", "category", "action", "events", "until", "rule", "citation")
 
 
@@ -52,8 +53,8 @@ def why_not(request: RequestState, follow_ups: Sequence[RequestState] = ()) -> s
 def _why_not_alone(request: RequestState) -> str | None:
     if request.runs_out and not request.of_everybody and not (request.plan or {}).get("segments"):
         return "nothing of the person had run out when it was planned, so nothing was deleted by it"
-    if not (request.erases or (request.runs_out and not request.of_everybody)):
-        return f"a certificate is of an erasure, and this is a request of type {request.type}"
+    if not (request.erases or request.runs_out):
+        return f"a certificate is of an erasure or of what has run out, and this is a request of type {request.type}"
     if request.state in (State.CLOSED, State.CANCELLED):
         return (
             f"it was {request.state.value} by a person, so that not everything was erased: what was done and what was"
@@ -125,6 +126,7 @@ def certificate(
         "copies": [{"topic": item["topic"], "until": item["until"]} for item in plan.get("copies", ())],
         **with_unread(plan.get("dead_letters", {})),
         **_waived(request),
+        **_run(plan),
         "index": {
             "rows": {name: int(count) for name, count in sorted(forgotten.items())},
             "asked_again_at": iso_or_none(request.completed_at),
@@ -145,6 +147,16 @@ def certificate(
         "key_id": key.public.id,
     }
     return {**said, "signature": key.sign(canonical(said)).hex()}
+
+
+def _run(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a retention run, what it took: by which rules, of which records before which moment, and how many events of
+    people whose data are kept it left."""
+    if (run := plan.get("run")) is None:
+        return {}
+    names = ("system", "record", "categories", "before", "rule", "citation", "expected", "kept")
+    said = {"as_of": run["as_of"], "rules": run["rules"], "more": run["more"]}
+    return {"run": {**said, "records": [{name: item[name] for name in names} for item in run["records"]]}}
 
 
 def _recipients(request: RequestState) -> list[dict[str, Any]]:
@@ -266,8 +278,9 @@ def _verified(value: Any, keys: Sequence[PublicKey]) -> str:
     count = len(said["systems"])
     number = said.get("number", 1)
     instead = f" (certificate {number}, in place of those before)" if number > 1 else ""
+    what = _ERASED.get(request["type"], "the erasure")
     return (
-        f"the erasure {request['id']} was completed at {request['completed_at']}{instead}: {count}"
+        f"{what} {request['id']} was completed at {request['completed_at']}{instead}: {count}"
         f" {'system' if count == 1 else 'systems'} answered{held}; the index's bytes were gone at {index['purged_at']};"
         f" issued at {said['issued_at']} under head {head.sequence}{_later(said['later'])}"
     )

@@ -13,6 +13,7 @@ from streams.rights.people_expiry import Begun, PeopleExpiry
 from streams.rights.protocol.states import RequestState
 from streams.rights.reopen import Recheck
 from streams.rights.right import Tools
+from streams.rights.runs import Looked, Runs
 from streams.rights.sealed import Destroying
 from streams.rights.suppressing import Suppressing
 from streams.rights.timely import Timely
@@ -53,6 +54,24 @@ class ByTime:
                 "nobody can look here of whom data have run out; ask where requests are carried out"
             )
         return PeopleExpiry(self._tools, self._tools.clocked, self._turns)
+
+    def run_retention(self, now: datetime, by: str) -> Looked:
+        """Begin a retention run, whatever the hour; `by`: the credential. Raises InputError where none is carried out,
+        KeyUnavailable."""
+        with self._turns.lock:
+            return self._runs.begin(now, by, "api")
+
+    def retention_on_clock(self, now: datetime, hour: int) -> RequestState | None:
+        """Begin the next run of the day once its hour has come; None for no new one. Raises as `run_retention`."""
+        with self._turns.lock:
+            return self._runs.on_clock(now, hour)
+
+    @cached_property
+    def _runs(self) -> Runs:
+        tools = self._tools
+        if tools.retention is None or tools.kept is None:
+            raise InputError("nothing that has run out is deleted here; ask where requests are carried out")
+        return Runs(tools.file, tools.sending, tools.company, tools.retention, tools.kept)
 
     def recheck(self, now: datetime) -> list[RequestState]:
         """Look whether anything came to light that answers given earlier lack; returns the requests with a new finding,

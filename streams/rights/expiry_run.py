@@ -1,29 +1,319 @@
-"""A run of retention: what has run out by the day of its event, of everybody at once."""
+"""A run of retention: what has run out by the day of its event, of everybody at once.
+
+Planned, told to each system, and forgotten by the index system by system, as each has done it. What a system did not do
+stays in the index. People with an open request, a restriction or a preservation order keep theirs.
+"""
 
 from __future__ import annotations
 
-from schemas.errors import InputError
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from schemas.calendars import Calendar
+from schemas.company import Company
+from schemas.counted import counted
+from schemas.errors import InputError, KeyUnavailable
+from schemas.expiry import clocks_said
+from schemas.vocabulary import CommandState
+from sinks.ports.expiry import DayCount, ExpiryReader
+from sinks.ports.lineage import Span
+from streams.answers.attribution import spans_json
+from streams.answers.expiry_plan import make_run_plan
+from streams.answers.run_plan import OldRecordsPlan, RunPlan, expected, run_from_json, run_json
+from streams.rights.kept import unknown
+from streams.rights.kept_named import KeptPeople
+from streams.rights.protocol.command import EVERY
+from streams.rights.protocol.events import Completed, Planned, PlannedCommand
+from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.handling import Closed
+from streams.rights.protocol.lines import unknown_line
+from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.right import Step, Tools
+from streams.rights.right import Retention, Step, Tools
+
+LONGEST_PAUSE = timedelta(days=35)
+"""After a longer one a person approves the next run: it takes a lot, or the clock of this machine is wrong."""
+_AHEAD = "it was planned by a clock that was ahead of the one of now; see which of them is right"
 
 
 class ExpiryRun:
     """The steps of a run."""
 
     def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         self._file = tools.file
+        self._company = tools.company
+        self._calendar = tools.company.catalogue.calendar
 
     def next(self, request: RequestState) -> Step | None:
         return next_step(request)
 
     def do(self, step: Step, request: RequestState) -> RequestState:
-        raise InputError(
-            f"{request.request_id} names nobody, and this version carries out no run of everybody"
+        if self._tools.retention is None or self._tools.kept is None:
+            raise InputError("nothing that has run out is deleted here; ask where requests are carried out")
+        match step:
+            case Step.PLAN:
+                return self._plan(request, self._tools.retention, self._tools.kept)
+            case Step.TELL:
+                return self._tell(request, self._tools.retention, self._tools.kept)
+            case Step.FORGET:
+                return self._forget(request, self._tools.retention, self._tools.kept)
+            case _:
+                length = request.length
+                ended = Closed(run=length) if request.closing else Completed((), length)
+                return self._file.decide(request, ended)
+
+    def _plan(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
+        requests = self._file.every()
+        if first := unknown(requests):
+            return self._file.wait(request, tuple(first))
+        runs = [item for item in requests if item.of_everybody and item.request_id != request.request_id]
+        now, kept = self._file.now(), people.spans()
+        made = planned(retention, self._company, runs, kept, now)
+        questions = [item.question for item in made.records]
+        older = _taken_before(made.records, runs)
+        again = [
+            replace(question, before=min(question.before, before))
+            for question, before in zip(questions, older, strict=True)
+        ]
+        counts = retention.reader.records([*questions, *again], kept) if questions else []
+        made = expected(made, counts[: len(questions)], counts[len(questions) :])
+        commands = [_command(request, system, lines) for system, lines in _by_system(made).items()]
+        rules = self._company.rights
+        holds = any(item.kept for item in made.records)
+        approval = rules.needs_approval(request.type, holds=holds, systems=len(commands))
+        approval = approval or self._unusual(made, runs, now)
+        event = Planned(
+            plan=_plan_json(made),
+            commands=tuple(commands),
+            remarks=made.left,
+            approval=(approval and bool(made.index)) or None,
+            kept=tuple(map(tuple, spans_json(kept))) or None,
         )
+        return self._file.decide(request, event, now)
+
+    def _unusual(self, made: RunPlan, runs: Sequence[RequestState], now: datetime) -> bool:
+        """Whether a person has to see it first: by other rules than the last run, or long after it."""
+        done = [item for item in runs if item.carried_out and item.planned_at is not None]
+        if not done:
+            return True
+        last = max(done, key=lambda item: (item.planned_at or now, item.request_id))
+        assert last.planned_at is not None
+        assert last.plan is not None
+        # Also where it was planned by a clock that was ahead.
+        apart = abs(now - last.planned_at) > LONGEST_PAUSE
+        return apart or run_from_json(last.plan["run"]).rules != made.rules
+
+    def _tell(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
+        """Each system that can be told; who cannot does not stop the others."""
+        untold: list[str] = []
+        for command in list(request.commands.values()):
+            if (
+                command.state is not CommandState.UNSENT
+                or command.settled
+                or request.ended
+                or request.closing
+            ):
+                continue
+            try:
+                request = self._tools.sending.command(request, command.command_id)
+            except (InputError, KeyUnavailable) as error:
+                untold.append(str(error))
+        if request.to_expire:
+            request = self._forget(request, retention, people)
+        return self._file.stand(request, "; ".join(untold)) if untold else request
+
+    def _forget(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
+        """Let the index forget what systems have deleted, and count whether it did. What is to go is counted and
+        recorded before, so that the number stays true whatever ends the process then."""
+        plan, now, known_at = run_from_json((request.plan or {})["run"]), self._file.now(), request.planned_at
+        systems, going_on = request.to_expire, frozenset[str]().union(*(run.systems for run in request.runs))
+        if plan.latest is not None and plan.latest > now:
+            return self._file.stand(request, _AHEAD)
+        if first := unknown(self._file.every()):
+            return self._file.stand(request, unknown_line(first))
+        since = [span for span in people.spans() if span not in {*request.kept}]
+        kept = [*request.kept, *since]
+        # Of a run that was interrupted it is known what was to go.
+        anew = self._left(plan, systems - going_on, kept, retention, known_at)
+        going = Expiring(
+            run=request.length,
+            systems=tuple(sorted(systems | going_on)),
+            going=anew.every,
+            as_of=now,
+            kept=tuple(map(tuple, spans_json(since))) or None,
+        )
+        request = self._file.decide(request, going)
+        systems |= going_on
+        retention.expirer.expire(plan.of(systems), kept, known_at)
+        left = self._left(plan, systems, kept, retention, known_at)
+        if left.open:
+            reason = (
+                f"the index still counts {counted(left.open, 'event')} of what has run out and nothing keeps"
+            )
+            return self._file.stand(request, reason)
+        stays = 0
+        if since:
+            stays = left.kept - self._left(plan, systems, request.kept, retention, known_at).kept
+        event = Expired(going.run, tuple(sorted(systems)), left.every, stays or None)
+        return self._file.note(request.request_id, event)
+
+    def _left(
+        self,
+        plan: RunPlan,
+        systems: Collection[str],
+        kept: Sequence[Span],
+        retention: Retention,
+        known_at: datetime | None,
+    ) -> _Left:
+        if not systems:
+            return _Left(Counter(), 0)
+        days = retention.reader.by_day(self._calendar.zone, kept, known_at)
+        return counted_left(plan, systems, days, self._calendar)
+
+
+@dataclass(frozen=True)
+class _Left:
+    """Events that are to go or to be narrowed; `kept` of them stay."""
+
+    events: Mapping[str, int]
+    kept: int
+
+    @property
+    def every(self) -> dict[str, int]:
+        return {name: self.events.get(name, 0) for name in ("events_removed", "events_narrowed")}
+
+    @property
+    def open(self) -> int:
+        return sum(self.events.values()) - self.kept
+
+
+def counted_left(
+    plan: RunPlan, systems: Collection[str], days: Iterable[DayCount], calendar: Calendar
+) -> _Left:
+    """What of this is to go by the plan. Pure."""
+    ways: defaultdict[int, list[tuple[datetime, bool]]] = defaultdict(list)
+    for item in plan.index:
+        if item.system in systems:
+            ways[item.tag_set].append((item.before, item.narrowed is None))
+    events, kept = Counter[str](), 0
+    for day in days:
+        noon = datetime.combine(day.day, time(12), calendar.zone).astimezone(UTC)
+        fit = [goes for before, goes in ways.get(day.tags.id, ()) if noon < before]
+        if fit:
+            events["events_removed" if any(fit) else "events_narrowed"] += day.events
+            kept += day.kept
+    return _Left(events, kept)
+
+
+def planned(
+    retention: Retention,
+    company: Company,
+    runs: Iterable[RequestState],
+    kept: Sequence[Span],
+    now: datetime,
+) -> RunPlan:
+    """What a run takes that is planned now; what an open run still has to do is left to that one. Raises
+    IndexUnavailable."""
+    calendar = company.catalogue.calendar
+    return make_run_plan(
+        retention.reader.by_day(calendar.zone, kept, now),
+        company.catalogue,
+        company.every_record,
+        calendar.day(now),
+        clocks_of(company, retention.reader),
+        retention.batch,
+        frozenset(system for run in runs for system in at_work(run)),
+    )
+
+
+def clocks_of(company: Company, reader: ExpiryReader) -> frozenset[str]:
+    """The clocks of which events say anything, or will: a rule must not be taken to run for everybody until something
+    does. Raises IndexUnavailable."""
+    return clocks_said(company.every_record.values()) | reader.clocks_told()
+
+
+def at_work(run: RequestState) -> frozenset[str]:
+    """Systems of which a run has still to take something."""
+    if run.ended or run.plan is None:
+        return frozenset()
+    left: frozenset[str] = frozenset(run_from_json(run.plan["run"]).systems) - run.expired_at
+    return left
 
 
 def next_step(request: RequestState) -> Step | None:
-    """What comes next of a run; None: nothing that anybody could do without a plan."""
-    if request.ended or request.unread or request.state is State.UNCHECKED or request.plan is not None:
+    """What comes next of a run; None: somebody's answer, or nothing any more."""
+    if request.ended or request.unread or request.state is State.UNCHECKED:
         return None
-    return Step.PLAN
+    if request.closing:
+        return Step.FORGET if request.to_expire else Step.END
+    if request.plan is None:
+        return Step.PLAN
+    if request.awaits_approval:
+        return None
+    if any(command.state is CommandState.UNSENT for command in request.commands.values()):
+        return Step.TELL
+    if request.to_expire:
+        return Step.FORGET
+    return Step.END if request.settled else None
+
+
+def _by_system(plan: RunPlan) -> Mapping[str, list[OldRecordsPlan]]:
+    found: defaultdict[str, list[OldRecordsPlan]] = defaultdict(list)
+    for item in plan.records:
+        found[item.system].append(item)
+    return found
+
+
+def _command(request: RequestState, system: str, lines: Sequence[OldRecordsPlan]) -> PlannedCommand:
+    """Of records that a run before took for all it is not known whether the system has them: they may have come since,
+    or the index read their events anew."""
+    records, again = Counter[str](), Counter[str]()
+    for line in lines:
+        records[line.record] += line.expected
+        again[line.record] += line.again
+    least = {name: count - again[name] for name, count in records.items()}
+    least[EVERY] = sum(least.values())
+    return PlannedCommand(
+        command_id=command_id(request.request_id, system),
+        system=system,
+        planned=records.total(),
+        records=dict(records),
+        least=least if any(again.values()) else None,
+        events=sum(line.events - line.kept for line in lines),
+    )
+
+
+def _taken_before(lines: Iterable[OldRecordsPlan], runs: Iterable[RequestState]) -> list[datetime]:
+    """Of each of these, before which moment a completed run has taken all there was, of whomever."""
+    taken: dict[Any, datetime] = {}
+    for run in runs:
+        if not run.carried_out or run.plan is None:
+            continue
+        for item in run_from_json(run.plan["run"]).records:
+            if not item.kept and item.system in run.expired_at:
+                place = item.system, item.record, item.where, item.fields
+                taken[place] = max(taken.get(place, item.before), item.before)
+    return [taken.get((item.system, item.record, item.where, item.fields), _NEVER) for item in lines]
+
+
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
+
+
+def _plan_json(made: RunPlan) -> dict[str, Any]:
+    """With what every plan of a request has."""
+    commands = [
+        {
+            "system": system,
+            "categories": sorted({name for line in lines for name in line.categories}),
+            "fields": [],
+            "orders": [],
+        }
+        for system, lines in _by_system(made).items()
+    ]
+    stored = run_json(made)
+    said = {"as_of": stored["as_of"], "catalogue_version": made.catalogue_version}
+    return {**said, "parts": [], "copies": [], "commands": commands, "recipients": [], "run": stored}

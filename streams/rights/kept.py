@@ -6,19 +6,38 @@ from collections.abc import Iterable
 
 from sinks.ports.lineage import Span
 from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.restricting import reaches_later
+
+
+def keeps(request: RequestState) -> bool:
+    """Whether the data of whom it is about stay: it is open, or they are stored until a restriction is lifted (GDPR
+    Art. 18(2)). An objection and a withdrawn consent are no ground to store anything longer, nor is that data ran out.
+    """
+    if not request.ended:
+        return not request.runs_out
+    return request.stores_alone and not request.objects and (request.restricts or reaches_later(request))
 
 
 def kept_by_requests(requests: Iterable[RequestState]) -> list[Span]:
     """Where the data lie of people with an open request, and of those whose processing is restricted.
 
-    An open request counts on what was planned for it; what is restricted is stored until the restriction is lifted
-    (GDPR Art. 18(2)). Nobody is found of a request of which it is not known yet whom it is about.
+    An open request counts on what was planned for it. Nobody is found of a request of which it is not known yet whom it
+    is about (`unknown`).
     """
     spans: dict[Span, None] = {}
     for request in requests:
-        if request.ended and not request.restricts:
+        if not keeps(request):
             continue
         spans |= dict.fromkeys(Span(bytes.fromhex(token)) for token in sorted(request.subjects))
         if request.identity is not None:
             spans |= dict.fromkeys((*request.identity.spans, *request.identity.shared))
     return list(spans)
+
+
+def unknown(requests: Iterable[RequestState]) -> list[str]:
+    """The ids of requests whose data would stay, and of which nobody knows yet whom they are about."""
+    return [
+        item.request_id
+        for item in requests
+        if keeps(item) and not item.subjects and not item.about and item.identity is None
+    ]

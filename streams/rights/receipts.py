@@ -66,7 +66,7 @@ class Receipts:
             and receipt.state is ReceiptState.DONE
             and receipt.erased > (command.planned or 0)
         ):
-            known = self._known(request, command.system)
+            known = self._known(request, command)
         answer = answer_of(receipt, known, unlawful)
         if isinstance(given, RightsReceipt) and given.copy_digest is not None:
             answer = replace(answer, parts=given.parts, copy_digest=given.copy_digest.hex())
@@ -96,8 +96,12 @@ class Receipts:
         except KeyUnavailable:
             return "cannot be checked, as the key of that system is not readable here; see `innsyn doctor`"
 
-    def _known(self, request: RequestState, system: str) -> int:
-        """Events of the person that the index knows of a system by now, whatever becomes of them."""
+    def _known(self, request: RequestState, command: Command) -> int:
+        """Events of the person that the index knows of a system by now, whatever becomes of them; of what has run out
+        for everybody, those that were planned: some may have come since."""
+        if request.of_everybody:
+            return command.told_events
+        system = command.system
         spans = request.identity.spans if request.identity else ()
         # A span that the plan cut short goes on: what happened since may be erased as well.
         whole = [replace(item, until=None) if item.until == request.planned_at else item for item in spans]

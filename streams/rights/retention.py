@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from schemas.company import Company
-from schemas.expiry import clocks_said
 from sinks.ports.expiry import ExpiryReader
 from streams.answers.expiry import Expiry, expiry
 from streams.answers.keeping import Keeping
+from streams.rights.expiry_run import clocks_of
 from streams.rights.kept import kept_by_requests
 from streams.rights.protocol.request import RequestState
 
@@ -35,7 +35,6 @@ def preview(
         index.by_day(calendar.zone, kept),
         company.catalogue,
         calendar.day(now),
-        # Also those of which nothing came yet: a rule must not be taken to run for everybody until something does.
-        clocks_said(company.every_record.values()) | index.clocks_told(),
+        clocks_of(company, index),
         months,
     )

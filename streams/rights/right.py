@@ -10,13 +10,14 @@ from typing import Protocol
 from schemas.company import Company
 from sinks.ports.clocks import OwnerReader
 from sinks.ports.erasure import IndexEraser
-from sinks.ports.expiry import ExpiryReader
+from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.lineage import IndexReader
 from sinks.ports.retained import RetainedSessions
 from streams.answers.attribution import Resolver
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
 from streams.rights.case import CaseFile
+from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.request import RequestState
 from streams.rights.sending import Sending
 from streams.rights.subject import SubjectFinder
@@ -47,12 +48,22 @@ class Clocked:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """What retention runs are made with. `batch`: events that one takes at most, or those of the oldest day."""
+
+    reader: ExpiryReader
+    expirer: IndexExpirer
+    batch: int
+
+
+@dataclass(frozen=True)
 class Tools:
     """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
 
     `unread`: how many messages of each topic could not be read. `forgetting` is told before the index forgets;
     `keeping`: what keeps a person's data besides. `clocked`: how people are found whose
-    clocks have run out."""
+    clocks have run out. `kept`: whose data stay although they have run out; `retention` None: no run of that is carried
+    out here."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -68,6 +79,8 @@ class Tools:
     forgetting: Callable[[RequestState], None]
     keeping: Keeping = NOTHING_KEPT
     clocked: Clocked | None = None
+    kept: KeptPeople | None = None
+    retention: Retention | None = None
 
 
 class RightSteps(Protocol):

@@ -8,11 +8,21 @@ from typing import Any
 from schemas.messages import RecordCount, RightsRequest, encoded
 from schemas.vocabulary import CommandKind, CommandState, ErasureReason, Right
 from streams.answers.plan import Plan, plan_from_json
+from streams.answers.run_plan import RunPlan, run_from_json
 from streams.answers.telling import counted_aloud, cut_off, telling_of
 from streams.rights.case import CaseFile
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.messages import DELETION, REQUESTS, Beside, Send, Told, command_message
+from streams.rights.protocol.messages import (
+    DELETION,
+    REQUESTS,
+    Beside,
+    Identifiers,
+    Send,
+    Told,
+    command_message,
+    retention_message,
+)
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.rights_commands import TOPICS, Asked, rights_command
 from streams.rights.subject import SubjectFinder
@@ -27,8 +37,11 @@ class Sending:
         subjects: SubjectFinder,
         send: Send,
         may_tell: Callable[[RequestState], object] = lambda _: None,
+        kept: Callable[[RequestState, RunPlan, str], Identifiers] = lambda *_: (),
     ) -> None:
-        """`may_tell`: raises InputError where no system may be told to erase or correct now."""
+        """`may_tell`: raises InputError where no system may be told to erase or correct now. `kept`: see
+        `streams.rights.kept_named.KeptPeople.told`."""
+        self._kept = kept
         self._may_tell = may_tell
         self._file = file
         self._subjects = subjects
@@ -53,6 +66,8 @@ class Sending:
         command = request.commands[command_id]
         if command.kind is not None:
             return self._other(request, command, command.kind)
+        if request.of_everybody:
+            return self._run_out(request, command)
         plan = plan_from_json(request.plan or {})
         # A system that a newer plan has nothing for is not told again.
         told = next((item for item in plan.commands if item.system == command.system), None)
@@ -71,6 +86,19 @@ class Sending:
         )
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command_id, attempt))
+
+    def _run_out(self, request: RequestState, command: Command) -> RequestState:
+        """Tell one system what has run out, and whose records stay. Raises InputError if somebody of these cannot be
+        named to it, or by a clock that was set back since the plan."""
+        plan = run_from_json((request.plan or {})["run"])
+        records = [item.told for item in plan.records if item.system == command.system]
+        attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
+        kept, now = self._kept(request, plan, command.system), self._file.now()
+        message = retention_message(
+            request.request_id, command.system, records, kept, key, attempt, now, request.due
+        )
+        self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
+        return self._file.note(request.request_id, Commanded(command.command_id, attempt))
 
     def _other(self, request: RequestState, command: Command, kind: CommandKind) -> RequestState:
         """Tell one system what a right other than erasure asks of it; nobody is told what is done by hand."""

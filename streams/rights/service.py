@@ -46,6 +46,7 @@ from streams.rights.copies_redacted import Mentions
 from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
+from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.handling import Checked
 from streams.rights.protocol.messages import Identifiers, Send, receipt_of
 from streams.rights.protocol.scope import EVERYTHING, Scope
@@ -54,7 +55,7 @@ from streams.rights.receipts import Receipts
 from streams.rights.registry import RIGHTS
 from streams.rights.reopen import nobody_tells, recheck_of
 from streams.rights.returned import may_tell
-from streams.rights.right import Clocked, Tools, carry_on
+from streams.rights.right import Clocked, Retention, Tools, carry_on
 from streams.rights.sealed import Destroying
 from streams.rights.sending import Sending
 from streams.rights.stopped import Broken, Stopped
@@ -79,7 +80,8 @@ class RightsService(ByPeople, ByTime):
     where parts of copies are kept, until so long after the request's end (`copies_kept`); None: no system may be asked
     for one. `keeping`: what keeps a person's data besides rules. `suppression`: where it is kept for `suppressed_for`
     what was erased; None: nobody looks out. `clocked`: by what
-    people are found of whom something has run out; None: nobody looks.
+    people are found of whom something has run out; None: nobody looks. `retention`: by what it is deleted of
+    everybody; None: it is not.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class RightsService(ByPeople, ByTime):
         copies_kept: timedelta = timedelta(days=30),
         same: Same | None = None,
         clocked: Clocked | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self.copies_asked = copies_asked(company, copies)
         self._file = CaseFile(ledger, keyring, clock, company.catalogue.calendar)
@@ -114,8 +117,9 @@ class RightsService(ByPeople, ByTime):
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
         self._beside = Beside(self._file, self._subjects)
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
-        self._sending = Sending(self._file, self._subjects, send, partial(may_tell, keeping, reader, clock))
-        self._acts = Acts(self._file, self._sending, self._carried_on)
+        kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock)
+        may = partial(may_tell, keeping, reader, clock)
+        self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
             file=self._file,
             subjects=self._subjects,
@@ -131,17 +135,25 @@ class RightsService(ByPeople, ByTime):
             keeping=keeping,
             forgetting=self._enter,
             clocked=clocked,
+            kept=kept,
+            retention=retention,
         )
-        self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
         self._copies = Copies(self._file, copies, company) if copies is not None else None
         self._receipts = Receipts(self._file, reader, company, self._copies)
-        self._copies_kept, self._company = copies_kept, company
+        self._copies_kept = copies_kept
+        self._serve_people(company)
+        self._suppressing = self._looking_out(reader, suppression, suppressed_for)
+        self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)
+
+    def _serve_people(self, company: Company) -> None:
+        """Each right, what people do, and many requests at once."""
+        self._company = company
+        self._rights = {name: right(self._tools) for name, right in RIGHTS.items()}
+        self._acts = Acts(self._file, self._sending, self._carried_on)
         handled = self._file, self._sending, company.rights
         self._handled, self._timely = Handled(*handled), Timely(*handled)
         self._follow_ups = FollowUps(self._file, self._subjects, self._sending, self._about)
-        self._suppressing = self._looking_out(reader, suppression, suppressed_for)
         self._batches = Batches(self._turns, self._file, self._subjects, self.advance)
-        self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)
 
     def create(
         self,
@@ -254,7 +266,7 @@ class RightsService(ByPeople, ByTime):
 
     def _settled(self, request: RequestState | None) -> RequestState | None:
         """The request, gone on if that was the last that it waited for."""
-        if request is None or not (request.settled and request.movable):
+        if request is None or not ((request.settled and request.movable) or request.to_expire):
             return request
         return self._advance_recorded(request.request_id)
 

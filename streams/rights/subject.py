@@ -158,7 +158,7 @@ class SubjectFinder:
         left = [
             item for pair in rest for item in (_limited(*pair, spans) if request.inherited else [pair[0]])
         ]
-        return list(dict.fromkeys([*left, *map(_named, found)]))
+        return list(dict.fromkeys([*left, *map(named_told, found)]))
 
     def record_keys(self, request: RequestState, system: str, tag_sets: Sequence[int]) -> list[RecordKey]:
         """The records that a system is told by their own key, as planned: of these tag sets those that no identifier
@@ -209,7 +209,8 @@ class SubjectFinder:
         return givens(self._tokenizer(), identifiers)
 
 
-def _named(told: Told) -> Named:
+def named_told(told: Told) -> Named:
+    """An identifier as a command names it."""
     span = told.span
     return Named(
         kind=told.kind,

@@ -37,7 +37,7 @@ from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.changing import ChangingStore
 from streams.rights.reference_job.job import ErasureJob
 from streams.rights.reference_job.others import OtherRightsJob
-from streams.rights.right import Clocked
+from streams.rights.right import Clocked, Retention
 from streams.rights.service import RightsService
 from streams.tagging.decode.schema_lookup import WriterSchemas
 from streams.tagging.prepare import Preparer
@@ -60,7 +60,8 @@ class Office:
     `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
     identifiers that claims mention are kept, so that systems are told what links found. `copying`: systems that deliver
     copies on command. `jobs_answer`: set, the reference jobs carry out commands of other rights too; else they are left
-    in `others`. `retained`: claims that are kept for the police alone, `sessions`: how they go.
+    in `others`. `retained`: claims that are kept for the police alone, `sessions`: how they go. `batch`: events that a
+    retention run takes at most; `expiries`: what systems are told by one, who tests it answers.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Office:
         self.deaf: set[str] = set()
         self.jobs_answer = False
         self.tells = True
+        self.batch = 1_000_000
+        self.expiries: list[dict[str, Any]] = []
         self.written: list[LineageBatch] = []
         self.now = NOW
         self._offsets: dict[str, int] = {}
@@ -136,6 +139,7 @@ class Office:
                 self._sessions,
             ),
             open_letters=lambda: self.letters,
+            retention=Retention(self.index.expiry, self.index.expirer, self.batch),
         )
 
     @property
@@ -219,7 +223,11 @@ class Office:
                 if self.jobs_answer and self.others[-1]["system"] not in self.deaf:
                     self._other_job(self.others[-1]).handle(message, self._send)
             else:
-                self.commands.append(decode(self.records["ErasureCommand"], message))
+                command = decoded(own_record("ErasureCommand"), message)
+                if "sealed_kept" in command:
+                    self.expiries.append(command)
+                    continue
+                self.commands.append(command)
                 system = topic.removeprefix(DELETION)
                 if system not in self.deaf:
                     self._jobs[system].handle(message, self._send)

@@ -45,8 +45,8 @@ class Command:
     `planned`: records that the index found there to erase; None: nobody counted. `events`: that tell of them; None:
     planned when each counted as a record.
     `records`: the same by kind of record, with those that may not be counted aloud. `least`: of how many records an
-    answer has to tell at least, by kind and of EVERY one, where an earlier answer told of some already and what is
-    planned came on top: answers add up.
+    answer has to tell at least, by kind and of EVERY one, where that is another number: an earlier answer told of some
+    already, and what is planned came on top (answers add up); or some of them nobody knows to be there still.
     `by_link`: how many of them nothing that was sent names; `by_key`: how many their own key alone. `known`: events of
     the person that the index knew there when the answer came, asked where it said more than planned. `outcomes`: what
     it did to its records, by kind (`schemas.messages.Outcome`), if it says so. `described`: some of them may not be
@@ -108,7 +108,7 @@ class Command:
             case CommandState.DONE:
                 return self.accepted or not (self.short or self.excessive or self.awaits_parts)
             case CommandState.NOT_FOUND:
-                return self.accepted or self.reread or (self.planned is not None and self.total == 0)
+                return self.accepted or self.reread or (self.planned is not None and self._asked == 0)
         return self.withholds
 
     @property
@@ -205,10 +205,14 @@ class Command:
         """
         if self.planned is None or self.reread:
             return False
-        asked = self.least.get(EVERY, self.total)
         if self._may_withhold:
-            return self.erased + self.held < asked
-        return self.erased < asked or bool(self._short_of())
+            return self.erased + self.held < self._asked
+        return self.erased < self._asked or bool(self._short_of())
+
+    @property
+    def _asked(self) -> int:
+        """Of how many records an answer has to tell at least."""
+        return self.least.get(EVERY, self.total)
 
     @property
     def told_events(self) -> int:

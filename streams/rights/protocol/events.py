@@ -18,6 +18,7 @@ from schemas.vocabulary import CommandKind, Resolution, ToldBy
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Copied, Escalated, ReviewDue
 from streams.rights.protocol.came_back import CameBack, SuppressionLifted
+from streams.rights.protocol.expiring import Expired, Expiring
 from streams.rights.protocol.handling import (
     Accepted,
     Approved,
@@ -118,7 +119,8 @@ class PlannedCommand:
 @dataclass(frozen=True)
 class Planned:
     """What becomes of everything held. `plan` as `plan_json`, `identity` as `IdentitySnapshot.json`. `approval`: a
-    second person has to approve it, by the rules of then; so of a new plan and an answer."""
+    second person has to approve it, by the rules of then; so of a new plan and an answer. `kept`: of a retention run,
+    where the data lie of people whose data are kept."""
 
     kind: ClassVar[str] = "planned"
     plan: Json
@@ -128,6 +130,7 @@ class Planned:
     by_link: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     approval: bool | None = None
+    kept: Spans | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -321,6 +324,8 @@ LedgerEvent = (
     | Lifting
     | Widened
     | Notified
+    | Expiring
+    | Expired
 )
 KINDS: Mapping[str, type[LedgerEvent]] = {item.kind: item for item in LedgerEvent.__args__}
 """Each class by the word it is stored under."""

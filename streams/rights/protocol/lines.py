@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.counted import counted
+from schemas.counted import are, counted
 from streams.rights.protocol.answering import AnswerSetAside
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import LateFound, Unclear
@@ -86,3 +86,23 @@ def review_line(command: Command) -> str:
         f" `innsyn requests resend {request_id}` asks it anew, or `innsyn requests close {request_id} --reason ...`"
         " leaves it there"
     )
+
+
+def unknown_line(requests: Sequence[str]) -> str:
+    """Why a retention run waits."""
+    return (
+        f"it is not known yet whom {', '.join(requests)} {are(len(requests))} about, and their data stay: nothing that"
+        " has run out is deleted until that is known, or they have ended"
+    )
+
+
+def unread_line(request_id: str, unread: Sequence[str], *, ended: bool) -> str:
+    """Events of the ledger that cannot be read, and what may be done."""
+    if ended:
+        mend = "what is shown here may lack something; another version of innsyn may read it"
+    else:
+        mend = (
+            f"it goes no further until a version of innsyn reads it; `innsyn requests close {request_id} --reason ...`"
+            " ends it, and a new request does it anew"
+        )
+    return f"{'; '.join(unread)}; {mend}"

@@ -18,6 +18,7 @@ from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest, Unclear
+from streams.rights.protocol.expiring import ready_to_expire
 from streams.rights.protocol.handling import Waived
 from streams.rights.protocol.lines import (
     aside_line,
@@ -25,6 +26,8 @@ from streams.rights.protocol.lines import (
     late_line,
     review_line,
     unclear_line,
+    unknown_line,
+    unread_line,
 )
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
@@ -65,13 +68,14 @@ class Note:
 class Run:
     """A run of forgetting that nobody said was through: what `going` was counted to go, by kind, at `as_of`.
 
-    `replanned`: a new plan was made since.
+    `replanned`: a new plan was made since. `systems`: of a retention run, at which it was to go.
     """
 
     going: Mapping[str, int]
     as_of: datetime
     tag_sets: frozenset[int]
     replanned: bool = False
+    systems: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class RequestState:
     which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for ends, or has ended.
     `unclear`: what nobody can tell to be the person's, at which it stands; `waived`: with how much of that a person let
     it complete. `notified`: recipients that were told, or of whom a person said why they cannot be.
+    `kept`: of a retention run, where the data lie of people whose data were kept when it was planned; `expired_at`:
+    systems of which the index has forgotten what has run out.
     `length`: how many events of the ledger it was read from; what is decided on it is written as
     the next one.
     """
@@ -157,6 +163,8 @@ class RequestState:
     notified: frozenset[str] = frozenset()
     unclear: Unclear | None = None
     waived: Waived | None = None
+    kept: Sequence[Span] = field(default=(), repr=False)
+    expired_at: frozenset[str] = frozenset()
     length: int = field(default=0, compare=False)
 
     @property
@@ -194,6 +202,14 @@ class RequestState:
     def of_everybody(self) -> bool:
         """Whether it is a run of retention, about the data of a day and not about a person."""
         return self.runs_out and not (self.subjects or self.about or self.inherited)
+
+    @property
+    def to_expire(self) -> frozenset[str]:
+        """Of a retention run, systems of which the index can forget what has run out now; see `ready_to_expire`."""
+        if not self.of_everybody or self.plan is None or self.ended or self.awaits_approval:
+            return frozenset()
+        alone = self.closing or self.settled
+        return ready_to_expire(self.plan, self.commands.values(), self.expired_at, alone=alone)
 
     @property
     def corrects(self) -> bool:
@@ -274,7 +290,7 @@ class RequestState:
 
     def _problems(self) -> Iterator[str]:
         if self.unread:
-            yield f"{'; '.join(self.unread)}; {self._unread_mend()}"
+            yield unread_line(self.request_id, self.unread, ended=self.ended)
         commands = self.commands.values()
         lines: Iterable[str | None]
         if self.state in (State.CLOSED, State.CANCELLED):
@@ -307,6 +323,8 @@ class RequestState:
         """What only a person can do next, and how."""
         if self.unclear is not None and not self.ended:
             yield unclear_line(self.request_id, self.unclear)
+        if self.of_everybody and self.behind:
+            yield unknown_line(self.behind)
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
         for name in () if self.awaits_approval or self.forgets else self.to_notify:
@@ -330,14 +348,6 @@ class RequestState:
         return (
             f"{self.problem}; `innsyn requests resend {self.request_id}` tries again, `innsyn requests cancel"
             f" {self.request_id}` takes it back"
-        )
-
-    def _unread_mend(self) -> str:
-        if self.ended:
-            return "what is shown here may lack something; another version of innsyn may read it"
-        return (
-            f"it goes no further until a version of innsyn reads it; `innsyn requests close {self.request_id}"
-            " --reason ...` ends it, and a new request does it anew"
         )
 
     @property
@@ -373,6 +383,8 @@ class RequestState:
         if self.awaits_approval and not self.closing:
             return False
         if any(item.state is CommandState.UNSENT and not item.settled for item in self.commands.values()):
+            return True
+        if self.to_expire:
             return True
         return (
             self.closing

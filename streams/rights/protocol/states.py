@@ -63,6 +63,7 @@ from streams.rights.protocol.events import (
     Widened,
     event_of,
 )
+from streams.rights.protocol.expiring import Expired, Expiring
 from streams.rights.protocol.handling import (
     Accepted,
     Approved,
@@ -79,6 +80,7 @@ from streams.rights.protocol.handling import (
 from streams.rights.protocol.lines import taken_line
 from streams.rights.protocol.notes import noted
 from streams.rights.protocol.request import RequestState, Run, State
+from streams.rights.protocol.run_states import run_after
 from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary
 from streams.rights.protocol.withholding import NOTHING_WITHHELD
@@ -232,6 +234,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             return replace(request, state=State.FORGETTING, problem=None, runs=(*request.runs, *_runs(event)))
         case Forgot():
             return _forgotten(request, event)
+        case Expiring() | Expired():
+            return run_after(request, event)
         case Attention():
             resolution = event.resolution or request.resolution
             request = replace(request, state=State.ATTENTION, resolution=resolution, broke=event.broke)
@@ -337,6 +341,7 @@ def _planned(request: RequestState, event: Planned, at: datetime) -> RequestStat
         remarks=event.remarks,
         state=State.PLANNED,
         approval=bool(event.approval),
+        kept=spans_from_json(event.kept or ()),
     )
     return stands(request) if any(item.by_hand for item in commands.values()) else request
 

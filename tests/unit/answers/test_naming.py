@@ -17,7 +17,7 @@ from sinks.ports.record_keys import UnnamedRecords
 from streams.answers.naming import MOST_BYTES, MOST_TOLD, Namer, Naming, known_kinds
 from streams.identity.values import RecordKey, Value
 from streams.rights.protocol.messages import identifiers_json, told_json
-from streams.rights.subject import _named
+from streams.rights.subject import named_told
 from tests.support.company import model
 from tests.support.kinds import KINDS
 
@@ -131,7 +131,7 @@ def test_what_is_told_fits_into_a_message(text: str, kind: str, realms: list[str
     made = naming(*many, values={ADDRESS: Value(kind, text)}, knows={"web": frozenset({kind})}, realms=realms)
     told = made.told("web")
     assert 500 < len(told) <= MOST_TOLD
-    assert len(json.dumps(identifiers_json(map(_named, told)))) < MOST_BYTES
+    assert len(json.dumps(identifiers_json(map(named_told, told)))) < MOST_BYTES
     newest = set(many[-len(told) // (len(realms) + 1) :])
     assert {item.span for item in told} == set(made.covered("web")) == newest
 

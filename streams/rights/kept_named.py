@@ -1,0 +1,90 @@
+"""People whose records stay although they have run out, as a system is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.counted import counted
+from schemas.errors import InputError, KeyUnavailable
+from schemas.vocabulary import Proof
+from sinks.ports.lineage import Filter, IndexReader, Span
+from streams.answers.keeping import Keeping
+from streams.answers.naming import Namer
+from streams.answers.run_plan import RunPlan
+from streams.rights.case import CaseFile
+from streams.rights.kept import keeps, kept_by_requests
+from streams.rights.protocol.messages import Named
+from streams.rights.protocol.request import RequestState
+from streams.rights.subject import SubjectFinder, named_told
+
+
+class CannotName(InputError):
+    """Somebody whose records stay cannot be named to a system, which would delete them."""
+
+
+class KeptPeople:
+    """Every method may raise IndexUnavailable and KeyUnavailable."""
+
+    def __init__(
+        self,
+        file: CaseFile,
+        subjects: SubjectFinder,
+        reader: IndexReader,
+        namer: Namer,
+        keeping: Keeping,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._file = file
+        self._subjects = subjects
+        self._reader = reader
+        self._namer = namer
+        self._keeping = keeping
+        self._clock = clock
+
+    def spans(self) -> list[Span]:
+        """Where the data lie of everybody whose data are kept now."""
+        held = self._keeping.frozen(self._clock()).spans
+        return list(dict.fromkeys([*kept_by_requests(self._file.every()), *held]))
+
+    def told(self, run: RequestState, plan: RunPlan, system: str) -> list[Named]:
+        """By what the system knows those whose records stay: as planned, and who came in since. Raises CannotName if
+        its records may hold somebody of whom it knows nothing that could be told."""
+        spans = list(dict.fromkeys([*run.kept, *self.spans()]))
+        if not spans:
+            return []
+        # Whoever may be meant is kept, by whatever proof.
+        naming = replace(self._namer.of(spans), proofs=frozenset(Proof))
+        found = naming.told(system)
+        given = self._given(system)
+        reached = [*naming.covered(system), *(span for span, _ in given)]
+        lines = [item for item in plan.records if item.system == system]
+        limits = Filter(
+            until=max(item.before for item in lines),
+            systems=[system],
+            tag_sets=sorted({tag_set for item in lines for tag_set in item.every}),
+        )
+        held = self._reader.find(spans, limits).total_events
+        named = self._reader.find(reached, limits).total_events if reached else 0
+        if named < held:
+            raise CannotName(
+                f"{system}: {counted(held - named, 'event')} that have run out are of people whose data are kept, and"
+                " nothing that its records know them by can be told; it is told nothing until their requests, or the"
+                " orders that hold them, have ended"
+            )
+        return list(dict.fromkeys([*(one for _, one in given), *map(named_told, found)]))
+
+    def _given(self, system: str) -> list[tuple[Span, Named]]:
+        """What was given with requests that keep data, but for addresses: these are another's at another time."""
+        knows, found = self._namer.knows(system), list[tuple[Span, Named]]()
+        for request in self._file.every():
+            if not keeps(request):
+                continue
+            with suppress(KeyUnavailable):
+                named: Sequence[Named] = self._file.identifiers(request.request_id)
+                for one, item in zip(named, self._subjects.given(request.request_id), strict=True):
+                    if one.kind in knows and not item.kind.is_place:
+                        found.append((Span(item.token), Named(one.kind, one.value)))
+        return found

@@ -1,0 +1,133 @@
+"""Whose data stay although they have run out, and what systems and the index are told of them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sinks.ports.lineage import Span
+from streams.answers.frozen import Frozen
+from streams.answers.keeping import Keeping
+from streams.rights.protocol.messages import Named, kept_of
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.scope import Scope
+from tests.support.company import model
+from tests.support.office import Office
+from tests.support.receipts import job_key
+from tests.support.suppressing import KARI, OLA
+from tests.unit.rights.test_expiry_run import LONG_AGO, answered, approved, begun, held, office, through, view
+
+__all__ = ["office"]
+
+
+def asked(office: Office, right: str, customer: str, **more: Any) -> RequestState:
+    given = [("customer_number", customer)]
+    return office.service.create(
+        right, given, reason=None, channel="web", received_at=office.now, scope=Scope(**more)
+    )
+
+
+def named(office: Office, command: dict[str, Any]) -> list[Named]:
+    return kept_of(command, job_key(office.keyring, command["system"]))
+
+
+def test_whoever_has_an_open_request_keeps_theirs(office: Office) -> None:
+    """The system is told whose records stay; once the request has ended the next run takes them."""
+    office.tells = False
+    request = asked(office, "access", KARI)
+    run = approved(office, begun(office))
+    (command,) = office.expiries
+    assert [item["expected"] for item in command["records"]] == [1]
+    assert ("customer_number", KARI) in {item[:2] for item in named(office, command)}
+    run = answered(office, command)
+    assert (run.state, held(office)) == (State.COMPLETED, 4)
+    office.service.cancel(request.request_id)
+    again = through(office)
+    assert (again.state, again.awaits_approval, held(office)) == (State.COMPLETED, False, 2)
+
+
+@pytest.mark.parametrize(("right", "kept"), [("objection", 0), ("withdrawal", 0), ("restriction", 2)])
+def test_an_objection_that_has_ended_is_no_ground_to_store(office: Office, right: str, kept: int) -> None:
+    """Nor is a withdrawn consent; what restricts processing until it is lifted is (GDPR Art. 18(2))."""
+    request = asked(office, right, KARI)
+    office.deliver()
+    for item in office.service.get(request.request_id).commands.values():
+        if item.doubtful:
+            office.service.accept(request.request_id, item.system, "done by hand")
+    if not office.service.get(request.request_id).ended:
+        office.service.close(request.request_id, "answered by letter")
+    assert office.service.get(request.request_id).ended
+    due = office.service._runs.due(office.now)
+    assert sum(item.kept for item in due.records) == kept
+
+
+def test_whoever_comes_after_the_plan_keeps_theirs_in_the_index(office: Office) -> None:
+    """The system was told already, and that is said."""
+    run = approved(office, begun(office))
+    asked(office, "access", OLA)
+    run = answered(office, office.expiries[0])
+    assert (run.state, held(office)) == (State.COMPLETED, 3)
+    assert run.forgotten == {"events_removed": 2, "events_narrowed": 0}
+    assert ["1 event of people who came in after the plan" in line for line in run.problems] == [True]
+
+
+def test_whoever_comes_before_a_system_is_told_again_is_named_to_it(office: Office) -> None:
+    approved(office, begun(office))
+    asked(office, "access", OLA)
+    office.service.resend("x-20261122-1")
+    office.deliver()
+    assert [len(named(office, command)) > 0 for command in office.expiries] == [False, True]
+
+
+class Orders:
+    """Preservation orders that hold these spans."""
+
+    def __init__(self, *spans: Span) -> None:
+        self.spans = spans
+
+    def frozen(self, _: Any) -> Frozen:
+        return Frozen(dict.fromkeys(self.spans, date(2026, 12, 31)))
+
+    def destroy_keys(self, _: Any) -> list[str]:
+        return []
+
+
+def span(office: Office, customer: str) -> Span:
+    return Span(office.keyring.tokenizer().token(model().kinds.parse("customer_number"), customer))
+
+
+def test_a_system_to_which_somebody_kept_cannot_be_named_is_told_nothing(office: Office) -> None:
+    """Nobody knows the number that an order holds by its token; the run says so, and goes on once the order ended."""
+    view(office, KARI, LONG_AGO)
+    orders = Orders(span(office, KARI))
+    office.serve(Keeping(orders=orders))
+    run = approved(office, begun(office))
+    assert (run.state, office.expiries) == (State.ATTENTION, [])
+    assert "people whose data are kept" in run.problems[0]
+    assert len(office.service.resume()) == 1
+    length = office.service.get(run.request_id).length
+    office.service.resume()
+    assert office.service.get(run.request_id).length == length, "the same is said once"
+    assert held(office) == 6
+
+
+def test_an_open_request_of_which_nobody_knows_whom_it_is_about_makes_it_wait(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office.service._beside, "record", fails)
+        patched.setattr(type(office.service._subjects), "of", fails)
+        request = asked(office, "access", KARI)
+        office.deliver()
+    assert office.service.get(request.request_id).identity is None
+    run = begun(office)
+    assert (run.plan, run.waiting_for) == (None, (request.request_id,))
+    assert "nothing that has run out is deleted until that is known" in run.problems[0]
+    office.service.cancel(request.request_id)
+    office.deliver()
+    assert office.service.get(run.request_id).plan is not None
