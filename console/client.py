@@ -253,6 +253,18 @@ class Client:
         """GET /v1/retention/preview."""
         return self._call("GET", "/v1/retention/preview", params={"months": str(months)})
 
+    def retention_by(self, months: int, rules: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/retention/preview."""
+        return self._call("POST", "/v1/retention/preview", {"months": months, "rules": dict(rules)})
+
+    def run_retention(self) -> dict[str, Any]:
+        """POST /v1/retention/runs."""
+        return self._call("POST", "/v1/retention/runs")
+
+    def retention_runs(self, limit: int = 10) -> dict[str, Any]:
+        """GET /v1/retention/runs."""
+        return self._call("GET", "/v1/retention/runs", params={"limit": str(limit)})
+
     def suppression(self) -> list[dict[str, Any]]:
         """GET /v1/suppression, all pages."""
         return self._pages("/v1/suppression")

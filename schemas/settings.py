@@ -132,6 +132,21 @@ class Settings(BaseSettings):
         "is destroyed.",
     )
 
+    retention_hour: int | None = Field(
+        None,
+        ge=0,
+        le=23,
+        description="Hour of the day, in the company's time, from which what has run out by its retention rule is "
+        "deleted; unset: only by `innsyn retention run`.",
+    )
+
+    retention_batch: int = Field(
+        5_000_000,
+        ge=1,
+        description="Events that one retention run takes at most, or those of the oldest day; the next run of the day "
+        "takes the rest.",
+    )
+
     copy_days: int = Field(
         30,
         ge=0,

@@ -37,6 +37,7 @@ from streams.rights.copies_redacted import Mentions
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
+from streams.rights.runs import Looked
 from streams.rights.suppressing import LookedOut
 
 
@@ -122,6 +123,9 @@ class Rights(Protocol):
 
     def look_out_no_more(self, request_id: str, reason: str, by: str) -> LookedOut:
         """What one took away is looked out for no more. Raises InputError, Unavailable."""
+
+    def run_retention(self, now: datetime, by: str) -> Looked:
+        """Begin a retention run. Raises InputError, Unavailable."""
 
 
 def _unread(text: str) -> Sequence[tuple[str, str | None]]:

@@ -281,6 +281,17 @@ def _registered(registry: Registry, company: Company) -> Iterator[Check]:
         yield Check("schemas", "ok", f"{count} registered for tagged topics keep the rules")
 
 
+def _retention(found: Mapping[str, Any], hour: int | None) -> Check:
+    """The last run of retention, and what is overdue: wrong where nobody deletes it by itself."""
+    overdue = found["overdue"] or 0
+    last = found["runs"][0] if found["runs"] else None
+    said = f"last run {last['run']} ({last['state']})" if last else "no run was ever begun"
+    said += f", {counted(overdue, 'event')} overdue"
+    if hour is None and overdue:
+        return Check("retention", "wrong", f"{said}; set INNSYN_RETENTION_HOUR, or `innsyn retention run`")
+    return Check("retention", "ok", said)
+
+
 def _index(settings: Settings) -> Iterator[Check]:
     folder = embedded_folder(settings)
     client = connect(settings)
@@ -289,6 +300,7 @@ def _index(settings: Settings) -> Iterator[Check]:
             yield Check("api", "ok", client.address)
             yield from (_part(part) for part in client.parts())
             yield from (Check("notice", "wrong", line) for line in client.notices())
+            yield _retention(client.retention_runs(1), settings.retention_hour)
             yield from _letters(*client.dead_letters({"state": "open"}, _MOST_LETTERS))
         # An embedded index is open in that process, and in one only.
         if folder is not None:

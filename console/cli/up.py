@@ -74,6 +74,7 @@ def up(
         topics = company_of(settings).topics
         first = "innsyn simulate --customers 100" if set(TOPICS) <= topics.keys() else "innsyn topics"
         _tell(out, connection.bootstrap, instance.address, settings.home / "token", first)
+        out.print(f"                {_retention(settings.retention_hour)}")
         while not stop.wait(0.2) and not instance.ended.is_set():
             pass
         ending.begin()
@@ -106,6 +107,15 @@ def _started(broker: LocalBroker, stop: threading.Event, out: Console) -> bool:
                 return False
             raise
     return True
+
+
+def _retention(hour: int | None) -> str:
+    """What becomes of data that have run out by their retention rule."""
+    if hour is None:
+        return (
+            "what has run out is deleted by `innsyn retention run`, or by itself with INNSYN_RETENTION_HOUR"
+        )
+    return f"what has run out by its retention rule is deleted from {hour:02} o'clock on"
 
 
 def _tell(out: Console, bootstrap: str, address: str, token: Path, first: str) -> None:

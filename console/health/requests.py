@@ -42,6 +42,15 @@ class RequestFigures:
             "innsyn_requests_due_soon", "Open requests that are due within seven days.", registry=metrics
         )
 
+        self._expired = Gauge(
+            "innsyn_retention_completed_timestamp_seconds",
+            "When the last retention run was completed; 0: none was.",
+            registry=metrics,
+        )
+        self._runs = Gauge(
+            "innsyn_retention_runs_open", "Retention runs that are not through.", registry=metrics
+        )
+
     def look(self) -> list[str]:
         """A sentence where requests are overdue, and where erased data came back."""
         requests = self._requests()
@@ -52,7 +61,7 @@ class RequestFigures:
             self._states.labels(state.value).set(found.states.get(state.value, 0))
         self._overdue.set(found.overdue)
         self._due_soon.set(found.due_soon)
-        notices = []
+        notices = self._of_runs([item for item in requests if item.of_everybody])
         if found.overdue:
             late = f"{counted(found.overdue, 'request')} {are(found.overdue)} overdue"
             notices.append(f"{late}; `innsyn requests` lists them first")
@@ -62,6 +71,22 @@ class RequestFigures:
                 f"{what}; `innsyn requests show {back[0].request_id}` says from where, and what to do"
             )
         return notices
+
+    def _of_runs(self, runs: Sequence[RequestState]) -> list[str]:
+        """A sentence where retention runs wait for a person."""
+        ends = [item.completed_at for item in runs if item.carried_out and item.completed_at]
+        self._expired.set(max(ends).timestamp() if ends else 0)
+        self._runs.set(sum(not item.ended for item in runs))
+        approval = [item.request_id for item in runs if item.awaits_approval]
+        stands = [item.request_id for item in runs if item.state is State.ATTENTION or item.behind]
+        said = []
+        if approval:
+            said.append(f"what has run out waits for approval: `innsyn retention approve {approval[0]}`")
+        if stands:
+            said.append(
+                f"what has run out waits for a person: `innsyn requests show {stands[0]}` says for what"
+            )
+        return said
 
 
 def watch_requests(

@@ -26,6 +26,11 @@ def company_of(settings: Settings) -> Company:
     return _loaded(folder_of(settings))
 
 
+def company_in(folder: Path) -> Company:
+    """Another company than the one in force, to be compared with it. Raises CatalogueError, SchemaError."""
+    return load_company(folder)
+
+
 def folder_of(settings: Settings) -> Path | None:
     """None: the model company. Raises SettingsError where the settings name another company than the home is of."""
     file = settings.home / COMPANY_FILE

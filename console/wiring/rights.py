@@ -69,6 +69,7 @@ def carrying_out(
         tidy=partial(tidy, service, settings),
         prove=prove,
         timely=lambda: service.on_time(now()),
+        expire=partial(expire, service, settings),
     )
 
 
@@ -81,11 +82,13 @@ def run_rights_role(
     tidy: Callable[[], object] = object,
     prove: Callable[[], object] = object,
     timely: Callable[[], object] = object,
+    expire: Callable[[], object] = object,
 ) -> None:
     """Run the agents until `stop`; raise what ended them, if they end by themselves.
 
     Every `late_seconds` answers given earlier are compared with what came to light since; `waits` is told when that
-    has to wait. Now and every hour `tidy`; now and every minute `timely`, and `prove`, which seals what was recorded.
+    has to wait. Now and every hour `tidy`; now and every minute `timely`, `expire`, and `prove`, which seals what was
+    recorded.
     """
     waits = waits or Waits()
     worker.start()
@@ -100,6 +103,7 @@ def run_rights_role(
                 due = time.monotonic() + late_seconds
             if time.monotonic() >= timely_due:
                 _guarded(timely, "what time brings to requests")
+                _guarded(expire, "deleting what has run out")
                 timely_due = time.monotonic() + _TIMELY_SECONDS
             if time.monotonic() >= tidy_due:
                 _guarded(tidy, "destroying keys")
@@ -158,6 +162,15 @@ def _guarded(work: Callable[[], object], what: str) -> None:
         _log.warning(f"{what} waits", error=str(error))
     except Exception as error:  # noqa: BLE001 - it looks again in a while, and requests are served meanwhile
         _log.error(f"{what} failed", fault=place_of(error))
+
+
+def expire(service: RightsService, settings: Settings) -> None:
+    """Begin the next retention run of the day, once its hour has come."""
+    if settings.retention_hour is None:
+        return
+    run = service.retention_on_clock(now(), settings.retention_hour)
+    if run is not None:
+        _log.info("retention run begun", request=run.request_id)
 
 
 def tidy(service: RightsService, settings: Settings) -> None:

@@ -33,6 +33,7 @@ from streams.identity.rekeyed import (
     RekeyedBeside,
     RekeyedClaims,
     RekeyedEraser,
+    RekeyedExpirer,
     RekeyedExpiry,
     RekeyedReader,
     Same,
@@ -42,7 +43,7 @@ from streams.kafka.dead_letters import DeadLetterStore
 from streams.metrics import TagMetrics
 from streams.rights.again import again
 from streams.rights.protocol.messages import COPIES, RECEIPTS, REQUESTS, Send
-from streams.rights.right import Clocked
+from streams.rights.right import Clocked, Retention
 from streams.rights.service import RightsService
 from streams.rights.touched import NotingBeside, NotingClaims, NotingReader
 from streams.rights.worker import RightsWorker
@@ -124,6 +125,11 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
             RekeyedExpiry(sinks.expiry, same),
             Identities(RekeyedClaims(sinks.claims_retained, same), company.identity_sources),
             sinks.retained,
+        ),
+        retention=Retention(
+            RekeyedExpiry(sinks.expiry, same),
+            RekeyedExpirer(sinks.expirer, same),
+            settings.retention_batch,
         ),
     )
 

@@ -1,17 +1,23 @@
-"""Retention: what has run out by its rule, and what will."""
+"""Retention: what has run out by its rule, what will, and the runs that delete it."""
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from console.api.problems import QUESTION_RESPONSES
 from console.api.protection.recording import note_of
 from console.api.services import Services
+from console.bodies import Body, Text
+from schemas.company import Company
+from schemas.entries import RetentionRule
 from schemas.errors import Unavailable
 from streams.answers.expiry import Means
+from streams.rights.protocol.states import RequestState
 from streams.rights.retention import MOST_MONTHS, preview
 
 
@@ -56,6 +62,50 @@ class RetentionShown(BaseModel):
     unjudged: list[str]
 
 
+class OtherRules(Body):
+    """Retention rules to count by instead of those in force, with their ids."""
+
+    months: Annotated[int, Field(ge=1, le=MOST_MONTHS)] = 3
+    rules: dict[Text, RetentionRule] = Field(max_length=1_000)
+
+
+class RunShown(BaseModel):
+    """A retention run: `rules` is the fingerprint of the retention rules it went by, `more`: it left some to the next.
+    `records` what it takes, by system and record, before which moment; `forgotten` events of the index. What else there
+    is of it is shown as of any request."""
+
+    run: str
+    state: str
+    begun_at: datetime
+    completed_at: datetime | None
+    awaits_approval: bool
+    digest: str | None
+    rules: str | None
+    more: bool
+    records: list[dict[str, Any]]
+    forgotten: dict[str, int] | None
+    waiting_for: list[str]
+    problems: list[str]
+
+
+class StatusShown(BaseModel):
+    """The newest runs, newest first, and how many events have run out that no run has taken yet; None where the index
+    behind this API cannot be counted by age."""
+
+    runs: list[RunShown]
+    overdue: int | None
+
+
+class Begun(BaseModel):
+    """The run that was begun or is under way, and why none was begun."""
+
+    run: str | None
+    why: str | None
+
+
+_RUN_RESPONSES: dict[int | str, dict[str, Any]] = {503: QUESTION_RESPONSES[503]}
+
+
 def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/retention", tags=["retention"])
 
@@ -67,13 +117,63 @@ def router(services: Services) -> APIRouter:
 
         Nothing is deleted by it. Costs a scan of the index.
         """
-        if services.expiry is None:
-            raise Unavailable("the index behind this API cannot be counted by age; ask another process")
-        now = services.clock()
-        found = preview(
-            services.expiry, services.company, services.rights.requests(), services.keeping, now, months
-        )
-        note_of(request.state).size = sum(item.overdue for item in found.items)
-        return found.shown()
+        return _previewed(services, request, services.company, months)
+
+    @routes.post("/preview", response_model=RetentionShown)
+    def previewed_by_others(body: OtherRules, request: Request) -> dict[str, Any]:
+        """The same by other retention rules, before these are put in force. Nothing is deleted or changed by it."""
+        catalogue = replace(services.company.catalogue, retention_rules=dict(body.rules))
+        return _previewed(services, request, replace(services.company, catalogue=catalogue), body.months)
+
+    @routes.post("/runs", status_code=202, response_model=Begun, responses=_RUN_RESPONSES)
+    def run(request: Request) -> dict[str, Any]:
+        """Begin a retention run now, of what has run out by the day of its event. It goes on by itself; where it awaits
+        approval, approve it as any request."""
+        note = note_of(request.state)
+        note.changes = True
+        looked = services.rights.run_retention(services.clock(), note.caller)
+        if looked.run is not None:
+            note.about(looked.run.request_id)
+        return {"run": looked.run and looked.run.request_id, "why": looked.why}
+
+    @routes.get("/runs", response_model=StatusShown)
+    def status(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 10) -> dict[str, Any]:
+        """The newest retention runs, and how much has run out that none has taken yet. Costs a scan of the index."""
+        runs = [item for item in services.rights.requests() if item.of_everybody]
+        overdue = None
+        if services.expiry is not None:
+            rights, now = services.rights.requests(), services.clock()
+            found = preview(services.expiry, services.company, rights, services.keeping, now, 1)
+            overdue = sum(item.overdue - item.kept for item in found.items)
+        note_of(request.state).size = len(runs)
+        return {"runs": [_run(item) for item in reversed(runs[-limit:])], "overdue": overdue}
 
     return routes
+
+
+def _previewed(services: Services, request: Request, company: Company, months: int) -> dict[str, Any]:
+    if services.expiry is None:
+        raise Unavailable("the index behind this API cannot be counted by age; ask another process")
+    requests, now = services.rights.requests(), services.clock()
+    found = preview(services.expiry, company, requests, services.keeping, now, months)
+    note_of(request.state).size = sum(item.overdue for item in found.items)
+    return found.shown()
+
+
+def _run(request: RequestState) -> dict[str, Any]:
+    plan = (request.plan or {}).get("run", {})
+    names = ("system", "record", "categories", "before", "rule", "citation", "whole", "expected", "kept")
+    return {
+        "run": request.request_id,
+        "state": request.state.value,
+        "begun_at": request.received_at,
+        "completed_at": request.completed_at,
+        "awaits_approval": request.awaits_approval,
+        "digest": request.digest if request.plan is not None else None,
+        "rules": plan.get("rules"),
+        "more": plan.get("more", False),
+        "records": [{name: item[name] for name in names} for item in plan.get("records", ())],
+        "forgotten": request.forgotten,
+        "waiting_for": list(request.waiting_for),
+        "problems": list(request.problems),
+    }

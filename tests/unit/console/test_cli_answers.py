@@ -35,6 +35,7 @@ class Prompt:
         self.bundle, self.waive = service.bundle, service.waive
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
+        self.run_retention = service.run_retention
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +15,18 @@ from typer.testing import CliRunner
 
 from console.api.app import create_app
 from console.cli.retention import app
+from schemas.layers import MODEL
+from sinks.memory.copies import MemoryCopies
 from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.offsets import OffsetRange
+from streams.identity.identities import Identities
+from streams.rights.right import Retention
+from streams.rights.service import RightsService
 from tests.support.api import NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
+from tests.support.company import model
 from tests.support.instance import running
 from tests.support.pairs import ReadyKeyring
 
@@ -100,3 +110,70 @@ def test_an_api_that_cannot_count_says_so(home: Path) -> None:
         headers={"Authorization": f"Bearer {TOKEN}"},
     ) as client:
         assert client.get("/v1/retention/preview").status_code == 503
+
+
+@pytest.fixture
+def service(home: Path, index: MemoryIndex) -> RightsService:
+    """What carries runs out, with nobody at the other end of Kafka."""
+    return RightsService(
+        MemoryRequests(),
+        index,
+        index,
+        Identities(index, model().identity_sources, index),
+        ReadyKeyring(home / "keys").made(),
+        model(),
+        lambda *_: None,
+        lambda: LATER,
+        copies=MemoryCopies(),
+        retention=Retention(index, index, 100),
+    )
+
+
+def test_a_run_is_begun_shown_and_approved_by_another(
+    home: Path, index: MemoryIndex, service: RightsService
+) -> None:
+    """Nothing is told before that; a second run waits for the first."""
+    given = services(home / "keys", reader=index, expiry=index, rights=service, clock=lambda: LATER)
+    # As the tagger writes it: how far the index has read.
+    ranges = [OffsetRange("web.visits", 0, 0, 1_000, 1)]
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
+    with running(home / "home", given):
+        assert "No run was ever begun" in called("status")
+        assert "x-20260815-1: received" in called("run")
+        service.resume()
+        shown = called("status")
+        assert "awaits approval" in shown
+        assert "WebVisit: 3 before 2026-05" in " ".join(shown.split())
+        (run,) = json.loads(called("status", "--json"))["runs"]
+        assert (run["run"], run["state"], run["awaits_approval"]) == ("x-20260815-1", "planned", True)
+        assert "is under way" in called("run")
+        # Whoever began it is no second person.
+        words = ["approve", "x-20260815-1", "--digest", run["digest"]]
+        assert "same credential" in str(CliRunner().invoke(app, words).exception)
+        service.approve("x-20260815-1", run["digest"], "another")
+        service.advance("x-20260815-1")
+        assert json.loads(called("status", "--json"))["runs"][0]["waiting_for"] == ["web"]
+
+
+def test_other_rules_are_counted_beside_those_in_force(home: Path, index: MemoryIndex) -> None:
+    """Nothing changes by it; what is no rule is refused."""
+    rules = {name: rule.model_dump(mode="json") for name, rule in model().catalogue.retention_rules.items()}
+    with httpx.Client(
+        transport=InProcess(create_app(services(home / "keys", expiry=index, clock=lambda: LATER))),
+        base_url="http://innsyn",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    ) as client:
+
+        def overdue(said: dict[str, Any]) -> int:
+            answer = client.post("/v1/retention/preview", json={"rules": said})
+            assert answer.status_code == 200, answer.text
+            return sum(item["overdue"] for item in answer.json()["items"] if item["rule"] == "T30")
+
+        assert (overdue(rules), overdue({**rules, "T30": {**rules["T30"], "period": "P5Y"}})) == (3, 0)
+        assert client.post("/v1/retention/preview", json={"rules": {"T30": {"period": 7}}}).status_code == 422
+
+
+def test_a_company_s_rules_are_taken_from_its_folder(home: Path, index: MemoryIndex) -> None:
+    with running(home / "home", services(home / "keys", expiry=index, clock=lambda: LATER)):
+        found = json.loads(called("preview", "--company", str(MODEL), "--json"))
+    assert found["today"] == found["other"]
