@@ -27,7 +27,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
 @pytest.mark.parametrize("type", BY_ITSELF)
 def test_nobody_makes_a_request_of_it(office: Office, type: str) -> None:
     given = [("customer_number", "K-100200")]
-    with pytest.raises(InputError, match="no request that a person makes"):
+    with pytest.raises(InputError, match="no request that is served"):
         office.service.create(type, given, reason=None, channel="web", received_at=office.now)
     assert office.service.requests() == []
 
