@@ -147,6 +147,13 @@ class Settings(BaseSettings):
         "takes the rest.",
     )
 
+    retention_people: int = Field(
+        200,
+        ge=1,
+        description="People whose data run out by clocks of their own, such as the end of a contract, of whom so "
+        "many are under way at once.",
+    )
+
     copy_days: int = Field(
         30,
         ge=0,

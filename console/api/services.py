@@ -34,6 +34,7 @@ from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.bundle import Written
 from streams.rights.copies_redacted import Mentions
+from streams.rights.people_expiry import Begun
 from streams.rights.protocol.messages import Identifiers
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.states import RequestState
@@ -126,6 +127,9 @@ class Rights(Protocol):
 
     def run_retention(self, now: datetime, by: str) -> Looked:
         """Begin a retention run. Raises InputError, Unavailable."""
+
+    def expire_people(self, now: datetime) -> Begun:
+        """Begin what has run out for people by their own clocks. Raises Unavailable."""
 
 
 def _unread(text: str) -> Sequence[tuple[str, str | None]]:

@@ -93,6 +93,10 @@ def run(as_json: Json = False) -> None:
     if found is not None:
         out.print(marked("{}: {}", begun["run"], found["state"]))
         out.print("`innsyn retention status` says how far it is.")
+    if begun["people_why"] is not None:
+        out.print(marked("Nothing of people goes by their own clocks: {}.", begun["people_why"]))
+    elif begun["people"]:
+        out.print(marked("Of {} something goes by clocks of their own.", counted(begun["people"], "person")))
 
 
 @app.command(
@@ -144,6 +148,11 @@ def status(
     out = screen()
     if found["overdue"] is not None:
         out.print(marked("{} that have run out are held.", counted(found["overdue"], "event")))
+    if found["people_under_way"] or found["people_waiting"]:
+        counts = found["people_under_way"], found["people_waiting"]
+        out.print(
+            marked("Of {} people something goes by clocks of their own; of {} a person has to look.", *counts)
+        )
     if not found["runs"]:
         out.print("No run was ever begun.")
         return

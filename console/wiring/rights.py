@@ -165,12 +165,16 @@ def _guarded(work: Callable[[], object], what: str) -> None:
 
 
 def expire(service: RightsService, settings: Settings) -> None:
-    """Begin the next retention run of the day, once its hour has come."""
+    """Begin the next retention run of the day, and what runs out for people by their own clocks, once its hour has
+    come."""
     if settings.retention_hour is None:
         return
     run = service.retention_on_clock(now(), settings.retention_hour)
     if run is not None:
         _log.info("retention run begun", request=run.request_id)
+    begun = service.people_on_clock(now(), settings.retention_hour)
+    if begun is not None and begun.requests:
+        _log.info("what ran out of people goes", requests=len(begun.requests), unclear=begun.unclear)
 
 
 def tidy(service: RightsService, settings: Settings) -> None:

@@ -125,6 +125,7 @@ def rights_service(settings: Settings, sinks: Sinks, send: Send) -> RightsServic
             RekeyedExpiry(sinks.expiry, same),
             Identities(RekeyedClaims(sinks.claims_retained, same), company.identity_sources),
             sinks.retained,
+            settings.retention_people,
         ),
         retention=Retention(
             RekeyedExpiry(sinks.expiry, same),

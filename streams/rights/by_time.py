@@ -33,26 +33,24 @@ class ByTime:
     _copies_kept: timedelta
     _tools: Tools
 
-    def expire_people(self, now: datetime, limit: int) -> Begun:
-        """Make requests for people of whom something has run out by clocks of their own.
-
-        See `streams.rights.people_expiry`. Raises InputError where nobody can look.
-        """
+    def expire_people(self, now: datetime, limit: int | None = None) -> Begun:
+        """Make requests for people of whom something has run out by clocks of their own, so many as may be under way at
+        once; see `streams.rights.people_expiry`."""
+        clocked = self._tools.clocked
+        if clocked is None:
+            return Begun((), through=False, why="nobody looks here of whom data have run out")
         with self._turns.lock:
-            return self._people.begin(now, limit)
+            return self._people.begin(now, clocked.at_once if limit is None else limit)
 
-    def people_on_clock(self, now: datetime, hour: int, limit: int) -> Begun | None:
-        """The same once the hour of the day has come, in the company's zone; None before. Raises as `expire_people`."""
+    def people_on_clock(self, now: datetime, hour: int, limit: int | None = None) -> Begun | None:
+        """The same once the hour of the day has come, in the company's zone; None before."""
         if now.astimezone(self._file.calendar.zone).hour < hour:
             return None
         return self.expire_people(now, limit)
 
     @cached_property
     def _people(self) -> PeopleExpiry:
-        if self._tools.clocked is None:
-            raise InputError(
-                "nobody can look here of whom data have run out; ask where requests are carried out"
-            )
+        assert self._tools.clocked is not None
         return PeopleExpiry(self._tools, self._tools.clocked, self._turns)
 
     def run_retention(self, now: datetime, by: str) -> Looked:

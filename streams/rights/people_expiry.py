@@ -29,6 +29,7 @@ from streams.answers.report import rules_of, terms_of
 from streams.answers.run_out import start_of
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
+from streams.rights.kept import unknown
 from streams.rights.overlap import of_person, subjects_of
 from streams.rights.people_planning import planner_of
 from streams.rights.person_expiry import restricting
@@ -46,11 +47,14 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class Begun:
     """The requests that were made now. `through`: everybody of whom anything may have run out by that day was looked
-    at; `unclear`: of how many identifiers nobody can say whose they are, so that nothing of theirs goes."""
+    at; `unclear`: of how many identifiers nobody can say whose they are, so that nothing of theirs goes. `why`: what
+    has to come first, so that nobody was looked at.
+    """
 
     requests: Sequence[RequestState]
     through: bool
     unclear: int = 0
+    why: str | None = None
 
 
 @dataclass
@@ -94,6 +98,8 @@ class PeopleExpiry:
 
         The same day makes the same requests, whoever makes them: a second caller makes no second one.
         """
+        if (why := self._waits()) is not None:
+            return Begun((), through=False, why=why)
         day = self._company.catalogue.calendar.day(now)
         if self._round is None or self._round.day != day:
             self._forget_sessions(day, now)
@@ -104,6 +110,17 @@ class PeopleExpiry:
             # Where it ended nobody knows: the day is looked at from its beginning.
             self._round = None
             raise
+
+    def _waits(self) -> str | None:
+        """What has to come first: a run that awaits approval goes by rules that may be wrong, and whose data an open
+        request keeps has to be known."""
+        requests = self._file.every()
+        approval = [item.request_id for item in requests if item.of_everybody and item.awaits_approval]
+        if approval:
+            return f"{approval[0]} awaits approval of the rules by which data run out"
+        if nobodys := unknown(requests):
+            return f"nobody knows yet whom {nobodys[0]} is about, whose data stay"
+        return None
 
     def _forget_sessions(self, day: date, now: datetime) -> None:
         """Of the police's copy what ended long enough ago; not of whom a preservation order holds. No system is told of

@@ -17,6 +17,7 @@ from streams.answers.erased import earlier_states
 from streams.answers.plan import Plan, plan_from_json, plan_json
 from streams.answers.run_out import cut_spans
 from streams.rights.erasure import Erasure, kept_of
+from streams.rights.kept import keeps
 from streams.rights.overlap import of_person
 from streams.rights.people_planning import command_of, planner_of
 from streams.rights.planning import least_of
@@ -135,7 +136,7 @@ def comes_first(beside: Iterable[RequestState], request: RequestState) -> tuple[
 def restricting(beside: Iterable[RequestState]) -> list[str]:
     """The requests by which the data may be stored and nothing else (GDPR Art. 18(2)): they are not deleted either.
     Pure."""
-    return [item.request_id for item in beside if item.restricts and not item.forgets and not item.objects]
+    return [item.request_id for item in beside if item.ended and keeps(item)]
 
 
 def told_before(

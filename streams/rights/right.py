@@ -38,13 +38,14 @@ class Clocked:
     """By what people are found of whom something has run out by clocks of their own.
 
     `retained`: tells of the sessions that are kept for the police alone, for nothing but to say when they ended;
-    `sessions`: how these go.
+    `sessions`: how these go. `at_once`: of so many people something goes at the same time.
     """
 
     owners: OwnerReader
     expiry: ExpiryReader
     retained: Resolver | None = None
     sessions: RetainedSessions | None = None
+    at_once: int = 200
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from schemas.company import Company
 from schemas.entries import RetentionRule
 from schemas.errors import Unavailable
 from streams.answers.expiry import Means
-from streams.rights.protocol.states import RequestState
+from streams.rights.protocol.states import RequestState, State
 from streams.rights.retention import MOST_MONTHS, preview
 
 
@@ -90,17 +91,23 @@ class RunShown(BaseModel):
 
 class StatusShown(BaseModel):
     """The newest runs, newest first, and how many events have run out that no run has taken yet; None where the index
-    behind this API cannot be counted by age."""
+    behind this API cannot be counted by age. `people_under_way`: of how many people something goes by clocks of
+    their own now; `people_waiting`: of how many a person has to look."""
 
     runs: list[RunShown]
     overdue: int | None
+    people_under_way: int
+    people_waiting: int
 
 
 class Begun(BaseModel):
-    """The run that was begun or is under way, and why none was begun."""
+    """The run that was begun or is under way, and why none was begun; of how many people something goes by clocks of
+    their own, begun now, and why of none."""
 
     run: str | None
     why: str | None
+    people: int
+    people_why: str | None
 
 
 _RUN_RESPONSES: dict[int | str, dict[str, Any]] = {503: QUESTION_RESPONSES[503]}
@@ -127,14 +134,21 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/runs", status_code=202, response_model=Begun, responses=_RUN_RESPONSES)
     def run(request: Request) -> dict[str, Any]:
-        """Begin a retention run now, of what has run out by the day of its event. It goes on by itself; where it awaits
-        approval, approve it as any request."""
+        """Begin a retention run now, of what has run out by the day of its event, and requests about people of whom
+        something has run out by clocks of their own. They go on by themselves; where a run awaits approval, approve it
+        as any request: until then nothing of people goes either."""
         note = note_of(request.state)
         note.changes = True
         looked = services.rights.run_retention(services.clock(), note.caller)
         if looked.run is not None:
             note.about(looked.run.request_id)
-        return {"run": looked.run and looked.run.request_id, "why": looked.why}
+        people = services.rights.expire_people(services.clock())
+        return {
+            "run": looked.run and looked.run.request_id,
+            "why": looked.why,
+            "people": len(people.requests),
+            "people_why": people.why,
+        }
 
     @routes.get("/runs", response_model=StatusShown)
     def status(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 10) -> dict[str, Any]:
@@ -146,7 +160,11 @@ def router(services: Services) -> APIRouter:
             found = preview(services.expiry, services.company, rights, services.keeping, now, 1)
             overdue = sum(item.overdue - item.kept for item in found.items)
         note_of(request.state).size = len(runs)
-        return {"runs": [_run(item) for item in reversed(runs[-limit:])], "overdue": overdue}
+        return {
+            "runs": [_run(item) for item in reversed(runs[-limit:])],
+            "overdue": overdue,
+            **_of_people(services.rights.requests()),
+        }
 
     return routes
 
@@ -158,6 +176,12 @@ def _previewed(services: Services, request: Request, company: Company, months: i
     found = preview(services.expiry, company, requests, services.keeping, now, months)
     note_of(request.state).size = sum(item.overdue for item in found.items)
     return found.shown()
+
+
+def _of_people(requests: Iterable[RequestState]) -> dict[str, int]:
+    people = [item for item in requests if item.runs_out and not item.of_everybody and not item.ended]
+    waiting = sum(item.state is State.ATTENTION for item in people)
+    return {"people_under_way": len(people) - waiting, "people_waiting": waiting}
 
 
 def _run(request: RequestState) -> dict[str, Any]:

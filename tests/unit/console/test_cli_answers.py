@@ -35,7 +35,7 @@ class Prompt:
         self.bundle, self.waive = service.bundle, service.waive
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
-        self.run_retention = service.run_retention
+        self.run_retention, self.expire_people = service.run_retention, service.expire_people
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

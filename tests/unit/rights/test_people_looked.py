@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from sinks.ports.lineage import Span
 from tests.support.office import NOW
 from tests.unit.rights.test_people_expiry import DAY, KARI, LONG_AGO, OLA, Expiring, office
@@ -41,3 +43,44 @@ def test_what_may_be_anybodys_is_counted_and_does_not_go(office: Expiring) -> No
         if item.tags.record == "ChatMessage"
     ]
     assert len(chats) == 1
+
+
+def test_nothing_of_people_goes_while_the_rules_await_approval(office: Expiring) -> None:
+    """A run shows what they do first."""
+    office.left()
+    seen = {"kind": "live", "customer_number": OLA, "device_serial": "S-1", "started_at": LONG_AGO}
+    office.put("tv.viewings", seen)
+    run = office.service.run_retention(office.now, "dpo").run
+    office.deliver()
+    assert run is not None
+    begun = office.service.expire_people(office.now, 10)
+    assert (begun.requests, begun.why) == (
+        (),
+        f"{run.request_id} awaits approval of the rules by which data run out",
+    )
+    office.service.cancel(run.request_id)
+    assert len(office.service.expire_people(office.now, 10).requests) == 1
+
+
+def test_nobody_is_looked_at_while_nobody_knows_whose_an_open_request_is(
+    office: Expiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be of one of those whose data would go."""
+
+    def fails(*_: object) -> None:
+        raise ValueError
+
+    office.left()
+    with monkeypatch.context() as patched:
+        patched.setattr(office.service._beside, "record", fails)
+        patched.setattr(type(office.service._subjects), "of", fails)
+        given = [("customer_number", OLA)]
+        asked = office.service.create("access", given, reason=None, channel="test", received_at=office.now)
+        office.deliver()
+    begun = office.service.expire_people(office.now, 10)
+    assert (begun.requests, begun.why) == (
+        (),
+        f"nobody knows yet whom {asked.request_id} is about, whose data stay",
+    )
+    office.service.cancel(asked.request_id)
+    assert len(office.service.expire_people(office.now, 10).requests) == 1
