@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, parted
 from sinks.clickhouse.reader import ClickHouseReader, known
 from sinks.clickhouse.values import Parameters, millis, tokens_in
-from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, Owner
+from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, UNNAMED, Owner
 
 
 class ClickHouseClocks:
@@ -76,6 +77,22 @@ class ClickHouseClocks:
             parameters,
         )
         return [Owner(bytes(token), moment.replace(tzinfo=moment.tzinfo or UTC)) for token, moment in rows]
+
+    def ended_by_day(self, clock: str, zone: ZoneInfo) -> Mapping[date, int]:
+        newest = "(event_time, isNull(started), topic, partition, offset, part)"
+        # Of which no key tells the thing, each event is about one of its own.
+        unnamed = f"thing = toFixedString(unhex('{UNNAMED.hex()}'), {TOKEN_BYTES})"
+        thing = f"if({unnamed}, (topic, partition, offset), ('', 0, 0))"
+        things = (
+            f"SELECT token, argMax(tuple(started), {newest}).1 AS start FROM clock_events FINAL"
+            f" WHERE clock = {{clock:String}} GROUP BY token, thing, {thing}"
+        )
+        rows = self._index.query(
+            "SELECT toDate32(last, {zone:String}) AS day, count() FROM (SELECT max(start) AS last"
+            f" FROM ({things}) GROUP BY token HAVING countIf(isNull(start)) = 0) GROUP BY day ORDER BY day",
+            {"clock": clock, "zone": zone.key},
+        )
+        return {day: int(count) for day, count in rows}
 
     def _clock_events_each(
         self, questions: Sequence[tuple[Sequence[bytes], datetime | None]]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from schemas.vocabulary import Role
 from sinks.memory.state import MemoryState, naive
-from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, Owner
+from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, UNNAMED, Owner
 
 
 class MemoryClocks(MemoryState):
@@ -49,3 +52,24 @@ class MemoryClocks(MemoryState):
                 if old and key[0] > after and Role.of(key[4]) in OWNERS:
                     oldest[key[0]] = min(oldest.get(key[0], row.event_time), row.event_time)
         return [Owner(token, oldest[token]) for token in sorted(oldest)[:limit]]
+
+    def ended_by_day(self, clock: str, zone: ZoneInfo) -> Mapping[date, int]:
+        newest = dict[Any, tuple[Any, ...]]()
+        with self.lock:
+            for key, row in self.clocks.items():
+                if row["clock"] != clock:
+                    continue
+                thing = key[1:4] if row["thing"] == UNNAMED else row["thing"]
+                said = row["event_time"], row["started"] is None, *key[1:], row["started"]
+                newest[key[0], thing] = max(
+                    newest.get((key[0], thing), said), said, key=lambda item: item[:-1]
+                )
+        people = defaultdict[bytes, list[datetime | None]](list)
+        for (token, _), said in newest.items():
+            people[token].append(said[-1])
+        days = [
+            max(start.replace(tzinfo=UTC) for start in starts if start is not None).astimezone(zone).date()
+            for starts in people.values()
+            if None not in starts
+        ]
+        return dict(Counter(days))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -77,6 +78,15 @@ class OwnerReader(Protocol):
         with the time of the oldest such event: whose the identifier was then.
 
         Also of tag sets that are the same but for the key that made the tokens. Raises IndexUnavailable.
+        """
+
+    def ended_by_day(self, clock: str, zone: ZoneInfo) -> Mapping[date, int]:
+        """How many owners there are of whom nothing is going on by a clock that stands for a state, by the day in that
+        zone on which it started for the last of their things.
+
+        Each by the identifier that events name, whoever has several; of a thing the newest event decides, of several
+        at one moment one that says that it is going on. Costs a scan of what is said of clocks. Raises
+        IndexUnavailable.
         """
 
 

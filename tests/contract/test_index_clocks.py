@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
-from sinks.ports.clocks import Owner
+import pyarrow as pa
+
+from sinks.ports.clocks import UNNAMED, Owner
 from sinks.ports.lineage import Span
 from tests.support.index import NOW, Index, Row, Said, batch, clock_table, moment, tags, token
 
@@ -122,3 +125,25 @@ def test_owners_of_old_rows_are_listed_with_the_time_of_the_oldest(index: Index)
     assert index.clocks.owners_of_rows({}) == []
     index.eraser.forget([Span(token(1))], {WEB.id: None})
     assert index.clocks.owners_of_rows(before) == every[1:]
+
+
+def test_owners_of_whom_all_has_ended_are_counted_by_the_day_of_the_last(index: Index) -> None:
+    """Not whoever has a thing that goes on; of one that is taken up again the newest event decides."""
+    day = 86_400_000
+    write(index, [], Said(1, 0, started=0), Said(1, 1, started=2 * day, thing=8), Said(2, 2, started=day))
+    write(index, [], Said(3, 3, started=0), Said(3, 4, thing=8))
+    write(index, [], Said(4, 5, started=0), Said(4, 6, at=5), Said(5, 7, at=1), Said(5, 8, started=9, at=9))
+    write(index, [], Said(6, 9, started=0, clock="withdrawal"))
+    today = NOW.date()
+    zone = ZoneInfo("Europe/Oslo")
+    found = {today + timedelta(days=number): 1 for number in range(3)}
+    assert index.clocks.ended_by_day("contract_end", zone) == found
+    assert index.clocks.ended_by_day("withdrawal", zone) == {today: 1}
+    assert index.clocks.ended_by_day("need_end", zone) == {}
+
+
+def test_things_without_a_key_are_things_of_their_own(index: Index) -> None:
+    said = clock_table([Said(1, 0), Said(1, 1, started=5, at=5), Said(2, 2, started=5)])
+    unnamed = said.set_column(2, said.schema.field("thing"), pa.array([UNNAMED] * 3, pa.binary(16)))
+    index.writer.write(replace(batch([]), clocks=unnamed), NOW)
+    assert list(index.clocks.ended_by_day("contract_end", ZoneInfo("UTC")).values()) == [1]
