@@ -19,7 +19,8 @@ from schemas.records import RecordSchema
 
 OF_SESSIONS = frozenset({"session_end", "communication_end"})
 """What starts with the end of a session, as reports of it tell."""
-_STATES = frozenset({"contract_end", "need_end", "withdrawal"})
+STATES = frozenset({"contract_end", "need_end", "withdrawal"})
+"""Clocks that start once all that they stand for has ended."""
 _MARGIN = timedelta(days=4)
 _OF_ALL = ("event", "financial_year_end")
 _NOON = time(12)
@@ -42,7 +43,7 @@ def started_before(rules: Iterable[RetentionRule], day: date) -> dict[str, date]
     later."""
     found = dict[str, date]()
     for rule in rules:
-        if _decides(rule) and rule.clock in _STATES:
+        if _decides(rule) and rule.clock in STATES:
             # Months have different lengths: rather somebody looked at in vain.
             first = day - parse_period(rule.period) + _MARGIN if rule.period else day
             # The end of the contract ends the consented use as well.

@@ -21,6 +21,7 @@ from schemas.company import Company
 from schemas.policy import RetentionAnchors
 from schemas.tokens import Tokenizer
 from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
+from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader
@@ -147,7 +148,7 @@ class Services:
 
     `values`: what stands behind tokens, for the plan of an erasure. `keeping`: what keeps data besides rules.
     `preservation`: the orders of which that is one part; None where they are not served.
-    `expiry`: counts what has run out; None where that is not served.
+    `expiry`: counts what has run out; None where that is not served; `owners`: whose own clocks run out.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -174,6 +175,7 @@ class Services:
     keeping: Keeping = NOTHING_KEPT
     preservation: Preservation | None = None
     expiry: ExpiryReader | None = None
+    owners: OwnerReader | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

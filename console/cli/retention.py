@@ -219,10 +219,11 @@ def _ahead(months: Mapping[str, int]) -> Text:
 
 
 def _waiting(items: Sequence[Mapping[str, Any]]) -> Table:
-    rows = table("system, data", "by", "events", right=["events"])
+    rows = table("system, data", "by", "events", "people ahead", right=["events", "people ahead"])
     for item in items:
         what = marked("{}\n[dim]{}[/dim]", item["system"], ", ".join(item["categories"]))
         clocks = ", ".join(clock.replace("_", " ") for clock in item["clocks"])
         by = f"{', '.join(item['rules'])}: {clocks}" if clocks else "no active rule says when"
-        rows.add_row(what, by, f"{item['events']:,}")
+        people = "" if item["people"] is None else _ahead(item["people"])
+        rows.add_row(what, by, f"{item['events']:,}", people)
     return rows

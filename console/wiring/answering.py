@@ -18,6 +18,7 @@ from schemas.keys import Keyring
 from schemas.settings import Settings
 from schemas.tokens import Tokenizer
 from sinks.open import embedded_folder, open_sinks
+from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.identity import ClaimReader
@@ -57,6 +58,7 @@ class Answering:
     keeping: Keeping = NOTHING_KEPT
     preservation: Preservation | None = None
     expiry: ExpiryReader | None = None
+    owners: OwnerReader | None = None
     same: Same | None = None
 
     @property
@@ -129,6 +131,7 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
         keeping(sinks, settings, same, people, keys.tokenizer),
         preservation(sinks, settings, people, keys.tokenizer),
         RekeyedExpiry(sinks.expiry, same),
+        sinks.clocks,
         same,
     )
 

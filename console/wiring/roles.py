@@ -209,6 +209,7 @@ def api(
             keeping=answering.keeping,
             preservation=answering.preservation,
             expiry=answering.expiry,
+            owners=answering.owners,
             mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,

@@ -56,7 +56,8 @@ class RunningOut:
 class Awaiting:
     """Events of one system whose categories run out by clocks of the person, on another day for each.
 
-    No `clocks`: no active rule says when such data go.
+    No `clocks`: no active rule says when such data go. `people`: of how many it does in each of the months ahead, the
+    first with those of before (`streams.answers.people_ahead`); None: nobody counted.
     """
 
     system: str
@@ -64,6 +65,7 @@ class Awaiting:
     rules: tuple[str, ...]
     clocks: tuple[str, ...]
     events: int
+    people: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,13 @@ class Expiry:
             "catalogue_version": self.catalogue_version,
             "months": months,
             "items": items,
-            "waiting": [asdict(item) for item in self.waiting],
+            "waiting": [
+                {
+                    **asdict(item),
+                    "people": None if item.people is None else dict(zip(months, item.people, strict=True)),
+                }
+                for item in self.waiting
+            ],
             "unjudged": list(self.unjudged),
         }
 

@@ -43,13 +43,16 @@ class RunningOutShown(BaseModel):
 
 
 class AwaitingShown(BaseModel):
-    """Events whose categories run out on another day for each person, by `clocks`; none: no active rule says when."""
+    """Events whose categories run out on another day for each person, by `clocks`; none: no active rule says when.
+    `people`: of how many all has ended that the clock stands for, and it runs out in each month, the first with those
+    of before; each by the identifier that events name. null: nobody can count that."""
 
     system: str
     categories: list[str]
     rules: list[str]
     clocks: list[str]
     events: int
+    people: dict[str, int] | None
 
 
 class RetentionShown(BaseModel):
@@ -173,7 +176,7 @@ def _previewed(services: Services, request: Request, company: Company, months: i
     if services.expiry is None:
         raise Unavailable("the index behind this API cannot be counted by age; ask another process")
     requests, now = services.rights.requests(), services.clock()
-    found = preview(services.expiry, company, requests, services.keeping, now, months)
+    found = preview(services.expiry, company, requests, services.keeping, now, months, services.owners)
     note_of(request.state).size = sum(item.overdue for item in found.items)
     return found.shown()
 
