@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Generic, TypeVar
 
@@ -78,13 +79,29 @@ def tried(work: Callable[[Q], T], item: Q) -> T | Exception:
         return error
 
 
+class _Signal:
+    """Lets one thread go on that waits for it; sent twice before it is waited for, once. A lock, since a semaphore of
+    Python takes longer than many a piece of work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def send(self) -> None:
+        with suppress(RuntimeError):
+            self._lock.release()
+
+    def wait(self) -> None:
+        self._lock.acquire()
+
+
 class _Piece(Generic[Q, T]):
     """One piece of work in a thread of its own, which runs only while the batch waits for it."""
 
     def __init__(self, work: Callable[[Q], T], item: Q) -> None:
         self._work, self._item = work, item
         self._context: Context = copy_context()
-        self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self._go, self._stopped = _Signal(), _Signal()
         self._abandoned = self._ended = False
         self.question: tuple[Callable[[Sequence[Any]], Sequence[Any]], Any] | None = None
         self.answer: Any = None
@@ -96,8 +113,8 @@ class _Piece(Generic[Q, T]):
     def go_on(self) -> bool:
         """Let it run until it asks. Whether it did; else it has ended."""
         self.question = None
-        self._go.release()
-        self._stopped.acquire()
+        self._go.send()
+        self._stopped.wait()
         return self.question is not None
 
     def abandon(self) -> None:
@@ -110,14 +127,14 @@ class _Piece(Generic[Q, T]):
         if self._abandoned:
             raise _Abandoned
         self.question = each, question
-        self._stopped.release()
-        self._go.acquire()
+        self._stopped.send()
+        self._go.wait()
         if self._abandoned:
             raise _Abandoned
         return self.answer
 
     def _run(self) -> None:
-        self._go.acquire()
+        self._go.wait()
         _ASKING.set(self)
         try:
             self.outcome = None if self._abandoned else self._work(self._item)
@@ -125,7 +142,7 @@ class _Piece(Generic[Q, T]):
             self.outcome = error
         finally:
             self._ended = True
-            self._stopped.release()
+            self._stopped.send()
 
 
 def _run(pieces: Sequence[_Piece[Q, T]], pool: ThreadPoolExecutor) -> list[T | Exception]:

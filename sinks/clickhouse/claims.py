@@ -16,7 +16,7 @@ from schemas.vocabulary import Mark
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, parted
 from sinks.clickhouse.values import Parameters, at_or_before, tokens_in
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimKey, no_claims
 
 _KEYS: tuple[ClaimKey, ...] = get_args(ClaimKey)
 
@@ -70,7 +70,7 @@ class ClickHouseClaims:
         return asked(self._claims_each, _Question(tuple(keys), known_at, of, frozenset(without)))
 
     def _claims_each(self, questions: Sequence[_Question]) -> list[pa.Table]:
-        found = [KNOWN_CLAIM_SCHEMA.empty_table()] * len(questions)
+        found = [no_claims()] * len(questions)
         for places in alike([(item.of, item.known_at) for item in questions]):
             some = [questions[place] for place in places]
             # What is left out for all of them is not read.
@@ -83,7 +83,7 @@ class ClickHouseClaims:
 
     def _claims(self, keys: Set[bytes], without: Set[bytes], question: _Question) -> pa.Table:
         if not keys:
-            return KNOWN_CLAIM_SCHEMA.empty_table()
+            return no_claims()
         of, known_at = question.of, question.known_at
         parameters: Parameters = {}
         where = f"PREWHERE key IN {tokens_in(parameters, 'key', sorted(keys))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from sinks.clickhouse.values import Parameters, blob
@@ -56,14 +57,22 @@ def of_each(tag_sets: Sequence[Sequence[int]], parameters: Parameters, name: str
 
 def parted(rows: pa.Table, column: str, keys: Sequence[Sequence[bytes]]) -> list[pa.Table]:
     """For each question the rows that have one of its keys in the column."""
-    if len(keys) == 1:
-        return [rows]
-    places: dict[bytes, list[int]] = {}
-    for place, key in enumerate(rows[column].to_pylist()):
-        places.setdefault(key, []).append(place)
-    nothing = rows.slice(0, 0)
-    found = []
+    if len(keys) == 1 or not rows.num_rows:
+        return [rows] * len(keys)
+    # In one piece: rows of many pieces are taken in time that grows with the pieces, for each question anew.
+    whole = rows.unify_dictionaries().combine_chunks()
+    encoded = whole[column].combine_chunks().dictionary_encode()
+    codes = np.asarray(encoded.indices)
+    known = {key: code for code, key in enumerate(encoded.dictionary.to_pylist())}
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(known)))
+    taken, counts = [], []
     for wanted in keys:
-        mine = [place for key in dict.fromkeys(wanted) for place in places.get(key, ())]
-        found.append(rows.take(pa.array(mine, pa.int64())) if mine else nothing)
-    return found
+        mine = [known[key] for key in dict.fromkeys(wanted) if key in known]
+        some = [order[ends[code - 1] if code else 0 : ends[code]] for code in mine]
+        counts.append(sum(map(len, some)))
+        taken += some
+    # All of them at once, and each question's as a part of that, without a copy.
+    found = whole.take(pa.array(np.concatenate(taken) if taken else order[:0]))
+    starts = np.cumsum([0, *counts])
+    return [found.slice(start, count) for start, count in zip(starts.tolist(), counts, strict=False)]

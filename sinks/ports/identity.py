@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import cache
 from typing import Literal, Protocol, Self, get_args
 
 import pyarrow as pa
@@ -119,6 +120,12 @@ class Claims:
 
 KNOWN_CLAIM_SCHEMA = CLAIM_SCHEMA.append(pa.field("learnt_at", pa.timestamp("ms")))
 """A claim as it is read: with the moment at which the index first had it."""
+
+
+@cache
+def no_claims() -> pa.Table:
+    """A table of `KNOWN_CLAIM_SCHEMA` without rows. Kept: its many columns take longer to be made than to be read."""
+    return KNOWN_CLAIM_SCHEMA.empty_table()
 
 
 PREFIX_SCHEMA = pa.schema(

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from schemas.entries import IdentitySource
 from schemas.patience import check
 from schemas.vocabulary import ClaimForm
-from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING, ClaimKey, ClaimReader
+from sinks.ports.identity import NOTHING, ClaimKey, ClaimReader, no_claims
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.states import links_of
 from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source
@@ -45,7 +45,7 @@ def upward(
     """
     done: set[bytes] = set()
     frontier = set(tokens)
-    claims = KNOWN_CLAIM_SCHEMA.empty_table()
+    claims = no_claims()
     links = links_of(claims, sources)
     for _ in range(depth):
         check()
@@ -125,18 +125,19 @@ def _keyed(
     without: Sequence[bytes] = (),
 ) -> pa.Table:
     """The claims under what the claims name in that column."""
-    some = said.filter(pc.not_equal(said["form"], pa.scalar(ClaimForm.LOGIN.code, pa.int8())))
-    keys = set(pc.unique(some[column]).to_pylist()) - {NOTHING}
+    some = said[column].filter(pc.not_equal(said["form"], pa.scalar(ClaimForm.LOGIN.code, pa.int8())))
+    keys = set(pc.unique(some).to_pylist()) - {NOTHING}
     if not keys:
-        return KNOWN_CLAIM_SCHEMA.empty_table()
+        return no_claims()
     return reader.claims(sorted(keys), known_at, of=column, without=without)
 
 
 def _distinct(tables: Sequence[pa.Table]) -> pa.Table:
     """The tables as one, each claim once."""
-    joined = pa.concat_tables([KNOWN_CLAIM_SCHEMA.empty_table(), *tables]).unify_dictionaries()
-    if sum(table.num_rows > 0 for table in tables) < 2:
-        return joined
+    some = [table for table in tables if table.num_rows]
+    if len(some) < 2:
+        return some[0].unify_dictionaries() if some else no_claims()
+    joined = pa.concat_tables(some).unify_dictionaries()
     topics = joined["topic"].combine_chunks()
     codes = (
         topics.indices

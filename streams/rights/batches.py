@@ -37,34 +37,43 @@ class Batches:
 
     def advance(self, request_ids: Sequence[str]) -> list[RequestState | Exception]:
         """Each as far as it comes, or the exception with which it ended."""
-        if len(request_ids) < 2:
-            return self._turns.take_each(request_ids, self._advance)
         done: dict[str, RequestState | Exception] = {}
         for start in range(0, len(request_ids), AT_ONCE):
-            some = request_ids[start : start + AT_ONCE]
+            done |= self._advance_some(request_ids[start : start + AT_ONCE], {})
+        return [done[name] for name in request_ids]
+
+    def _advance_some(
+        self, some: Sequence[str], persons: dict[str, ResolvedSubject]
+    ) -> dict[str, RequestState | Exception]:
+        """`persons`: whom requests are about of which that was asked a moment ago."""
+        # After the first wave the index may say something else of whom the others are about.
+        with self._subjects.knowing(persons):
+            if len(some) < 2:
+                return self._advanced(some)
             people = self._to_plan(some)
             first, *later = in_waves(people) or [[]]
-            others = [name for name in some if name not in people]
-            # Whom they are about was asked just now; after the first wave the index may say something else.
-            with self._subjects.knowing({name: people[name].person for name in first}):
-                done |= self._advanced([*others, *first])
-            for wave in later:
-                done |= self._advanced(wave)
-        return [done[name] for name in request_ids]
+            done = self._advanced([*(name for name in some if name not in people), *first])
+        for wave in later:
+            done |= self._advanced(wave)
+        return done
 
     def received(
         self, given: Sequence[tuple[str, V]], read: Callable[[V], str | None]
     ) -> list[RequestState | Exception | None]:
         """Each message read, then each request as far as it comes. `read`: the id, None for what is no request."""
-        names = self.in_turn(given, read, lambda name: name)
-        ids = list(dict.fromkeys(name for name in names if isinstance(name, str)))
-
-        states = {
-            # What came is in the ledger: whoever sent it shall not send it again.
-            name: Recorded(state, name) if isinstance(state, Unavailable) else state
-            for name, state in zip(ids, self.advance(ids), strict=True)
-        }
-        return [states[name] if isinstance(name, str) else name for name in names]
+        found: list[RequestState | Exception | None] = []
+        for start in range(0, len(given), AT_ONCE):
+            persons: dict[str, ResolvedSubject] = {}
+            with self._subjects.knowing(persons):
+                names = self.in_turn(given[start : start + AT_ONCE], read, lambda name: name)
+            ids = list(dict.fromkeys(name for name in names if isinstance(name, str)))
+            states = {
+                # What came is in the ledger: whoever sent it shall not send it again.
+                name: Recorded(state, name) if isinstance(state, Unavailable) else state
+                for name, state in self._advance_some(ids, persons).items()
+            }
+            found += [states[name] if isinstance(name, str) else name for name in names]
+        return found
 
     def in_turn(
         self, given: Sequence[tuple[str, V]], work: Callable[[V], T], then: Callable[[T], T]

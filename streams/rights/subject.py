@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,6 +27,9 @@ from streams.rights.overlap import erased_of, restricted_of, subjects_of, under_
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
+# Of whoever works on a batch alone: what another thread asked may be older than what this one has changed since.
+_KNOWN: ContextVar[dict[str, ResolvedSubject] | None] = ContextVar("known", default=None)
+
 
 class SubjectFinder:
     """Every method may raise KeyUnavailable and IndexUnavailable."""
@@ -46,29 +50,32 @@ class SubjectFinder:
         self._file = file
         self._identities = identities
         self._tokenizer = tokenizer
-        self._known: Mapping[str, ResolvedSubject] = {}
 
     def of(self, request: RequestState) -> ResolvedSubject:
         """Whom the identifiers meant when the request was received, as far as it is known now.
 
         With what a follow-up of an erasure inherits, as far as nobody is linked there.
         """
-        if (known := self._known.get(request.request_id)) is not None:
-            return known
+        known = _KNOWN.get()
+        if known is not None and request.request_id in known:
+            return known[request.request_id]
         given = self.given(request.request_id)
         # Where nobody can read any more what was given: whoever the erasure was about that this one follows up.
         given += [Given(self.kinds.customer, bytes.fromhex(token)) for token in request.about]
-        person = self._identities.person(given, request.received_at)
-        return self._inheriting(request, person)
+        person = self._inheriting(request, self._identities.person(given, request.received_at))
+        if known is not None:
+            known[request.request_id] = person
+        return person
 
     @contextmanager
-    def knowing(self, persons: Mapping[str, ResolvedSubject]) -> Iterator[None]:
-        """Whom these requests are about was asked a moment ago: meanwhile it is not asked again."""
-        self._known = persons
+    def knowing(self, persons: dict[str, ResolvedSubject]) -> Iterator[None]:
+        """Meanwhile it is asked once whom a request is about, and not of these, of which it was a moment ago; what is
+        found is added to them."""
+        before = _KNOWN.set(persons)
         try:
             yield
         finally:
-            self._known = {}
+            _KNOWN.reset(before)
 
     def erased_before(self, request: RequestState, person: ResolvedSubject) -> list[str]:
         """What has to be said of earlier erasures of the person, a line each; a follow-up knows what they left."""

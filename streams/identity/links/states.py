@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.entries import IdentitySource
+from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Bound, ClaimForm
 from streams.identity.links.deletions import in_turn
 from streams.identity.links.session_links import session_links
@@ -31,6 +32,8 @@ def links_of(table: pa.Table, sources: Mapping[str, IdentitySource]) -> Links:
     A link is right if the table holds every claim on its token, and all of the sessions, slots, lines and servers
     these name.
     """
+    if not table.num_rows:
+        return no_links(pa.array([], pa.binary(TOKEN_BYTES)))
     known = list(sources.values())
     claims = read_claims(table, list(sources))
     makers: dict[int, Callable[[Claims], Links]] = {
