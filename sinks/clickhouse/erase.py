@@ -69,6 +69,9 @@ class ClickHouseEraser:
                 going = Going(self._index, [questions[place] for place in places], crowded)
                 for place, forgotten in zip(places, self._forgotten(going), strict=True):
                     found[place] = forgotten
+            if any(kept is None for place in some for kept in questions[place].kept.values()):
+                # Once for all of them, since whole parts are written anew: nobody is shown what is hidden.
+                take_hidden_out(self._index, "lineage")
         return found
 
     def _apart(
@@ -95,7 +98,8 @@ class ClickHouseEraser:
         return waves
 
     def _forgotten(self, going: Going) -> list[Forgotten]:
-        """No two of the questions have a token or an event in common."""
+        """No two of the questions have a token or an event in common. What goes is hidden in `lineage` then, and
+        `take_hidden_out` has to follow."""
         removing = any(going.removing)
         if not going.parts or not (removing or any(going.narrower)):
             return [Forgotten()] * len(going.removing)
@@ -103,9 +107,7 @@ class ClickHouseEraser:
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
             ended, theirs = self._end(going)
-            tables = ("identity_claims", "retained_claims", "findings", "clock_events", "record_keys")
-            for table in tables:
-                events = going.leaving(table)
+            for table, events in going.leaving().items():
                 if table == "identity_claims":
                     self._leave_claims(going, theirs, events)
                 else:
@@ -117,8 +119,6 @@ class ClickHouseEraser:
             hide(
                 self._index, "lineage", conditions(going.parts, going.removing, embedded=self._index.embedded)
             )
-        if removing:
-            take_hidden_out(self._index, "lineage")
         if any(narrowed for _, narrowed in rows):
             self._narrow(going)
         self._remove_prefixes(sorted({*going.tokens, *theirs}))

@@ -18,6 +18,8 @@ from sinks.ports.erasure import RecordsGone, ToForget
 
 Place = tuple[Event, bytes]
 """Event and token of a row."""
+HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "record_keys")
+"""Tables of what hangs on events."""
 
 
 class Going:
@@ -159,11 +161,14 @@ class Going:
         parameters: Parameters = {"alone": sorted({item for removing in alone for item in removing})}
         rows = rows_of(self.tokens, "tag_set IN {alone:Array(UInt64)}", parameters)
         going = of_each(alone, parameters, "going")
-        mine = f"SELECT asked, {EVENT}, role, token FROM ({matching(self.parts, rows, parameters)}) WHERE {going}"
+        mine = (
+            f"SELECT asked, {EVENT}, role, groupUniqArray(token) AS own"
+            f" FROM ({matching(self.parts, rows, parameters)}) WHERE {going} GROUP BY asked, {EVENT}, role"
+        )
         found = self._index.query(
-            f"SELECT DISTINCT asked, {EVENT}, token FROM ({of_questions(self.parts, rows, parameters)})"
-            f" WHERE {going} AND (asked, {EVENT}, role) IN (SELECT asked, {EVENT}, role FROM ({mine}))"
-            f" AND (asked, {EVENT}, role, token) NOT IN ({mine})",
+            f"SELECT DISTINCT asked, {EVENT}, token"
+            f" FROM (SELECT * FROM ({of_questions(self.parts, rows, parameters)}) WHERE {going}) AS r"
+            f" INNER JOIN ({mine}) AS m USING (asked, {EVENT}, role) WHERE NOT has(own, token)",
             parameters,
         )
         return _places(found)
@@ -183,40 +188,56 @@ class Going:
             by_role[str(role)].add(((str(topic), int(partition), int(offset)), bytes(token)))
         return by_role
 
-    def leaving(self, table: str) -> list[Event]:
-        """Events named in the table that lose all rows they have: for findings any, else those under a person's
-        tokens. No two of the questions may have an event in common."""
+    def leaving(self) -> dict[str, list[Event]]:
+        """By each of the tables that hang on events, those named in it that lose all rows they have: for findings any,
+        else those under a person's tokens. No two of the questions may have an event in common."""
         parameters: Parameters = {}
         removed = self._removed(parameters)
-        named = f"SELECT {EVENT} FROM {table} WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
-        whose = f"asked, {EVENT}"
-        source = of_questions(
-            self.parts, f"({rows_not_merged(self.tokens, f'({EVENT}) IN ({named})', parameters)})", parameters
+        # One set for all tables: what goes is looked for once.
+        named = " UNION ALL ".join(
+            f"SELECT {EVENT}, '{table}' AS hanging FROM {table} WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
+            for table in HANGING
         )
-        if table == "findings":
-            # Everybody's rows of an event with findings lie by event; those of the tokens lie together.
-            whose, source = EVENT, f"SELECT * FROM lineage_by_event WHERE ({EVENT}) IN ({named})"
-        rows = self._index.query(
+        found: dict[str, list[Event]] = {table: [] for table in HANGING}
+        for *place, table in self._index.query(
+            f"SELECT DISTINCT {EVENT}, hanging FROM ({named})", parameters
+        ):
+            found[str(table)].append(_event(place))
+        if not any(found.values()):
+            return found
+        among = f"({EVENT}) IN (SELECT {EVENT} FROM ({named}))"
+        rows = of_questions(self.parts, f"({rows_not_merged(self.tokens, among, parameters)})", parameters)
+        counted = self._index.query(
             f"SELECT {EVENT}, sum(leave), sum(have) FROM"
-            f" (SELECT {whose}, count() AS leave, 0 AS have FROM ({removed}) WHERE ({EVENT}) IN ({named})"
-            f" GROUP BY {whose}"
+            f" (SELECT asked, {EVENT}, count() AS leave, 0 AS have FROM ({removed}) WHERE {among}"
+            f" GROUP BY asked, {EVENT}"
             # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
-            f" UNION ALL SELECT {whose}, 0 AS leave, uniqExact(token, role) AS have FROM ({source})"
-            f" GROUP BY {whose}) GROUP BY {whose} HAVING sum(leave) > 0 ORDER BY {EVENT}",
+            f" UNION ALL SELECT asked, {EVENT}, 0 AS leave, uniqExact(token, role) AS have FROM ({rows})"
+            f" GROUP BY asked, {EVENT}) GROUP BY asked, {EVENT} HAVING sum(leave) > 0",
             parameters,
         )
-        leave = {
-            (str(topic), int(partition), int(offset)): int(count)
-            for topic, partition, offset, count, _ in rows
+        leave, have = dict[Event, int](), dict[Event, int]()
+        for *place, going, there in counted:
+            leave[_event(place)], have[_event(place)] = int(going), int(there)
+        there_of = dict.fromkeys(HANGING, have) | {"findings": self._rows_of_everybody(found["findings"])}
+        return {
+            table: sorted(event for event in events if leave.get(event) == there_of[table].get(event, 0))
+            for table, events in found.items()
         }
-        have = dict(zip(leave, (int(row[4]) for row in rows), strict=True))
-        # Findings that came apart from the rows of their event: nobody writes them so, and only then all is looked at.
-        apart = [event for event, count in have.items() if not count]
-        for where, only in event_conditions(apart):
-            counted = f"SELECT {EVENT}, uniqExact(token, role) FROM lineage WHERE {where} GROUP BY {EVENT}"
-            for topic, partition, offset, count in self._index.query(counted, only):
-                have[str(topic), int(partition), int(offset)] = int(count)
-        return [event for event, count in leave.items() if count == have[event]]
+
+    def _rows_of_everybody(self, events: Sequence[Event]) -> dict[Event, int]:
+        """How many rows each of these events has, which have findings."""
+        have: dict[Event, int] = {}
+        # Everybody's rows of an event with findings lie by event. Findings that came apart from the rows of their
+        # event: nobody writes them so, and only then all is looked at.
+        for table in ("lineage_by_event", "lineage"):
+            for where, only in event_conditions([event for event in events if event not in have]):
+                counted = (
+                    f"SELECT {EVENT}, uniqExact(token, role) FROM {table} WHERE {where} GROUP BY {EVENT}"
+                )
+                for *place, count in self._index.query(counted, only):
+                    have[_event(place)] = int(count)
+        return have
 
     def staying(self) -> list[bytes]:
         """The tokens under whose spans a row stays."""
@@ -244,6 +265,11 @@ class Going:
 def rows_not_merged(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:
     """SQL for the rows of the tokens in all their versions."""
     return f"SELECT * FROM lineage PREWHERE token IN {tokens_in(parameters, 'token', tokens)} WHERE {where}"
+
+
+def _event(row: Sequence[Any]) -> Event:
+    topic, partition, offset = row
+    return str(topic), int(partition), int(offset)
 
 
 def _places(rows: Iterable[Sequence[Any]]) -> list[tuple[int, Place]]:
