@@ -7,7 +7,7 @@ with a default is one that older versions of the record lack.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -328,7 +328,20 @@ def message_of(kind: type[_Message], value: Mapping[str, Any]) -> _Message:
 
 def value_of(message: Message) -> dict[str, Any]:
     """As the Avro record has it, in the newest version."""
-    return asdict(message)
+    return _fields(message)
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    # Not `asdict`, which copies what cannot change, for the most part of the time that it takes.
+    return {name: _plain(getattr(item, name)) for name in item.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return _fields(value) if hasattr(value, "__dataclass_fields__") else value
 
 
 def encoded(message: Message) -> bytes:

@@ -229,9 +229,11 @@ class ErasurePlanner:
     def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
         """The parts of the spans in which events lie that are here and dated later than now."""
         found: list[Span] = []
+        if not spans or not self._reader.find(spans, Filter(since=now)).holdings:
+            return found
         # Apart, so that one event of the far future does not take all that is still to come.
         for since, until in ((now, now + _NEAR), (now + _NEAR, None)):
-            holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings if spans else ()
+            holdings = self._reader.find(spans, Filter(since=since, until=until)).holdings
             first = max(since, min((item.first_seen for item in holdings), default=since))
             last = max((item.last_seen for item in holdings), default=since - _MILLISECOND)
             cut = ending_before(spans, last + _MILLISECOND)

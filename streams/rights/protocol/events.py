@@ -359,7 +359,12 @@ def content_of(event: object) -> dict[str, Any]:
     return said
 
 
+_AS_IT_IS = frozenset({str, int, float, bool, type(None)})
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, date):
