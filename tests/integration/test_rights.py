@@ -38,7 +38,8 @@ from streams.kafka.topics import create_topics
 from streams.rights.protocol.messages import DELETION, RECEIPTS, REQUESTS, Identifiers, Named
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.reference_job.job import ErasureJob
-from streams.rights.reference_job.store import Erased, SqliteStore
+from streams.rights.reference_job.outcomes import Erased
+from streams.rights.reference_job.store import SqliteStore
 from streams.rights.service import RightsService
 from streams.rights.worker import RightsWorker
 from tests.support.company import copies_by_hand, model

@@ -17,6 +17,8 @@ REASONS = {
     "not_authentic": "it got a command that is not from innsyn or was altered",
     "other_system": "it got a command for another system",
     "legal_hold": "the law or a dispute holds it",
+    "no_handler": "its job cannot do that; give it a handler, or do it by hand",
+    "undated": "some records have no time that can be read, so nobody can say whether they have run out; look there",
     "needs_person": "a person has to do it there",
     "timeout": "it took too long",
     "internal_error": "its job failed; see its log",

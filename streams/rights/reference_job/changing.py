@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +18,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from schemas.errors import InnsynError, InputError
-from schemas.messages import Order
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKinds
 from streams.rights.protocol.columns import columns, record_named
 from streams.rights.protocol.messages import Told, told_from_json, told_json
 from streams.rights.reference_job.copying import CopyingStore
 from streams.rights.reference_job.matching import quoted
+from streams.rights.reference_job.rows import text_of
 from streams.rights.reference_job.several import repeats
-from streams.rights.reference_job.store import Erased, _come, _text
+from streams.rights.reference_job.store import come
 
 LIFT = "/lift"
 """After the command of a restriction, the command that ends it."""
@@ -188,7 +188,7 @@ class ChangingStore(CopyingStore):
         mine = [name for name in values if _about(schema, name, roles)]
         if not mine:
             return False
-        texts = [_text(schema, name, values[name], self._kinds) for name in mine]
+        texts = [text_of(schema, name, values[name], self._kinds) for name in mine]
         wanted = ", ".join(f"{quoted(name)} = ?" for name in mine)
         connection.execute(f"UPDATE {quoted(record)} SET {wanted} WHERE rowid = ?", (*texts, row))
         return True
@@ -201,9 +201,9 @@ class ChangingStore(CopyingStore):
     ) -> Changed:
         with self._transaction() as connection:
             # Remembered by itself, since an attempt that fails has come as well.
-            _come(connection, once)
+            come(connection, once)
         with self._transaction() as connection:
-            _come(connection, once)
+            come(connection, once)
             earlier = connection.execute("SELECT outcome FROM _changes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
                 return _CHANGED.validate_json(earlier[0])
@@ -215,18 +215,10 @@ class ChangingStore(CopyingStore):
         self._checkpoint()
         return outcome
 
-    def _erase(
-        self,
-        connection: sqlite3.Connection,
-        identifiers: Told,
-        orders: Sequence[Order],
-        errand: str | None,
-    ) -> Erased:
-        erased = super()._erase(connection, identifiers, orders, errand)
+    def _tidy(self, connection: sqlite3.Connection) -> None:
         for command, known in _restrictions(connection).items():
             if not self._reached(connection, replace(known, purposes=frozenset())):
                 connection.execute("DELETE FROM _restrictions WHERE command = ?", (command,))
-        return erased
 
     def _reached(self, connection: sqlite3.Connection, asked: _Restriction) -> dict[str, int]:
         """How many rows of each record a restriction is about; records without one are left out."""

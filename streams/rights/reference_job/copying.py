@@ -23,7 +23,7 @@ from streams.rights.protocol.columns import columns
 from streams.rights.protocol.messages import Told
 from streams.rights.reference_job.matching import quoted
 from streams.rights.reference_job.several import nested, repeats
-from streams.rights.reference_job.store import SqliteStore, _come
+from streams.rights.reference_job.store import SqliteStore, come
 
 Record = tuple[str, Mapping[str, Any]]
 """Its name, and its fields as the system has them."""
@@ -46,7 +46,7 @@ class CopyingStore(SqliteStore):
         asked = {path.partition(".")[0] for path in fields}
         found = list[Record]()
         with self._transaction() as connection:
-            _come(connection, once)
+            come(connection, once)
             for record in self._tables(connection):
                 if asked and record not in asked:
                     continue

@@ -12,22 +12,35 @@ import structlog
 from schemas.codec import encode
 from schemas.errors import DecodeError
 from schemas.jobkeys import JobKey, read_job_keys
-from schemas.messages import ErasureCommand, ErasureReceipt, Order, message_of, value_of
+from schemas.messages import (
+    ErasureCommand,
+    ErasureReceipt,
+    Order,
+    RetentionCommand,
+    RunOut,
+    message_of,
+    value_of,
+)
 from schemas.own import own_record
 from schemas.vocabulary import ReceiptState
 from streams.kafka.connection import Connection
+from streams.rights.protocol.authentic import KEPT
 from streams.rights.protocol.messages import (
     DELETION,
     RECEIPTS,
+    Identifiers,
+    Named,
     Send,
     Told,
     decoded,
+    kept_of,
     opened,
     receipt_message,
 )
+from streams.rights.reference_job.outcomes import Erased
 from streams.rights.reference_job.serving import OLDEST, Declined, Job, reason_of, shown
-from streams.rights.reference_job.store import Erased
 
+AnyCommand = ErasureCommand | RetentionCommand
 _log = structlog.get_logger(__name__)
 
 
@@ -41,6 +54,16 @@ class Store(Protocol):
         fields: Sequence[str],
         *,
         orders: Sequence[Order] = (),
+        cut_off: datetime | None = None,
+        once: str | None = None,
+        now: datetime | None = None,
+    ) -> Erased: ...
+
+    def expire(
+        self,
+        records: Sequence[RunOut],
+        kept: Identifiers,
+        *,
         once: str | None = None,
         now: datetime | None = None,
     ) -> Erased: ...
@@ -87,42 +110,58 @@ class ErasureJob(Job):
         except DecodeError as error:
             _log.warning("erasure command not readable", system=self.system, reason=error.reason)
             return
-        command = message_of(ErasureCommand, value)
+        command: AnyCommand = (
+            message_of(RetentionCommand, value) if KEPT in value else message_of(ErasureCommand, value)
+        )
         keys = read_job_keys(self._key_file)
         key = keys.find(command.key_id) or keys.current
         try:
-            identifiers = self._checked(command, keys, lambda key: opened(value, key))
+            identifiers = self._checked(
+                command, keys, lambda key: kept_of(value, key) if KEPT in value else opened(value, key)
+            )
+            if any(moment > command.issued_at for moment in _moments(command)):
+                raise Declined("clock_off")
         except (Declined, ValueError, TypeError) as error:
             self._failed(send, command, key, error)
             return
         self._answer(send, command, key, ReceiptState.ACCEPTED, Erased())
         try:
-            outcome = self._erase(command, identifiers)
+            outcome = self._do(command, identifiers)
         except Exception as error:  # noqa: BLE001 - one command fails, not the job
             self._failed(send, command, key, error)
             return
-        state = ReceiptState.PARTIAL if outcome.held else ReceiptState.DONE
-        self._answer(send, command, key, state, outcome)
+        state = ReceiptState.PARTIAL if outcome.held or outcome.undated else ReceiptState.DONE
+        self._answer(send, command, key, state, outcome, "undated" if outcome.undated else None)
 
-    def _failed(self, send: Send, command: ErasureCommand, key: JobKey, error: Exception) -> None:
+    def _failed(self, send: Send, command: AnyCommand, key: JobKey, error: Exception) -> None:
         reason = reason_of(error)
         _log.warning("erasure command failed", system=self.system, reason=reason, error=shown(error))
         self._answer(send, command, key, ReceiptState.FAILED, Erased(), reason)
 
-    def _erase(self, command: ErasureCommand, identifiers: Told) -> Erased:
+    def _do(self, command: AnyCommand, identifiers: Told) -> Erased:
+        once, now = f"{command.command_id}#{command.attempt}", self._clock()
+        if isinstance(command, RetentionCommand):
+            for item in command.records:
+                # None must not be taken for all.
+                if not item.fields or any(path.partition(".")[0] != item.record for path in item.fields):
+                    raise ValueError("what has run out are fields of its record")
+            # All that `kept_of` reads: a record is told by its own key where something is to go alone.
+            kept = [item for item in identifiers if isinstance(item, Named)]
+            return self._store.expire(command.records, kept, once=once, now=now)
         return self._store.erase(
             identifiers,
             command.categories,
             command.fields,
             orders=command.orders,
-            once=f"{command.command_id}#{command.attempt}",
-            now=self._clock(),
+            cut_off=command.cut_off,
+            once=once,
+            now=now,
         )
 
     def _answer(
         self,
         send: Send,
-        command: ErasureCommand,
+        command: AnyCommand,
         key: JobKey,
         state: ReceiptState,
         outcome: Erased,
@@ -134,13 +173,22 @@ class ErasureJob(Job):
             system=self.system,
             state=state,
             erased=outcome.erased,
-            held=outcome.held,
+            held=outcome.held + outcome.undated,
             outcomes=tuple(outcome.outcomes),
-            ground=outcome.ground,
-            review_date=outcome.review_date,
+            # Of rows that nobody can date no rule says that they stay.
+            ground=None if outcome.undated else outcome.ground,
+            review_date=None if outcome.undated else outcome.review_date,
             reason=reason,
             attempt=command.attempt,
             reported_at=outcome.at or self._clock(),
         )
         message = encode(own_record("ErasureReceipt"), receipt_message(value_of(said), key))
         send(RECEIPTS, message, command.request_id.encode())
+
+
+def _moments(command: AnyCommand) -> list[datetime]:
+    """By which records have run out."""
+    items: Sequence[RunOut | Order] = (
+        command.records if isinstance(command, RetentionCommand) else command.orders
+    )
+    return [item.before for item in items if item.before is not None]

@@ -91,12 +91,43 @@ def conditions(
             yield Condition(where, (*values, *more), reference.role, fields, array)
 
 
-def selected(where: Selector | None) -> tuple[str, tuple[str, ...]]:
-    """The events that a selector means, as SQL text with a mark for each of the values; None: all of them."""
-    if where is None:
-        return "1", ()
-    text = f"{quoted(where.field)} IN ({', '.join('?' * len(where.values))})"
-    return (f"({text} OR {quoted(where.field)} IS NULL)" if where.or_empty else text), where.values
+Limits = tuple[str, tuple[str, ...]]
+"""Which rows are meant, as SQL text with a mark for each of the values."""
+ALL_ROWS: Limits = ("1", ())
+
+
+def selected(
+    schema: RecordSchema,
+    where: Selector | None,
+    before: datetime | None = None,
+    *,
+    cut_off: datetime | None = None,
+    undated: bool = False,
+) -> Limits:
+    """The rows that a selector means, None: all of them, by the time of the event.
+
+    `before`: of an earlier time alone, and of none that cannot be read. `cut_off`: not of that time or a later one.
+    `undated`: those alone whose time cannot be read, whatever the moments. The text calls what `add_functions` brings.
+    """
+    texts, values = ["1"], list[str]()
+    if where is not None:
+        text = f"{quoted(where.field)} IN ({', '.join('?' * len(where.values))})"
+        texts.append(f"({text} OR {quoted(where.field)} IS NULL)" if where.or_empty else text)
+        values += where.values
+    time = f"innsyn_millis({quoted(schema.annotation.event_time)})"
+    if undated:
+        return " AND ".join([*texts, f"{time} IS NULL"]), tuple(values)
+    if before is not None:
+        texts.append(f"{time} < CAST(? AS INTEGER)")
+        values.append(_milliseconds(before))
+    if cut_off is not None:
+        texts.append(f"coalesce({time} < CAST(? AS INTEGER), 1)")
+        values.append(_milliseconds(cut_off))
+    return " AND ".join(texts), tuple(values)
+
+
+def _milliseconds(moment: datetime) -> str:
+    return str((moment - _EPOCH) // timedelta(milliseconds=1))
 
 
 def _of(
@@ -219,7 +250,7 @@ def _bounded(
     for bound, sign in ((item.since, ">="), (item.until, "<")):
         if bound is not None:
             limits.append(f"innsyn_millis({quoted(event_time)}) {sign} CAST(? AS INTEGER)")
-            values = [*values, str((bound - _EPOCH) // timedelta(milliseconds=1))]
+            values = [*values, _milliseconds(bound)]
     low, high = item.ports
     if item.ports != ALL_PORTS:
         port = f"CAST({quoted(port_field)} AS INTEGER)" if port_field else "0"

@@ -13,7 +13,7 @@ import structlog
 
 from schemas.errors import InnsynError, InputError, KeyUnavailable, Unavailable
 from schemas.jobkeys import JobKey, JobKeys, read_job_keys
-from schemas.messages import ErasureCommand, RightsCommand
+from schemas.messages import ErasureCommand, RetentionCommand, RightsCommand
 from streams.kafka.connection import Connection
 from streams.kafka.follow import messages_of
 from streams.kafka.sender import sender
@@ -89,7 +89,10 @@ class Job:
                 commit()
 
     def _checked(
-        self, command: ErasureCommand | RightsCommand, keys: JobKeys, read: Callable[[JobKey], _Read]
+        self,
+        command: ErasureCommand | RetentionCommand | RightsCommand,
+        keys: JobKeys,
+        read: Callable[[JobKey], _Read],
     ) -> _Read:
         """What `read` makes of a command, if innsyn sent it as it is, here, and not too long ago. Raises Declined."""
         if command.system != self.system:

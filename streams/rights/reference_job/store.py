@@ -6,27 +6,36 @@ person's rows are those where a field annotated as an identifier of that kind ho
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from schemas.errors import InputError, InvalidIdentifier, Unavailable
-from schemas.messages import Order, Outcome, Selector
+from schemas.errors import InputError, Unavailable
+from schemas.messages import Order, Outcome, RunOut
 from schemas.records import RecordSchema
-from schemas.tokens import IdentifierKinds, canonical
+from schemas.tokens import IdentifierKinds
 from schemas.vocabulary import ErasureAction, Role
 from streams.rights.protocol.columns import columns, columns_to_erase, record_named
-from streams.rights.protocol.messages import Told
-from streams.rights.reference_job.matching import add_functions, conditions, quoted, selected
-from streams.rights.reference_job.several import Items, blank_items, items_of, repeats
+from streams.rights.protocol.messages import Identifiers, Told
+from streams.rights.reference_job.expiring import Meant, expire_row, run_out_of
+from streams.rights.reference_job.matching import (
+    ALL_ROWS,
+    Limits,
+    add_functions,
+    conditions,
+    quoted,
+    selected,
+)
+from streams.rights.reference_job.outcomes import CLEAR, Erased, count, counted, holds_of
+from streams.rights.reference_job.rows import blank, text_of
+from streams.rights.reference_job.several import items_of
 
 _BUSY_SECONDS = 10
 _TABLES = """
@@ -45,35 +54,10 @@ _COME = (
     "INSERT INTO _attempts VALUES (?, ?) ON CONFLICT DO UPDATE SET newest = max(newest, excluded.newest)"
     " RETURNING newest"
 )
-_CLEAR = (
-    "INSERT INTO _cleared VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET done = excluded.done WHERE excluded.done = 'deleted'"
-)
-# What had nothing left to lose stays without it, as what was redacted does.
-_COUNT_CLEARED = (
-    "SELECT record, iif(done = 'deleted', 'deleted', 'redacted'), count(*) FROM _cleared WHERE errand = ?"
-    " GROUP BY 1, 2 ORDER BY 1, 2"
-)
 
 
 class Superseded(InputError):
     """A later attempt at the same errand came before."""
-
-
-@dataclass(frozen=True)
-class Erased:
-    """What one erasure did. `erased` rows are gone or lost the fields named.
-
-    `held` rows were asked for but are held back here, by the retention rule `ground`, looked at on `review_date`.
-    `at`: when, if the caller said so. `outcomes`: what became of the erased ones, by record.
-    """
-
-    erased: int = 0
-    held: int = 0
-    ground: str | None = None
-    review_date: date | None = None
-    at: datetime | None = None
-    outcomes: tuple[Outcome, ...] = field(default=(), compare=False)
 
 
 class SqliteStore:
@@ -117,7 +101,7 @@ class SqliteStore:
                 wanted = columns(schema)
                 self._make(connection, record)
                 names, marks = ", ".join(map(quoted, wanted)), ", ".join("?" * len(wanted))
-                texts = [_text(schema, column, value.get(column), self._kinds) for column in wanted]
+                texts = [text_of(schema, column, value.get(column), self._kinds) for column in wanted]
                 connection.execute(f"INSERT INTO {quoted(record)} ({names}) VALUES ({marks})", texts)
 
     def hold(self, identifiers: Told, record: str, ground: str, review_date: date | None) -> int:
@@ -142,6 +126,7 @@ class SqliteStore:
         fields: Sequence[str],
         *,
         orders: Sequence[Order] = (),
+        cut_off: datetime | None = None,
         once: str | None = None,
         now: datetime | None = None,
     ) -> Erased:
@@ -149,22 +134,57 @@ class SqliteStore:
 
         `fields` as `Record.field`; empty: all fields of the categories. Of a row that is another's (the person is
         only mentioned, the other end, the agent) just what is about that role goes. `orders` say what holds instead
-        for their records. All of it or nothing, also over a crash. `once` names the errand and, behind #, which
+        for their records. A row whose time is at or after `cut_off` is not meant. All of it or nothing, also over a
+        crash. `once` names the errand and, behind #, which
         attempt at it: the second time its first outcome is returned and nothing is erased. Of an errand every record
         counts that has nothing left of what was to go, once in all its attempts. Raises Superseded where a later
         attempt came before, whatever became of it; InputError for a field this store does not know.
         """
+
+        def work(connection: sqlite3.Connection, errand: str | None) -> Erased:
+            chosen = columns_to_erase(self._records, categories, fields, orders)
+            return self._erase(connection, identifiers, chosen, cut_off, errand)
+
+        return self._once(once, now, work)
+
+    def expire(
+        self,
+        records: Sequence[RunOut],
+        kept: Identifiers,
+        *,
+        once: str | None = None,
+        now: datetime | None = None,
+    ) -> Erased:
+        """Erase what has run out, whoever it is about: whole rows where every personal field has, else those fields.
+
+        A row that names one of `kept` in any field, within its limits, stays. `once`, errors: as `erase`; of an errand
+        every record counts that lost something by it.
+        """
+
+        def work(connection: sqlite3.Connection, errand: str | None) -> Erased:
+            there = self._tables(connection)
+            run_out = run_out_of(connection, self._records, self._kinds, there, records, kept)
+            return self._expired(connection, run_out, errand)
+
+        return self._once(once, now, work)
+
+    def _once(
+        self,
+        once: str | None,
+        now: datetime | None,
+        work: Callable[[sqlite3.Connection, str | None], Erased],
+    ) -> Erased:
         errand = once.partition("#")[0] if once is not None else None
         with self._transaction() as connection:
             # Remembered by itself, since an attempt that fails has come as well.
-            _come(connection, once)
-        chosen = columns_to_erase(self._records, categories, fields, orders)
+            come(connection, once)
         with self._transaction() as connection:
-            _come(connection, once)
+            come(connection, once)
             earlier = connection.execute("SELECT outcome FROM _outcomes WHERE id = ?", (once,)).fetchone()
             if earlier is not None:
                 return _ERASED.validate_json(earlier[0])
-            outcome = replace(self._erase(connection, identifiers, chosen, errand), at=now)
+            outcome = replace(work(connection, errand), at=now)
+            self._tidy(connection)
             if once is not None:
                 stored = _ERASED.dump_json(outcome).decode()
                 connection.execute("INSERT INTO _outcomes VALUES (?, ?)", (once, stored))
@@ -176,40 +196,55 @@ class SqliteStore:
         connection: sqlite3.Connection,
         identifiers: Told,
         orders: Sequence[Order],
+        cut_off: datetime | None,
         errand: str | None,
     ) -> Erased:
         outcomes: dict[str, Outcome] = {}
         held: list[tuple[str, str | None]] = []
+        undated = set[tuple[str, int]]()
         tables = self._tables(connection)
         for order in orders:
             if order.record not in tables:
                 continue
-            holds = _holds(connection, order.record)
-            for row, roles in self._matching(connection, order.record, identifiers, order.where).items():
+            holds = holds_of(connection, order.record)
+            limits = (self._schema(order.record), order.where, order.before)
+            if order.before is not None:
+                found = self._matching(connection, order.record, identifiers, selected(*limits, undated=True))
+                undated |= {(order.record, row) for row in found}
+            meant = selected(*limits, cut_off=cut_off)
+            for row, roles in self._matching(connection, order.record, identifiers, meant).items():
                 if row in holds:
                     held.append(holds[row])
                     continue
                 done = self._erase_row(connection, order, row, roles, identifiers)
                 if done is not None and errand is not None:
-                    connection.execute(_CLEAR, (errand, order.record, row, done))
+                    connection.execute(CLEAR, (errand, order.record, row, done))
                 elif done in ("deleted", "redacted"):
-                    _count(outcomes, order.record, done, 1)
-        if errand is not None:
-            counted = connection.execute(_COUNT_CLEARED, (errand,))
-            for record, done, rows in counted.fetchall():
-                _count(outcomes, record, done, rows)
+                    count(outcomes, order.record, done, 1)
         stays = {order.record: order.stays_for for order in orders}
-        erased = Erased(
-            sum(item.deleted + item.redacted for item in outcomes.values()),
-            outcomes=tuple(
-                replace(item, stayed_for=stays.get(item.record, ())) for item in outcomes.values()
-            ),
-        )
-        if not held:
-            return erased
-        ground, day = max(held, key=lambda hold: (hold[1] or "9999-12-31", hold[0]))
-        review = date.fromisoformat(day) if day else None
-        return replace(erased, held=len(held), ground=ground, review_date=review)
+        return counted(connection, errand, outcomes, held, len(undated), stays)
+
+    def _expired(
+        self, connection: sqlite3.Connection, run_out: Mapping[str, Meant], errand: str | None
+    ) -> Erased:
+        outcomes: dict[str, Outcome] = {}
+        held: list[tuple[str, str | None]] = []
+        for record, meant in run_out.items():
+            holds = holds_of(connection, record)
+            for row, fields in meant.rows.items():
+                if row in holds:
+                    held.append(holds[row])
+                    continue
+                done = expire_row(connection, self._records[record], row, fields)
+                if done is not None and errand is not None:
+                    connection.execute(CLEAR, (errand, record, row, done))
+                elif done is not None:
+                    count(outcomes, record, done, 1)
+        undated = sum(item.undated for item in run_out.values())
+        return counted(connection, errand, outcomes, held, undated, {})
+
+    def _tidy(self, connection: sqlite3.Connection) -> None:
+        """After something went: what is remembered of those of whom nothing is left goes as well."""
 
     def _erase_row(
         self,
@@ -250,7 +285,7 @@ class SqliteStore:
             items = items_of(connection, table, row, named)
         if not fields:
             return None
-        return "redacted" if _blank(connection, table, row, fields, items) else "clear"
+        return "redacted" if blank(connection, table, row, fields, items) else "clear"
 
     def _named(
         self, connection: sqlite3.Connection, record: RecordSchema, row: int, roles: Set[str]
@@ -275,13 +310,13 @@ class SqliteStore:
         connection: sqlite3.Connection,
         record: str,
         identifiers: Told,
-        where: Selector | None = None,
+        meant: Limits = ALL_ROWS,
         *,
         whosever: bool = False,
     ) -> dict[int, dict[str, frozenset[str]]]:
         """Row -> the roles in which the person is named there -> by which fields. `whosever`: see `conditions`."""
         found: dict[int, dict[str, frozenset[str]]] = {}
-        chosen, values = selected(where)
+        chosen, values = meant
         schema = self._schema(record)
         for condition in conditions(schema, identifiers, self._kinds, whosever=whosever):
             query = f"SELECT rowid FROM {quoted(record)} WHERE ({condition.where}) AND {chosen}"
@@ -334,7 +369,7 @@ class SqliteStore:
                 ) from error
 
 
-def _come(connection: sqlite3.Connection, once: str | None) -> None:
+def come(connection: sqlite3.Connection, once: str | None) -> None:
     """Remember that the attempt has come. Raises Superseded where a later one has."""
     errand, _, attempt = (once or "").partition("#")
     if not attempt:
@@ -342,50 +377,6 @@ def _come(connection: sqlite3.Connection, once: str | None) -> None:
     (newest,) = connection.execute(_COME, (errand, int(attempt))).fetchone()
     if newest > int(attempt):
         raise Superseded("a later attempt at the command came before; it is that one which counts")
-
-
-def _blank(
-    connection: sqlite3.Connection, table: str, row: int, fields: Set[str], items: Items | None
-) -> bool:
-    """Whether there was something in the fields. `items`: all that goes of those that repeat; None: all of them."""
-    apart = {name for name in fields if items is not None and repeats(name)}
-    there = [blank_items(connection, table, row, name, items or {}) for name in sorted(apart)]
-    names = sorted(map(quoted, fields - apart))
-    if not names:
-        return any(there)
-    blanks, some = (
-        ", ".join(f"{name} = NULL" for name in names),
-        " OR ".join(f"{name} NOT NULL" for name in names),
-    )
-    query = f"UPDATE {table} SET {blanks} WHERE rowid = ? AND ({some})"
-    return connection.execute(query, (row,)).rowcount > 0 or any(there)
-
-
-def _text(schema: RecordSchema, name: str, value: Any, kinds: IdentifierKinds) -> str | None:
-    if value is None:
-        return None
-    field = schema.find(name)
-    if isinstance(value, dict) and repeats(name):
-        texts = {place: _text(schema, name, item, kinds) for place, item in value.items()}
-        return json.dumps(texts, ensure_ascii=False)
-    if field is not None and field.identifier is not None:
-        try:
-            return canonical(kinds[field.identifier.kind], str(value), field.identifier.form)
-        except InvalidIdentifier:
-            return str(value)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _count(outcomes: dict[str, Outcome], record: str, done: str, rows: int) -> None:
-    before = outcomes.get(record, Outcome(record))
-    outcomes[record] = replace(before, **{done: getattr(before, done) + rows})
-
-
-def _holds(connection: sqlite3.Connection, record: str) -> dict[int, tuple[str, str | None]]:
-    rows = connection.execute("SELECT row, ground, review_date FROM _holds WHERE record = ?", (record,))
-    return {row: (ground, day) for row, ground, day in rows}
 
 
 _ERASED = TypeAdapter(Erased)

@@ -14,7 +14,8 @@ from schemas.errors import InputError, Unavailable
 from schemas.messages import Order, Selector
 from schemas.records import load_records
 from streams.rights.protocol.messages import Named
-from streams.rights.reference_job.store import Erased, SqliteStore
+from streams.rights.reference_job.outcomes import Erased
+from streams.rights.reference_job.store import SqliteStore
 from tests.support.company import model
 from tests.support.kinds import KINDS
 
