@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from innsyn_sdk.issuing import Answer, Issuer
@@ -12,7 +12,7 @@ from innsyn_sdk.protocol import CLOCKS_APART, OLDEST
 
 ENDS = ("done", "partial", "withheld")
 """How a command ends that finds something."""
-Expected = Literal["silence", "refusal", "end", "same", "superseded", "gone"]
+Expected = Literal["silence", "refusal", "end", "same", "superseded", "gone", "some", "none"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Case:
     """One message to a job. `said` goes on "a command that is". `reason`: of a refusal. `command_id`: of its answers.
 
     `expected`: `silence`, no answer; `refusal`, `failed` with the reason; `end`, `accepted` and then what it came to;
-    `same`, the answers to the case before; `superseded`; `gone`, as `end`, or that there is nothing.
+    `same`, the answers to the case before; `superseded`; `gone`, as `end`, or that there is nothing; `some` and `none`,
+    as these, and that something was erased or nothing. `undated`: a record without a time is to be told.
     `aborted`: written in a transaction that is aborted, which there is over Kafka alone.
     """
 
@@ -30,6 +31,17 @@ class Case:
     expected: Expected
     reason: str | None = None
     aborted: bool = False
+    undated: bool = False
+
+
+def run_out(fields: Sequence[str], before: datetime) -> list[dict[str, Any]]:
+    """What of each record of the fields (`Record.field`) has run out, as a command names it."""
+    records = dict.fromkeys(path.partition(".")[0] for path in fields)
+    return [
+        {"record": name, "fields": [path for path in fields if path.partition(".")[0] == name], "before": before,
+         "rule": "T01"}
+        for name in records
+    ]  # fmt: skip
 
 
 def bad(issuer: Issuer, value: Mapping[str, Any], apart: timedelta) -> Iterator[Case]:
@@ -75,22 +87,44 @@ def bad(issuer: Issuer, value: Mapping[str, Any], apart: timedelta) -> Iterator[
     own = fresh()
     yield refused("signed by another", "not_authentic", own, issuer.message(own, sign=issuer.other))
     own = fresh()
-    yield refused("altered", "not_authentic", own, issuer.message(own, fields=["Everything.else"]))
+    changed: dict[str, Any] = {"attempt": 7} if "records" in own else {"fields": ["Everything.else"]}
+    yield refused("altered", "not_authentic", own, issuer.message(own, **changed))
+    if "records" in value:
+        late = [{**item, "before": issuer.now + CLOCKS_APART + apart} for item in value["records"]]
+        own = fresh(records=late)
+        yield refused("about what runs out in a time to come", "clock_off", own, issuer.message(own))
+        own = fresh(records=[{**item, "fields": []} for item in value["records"]])
+        said = "about records without a field"
+        yield refused(said, "command_not_understood", own, issuer.message(own))
 
 
 _UNKNOWN = [{"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"}]
 
 
-def good(issuer: Issuer, value: Mapping[str, Any]) -> Iterator[Case]:
-    """Commands to be carried out, in this order: the second attempt, again, the first, and the same of another id."""
+def good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> Iterator[Case]:
+    """Commands to be carried out, in this order: the second attempt, again, the first, and the same of another id.
+
+    Of what has run out that is one which names nobody who stays, and then the same once more. `undated`: the store has
+    a record without a time.
+    """
     command_id = str(value["command_id"])
+    expires = "records" in value
     second, first = issuer.message({**value, "attempt": 2}), issuer.message(value)
-    yield Case("innsyn's", command_id, second, "end")
+    yield Case("innsyn's", command_id, second, "some" if expires else "end", undated=undated)
     yield Case("the same once more", command_id, second, "same")
     yield Case("an earlier attempt than one that came", command_id, first, "superseded")
     if value.get("kind") == "restrict":
         ended = {**value, "command_id": f"{command_id}/lift", "kind": "lift"}
         yield Case("the end of a restriction", ended["command_id"], issuer.message(ended), "end")
+        return
+    if expires:
+        everybody = {**value, "identifiers": []}
+        other = {**everybody, "command_id": f"{command_id}/all"}
+        said = "about what has run out of everybody, also of those who stayed"
+        yield Case(said, other["command_id"], issuer.message(other), "some", undated=undated)
+        other = {**everybody, "command_id": f"{command_id}/again"}
+        said = "about what is gone already"
+        yield Case(said, other["command_id"], issuer.message(other), "none", undated=undated)
         return
     later = {**value, "command_id": f"{command_id}/later"}
     said = "the same under another id" if "kind" in value else "innsyn's about somebody who is erased already"
@@ -119,11 +153,23 @@ def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> st
         return None
     if len(states) != 2 or states[0] != "accepted":
         return f"a command that is {case.said} was answered with {said}; expected accepted and then what it came to"
-    ends = ENDS if case.expected == "end" else (*ENDS, "not_found")
+    ends = ENDS if case.expected in ("end", "some") else (*ENDS, "not_found")
     if states[1] not in ends:
         found = ", though the store has something of the person" if states[1] == "not_found" else ""
         return f"a command that is {case.said} came to {_shown(answers[1])}{found}"
-    return _miscounted(answers[1])
+    return _miscounted(answers[1]) or _expired(case, answers[1])
+
+
+def _expired(case: Case, answer: Answer) -> str | None:
+    if case.expected == "some" and not answer.erased:
+        return (
+            f"a command that is {case.said} erased nothing, though the store has something that has run out"
+        )
+    if case.expected == "none" and answer.erased:
+        return f"a command that is {case.said} erased {answer.erased} records"
+    if case.undated and (answer.state, answer.reason) != ("partial", "undated"):
+        return f"a command that is {case.said} came to {_shown(answer)}, and does not tell of the record without a time"
+    return None
 
 
 def _miscounted(answer: Answer) -> str | None:

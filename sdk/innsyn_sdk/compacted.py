@@ -35,6 +35,8 @@ from innsyn_sdk import running
 from innsyn_sdk.changing import Change
 from innsyn_sdk.compacted_log import SECONDS, Log, is_own
 from innsyn_sdk.compacted_values import HEADER, Format, Headers, Message, format_of
+from innsyn_sdk.expiring import Expiring, expiring_of
+from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NOTHING, NeedsPerson, Row, Rules, UnknownField, Verdict, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
@@ -91,9 +93,18 @@ class CompactedStore:
 
     def erase(self, command: Command) -> Outcome:
         """Everything the command means, topic by topic. Raises StoreUnavailable."""
+        return self._told(command, lambda: rules_of(command, self._records, self._today()))
+
+    def expire(self, expiry: Expiry) -> Outcome:
+        """The same of what has run out."""
+        return self._told(expiry, lambda: expiring_of(expiry, self._records, self._today()))
+
+    def _told(
+        self, command: Command | Expiry, read: Callable[[], Sequence[Rules] | Sequence[Expiring]]
+    ) -> Outcome:
         try:
-            rules, tally = rules_of(command, self._records, self._today()), Tally()
-            for one in rules:
+            tally = Tally()
+            for one in read():
                 if not one.idle:
                     self._of_topic(command, one, tally)
             return tally.outcome()
@@ -106,7 +117,7 @@ class CompactedStore:
         except KafkaException as error:
             raise StoreUnavailable(f"Kafka failed ({error.args[0].name()})") from None
 
-    def _of_topic(self, command: Command, rules: Rules, tally: Tally) -> None:
+    def _of_topic(self, command: Command | Expiry, rules: Rules | Expiring, tally: Tally) -> None:
         topic = rules.mapping.at
         newest: dict[bytes, tuple[Message, Verdict]] = {}
         wrong: dict[bytes, Exception] = {}
@@ -126,7 +137,7 @@ class CompactedStore:
                 except (NeedsPerson, UnknownField) as error:
                     wrong[key] = error
                     continue
-                if verdict.mine:
+                if verdict.mine or verdict.undated:
                     newest[key] = (message, verdict)
             for found in wrong.values():
                 raise found
@@ -148,7 +159,9 @@ class CompactedStore:
                 own = self._judge_overtaken(command, consumer, rules, own)
         raise StoreUnavailable(f"{topic} is written to faster than the job can look at it")
 
-    def _verdict(self, command: Command, key: bytes, message: Message, rules: Rules) -> Verdict:
+    def _verdict(
+        self, command: Command | Expiry, key: bytes, message: Message, rules: Rules | Expiring
+    ) -> Verdict:
         if message.by == command.command_id:
             return _DELETED if message.value is None else _REDACTED
         if message.value is None:
@@ -166,8 +179,8 @@ class CompactedStore:
 
     def _write(
         self,
-        command: Command,
-        rules: Rules,
+        command: Command | Expiry,
+        rules: Rules | Expiring,
         going: Mapping[bytes, tuple[Message, Verdict]],
         ends: Mapping[int, int],
     ) -> dict[bytes, Message]:
@@ -195,7 +208,11 @@ class CompactedStore:
         return self._format.write(prefix, row | {item.name: item.blank for item in verdict.blank}, where)
 
     def _judge_overtaken(
-        self, command: Command, consumer: Consumer, rules: Rules, own: Mapping[bytes, Message]
+        self,
+        command: Command | Expiry,
+        consumer: Consumer,
+        rules: Rules | Expiring,
+        own: Mapping[bytes, Message],
     ) -> dict[bytes, Message]:
         """Judge what messages of ours fell upon before anybody had looked at it; what was written for that, by key."""
         topic = rules.mapping.at
@@ -299,7 +316,7 @@ class CompactedStore:
         return again
 
 
-def _by(command: Command, judged: int) -> Headers:
+def _by(command: Command | Expiry, judged: int) -> Headers:
     """The headers of what an erasure writes."""
     erased = Message(0, 0, None, ((HEADER, command.command_id.encode()),))
     return erased.judged_header(judged, command.command_id)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from innsyn_sdk.keys import SUITE, Key
 from innsyn_sdk.outcome import Outcome
-from innsyn_sdk.protocol import canonical, signed, to_the_millisecond
+from innsyn_sdk.protocol import signed
+from innsyn_sdk.wire import canonical, to_the_millisecond
 
 Copied = tuple[str, Mapping[str, Any]]
 """A record of the person as the system holds it: its name, as in `Invoice`, and its fields."""

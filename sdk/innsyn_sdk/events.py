@@ -16,7 +16,7 @@ from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException
 from fastavro.validation import validate
 
-from innsyn_sdk.protocol import frame_of
+from innsyn_sdk.wire import frame_of
 
 _MOST = 20
 """Faults that are told of one event."""

@@ -29,6 +29,8 @@ from typing import Any
 
 from innsyn_sdk import running
 from innsyn_sdk.changing import Change
+from innsyn_sdk.expiring import Expiring, expiring_of
+from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.files_formats import Decide, Unreadable, named, rewrite_of
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
@@ -43,7 +45,8 @@ SUFFIX = ".innsyn-tmp"
 _NOTES = """
 CREATE TABLE IF NOT EXISTS rewritten (
     command_id TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL, record TEXT NOT NULL, deleted INTEGER NOT NULL,
-    settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (command_id, path, stamp, record)
+    settled INTEGER NOT NULL DEFAULT 0, redacted INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (command_id, path, stamp, record)
 );
 """
 _log = logging.getLogger(__name__)
@@ -69,6 +72,8 @@ class FilesStore:
         self._lock = state.with_name(f"{state.name}.lock")
         self._notes = sqlite3.connect(state, isolation_level=None, timeout=10.0)
         self._notes.executescript(f"PRAGMA synchronous = FULL; {_NOTES}")
+        if all(name != "redacted" for _, name, *_ in self._notes.execute("PRAGMA table_info(rewritten)")):
+            self._notes.execute("ALTER TABLE rewritten ADD COLUMN redacted INTEGER NOT NULL DEFAULT 0")
 
     @property
     def state(self) -> SqliteState:
@@ -91,8 +96,17 @@ class FilesStore:
 
     def erase(self, command: Command) -> Outcome:
         """Everything the command means, file by file. Raises StoreUnavailable."""
+        return self._once(command, lambda: rules_of(command, self._records, self._today()))
+
+    def expire(self, expiry: Expiry) -> Outcome:
+        """The same of what has run out."""
+        return self._once(expiry, lambda: expiring_of(expiry, self._records, self._today()))
+
+    def _once(
+        self, command: Command | Expiry, read: Callable[[], Sequence[Rules] | Sequence[Expiring]]
+    ) -> Outcome:
         try:
-            rules = rules_of(command, self._records, self._today())
+            rules = read()
             with self._alone():
                 return self._erased(command, rules)
         except (UnknownField, NotAJob) as error:
@@ -104,7 +118,7 @@ class FilesStore:
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"a file could not be read or written ({type(error).__name__})") from None
 
-    def _erased(self, command: Command, rules: Sequence[Rules]) -> Outcome:
+    def _erased(self, command: Command | Expiry, rules: Sequence[Rules] | Sequence[Expiring]) -> Outcome:
         self._settle(command.command_id)
         tally = Tally()
         for one in rules:
@@ -113,10 +127,13 @@ class FilesStore:
             for path in self._files(one.mapping):
                 self._of_file(command.command_id, path, one, tally)
         # What this command deleted before a kill, or in an earlier attempt, is not met again.
-        tally.deleted = Counter(self._noted(command.command_id))
+        tally.deleted = self._noted(command.command_id, "deleted")
+        if isinstance(command, Expiry):
+            # Nor is what it blanked counted again: earlier commands may have blanked it as well.
+            tally.redacted = self._noted(command.command_id, "redacted")
         return tally.outcome()
 
-    def _of_file(self, command_id: str, path: Path, rules: Rules, tally: Tally) -> None:
+    def _of_file(self, command_id: str, path: Path, rules: Rules | Expiring, tally: Tally) -> None:
         counted = Tally()
 
         def decide(row: Row) -> Mapping[str, Any] | None:
@@ -132,6 +149,7 @@ class FilesStore:
             self._settle(command_id)
         tally.redacted += counted.redacted
         tally.held += counted.held
+        tally.undated += counted.undated
         if counted.review is not None and (tally.review is None or counted.review[0] < tally.review[0]):
             tally.review = counted.review
 
@@ -211,8 +229,16 @@ class FilesStore:
     def _note(self, command_id: str, path: Path, stamp: str, record: str, counted: Tally) -> None:
         """Before the rename, on disk."""
         self._notes.execute(
-            "INSERT OR REPLACE INTO rewritten VALUES (?, ?, ?, ?, ?, 0)",
-            (command_id, str(path.relative_to(self._folder)), stamp, record, counted.deleted[record]),
+            "INSERT OR REPLACE INTO rewritten (command_id, path, stamp, record, deleted, redacted)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                command_id,
+                str(path.relative_to(self._folder)),
+                stamp,
+                record,
+                counted.deleted[record],
+                counted.redacted[record],
+            ),
         )
 
     def _settle(self, command_id: str) -> None:
@@ -236,12 +262,12 @@ class FilesStore:
                 raise StoreUnavailable(f"another process holds {self._lock}") from None
             yield
 
-    def _noted(self, command_id: str) -> dict[str, int]:
+    def _noted(self, command_id: str, column: str) -> Counter[str]:
         query = (
-            "SELECT record, sum(deleted) FROM rewritten WHERE command_id = ?"
-            " GROUP BY record HAVING sum(deleted) > 0"
+            f"SELECT record, sum({column}) FROM rewritten WHERE command_id = ?"
+            f" GROUP BY record HAVING sum({column}) > 0"
         )
-        return dict(self._notes.execute(query, (command_id,)).fetchall())
+        return Counter(dict(self._notes.execute(query, (command_id,)).fetchall()))
 
     def _files(self, mapping: RecordMapping) -> list[Path]:
         """Files of the pattern, each once. What cannot be erased everywhere is refused: a link out of the folder, a

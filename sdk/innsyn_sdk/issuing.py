@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fastavro import schemaless_reader, schemaless_writer
 
 from innsyn_sdk.keys import SUITE, KeysUnreadable
-from innsyn_sdk.protocol import canonical, newest
+from innsyn_sdk.protocol import KEPT
+from innsyn_sdk.wire import canonical, newest
 
 _HALVES = ("unseal", "sign", "innsyn")
 _SAME = ("command_id", "request_id", "system", "attempt")
@@ -171,6 +172,21 @@ class Issuer:
             **other,
         }
 
+    def value_of_retention(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        kept: Sequence[Any] = (),
+        request_id: str = "x-20260309-1",
+        **other: Any,
+    ) -> dict[str, Any]:
+        """The same of what has run out: `kept` are the identifiers of those whose records stay."""
+        names = ("command_id", "request_id", "system", "attempt", "deadline", "key_id", "issued_at")
+        usual = self.value(kept, (), request_id)
+        run_out = [
+            {"categories": [], "where": None, "citation": "", "expected": 0, **item} for item in records
+        ]
+        return {**{name: usual[name] for name in ("identifiers", *names)}, "records": run_out, **other}
+
     def message(
         self, value: Mapping[str, Any], *, seal: Pair | None = None, sign: Pair | None = None, **altered: Any
     ) -> bytes:
@@ -184,7 +200,8 @@ class Issuer:
     def _sealed(self, value: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
         bare = {name: item for name, item in value.items() if name not in ("identifiers", "content")}
         plain, to = json.dumps(value["identifiers"]).encode(), pair.unseal.public_key()
-        whole = {**bare, "sealed_identifiers": SUITE.encrypt(plain, to, canonical(bare, ()))}
+        name = KEPT if "records" in value else "sealed_identifiers"
+        whole = {**bare, name: SUITE.encrypt(plain, to, canonical(bare, ()))}
         if "kind" in value:
             content = json.dumps(value["content"]).encode() if value["content"] is not None else None
             sealed = None if content is None else SUITE.encrypt(content, to, canonical(whole, ()))
@@ -195,7 +212,7 @@ class Issuer:
     def _framed(whole: dict[str, Any], altered: Mapping[str, Any]) -> bytes:
         pair: Pair | None = whole.pop("sign")
         signature = pair.innsyn.sign(canonical(whole, ())) if pair else b""
-        schema, prefix = newest("rights_command" if "kind" in whole else "erasure_command")
+        schema, prefix = newest(_record_of(whole))
         body = io.BytesIO()
         schemaless_writer(body, schema, {**whole, **altered, "signature": signature}, strict=True)
         return prefix + body.getvalue()
@@ -279,6 +296,12 @@ def _read(message: bytes, records: Sequence[str]) -> dict[str, Any]:
     if body.read(1) or not isinstance(value, dict):
         raise NotAnAnswer("its body is longer than a receipt")
     return value
+
+
+def _record_of(value: Mapping[str, Any]) -> str:
+    if KEPT in value:
+        return "retention_command"
+    return "rights_command" if "kind" in value else "erasure_command"
 
 
 def at_once() -> datetime:

@@ -15,7 +15,8 @@ A command is opened and checked, carried out once for each attempt, and answered
 committed when the receipt is stored. A job that dies in between calls `erase` again for the same attempt: what is gone
 already has to be counted as gone by then, or the counts kept in the transaction that erased (`innsyn_sdk.state.State`).
 
-`export`, `rectify` and `restrict` are the handlers of other rights; each that is given has its topic followed.
+`export`, `rectify` and `restrict` are the handlers of other rights, `expire` that of what has run out by its retention
+rule; each that is given has its topic followed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from innsyn_sdk.copies import Copied, TooLarge, chunks, copied, sealed_parts
+from innsyn_sdk.expiry import Expiry, received
 from innsyn_sdk.keys import Key, read_keys
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed, not_found
 from innsyn_sdk.protocol import (
@@ -43,7 +45,6 @@ from innsyn_sdk.protocol import (
     Command,
     NotReadable,
     Refused,
-    opened,
     receipt,
 )
 from innsyn_sdk.state import SqliteState, State
@@ -51,6 +52,7 @@ from innsyn_sdk.staying import Staying
 from innsyn_sdk.watch import Watch, nothing
 
 Erase = Callable[[Command], Outcome]
+Expire = Callable[[Expiry], Outcome]
 Export = Callable[[Command], Iterable[Copied] | Outcome]
 """The person's records, each as its name and its fields; or why there are none to give."""
 Send = Callable[[bytes, bytes], None]
@@ -83,6 +85,7 @@ class RightsJob:
         export: Export | None = None,
         rectify: Erase | None = None,
         restrict: Erase | None = None,
+        expire: Expire | None = None,
         meanwhile: Callable[[], object] | None = None,
         every_seconds: float = 300.0,
         watch: Watch = nothing,
@@ -91,12 +94,14 @@ class RightsJob:
     ) -> None:
         """`key_files`: read anew for each command, so that they may be exchanged while the job runs. `state`: the file
         in which it remembers what it did. `restrict` is also called for the end of a restriction: `command.kind` is
-        `lift` then. `meanwhile` is called between commands, so often; it may raise StoreUnavailable. `watch` is told
-        what happens: `innsyn_sdk.watch`. Raises KeysUnreadable, ValueError."""
+        `lift` then. `expire` deletes what has run out, but for what names one of `expiry.kept`. `meanwhile` is called
+        between commands, so often; it may raise StoreUnavailable. `watch` is told what happens: `innsyn_sdk.watch`.
+        Raises KeysUnreadable, ValueError."""
         if state is None:
             raise ValueError("a job needs `state`: the file in which it remembers what it did")
-        handlers = {
+        handlers: dict[str, Callable[[Any], Any] | None] = {
             "erasure": erase,
+            "retention": expire,
             "access": export,
             "rectification": rectify,
             "restrict": restrict,
@@ -105,7 +110,7 @@ class RightsJob:
         self._handlers = {kind: handler for kind, handler in handlers.items() if handler is not None}
         if not self._handlers:
             raise ValueError(
-                "a job needs something that it can do: `erase`, `export`, `rectify` or `restrict`"
+                "a job needs something that it can do: `erase`, `expire`, `export`, `rectify` or `restrict`"
             )
         self._key_files = tuple(key_files)
         self.system = read_keys(self._key_files).system
@@ -119,7 +124,8 @@ class RightsJob:
     @property
     def topics(self) -> list[str]:
         """What it follows."""
-        return [f"{prefix}{self.system}" for kind, prefix in TOPICS.items() if kind in self._handlers]
+        followed = (prefix for kind, prefix in TOPICS.items() if kind in self._handlers)
+        return [f"{prefix}{self.system}" for prefix in dict.fromkeys(followed)]
 
     def stop(self) -> None:
         """End after the command in hand. Safe to repeat, and from another thread."""
@@ -173,13 +179,20 @@ class RightsJob:
             _log.warning("%s; it is tried again in %.0f s", error, self._every)
         self._next = time.monotonic() + self._every
 
-    def look(self, message: bytes) -> Command | None:
+    def look(self, message: bytes) -> Command | Expiry | None:
         """Open and check a command and say what it is; None for one that would not be carried out."""
         try:
-            command = opened(message, read_keys(self._key_files), self._clock())
+            command = received(message, read_keys(self._key_files), self._clock())
         except (NotReadable, Refused) as error:
             _log.info("would not be carried out: %s", error)
             return None
+        if isinstance(command, Expiry):
+            _log.info(
+                "%s attempt %d: what has run out of %s, but for %d identifiers",
+                *(command.command_id, command.attempt),
+                *(", ".join(item.record for item in command.records), len(command.kept)),
+            )
+            return command
         _log.info(
             "%s attempt %d: %s, %d identifiers, fields %s, %d orders",
             *(command.command_id, command.attempt, command.kind, len(command.identifiers)),
@@ -192,7 +205,7 @@ class RightsJob:
         has to come again. `send_part`: takes the parts of copies, before the receipt that tells of them."""
         keys = read_keys(self._key_files)
         try:
-            command = opened(message, keys, self._clock())
+            command = received(message, keys, self._clock())
         except NotReadable as error:
             _log.warning("a message to %s is left alone: %s", self.system, error)
             self._watch.left_alone()
@@ -218,14 +231,19 @@ class RightsJob:
 
     def _outcome(
         self,
-        command: Command,
+        command: Command | Expiry,
         accept: Callable[[Outcome], None],
         copy: Callable[[Iterable[Copied]], Outcome],
     ) -> Outcome | None:
         if self._state.come(command.command_id, command.attempt) > command.attempt:
             return failed("superseded")
         if command.kind not in self._handlers:
-            return failed("needs_person")
+            # What has run out may come to any job that erases.
+            return (
+                failed("no_handler", retryable=False)
+                if isinstance(command, Expiry)
+                else failed("needs_person")
+            )
         accept(Outcome("accepted"))
         known = self._state.outcome(command.command_id, command.attempt)
         if known is not None:
@@ -235,7 +253,9 @@ class RightsJob:
             self._state.ended(command.command_id, command.attempt, outcome.text())
         return outcome
 
-    def _tried(self, command: Command, copy: Callable[[Iterable[Copied]], Outcome]) -> Outcome | None:
+    def _tried(
+        self, command: Command | Expiry, copy: Callable[[Iterable[Copied]], Outcome]
+    ) -> Outcome | None:
         handler = self._handlers[command.kind]
         for pause in (*self._pauses, None):
             try:
@@ -263,7 +283,7 @@ class RightsJob:
         return failed("store_unavailable", retryable=True)
 
     def _copied(
-        self, command: Command, records: Iterable[Copied], key: Key, send_part: Send | None
+        self, command: Command | Expiry, records: Iterable[Copied], key: Key, send_part: Send | None
     ) -> Outcome:
         if send_part is None:
             raise TypeError("nothing takes the parts of copies")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -44,12 +44,14 @@ class Verdict:
     """What becomes of a row. `delete`, or the columns to `blank`; neither: nothing of it was to go or all is gone.
 
     `mine`: whether something of it was to go at all. `held`: the rule by which some or all of it stays, and until when.
+    `undated`: something of it goes when its time has come, and it has no time that can be read.
     """
 
     mine: bool = False
     delete: bool = False
     blank: tuple[Column, ...] = ()
     held: tuple[Keep, date] | None = None
+    undated: bool = False
 
 
 NOTHING = Verdict()
@@ -65,6 +67,7 @@ class _Order:
     parties: frozenset[str] = frozenset({"owner"})
     stays_for: frozenset[str] = frozenset()
     redactions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    before: datetime | None = None
 
 
 class Whose:
@@ -165,6 +168,7 @@ class Rules(Whose):
         """Raises UnknownField."""
         super().__init__(command.identifiers, mapping)
         self._today = today
+        self._cut_off = command.cut_off
         self._fields = {item.field: item for item in mapping.columns}
         self._orders = tuple(self._read(command))
 
@@ -178,16 +182,23 @@ class Rules(Whose):
         roles = self.roles(row)
         if not roles:
             return NOTHING
-        found = [self._by(order, row, roles) for order in self._orders if self._selected(order, row)]
-        if not any(item.mine for item in found):
+        at = moment(row.get(self.mapping.time or ""), self.mapping)
+        if self._cut_off is not None and at is not None and at >= self._cut_off:
+            # It came since, and may be of somebody who has come back.
             return NOTHING
+        orders = [item for item in self._orders if selected(item.where, row, self._fields)]
+        dated = [item for item in orders if item.before is None or (at is not None and at < item.before)]
+        found = [self._by(order, row, roles) for order in dated]
+        undated = at is None and any(self._by(one, row, roles).mine for one in orders if one not in dated)
+        if not any(item.mine for item in found):
+            return Verdict(undated=undated)
         blank = {item for one in found for item in one.blank}
         whole = Verdict(
             mine=True,
             delete=any(item.delete for item in found),
             blank=tuple(item for item in self.mapping.columns if item in blank),
         )
-        return self._but_kept(whole, row)
+        return replace(but_kept(whole, row, self.mapping, self._today), undated=undated)
 
     def _by(self, order: _Order, row: Row, roles: Mapping[str, frozenset[str]]) -> Verdict:
         party = not roles.keys().isdisjoint(order.parties)
@@ -212,35 +223,6 @@ class Rules(Whose):
         there = [item for item in self.mapping.columns if item in going and row.get(item.name) != item.blank]
         return Verdict(mine=True, blank=tuple(there))
 
-    def _but_kept(self, found: Verdict, row: Row) -> Verdict:
-        for keep in self.mapping.keep:
-            until = self._day(keep, row)
-            if until is None or until <= self._today:
-                continue
-            if not keep.fields:
-                return Verdict(mine=True, held=(keep, until))
-            # What the rule names stays in the row; of the rest what was to go goes.
-            going = sorted(self.mapping.personal, key=lambda item: item.name) if found.delete else found.blank
-            left = [
-                item for item in going if item.field not in keep.fields and row.get(item.name) != item.blank
-            ]
-            if len(left) < len(going) or found.delete:
-                return Verdict(mine=True, blank=tuple(left), held=(keep, until))
-        return found
-
-    def _day(self, keep: Keep, row: Row) -> date | None:
-        value = row.get(keep.until)
-        if value is None or value == "":
-            return None
-        if isinstance(value, datetime):
-            return value.date()
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(str(value)[:10])
-        except ValueError:
-            raise NeedsPerson(f"{keep.until} of a row of {self.mapping.record} holds no day") from None
-
     def _others(self, roles: Collection[str], row: Row) -> bool:
         return any(
             item.kind is not None and item.role in roles and row.get(item.name) not in (None, "")
@@ -251,15 +233,6 @@ class Rules(Whose):
         named = [item for item in self.mapping.columns if item.kind is not None and item.role == role]
         return column.about == role or any(column.name in (item.name, item.port) for item in named)
 
-    def _selected(self, order: _Order, row: Row) -> bool:
-        if order.where is None:
-            return True
-        value = row.get(self._fields[order.where["field"]].name)
-        if value is None:
-            return bool(order.where["or_empty"])
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        return text in order.where["values"]
-
     def _read(self, command: Command) -> Iterator[_Order]:
         mine = [item for item in command.orders if item["record"] == self.mapping.record]
         listed = frozenset(self._names(command.fields))
@@ -269,6 +242,9 @@ class Rules(Whose):
             where = item["where"]
             if where is not None and where["field"] not in self._fields:
                 raise UnknownField(f"{self.mapping.record}.{where['field']}, by which rows are told apart")
+            before = item.get("before")
+            if before is not None:
+                need_time(self.mapping)
             fields = frozenset(self._names(item["fields"]))
             if fields:
                 yield _Order(
@@ -280,23 +256,76 @@ class Rules(Whose):
                     redactions={
                         one["role"]: frozenset(self._names(one["fields"])) for one in item["redactions"]
                     },
+                    before=before,
                 )
 
     def _names(self, fields: Collection[str]) -> Iterator[str]:
-        for path in fields:
-            record, _, name = path.partition(".")
-            if record != self.mapping.record:
-                continue
-            if name not in self._fields and name not in self.mapping.absent:
-                raise UnknownField(path)
-            yield name
+        return names_of(fields, self.mapping)
+
+
+def names_of(fields: Collection[str], mapping: RecordMapping) -> Iterator[str]:
+    """The names of those fields (`Record.field`) that are of the record. Raises UnknownField."""
+    known = {item.field for item in mapping.columns} | mapping.absent
+    for path in fields:
+        record, _, name = path.partition(".")
+        if record != mapping.record:
+            continue
+        if name not in known:
+            raise UnknownField(path)
+        yield name
+
+
+def need_time(mapping: RecordMapping) -> None:
+    """Raises UnknownField where nobody could say which rows are older than a day."""
+    if mapping.time is None:
+        raise UnknownField(
+            f"the time of {mapping.record}, by which records run out; say `time` in the job's file"
+        )
+
+
+def selected(where: Mapping[str, Any] | None, row: Row, fields: Mapping[str, Column]) -> bool:
+    """Whether an order means the row by the value that its field has."""
+    if where is None:
+        return True
+    value = row.get(fields[where["field"]].name)
+    if value is None:
+        return bool(where["or_empty"])
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text in where["values"]
+
+
+def but_kept(found: Verdict, row: Row, mapping: RecordMapping, today: date) -> Verdict:
+    """What is left of a verdict where the store's own rules keep the row or some of it. Raises NeedsPerson."""
+    for keep in mapping.keep:
+        until = _day(keep, row, mapping)
+        if until is None or until <= today:
+            continue
+        if not keep.fields:
+            return Verdict(mine=True, held=(keep, until))
+        # What the rule names stays in the row; of the rest what was to go goes.
+        going = sorted(mapping.personal, key=lambda item: item.name) if found.delete else found.blank
+        left = [item for item in going if item.field not in keep.fields and row.get(item.name) != item.blank]
+        if len(left) < len(going) or found.delete:
+            return Verdict(mine=True, blank=tuple(left), held=(keep, until))
+    return found
+
+
+def _day(keep: Keep, row: Row, mapping: RecordMapping) -> date | None:
+    value = row.get(keep.until)
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        raise NeedsPerson(f"{keep.until} of a row of {mapping.record} holds no day") from None
 
 
 def rules_of(command: Command, mappings: Sequence[RecordMapping], today: date) -> list[Rules]:
     """What a command means, for each record that is mapped. Raises UnknownField for a record that is not."""
-    if command.value.get("before") is not None:
-        # Its identifiers are of those who are kept: taken for those who go, they would lose everything.
-        raise UnknownField("a command about everybody, which this job does not carry out")
     named = {path.partition(".")[0] for path in command.fields} | {item["record"] for item in command.orders}
     if unmapped := sorted(named - {item.record for item in mappings}):
         raise UnknownField(f"{unmapped[0]}.*")
@@ -339,11 +368,12 @@ def digits(column: Column, value: str) -> frozenset[str]:
 
 
 def _same_address(value: Any, item: Identifier) -> bool:
-    found, wanted = _address(value), network(item.value)
+    found, wanted = address_of(value), network(item.value)
     return found is not None and wanted is not None and found.version == wanted.version and found in wanted
 
 
-def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_of(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a column holds; of one of IPv4 within IPv6 that of IPv4; None for what is none."""
     if isinstance(value, ipaddress.IPv4Interface | ipaddress.IPv6Interface):
         value = value.ip
     try:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -23,10 +23,12 @@ from typing import Any
 
 from innsyn_sdk import running
 from innsyn_sdk.changing import Change
+from innsyn_sdk.expiring import Expiring, expiring_of
+from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
-from innsyn_sdk.postgresql_queries import Table, candidates, deletion, quoted, setting, table_of
+from innsyn_sdk.postgresql_queries import Table, candidates, deletion, older, quoted, setting, table_of
 from innsyn_sdk.protocol import Command
 from innsyn_sdk.tally import Tally
 
@@ -46,6 +48,10 @@ CREATE TABLE IF NOT EXISTS {schema}.outcomes (
 CREATE TABLE IF NOT EXISTS {schema}.gone (command_id text, record text, deleted bigint NOT NULL,
     PRIMARY KEY (command_id, record));
 CREATE TABLE IF NOT EXISTS {schema}.restrictions (command_id text PRIMARY KEY, said text NOT NULL);
+"""
+_BLANKED = """
+CREATE TABLE {schema}.blanked (command_id text, record text, redacted bigint NOT NULL,
+    PRIMARY KEY (command_id, record));
 """
 _ROWS = 1_000
 _log = logging.getLogger(__name__)
@@ -103,8 +109,17 @@ class PostgresqlStore:
 
     def erase(self, command: Command) -> Outcome:
         """Everything the command means and the outcome in one transaction. Raises StoreUnavailable."""
+        return self._once(command, lambda: rules_of(command, self._records, self._today()))
+
+    def expire(self, expiry: Expiry) -> Outcome:
+        """The same of what has run out."""
+        return self._once(expiry, lambda: expiring_of(expiry, self._records, self._today()))
+
+    def _once(
+        self, command: Command | Expiry, read: Callable[[], Sequence[Rules] | Sequence[Expiring]]
+    ) -> Outcome:
         try:
-            rules = rules_of(command, self._records, self._today())
+            rules = read()
             with self._transaction() as cursor:
                 # Holds the row: a second process with the same command waits here, and finds the outcome.
                 if self._come(cursor, command.command_id, command.attempt) > command.attempt:
@@ -128,29 +143,37 @@ class PostgresqlStore:
         self._cleaned([item.mapping for item in rules if not item.idle])
         return outcome
 
-    def _erased(self, cursor: Any, command: Command, rules: Sequence[Rules]) -> Outcome:
+    def _erased(
+        self, cursor: Any, command: Command | Expiry, rules: Sequence[Rules] | Sequence[Expiring]
+    ) -> Outcome:
         tally = Tally()
         for one in rules:
             if not one.idle:
                 self._of_table(cursor, table_of(cursor, one.mapping, self._cascades), one, tally)
-        remember = (
-            f"INSERT INTO {self._schema}.gone VALUES (%s, %s, %s) ON CONFLICT (command_id, record)"
-            " DO UPDATE SET deleted = gone.deleted + excluded.deleted"
-        )
-        for record, count in tally.deleted.items():
-            cursor.execute(remember, (command.command_id, record, count))
         # Over all attempts: what an earlier one deleted is not met again.
-        query = f"SELECT record, deleted FROM {self._schema}.gone WHERE command_id = %s"
-        tally.deleted.update(
-            {
-                record: count - tally.deleted[record]
-                for record, count in cursor.execute(query, (command.command_id,)).fetchall()
-            }
-        )
+        self._sum(cursor, "gone", "deleted", command.command_id, tally.deleted)
+        if isinstance(command, Expiry):
+            # Nor is what it blanked counted again: earlier commands may have blanked it as well.
+            self._make("blanked", _BLANKED)
+            self._sum(cursor, "blanked", "redacted", command.command_id, tally.redacted)
         return tally.outcome()
 
-    def _of_table(self, cursor: Any, table: Table, rules: Rules, tally: Tally) -> None:
-        query, values = candidates(table, rules)
+    def _sum(self, cursor: Any, table: str, column: str, command_id: str, counts: Counter[str]) -> None:
+        """Add what is counted to what is remembered of the command, and count all of it."""
+        remember = (
+            f"INSERT INTO {self._schema}.{table} VALUES (%s, %s, %s) ON CONFLICT (command_id, record)"
+            f" DO UPDATE SET {column} = {table}.{column} + excluded.{column}"
+        )
+        for record, count in counts.items():
+            cursor.execute(remember, (command_id, record, count))
+        query = f"SELECT record, {column} FROM {self._schema}.{table} WHERE command_id = %s"
+        for record, count in cursor.execute(query, (command_id,)).fetchall():
+            counts[record] = count
+
+    def _of_table(self, cursor: Any, table: Table, rules: Rules | Expiring, tally: Tally) -> None:
+        query, values = (
+            older(table, rules.before) if isinstance(rules, Expiring) else candidates(table, rules)
+        )
         gone: dict[int, list[str]] = defaultdict(list)
         blank = _Settings()
         with self._connection.cursor("candidates", scrollable=False) as found:
@@ -259,17 +282,15 @@ class PostgresqlStore:
                 lambda said: _log.warning("PostgreSQL warns (%s, %s)", said.severity, said.sqlstate)
             )
             with self._connection.transaction():
-                self._make()
+                self._make("restrictions", _TABLES)
         return self._connection
 
-    def _make(self) -> None:
-        """What the job remembers in; a role that may not make it can be given it."""
-        there = self._connection.execute(
-            "SELECT to_regclass(%s)", (f"{self._schema}.restrictions",)
-        ).fetchone()
+    def _make(self, table: str, text: str) -> None:
+        """What the job remembers in, if the table is not there; a role that may not make it can be given it."""
+        there = self._connection.execute("SELECT to_regclass(%s)", (f"{self._schema}.{table}",)).fetchone()
         if there[0] is None:
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('innsyn_job'))")
-            self._connection.execute(_TABLES.format(schema=self._schema))
+            self._connection.execute(text.format(schema=self._schema))
 
 
 class _Settings:

@@ -80,6 +80,16 @@ def candidates(table: Table, whose: Whose | None, *, lock: bool = True) -> tuple
     return f"SELECT tableoid, ctid, {columns} FROM {table.name} WHERE {where}{locked}", values
 
 
+def older(table: Table, before: datetime) -> tuple[str, list[Any]]:
+    """The same of the rows that may be older than that, or have no time."""
+    time, columns = _time(table), ", ".join(map(quoted, table.types))
+    every = f"SELECT tableoid, ctid, {columns} FROM {table.name}"
+    if time is None:
+        return f"{every} FOR UPDATE", []
+    # A day more, for those without a zone.
+    return f"{every} WHERE {time} < %s::timestamptz OR {time} IS NULL FOR UPDATE", [before + _DAY]
+
+
 def deletion(table: Table) -> str:
     """Takes a table's oid and places of rows."""
     return f"DELETE FROM {table.name} WHERE tableoid = %s AND ctid = ANY(%s::tid[])"

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro import schemaless_reader, schemaless_writer
 
 from innsyn_sdk.keys import Key, Keys
+from innsyn_sdk.wire import MAGIC as _MAGIC
+from innsyn_sdk.wire import canonical, newest, to_the_millisecond, versions
 
 COMMANDS, RECEIPTS, COPIES = "deletion.", "rights.receipts", "rights.copies"
 """Commands to erase are on `COMMANDS` and the name of the system; receipts and parts of copies of all systems on one
 topic each."""
 ACCESS, RECTIFICATION, RESTRICTION = "access.", "rectification.", "restriction."
 """Before the name of a system, where it is told of other rights."""
-TOPICS = {"erasure": COMMANDS, "access": ACCESS, "rectification": RECTIFICATION, "restrict": RESTRICTION}
+TOPICS = {
+    "erasure": COMMANDS,
+    "retention": COMMANDS,
+    "access": ACCESS,
+    "rectification": RECTIFICATION,
+    "restrict": RESTRICTION,
+}
 """By what a command is about, `lift` with `restrict`."""
 OLDEST, CLOCKS_APART = timedelta(days=30), timedelta(minutes=5)
-MOST = 2**53 - 1
-"""The largest number that every reader of JSON reads as it stands (RFC 8785, RFC 7493)."""
 ALL_PORTS = (0, 65_535)
 """Of an identifier that has no port of its own; 0 stands for records that know none."""
-_MAGIC, _PREFIX = b"\xc3\x01", 10
+_PREFIX = 10
 _KEY_BYTES = 32
+KEPT = "sealed_kept"
+"""Of a command about what has run out: whose records stay."""
 _SEALED, _CONTENT, _SIGNATURE = "sealed_identifiers", "sealed_content", "signature"
-_COMMANDS, _RECEIPTS = ("erasure_command", "rights_command"), ("erasure_receipt", "rights_receipt")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_COMMANDS = ("erasure_command", "retention_command", "rights_command")
+_RECEIPTS = ("erasure_receipt", "rights_receipt")
 
 
 class NotReadable(Exception):
@@ -101,12 +106,28 @@ class Identifier:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What of a record is to be kept: `fields` as `Record.field`, for these purposes, by that rule, until the end of
+    that day (None: not known yet)."""
+
+    record: str
+    fields: tuple[str, ...]
+    purposes: tuple[str, ...]
+    until: date | None
+    rule: str
+    citation: str
+
+
+@dataclass(frozen=True)
 class Command:
-    """What the system is to do, and about whom. `orders` as the Avro record has them.
+    """What the system is to do, and about whom. `orders` as the Avro record has them: with `before`, only records whose
+    time is before it, and none without a readable time.
 
     `kind`: `erasure`, `access`, `rectification`, `restrict` or `lift`. `content`: of a rectification, what each
-    `Record.field` shall say. `purposes`: of a restriction and its end, the purposes that are meant; none: all.
-    `expected`: of rights other than erasure, how many records of each kind innsyn's index knows there.
+    `Record.field` shall say. `purposes`: of a restriction and its end, the purposes that are meant; none: all. Of an
+    erasure those that end. `cut_off`: of an erasure, records whose time is at or after it are not meant; None: no
+    limit. `kept`: of an erasure, what stays, and why. `expected`: how many records of each kind innsyn's index knows
+    there.
     """
 
     command_id: str
@@ -124,6 +145,8 @@ class Command:
     ground: str | None = None
     deadline: date | None = None
     expected: Mapping[str, int] = field(default_factory=dict)
+    cut_off: datetime | None = None
+    kept: tuple[Kept, ...] = ()
 
     def always(self, kind: str) -> list[str]:
         """The values of that kind that are the person's whenever they are met. Those that are so for a time, behind a
@@ -146,30 +169,57 @@ def decoded(message: bytes) -> dict[str, Any]:
     return value
 
 
-def opened(message: bytes, keys: Keys, now: datetime) -> Command:
-    """The command, if innsyn sent it as it is, to this system and not too long ago. Raises NotReadable, Refused."""
+@dataclass(frozen=True)
+class Authentic:
+    """A command that innsyn sent as it is, to this system and not too long ago. `plain`: what it seals."""
+
+    value: Mapping[str, Any] = field(repr=False)
+    plain: bytes = field(repr=False)
+    key: Key = field(repr=False)
+
+
+def authentic(message: bytes, keys: Keys, now: datetime) -> Authentic:
+    """Whatever it asks. Raises NotReadable, Refused."""
     value = decoded(message)
+    sealed = KEPT if KEPT in value else _SEALED
     if value["system"] != keys.system:
         raise Refused("other_system", value)
     key = keys.find(value["key_id"])
     if key is None:
         raise Refused("key_unknown" if value["key_id"] else "not_authentic", value)
     try:
-        authentic = key.from_innsyn(value[_SIGNATURE], canonical(value, (_SIGNATURE,)))
-        bound = canonical(value, (_SIGNATURE, _SEALED, _CONTENT))
+        signed_by_innsyn = key.from_innsyn(value[_SIGNATURE], canonical(value, (_SIGNATURE,)))
+        bound = canonical(value, (_SIGNATURE, sealed, _CONTENT))
     except ValueError:
         # What has no one form was signed by nobody.
         raise Refused("not_authentic", value) from None
-    plain = key.open(value[_SEALED], bound) if authentic else None
+    plain = key.open(value[sealed], bound) if signed_by_innsyn else None
     if plain is None:
         raise Refused("not_authentic", value)
     if value["issued_at"] > now + CLOCKS_APART:
         raise Refused("clock_off", value)
     if value["issued_at"] < now - OLDEST:
         raise Refused("too_old", value)
+    return Authentic(value, plain, key)
+
+
+def opened(message: bytes, keys: Keys, now: datetime) -> Command:
+    """The command, if innsyn sent it as it is, to this system and not too long ago. Raises NotReadable, Refused.
+
+    What has run out, whoever it is about, is read by `innsyn_sdk.expiry.received`.
+    """
+    return command_of(authentic(message, keys, now))
+
+
+def command_of(found: Authentic) -> Command:
+    """What it is to do, and about whom. Raises Refused."""
+    value = found.value
+    if KEPT in value:
+        # Those whose records stay must not be taken for those whose records go.
+        raise Refused("command_not_understood", value)
     try:
-        named = tuple(map(_identifier, json.loads(plain)))
-        other = _of_right(value, key) if "kind" in value else {}
+        named = identifiers_of(found.plain)
+        other = _of_right(value, found.key) if "kind" in value else _of_erasure(value)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused("command_not_understood", value) from None
     return Command(
@@ -184,6 +234,31 @@ def opened(message: bytes, keys: Keys, now: datetime) -> Command:
         value=value,
         **other,
     )
+
+
+def identifiers_of(plain: bytes) -> tuple[Identifier, ...]:
+    """What a command seals. Raises ValueError, TypeError, KeyError, AttributeError."""
+    said = json.loads(plain)
+    if not isinstance(said, list):
+        raise TypeError("identifiers are a list")
+    return tuple(map(_identifier, said))
+
+
+def _of_erasure(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command to erase says besides; an older version says none of it. Raises Refused."""
+    if any((order.get("before") or value["issued_at"]) > value["issued_at"] for order in value["orders"]):
+        raise Refused("clock_off", value)
+    kept: list[dict[str, Any]] = [
+        {**said, "fields": tuple(said["fields"]), "purposes": tuple(said["purposes"])}
+        for said in value.get("kept", ())
+    ]
+    return {
+        "purposes": tuple(value.get("purposes", ())),
+        "deadline": value.get("deadline"),
+        "expected": {item["record"]: item["count"] for item in value.get("expected", ())},
+        "cut_off": value.get("cut_off"),
+        "kept": tuple(Kept(**said) for said in kept),
+    }
 
 
 def _of_right(value: Mapping[str, Any], key: Key) -> dict[str, Any]:
@@ -290,62 +365,7 @@ def signed(record: str, value: Mapping[str, Any], key: Key) -> bytes:
     return prefix + body.getvalue()
 
 
-def to_the_millisecond(moment: datetime) -> datetime:
-    """As a message has it."""
-    return _EPOCH + (moment - _EPOCH) // _MILLISECOND * _MILLISECOND
-
-
-def canonical(value: Mapping[str, Any], without: Sequence[str]) -> bytes:
-    """Canonical JSON (RFC 8785) of a record without some fields; bytes as hex digits, times and days as integers.
-
-    Raises ValueError for what has more than one form: fractions, and numbers beyond MOST.
-    """
-    plain = {name: _plain(item) for name, item in value.items() if name not in without}
-    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // _MILLISECOND
-    if isinstance(value, date):
-        return (value - _EPOCH.date()).days
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) > MOST):
-        raise ValueError("a fraction, or a number beyond 2^53 - 1, has no one form in JSON")
-    return value
-
-
-@cache
-def newest(record: str) -> tuple[Any, bytes]:
-    """The schema of a record of `avro/` as it is written now, and what stands before its body."""
-    schema = _schemas(record)[-1]
-    return parse_schema(schema), _prefix(schema)
-
-
 @cache
 def _commands() -> Mapping[bytes, Any]:
     """Every version of a command that is signed, by its fingerprint."""
-    schemas = [schema for record in _COMMANDS for schema in _schemas(record)]
-    return {_prefix(schema)[len(_MAGIC) :]: parse_schema(schema) for schema in schemas}
-
-
-def frame_of(schema: Any) -> bytes:
-    """What stands before the body of a single object, by its schema."""
-    return _prefix(schema)
-
-
-def _schemas(record: str) -> list[Any]:
-    folder = files("innsyn_sdk") / "avro" / record
-    found = sorted(folder.iterdir(), key=lambda item: int(item.name.removesuffix(".avsc")))
-    return [json.loads(item.read_text("utf-8")) for item in found]
-
-
-def _prefix(schema: Any) -> bytes:
-    """Magic and CRC-64-AVRO of the schema, little-endian."""
-    digits = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-    return _MAGIC + bytes.fromhex(digits)
+    return {frame[len(_MAGIC) :]: schema for record in _COMMANDS for schema, frame in versions(record)}

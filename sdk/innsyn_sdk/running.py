@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from innsyn_sdk.changing import Changing, Rows
+from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.job import RightsJob
 from innsyn_sdk.keys import KeysUnreadable
 from innsyn_sdk.mapping import JobFile, NotAJob, read_job
@@ -38,6 +39,8 @@ class Store(Rows, Protocol):
         """That the store is as the job's file says. Raises NotAJob, StoreUnavailable."""
 
     def erase(self, command: Command) -> Outcome: ...
+
+    def expire(self, expiry: Expiry) -> Outcome: ...
 
 
 def main(
@@ -75,8 +78,7 @@ def job_of(file: JobFile, store: Store) -> RightsJob:
     """The job that does what the file says of its rights. Raises KeysUnreadable."""
     changing = Changing(store, file.records, store.state)
 
-    def erase(command: Command) -> Outcome:
-        outcome = store.erase(command)
+    def forgotten(outcome: Outcome) -> Outcome:
         if outcome.state != "failed":
             changing.forget()
         return outcome
@@ -84,8 +86,9 @@ def job_of(file: JobFile, store: Store) -> RightsJob:
     does = {*file.rights}
     return RightsJob(
         file.keys,
-        erase if "erasure" in does else None,
+        (lambda command: forgotten(store.erase(command))) if "erasure" in does else None,
         store.state,
+        expire=(lambda expiry: forgotten(store.expire(expiry))) if "erasure" in does else None,
         export=changing.export if "access" in does else None,
         rectify=changing.rectify if "rectification" in does else None,
         restrict=changing.restrict if "restriction" in does else None,

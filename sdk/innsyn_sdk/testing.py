@@ -15,14 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from innsyn_sdk.cases import ENDS, bad, good, wrong
+from innsyn_sdk.cases import ENDS, bad, good, run_out, wrong
 from innsyn_sdk.issuing import Answer, Issuer, NotAnAnswer, Pair
-from innsyn_sdk.job import Erase, RightsJob
-from innsyn_sdk.protocol import Command
+from innsyn_sdk.job import Erase, Expire, RightsJob
 from innsyn_sdk.state import SqliteState
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
-Handler = Callable[[Command], Any]
+Handler = Callable[[Any], Any]
 _APART = timedelta(seconds=1)
 
 
@@ -50,6 +49,12 @@ class Kit:
         """The same of another right."""
         return self._issuer.value_of_right(kind, identifiers, **other)
 
+    def value_of_retention(
+        self, records: Sequence[Mapping[str, Any]], kept: Sequence[Any] = (), **other: Any
+    ) -> dict[str, Any]:
+        """The same of what has run out; `kept`: identifiers of those whose records stay."""
+        return self._issuer.value_of_retention(records, kept, **other)
+
     def message(self, value: Mapping[str, Any]) -> bytes:
         """As innsyn sends it."""
         return self._issuer.message(value)
@@ -60,6 +65,10 @@ class Kit:
         Raises AssertionError for a receipt that is not signed with its key.
         """
         return [answer.short for answer in self._answers(job, message)]
+
+    def said(self, job: RightsJob, message: bytes) -> list[Mapping[str, Any]]:
+        """All that the job says to a message: the fields of each receipt but its time and signature."""
+        return [answer.said for answer in self._answers(job, message)]
 
     def copy(self, job: RightsJob, message: bytes) -> list[Any]:
         """What a command of access brings: each record as its name and its fields. Raises AssertionError for a copy
@@ -104,10 +113,29 @@ class Kit:
             self.copy(self.job(export=handler), self.message(value))
         return found
 
-    def _played(self, name: str, handler: Handler, value: Mapping[str, Any]) -> list[str]:
-        calls: list[Command] = []
+    def play_retention(
+        self,
+        expire: Expire,
+        identifiers: Sequence[Any],
+        fields: Sequence[str],
+        before: datetime,
+        *,
+        undated: bool = False,
+    ) -> list[str]:
+        """What is wrong with a job that carries out so what has run out: all `fields` of records older than `before`.
 
-        def counted(command: Command) -> Any:
+        `identifiers`: of somebody whose records stay at first. The store has one of theirs and one of somebody else
+        that are older, and with `undated` one without a time, which is to be told and to stay.
+        """
+        value = self._issuer.value_of_retention(run_out(fields, before), identifiers)
+        return self._played("expire", expire, value, undated=undated)
+
+    def _played(
+        self, name: str, handler: Handler, value: Mapping[str, Any], *, undated: bool = False
+    ) -> list[str]:
+        calls: list[Any] = []
+
+        def counted(command: Any) -> Any:
             calls.append(command)
             return handler(command)
 
@@ -121,7 +149,7 @@ class Kit:
                 return [f"a command that is {case.said} was carried out"]
             found.append(wrong(case, answers, ()))
         before: list[Answer] = []
-        for case in good(self._issuer, value):
+        for case in good(self._issuer, value, undated=undated):
             done = len(calls)
             answers = self._answers(job, case.message)
             found.append(wrong(case, answers, before))

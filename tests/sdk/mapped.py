@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from innsyn_sdk.expiry import Expiry, RunOut
 from innsyn_sdk.mapping import Column, Keep, RecordMapping
 from innsyn_sdk.protocol import Command, Identifier
 
@@ -61,6 +62,7 @@ def command_of(
     attempt: int = 1,
     orders: Sequence[Mapping[str, Any]] = (),
     command_id: str = "r-1/s",
+    cut_off: datetime | None = None,
 ) -> Command:
     """A command as it is opened."""
     return Command(
@@ -73,7 +75,34 @@ def command_of(
         fields=tuple(fields),
         orders=tuple(orders),
         value={},
+        cut_off=cut_off,
     )
+
+
+def expiry_of(
+    records: Sequence[RunOut],
+    kept: Sequence[Identifier] = (),
+    *,
+    attempt: int = 1,
+    command_id: str = "x-20260309-1/s",
+) -> Expiry:
+    """What has run out, as it is opened."""
+    return Expiry(
+        command_id=command_id,
+        request_id=command_id.partition("/")[0],
+        attempt=attempt,
+        issued_at=NOW,
+        records=tuple(records),
+        kept=tuple(kept),
+        deadline=None,
+        value={},
+    )
+
+
+def run_out(fields: Sequence[str], before: datetime, where: Mapping[str, Any] | None = None) -> RunOut:
+    """Those fields of one record, before that."""
+    record = fields[0].partition(".")[0]
+    return RunOut(record, (), tuple(fields), where, before, "T01", "", 0)
 
 
 def all_of(mapping: RecordMapping) -> list[str]:

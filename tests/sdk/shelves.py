@@ -69,6 +69,11 @@ ROWS = [
 HERS = ["1", "2", "3"]
 
 
+def written(item: Row) -> Row:
+    """As JSON has it."""
+    return item | {"at": item["at"] and item["at"].isoformat()}
+
+
 class Shelf(Protocol):
     """A store with rows in it."""
 
@@ -122,7 +127,7 @@ class Folder:
 
     def put(self, rows: Sequence[Row]) -> None:
         number = len([*self.folder.iterdir()])
-        lines = [json.dumps(item | {"at": item["at"].isoformat()}) for item in rows[:2]]
+        lines = [json.dumps(written(item)) for item in rows[:2]]
         (self.folder / f"{number}.ndjson").write_text("\n".join(lines) + "\n")
         if len(rows) > 2:
             kinds = [(name, pa.timestamp("us", "UTC") if name == "at" else pa.string()) for name in rows[0]]
@@ -140,7 +145,7 @@ class Folder:
                 continue
             for line in path.read_text().splitlines():
                 said = json.loads(line)
-                found.append(said | {"at": datetime.fromisoformat(said["at"])})
+                found.append(said | {"at": said["at"] and datetime.fromisoformat(said["at"])})
         return {item["id"]: item for item in found}
 
 
@@ -160,7 +165,7 @@ class Topic:
     def put(self, rows: Sequence[Row]) -> None:
         producer = Producer(self.kafka)
         for item in rows:
-            body = json.dumps(item | {"at": item["at"].isoformat()}).encode()
+            body = json.dumps(written(item)).encode()
             producer.produce(self.mapping.at, body, item["id"].encode())
         assert producer.flush(HANGING_SECONDS) == 0
 
@@ -173,5 +178,5 @@ class Topic:
                 found.pop(key.decode(), None)
                 if message.value is not None:
                     said = json.loads(message.value)
-                    found[key.decode()] = said | {"at": datetime.fromisoformat(said["at"])}
+                    found[key.decode()] = said | {"at": said["at"] and datetime.fromisoformat(said["at"])}
         return found

@@ -232,13 +232,34 @@ def left(path: Path) -> list[int]:
     return [json.loads(line)["n"] for line in path.read_bytes().splitlines()]
 
 
+def test_notes_of_an_earlier_version_go_on_counting(tmp_path: Path) -> None:
+    """It had no count of lines that were emptied."""
+    state = tmp_path / "state.sqlite"
+    with closing(sqlite3.connect(state)) as notes, notes:
+        notes.execute(
+            "CREATE TABLE rewritten (command_id TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL,"
+            " record TEXT NOT NULL, deleted INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0,"
+            " PRIMARY KEY (command_id, path, stamp, record))"
+        )
+        notes.execute("INSERT INTO rewritten VALUES ('r-1/s', 'a.ndjson', '1:2:3', 'WebVisit', 2, 1)")
+    path = ndjson(tmp_path / "data" / "visits" / "a.ndjson")
+    made = FilesStore(tmp_path / "data", [VISIT], state, today=lambda: TODAY)
+    assert made.erase(FOR_KARI).deleted == (("WebVisit", 5),)
+    assert left(path) == [3, 4, 5, 6]
+    made.close()
+
+
 def test_a_note_of_a_rename_that_never_came_is_dropped(tmp_path: Path, store: FilesStore) -> None:
     """Somebody wrote the file anew between the kill and the next start: only what this job did counts."""
     path = ndjson(tmp_path / "data" / "visits" / "a.ndjson")
     with closing(sqlite3.connect(tmp_path / "state.sqlite")) as notes, notes:
-        notes.execute("INSERT INTO rewritten VALUES ('r-1/s', 'visits/a.ndjson', '1:2:3', 'WebVisit', 40, 0)")
         notes.execute(
-            "INSERT INTO rewritten VALUES ('r-1/s', 'visits/gone.ndjson', '1:2:3', 'WebVisit', 40, 0)"
+            "INSERT INTO rewritten (command_id, path, stamp, record, deleted) VALUES"
+            " ('r-1/s', 'visits/a.ndjson', '1:2:3', 'WebVisit', 40)"
+        )
+        notes.execute(
+            "INSERT INTO rewritten (command_id, path, stamp, record, deleted) VALUES"
+            " ('r-1/s', 'visits/gone.ndjson', '1:2:3', 'WebVisit', 40)"
         )
     assert store.erase(FOR_KARI).deleted == (("WebVisit", 3),)
     assert left(path) == [3, 4, 5, 6]

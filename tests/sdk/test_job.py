@@ -166,7 +166,7 @@ def unchecked(message: bytes, keys: object, now: object) -> Command:
 @pytest.mark.parametrize(
     ("sabotage", "said"),
     [
-        (lambda patch: patch.setattr("innsyn_sdk.job.opened", unchecked), "was carried out"),
+        (lambda patch: patch.setattr("innsyn_sdk.job.received", unchecked), "was carried out"),
         (lambda patch: patch.setattr(SqliteState, "outcome", lambda *_: None), "was carried out again"),
         (lambda patch: patch.setattr(SqliteState, "come", lambda *_: 0), "was not superseded"),
     ],

@@ -106,7 +106,7 @@ def carried_out(_: Command) -> Outcome:
         ("held", lambda patch: None, {}, set()),
         (
             "gullible",
-            lambda patch: patch.setattr("innsyn_sdk.job.opened", unchecked),
+            lambda patch: patch.setattr("innsyn_sdk.job.received", unchecked),
             {},
             {"not signed", "too old", "altered", "signed by another", "sealed to another key"},
         ),

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from innsyn_sdk.keys import Key, Keys, KeysUnreadable, read_keys
 from innsyn_sdk.outcome import Outcome, done, failed, not_found, partial, withheld
-from innsyn_sdk.protocol import MOST, Identifier, NotReadable, Refused, canonical, newest, opened, receipt
+from innsyn_sdk.protocol import Identifier, NotReadable, Refused, opened, receipt
+from innsyn_sdk.wire import MOST, canonical, newest
 
 from schemas.canonical import canonical as schemas_canonical
 from schemas.jobkeys import Keys as SystemSide

@@ -1,0 +1,155 @@
+"""Which rows have run out, and what of them goes: one rule for every store of a reference job. Pure.
+
+A row that names somebody whose records stay, in any column and within the limits of what was said, stays whole. One
+without a readable time is left as it is, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from innsyn_sdk.expiry import Expiry, RunOut
+from innsyn_sdk.mapping import Column, RecordMapping
+from innsyn_sdk.matching import (
+    NOTHING,
+    Row,
+    UnknownField,
+    Verdict,
+    address_of,
+    but_kept,
+    digits,
+    moment,
+    names_of,
+    need_time,
+    network,
+    normal,
+    port_of,
+    selected,
+)
+from innsyn_sdk.protocol import Identifier
+
+
+@dataclass(frozen=True)
+class _RunOut:
+    """Columns that have run out of rows before a moment."""
+
+    columns: frozenset[Column]
+    where: Mapping[str, Any] | None
+    before: datetime
+
+
+@dataclass
+class _Kept:
+    """Whose records stay, by how a column may spell it."""
+
+    column: Column
+    by_spelling: dict[str, list[Identifier]] = field(default_factory=dict)
+    prefixes: list[tuple[Any, Identifier]] = field(default_factory=list)
+
+    def add(self, item: Identifier) -> None:
+        for text in self._spellings(item):
+            self.by_spelling.setdefault(text, []).append(item)
+
+    def found(self, value: Any) -> Iterator[Identifier]:
+        """All that the value may be."""
+        if isinstance(value, list | tuple | set):
+            for one in value:
+                yield from self.found(one)
+        elif self.column.form != "address":
+            yield from self.by_spelling.get(normal(self.column, value), ())
+        elif (address := address_of(value)) is not None:
+            yield from self.by_spelling.get(str(address), ())
+            yield from (item for prefix, item in self.prefixes if address in prefix)
+
+    def _spellings(self, item: Identifier) -> Iterable[str]:
+        if self.column.form == "address":
+            found = network(item.value)
+            if found is None:
+                return ()
+            if found.num_addresses > 1:
+                self.prefixes.append((found, item))
+                return ()
+            return (str(found.network_address),)
+        if item.prefix:
+            return ()
+        return (
+            digits(self.column, item.value)
+            if self.column.form == "digits"
+            else (normal(self.column, item.value),)
+        )
+
+
+class Expiring:
+    """What a command about what has run out means for the rows of one record."""
+
+    def __init__(self, expiry: Expiry, mapping: RecordMapping, today: date) -> None:
+        """Raises UnknownField."""
+        self.mapping = mapping
+        self._today = today
+        self._fields = {item.field: item for item in mapping.columns}
+        self._entries = tuple(self._read(item) for item in expiry.records if item.record == mapping.record)
+        if self._entries:
+            need_time(mapping)
+        self._kept = tuple(map(_Kept, (item for item in mapping.columns if item.kind is not None)))
+        for kept in self._kept:
+            for item in expiry.kept:
+                if item.kind == kept.column.kind:
+                    kept.add(item)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row can be meant."""
+        return not any(item.columns for item in self._entries)
+
+    @property
+    def before(self) -> datetime:
+        """No row of that time or later is meant. Raises ValueError where none is."""
+        return max(item.before for item in self._entries)
+
+    def decide(self, row: Row) -> Verdict:
+        """What becomes of the row. Raises NeedsPerson for one that cannot be judged.
+
+        One of which all that has run out is gone already, by an earlier command, is not counted again.
+        """
+        entries = [item for item in self._entries if selected(item.where, row, self._fields)]
+        at = moment(row.get(self.mapping.time or ""), self.mapping)
+        found = self._going([item for item in entries if at is None or at < item.before], row)
+        if not found.mine or self._stays(row, at):
+            return NOTHING
+        return Verdict(undated=True) if at is None else but_kept(found, row, self.mapping, self._today)
+
+    def _going(self, entries: Sequence[_RunOut], row: Row) -> Verdict:
+        going = frozenset[Column]().union(*(item.columns for item in entries))
+        if going and going >= self.mapping.personal:
+            return Verdict(mine=True, delete=True)
+        there = [item for item in self.mapping.columns if item in going and row.get(item.name) != item.blank]
+        return Verdict(mine=bool(there), blank=tuple(there))
+
+    def _stays(self, row: Row, at: datetime | None) -> bool:
+        """Whether it names somebody whose records stay, in whatever role; without a time, at any time."""
+        for kept in self._kept:
+            value = row.get(kept.column.name)
+            if value is None or value == "":
+                continue
+            port = port_of(row.get(kept.column.port) if kept.column.port else None)
+            if any(at is None or item.covers(at, port) for item in kept.found(value)):
+                return True
+        return False
+
+    def _read(self, item: RunOut) -> _RunOut:
+        where = item.where
+        if where is not None and where["field"] not in self._fields:
+            raise UnknownField(f"{item.record}.{where['field']}, by which rows are told apart")
+        named = {self._fields[name] for name in names_of(item.fields, self.mapping) if name in self._fields}
+        return _RunOut(frozenset(named) & self.mapping.personal, where, item.before)
+
+
+def expiring_of(expiry: Expiry, mappings: Sequence[RecordMapping], today: date) -> list[Expiring]:
+    """What it means, for each record that is mapped. Raises UnknownField for a record that is not."""
+    named = {item.record for item in expiry.records}
+    if unmapped := sorted(named - {item.record for item in mappings}):
+        raise UnknownField(f"{unmapped[0]}.*")
+    return [Expiring(expiry, item, today) for item in mappings]
