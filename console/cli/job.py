@@ -27,6 +27,7 @@ class Right(StrEnum):
     ACCESS = "access"
     RECTIFICATION = "rectification"
     RESTRICT = "restrict"
+    RETENTION = "retention"
 
 
 app = typer.Typer(help="Jobs of systems: whether they hold.", no_args_is_help=True)
@@ -62,6 +63,13 @@ def play(
         Right,
         typer.Option("--right", help="What the job is told to do."),
     ] = Right.ERASURE,
+    undated: Annotated[
+        bool,
+        typer.Option(
+            "--undated",
+            help="With --right retention: the store has a record without a time, which has to stay and be told.",
+        ),
+    ] = False,
     keys: Annotated[
         Path,
         typer.Option(
@@ -78,20 +86,29 @@ def play(
     """Play commands at a job in any language: twice, out of order, too old, taken back, altered, sealed or signed by
     another, for another system. Say of each what came of it.
 
+    With --right retention every record that is older than the test has run out; those of --id are kept at first.
+
     The job runs beside this command, on a broker and on a store for tests: what --id and --field say is erased there.
     innsyn's own commands are under other keys, so a job with its own key file carries out none of these. Exit status 1:
     something did not hold.
     """
     if not is_id("system", system):
         raise InputError("--system is no name of a system; `innsyn systems show` lists those there are")
+    if undated and right is not Right.RETENTION:
+        raise InputError("--undated is of --right retention alone")
     people = [(item["kind"], item["value"]) for item in identifiers(ids)]
     names, content = _content(fields, right)
-    said = {"right": str(right), "content": content, "seconds": wait}
+    said = {"right": str(right), "content": content, "undated": undated, "seconds": wait}
     results = list(_played(system, bootstrap, people, names, keys, said))
+    raise typer.Exit(int(_shown(system, results, as_json=as_json)))
+
+
+def _shown(system: str, results: Sequence[Result], *, as_json: bool) -> bool:
+    """Say of each case what came of it; whether something did not hold."""
     broken = [item for item in results if item.wrong is not None]
     if as_json:
         print_json({"system": system, "holds": not broken, "cases": [asdict(item) for item in results]})
-        raise typer.Exit(int(bool(broken)))
+        return bool(broken)
     rows = table("a command that is", "answered", "holds", "seconds", right=("seconds",))
     for item in results:
         answered = ", then ".join(item.answered) or "–"
@@ -101,7 +118,7 @@ def play(
         screen().print(f"{item.case}: {item.wrong}", soft_wrap=True)
     if not broken:
         say(f"all {len(results)} cases hold")
-    raise typer.Exit(int(bool(broken)))
+    return bool(broken)
 
 
 def _content(fields: Sequence[str], right: Right) -> tuple[list[str], dict[str, str] | None]:

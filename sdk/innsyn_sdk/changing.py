@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 from innsyn_sdk.copies import Copied
 from innsyn_sdk.mapping import Column, RecordMapping
-from innsyn_sdk.matching import NeedsPerson, Row, UnknownField, Whose, moment
+from innsyn_sdk.matching import NeedsPerson, Row, UnknownField, Whose
 from innsyn_sdk.outcome import Outcome, changed, failed, not_found
 from innsyn_sdk.protocol import Command, Identifier
 from innsyn_sdk.state import Restrictions
+from innsyn_sdk.values import moment
 
 ALL, LIFT = "*", "/lift"
 """The purpose that stands for all; what stands behind the id of a restriction where it is ended."""

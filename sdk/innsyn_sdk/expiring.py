@@ -18,18 +18,13 @@ from innsyn_sdk.matching import (
     Row,
     UnknownField,
     Verdict,
-    address_of,
     but_kept,
-    digits,
-    moment,
     names_of,
     need_time,
-    network,
-    normal,
-    port_of,
     selected,
 )
 from innsyn_sdk.protocol import Identifier
+from innsyn_sdk.values import address_of, digits, moment, network, normal, port_of
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from innsyn_sdk.cases import Case, bad, good, wrong
+from innsyn_sdk.cases import Case, bad, good, run_out, wrong
 from innsyn_sdk.issuing import Answer, Issuer, NotAnAnswer, read_receipt
 from innsyn_sdk.protocol import COPIES, RECEIPTS, TOPICS
 
@@ -147,24 +147,31 @@ def played(
     *,
     right: str = "erasure",
     content: Mapping[str, Any] | None = None,
+    undated: bool = False,
     seconds: float = 30.0,
     key_file: str = "its key file",
 ) -> Iterator[Result]:
     """Play each case in turn and give what came of it.
 
     `kafka`: options of librdkafka. `identifiers`: of somebody of whom the store has something, which is erased by this.
-    `right`: a key of `TOPICS`; `content`: what fields shall say by a rectification. `seconds`: how long an answer is
-    waited for. Raises JobSilent, Unanswered; a job that answers nothing to the first command is waited for no longer.
+    `right`: a key of `TOPICS`; `content`: what fields shall say by a rectification. Of `retention` all records that are
+    older than the test have run out, but at first for those of `identifiers`; `undated`: the store has one without a
+    time, which is to be told and to stay. `seconds`: how long an answer is waited for. Raises JobSilent, Unanswered; a
+    job that answers nothing to the first command is waited for no longer.
     """
     try:
         request_id = f"t-{os.urandom(8).hex()}"
         if right == "erasure":
             value = issuer.value(identifiers, fields, request_id)
+        elif right == "retention":
+            value = issuer.value_of_retention(run_out(fields, issuer.now), identifiers, request_id)
         else:
             value = issuer.value_of_right(
                 right, identifiers, request_id, fields=list(fields), content=content
             )
-        yield from _played(kafka, issuer, value, f"{TOPICS[right]}{issuer.system}", seconds, key_file)
+        cases = (*bad(issuer, value, _APART), *good(issuer, value, undated=undated))
+        topic = f"{TOPICS[right]}{issuer.system}"
+        yield from _played(kafka, issuer, request_id, cases, topic, seconds, key_file)
     except KafkaException as error:
         raise Unanswered(f"does not do its part ({error.args[0].name()})") from None
 
@@ -172,14 +179,14 @@ def played(
 def _played(
     kafka: Mapping[str, Any],
     issuer: Issuer,
-    value: Mapping[str, Any],
+    request_id: str,
+    cases: Sequence[Case],
     topic: str,
     seconds: float,
     key_file: str,
 ) -> Iterator[Result]:
-    request_id = str(value["request_id"])
     # Of all rights at once: a job that follows several finds them together.
-    _made(kafka, *(f"{prefix}{issuer.system}" for prefix in TOPICS.values()), RECEIPTS, COPIES)
+    _made(kafka, *(f"{prefix}{issuer.system}" for prefix in dict.fromkeys(TOPICS.values())), RECEIPTS, COPIES)
     silent = {"log_level": 2}
     options = {**silent, "isolation.level": "read_committed", **kafka}
     consumer = Consumer({**options, "group.id": request_id, "enable.auto.commit": False})
@@ -188,7 +195,6 @@ def _played(
         receipts.begin()
         unanswered: list[Case] = []
         before: list[Answer] = []
-        cases = (*bad(issuer, value, _APART), *good(issuer, value))
         for number, case in enumerate(cases):
             begun = time.monotonic()
             _sent({**silent, **kafka}, topic, case, request_id)

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from innsyn_sdk.mapping import Column, NotAJob, RecordMapping
-from innsyn_sdk.matching import BLANKS, LETTERS, Whose, digits, network, normal
+from innsyn_sdk.matching import Whose
 from innsyn_sdk.protocol import Identifier
+from innsyn_sdk.values import BLANKS, LETTERS, digits, network, normal
 
 _DAY = timedelta(days=1)
 _TEXTS = ("text", "character varying", "character", "citext")

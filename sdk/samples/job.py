@@ -1,7 +1,8 @@
 """Opens a command and signs a receipt, as docs/rights-protocol.md says, with cryptography and fastavro; no innsyn.
 
 python job.py vectors.json AVRO_FOLDER: what the command opens to as JSON, then the receipt as hex digits; the same of
-each other right, in the order of their names; a part of a copy that is sealed here.
+each other right, in the order of their names; who is kept of what has run out, and its receipt; a part of a copy that
+is sealed here.
 """
 
 import io
@@ -53,8 +54,10 @@ def opened(message, schema, key):
     innsyn = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["verify"]))
     innsyn.verify(command["signature"], canonical(command, "signature"))
     unseal = X25519PrivateKey.from_private_bytes(bytes.fromhex(key["unseal"]))
-    bound = canonical(command, "signature", "sealed_identifiers", "sealed_content")
-    identifiers, content = SUITE.decrypt(command["sealed_identifiers"], unseal, bound), None
+    # Of what has run out those whose records stay are sealed: never to be taken for those whose records go.
+    sealed = "sealed_kept" if "sealed_kept" in command else "sealed_identifiers"
+    bound = canonical(command, "signature", sealed, "sealed_content")
+    identifiers, content = SUITE.decrypt(command[sealed], unseal, bound), None
     if command.get("sealed_content") is not None:
         bound = canonical(command, "signature", "sealed_content")
         content = SUITE.decrypt(command["sealed_content"], unseal, bound)
@@ -87,9 +90,12 @@ if __name__ == "__main__":
     key, of = vectors["job_key"], bytes.fromhex
     erasure, receipt = (schema_of(folder, f"erasure_{name}") for name in ("command", "receipt"))
     right, answer = (schema_of(folder, f"rights_{name}") for name in ("command", "receipt"))
+    expired = vectors["retention"]
+    retention, frame = schema_of(folder, "retention_command"), of(expired["command"]["message"])[:10]
     for why, refused in vectors["refused"].items():
         message = of(refused)
         schema = erasure if message[:10] == of(vectors["command"]["message"])[:10] else right
+        schema = retention if message[:10] == frame else schema
         try:
             opened(message, schema, key)
         except (InvalidSignature, InvalidTag):
@@ -104,6 +110,9 @@ if __name__ == "__main__":
         print(again(of(item["receipt"]["message"]), answer, key)[1])
         if kind == "access":
             copy_key = command["copy_key"]
+    _, kept, _ = opened(of(expired["command"]["message"]), retention, key)
+    print(json.dumps(kept, ensure_ascii=False))
+    print(again(of(expired["receipt"]["message"]), receipt, key)[1])
     message, schema = of(vectors["copy"]["part"]["message"]), schema_of(folder, "copy_part")
     part = sealed(again(message, schema, key)[0], vectors["copy"]["part"]["records"], copy_key)
     print(signed(part, schema, key, message[:10]).hex())

@@ -393,22 +393,3 @@ def test_the_kit_finds_nothing_wrong(tmp_path: Path, store: FilesStore) -> None:
 
     assert Kit(tmp_path, "web").play(erase, [("customer_number", KARI)], all_of(VISIT)) == []
     assert erased[0].deleted == (("WebVisit", 1),)
-
-
-def test_a_row_that_nothing_names_goes_by_its_key(tmp_path: Path) -> None:
-    """Of a number as text; a row that names another customer by now stays."""
-    keyed = replace(
-        VISIT, columns=(*VISIT.columns, Column("n", "visit_id", personal=False)), other=frozenset()
-    )
-    path = ndjson(tmp_path / "data" / "visits" / "a.ndjson")
-    told = [Identifier("", str(number), record="WebVisit", field="visit_id") for number in (3, 4, 6)]
-    with closing(made(tmp_path, keyed)) as store:
-        said = store.erase(command_of(told, all_of(VISIT)))
-    assert (said.state, said.deleted) == ("done", (("WebVisit", 2),))
-    assert [json.loads(line)["n"] for line in path.read_bytes().splitlines()] == [0, 1, 2, 4, 5]
-
-
-def test_a_key_that_no_column_holds_fails_the_command(tmp_path: Path, store: FilesStore) -> None:
-    ndjson(tmp_path / "data" / "visits" / "a.ndjson")
-    told = Identifier("", "3", record="WebVisit", field="visit_id")
-    assert store.erase(command_of([told], all_of(VISIT))).reason == "unknown_field"

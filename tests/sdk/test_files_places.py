@@ -1,15 +1,20 @@
-"""Where the job for files looks, and what it says of a file without naming it."""
+"""Where the job for files looks, what it says of a file without naming it, and rows that are told by their own key."""
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from innsyn_sdk.files import FilesStore
-from innsyn_sdk.mapping import NotAJob
+from innsyn_sdk.mapping import Column, NotAJob
+from innsyn_sdk.protocol import Identifier
 
-from tests.sdk.test_files import FOR_KARI, ndjson, store
+from tests.sdk.mapped import all_of, command_of
+from tests.sdk.test_files import FOR_KARI, VISIT, made, ndjson, store
 
 __all__ = ["store"]
 
@@ -52,3 +57,22 @@ def test_no_log_and_no_error_has_the_name_of_a_file(
     said = f"{refused.value}{caplog.text}"
     assert "kari" not in said
     assert f"inode {path.stat().st_ino}" in caplog.text
+
+
+def test_a_row_that_nothing_names_goes_by_its_key(tmp_path: Path) -> None:
+    """Of a number as text; a row that names another customer by now stays."""
+    keyed = replace(
+        VISIT, columns=(*VISIT.columns, Column("n", "visit_id", personal=False)), other=frozenset()
+    )
+    path = ndjson(tmp_path / "data" / "visits" / "a.ndjson")
+    told = [Identifier("", str(number), record="WebVisit", field="visit_id") for number in (3, 4, 6)]
+    with closing(made(tmp_path, keyed)) as store:
+        said = store.erase(command_of(told, all_of(VISIT)))
+    assert (said.state, said.deleted) == ("done", (("WebVisit", 2),))
+    assert [json.loads(line)["n"] for line in path.read_bytes().splitlines()] == [0, 1, 2, 4, 5]
+
+
+def test_a_key_that_no_column_holds_fails_the_command(tmp_path: Path, store: FilesStore) -> None:
+    ndjson(tmp_path / "data" / "visits" / "a.ndjson")
+    told = Identifier("", "3", record="WebVisit", field="visit_id")
+    assert store.erase(command_of([told], all_of(VISIT))).reason == "unknown_field"

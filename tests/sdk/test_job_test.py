@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.issuing import own_pair
 from innsyn_sdk.job import RightsJob
 from innsyn_sdk.outcome import Outcome, changed, done, not_found
@@ -28,7 +29,7 @@ __all__ = ["home", "quiet"]
 pytestmark = pytest.mark.kafka
 AVRO = ROOT / "sdk" / "innsyn_sdk" / "avro"
 NAMES = ("customer_number", "name", "ip", "phone")
-CASES = 16
+CASES, CASES_OF_RETENTION = 16, 19
 
 
 def order(number: str, **more: Any) -> dict[str, Any]:
@@ -89,6 +90,46 @@ def test_the_jobs_of_the_examples_hold(
     assert len(said["cases"]) == CASES
     assert json.loads(store.read_text())["Order"] == [order("100043")]
     assert "100042" not in store.read_text()
+
+
+@pytest.mark.parametrize("language", [node, java])
+def test_the_jobs_of_the_examples_delete_what_has_run_out(
+    language: Callable[[Path], list[str]], kafka_bootstrap: str, home: Path, tmp_path: Path
+) -> None:
+    """But for those who are kept, what is later, and what has no time; of that they tell."""
+    system, keys, store = f"old{language.__name__}", tmp_path / "keys", tmp_path / "store.json"
+    keys.mkdir()
+    _, key_file = own_pair(keys, system)
+    later, undated = order("100043", at=4_102_444_800_000), order("100043", at=None)
+    orders = [order("100042", at=1_772_355_600_000), order("100043", at=1_772_355_600_000), later, undated]
+    store.write_text(json.dumps({"Order": orders}))
+    program = [*language(tmp_path), kafka_bootstrap, str(key_file), str(store), str(AVRO)]
+    with running(program, tmp_path / "log"):
+        status, said, err = tried(system, kafka_bootstrap, keys, "--right", "retention", "--undated")
+        assert status == 0, (said, err, (tmp_path / "log").read_text())
+    assert said["holds"]
+    assert len(said["cases"]) == CASES_OF_RETENTION
+    assert json.loads(store.read_text())["Order"] == [later, undated]
+
+
+def test_a_job_that_keeps_nobody_does_not_hold(kafka_bootstrap: str, home: Path, tmp_path: Path) -> None:
+    """It erased all of them at once: nothing was left of those who were to stay. Nor does one without a handler."""
+    _, key_file = own_pair(tmp_path, "keepsnobody")
+    outcomes = {False: done({"Order": 2})}
+
+    def expire(_: Expiry) -> Outcome:
+        return outcomes.pop(False, not_found())
+
+    job = RightsJob([key_file], None, ":memory:", expire=expire)
+    thread = threading.Thread(target=job.run, args=({"bootstrap.servers": kafka_bootstrap},))
+    thread.start()
+    try:
+        status, said, _ = tried("keepsnobody", kafka_bootstrap, tmp_path, "--right", "retention")
+    finally:
+        job.stop()
+        thread.join()
+    found = {item["case"] for item in said["cases"] if item["wrong"] is not None}
+    assert (status, found) == (1, {"about what has run out of everybody, also of those who stayed"}), said
 
 
 def unchecked(message: bytes, keys: object, now: object) -> Command:

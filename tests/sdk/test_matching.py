@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from innsyn_sdk.mapping import Column, Keep, NotAJob, RecordMapping, read_job
-from innsyn_sdk.matching import NeedsPerson, Rules, UnknownField, moment, rules_of, same
+from innsyn_sdk.matching import NeedsPerson, Rules, UnknownField, rules_of
 from innsyn_sdk.protocol import Identifier
 from innsyn_sdk.tally import Tally
+from innsyn_sdk.values import moment, same
 
 from schemas.messages import Order, Redaction, Selector
 from schemas.vocabulary import ErasureAction

@@ -61,7 +61,7 @@ def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]
     )
     assert done.returncode == 0, done.stdout + done.stderr
     vectors = json.loads(VECTORS.read_text("utf-8"))
-    opened, signed, *of_rights, part = done.stdout.splitlines()
+    opened, signed, *of_rights, kept, expired, part = done.stdout.splitlines()
     assert json.loads(opened) == vectors["command"]["identifiers"]
     assert signed == vectors["receipt"]["message"]
     said = iter(of_rights)
@@ -71,6 +71,8 @@ def test_a_sample_holds_against_the_vectors(language: Callable[[Path], list[str]
         assert json.loads(next(said)) == expected
         assert next(said) == item["receipt"]["message"]
     assert list(said) == []
+    assert json.loads(kept) == vectors["retention"]["command"]["kept"]
+    assert expired == vectors["retention"]["receipt"]["message"]
     assert records_in(bytes.fromhex(part)) == vectors["copy"]["part"]["records"]
 
 

@@ -11,9 +11,21 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from schemas.messages import ErasureCommand, ErasureReceipt, Order, Outcome, Selector, encoded, value_of
+from schemas.messages import (
+    ErasureCommand,
+    ErasureReceipt,
+    Kept,
+    Order,
+    Outcome,
+    RecordCount,
+    RetentionCommand,
+    RunOut,
+    Selector,
+    encoded,
+    value_of,
+)
 from schemas.vocabulary import ErasureReason, ReceiptState
-from streams.rights.protocol.authentic import SIGNATURE, bound_bytes, signed_bytes
+from streams.rights.protocol.authentic import KEPT, SIGNATURE, bound_bytes, signed_bytes
 from tests.support.pages import ROOT
 from tests.support.pairs import INNSYN, INNSYN_VERIFY, JOB_KEY, KEY_ID, SEAL, SIGN, SYSTEM_KEY, UNSEAL, VERIFY
 from tests.support.vectors_of_rights import Sealed, refused_of_rights, vectors_of_rights
@@ -35,6 +47,8 @@ IDENTIFIERS: list[Any] = [
     {"kind": "ip", "prefix": "2001:db8:1::/56", "from": "2026-03-01T09:00:00Z", "proof": "line_owner"},
     {"record": "WebVisit", "field": "visit_id", "value": "V-1001"},
 ]
+STAYING = [item for item in IDENTIFIERS if isinstance(item, list) or "record" not in item]
+"""Whose records stay where something has run out: people, and no record by its key."""
 COMMAND = ErasureCommand(
     command_id="R-2026-0001/web",
     request_id="R-2026-0001",
@@ -45,7 +59,70 @@ COMMAND = ErasureCommand(
     reason=ErasureReason.REQUEST,
     attempt=1,
     issued_at=datetime(2026, 3, 9, 7, 5, 0, 250_000, UTC),
-    orders=(Order("Login", ("C-10",), ("Login.user",), Selector("result", ("ok", "«nei»"))),),
+    orders=(
+        Order(
+            "Login",
+            ("C-10",),
+            ("Login.user",),
+            Selector("result", ("ok", "«nei»")),
+            before=datetime(2026, 3, 1, tzinfo=UTC),
+        ),
+    ),
+    cut_off=datetime(2026, 3, 9, 7, 4, 59, 999_000, UTC),
+    purposes=("P-MARKETING",),
+    kept=(
+        Kept("Invoice", ("Invoice.name",), ("P-BILLING",), date(2031, 12, 31), "T01", "bokføringsloven § 13"),
+        Kept("Ticket", ("Ticket.text",), (), None, "T18", "GDPR art. 17 nr. 3 bokstav e – rettskrav"),
+    ),
+    deadline=date(2026, 4, 9),
+    expected=(RecordCount("WebVisit", 41),),
+    key_id=KEY_ID,
+)
+RUN_OUT = RetentionCommand(
+    command_id="x-20260309-1/web",
+    request_id="x-20260309-1",
+    system="web",
+    sealed_kept=b"",
+    records=(
+        RunOut(
+            "WebVisit",
+            ("C-21",),
+            ("WebVisit.client_address", "WebVisit.page"),
+            None,
+            datetime(2025, 12, 8, 23, tzinfo=UTC),
+            "T13",
+            "GDPR art. 5 nr. 1 bokstav e – «lagring»",
+            41,
+        ),
+        RunOut(
+            "Login",
+            (),
+            ("Login.user",),
+            Selector("result", ("ok",), or_empty=True),
+            datetime(2026, 3, 1, tzinfo=UTC),
+            "T12",
+            "",
+            0,
+        ),
+    ),
+    attempt=1,
+    deadline=None,
+    issued_at=datetime(2026, 3, 9, 7, 5, 0, 250_000, UTC),
+    key_id=KEY_ID,
+)
+RUN_OUT_RECEIPT = ErasureReceipt(
+    command_id="x-20260309-1/web",
+    request_id="x-20260309-1",
+    system="web",
+    state=ReceiptState.PARTIAL,
+    erased=40,
+    held=1,
+    ground=None,
+    review_date=None,
+    reason="undated",
+    reported_at=datetime(2026, 3, 9, 7, 5, 9, 0, UTC),
+    outcomes=(Outcome("WebVisit", 40, 0),),
+    attempt=1,
     key_id=KEY_ID,
 )
 RECEIPT = ErasureReceipt(
@@ -66,8 +143,9 @@ RECEIPT = ErasureReceipt(
 )
 
 
-def vectors(sealed: bytes, of_rights: Sealed) -> dict[str, Any]:
-    """All of the file, with what was `sealed` once, of the erasure and of other rights."""
+def vectors(sealed: bytes, kept: bytes, of_rights: Sealed) -> dict[str, Any]:
+    """All of the file, with what was `sealed` once: of the erasure, of what has run out and of other rights."""
+    run_out = _signed_run_out(replace(RUN_OUT, sealed_kept=kept))
     unsigned = replace(COMMAND, sealed_identifiers=sealed)
     command = replace(unsigned, signature=SYSTEM_KEY.sign(signed_bytes(value_of(unsigned))))
     receipt = replace(RECEIPT, signature=JOB_KEY.sign(signed_bytes(value_of(RECEIPT))))
@@ -90,10 +168,35 @@ def vectors(sealed: bytes, of_rights: Sealed) -> dict[str, Any]:
                 replace(unsigned, signature=JOB_KEY.sign(signed_bytes(value_of(unsigned))))
             ).hex(),
             "sealed for another command": encoded(_resealed(sealed)).hex(),
+            "what has run out by another day than was signed": encoded(
+                replace(run_out, records=(replace(RUN_OUT.records[0], before=RUN_OUT.issued_at),))
+            ).hex(),
+            "what has run out with the list of another command": encoded(
+                _signed_run_out(replace(RUN_OUT, sealed_kept=sealed))
+            ).hex(),
             **refused_of_rights(of_rights),
         },
+        "retention": _retention(run_out),
         **vectors_of_rights(of_rights),
     }
+
+
+def _retention(command: RetentionCommand) -> dict[str, Any]:
+    receipt = replace(RUN_OUT_RECEIPT, signature=JOB_KEY.sign(signed_bytes(value_of(RUN_OUT_RECEIPT))))
+    return {
+        "command": {
+            "message": encoded(command).hex(),
+            "bound": bound_bytes(value_of(command), KEPT).decode(),
+            "sealed_kept": command.sealed_kept.hex(),
+            "kept": STAYING,
+            **_signed(value_of(command)),
+        },
+        "receipt": {"message": encoded(receipt).hex(), **_signed(value_of(receipt))},
+    }
+
+
+def _signed_run_out(command: RetentionCommand) -> RetentionCommand:
+    return replace(command, signature=SYSTEM_KEY.sign(signed_bytes(value_of(command))))
 
 
 def _resealed(sealed: bytes) -> ErasureCommand:
@@ -115,4 +218,7 @@ def _hex(**key: str | bytes) -> dict[str, str]:
 if __name__ == "__main__":
     plain = json.dumps(IDENTIFIERS, ensure_ascii=False).encode()
     fresh = SYSTEM_KEY.seal(plain, bound_bytes(value_of(COMMAND)))
-    FILE.write_text(json.dumps(vectors(fresh, Sealed.anew()), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    staying = json.dumps(STAYING, ensure_ascii=False).encode()
+    kept = SYSTEM_KEY.seal(staying, bound_bytes(value_of(RUN_OUT), KEPT))
+    whole = vectors(fresh, kept, Sealed.anew())
+    FILE.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")

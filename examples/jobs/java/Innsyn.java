@@ -72,9 +72,10 @@ public class Innsyn {
 
   /**
    * A command to be carried out. `identifiers` as they were sent, `people` and `keys` as understood; `content` of a
-   * rectification, or null.
+   * rectification, or null. Of what has run out `people` and `keys` are none, and `kept` those whose records stay; else null.
    */
-  record Opened(GenericRecord command, JsonNode identifiers, List<Person> people, List<RecordKey> keys, JsonNode content) {
+  record Opened(
+      GenericRecord command, JsonNode identifiers, List<Person> people, List<RecordKey> keys, List<Person> kept, JsonNode content) {
     String text(String field) { return command.get(field).toString(); }
 
     int attempt() { return (Integer) command.get("attempt"); }
@@ -118,7 +119,7 @@ public class Innsyn {
 
   /** With the key files of one system; `avro`: the folder with every version of each record. */
   Innsyn(List<Path> keyFiles, Path avro) throws IOException {
-    for (String record : List.of("erasure_command", "rights_command"))
+    for (String record : List.of("erasure_command", "retention_command", "rights_command"))
       for (Schema schema : versions(avro.resolve(record))) commands.put(SchemaNormalization.parsingFingerprint64(schema), schema);
     receipt = newest(avro.resolve("erasure_receipt"));
     rightsReceipt = newest(avro.resolve("rights_receipt"));
@@ -153,6 +154,7 @@ public class Innsyn {
   }
 
   /** The command, null for a message that is none. Throws Refused. */
+  @SuppressWarnings("unchecked")
   Opened opened(byte[] message, long now) throws Refused {
     GenericRecord command = decoded(message);
     if (command == null) return null;
@@ -160,14 +162,16 @@ public class Innsyn {
     String keyId = command.get("key_id").toString();
     JsonNode key = keys.get(keyId);
     if (key == null) throw new Refused(keyId.isEmpty() ? "not_authentic" : "key_unknown", command);
+    boolean expires = command.hasField("sealed_kept");
     byte[] plain, said = null;
     try {
       Signature check = Signature.getInstance("Ed25519");
       check.initVerify(open(ED25519, hex(key.get("verify").asText())));
       check.update(canonical(command, "signature"));
       if (!check.verify(bytes((ByteBuffer) command.get("signature")))) throw new GeneralSecurityException();
-      byte[] sealed = bytes((ByteBuffer) command.get("sealed_identifiers")), unseal = hex(key.get("unseal").asText());
-      plain = unseal(sealed, unseal, canonical(command, "signature", "sealed_identifiers", "sealed_content"));
+      String name = expires ? "sealed_kept" : "sealed_identifiers";
+      byte[] sealed = bytes((ByteBuffer) command.get(name)), unseal = hex(key.get("unseal").asText());
+      plain = unseal(sealed, unseal, canonical(command, "signature", name, "sealed_content"));
       if (ofRight(command) && command.get("sealed_content") instanceof ByteBuffer content)
         said = unseal(bytes(content), unseal, canonical(command, "signature", "sealed_content"));
     } catch (Exception notInnsyns) {
@@ -175,20 +179,40 @@ public class Innsyn {
     }
     if ((Long) command.get("issued_at") > now + CLOCKS_APART) throw new Refused("clock_off", command);
     if ((Long) command.get("issued_at") < now - OLDEST) throw new Refused("too_old", command);
+    for (String items : List.of("records", "orders"))
+      if (command.hasField(items))
+        for (GenericRecord item : (Collection<GenericRecord>) command.get(items))
+          if (item.hasField("before") && item.get("before") instanceof Long before && before > (Long) command.get("issued_at"))
+            throw new Refused("clock_off", command);
     try {
       JsonNode identifiers = JSON.readTree(plain);
+      if (!identifiers.isArray()) throw new IllegalArgumentException();
       List<Person> people = new ArrayList<>();
       List<RecordKey> keys = new ArrayList<>();
       for (JsonNode item : identifiers) if (item.has("record")) keys.add(recordKey(item)); else people.add(person(item));
       JsonNode content = said == null ? null : JSON.readTree(said);
       if (ofRight(command)) checkedKind(command, content);
-      return new Opened(command, identifiers, people, keys, content);
+      if (expires) checkedFields((Collection<GenericRecord>) command.get("records"));
+      // Those who stay are never among `people`, by whom a job erases; a record of its own is no one who stays.
+      if (expires && !keys.isEmpty()) throw new IllegalArgumentException();
+      return expires
+          ? new Opened(command, identifiers, List.of(), List.of(), people, null)
+          : new Opened(command, identifiers, people, keys, null, content);
     } catch (Exception notUnderstood) {
       throw new Refused("command_not_understood", command);
     }
   }
 
   static boolean ofRight(GenericRecord command) { return command.getSchema().getName().equals("RightsCommand"); }
+
+  // What has run out are fields of a record: none must not be taken for all.
+  private static void checkedFields(Collection<GenericRecord> records) {
+    for (GenericRecord item : records) {
+      Collection<?> fields = (Collection<?>) item.get("fields");
+      if (fields.isEmpty() || !fields.stream().allMatch(field -> field.toString().startsWith(item.get("record") + "."))) throw new IllegalArgumentException();
+    }
+    if (records.isEmpty()) throw new IllegalArgumentException();
+  }
 
   // A rectification says what is right, and nothing else does; a copy is sealed to a key, and there is none without access.
   private static void checkedKind(GenericRecord command, JsonNode content) {

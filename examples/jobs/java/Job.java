@@ -42,6 +42,7 @@ public class Job {
       if (!key.field().equals("order_id")) return failed("unknown_field");
       keys.add(key.value());
     }
+    Long cutOff = command.command().hasField("cut_off") ? (Long) command.command().get("cut_off") : null;
     ArrayNode kept = Innsyn.JSON.createArrayNode();
     int deleted = 0, redacted = 0;
     for (JsonNode item : store.withArray("Order")) {
@@ -50,10 +51,12 @@ public class Job {
       // An order is its customer's, whatever else of the person stands in it.
       boolean others = order.hasNonNull("customer_number") && command.people().stream().noneMatch(
           person -> person.kind().equals("customer_number") && person.value().equals(order.get("customer_number").asText()));
-      boolean theirs = !others && command.people().stream().anyMatch(
+      // What came at the cut-off or later is of somebody who has come back; what has no time is meant.
+      boolean since = cutOff != null && at != null && at >= cutOff;
+      boolean theirs = !others && !since && command.people().stream().anyMatch(
           person -> order.hasNonNull(person.kind()) && person.names(order.get(person.kind()).asText(), at, order.path("port").asInt()));
       // An order that is told by its own key, unless it names a person by anything else.
-      theirs |= keys.contains(order.path("order_id").asText()) && !order.hasNonNull("customer_number") && !order.hasNonNull("phone");
+      theirs |= !since && keys.contains(order.path("order_id").asText()) && !order.hasNonNull("customer_number") && !order.hasNonNull("phone");
       if (theirs) for (String name : going) order.putNull(name);
       // An order that names nobody any more goes as a whole.
       boolean empty = theirs && PERSONAL.stream().noneMatch(order::hasNonNull);
@@ -65,6 +68,44 @@ public class Job {
     ObjectNode done = Innsyn.JSON.createObjectNode().put("state", "done").put("erased", deleted + redacted);
     done.withArray("outcomes").addObject().put("record", "Order").put("deleted", deleted).put("redacted", redacted).putArray("stayed_for");
     return done;
+  }
+
+  // What has run out, whoever it is about, but for orders that name somebody who is kept. What has no time stays, and is told.
+  @SuppressWarnings("unchecked")
+  static JsonNode expire(Innsyn.Opened command) throws Exception {
+    var records = (Collection<GenericRecord>) command.command().get("records");
+    for (GenericRecord item : records) {
+      for (Object field : (Collection<?>) item.get("fields"))
+        if (!field.toString().startsWith("Order.") || !PERSONAL.contains(field.toString().substring(6))) return failed("unknown_field");
+      if (item.get("where") != null) return failed("needs_person");
+    }
+    ArrayNode left = Innsyn.JSON.createArrayNode();
+    int deleted = 0, redacted = 0, undated = 0;
+    for (JsonNode item : store.withArray("Order")) {
+      ObjectNode order = (ObjectNode) item;
+      Long at = order.hasNonNull("at") ? order.get("at").asLong() : null;
+      Set<String> going = new TreeSet<>();
+      for (GenericRecord one : records)
+        if (at == null || at < (Long) one.get("before"))
+          for (Object field : (Collection<?>) one.get("fields")) going.add(field.toString().substring(6));
+      boolean whole = going.containsAll(PERSONAL), some = going.stream().anyMatch(order::hasNonNull);
+      boolean stays = command.kept().stream().anyMatch(
+          person -> order.hasNonNull(person.kind()) && person.names(order.get(person.kind()).asText(), at, order.path("port").asInt()));
+      boolean goes = (whole || some) && !stays;
+      if (goes && at == null) undated++;
+      else if (goes && whole) deleted++;
+      else if (goes) {
+        for (String name : going) order.putNull(name);
+        redacted++;
+      }
+      if (!goes || at == null || !whole) left.add(order);
+    }
+    store.set("Order", left);
+    if (deleted + redacted + undated == 0) return Innsyn.JSON.createObjectNode().put("state", "not_found");
+    ObjectNode said = Innsyn.JSON.createObjectNode().put("state", undated > 0 ? "partial" : "done").put("erased", deleted + redacted);
+    if (undated > 0) said.put("held", undated).put("reason", "undated");
+    said.withArray("outcomes").addObject().put("record", "Order").put("deleted", deleted).put("redacted", redacted).putArray("stayed_for");
+    return said;
   }
 
   static JsonNode failed(String reason) { return Innsyn.JSON.createObjectNode().put("state", "failed").put("reason", reason); }
@@ -85,7 +126,7 @@ public class Job {
     }
     if (!store.withObject("/outcomes").has(once)) {
       store.withObject("/newest").put(id, command.attempt());
-      store.withObject("/outcomes").set(once, erase(command));
+      store.withObject("/outcomes").set(once, command.kept() == null ? erase(command) : expire(command));
       save();
     }
     send(producer, command.command(), Innsyn.JSON.createObjectNode().put("state", "accepted"));

@@ -1,6 +1,6 @@
 // Holds Innsyn.java against the test vectors. java -cp … Vectors VECTORS KEY_FILE AVRO_FOLDER: what the
 // command opens to as JSON, then the receipt as hex digits; the same of each other right, in the order of their names; a part
-// of a copy that is sealed here. NOW is when the command of the vectors is read.
+// of a copy that is sealed here, after who is kept of what has run out, and its receipt. NOW is when the command of the vectors is read.
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -43,6 +43,13 @@ public class Vectors {
       shown(said);
       System.out.println(again(innsyn, opened.command(), decoded(innsyn.rightsReceipt, item.get("receipt"))));
     }
+    JsonNode retention = vectors.get("retention");
+    var expiry = innsyn.opened(Innsyn.hex(retention.get("command").get("message").asText()), NOW);
+    if (!expiry.people().isEmpty() || expiry.kept().size() != expiry.identifiers().size())
+      throw new IllegalStateException("those who stay are told as those who go");
+    shown(expiry.identifiers());
+    GenericRecord expired = decoded(innsyn.receipt, retention.get("receipt"));
+    System.out.println(again(innsyn, expired, expired));
     byte[] access = Innsyn.hex(vectors.get("rights").get("access").get("command").get("message").asText());
     JsonNode records = vectors.get("copy").get("part").get("records");
     System.out.println(Innsyn.HEX.formatHex(innsyn.part(innsyn.opened(access, NOW).command(), records, 1, 1, NOW).message()));

@@ -83,7 +83,7 @@ export class Innsyn {
     const types = (record) => readdirSync(join(avro, record)).filter((name) => /^\d+\.avsc$/.test(name))
       .sort((one, other) => parseInt(one) - parseInt(other))
       .map((name) => avsc.Type.forSchema(JSON.parse(readFileSync(join(avro, record, name), 'utf8'))))
-    const commands = [...types('erasure_command'), ...types('rights_command')]
+    const commands = ['erasure_command', 'retention_command', 'rights_command'].flatMap(types)
     this.commands = new Map(commands.map((type) => [frame(type).toString('hex'), type]))
     this.receiptType = types('erasure_receipt').at(-1)
     this.rightsReceiptType = types('rights_receipt').at(-1)
@@ -100,7 +100,8 @@ export class Innsyn {
 
   /**
    * The command and whom it is about (`identifiers` as they were sent, `people` as `names` takes them, `keys` of records that
-   * are told by their own key), and of a rectification the `content`; null for a message that is no command. Throws Refused.
+   * are told by their own key), and of a rectification the `content`; of what has run out nobody, and in `kept` those whose
+   * records stay. Null for a message that is no command. Throws Refused.
    */
   opened (message, now = Date.now()) {
     const type = this.commands.get(message.subarray(0, 10).toString('hex'))
@@ -110,17 +111,22 @@ export class Innsyn {
     if (command.system !== this.system) throw new Refused('other_system', command)
     const key = this.keys.get(command.key_id)
     if (!key) throw new Refused(command.key_id ? 'key_unknown' : 'not_authentic', command)
+    const expires = command.sealed_kept !== undefined
     let plain, content = null
     try {
       if (!verify(null, Buffer.from(canonical(command, ['signature'])), open(ED25519, hex(key.verify)), command.signature)) throw new Error()
       const opens = (name, ...beside) => unseal(command[name], hex(key.unseal), Buffer.from(canonical(command, ['signature', name, ...beside])))
-      plain = opens('sealed_identifiers', 'sealed_content')
+      plain = expires ? opens('sealed_kept') : opens('sealed_identifiers', 'sealed_content')
       if (command.sealed_content != null) content = opens('sealed_content')
     } catch { throw new Refused('not_authentic', command) }
     if (command.issued_at > now + CLOCKS_APART) throw new Refused('clock_off', command)
     if (command.issued_at < now - OLDEST) throw new Refused('too_old', command)
+    if ([...command.records ?? [], ...command.orders ?? []].some((item) => item.before > command.issued_at)) throw new Refused('clock_off', command)
     try {
       const identifiers = JSON.parse(plain)
+      if (!Array.isArray(identifiers)) throw new Error('no list')
+      // Those who stay are never among `people`, by whom a job erases.
+      if (expires) return { ...runOut(command), identifiers, people: [], kept: identifiers.map(identifier) }
       const said = content && JSON.parse(content)
       if (command.kind !== undefined) checkedKind(command, said)
       const people = identifiers.filter((item) => !isKey(item)).map(identifier), keys = identifiers.filter(isKey).map(recordKey)
@@ -154,6 +160,13 @@ export class Innsyn {
     const signature = sign(null, Buffer.from(canonical(whole)), secret(ED25519, hex(this.#key(command).sign)))
     return Buffer.concat([frame(type), type.toBuffer({ ...whole, signature })])
   }
+}
+
+// What has run out are fields of a record: none must not be taken for all.
+function runOut (command) {
+  const known = ({ record, fields }) => fields.length && fields.every((field) => field.split('.')[0] === record)
+  if (!command.records.length || !command.records.every(known)) throw new Error('no fields')
+  return command
 }
 
 // A rectification says what is right, and nothing else does; a copy is sealed to a key, and there is none without access.

@@ -16,9 +16,11 @@ function save () { // What is erased and what is remembered of it are one write,
   renameSync(`${file}.new`, file)
 }
 
+const unknown = (fields) => fields.map((field) => field.split('.')).some(([record, name]) => record !== 'Order' || !PERSONAL.includes(name))
+
 function erase (command) {
   const wanted = command.fields.map((field) => field.split('.'))
-  if (wanted.some(([record, name]) => record !== 'Order' || !PERSONAL.includes(name))) return { state: 'failed', reason: 'unknown_field' }
+  if (unknown(command.fields)) return { state: 'failed', reason: 'unknown_field' }
   if (command.orders.length) return { state: 'failed', reason: 'needs_person' }
   // An order is its customer's, whatever else of the person stands in it.
   const own = new Set(command.people.filter((item) => item.kind === 'customer_number').map((item) => item.value))
@@ -28,7 +30,9 @@ function erase (command) {
   // An order that is told by its own key, unless it names a person by anything else.
   const keys = new Set(command.keys.filter(({ record }) => record === 'Order').map(({ value }) => value))
   const told = (order) => keys.has(String(order.order_id)) && order.customer_number == null && order.phone == null
-  const theirs = (order) => named(order) || told(order)
+  // What came at the cut-off or later is of somebody who has come back; what has no time is meant.
+  const since = (order) => command.cut_off != null && order.at != null && order.at >= command.cut_off
+  const theirs = (order) => !since(order) && (named(order) || told(order))
   const found = store.Order.filter(theirs), going = new Set(wanted.map(([, name]) => name))
   if (!found.length) return { state: 'not_found' }
   for (const order of found) for (const name of going) order[name] = null
@@ -37,6 +41,28 @@ function erase (command) {
   store.Order = store.Order.filter((order) => !gone.includes(order))
   const outcome = { record: 'Order', deleted: gone.length, redacted: found.length - gone.length, stayed_for: [] }
   return { state: 'done', erased: found.length, outcomes: [outcome] }
+}
+
+// What has run out, whoever it is about, but for orders that name somebody who is kept. What has no time stays, and is told.
+function expire (command) {
+  if (command.records.some(({ fields }) => unknown(fields))) return { state: 'failed', reason: 'unknown_field' }
+  if (command.records.some(({ where }) => where)) return { state: 'failed', reason: 'needs_person' }
+  const stays = (order) => command.kept.some((item) => order[item.kind] != null && names(item, order[item.kind], order.at, order.port))
+  let deleted = 0, redacted = 0, undated = 0
+  store.Order = store.Order.filter((order) => {
+    const meant = command.records.filter(({ before }) => order.at == null || order.at < before)
+    const going = new Set(meant.flatMap(({ fields }) => fields.map((field) => field.split('.')[1])))
+    const whole = PERSONAL.every((name) => going.has(name)), there = [...going].filter((name) => order[name] != null)
+    if ((!whole && !there.length) || stays(order)) return true
+    if (order.at == null) { undated++; return true }
+    if (whole) { deleted++; return false }
+    for (const name of there) order[name] = null
+    redacted++
+    return true
+  })
+  const counts = { erased: deleted + redacted, held: undated, outcomes: [{ record: 'Order', deleted, redacted, stayed_for: [] }] }
+  if (undated) return { ...counts, state: 'partial', reason: 'undated' }
+  return counts.erased ? { ...counts, state: 'done' } : { state: 'not_found' }
 }
 
 function answers (message) {
@@ -50,7 +76,7 @@ function answers (message) {
   if ((store.newest[id] ?? 0) > attempt) return [command, [{ state: 'failed', reason: 'superseded' }]]
   if (!store.outcomes[once]) {
     store.newest[id] = attempt
-    store.outcomes[once] = erase(command)
+    store.outcomes[once] = command.records ? expire(command) : erase(command)
     save()
   }
   return [command, [{ state: 'accepted' }, store.outcomes[once]]]

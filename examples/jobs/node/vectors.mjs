@@ -1,6 +1,6 @@
 // Holds innsyn.mjs against the test vectors. node vectors.mjs VECTORS KEY_FILE AVRO_FOLDER: what the command opens
 // to as JSON, then the receipt as hex digits; the same of each other right, in the order of their names; a part of a copy that
-// is sealed here. NOW is when the command of the vectors is read.
+// is sealed here, after who is kept of what has run out, and its receipt. NOW is when the command of the vectors is read.
 import { readFileSync } from 'node:fs'
 import { Innsyn } from './innsyn.mjs'
 
@@ -25,4 +25,8 @@ for (const kind of Object.keys(vectors.rights).sort()) {
   console.log(again(innsyn.rightsReceiptType, vectors.rights[kind].receipt.message, command))
 }
 const access = innsyn.opened(hex(vectors.rights.access.command.message), NOW)
+const { kept, people } = innsyn.opened(hex(vectors.retention.command.message), NOW)
+if (people.length || kept.length !== vectors.retention.command.kept.length) throw new Error('those who stay are told as those who go')
+console.log(JSON.stringify(innsyn.opened(hex(vectors.retention.command.message), NOW).identifiers))
+console.log(again(innsyn.receiptType, vectors.retention.receipt.message))
 console.log(innsyn.part(access, vectors.copy.part.records, 1, 1, NOW).message.toString('hex'))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from schemas.codec import single_object_prefix
 from schemas.errors import KeyUnavailable
+from schemas.jobkeys import JobKey
 from schemas.own import own_record
-from streams.rights.protocol.messages import Named, decoded, opened, told_json
+from streams.rights.protocol.messages import (
+    Named,
+    decoded,
+    identifiers_json,
+    kept_of,
+    opened,
+    told_json,
+)
 from streams.rights.protocol.rights_commands import opened_command
 from tests.support.pages import ROOT
 from tests.support.pairs import JOB_KEY
@@ -23,7 +33,8 @@ COMMAND, RIGHTS_COMMAND = own_record("ErasureCommand"), own_record("RightsComman
 def test_the_vectors_are_what_the_code_makes() -> None:
     """All but what is sealed, which is another each time; `python -m tests.support.vectors` writes them anew."""
     sealed = bytes.fromhex(VECTORS["command"]["sealed_identifiers"])
-    assert vectors(sealed, Sealed.of(VECTORS)) == VECTORS
+    kept = bytes.fromhex(VECTORS["retention"]["command"]["sealed_kept"])
+    assert vectors(sealed, kept, Sealed.of(VECTORS)) == VECTORS
 
 
 def test_the_command_opens_to_its_identifiers() -> None:
@@ -35,6 +46,14 @@ def test_the_command_opens_to_its_identifiers() -> None:
         *VECTORS["command"]["identifiers"][4:],
     ]
     assert [item.kind for item in named[:2] if isinstance(item, Named)] == ["customer_number", "email"]
+
+
+def test_what_has_run_out_opens_to_those_whose_records_stay() -> None:
+    """In every form of identifiers."""
+    said = VECTORS["retention"]["command"]
+    named = kept_of(decoded(COMMAND, bytes.fromhex(said["message"])), JOB_KEY)
+    assert identifiers_json(named)[4:] == said["kept"][4:]
+    assert len(named) == len(said["kept"])
 
 
 @pytest.mark.parametrize("kind", sorted(VECTORS["rights"]))
@@ -62,6 +81,9 @@ def test_what_is_to_be_refused_does_not_open(why: str) -> None:
     """Each by another check."""
     message = bytes.fromhex(VECTORS["refused"][why])
     of_right = message.startswith(single_object_prefix(RIGHTS_COMMAND))
-    record, opens = (RIGHTS_COMMAND, opened_command) if of_right else (COMMAND, opened)
+    record = RIGHTS_COMMAND if of_right else COMMAND
+    opens: Callable[[Mapping[str, Any], JobKey], Any] = opened_command if of_right else opened
+    if message.startswith(single_object_prefix(own_record("RetentionCommand"))):
+        opens = kept_of
     with pytest.raises(KeyUnavailable):
         opens(decoded(record, message), JOB_KEY)
