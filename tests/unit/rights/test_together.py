@@ -82,7 +82,9 @@ def test_an_sms_stays_for_its_receiver_and_is_gone_with_the_last_of_the_two(offi
     assert (office.events(*ANNA), office.stored("flow_collector", ANNA)) == (0, 0)
     assert office.events(*BERIT) - 1 == office.stored("flow_collector", BERIT) == 3
     told = [part for part in summary(request)["parts"] if part["record"] == "TrafficRecord"]
-    assert [(part["means"], part["stays"], part["events"]) for part in told] == [("redact", 3, 3)]
+    # Where she is only the other end the event is somebody else's: another tag set, and the same decision.
+    assert {part["means"] for part in told} == {"redact"}
+    assert sum(part["stays"] for part in told) == sum(part["events"] for part in told) == 3
 
     office.now = office.now.replace(hour=13)
     request = erase(office, BERIT, ("customer_number", "k-2"))
