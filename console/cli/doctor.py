@@ -282,13 +282,13 @@ def _registered(registry: Registry, company: Company) -> Iterator[Check]:
 
 
 def _retention(found: Mapping[str, Any], hour: int | None) -> Check:
-    """The last run of retention, and what is overdue: wrong where nobody deletes it by itself."""
+    """The last run of retention, and what is overdue; `off` where nothing is deleted by itself."""
     overdue = found["overdue"] or 0
     last = found["runs"][0] if found["runs"] else None
     said = f"last run {last['run']} ({last['state']})" if last else "no run was ever begun"
     said += f", {counted(overdue, 'event')} overdue"
     if hour is None and overdue:
-        return Check("retention", "wrong", f"{said}; set INNSYN_RETENTION_HOUR, or `innsyn retention run`")
+        return Check("retention", "off", f"{said}; set INNSYN_RETENTION_HOUR, or `innsyn retention run`")
     return Check("retention", "ok", said)
 
 

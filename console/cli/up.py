@@ -112,10 +112,8 @@ def _started(broker: LocalBroker, stop: threading.Event, out: Console) -> bool:
 def _retention(hour: int | None) -> str:
     """What becomes of data that have run out by their retention rule."""
     if hour is None:
-        return (
-            "what has run out is deleted by `innsyn retention run`, or by itself with INNSYN_RETENTION_HOUR"
-        )
-    return f"what has run out by its retention rule is deleted from {hour:02} o'clock on"
+        return "retention is off: `innsyn retention run`, or INNSYN_RETENTION_HOUR"
+    return f"what has run out is deleted from {hour:02} o'clock on"
 
 
 def _tell(out: Console, bootstrap: str, address: str, token: Path, first: str) -> None:
