@@ -21,17 +21,21 @@ from typing import Any, cast
 from schemas.policy import RetentionAnchors
 from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.expire import ClickHouseExpirer
+from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.writer import ClickHouseWriter
 from tests.support.crashing_tagger import Steps, forked
 from tests.support.office import NOW, Office
 
 PERSON = ("cookie_id", "c-1")
-_PARTS = ("writer", "reader", "eraser", "claims", "identifiers")
+_PARTS = ("writer", "reader", "eraser", "claims", "identifiers", "clocks", "record_keys", "expiry", "expirer")
 
 
 class SteppingClickHouse(ClickHouse):
@@ -67,7 +71,10 @@ def visit(minute: int, cookie: str = PERSON[1]) -> dict[str, Any]:
 
 def office(home: Path, index: ClickHouse, stack: ExitStack) -> Office:
     # Not by `tests.support.index`, which brings the engine into the process that forks.
-    kinds = (ClickHouseWriter, ClickHouseReader, ClickHouseEraser, ClickHouseClaims, ClickHouseIdentifiers)
+    kinds = (
+        *(ClickHouseWriter, ClickHouseReader, ClickHouseEraser, ClickHouseClaims, ClickHouseIdentifiers),
+        *(ClickHouseClocks, ClickHouseRecordKeys, ClickHouseExpiry, ClickHouseExpirer),
+    )
     parts = [kind(index) for kind in kinds]
     made = Office(home, cast(Any, SimpleNamespace(**dict(zip(_PARTS, parts, strict=True)))), stack)
     made.service._file._ledger = ClickHouseRequests(index)
