@@ -224,6 +224,10 @@ def _erase(instance: LocalInstance, person: Customer, needles: Needles) -> None:
     for command in latest().commands.values():
         if command.doubtful:
             instance.rights.accept(request_id, command.system, ACCEPTED)
+    await_that(lambda: latest().ended or latest().unclear is not None, "the index has forgotten")
+    if latest().unclear is not None:
+        # There are messages that could not be read, and addresses that others had.
+        instance.rights.waive(request_id, ACCEPTED)
     await_that(lambda: latest().ended, "the erasure is done")
     assert latest().state is State.COMPLETED, latest()
 

@@ -143,6 +143,10 @@ def _erase(instance: LocalInstance, person: Person) -> None:
     for command in latest().commands.values():
         if command.doubtful:
             instance.rights.accept(request_id, command.system, NEW_KEY)
+    await_that(lambda: latest().ended or latest().unclear is not None, "the index has forgotten")
+    if latest().unclear is not None:
+        # There are messages that could not be read, and addresses that others had.
+        instance.rights.waive(request_id, NEW_KEY)
     await_that(lambda: latest().ended, "the erasure is done")
 
 
