@@ -85,27 +85,23 @@ class ExpiryRun:
         rules = self._company.rights
         holds = any(item.kept for item in made.records)
         approval = rules.needs_approval(request.type, holds=holds, systems=len(commands))
-        approval = approval or self._unusual(made, runs, now)
+        changed = rules_changed(runs, made.rules)
+        approval = approval or changed or self._unusual(runs, now)
         event = Planned(
             plan=_plan_json(made),
             commands=tuple(commands),
             remarks=made.left,
-            approval=(approval and bool(made.index)) or None,
+            # By other rules also where nothing has run out by the day: people's data go by them too.
+            approval=(approval and (changed or bool(made.index))) or None,
             kept=tuple(map(tuple, spans_json(kept))) or None,
         )
         return self._file.decide(request, event, now)
 
-    def _unusual(self, made: RunPlan, runs: Sequence[RequestState], now: datetime) -> bool:
-        """Whether a person has to see it first: by other rules than the last run, or long after it."""
-        done = [item for item in runs if item.carried_out and item.planned_at is not None]
-        if not done:
-            return True
-        last = max(done, key=lambda item: (item.planned_at or now, item.request_id))
-        assert last.planned_at is not None
-        assert last.plan is not None
+    def _unusual(self, runs: Sequence[RequestState], now: datetime) -> bool:
+        """Whether a person has to see it first, whatever the rules: the first run, and one long after the last."""
+        planned_at = [item.planned_at for item in runs if item.carried_out and item.planned_at is not None]
         # Also where it was planned by a clock that was ahead.
-        apart = abs(now - last.planned_at) > LONGEST_PAUSE
-        return apart or run_from_json(last.plan["run"]).rules != made.rules
+        return not planned_at or abs(now - max(planned_at)) > LONGEST_PAUSE
 
     def _tell(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
         """Each system that can be told; who cannot does not stop the others."""
@@ -234,6 +230,23 @@ def clocks_of(company: Company, reader: ExpiryReader) -> frozenset[str]:
     """The clocks of which events say anything, or will: a rule must not be taken to run for everybody until something
     does. Raises IndexUnavailable."""
     return clocks_said(company.every_record.values()) | reader.clocks_told()
+
+
+def rules_changed(runs: Iterable[RequestState], rules: str) -> bool:
+    """Whether these are other rules than those of the last run that was approved, or needed no approval; False before
+    there is one."""
+    seen = [
+        (item.planned_at, item.request_id, item.plan)
+        for item in runs
+        if item.plan is not None
+        and item.planned_at is not None
+        and not item.awaits_approval
+        # One that was taken back says of its rules that they may be wrong.
+        and (item.carried_out or not item.ended)
+    ]
+    if not seen:
+        return False
+    return run_from_json(max(seen, key=lambda one: one[:2])[2]["run"]).rules != rules
 
 
 def at_work(run: RequestState) -> frozenset[str]:

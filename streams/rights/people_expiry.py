@@ -27,8 +27,10 @@ from streams.answers.erased import earlier_states
 from streams.answers.frozen import Frozen
 from streams.answers.report import rules_of, terms_of
 from streams.answers.run_out import start_of
+from streams.answers.run_plan import rules_fingerprint
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
+from streams.rights.expiry_run import rules_changed
 from streams.rights.kept import unknown
 from streams.rights.overlap import of_person, subjects_of
 from streams.rights.people_planning import planner_of
@@ -115,9 +117,17 @@ class PeopleExpiry:
         """What has to come first: a run that awaits approval goes by rules that may be wrong, and whose data an open
         request keeps has to be known."""
         requests = self._file.every()
-        approval = [item.request_id for item in requests if item.of_everybody and item.awaits_approval]
-        if approval:
+        runs = [item for item in requests if item.of_everybody]
+        if approval := [item.request_id for item in runs if item.awaits_approval]:
             return f"{approval[0]} awaits approval of the rules by which data run out"
+        if unplanned := [item.request_id for item in runs if not item.ended and item.plan is None]:
+            return (
+                f"{unplanned[0]} is not planned yet, and may need approval of the rules by which data run out"
+            )
+        if rules_changed(runs, rules_fingerprint(self._company.catalogue, self._company.every_record)):
+            return (
+                "the retention rules are others than those approved last; `innsyn retention run` shows them"
+            )
         if nobodys := unknown(requests):
             return f"nobody knows yet whom {nobodys[0]} is about, whose data stay"
         return None

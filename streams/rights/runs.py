@@ -12,7 +12,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import BY_ITSELF
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.expiry_run import planned
+from streams.rights.expiry_run import planned, rules_changed
 from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.request import RequestState
 from streams.rights.right import Retention
@@ -66,7 +66,8 @@ class Runs:
         day = self._company.catalogue.calendar.day(now)
         if busy := next((item for item in runs if self._under_way(item, day)), None):
             return Looked(busy, f"{busy.request_id} is under way")
-        if not self.due(now, runs).index:
+        due = self.due(now, runs)
+        if not due.index and not rules_changed(runs, due.rules):
             return Looked(None, "nothing has run out that is not taken already")
         prefix = f"x-{day:%Y%m%d}-"
         number = 1 + sum(item.request_id.startswith(prefix) for item in runs)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from sinks.ports.lineage import Span
+from streams.rights.protocol.request import RequestState, State
 from tests.support.office import NOW
+from tests.unit.rights.test_expiry_run import answered, approved, begun
 from tests.unit.rights.test_people_expiry import DAY, KARI, LONG_AGO, OLA, Expiring, office
 
 __all__ = ["office"]
@@ -84,3 +87,50 @@ def test_nobody_is_looked_at_while_nobody_knows_whose_an_open_request_is(
     )
     office.service.cancel(asked.request_id)
     assert len(office.service.expire_people(office.now, 10).requests) == 1
+
+
+def test_nothing_of_people_goes_before_a_run_of_the_same_hour_is_planned(office: Expiring) -> None:
+    """It is then that it is known whether the rules need approval; both begin at once."""
+    office.left()
+    seen = {"kind": "live", "customer_number": OLA, "device_serial": "S-1", "started_at": LONG_AGO}
+    office.put("tv.viewings", seen)
+    run = office.service.retention_on_clock(office.now, 0)
+    looked = office.service.people_on_clock(office.now, 0)
+    assert run is not None
+    assert looked is not None
+    assert (looked.requests, looked.through) == ((), False)
+    assert (looked.why or "").startswith(f"{run.request_id} is not planned yet")
+
+
+def test_nothing_of_people_goes_by_rules_that_changed_before_they_are_approved(office: Expiring) -> None:
+    """Also where nothing runs out by the day of its event: a run is begun all the same, for its approval."""
+    office.put(
+        "tv.viewings",
+        {"kind": "live", "customer_number": OLA, "device_serial": "S-1", "started_at": LONG_AGO},
+    )
+    begin(office, approve=True)
+    office.left(ended=office.now - timedelta(days=1))
+    rules = office.catalogue.retention_rules
+    shorter = {
+        name: rule.model_copy(update={"period": "P0D"}) if rule.clock == "contract_end" else rule
+        for name, rule in rules.items()
+    }
+    office.catalogue = replace(office.catalogue, retention_rules=shorter)
+    office.serve(office.keeping)
+    waits = office.service.expire_people(office.now, 10)
+    assert (waits.requests, (waits.why or "")[:27]) == ((), "the retention rules are oth")
+    run = begin(office)
+    assert (run.plan or {})["run"]["index"] == []
+    assert run.awaits_approval
+    assert office.service.expire_people(office.now, 10).requests == ()
+    assert approved(office, run).state is State.COMPLETED
+    assert len(office.service.expire_people(office.now, 10).requests) == 1
+
+
+def begin(office: Expiring, *, approve: bool = False) -> RequestState:
+    run = begun(office)
+    if approve:
+        run = approved(office, run)
+        run = answered(office, office.expiries[0])
+        assert run.state is State.COMPLETED
+    return run
