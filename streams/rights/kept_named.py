@@ -15,7 +15,8 @@ from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.kept import keeps, kept_by_requests
+from streams.rights.kept import keeps, kept_by_requests, unknown
+from streams.rights.protocol.lines import unknown_line
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder, named_told
@@ -51,7 +52,10 @@ class KeptPeople:
 
     def told(self, run: RequestState, plan: RunPlan, system: str) -> list[Named]:
         """By what the system knows those whose records stay: as planned, and who came in since. Raises CannotName if
-        its records may hold somebody of whom it knows nothing that could be told."""
+        its records may hold somebody of whom it knows nothing that could be told, or while nobody knows whom an open
+        request is about."""
+        if first := unknown(self._file.every()):
+            raise CannotName(unknown_line(first))
         spans = list(dict.fromkeys([*run.kept, *self.spans()]))
         if not spans:
             return []

@@ -131,3 +131,26 @@ def test_an_open_request_of_which_nobody_knows_whom_it_is_about_makes_it_wait(
     office.service.cancel(request.request_id)
     office.deliver()
     assert office.service.get(run.request_id).plan is not None
+
+
+def test_no_system_is_told_while_nobody_knows_whom_an_open_request_is_about(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came between the plan and its approval; no record of it can be named to the system."""
+    run = begun(office)
+
+    def fails(*_: object) -> None:
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office.service._beside, "record", fails)
+        patched.setattr(type(office.service._subjects), "of", fails)
+        request = asked(office, "access", KARI)
+        office.deliver()
+        run = approved(office, run)
+    assert (run.state, office.expiries) == (State.ATTENTION, [])
+    assert f"it is not known yet whom {request.request_id} is about" in run.problems[0]
+    office.service.cancel(request.request_id)
+    office.service.resume()
+    office.deliver()
+    assert len(office.expiries) == 1
