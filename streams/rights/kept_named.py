@@ -47,8 +47,14 @@ class KeptPeople:
 
     def spans(self) -> list[Span]:
         """Where the data lie of everybody whose data are kept now."""
-        held = self._keeping.frozen(self._clock()).spans
-        return list(dict.fromkeys([*kept_by_requests(self._file.every()), *held]))
+        requests = self._file.every()
+        spans = dict.fromkeys([*kept_by_requests(requests), *self._keeping.frozen(self._clock()).spans])
+        for request in requests:
+            # Of one that is not planned yet, as who makes it is still checked: all that leads to the person by now.
+            if keeps(request) and request.identity is None and (request.subjects or request.about):
+                person = self._subjects.of(request)
+                spans |= dict.fromkeys((*person.spans, *person.shared))
+        return list(spans)
 
     def told(self, run: RequestState, plan: RunPlan, system: str) -> list[Named]:
         """By what the system knows those whose records stay: as planned, and who came in since. Raises CannotName if

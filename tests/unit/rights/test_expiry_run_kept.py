@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from contextlib import ExitStack
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.vocabulary import Right
 from sinks.ports.lineage import Span
 from streams.answers.frozen import Frozen
 from streams.answers.keeping import Keeping
@@ -14,10 +17,12 @@ from streams.rights.protocol.messages import Named, kept_of
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import Scope
 from tests.support.company import model
-from tests.support.office import Office
+from tests.support.index import memory_index
+from tests.support.office import NOW, Office
 from tests.support.receipts import job_key
 from tests.support.suppressing import KARI, OLA
 from tests.unit.rights.test_expiry_run import LONG_AGO, answered, approved, begun, held, office, through, view
+from tests.unit.rights.test_short import LOGIN, USERNAME
 
 __all__ = ["office"]
 
@@ -79,6 +84,22 @@ def test_whoever_comes_before_a_system_is_told_again_is_named_to_it(office: Offi
     office.service.resend("x-20261122-1")
     office.deliver()
     assert [len(named(office, command)) > 0 for command in office.expiries] == [False, True]
+
+
+def test_whoever_is_still_to_be_checked_keeps_what_links_lead_to(tmp_path: Path) -> None:
+    """Who makes the request is asked first, which takes days: no plan knows yet where the person's data lie."""
+    rules = model().rights.model_copy(update={"unchecked": {Right.ACCESS: "waits"}})
+    with ExitStack() as stack:
+        office = Office(tmp_path, memory_index(), stack, rules=rules)
+        named = {"customer_number": KARI, "username": USERNAME[1]}
+        office.put("crm.customers", {**named, "updated_at": NOW - timedelta(days=900)})
+        office.put("web.logins", {**LOGIN, "occurred_at": NOW - timedelta(days=200)})
+        request = asked(office, "access", KARI)
+        office.deliver()
+        assert office.service.get(request.request_id).state is State.UNCHECKED
+        assert [item.kept for item in office.service._runs.due(office.now).records] == [1]
+        office.service.cancel(request.request_id)
+        assert [item.kept for item in office.service._runs.due(office.now).records] == [0]
 
 
 class Orders:
