@@ -1,4 +1,5 @@
-"""A person who came back: whether a new relationship began after an erasure was planned, which it must not reach."""
+"""Why no system may be told any more by a plan: since then a new relationship began that an erasure must not reach, a
+clock was stopped by which data had run out, or they are restricted."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from schemas.policy import MOMENTS, RetentionAnchors
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.clocks import anchors_of_shown
 from streams.answers.keeping import Keeping
+from streams.rights.case import CaseFile
 from streams.rights.frozen import refuse_frozen
+from streams.rights.kept import keeps
+from streams.rights.overlap import of_person
 from streams.rights.protocol.request import RequestState
 
 _RELATION = frozenset("ab")  # GDPR Art. 6(1): consent, contract
@@ -45,12 +49,17 @@ def refuse_returned(reader: IndexReader, clock: Callable[[], datetime], request:
 
 
 def may_tell(
-    keeping: Keeping, reader: IndexReader, clock: Callable[[], datetime], request: RequestState
+    file: CaseFile,
+    keeping: Keeping,
+    reader: IndexReader,
+    clock: Callable[[], datetime],
+    request: RequestState,
 ) -> None:
     """Raises HeldByLaw or Returned where no system may be told to erase now, IndexUnavailable, KeyUnavailable."""
     refuse_frozen(keeping, clock, request)
     refuse_returned(reader, clock, request)
     refuse_restarted(keeping, request)
+    refuse_restricted(file, request)
 
 
 def refuse_restarted(keeping: Keeping, request: RequestState) -> None:
@@ -60,14 +69,29 @@ def refuse_restarted(keeping: Keeping, request: RequestState) -> None:
     then = anchors_of_shown((request.plan or {}).get("clocks", ())).days()
     spans = [*request.identity.spans, *afterwards(request)[0]]
     now = keeping.anchors_for(spans, RetentionAnchors()).anchors.days()
-    stopped = sorted(
-        name for name, day in then.items() if name not in MOMENTS and day != OPEN and now.get(name) == OPEN
-    )
-    if stopped:
+    later = sorted(name for name, day in then.items() if name not in MOMENTS and now.get(name, day) > day)
+    if later:
+        day = now[later[0]]
+        what = "it is going on again" if day == OPEN else f"it started on {day}"
         raise Returned(
-            f"{stopped[0]} was counted from {then[stopped[0]]}, and events say since that it is going on again: nobody"
-            f" is told any more; `innsyn requests close {request.request_id} --reason ...` ends it with what is done"
+            f"{later[0]} was counted from {then[later[0]]}, and events say since that {what}: nobody is told any more;"
+            f" `innsyn requests close {request.request_id} --reason ...` ends it with what is done"
         )
+
+
+def refuse_restricted(file: CaseFile, request: RequestState) -> None:
+    """Raises Returned where something has run out of a person who asked since that it is stored and nothing else (GDPR
+    Art. 18(2)), and IndexUnavailable."""
+    if not request.runs_out or request.identity is None:
+        return
+    spans = request.identity.spans
+    known = file.about(request.subjects, spans, request.request_id)
+    for item in of_person(known, request.subjects, spans):
+        if item.stores_alone and not item.objects and keeps(item):
+            raise Returned(
+                f"{item.request_id} restricts the processing of this person's data: nobody is told any more;"
+                f" `innsyn requests close {request.request_id} --reason ...` ends it with what is done"
+            )
 
 
 def relation_since(found: Found, *, newest: bool = True) -> str | None:

@@ -118,7 +118,7 @@ class RightsService(ByPeople, ByTime):
         self._beside = Beside(self._file, self._subjects)
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
         kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock)
-        may = partial(may_tell, keeping, reader, clock)
+        may = partial(may_tell, self._file, keeping, reader, clock)
         self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
             file=self._file,

@@ -7,8 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.rights_rules import ApprovalRule
+from schemas.vocabulary import Right
 from sinks.ports.lineage import Span
 from streams.rights.protocol.request import RequestState, State
+from tests.support.company import model
 from tests.support.office import NOW
 from tests.unit.rights.test_expiry_run import answered, approved, begun
 from tests.unit.rights.test_people_expiry import DAY, KARI, LONG_AGO, OLA, Expiring, office
@@ -125,6 +128,50 @@ def test_nothing_of_people_goes_by_rules_that_changed_before_they_are_approved(o
     assert office.service.expire_people(office.now, 10).requests == ()
     assert approved(office, run).state is State.COMPLETED
     assert len(office.service.expire_people(office.now, 10).requests) == 1
+
+
+def awaiting(office: Expiring) -> RequestState:
+    """What has run out of a customer who left, planned and not approved."""
+    rules = model().rights.model_copy(update={"approval": (ApprovalRule(right=Right.RETENTION),)})
+    office._rules = rules
+    office.serve(office.keeping)
+    office.left()
+    (request,) = office.expire()
+    assert request.awaits_approval
+    return request
+
+
+def approve(office: Expiring, request: RequestState) -> RequestState:
+    """By two people, as nobody made it."""
+    for by in ("one.token", "other.token"):
+        office.service.approve(request.request_id, request.digest or "", by)
+    office.deliver()
+    return office.service.get(request.request_id)
+
+
+def test_who_restricts_before_the_approval_keeps_theirs(office: Expiring) -> None:
+    """GDPR Art. 18(2): what was planned before tells nobody."""
+    request = awaiting(office)
+    given = [("customer_number", KARI)]
+    made = office.service.create(
+        "restriction", given, reason=None, channel="test", received_at=office.now
+    ).request_id
+    office.deliver()
+    request = approve(office, request)
+    assert (request.state, office.commands) == (State.ATTENTION, [])
+    assert f"{made} restricts the processing" in request.problems[0]
+    assert office.records_of("crm") == 1
+
+
+def test_a_contract_that_ends_later_than_was_planned_keeps_its_data(office: Expiring) -> None:
+    """The customer came back for a while before it was approved: three months begin anew."""
+    request = awaiting(office)
+    office.now += 2 * DAY
+    office.contract("started", office.now - DAY, "A-2")
+    office.contract("ended", office.now - timedelta(hours=1), "A-2")
+    request = approve(office, request)
+    assert (request.state, office.commands) == (State.ATTENTION, [])
+    assert "events say since that it started on 2026-11-24" in request.problems[0]
 
 
 def begin(office: Expiring, *, approve: bool = False) -> RequestState:
