@@ -22,7 +22,14 @@ from sinks.ports.expiry import DayCount, ExpiryReader
 from sinks.ports.lineage import Span
 from streams.answers.attribution import spans_json
 from streams.answers.expiry_plan import make_run_plan
-from streams.answers.run_plan import OldRecordsPlan, RunPlan, expected, run_from_json, run_json
+from streams.answers.run_plan import (
+    OldRecordsPlan,
+    RunPlan,
+    expected,
+    rules_fingerprint,
+    run_from_json,
+    run_json,
+)
 from streams.rights.kept import unknown
 from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.command import EVERY
@@ -36,6 +43,10 @@ from streams.rights.right import Retention, Step, Tools
 
 LONGEST_PAUSE = timedelta(days=35)
 """After a longer one a person approves the next run: it takes a lot, or the clock of this machine is wrong."""
+_CHANGED = (
+    "the retention rules have changed since it was planned, so nobody is told any more; cancel it, or close it with"
+    " what is done, and the next run goes by the rules of now"
+)
 _AHEAD = "it was planned by a clock that was ahead of the one of now; see which of them is right"
 
 
@@ -105,8 +116,8 @@ class ExpiryRun:
 
     def _tell(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
         """Each system that can be told; who cannot does not stop the others."""
-        untold: list[str] = []
-        for command in list(request.commands.values()):
+        untold = self._by_other_rules(request)
+        for command in () if untold else list(request.commands.values()):
             if (
                 command.state is not CommandState.UNSENT
                 or command.settled
@@ -122,9 +133,16 @@ class ExpiryRun:
             request = self._forget(request, retention, people)
         return self._file.stand(request, "; ".join(untold)) if untold else request
 
+    def _by_other_rules(self, request: RequestState) -> list[str]:
+        """Why nobody is told any more; empty: the rules are those of the plan."""
+        rules = rules_fingerprint(self._company.catalogue, self._company.every_record)
+        return [] if run_from_json((request.plan or {})["run"]).rules == rules else [_CHANGED]
+
     def _forget(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
         """Let the index forget what systems have deleted, and count whether it did. What is to go is counted and
         recorded before, so that the number stays true whatever ends the process then."""
+        if not request.commands and not request.runs and (why := self._by_other_rules(request)):
+            return self._file.stand(request, why[0])
         plan, now, known_at = run_from_json((request.plan or {})["run"]), self._file.now(), request.planned_at
         systems, going_on = request.to_expire, frozenset[str]().union(*(run.systems for run in request.runs))
         if plan.latest is not None and plan.latest > now:

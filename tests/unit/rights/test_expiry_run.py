@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,24 @@ def test_a_run_takes_the_oldest_and_the_next_one_the_rest(office: Office) -> Non
     ]
     assert office.service.run_retention(office.now, BY).run is None
     assert held(office) == 2
+
+
+def test_nobody_is_told_by_rules_that_changed_after_the_plan(office: Office) -> None:
+    """It waited for its approval while a longer period was put in force. It goes on by the rules of its plan alone."""
+    run = begun(office)
+    before = office.catalogue
+    rules = before.retention_rules
+    longer = {**rules, "T31": rules["T31"].model_copy(update={"period": "P5Y"})}
+    office.catalogue = replace(before, retention_rules=longer)
+    office.serve(NOTHING_KEPT)
+    run = approved(office, run)
+    assert (run.state, office.expiries, held(office)) == (State.ATTENTION, [], 5)
+    assert "retention rules have changed since it was planned" in run.problems[0]
+    office.catalogue = before
+    office.serve(NOTHING_KEPT)
+    office.service.resume()
+    office.deliver()
+    assert len(office.expiries) == 1
 
 
 # What systems do, and do not do.
