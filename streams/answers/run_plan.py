@@ -123,12 +123,16 @@ def run_from_json(stored: Mapping[str, Any]) -> RunPlan:
 
 
 def rules_fingerprint(catalogue: Catalogue, records: Mapping[str, RecordSchema]) -> str:
-    """16 hex digits that are others once any retention rule is, or which rules hold for a record."""
+    """16 hex digits that are others once any retention rule is, or by what data run out: which rules hold for a record,
+    of which category its fields are, what it says of clocks, and where a day begins."""
     said = {
         "rules": {name: rule.model_dump(mode="json") for name, rule in catalogue.retention_rules.items()},
+        "zone": catalogue.calendar.zone.key,
         "records": {
             name: [
                 list(record.annotation.retention),
+                sorted([item.name, item.category, item.personal] for item in record.fields),
+                sorted(repr(rule) for rule in record.annotation.clocks),
                 {
                     field: {symbol: list(words.retention) for symbol, words in variants.items()}
                     for field, variants in record.annotation.variants.items()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -175,8 +176,27 @@ def test_other_rules_have_another_fingerprint() -> None:
         assert rules_fingerprint(replace(CATALOGUE, retention_rules=rules), RECORDS) != rules_fingerprint(
             CATALOGUE, RECORDS
         )
+    oslo = CATALOGUE.calendar
+    elsewhere = replace(CATALOGUE, calendar=replace(oslo, zone=ZoneInfo("Europe/Lisbon")))
+    assert rules_fingerprint(elsewhere, RECORDS) != rules_fingerprint(CATALOGUE, RECORDS)
     fewer = {name: record for name, record in RECORDS.items() if name != "WebVisit"}
     assert rules_fingerprint(CATALOGUE, fewer) != rules_fingerprint(CATALOGUE, RECORDS)
+
+
+def test_a_field_of_another_category_is_another_rule() -> None:
+    """The user name of a log-in would be blanked with the cookie, by the same rules."""
+    login = RECORDS["Login"]
+    fields = tuple(
+        item.model_copy(update={"category": "C-23"}) if item.name == "username" else item
+        for item in login.fields
+    )
+    changed = {**RECORDS, "Login": replace(login, fields=fields)}
+    days = [DayCount(LOGIN, date(2026, 1, 1), 4)]
+    before, after = (
+        make_run_plan(days, CATALOGUE, records, TODAY, frozenset(), MANY) for records in (RECORDS, changed)
+    )
+    assert {*after.records[0].fields} - {*before.records[0].fields} == {"Login.username"}
+    assert after.rules != before.rules
 
 
 def test_nobody_is_told_of_records_that_the_index_does_not_count() -> None:
