@@ -287,6 +287,8 @@ def _retention(found: Mapping[str, Any], hour: int | None) -> Check:
     last = found["runs"][0] if found["runs"] else None
     said = f"last run {last['run']} ({last['state']})" if last else "no run was ever begun"
     said += f", {counted(overdue, 'event')} overdue"
+    if last and last["awaits_approval"]:
+        return Check("retention", "off", f"{said}; it waits for `innsyn retention approve {last['run']}`")
     if hour is None and overdue:
         return Check("retention", "off", f"{said}; set INNSYN_RETENTION_HOUR, or `innsyn retention run`")
     return Check("retention", "ok", said)

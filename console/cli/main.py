@@ -136,7 +136,8 @@ def _option(
 def _with_company(command: Any) -> None:
     for below in getattr(command, "commands", {}).values():
         _with_company(below)
-    if not hasattr(command, "commands"):
+    # A command may have an option of that name with another meaning.
+    if not hasattr(command, "commands") and not any("--company" in item.opts for item in command.params):
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command()(_option)
         shared = typer.main.get_command(single).params

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -95,9 +95,11 @@ def not_found() -> Outcome:
 
 
 def partial(held: int, ground: str | None = None, *, deleted: Counts | None = None, redacted: Counts | None = None,
-            citation: str | None = None, review_date: date | None = None) -> Outcome:  # fmt: skip
-    """Some is gone and `held` records stay, by a retention rule of innsyn's catalogue."""
-    return _counted("partial", deleted, redacted, held, ground, citation, review_date)
+            citation: str | None = None, review_date: date | None = None, reason: str | None = None,
+            ) -> Outcome:  # fmt: skip
+    """Some is gone and `held` records stay, by a retention rule of innsyn's catalogue; or by the reason `undated`, as
+    nobody can tell when they were."""
+    return replace(_counted("partial", deleted, redacted, held, ground, citation, review_date), reason=reason)
 
 
 def withheld(held: int, ground: str, citation: str, review_date: date) -> Outcome:

@@ -66,15 +66,11 @@ def unclear_words(event: Unclear | Waived) -> str:
 
 def unclear_line(request_id: str, event: Unclear) -> str:
     """What to do about it, in one line."""
-    mend = (
-        "`innsyn deadletters` says why they cannot be read and reads them again; "
-        if event.dead_letters
-        else ""
-    )
+    mend = "`innsyn deadletters list` says why, `innsyn deadletters retry` reads them again; "
     return (
         f"what is known to be this person's is erased, and nobody can tell whether {unclear_words(event)} are theirs:"
-        f" {mend}`innsyn requests resend {request_id}` looks again, `innsyn requests waive {request_id} --reason ...`"
-        " lets it complete"
+        f" {mend if event.dead_letters else ''}`innsyn requests resend {request_id}` looks again,"
+        f" `innsyn requests waive {request_id} --reason ...` lets it complete"
     )
 
 

@@ -20,7 +20,7 @@ from streams.rights.service import RightsService
 from tests.support.api import EMAIL, NOW, TOKEN, fill, rights, services
 from tests.support.asgi import InProcess
 from tests.support.commands import home, quiet, run
-from tests.support.company import model
+from tests.support.company import copies_by_hand
 from tests.support.instance import running
 
 __all__ = ["home", "quiet"]
@@ -47,7 +47,7 @@ class Desk:
 def desk(tmp_path: Path) -> Desk:
     keyring, index = Keyring(tmp_path / "keys").made(), MemoryIndex()
     fill(index, keyring)
-    service = rights(index, keyring, company=replace(model(), rights=ALL))
+    service = rights(index, keyring, company=replace(copies_by_hand(), rights=ALL))
     given = services(tmp_path / "keys", reader=index, rights=service, approver_token=APPROVER)
     return Desk(service, given)
 

@@ -121,6 +121,10 @@ def test_it_says_what_could_not_be_read(desk: Desk, monkeypatch: pytest.MonkeyPa
     """More of the person may stand there, so nobody takes it for the whole."""
     monkeypatch.setattr(desk.office.service._rights["erasure"], "_unread", lambda: {"web.visits": 2})
     request_id = erased(desk)
+    desk.office.service.waive(request_id, "they are of a test")
+    desk.office.deliver()
     desk.issuer.turn()
-    assert json.loads(called("show", request_id, "--json"))["dead_letters"] == {"web.visits": 2}
+    made = json.loads(called("show", request_id, "--json"))
+    assert made["dead_letters"] == {"web.visits": 2}
+    assert made["waived"] == {"dead_letters": {"web.visits": 2}, "shared_events": 0}
     assert "2 messages could not be read" in " ".join(called("show", request_id).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.api.app import create_app
+from console.cli.main import app as whole
 from console.cli.retention import app
 from schemas.layers import MODEL
 from sinks.memory.copies import MemoryCopies
@@ -26,7 +28,7 @@ from streams.rights.right import Retention
 from streams.rights.service import RightsService
 from tests.support.api import NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
-from tests.support.company import model
+from tests.support.company import copy_of_model, model
 from tests.support.instance import running
 from tests.support.pairs import ReadyKeyring
 
@@ -177,3 +179,18 @@ def test_a_company_s_rules_are_taken_from_its_folder(home: Path, index: MemoryIn
     with running(home / "home", services(home / "keys", expiry=index, clock=lambda: LATER)):
         found = json.loads(called("preview", "--company", str(MODEL), "--json"))
     assert found["today"] == found["other"]
+
+
+def test_the_folder_of_other_rules_is_not_the_company_that_runs(
+    home: Path, index: MemoryIndex, tmp_path: Path
+) -> None:
+    """Given to the whole of innsyn, whose commands share an option of that name."""
+    folder = copy_of_model(tmp_path / "ours")
+    rules = folder / "catalogue" / "retention.yaml"
+    longer = re.sub(r"(\nT30:.*?period: )\w+", r"\1P9Y", rules.read_text("utf-8"), count=1, flags=re.DOTALL)
+    rules.write_text(longer, "utf-8")
+    with running(home / "home", services(home / "keys", expiry=index, clock=lambda: LATER)):
+        said = CliRunner().invoke(whole, ["retention", "preview", "--company", str(folder), "--json"])
+        nowhere = CliRunner().invoke(whole, ["retention", "preview", "--company", str(tmp_path / "nowhere")])
+    assert json.loads(said.output)["today"] != json.loads(said.output)["other"]
+    assert nowhere.exit_code != 0

@@ -57,6 +57,15 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield made
 
 
+def erase(office: Office, number: str) -> State:
+    """Of the customer; what nobody can tell to be theirs is let be."""
+    request = office.erase(("customer_number", number))
+    if request.unclear is not None:
+        office.service.waive(request.request_id, "nobody can tell whose it is")
+        office.deliver()
+    return office.service.get(request.request_id).state
+
+
 def person(office: Office, *who: tuple[str, str]) -> ResolvedSubject:
     identities = Identities(office.index.claims, office.catalogue.identity_sources)
     tokenizer = office.keyring.tokenizer()
@@ -76,14 +85,14 @@ def visits(office: Office, number: str, *, shared: bool = False) -> int:
 def test_what_may_have_been_either_s_is_nobody_s_after_one_is_erased(office: Office) -> None:
     assert [visits(office, KARI), visits(office, OLA)] == [0, 1]
     assert [visits(office, KARI, shared=True), visits(office, OLA, shared=True)] == [1, 2]
-    assert office.erase(("customer_number", KARI)).state is State.COMPLETED
+    assert erase(office, KARI) is State.COMPLETED
     assert [visits(office, OLA), visits(office, OLA, shared=True)] == [1, 2]
     assert visits(office, KARI, shared=True) == 0
 
 
 def test_after_both_are_erased_nothing_leads_to_them(office: Office) -> None:
     for number in (KARI, OLA):
-        assert office.erase(("customer_number", number)).state is State.COMPLETED
+        assert erase(office, number) is State.COMPLETED
     tokenizer = office.keyring.tokenizer()
     left = office.index.claims.claims([tokenizer.token(KINDS["ip"], ADDRESS)], of="token").to_pylist()
     assert left == []
