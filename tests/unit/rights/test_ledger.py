@@ -26,11 +26,21 @@ from streams.rights.protocol.events import (
     KeyDestroyed,
     Lifting,
     Received,
+    Unclear,
     Widened,
     content_of,
     event_of,
 )
-from streams.rights.protocol.handling import Approved, Checked, Extended, IdentityAsked, Notified, Told
+from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.handling import (
+    Approved,
+    Checked,
+    Extended,
+    IdentityAsked,
+    Notified,
+    Told,
+    Waived,
+)
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.states import fold, summary
 from tests.support.pages import ROOT
@@ -64,6 +74,10 @@ SINCE = {
         Copied,
         CameBack,
         SuppressionLifted,
+        Expiring,
+        Expired,
+        Unclear,
+        Waived,
     )
 }
 """Kinds that there were not before classes."""
