@@ -9,7 +9,7 @@ from datetime import datetime
 
 from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable
-from schemas.vocabulary import Proof
+from schemas.vocabulary import Proof, Role
 from sinks.ports.lineage import Filter, IndexReader, Span
 from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
@@ -76,6 +76,11 @@ class KeptPeople:
             systems=[system],
             tag_sets=sorted({tag_set for item in lines for tag_set in item.every}),
         )
+        if texts := self._in_texts_alone(spans, limits.tag_sets):
+            raise CannotName(
+                f"{system}: {counted(texts, 'event')} of others mention people whose data are kept in a text, where no"
+                " job looks for them; it is told nothing until their requests, or the orders that hold them, have ended"
+            )
         held = self._reader.find(spans, limits).total_events
         named = self._reader.find(reached, limits).total_events if reached else 0
         if named < held:
@@ -85,6 +90,15 @@ class KeptPeople:
                 " orders that hold them, have ended"
             )
         return list(dict.fromkeys([*(one for _, one in given), *map(named_told, found)]))
+
+    def _in_texts_alone(self, spans: Sequence[Span], tag_sets: Sequence[int]) -> int:
+        """Events with these tags in which they stand in a text and nowhere else; also later ones, which run out some
+        day."""
+        return sum(
+            item.events
+            for item in self._reader.others(spans)
+            if item.tag_set in tag_sets and item.roles == {Role.MENTIONED}
+        )
 
     def _given(self, system: str) -> list[tuple[Span, Named]]:
         """What was given with requests that keep data, but for addresses: these are another's at another time."""

@@ -12,12 +12,14 @@ import pytest
 from schemas.vocabulary import Right
 from sinks.ports.lineage import Span
 from streams.answers.frozen import Frozen
-from streams.answers.keeping import Keeping
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.rights.protocol.messages import Named, kept_of
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import Scope
+from streams.tagging.scan import Scanner
 from tests.support.company import model
 from tests.support.index import memory_index
+from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.support.receipts import job_key
 from tests.support.suppressing import KARI, OLA
@@ -175,3 +177,23 @@ def test_no_system_is_told_while_nobody_knows_whom_an_open_request_is_about(
     office.service.resume()
     office.deliver()
     assert len(office.expiries) == 1
+
+
+def test_a_system_in_which_somebody_kept_is_mentioned_in_a_text_is_told_nothing(tmp_path: Path) -> None:
+    """No job looks into texts: the record of whoever wrote it would go."""
+    with ExitStack() as stack:
+        office = Office(tmp_path, memory_index(), stack, scanner=Scanner(KINDS), sealing=True)
+        office.serve(NOTHING_KEPT)
+        email = "kari.nordlie@example.no"
+        office.put(
+            "crm.customers",
+            {"customer_number": KARI, "email": email, "updated_at": LONG_AGO - timedelta(days=9)},
+        )
+        watched = {"kind": "live", "customer_number": OLA, "device_serial": "STB1", "started_at": LONG_AGO}
+        office.put("tv.viewings", {**watched, "search_text": email}, watched)
+        office.tells = False
+        asked(office, "access", KARI)
+        run = approved(office, begun(office))
+        assert [item["system"] for item in office.expiries] == []
+        assert run.state is State.ATTENTION
+        assert any("mention people whose data are kept in a text" in line for line in run.problems)

@@ -68,6 +68,9 @@ class Office:
             names = {"request_id": request_id, "command_id": command.command_id, "system": command.system}
             counts = {"state": "done", "erased": 2, "held": 0, "ground": None, "review_date": None}
             hear(self.service, {**names, **counts, "reason": None, "reported_at": self.now})
+        if self.service.get(request_id).unclear is not None:
+            self.service.waive(request_id, "nobody can tell whose it is")
+            self.service.advance(request_id)
         return self.service.get(request_id)
 
     def events(self, *customers: str) -> int:
