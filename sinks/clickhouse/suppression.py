@@ -46,9 +46,12 @@ class ClickHouseSuppression:
 
     def mark(self) -> object:
         # Rows of these tables are never merged into one another, so their number only grows: known without reading.
-        return self._index.query(
-            "SELECT (SELECT count() FROM suppressed), (SELECT count() FROM suppression_ends)"
-        )[0]
+        # Each batch of a tagger asks: as one question about both tables it takes half as long as with one in another.
+        rows = self._index.query(
+            "SELECT 'entries' AS what, count() FROM suppressed"
+            " UNION ALL SELECT 'ends' AS what, count() FROM suppression_ends"
+        )
+        return tuple(sorted(rows))
 
     def standing(self, now: datetime) -> pa.Table:
         columns = ", ".join(STANDING_SCHEMA.names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ import structlog
 
 from schemas.errors import Fenced, Unavailable
 from sinks.ports.lineage import IndexWriter
+from sinks.ports.resurrected import Resurrected
 from streams.kafka.batches import Partition
 from streams.kafka.dead_letters import DeadLetters
 from streams.metrics import TagMetrics
@@ -119,13 +120,22 @@ class IndexWrites:
         self._dead_letters.send(prepared.dead)
         # Ranges of a replay would count offsets twice that are in the ledger already.
         batch = replace(prepared.batch, ranges=()) if self._replay else prepared.batch
-        now = self._clock()
+        now, back = self._clock(), list[Resurrected]()
         if self._suppression is not None:
             batch = self._suppression.watched(batch, now)
+            back += batch.resurrected
+            batch = replace(batch, meanwhile=partial(_kept, batch.meanwhile, back))
         self._index.write(batch, now)
-        self._metrics.came_back(batch.resurrected)
+        self._metrics.came_back(back)
 
     def _lost(self, prepared: Prepared) -> list[Partition]:
         mine = {(item.topic, item.partition): item.epoch for item in prepared.batch.ranges}
         newest = self._index.epochs(list(mine))
         return [partition for partition, epoch in mine.items() if newest.get(partition, 0) > epoch]
+
+
+def _kept(found: Callable[[], Sequence[Resurrected]], back: list[Resurrected]) -> Sequence[Resurrected]:
+    """What is found, which is also put with what came back."""
+    late = found()
+    back += late
+    return late

@@ -120,7 +120,11 @@ class Suppression:
 
     def caught(self, batch: LineageBatch, now: datetime) -> list[Resurrected]:
         """Which of the batch's events an erasure had taken away: those with a row that lies where it forgot."""
-        self._read(batch.pairs, now)
+        self._read(batch.pairs, now, self._ledger.mark())
+        return self._found(batch, now)
+
+    def _found(self, batch: LineageBatch, now: datetime) -> list[Resurrected]:
+        """By what was read of the ledger last."""
         rows = self._known.rows(batch.rows["token"])
         if not len(rows):
             return []
@@ -138,21 +142,28 @@ class Suppression:
 
     def watched(self, batch: LineageBatch, now: datetime) -> LineageBatch:
         """The batch with what of it an erasure had taken away, also one that begins while it is written: its entry
-        stands before it forgets, so either the rows are there by then and go, or the entry is found here."""
-        before = self.caught(batch, now)
+        stands before it forgets, so either the rows are there by then and go, or the entry is found here.
+
+        Whether the ledger has changed is asked then, and not before as well: what began since the last batch is found
+        with what begins while this one is written."""
+        self._read(batch.pairs, now, self._ledger.mark() if self._mark is None else self._mark)
+        before = self._found(batch, now)
 
         def meanwhile() -> list[Resurrected]:
-            if self._ledger.mark() == self._mark:
+            mark = self._ledger.mark()
+            if mark == self._mark:
                 return []
             known = {(item.request_id, item.topic, item.partition) for item in before}
-            found = self.caught(batch, now)
+            self._read(batch.pairs, now, mark)
+            found = self._found(batch, now)
             return [item for item in found if (item.request_id, item.topic, item.partition) not in known]
 
         return replace(batch, resurrected=before, meanwhile=meanwhile)
 
-    def _read(self, pairs: pa.Table, now: datetime) -> None:
-        """Again where the ledger changed, or where the batch says what a token is called under a newer key."""
-        mark = self._ledger.mark()
+    def _read(self, pairs: pa.Table, now: datetime, mark: object) -> None:
+        """Again where the ledger changed, or where the batch says what a token is called under a newer key.
+
+        `mark`: what the ledger says of itself."""
         changed = mark != self._mark
         if changed:
             self._standing, self._mark = self._ledger.standing(now), mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from hypothesis import given
@@ -15,7 +15,7 @@ from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.resurrected import Arrival, Resurrected
 from sinks.ports.sinks import Sinks
-from sinks.ports.suppression import Ending, Suppressed
+from sinks.ports.suppression import Ending, Suppressed, SuppressionLedger
 from streams.tagging.suppressed import Suppression
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -126,6 +126,36 @@ def test_what_is_entered_and_ended_later_is_known_with_the_next_batch() -> None:
     assert len(known.caught(batch, NOW)) == 1
     sinks.suppression.end("r-1", Ending.LIFTED, NOW)
     assert known.caught(batch, NOW) == []
+
+
+class Asked:
+    """The ledger, and how often it was asked whether it has changed."""
+
+    def __init__(self, ledger: SuppressionLedger) -> None:
+        self.times, self._ledger = 0, ledger
+
+    def mark(self) -> object:
+        self.times += 1
+        return self._ledger.mark()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+def test_each_batch_asks_the_ledger_once_and_finds_what_was_entered_since_the_last() -> None:
+    """Its own rows are written by then, whenever the erasure began."""
+    sinks = memory_sinks()
+    ledger = Asked(sinks.suppression)
+    known, writer = Suppression(cast(SuppressionLedger, ledger), Arrival.PRODUCER), sinks.writer()
+    for number, offset in ((2, 4), (1, 6), (1, 8)):
+        before = ledger.times
+        writer.write(known.watched(LineageBatch(rows((number, offset, 0, 0))), NOW), NOW)
+        # The first one has to read the ledger before.
+        assert ledger.times - before == (2 if offset == 4 else 1)
+        if offset == 4:
+            entered(sinks, "r-1", Span(token(1), until=NOW))
+    (origin,) = sinks.suppression.origins()
+    assert (origin.first_offset, origin.last_offset, origin.events) == (6, 8, 2)
 
 
 def pairs(older: int, newer: int) -> pa.Table:
