@@ -124,31 +124,44 @@ class Going:
             return []
         mine = self._mine(parameters)
         theirs = (
-            f"SELECT asked, {EVENT} FROM ({mine}) WHERE {of_each(ending, parameters, 'ending')}"
+            f"{of_each(ending, parameters, 'ending')} AND toString(role) IN {{roles:Array(String)}}"
             # What names another customer is theirs, and no record of the person's that a system deletes.
-            f" AND toString(role) IN {{roles:Array(String)}} AND NOT {of_another(self.parts, parameters)}"
+            f" AND NOT {of_another(self.parts, parameters)}"
+        )
+        person = (
+            f"SELECT asked, {EVENT}, groupUniqArray((role, token)) AS own,"
+            " groupUniqArrayIf(role, tag_set NOT IN {crowded:Array(UInt64)}) AS alone"
+            f" FROM ({mine}) GROUP BY asked, {EVENT} HAVING countIf({theirs}) > 0"
         )
         by_event = (
-            f"SELECT {EVENT}, role, token FROM lineage_by_event"
-            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({theirs}))"
+            f"SELECT {EVENT}, groupUniqArray((role, token)) AS everybody FROM lineage_by_event"
+            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}) WHERE {theirs}) GROUP BY {EVENT}"
         )
-        others = (
-            f"SELECT asked, {EVENT}, role, token FROM ({by_event}) AS b"
-            f" INNER JOIN (SELECT DISTINCT asked, {EVENT} FROM ({theirs})) AS t USING ({EVENT})"
-            f" WHERE (asked, {EVENT}, role, token) NOT IN (SELECT asked, {EVENT}, role, token FROM ({mine}))"
-        )
-        own = f"SELECT asked, {EVENT}, role FROM ({mine}) WHERE tag_set NOT IN {{crowded:Array(UInt64)}}"
-        customers = f"SELECT subject FROM identity_claims WHERE key IN (SELECT token FROM ({by_event}))"
         rows = self._index.query(
-            f"SELECT DISTINCT asked, {EVENT}, token FROM ({others}) WHERE"
-            # Another customer in the person's own role: it is theirs, and something of the person stands on it.
-            f" NOT ((asked, {EVENT}, role) IN ({own}) AND token IN ({customers})) AND (asked, {EVENT}) NOT IN"
-            f" (SELECT asked, {EVENT} FROM ({others}) WHERE toString(role) IN {{stayed_for:Array(String)}}"
+            f"SELECT asked, {EVENT}, other.2 AS token, has(alone, other.1) AS beside FROM"
+            f" (SELECT asked, {EVENT}, alone, arrayFilter(item -> NOT has(own, item), everybody) AS others"
+            f" FROM ({person}) AS p INNER JOIN ({by_event}) AS e USING ({EVENT})"
             # In the person's own role stands nobody else, unless the row says so.
-            f" AND (asked, {EVENT}, role) NOT IN ({own}))",
+            " WHERE NOT arrayExists(item -> toString(item.1) IN {stayed_for:Array(String)}"
+            " AND NOT has(alone, item.1), others)) ARRAY JOIN others AS other",
             parameters,
         )
-        return _places(rows)
+        customers = self._customers({bytes(row[4]) for row in rows if row[5]})
+        # Another customer in the person's own role: it is theirs, and something of the person stands on it.
+        return _places(row[:5] for row in rows if not (row[5] and bytes(row[4]) in customers))
+
+    def _customers(self, tokens: Collection[bytes]) -> set[bytes]:
+        """Those of the tokens to whom a claim leads."""
+        if not tokens:
+            return set()
+        parameters: Parameters = {}
+        # A claim lies under its subject as well.
+        listed = tokens_in(parameters, "token", sorted(tokens))
+        rows = self._index.query(
+            f"SELECT DISTINCT subject FROM identity_claims WHERE key IN {listed} AND subject = key",
+            parameters,
+        )
+        return {bytes(token) for (token,) in rows}
 
     def _beside(self) -> list[tuple[int, Place]]:
         """Where another identifier of the person has an event of theirs in the same role, outside its span.
