@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.copykeys import CopyKey
 from schemas.errors import InvalidIdentifier, KeyUnavailable
-from schemas.private_files import destroy_private, read_file, refuse_open, write_once
+from schemas.private_files import destroy_private, finish_destroying, read_file, refuse_open, write_once
 from schemas.signingkeys import SigningKeyring
 from schemas.systemkeys import SystemKeyring
 from schemas.tokens import Tokenizer
@@ -225,6 +225,11 @@ class Keyring:
     def destroy(self, name: str) -> None:
         """Make everything sealed under the name unreadable. Safe to repeat."""
         destroy_private(self._path(name), self._random)
+
+    def finish_destroying(self) -> None:
+        """Destroy the keys that a process was destroying when it died. Safe to repeat."""
+        for folder in (self._folder, self._folder / "seal", self.signing.path.parent):
+            finish_destroying(folder, self._random)
 
     def _none(self, known: Sequence[KnownKey]) -> KeyUnavailable:
         if not known:

@@ -15,6 +15,8 @@ LARGEST = 64 * 1024
 """Of a file of keys; what is longer is not read whole."""
 # So much is overwritten at least: as long as any key.
 _LEAST = 32
+# Ends the name of a file that is being destroyed.
+_REMOVED = ".removed"
 
 
 def fault(path: Path, found: os.stat_result) -> str | None:
@@ -46,6 +48,15 @@ def read_file(path: Path) -> bytes:
 
     Raises KeyUnavailable.
     """
+    while True:
+        content, found = _read(path)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.lstat(), found):
+                return content
+        # Replaced or removed meanwhile: what was read may be what it was overwritten with.
+
+
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -58,21 +69,32 @@ def read_file(path: Path) -> bytes:
             raise KeyUnavailable(wrong)
         if not stat.S_ISREG(found.st_mode):
             raise KeyUnavailable(f"{path} is not a file; restore it from your key backup")
-        return os.read(descriptor, LARGEST)
+        return os.read(descriptor, LARGEST), found
     finally:
         os.close(descriptor)
 
 
 def destroy_private(path: Path, random: Callable[[int], bytes]) -> None:
     """Remove the file so that nobody reads it again. Safe to repeat."""
+    finish_destroying(path.parent, random)
     with suppress(FileNotFoundError):
-        # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
-        with path.open("r+b") as file:
-            file.write(random(max(_LEAST, path.stat().st_size)))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
+        # Away from its name first: who reads it meanwhile has the whole of it or nothing.
+        path.rename(path.with_name(f".{path.name}{_REMOVED}"))
         _sync(path.parent)
+    finish_destroying(path.parent, random)
+
+
+def finish_destroying(folder: Path, random: Callable[[int], bytes]) -> None:
+    """Destroy what a call of `destroy_private` that died left in the folder. Safe to repeat."""
+    for path in folder.glob(f".*{_REMOVED}"):
+        with suppress(FileNotFoundError):
+            # Overwritten first: on file systems that write in place the key is gone even from the free blocks.
+            with path.open("r+b") as file:
+                file.write(random(max(_LEAST, path.stat().st_size)))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+            _sync(folder)
 
 
 def write_once(path: Path, content: bytes) -> bool:

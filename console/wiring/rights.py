@@ -185,6 +185,7 @@ def tidy(service: RightsService, settings: Settings) -> None:
     for request_id in service.destroy_keys(now()):
         _log.info("key destroyed", request=request_id)
     ring = keyring(settings)
+    ring.finish_destroying()
     kept = max(topics[topic.dead_letter].retention for topic in topics.values() if topic.dead_letter)
     for name in expired_keys(ring.sealing_keys(), kept, now()):
         ring.destroy(name)
