@@ -11,22 +11,31 @@ import time
 
 import structlog
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.support.histories import Histories
+from tests.support.histories_of_retention import HistoriesOfRetention
 from tests.support.histories_of_rights import HistoriesOfRights
+
+_MACHINES: dict[str, type[RuleBasedStateMachine]] = {
+    "rights": HistoriesOfRights,
+    "erasures": Histories,
+    "retention": HistoriesOfRetention,
+}
 
 
 def main() -> int:
     wanted = argparse.ArgumentParser(prog="python -m bench.histories", description=__doc__)
     wanted.add_argument("--examples", type=int, default=10_000)
     wanted.add_argument("--steps", type=int, default=30, help="at most, of each history")
-    wanted.add_argument("--erasures", action="store_true", help="erasures and access alone, not every right")
+    wanted.add_argument(
+        "--of", choices=sorted(_MACHINES), default="rights", help="every right is what `rights` are"
+    )
     given = wanted.parse_args()
     structlog.configure(logger_factory=structlog.testing.CapturingLoggerFactory())
-    ran = 0
+    machine, ran = _MACHINES[given.of], 0
 
-    class Counted(Histories if given.erasures else HistoriesOfRights):  # type: ignore[misc]
+    class Counted(machine):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
             nonlocal ran
             ran += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -68,7 +68,7 @@ class KeptPeople:
         # Whoever may be meant is kept, by whatever proof.
         naming = replace(self._namer.of(spans), proofs=frozenset(Proof))
         found = naming.told(system)
-        given = self._given(system)
+        given = self._given(system, {*run.kept})
         reached = [*naming.covered(system), *(span for span, _ in given)]
         lines = [item for item in plan.records if item.system == system]
         limits = Filter(
@@ -79,15 +79,16 @@ class KeptPeople:
         if texts := self._in_texts_alone(spans, limits.tag_sets):
             raise CannotName(
                 f"{system}: {counted(texts, 'event')} of others mention people whose data are kept in a text, where no"
-                " job looks for them; it is told nothing until their requests, or the orders that hold them, have ended"
+                " job looks for them; once their requests, or the orders that hold them, have ended, end this run:"
+                " the next one takes it"
             )
         held = self._reader.find(spans, limits).total_events
         named = self._reader.find(reached, limits).total_events if reached else 0
         if named < held:
             raise CannotName(
-                f"{system}: {counted(held - named, 'event')} that have run out are of people whose data are kept, and"
-                " nothing that its records know them by can be told; it is told nothing until their requests, or the"
-                " orders that hold them, have ended"
+                f"{system}: {counted(held - named, 'event')} that ran out belong to people whose data are kept, and"
+                " nothing that its records know them by can be told; once their requests, or the orders that hold them,"
+                " have ended, end this run: the next one takes it"
             )
         return list(dict.fromkeys([*(one for _, one in given), *map(named_told, found)]))
 
@@ -100,11 +101,14 @@ class KeptPeople:
             if item.tag_set in tag_sets and item.roles == {Role.MENTIONED}
         )
 
-    def _given(self, system: str) -> list[tuple[Span, Named]]:
-        """What was given with requests that keep data, but for addresses: these are another's at another time."""
+    def _given(self, system: str, planned: Collection[Span]) -> list[tuple[Span, Named]]:
+        """What was given with requests that keep data, but for addresses: these are another's at another time. Also
+        with those that have ended since it was `planned` whose data stay."""
         knows, found = self._namer.knows(system), list[tuple[Span, Named]]()
         for request in self._file.every():
-            if not keeps(request):
+            if not keeps(request) and not any(
+                Span(bytes.fromhex(one)) in planned for one in request.subjects
+            ):
                 continue
             with suppress(KeyUnavailable):
                 named: Sequence[Named] = self._file.identifiers(request.request_id)

@@ -70,6 +70,21 @@ def test_an_objection_that_has_ended_is_no_ground_to_store(office: Office, right
     assert sum(item.kept for item in due.records) == kept
 
 
+def test_whose_request_ends_after_the_plan_keeps_theirs_until_the_next_run(office: Office) -> None:
+    """The plan counts without them, so systems are told of them too."""
+    office.tells = False
+    request = asked(office, "access", KARI)
+    run = begun(office)
+    office.service.cancel(request.request_id)
+    run = approved(office, run)
+    (command,) = office.expiries
+    assert [item[:2] for item in named(office, command)] == [("customer_number", KARI)]
+    run = answered(office, command)
+    assert (run.state, held(office)) == (State.COMPLETED, 4)
+    assert through(office).state is State.COMPLETED
+    assert held(office) == 2
+
+
 def test_whoever_comes_after_the_plan_keeps_theirs_in_the_index(office: Office) -> None:
     """The system was told already, and that is said."""
     run = approved(office, begun(office))

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from schemas.vocabulary import Right
 from tests.support.histories import Histories
+from tests.support.histories_of_retention import HistoriesOfRetention
 from tests.support.histories_of_rights import ASKED, HistoriesOfRights
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -17,6 +18,10 @@ TestHistories.settings = settings(
 TestHistoriesOfRights = HistoriesOfRights.TestCase
 TestHistoriesOfRights.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=_SLOW
+)
+TestHistoriesOfRetention = HistoriesOfRetention.TestCase
+TestHistoriesOfRetention.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=_SLOW
 )
 
 
