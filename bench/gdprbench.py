@@ -2,8 +2,9 @@
 
 A record is an event about a user in a system of record and in the index; its purpose is that of its schema. To change
 data is a further event, to change metadata is to withdraw the consent to a purpose, to delete is an erasure with a job
-that answers at once. Each answer is held against a model in plain Python; every wrong one is printed and counted.
-Mixes of GDPRBench at 94d399c (its `src/workloads`). Of expiry nothing is asked here.
+that answers at once. To delete by expiry is a retention run: it takes what is too old of all users. Each answer is held
+against a model in plain Python; every wrong one is printed and counted. Mixes of GDPRBench at 94d399c (its
+`src/workloads`).
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ from tests.support.office import NOW, Office
 
 _VISIT = {"client_address": "192.0.2.7", "page": "/", "cookie_consent": "all", "method": "GET"}
 _LOGIN = {"client_address": "192.0.2.7", "result": "ok"}
-TOKEN = "an-invented-token-for-tests"
+TOKEN, APPROVER = "an-invented-token-for-tests", "an-invented-token-of-approvers"
 CONSENTED = "P-ANALYTICS"
 MIXES: Mapping[str, Mapping[str, int]] = {
-    "controller": {"insert": 25, "delete": 25, "withdraw": 50},
+    "controller": {"insert": 25, "delete": 10, "expire": 10, "withdraw": 55},
     "customer": {
         "read": 20,
         "read_by_purpose": 10,
@@ -49,7 +50,10 @@ MIXES: Mapping[str, Mapping[str, int]] = {
         "delete": 20,
     },
 }
-"""Per cent of each operation. Withdrawals stand for updates of metadata by purpose and by user."""
+"""Per cent of each operation. Withdrawals stand for updates of metadata by purpose and by user, and for deletion by
+purpose."""
+YOUNG, OLD = timedelta(days=20), timedelta(days=120)
+"""Page views are kept for 90 days (T30)."""
 
 
 def main() -> int:
@@ -72,10 +76,16 @@ def main() -> int:
 
 @dataclass
 class Held:
-    """What the model knows of a user: events for the consented purpose, and events of logins."""
+    """What the model knows of a user: events for the consented purpose, those that have run out, and events of
+    logins."""
 
     visits: int = 0
+    old: int = 0
     logins: int = 0
+
+    @property
+    def every(self) -> int:
+        return self.visits + self.old + self.logins
 
 
 class Run:
@@ -89,6 +99,7 @@ class Run:
             migrate(database, NOW)
             index = sql_index(database)
         self.office = Office(folder, index, stack, records=_records())
+        self.office.jobs_answer = True
         self.api = self._client(folder)
         self.chance = np.random.default_rng(5)
         self.users, self.zipf = users, zipf
@@ -104,6 +115,7 @@ class Run:
             identities=office.service._tools.identities,
             tokens=office.keyring.tokenizer,
             rights=office.service,
+            approver_token=APPROVER,
             clock=lambda: office.now,
             company=office.service._company,
         )
@@ -126,6 +138,7 @@ class Run:
             "read_by_purpose": self.read_by_purpose,
             "withdraw": self.withdraw,
             "delete": self.delete,
+            "expire": self.expire,
         }
         for name in self.chance.choice(names, operations, p=shares):
             user, began = self._user(), time.perf_counter()
@@ -146,11 +159,14 @@ class Run:
     def insert(self, user: int) -> None:
         """One more event of the user."""
         self.clock += 1
-        at = NOW - timedelta(days=20) + timedelta(seconds=self.clock)
+        age = OLD if self.clock % 4 == 0 else YOUNG
+        at = NOW - age + timedelta(seconds=self.clock)
         if self.clock % 3:
             self.office.put("web.visits", {**_VISIT, "cookie_id": _cookie(user), "occurred_at": at})
-            self.held[user].visits += 1
+            self.held[user].visits += age is YOUNG
+            self.held[user].old += age is OLD
         else:
+            at = NOW - YOUNG + timedelta(seconds=self.clock)
             self.office.put("web.logins", {**_LOGIN, "cookie_id": _cookie(user), "occurred_at": at})
             self.held[user].logins += 1
 
@@ -158,24 +174,22 @@ class Run:
         """The whole answer to the user (Art. 15)."""
         answer = self._ask("/v1/access", _person(user))
         counted = answer["total_events"]
-        self._expect("access", user, counted, self.held[user].visits + self.held[user].logins)
+        self._expect("access", user, counted, self.held[user].every)
 
     def read_by_user(self, user: int) -> None:
         answer = self._ask("/v1/lineage/query", _person(user))
-        held = self.held[user]
-        self._expect("lineage", user, answer["total_events"], held.visits + held.logins)
-        self._expect(
-            "stored", user, self.office.stored("web", ("cookie_id", _cookie(user))), held.visits + held.logins
-        )
+        held = self.held[user].every
+        self._expect("lineage", user, answer["total_events"], held)
+        self._expect("stored", user, self.office.stored("web", ("cookie_id", _cookie(user))), held)
 
     def read_by_purpose(self, user: int) -> None:
         answer = self._ask("/v1/lineage/query", {**_person(user), "purposes": [CONSENTED]})
-        self._expect("purpose", user, answer["total_events"], self.held[user].visits)
+        self._expect("purpose", user, answer["total_events"], self.held[user].visits + self.held[user].old)
 
     def withdraw(self, user: int) -> None:
         """The user's consent to the purpose: what rested on it alone is deleted."""
         self._request(user, "withdrawal", purposes=[CONSENTED])
-        self.held[user].visits = 0
+        self.held[user].visits = self.held[user].old = 0
         self.read_by_purpose(user)
 
     def delete(self, user: int) -> None:
@@ -184,14 +198,30 @@ class Run:
         self.held[user] = Held()
         self.read_by_user(user)
 
+    def expire(self, user: int) -> None:
+        """What is too old, of everybody; the deletion is verified for the user, and at the end for all."""
+        begun = self._ask("/v1/retention/runs", {})["run"]
+        self._expect("expiry", user, begun is not None, any(held.old for held in self.held.values()))
+        if begun is not None:
+            self.office.deliver()
+            run = self.api.get(f"/v1/requests/{begun}").json()
+            if run["state"] == "planned":
+                self._ask(f"/v1/requests/{begun}/approve", {"digest": run["digest"]}, APPROVER)
+                self.office.deliver()
+            state = self.api.get(f"/v1/requests/{begun}").json()["state"]
+            self._expect("expiry", user, state, "completed")
+        for held in self.held.values():
+            held.old = 0
+        self.read_by_user(user)
+
     def _request(self, user: int, right: str, **more: Any) -> None:
         made = self._ask("/v1/requests", {**_person(user), "type": right, "channel": "bench", **more})
         self.office.deliver()
         state = self.api.get(f"/v1/requests/{made['request_id']}").json()["state"]
         self._expect(right, user, state, "completed")
 
-    def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self.api.post(path, json=body)
+    def _ask(self, path: str, body: Mapping[str, Any], token: str = TOKEN) -> dict[str, Any]:
+        answer = self.api.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
         if answer.status_code >= 300:
             raise RuntimeError(f"{path} answered {answer.status_code}: {answer.text[:300]}")
         said: dict[str, Any] = answer.json()

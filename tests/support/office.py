@@ -59,9 +59,9 @@ class Office:
     `records`: schemas to use instead of ours; `rules`: how the company carries requests out, instead of its own.
     `deaf`: systems whose jobs get no command. `tells`: answers are sent to the person at once. `sealing`: the
     identifiers that claims mention are kept, so that systems are told what links found. `copying`: systems that deliver
-    copies on command. `jobs_answer`: set, the reference jobs carry out commands of other rights too; else they are left
-    in `others`. `retained`: claims that are kept for the police alone, `sessions`: how they go. `batch`: events that a
-    retention run takes at most; `expiries`: what systems are told by one, who tests it answers.
+    copies on command. `jobs_answer`: set, the reference jobs carry out commands of other rights and of retention runs
+    too; else who tests it answers what is left in `others` and `expiries`. `retained`: claims that are kept for the
+    police alone, `sessions`: how they go. `batch`: events that a retention run takes at most.
     """
 
     def __init__(
@@ -226,6 +226,8 @@ class Office:
                 command = decoded(own_record("ErasureCommand"), message)
                 if "sealed_kept" in command:
                     self.expiries.append(command)
+                    if self.jobs_answer:
+                        self._jobs[command["system"]].handle(message, self._send)
                     continue
                 self.commands.append(command)
                 system = topic.removeprefix(DELETION)

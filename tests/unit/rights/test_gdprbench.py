@@ -32,3 +32,18 @@ def test_a_wrong_answer_is_counted(tmp_path: Path) -> None:
         assert [line.split(" of ")[0] for line in run.wrong] == ["access", "purpose", "lineage", "stored"]
         run.delete(0)
         assert len(run.wrong) == 4
+
+
+def test_what_has_run_out_goes_by_expiry_and_nothing_else(tmp_path: Path) -> None:
+    """Of all users at once; a run that finds nothing is none."""
+    with ExitStack() as stack:
+        run = Run(tmp_path, stack, users=2, memory=True, zipf=False)
+        for number in range(16):
+            run.insert(number % 2)
+        assert sum(held.old for held in run.held.values()) > 1
+        before = sum(held.every for held in run.held.values())
+        run.expire(0)
+        run.read_by_user(1)
+        run.expire(1)
+        assert run.wrong == []
+        assert 0 < sum(held.every for held in run.held.values()) < before
