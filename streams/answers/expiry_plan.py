@@ -161,7 +161,9 @@ class _Group:
             return
         for day, moment in self.moments(cap):
             for tags in self.tag_sets:
-                if self.takes(tags, day) and self._count({tags.id}, None, moment)[0]:
+                events, kept = self._count({tags.id}, None, moment)
+                # Of what is kept alone a run would take nothing, time and again.
+                if self.takes(tags, day) and events > kept:
                     yield IndexRunOut(self.system, tags.id, self._at(moment), self.narrowed(tags, day))
 
     def records(self, cap: date) -> Iterator[OldRecordsPlan]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from schemas.errors import BrokerUnavailable, InputError, Unavailable
 from streams.rights.case import CaseFile, Recorded
+from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.handling import Accepted, Cancelled, Closed, Closing, Waived
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.sending import Sending
@@ -40,7 +41,12 @@ class Acts:
         if request.closing:
             _refuse_forgetting(request)
         length = request.length
-        request = self._sending.again(request)
+        try:
+            request = self._sending.again(request)
+        except OtherRules as error:
+            # Nothing of it will be sent again: a person has to end it.
+            self._file.stand(request, str(error))
+            raise
         if request.length == length:
             self._sending.announce(request)
         return request

@@ -32,6 +32,7 @@ from streams.answers.run_plan import (
 )
 from streams.rights.kept import unknown
 from streams.rights.kept_named import KeptPeople
+from streams.rights.other_rules import OtherRules, refuse_other_rules
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.events import Completed, Planned, PlannedCommand
 from streams.rights.protocol.expiring import Expired, Expiring
@@ -43,10 +44,6 @@ from streams.rights.right import Retention, Step, Tools
 
 LONGEST_PAUSE = timedelta(days=35)
 """After a longer one a person approves the next run: it takes a lot, or the clock of this machine is wrong."""
-_CHANGED = (
-    "the retention rules have changed since it was planned, so nobody is told any more; cancel it, or close it with"
-    " what is done, and the next run goes by the rules of now"
-)
 _AHEAD = "it was planned by a clock that was ahead of the one of now; see which of them is right"
 
 
@@ -135,8 +132,13 @@ class ExpiryRun:
 
     def _by_other_rules(self, request: RequestState) -> list[str]:
         """Why nobody is told any more; empty: the rules are those of the plan."""
-        rules = rules_fingerprint(self._company.catalogue, self._company.every_record)
-        return [] if run_from_json((request.plan or {})["run"]).rules == rules else [_CHANGED]
+        try:
+            refuse_other_rules(
+                request, rules_fingerprint(self._company.catalogue, self._company.every_record)
+            )
+        except OtherRules as error:
+            return [str(error)]
+        return []
 
     def _forget(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
         """Let the index forget what systems have deleted, and count whether it did. What is to go is counted and
@@ -269,10 +271,14 @@ def rules_changed(runs: Iterable[RequestState], rules: str) -> bool:
 
 def at_work(run: RequestState) -> frozenset[str]:
     """Systems of which a run has still to take something."""
-    if run.ended or run.plan is None:
+    return frozenset() if run.ended else left_of(run)
+
+
+def left_of(run: RequestState) -> frozenset[str]:
+    """Systems of which a run has not taken what has run out."""
+    if run.plan is None:
         return frozenset()
-    left: frozenset[str] = frozenset(run_from_json(run.plan["run"]).systems) - run.expired_at
-    return left
+    return frozenset(run_from_json(run.plan["run"]).systems) - run.expired_at
 
 
 def next_step(request: RequestState) -> Step | None:

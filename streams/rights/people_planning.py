@@ -23,6 +23,7 @@ from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.plan import Part, Plan, plan_json
 from streams.answers.run_out import Cut, Terms, cut_spans, cuts_of, expiry_plan, somebody_elses, start_of
+from streams.answers.run_plan import rules_fingerprint
 from streams.answers.telling import with_telling
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.protocol.events import Planned, PlannedCommand
@@ -64,6 +65,7 @@ class PeoplePlanner:
         self._keeping = keeping
         self._retained = retained
         self._told = clocks_said(company.every_record.values())
+        self._by_rules = {"rules": rules_fingerprint(company.catalogue, company.every_record)}
 
     def look(
         self, person: ResolvedSubject, now: datetime, earlier: EarlierDays | None = None
@@ -123,7 +125,7 @@ class PeoplePlanner:
             self._counted(plan, system, out.spans, naming.covered(system), out.cuts) for system in systems
         ]
         return Planned(
-            plan=plan_json(plan),
+            plan=plan_json(plan) | self._by_rules,
             commands=tuple(command_of(request_id, item) for item in counts),
             identity=snapshot_of(replace(person, spans=list(out.spans))).json(),
             by_link=tuple(item.system for item in counts if item.by_link),
@@ -135,7 +137,10 @@ class PeoplePlanner:
         terms = Terms(catalogue, self._company.every_record, self._told, catalogue.calendar.day(now))
         plan = expiry_plan([], {}, NOBODY_TOLD, terms, topics={})
         return Planned(
-            plan=plan_json(plan), commands=(), identity=snapshot_of(person).json(), remarks=tuple(remarks)
+            plan=plan_json(plan) | self._by_rules,
+            commands=(),
+            identity=snapshot_of(person).json(),
+            remarks=tuple(remarks),
         )
 
     def there_now(self, plan: Plan, spans: Sequence[Span]) -> list[Mapping[int, int]]:

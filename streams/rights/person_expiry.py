@@ -16,8 +16,10 @@ from sinks.ports.lineage import Found
 from streams.answers.erased import earlier_states
 from streams.answers.plan import Plan, plan_from_json, plan_json
 from streams.answers.run_out import cut_spans
+from streams.answers.run_plan import rules_fingerprint
 from streams.rights.erasure import Erasure, kept_of
 from streams.rights.kept import keeps
+from streams.rights.other_rules import refuse_other_rules
 from streams.rights.overlap import of_person
 from streams.rights.people_planning import command_of, planner_of
 from streams.rights.planning import least_of
@@ -73,6 +75,12 @@ class PersonExpiry(Erasure):
         planned = replace(planned, commands=commands, approval=self._to_approve(request, planned))
         return self._file.decide(request, planned, now)
 
+    def _finish(self, request: RequestState) -> RequestState:
+        if not (request.commands or request.runs or request.closing):
+            # Nobody was told, so nothing has gone by the rules of the plan yet.
+            refuse_other_rules(request, rules_fingerprint(self._catalogue, self._company.every_record))
+        return super()._finish(request)
+
     def _grown(self, request: RequestState) -> RequestState:
         """Told again by the same orders, where more is there of the time that has run out than was counted."""
         assert request.identity is not None
@@ -97,9 +105,9 @@ class PersonExpiry(Erasure):
             command = command_of(request.request_id, count)
             known = request.commands[command.command_id]
             commands.append(replace(command, again=count.system in systems, least=least_of(command, known)))
-        return self._file.decide(
-            request, Replanned(plan=plan_json(plan), commands=tuple(commands), at=self._file.now())
-        )
+        by_rules = {"rules": (request.plan or {}).get("rules")}
+        event = Replanned(plan=plan_json(plan) | by_rules, commands=tuple(commands), at=self._file.now())
+        return self._file.decide(request, event)
 
     def _to_forget(self, request: RequestState, plan: Plan) -> list[ToForget]:
         assert request.identity is not None

@@ -16,6 +16,7 @@ from streams.answers.keeping import Keeping
 from streams.rights.case import CaseFile
 from streams.rights.frozen import refuse_frozen
 from streams.rights.kept import keeps
+from streams.rights.other_rules import refuse_other_rules
 from streams.rights.overlap import of_person
 from streams.rights.protocol.request import RequestState
 
@@ -53,9 +54,12 @@ def may_tell(
     keeping: Keeping,
     reader: IndexReader,
     clock: Callable[[], datetime],
+    rules: str,
     request: RequestState,
 ) -> None:
-    """Raises HeldByLaw or Returned where no system may be told to erase now, IndexUnavailable, KeyUnavailable."""
+    """Raises OtherRules, HeldByLaw or Returned where no system may be told to erase now, IndexUnavailable,
+    KeyUnavailable. `rules`: the retention rules of now, as `rules_fingerprint`."""
+    refuse_other_rules(request, rules)
     refuse_frozen(keeping, clock, request)
     refuse_returned(reader, clock, request)
     refuse_restarted(keeping, request)

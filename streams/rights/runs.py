@@ -12,7 +12,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import BY_ITSELF
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.expiry_run import planned, rules_changed
+from streams.rights.expiry_run import left_of, planned, rules_changed
 from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.request import RequestState
 from streams.rights.right import Retention
@@ -46,7 +46,8 @@ class Runs:
     def on_clock(self, now: datetime, hour: int) -> RequestState | None:
         """Begin the next run of the day once its hour has come, in the company's zone; the run, None for no new one.
 
-        What one run leaves the next one takes, on the same day, until nothing has run out any more.
+        What one run leaves since it took enough the next one takes, on the same day, until nothing has run out any
+        more.
         """
         calendar = self._company.catalogue.calendar
         day = calendar.day(now)
@@ -69,6 +70,10 @@ class Runs:
         due = self.due(now, runs)
         if not due.index and not rules_changed(runs, due.rules):
             return Looked(None, "nothing has run out that is not taken already")
+        if channel == BY_CLOCK and self._tried(runs, due, day):
+            return Looked(
+                None, "a run of today left what has run out; the next day, or a person, begins another"
+            )
         prefix = f"x-{day:%Y%m%d}-"
         number = 1 + sum(item.request_id.startswith(prefix) for item in runs)
         run_id = f"{prefix}{number}"
@@ -86,6 +91,17 @@ class Runs:
         """What the next run would take."""
         open_now = [item for item in self._file.every() if item.of_everybody] if runs is None else runs
         return planned(self._retention, self._company, open_now, self._people.spans(), now)
+
+    def _tried(self, runs: list[RequestState], due: RunPlan, day: date) -> bool:
+        """Whether runs of the day have left all that is due: a system withholds it, or a person ended them."""
+        today = [
+            item
+            for item in runs
+            if self._company.catalogue.calendar.day(item.received_at) == day and item.ended
+        ]
+        left = [left_of(item) for item in today]
+        vain = any(systems or not item.carried_out for item, systems in zip(today, left, strict=True))
+        return vain and frozenset(due.systems) <= frozenset[str]().union(*left)
 
     def _under_way(self, run: RequestState, day: date) -> bool:
         """Whether the next one has to wait for it: not for a system that was told on an earlier day and does not

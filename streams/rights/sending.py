@@ -89,7 +89,8 @@ class Sending:
 
     def _run_out(self, request: RequestState, command: Command) -> RequestState:
         """Tell one system what has run out, and whose records stay. Raises InputError if somebody of these cannot be
-        named to it, or by a clock that was set back since the plan."""
+        named to it, by a clock that was set back since the plan, or by other rules than those of the plan."""
+        self._may_tell(request)
         plan = run_from_json((request.plan or {})["run"])
         records = [item.told for item in plan.records if item.system == command.system]
         attempt, key = command.attempt + 1, self._file.system_keys(command.system).current

@@ -31,6 +31,7 @@ from streams.answers.attribution import Resolver
 from streams.answers.erased import Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
+from streams.answers.run_plan import rules_fingerprint
 from streams.answers.unread import unread
 from streams.identity.values import Same
 from streams.rights.acts import Acts
@@ -118,7 +119,8 @@ class RightsService(ByPeople, ByTime):
         self._beside = Beside(self._file, self._subjects)
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
         kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock)
-        may = partial(may_tell, self._file, keeping, reader, clock)
+        rules = rules_fingerprint(company.catalogue, company.every_record)
+        may = partial(may_tell, self._file, keeping, reader, clock, rules)
         self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
             file=self._file,

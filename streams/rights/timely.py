@@ -9,6 +9,7 @@ from schemas.rights_rules import RightsRules
 from streams.answers.frozen import HeldByLaw
 from streams.rights.case import CaseFile
 from streams.rights.kept_named import CannotName
+from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.answering import Escalated, ReviewDue
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.schedule import to_escalate, to_review, to_tell_again
@@ -48,7 +49,7 @@ class Timely:
             with suppress(HeldByLaw):
                 try:
                     request = self._sending.command(request, command.command_id)
-                except (Returned, CannotName) as error:
+                except (OtherRules, Returned, CannotName) as error:
                     return self._file.stand(request, str(error))
         for command in to_review(request, self._file.calendar.day(now)):
             on = self._file.calendar.day(now)

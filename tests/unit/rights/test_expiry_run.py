@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,24 +156,6 @@ def test_a_run_takes_the_oldest_and_the_next_one_the_rest(office: Office) -> Non
     assert held(office) == 2
 
 
-def test_nobody_is_told_by_rules_that_changed_after_the_plan(office: Office) -> None:
-    """It waited for its approval while a longer period was put in force. It goes on by the rules of its plan alone."""
-    run = begun(office)
-    before = office.catalogue
-    rules = before.retention_rules
-    longer = {**rules, "T31": rules["T31"].model_copy(update={"period": "P5Y"})}
-    office.catalogue = replace(before, retention_rules=longer)
-    office.serve(NOTHING_KEPT)
-    run = approved(office, run)
-    assert (run.state, office.expiries, held(office)) == (State.ATTENTION, [], 5)
-    assert "retention rules have changed since it was planned" in run.problems[0]
-    office.catalogue = before
-    office.serve(NOTHING_KEPT)
-    office.service.resume()
-    office.deliver()
-    assert len(office.expiries) == 1
-
-
 # What systems do, and do not do.
 
 
@@ -297,28 +278,6 @@ def test_a_clock_that_is_a_year_ahead_is_seen_by_a_person_before_anything_goes(o
     office.now = right
     run = approved(office, run)
     assert (run.state, len(office.expiries), held(office)) == (State.ATTENTION, 1, 2)
-
-
-def test_the_clock_begins_a_run_once_its_hour_has_come(office: Office) -> None:
-    """13 o'clock in Norway; once a day, and another one as long as there is more."""
-    assert office.service.retention_on_clock(office.now, 14) is None
-    made = office.service.retention_on_clock(office.now, 13)
-    assert made is not None
-    assert made.by == "clock"
-    office.deliver()
-    assert office.service.retention_on_clock(office.now, 13) is None
-    run = approved(office, office.service.get(made.request_id))
-    answered(office, office.expiries[0])
-    assert office.service.get(run.request_id).state is State.COMPLETED
-    view(office, OLA, LONG_AGO)
-    assert office.service.retention_on_clock(office.now, 13) is not None
-    office.deliver()
-    answered(office, office.expiries[-1])
-    assert office.service.retention_on_clock(office.now, 13) is None
-    view(office, OLA, LONG_AGO)
-    assert office.service.retention_on_clock(office.now, 13) is None, "this day is done"
-    office.now += timedelta(days=1)
-    assert office.service.retention_on_clock(office.now, 13) is not None
 
 
 def test_a_broker_that_is_away_holds_a_run_up_and_loses_nothing(

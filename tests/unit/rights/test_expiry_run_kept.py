@@ -55,6 +55,15 @@ def test_whoever_has_an_open_request_keeps_theirs(office: Office) -> None:
     assert (again.state, again.awaits_approval, held(office)) == (State.COMPLETED, False, 2)
 
 
+def test_what_is_kept_begins_no_run(office: Office) -> None:
+    """A run would take nothing, and the next one after it, time and again."""
+    office.tells = False
+    asked(office, "access", KARI)
+    assert (through(office).state, held(office)) == (State.COMPLETED, 4)
+    assert office.service.run_retention(office.now, "web.token").run is None
+    assert office.service.retention_on_clock(office.now, 13) is None
+
+
 @pytest.mark.parametrize(("right", "kept"), [("objection", 0), ("withdrawal", 0), ("restriction", 2)])
 def test_an_objection_that_has_ended_is_no_ground_to_store(office: Office, right: str, kept: int) -> None:
     """Nor is a withdrawn consent; what restricts processing until it is lifted is (GDPR Art. 18(2))."""

@@ -10,6 +10,7 @@ import pytest
 from schemas.rights_rules import ApprovalRule
 from schemas.vocabulary import Right
 from sinks.ports.lineage import Span
+from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.request import RequestState, State
 from tests.support.company import model
 from tests.support.office import NOW
@@ -172,6 +173,42 @@ def test_a_contract_that_ends_later_than_was_planned_keeps_its_data(office: Expi
     request = approve(office, request)
     assert (request.state, office.commands) == (State.ATTENTION, [])
     assert "events say since that it started on 2026-11-24" in request.problems[0]
+
+
+def other_rules(office: Expiring) -> None:
+    """By a rule of today what follows the end of a contract is kept for five years."""
+    rules = office.catalogue.retention_rules
+    longer = {**rules, "T20": rules["T20"].model_copy(update={"period": "P5Y"})}
+    office.catalogue = replace(office.catalogue, retention_rules=longer)
+    office.serve(office.keeping)
+
+
+def test_nobody_is_told_again_by_rules_that_changed_since(office: Expiring) -> None:
+    """Systems are silent; what they would erase by the command is kept by the rules of today."""
+    office.left()
+    office.deaf |= set(office.stores)
+    (request,) = office.expire()
+    told = len(office.commands)
+    other_rules(office)
+    office.now += DAY
+    office.service.on_time(office.now)
+    request = office.service.get(request.request_id)
+    assert (request.state, len(office.commands)) == (State.ATTENTION, told)
+    assert f"changed since {request.request_id} was planned" in request.problems[0]
+    with pytest.raises(OtherRules, match=f"innsyn requests close {request.request_id}"):
+        office.service.resend(request.request_id)
+    kept = office.categories()
+    request = office.service.close(request.request_id, "the rules have changed")
+    assert (request.state, office.categories()) == (State.CLOSED, kept)
+
+
+def test_nothing_is_forgotten_by_rules_that_changed_before_anybody_was_told(office: Expiring) -> None:
+    """It waited for approval."""
+    request = awaiting(office)
+    kept = office.categories()
+    other_rules(office)
+    request = approve(office, request)
+    assert (request.state, office.commands, office.categories()) == (State.ATTENTION, [], kept)
 
 
 def begin(office: Expiring, *, approve: bool = False) -> RequestState:
