@@ -7,7 +7,7 @@ fields and a moment, so what one rule keeps of a field it keeps of all of them. 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import cache
@@ -24,6 +24,7 @@ from sinks.ports.expiry import DayCount
 from sinks.ports.lineage import Holding
 from streams.answers.expiry import Rules, Term, term_of
 from streams.answers.orders import groups
+from streams.answers.recategorised import NO_VERSIONS, Tie, Versions, ties
 from streams.answers.run_plan import IndexRunOut, OldRecordsPlan, RunPlan, rules_fingerprint
 from streams.answers.unjudged import erasure_fault
 
@@ -36,13 +37,14 @@ def make_run_plan(
     told: Collection[str],
     most: int,
     without: Collection[str] = (),
+    versions: Versions = NO_VERSIONS,
 ) -> RunPlan:
     """What has run out on a day, the oldest `most` events of it (or those of the oldest day, if these are more).
 
     `days`: as `ExpiryReader.by_day` counts them. `told`: the clocks of which events say anything. `without`: systems
-    that are left for another run.
+    that are left for another run. `versions`: of the records, as events were tagged by them.
     """
-    groups_found, left = _groups(days, catalogue, records, as_of, told, without)
+    groups_found, left = _groups(days, catalogue, records, as_of, told, without, versions)
     due = Counter[date]()
     for group in groups_found:
         due.update(group.due())
@@ -93,6 +95,7 @@ class _Group:
     calendar: Calendar
     commanded: bool
     earlier: Collection[str] = ()
+    tied: Collection[Tie] = ()
 
     @property
     def whole(self) -> _End | None:
@@ -202,6 +205,12 @@ class _Group:
         """What a rule would have gone earlier, and cannot."""
         if not self._reached:
             yield f"{self.name} of {self.system}: what has run out of it is in no field of its own, so it stays for now"
+        for tie in self.tied:
+            yield (
+                f"{self.name} of {self.system}: {', '.join(tie.fields)} may be of another category there than now, as"
+                f" events were tagged before it changed; {' and '.join(sorted(tie.categories))} stay until both have"
+                " run out"
+            )
         for name in self.earlier:
             yield (
                 f"{self.name} of {self.system}: {name}, which only free texts reveal, has run out in some of them; it"
@@ -247,6 +256,7 @@ def _groups(
     as_of: date,
     told: Collection[str],
     without: Collection[str],
+    versions: Versions,
 ) -> tuple[list[_Group], list[str]]:
     @cache
     def first_kept(rules: Rules) -> tuple[date, ...]:
@@ -276,6 +286,7 @@ def _groups(
             known |= {tags.id: tags for tags in whole_record}
             ids = {tags.id for tags in members}
             ends, earlier = _ends([*members, *whole_record], term)
+            ends, tied = _together(ends, ties(record, members, versions))
             found.append(
                 _Group(
                     record=record,
@@ -288,6 +299,7 @@ def _groups(
                     calendar=catalogue.calendar,
                     commanded=catalogue.systems[system].erasure == "command",
                     earlier=earlier,
+                    tied=tied,
                 )
             )
     return found, left
@@ -305,6 +317,22 @@ def _with_all_fields(members: Sequence[TagSet], record: RecordSchema | None) -> 
     return [
         replace(tags, categories=record.categories, detected=()) for tags in members if not tags.held_only
     ]
+
+
+def _together(
+    ends: Mapping[str, _End | None], found: Iterable[Tie]
+) -> tuple[dict[str, _End | None], list[Tie]]:
+    """With one end for all categories of a tie, that of the one that is kept longest; and the ties by which anything
+    stays longer."""
+    ends, longer = dict(ends), list[Tie]()
+    for tie in found:
+        theirs = [ends[name] for name in tie.categories if name in ends]
+        known = [end for end in theirs if end is not None]
+        last = min(known, key=lambda end: end.day) if known and len(known) == len(theirs) else None
+        if known and any(last is None or end.day > last.day for end in known):
+            longer.append(tie)
+        ends |= dict.fromkeys((name for name in tie.categories if name in ends), last)
+    return ends, longer
 
 
 def _ends(tag_sets: Sequence[TagSet], term: Any) -> tuple[dict[str, _End | None], list[str]]:

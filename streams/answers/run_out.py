@@ -25,6 +25,7 @@ from sinks.ports.lineage import Found, Holding, Others, Span
 from streams.answers.erasure_plan import named_fields, told_categories, topic_end
 from streams.answers.orders import groups, is_whole, make_order, staying_events
 from streams.answers.plan import CommandPlan, Copy, Part, Plan, Segment
+from streams.answers.recategorised import Tie, Versions, ties
 from streams.answers.report import only_described, rules_of, terms_of
 from streams.answers.unjudged import judged_for_erasure
 
@@ -35,12 +36,14 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Terms:
-    """By what it is decided: the company's rules and records, the clocks of which events tell, and the day of today."""
+    """By what it is decided: the company's rules and records, the clocks of which events tell, the day of today, and as
+    what records were tagged."""
 
     catalogue: Catalogue
     records: Mapping[str, RecordSchema]
     told: frozenset[str]
     as_of: date
+    versions: Versions = field(default_factory=dict)
 
     @property
     def calendar(self) -> Calendar:
@@ -103,7 +106,10 @@ def _cuts(
     tags = holdings[0].tags
     first = min(terms.calendar.day(item.first_seen) for item in holdings)
     categories = dict.fromkeys(name for item in holdings for name in item.tags.every_category)
-    every = [_term(holdings, name, anchors, terms) for name in categories]
+    every = _together(
+        [_term(holdings, name, anchors, terms) for name in categories],
+        ties(terms.records.get(tags.record), [item.tags for item in holdings], terms.versions),
+    )
     speaking = [term for term in every if term.rule is not None]
     personal = [term for term in speaking if term.personal and term.kept > first]
     if not personal:
@@ -123,6 +129,20 @@ def _cuts(
                 )
             )
     return cuts
+
+
+def _together(every: Sequence[_Term], found: Iterable[Tie]) -> list[_Term]:
+    """With one end for all categories of a tie: that of the one that is kept longest."""
+    terms = {term.category: term for term in every}
+    for tie in found:
+        theirs = [term for term in every if term.category in tie.categories and term.rule is not None]
+        if theirs:
+            last = min(theirs, key=lambda term: term.kept)
+            personal = any(term.personal for term in theirs)
+            terms |= {
+                term.category: replace(last, category=term.category, personal=personal) for term in theirs
+            }
+    return list(terms.values())
 
 
 def _term(holdings: Sequence[Holding], category: str, anchors: RetentionAnchors, terms: Terms) -> _Term:

@@ -22,6 +22,7 @@ from sinks.ports.expiry import DayCount, ExpiryReader
 from sinks.ports.lineage import Span
 from streams.answers.attribution import spans_json
 from streams.answers.expiry_plan import make_run_plan
+from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_plan import (
     OldRecordsPlan,
     RunPlan,
@@ -243,6 +244,7 @@ def planned(
         clocks_of(company, retention.reader),
         retention.batch,
         frozenset(system for run in runs for system in at_work(run)),
+        versions_by_schema(company.writers),
     )
 
 

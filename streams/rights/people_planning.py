@@ -22,6 +22,7 @@ from streams.answers.erasure_plan import nobody_told
 from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.plan import Part, Plan, plan_json
+from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_out import Cut, Terms, cut_spans, cuts_of, expiry_plan, somebody_elses, start_of
 from streams.answers.run_plan import rules_fingerprint
 from streams.answers.telling import with_telling
@@ -65,6 +66,7 @@ class PeoplePlanner:
         self._keeping = keeping
         self._retained = retained
         self._told = clocks_said(company.every_record.values())
+        self._versions = versions_by_schema(company.writers)
         self._by_rules = {"rules": rules_fingerprint(company.catalogue, company.every_record)}
 
     def look(
@@ -76,17 +78,21 @@ class PeoplePlanner:
         found = self._reader.find(spans) if spans else Found()
         if not found.holdings:
             return None
-        catalogue = self._company.catalogue
         known = self._keeping.anchors_for(spans, NOBODY_TOLD, earlier=earlier)
         sessions = self._sessions(person, now)
         known = replace(known, anchors=with_periods(known.anchors, sessions))
         told = self._told | {item.clock for item in known.said}
-        terms = Terms(catalogue, self._company.every_record, told, catalogue.calendar.day(now))
+        terms = replace(self._terms(now), told=told)
         if not cuts_of(found, known.anchors, terms):
             return None
         others = self._reader.others(spans)
         cuts = cuts_of(found, known.anchors, terms, somebody_elses(others))
         return RunOutOf(spans, cuts, known, others, terms, now) if cuts else None
+
+    def _terms(self, now: datetime) -> Terms:
+        catalogue = self._company.catalogue
+        day = catalogue.calendar.day(now)
+        return Terms(catalogue, self._company.every_record, self._told, day, self._versions)
 
     def _sessions(self, person: ResolvedSubject, now: datetime) -> list[ClockPeriod]:
         calendar = self._company.catalogue.calendar
@@ -133,9 +139,7 @@ class PeoplePlanner:
 
     def nothing(self, person: ResolvedSubject, now: datetime, remarks: Sequence[str]) -> Planned:
         """The plan by which nothing goes."""
-        catalogue = self._company.catalogue
-        terms = Terms(catalogue, self._company.every_record, self._told, catalogue.calendar.day(now))
-        plan = expiry_plan([], {}, NOBODY_TOLD, terms, topics={})
+        plan = expiry_plan([], {}, NOBODY_TOLD, self._terms(now), topics={})
         return Planned(
             plan=plan_json(plan) | self._by_rules,
             commands=(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas.catalogue import load_catalogue
-from schemas.records import load_records
+from schemas.records import RecordSchema, load_records
 from schemas.tags import TagSet, tag_set
 from sinks.ports.expiry import DayCount
 from streams.answers.expiry_plan import make_run_plan
+from streams.answers.recategorised import Versions, versions_by_schema
 from streams.answers.run_plan import RunPlan, expected, rules_fingerprint, run_from_json, run_json
 
 CATALOGUE, RECORDS = load_catalogue(), load_records()
@@ -183,14 +184,19 @@ def test_other_rules_have_another_fingerprint() -> None:
     assert rules_fingerprint(CATALOGUE, fewer) != rules_fingerprint(CATALOGUE, RECORDS)
 
 
-def test_a_field_of_another_category_is_another_rule() -> None:
-    """The user name of a log-in would be blanked with the cookie, by the same rules."""
+def of_another_category() -> Mapping[str, RecordSchema]:
+    """The records, the user name of a log-in as if it were part of the cookie."""
     login = RECORDS["Login"]
     fields = tuple(
         item.model_copy(update={"category": "C-23"}) if item.name == "username" else item
         for item in login.fields
     )
-    changed = {**RECORDS, "Login": replace(login, fields=fields)}
+    return {**RECORDS, "Login": replace(login, fields=fields)}
+
+
+def test_a_field_of_another_category_is_another_rule() -> None:
+    """The user name of a log-in would be blanked with the cookie, by the same rules."""
+    changed = of_another_category()
     days = [DayCount(LOGIN, date(2026, 1, 1), 4)]
     before, after = (
         make_run_plan(days, CATALOGUE, records, TODAY, frozenset(), MANY) for records in (RECORDS, changed)
@@ -247,3 +253,33 @@ def taken(found: RunPlan, held: Counter[tuple[int, date]]) -> Counter[tuple[int,
         to = min(fit, key=lambda way: way.before).narrowed if fit else None
         after[to.id if to is not None else name, day] += events
     return after
+
+
+def test_a_field_that_changed_its_category_goes_once_both_have_run_out() -> None:
+    """Events say of which categories they have something, and not which of them the user name was then."""
+    changed, days = of_another_category(), [DayCount(LOGIN, date(2026, 1, 1), 4)]
+    versions = versions_by_schema([*RECORDS.values(), *changed.values()])
+    found = by_versions(days, changed, versions)
+    assert (found.records, found.index) == ((), ())
+    (line,) = found.left
+    assert line == (
+        "Login of web: username may be of another category there than now, as events were tagged before it changed;"
+        " C-10 and C-23 stay until both have run out"
+    )
+    # Of another record nothing changed.
+    (visits,) = by_versions([DayCount(VISIT, date(2026, 1, 1), 4)], changed, versions).records
+    assert visits.whole
+
+
+def test_a_category_that_no_field_has_any_more_may_have_been_any_fields() -> None:
+    """Nobody committed the version by which the event was tagged."""
+    then = replace(LOGIN, schema="0" * 16, categories=("C-09", "C-10", "C-23"))
+    assert by_versions([DayCount(then, date(2026, 1, 1), 4)], RECORDS, versions_by_schema([])).records == ()
+    then = replace(LOGIN, schema="0" * 16)
+    assert (
+        len(by_versions([DayCount(then, date(2026, 1, 1), 4)], RECORDS, versions_by_schema([])).records) == 1
+    )
+
+
+def by_versions(days: list[DayCount], records: Mapping[str, RecordSchema], versions: Versions) -> RunPlan:
+    return make_run_plan(days, CATALOGUE, records, TODAY, frozenset(), MANY, versions=versions)

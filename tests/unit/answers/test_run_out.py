@@ -16,6 +16,7 @@ from schemas.tags import TagSet, tag_set
 from schemas.vocabulary import ErasureAction, Role
 from sinks.ports.lineage import Found, Holding, Others, Span
 from streams.answers.plan import Plan, plan_from_json, plan_json
+from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_out import Cut, Terms, cut_spans, cuts_of, expiry_plan, somebody_elses, start_of
 from tests.support.company import model
 
@@ -157,3 +158,15 @@ def test_spans_are_cut_on_both_sides() -> None:
     spans = [Span(token), Span(token, start - 2 * day, start + 2 * day), Span(token, start + day)]
     assert cut_spans(spans, start, start + day) == [Span(token, start, start + day)] * 2
     assert cut_spans(spans, None, None) == spans
+
+
+def test_a_field_that_changed_its_category_goes_once_both_have_run_out() -> None:
+    """The address was taken for what proves a claim when the contract was tagged: it is kept as long."""
+    contract = RECORDS["ContractEvent"]
+    fields = tuple(
+        item.model_copy(update={"category": "C-09"}) if item.name == "address" else item
+        for item in contract.fields
+    )
+    then = versions_by_schema([*RECORDS.values(), replace(contract, fields=fields)])
+    found = Found([held(CONTRACT, OLD, NEW)], 2)
+    assert before(cuts_of(found, LEFT, replace(TERMS, versions=then))) == {date(2023, 6, 1): {"C-01", "C-09"}}
