@@ -24,7 +24,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
-from sinks.ports.lineage import IndexReader
+from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import Resolver
 from streams.answers.erased import Erased, Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -128,6 +128,9 @@ class Rights(Protocol):
 
     def run_retention(self, now: datetime, by: str) -> Looked:
         """Begin a retention run. Raises InputError, Unavailable."""
+
+    def kept_spans(self) -> Sequence[Span]:
+        """Where the data lie of everybody whose data stay although they have run out. Raises Unavailable."""
 
     def expire_people(self, now: datetime) -> Begun:
         """Begin what has run out for people by their own clocks. Raises Unavailable."""

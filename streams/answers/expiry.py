@@ -33,9 +33,10 @@ Means = Literal["delete", "narrow", "expires"]
 class RunningOut:
     """Events of one system that run out by one rule, by categories.
 
-    `overdue`: run out already. `kept`: of these, events of people whose data are kept all the same. `months`: how many
-    run out in each of the months ahead, `later`: after them, each of what is held now. `means`: `delete`, nothing is
-    left of the event then; `narrow`, other categories of it are kept longer; `expires`, the system deletes by itself.
+    `overdue`: run out already. `kept`: of these, events of people whose data are kept all the same, and what their
+    system withholds. `months`: how many run out in each of the months ahead, `later`: after them, each of what is held
+    now. `means`: `delete`, nothing is left of the event then; `narrow`, other categories of it are kept longer;
+    `expires`, the system deletes by itself.
     An event counts in each line that speaks of one of its categories.
     """
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from schemas.errors import InputError
+from sinks.ports.lineage import Span
 from streams.rights.case import CaseFile
 from streams.rights.copies import Copies
 from streams.rights.people_expiry import Begun, PeopleExpiry
@@ -58,6 +59,12 @@ class ByTime:
         KeyUnavailable."""
         with self._turns.lock:
             return self._runs.begin(now, by, "api")
+
+    def kept_spans(self) -> list[Span]:
+        """Where the data lie of everybody whose data stay although they have run out. Raises IndexUnavailable,
+        KeyUnavailable."""
+        assert self._tools.kept is not None
+        return self._tools.kept.spans()
 
     def retention_on_clock(self, now: datetime, hour: int) -> RequestState | None:
         """Begin the next run of the day once its hour has come; None for no new one. Raises as `run_retention`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from schemas.calendars import Calendar
@@ -27,13 +27,12 @@ from streams.answers.run_plan import (
     OldRecordsPlan,
     RunPlan,
     expected,
-    rules_fingerprint,
     run_from_json,
     run_json,
 )
 from streams.rights.kept import unknown
 from streams.rights.kept_named import KeptPeople
-from streams.rights.other_rules import OtherRules, refuse_other_rules
+from streams.rights.other_rules import OtherRules, refuse_other_rules, rules_now
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.events import Completed, Planned, PlannedCommand
 from streams.rights.protocol.expiring import Expired, Expiring
@@ -134,9 +133,7 @@ class ExpiryRun:
     def _by_other_rules(self, request: RequestState) -> list[str]:
         """Why nobody is told any more; empty: the rules are those of the plan."""
         try:
-            refuse_other_rules(
-                request, rules_fingerprint(self._company.catalogue, self._company.every_record)
-            )
+            refuse_other_rules(request, rules_now(self._company))
         except OtherRules as error:
             return [str(error)]
         return []
@@ -218,12 +215,17 @@ def counted_left(
             ways[item.tag_set].append((item.before, item.narrowed is None))
     events, kept = Counter[str](), 0
     for day in days:
-        noon = datetime.combine(day.day, time(12), calendar.zone).astimezone(UTC)
+        noon = noon_of(day.day, calendar)
         fit = [goes for before, goes in ways.get(day.tags.id, ()) if noon < before]
         if fit:
             events["events_removed" if any(fit) else "events_narrowed"] += day.events
             kept += day.kept
     return _Left(events, kept)
+
+
+def noon_of(day: date, calendar: Calendar) -> datetime:
+    """A moment of the day by which it is told whether its events are before another one, in UTC."""
+    return datetime.combine(day, time(12), calendar.zone).astimezone(UTC)
 
 
 def planned(

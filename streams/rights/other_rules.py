@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from schemas.company import Company
 from schemas.errors import InputError
+from streams.answers.run_plan import rules_fingerprint
 from streams.rights.protocol.request import RequestState
+
+
+def rules_now(company: Company) -> str:
+    """The fingerprint of the company's retention rules of now."""
+    return rules_fingerprint(company.catalogue, company.every_record)
 
 
 class OtherRules(InputError):

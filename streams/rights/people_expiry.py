@@ -27,11 +27,11 @@ from streams.answers.erased import earlier_states
 from streams.answers.frozen import Frozen
 from streams.answers.report import rules_of, terms_of
 from streams.answers.run_out import start_of
-from streams.answers.run_plan import rules_fingerprint
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
 from streams.rights.expiry_run import rules_changed
 from streams.rights.kept import unknown
+from streams.rights.other_rules import rules_now
 from streams.rights.overlap import of_person, subjects_of
 from streams.rights.people_planning import planner_of
 from streams.rights.person_expiry import restricting
@@ -124,7 +124,7 @@ class PeopleExpiry:
             return (
                 f"{unplanned[0]} is not planned yet, and may need approval of the rules by which data run out"
             )
-        if rules_changed(runs, rules_fingerprint(self._company.catalogue, self._company.every_record)):
+        if rules_changed(runs, rules_now(self._company)):
             return (
                 "the retention rules are others than those approved last; `innsyn retention run` shows them"
             )

@@ -24,9 +24,9 @@ from streams.answers.naming import Namer
 from streams.answers.plan import Part, Plan, plan_json
 from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_out import Cut, Terms, cut_spans, cuts_of, expiry_plan, somebody_elses, start_of
-from streams.answers.run_plan import rules_fingerprint
 from streams.answers.telling import with_telling
 from streams.identity.model import Given, Link, ResolvedSubject
+from streams.rights.other_rules import rules_now
 from streams.rights.protocol.events import Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.right import Tools
@@ -67,7 +67,7 @@ class PeoplePlanner:
         self._retained = retained
         self._told = clocks_said(company.every_record.values())
         self._versions = versions_by_schema(company.writers)
-        self._by_rules = {"rules": rules_fingerprint(company.catalogue, company.every_record)}
+        self._by_rules = {"rules": rules_now(company)}
 
     def look(
         self, person: ResolvedSubject, now: datetime, earlier: EarlierDays | None = None

@@ -16,10 +16,9 @@ from sinks.ports.lineage import Found
 from streams.answers.erased import earlier_states
 from streams.answers.plan import Plan, plan_from_json, plan_json
 from streams.answers.run_out import cut_spans
-from streams.answers.run_plan import rules_fingerprint
 from streams.rights.erasure import Erasure, kept_of
 from streams.rights.kept import keeps
-from streams.rights.other_rules import refuse_other_rules
+from streams.rights.other_rules import refuse_other_rules, rules_now
 from streams.rights.overlap import of_person
 from streams.rights.people_planning import command_of, planner_of
 from streams.rights.planning import least_of
@@ -78,7 +77,7 @@ class PersonExpiry(Erasure):
     def _finish(self, request: RequestState) -> RequestState:
         if not (request.commands or request.runs or request.closing):
             # Nobody was told, so nothing has gone by the rules of the plan yet.
-            refuse_other_rules(request, rules_fingerprint(self._catalogue, self._company.every_record))
+            refuse_other_rules(request, rules_now(self._company))
         return super()._finish(request)
 
     def _grown(self, request: RequestState) -> RequestState:

@@ -31,7 +31,6 @@ from streams.answers.attribution import Resolver
 from streams.answers.erased import Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
-from streams.answers.run_plan import rules_fingerprint
 from streams.answers.unread import unread
 from streams.identity.values import Same
 from streams.rights.acts import Acts
@@ -48,6 +47,7 @@ from streams.rights.follow_ups import FollowUps, in_vain
 from streams.rights.handled import Handled
 from streams.rights.intake import Intake
 from streams.rights.kept_named import KeptPeople
+from streams.rights.other_rules import rules_now
 from streams.rights.protocol.handling import Checked
 from streams.rights.protocol.messages import Identifiers, Send, receipt_of
 from streams.rights.protocol.scope import EVERYTHING, Scope
@@ -119,8 +119,7 @@ class RightsService(ByPeople, ByTime):
         self._beside = Beside(self._file, self._subjects)
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
         kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock)
-        rules = rules_fingerprint(company.catalogue, company.every_record)
-        may = partial(may_tell, self._file, keeping, reader, clock, rules)
+        may = partial(may_tell, self._file, keeping, reader, clock, rules_now(company))
         self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
             file=self._file,

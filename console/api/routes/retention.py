@@ -24,7 +24,8 @@ from streams.rights.retention import MOST_MONTHS, preview
 
 class RunningOutShown(BaseModel):
     """Events of a system that run out by one rule: `overdue` have already, `kept` of these stay since a request about
-    the person is open or restricts processing, or a preservation order holds them. `months`: how many in each month
+    the person is open or restricts processing, a preservation order holds them, or their system withholds them by law.
+    `months`: how many in each month
     ahead (YYYY-MM), `later` after these, of what is held now. `means`: `delete`, nothing is left of such an event then;
     `narrow`, other categories of it are kept longer; `expires`, the system deletes by itself. An event counts in each
     line that speaks of one of its categories."""
@@ -160,7 +161,8 @@ def router(services: Services) -> APIRouter:
         overdue = None
         if services.expiry is not None:
             rights, now = services.rights.requests(), services.clock()
-            found = preview(services.expiry, services.company, rights, services.keeping, now, 1)
+            kept = services.rights.kept_spans()
+            found = preview(services.expiry, services.company, rights, kept, now, 1)
             overdue = sum(item.overdue - item.kept for item in found.items)
         note_of(request.state).size = len(runs)
         return {
@@ -176,7 +178,8 @@ def _previewed(services: Services, request: Request, company: Company, months: i
     if services.expiry is None:
         raise Unavailable("the index behind this API cannot be counted by age; ask another process")
     requests, now = services.rights.requests(), services.clock()
-    found = preview(services.expiry, company, requests, services.keeping, now, months, services.owners)
+    kept = services.rights.kept_spans()
+    found = preview(services.expiry, company, requests, kept, now, months, services.owners)
     note_of(request.state).size = sum(item.overdue for item in found.items)
     return found.shown()
 

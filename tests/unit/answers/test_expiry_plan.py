@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,9 +39,7 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=2)
 
 
-def made(
-    days: Iterable[DayCount], most: int = MANY, told: Iterable[str] = (), **more: frozenset[str]
-) -> RunPlan:
+def made(days: Iterable[DayCount], most: int = MANY, told: Iterable[str] = (), **more: Any) -> RunPlan:
     return make_run_plan(list(days), CATALOGUE, RECORDS, TODAY, frozenset(told), most, **more)
 
 

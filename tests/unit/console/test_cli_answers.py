@@ -36,6 +36,7 @@ class Prompt:
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
         self.run_retention, self.expire_people = service.run_retention, service.expire_people
+        self.kept_spans = service.kept_spans
 
     def get(self, request_id: str) -> RequestState:
         for command in self._service.advance(request_id).commands.values():

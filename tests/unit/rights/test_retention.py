@@ -14,7 +14,7 @@ from schemas.vocabulary import ToldBy
 from sinks.ports.lineage import Span
 from streams.answers.expiry import RunningOut
 from streams.answers.frozen import Frozen
-from streams.answers.keeping import NOTHING_KEPT, Keeping
+from streams.answers.keeping import Keeping
 from streams.rights.kept import kept_by_requests
 from streams.rights.protocol.scope import Scope
 from streams.rights.protocol.states import RequestState
@@ -23,6 +23,7 @@ from tests.support.company import model
 from tests.support.index import memory_index
 from tests.support.office import NOW, Office
 from tests.support.suppressing import KARI, OLA
+from tests.unit.rights.test_expiry_run import answered, approved, begun
 
 LONG_AGO = NOW - timedelta(days=60)
 
@@ -52,8 +53,9 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield made
 
 
-def viewings(office: Office, keeping: Keeping = NOTHING_KEPT) -> RunningOut:
-    found = preview(office.index.expiry, model(), office.service.requests(), keeping, office.now, 3)
+def viewings(office: Office) -> RunningOut:
+    service = office.service
+    found = preview(office.index.expiry, model(), service.requests(), service.kept_spans(), office.now, 3)
     (item,) = found.items
     assert item.rule == "T31"
     return item
@@ -103,7 +105,19 @@ def test_whoever_restricted_is_kept_until_that_is_lifted(office: Office) -> None
 def test_whoever_an_order_holds_is_kept(office: Office) -> None:
     tokenizer = office.keyring.tokenizer()
     span = Span(tokenizer.token(model().kinds.parse("customer_number"), KARI))
-    assert viewings(office, Keeping(orders=Orders(span))).kept == 2
+    office.serve(Keeping(orders=Orders(span)))
+    assert viewings(office).kept == 2
+
+
+def test_what_a_system_withholds_from_a_run_is_kept(office: Office) -> None:
+    """Of what runs out later nobody knows it."""
+    run = approved(office, begun(office))
+    said = {"state": "withheld", "erased": 0, "held": 3, "ground": "T98", "citation": "bokføringsloven § 13"}
+    review = (office.now + timedelta(days=60)).date()
+    assert answered(office, office.expiries[0], review_date=review, **said).ended
+    assert (run.of_everybody, viewings(office).overdue, viewings(office).kept) == (True, 3, 3)
+    office.now += timedelta(days=43)
+    assert (viewings(office).overdue, viewings(office).kept) == (5, 3)
 
 
 def test_requests_that_have_ended_keep_nobody(office: Office) -> None:
