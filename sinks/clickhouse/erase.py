@@ -45,7 +45,9 @@ class ClickHouseEraser:
         found = [Forgotten()] * len(questions)
         questions, crowded = self._of_every_key(questions)
         for places in alike([item.known_at for item in questions]):
-            for some in at_once(places, [questions[place].spans for place in places]):
+            for some in at_once(
+                places, [questions[place].spans for place in places], embedded=self._index.embedded
+            ):
                 going = Going(self._index, [questions[place] for place in some], crowded)
                 known_at = questions[some[0]].known_at
                 rows, ended = going.rows(known_at), going.rows_at(going.places(), known_at)
@@ -64,7 +66,9 @@ class ClickHouseEraser:
     def forget_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
         found = [Forgotten()] * len(questions)
         questions, crowded = self._of_every_key(questions)
-        for some in at_once(range(len(questions)), [item.spans for item in questions]):
+        for some in at_once(
+            range(len(questions)), [item.spans for item in questions], embedded=self._index.embedded
+        ):
             for places in self._apart(some, questions, crowded):
                 going = Going(self._index, [questions[place] for place in places], crowded)
                 for place, forgotten in zip(places, self._forgotten(going), strict=True):

@@ -12,8 +12,11 @@ from sinks.clickhouse.values import Parameters, blob
 from sinks.ports.lineage import Span
 
 _PAIR = struct.Struct("<IQ")
+_WANTED = struct.Struct("<IQI")
 # What is said of so many spans fits into the address line of a server, which takes a mebibyte.
 _SPANS_AT_ONCE = 4_000
+# The embedded engine has none; each statement reads, or writes anew, much the same whatever it is asked of.
+_SPANS_EMBEDDED = 40_000
 
 
 def alike(said: Sequence[object]) -> list[list[int]]:
@@ -28,11 +31,12 @@ def alike(said: Sequence[object]) -> list[list[int]]:
     return [places for _, places in known]
 
 
-def at_once(places: Sequence[int], spans: Sequence[Sequence[Span]]) -> Iterator[list[int]]:
+def at_once(places: Sequence[int], spans: Sequence[Sequence[Span]], *, embedded: bool) -> Iterator[list[int]]:
     """The places in portions, each with so few spans that they fit into one statement; one place may have more."""
+    most = _SPANS_EMBEDDED if embedded else _SPANS_AT_ONCE
     some, many = list[int](), 0
     for place, said in zip(places, spans, strict=True):
-        if some and many + len(said) > _SPANS_AT_ONCE:
+        if some and many + len(said) > most:
             yield some
             some, many = [], 0
         some.append(place)
@@ -53,6 +57,23 @@ def of_each(tag_sets: Sequence[Sequence[int]], parameters: Parameters, name: str
         f" FROM (SELECT arrayJoin(range(0, {len(data)}, {_PAIR.size})) AS place)"
     )
     return f"(asked, tag_set) IN (WITH {blob(parameters, name, data)} AS joined {pairs})"
+
+
+def questions_of(wanted: Sequence[tuple[int, Sequence[int]]], parameters: Parameters) -> str:
+    """SQL for `asked`, `tag_set` and `question`, of each of the questions: of whose rows of `matching` it is, and
+    which tag sets it wants; adds the parameters."""
+    data = b"".join(
+        _WANTED.pack(asked, tag_set, question)
+        for question, (asked, tag_sets) in enumerate(wanted)
+        for tag_set in tag_sets
+    )
+    return (
+        f"WITH {blob(parameters, 'wanted', data)} AS joined SELECT"
+        " reinterpretAsUInt32(substring(joined, place + 1, 4)) AS asked,"
+        " reinterpretAsUInt64(substring(joined, place + 5, 8)) AS tag_set,"
+        " reinterpretAsUInt32(substring(joined, place + 13, 4)) AS question"
+        f" FROM (SELECT arrayJoin(range(0, {len(data)}, {_WANTED.size})) AS place)"
+    )
 
 
 def parted(rows: pa.Table, column: str, keys: Sequence[Sequence[bytes]]) -> list[pa.Table]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from schemas.tags import TagSet, same_but_for_key
 from schemas.together import asked
 from sinks.clickhouse.by_event import beside, others, to_others
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.many import alike, at_once, of_each
+from sinks.clickhouse.many import alike, at_once, questions_of
 from sinks.clickhouse.spans import Piece, matching, of_another, pieces, pieces_each, to_proofs, tokens_of
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import TAG_SET_COLUMNS
@@ -52,7 +52,9 @@ class ClickHouseReader:
         found = [Found()] * len(questions)
         for places in alike([(item.limits, item.known_at) for item in questions]):
             limits, known_at = questions[places[0]].limits, questions[places[0]].known_at
-            for some in at_once(places, [questions[place].spans for place in places]):
+            for some in at_once(
+                places, [questions[place].spans for place in places], embedded=self._index.embedded
+            ):
                 answers = self._found_each([questions[place].spans for place in some], limits, known_at)
                 for place, answer in zip(some, answers, strict=True):
                     found[place] = answer
@@ -114,13 +116,23 @@ class ClickHouseReader:
     def counts(
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
-        return asked(self.counts_each, CountsQuestion(spans, tag_sets, known_at))
+        return self.counts_each([CountsQuestion(spans, tag_sets, known_at)])[0]
 
     def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        return asked(self._counts_of_each, questions)
+
+    def _counts_of_each(self, each: Sequence[Sequence[CountsQuestion]]) -> list[list[Counts]]:
+        counts = self._counted(list(chain(*each)))
+        ends = list(accumulate(map(len, each)))
+        return [counts[end - len(some) : end] for some, end in zip(each, ends, strict=True)]
+
+    def _counted(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
         counts = [Counts()] * len(questions)
         self.tag_sets(needed=[item for question in questions for item in question.tag_sets])
         for places in alike([item.known_at for item in questions]):
-            for some in at_once(places, [questions[place].spans for place in places]):
+            for some in at_once(
+                places, [questions[place].spans for place in places], embedded=self._index.embedded
+            ):
                 chosen = [questions[place] for place in some]
                 for number, events, records in self._counts(chosen, chosen[0].known_at):
                     counts[some[int(number)]] = Counts(int(events), int(records))
@@ -130,20 +142,24 @@ class ClickHouseReader:
         self, questions: Sequence[CountsQuestion], known_at: datetime | None
     ) -> list[tuple[Any, ...]]:
         """Which question, events and records, of those that find any."""
-        parts = pieces_each([replace(span, proof=None) for span in item.spans] for item in questions)
-        counted = [self.alike(item.tag_sets) for item in questions]
-        every = sorted({*chain(*counted)})
+        # Of several about the same spans the rows are read once.
+        spans = {id(item.spans): item.spans for item in questions}
+        places = {name: place for place, name in enumerate(spans)}
+        parts = pieces_each([replace(span, proof=None) for span in some] for some in spans.values())
+        counted = [(places[id(item.spans)], self.alike(item.tag_sets)) for item in questions]
+        every = sorted({*chain(*(tag_sets for _, tag_sets in counted))})
         if not parts or not every:
             return []
         parameters: Parameters = {"counted": every}
         rows = rows_of(tokens_of(parts), "tag_set IN {counted:Array(UInt64)}", parameters)
         rows = known(rows, known_at, parameters)
         return self._index.query(
-            "SELECT asked, uniqExact(topic, partition, offset),"
+            "SELECT question, uniqExact(topic, partition, offset),"
             # One type whether or not a record is told apart.
             " uniqExact(record, if(record = 0, (toString(topic), toInt64(partition), offset), ('', 0, 0)))"
-            f" FROM ({matching(parts, rows, parameters)}) WHERE {of_each(counted, parameters)}"
-            f" AND NOT {of_another(parts, parameters)} GROUP BY asked",
+            f" FROM ({matching(parts, rows, parameters)}) AS m"
+            f" INNER JOIN ({questions_of(counted, parameters)}) AS q USING (asked, tag_set)"
+            f" WHERE NOT {of_another(parts, parameters)} GROUP BY question",
             parameters,
         )
 
@@ -152,7 +168,7 @@ class ClickHouseReader:
 
     def others_each(self, questions: Sequence[Sequence[Span]]) -> list[Sequence[Others]]:
         each: list[list[Others]] = [[] for _ in questions]
-        for some in at_once(range(len(questions)), questions):
+        for some in at_once(range(len(questions)), questions, embedded=self._index.embedded):
             spans = [[replace(span, proof=None) for span in questions[place]] for place in some]
             if parts := pieces_each(spans):
                 for number, found in self._others_of(parts):

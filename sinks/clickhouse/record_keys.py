@@ -32,7 +32,7 @@ class ClickHouseRecordKeys:
         found = [UNNAMED_SCHEMA.empty_table()] * len(questions)
         self._reader.tag_sets(needed=[item for question in questions for item in question.tag_sets])
         spans = [[*item.spans, *item.named] for item in questions]
-        for some in at_once(range(len(questions)), spans):
+        for some in at_once(range(len(questions)), spans, embedded=self._index.embedded):
             answers = self._unnamed([questions[place] for place in some])
             for place, answer in zip(some, answers, strict=True):
                 found[place] = answer

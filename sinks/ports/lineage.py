@@ -246,6 +246,9 @@ class IndexReader(Protocol):
         `known_at`: as in `find`. Raises IndexUnavailable.
         """
 
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        """As `counts`, of each, asked at once. Raises IndexUnavailable."""
+
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         """Of the events under the spans those that name somebody else too, in no order. Raises IndexUnavailable."""
 
@@ -255,9 +258,6 @@ class IndexReaderOfMany(IndexReader, Protocol):
 
     def find_each(self, questions: Sequence[FindQuestion]) -> list[Found]:
         """As `find`, of each."""
-
-    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
-        """As `counts`, of each."""
 
     def others_each(self, questions: Sequence[Sequence[Span]]) -> list[Sequence[Others]]:
         """As `others`, of each."""

@@ -12,7 +12,17 @@ from datetime import datetime
 
 from schemas.catalogue import Catalogue
 from schemas.tags import TagSet
-from sinks.ports.lineage import NO_LIMITS, Counts, Filter, Found, Holding, IndexReader, Others, Span
+from sinks.ports.lineage import (
+    NO_LIMITS,
+    Counts,
+    CountsQuestion,
+    Filter,
+    Found,
+    Holding,
+    IndexReader,
+    Others,
+    Span,
+)
 from streams.answers.plan import Part, Plan
 from streams.answers.report import only_described
 
@@ -113,6 +123,9 @@ class ConsentReader:
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
         return self.everything.counts(spans, tag_sets, known_at)
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        return self.everything.counts_each(questions)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self.everything.others(spans)

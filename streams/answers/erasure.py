@@ -15,7 +15,7 @@ from schemas.counted import counted
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Resolution
-from sinks.ports.lineage import Counts, Filter, Found, Holding, IndexReader, Span
+from sinks.ports.lineage import Counts, CountsQuestion, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
 from streams.answers.attribution import Attribution, Resolver, by_link_line, ending_before
 from streams.answers.clocks import EarlierDays
@@ -186,11 +186,18 @@ class ErasurePlanner:
     def _counts(
         self, plan: Plan, naming: Naming, erasable: Sequence[Given], known_at: datetime | None = None
     ) -> list[CommandCount]:
-        counts = []
-        for item in plan.commands:
-            named = named_at(item.system, naming, erasable)
-            counts.append(self._counted(plan, item, naming, named, known_at))
-        return counts
+        told = [(item, named_at(item.system, naming, erasable)) for item in plan.commands]
+        asked = [
+            CountsQuestion(spans, tag_sets, known_at)
+            for item, named in told
+            for spans, tag_sets in _asked(plan, item.system, naming.spans, named)
+        ]
+        # All at once: a plan asks for many, mostly of the same rows.
+        found = iter(self._reader.counts_each(asked) if asked else ())
+        return [
+            self._counted(plan, item, naming, named, [next(found) for _ in _asked(plan, item.system, (), ())])
+            for item, named in told
+        ]
 
     def _counted(
         self,
@@ -198,20 +205,14 @@ class ErasurePlanner:
         command: CommandPlan,
         naming: Naming,
         named: Sequence[Span],
-        known_at: datetime | None,
+        found: Sequence[Counts],
     ) -> CommandCount:
-        spans = naming.spans
+        """`found`: what was counted for `_asked`."""
         parts = [part for part in plan.parts if part.system == command.system]
-        by_record: dict[str, set[int]] = {}
-        for part in parts:
-            if part.action == "erase_now":
-                by_record.setdefault(part.record, set()).add(part.tag_set)
         going = plan.going(command.system)
-        planned = self._counts_of(spans, going, known_at).records
-        kinds = {
-            name: self._counts_of(spans, sorted(ids), known_at) for name, ids in sorted(by_record.items())
-        }
-        by_link = max(planned - self._counts_of(named, going, known_at).records, 0)
+        planned = found[0].records
+        kinds = dict(zip(_by_record(plan, command.system), found[2:], strict=True))
+        by_link = max(planned - found[1].records, 0)
         keyed = self._namer.record_keys(naming, command.system, named, going) if by_link else []
         return CommandCount(
             command.system,
@@ -222,9 +223,6 @@ class ErasurePlanner:
             records={name: item.records for name, item in kinds.items()},
             events=sum(item.events for item in kinds.values()),
         )
-
-    def _counts_of(self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None) -> Counts:
-        return self._reader.counts(spans, tag_sets, known_at) if spans and tag_sets else Counts()
 
     def _dated_ahead(self, spans: Sequence[Span], now: datetime) -> list[Span]:
         """The parts of the spans in which events lie that are here and dated later than now."""
@@ -325,6 +323,23 @@ def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identiti
     unsafe = {item for item, found in zip(alone, identities.links(alone), strict=True) if found}
     unsafe |= {item for item, found in zip(others, identities.ever(others), strict=True) if not found <= own}
     return [item for item in given if item not in unsafe]
+
+
+def _by_record(plan: Plan, system: str) -> Mapping[str, Sequence[int]]:
+    """The tag sets that a system erases, by the record that they are of."""
+    found: dict[str, set[int]] = {}
+    for part in plan.parts:
+        if part.system == system and part.action == "erase_now":
+            found.setdefault(part.record, set()).add(part.tag_set)
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def _asked(
+    plan: Plan, system: str, spans: Sequence[Span], named: Sequence[Span]
+) -> list[tuple[Sequence[Span], Sequence[int]]]:
+    """What is counted of a system: all that goes, what of it is `named`, and each record."""
+    going = plan.going(system)
+    return [(spans, going), (named, going), *((spans, ids) for ids in _by_record(plan, system).values())]
 
 
 def named_at(system: str, naming: Naming, erasable: Sequence[Given]) -> list[Span]:

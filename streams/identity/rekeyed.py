@@ -25,7 +25,17 @@ from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGon
 from sinks.ports.expiry import DayCount, Expired, ExpiryReader, IndexExpirer, OldRecords, RunOut
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
-from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
+from sinks.ports.lineage import (
+    NO_LIMITS,
+    BesideReader,
+    Counts,
+    CountsQuestion,
+    Filter,
+    Found,
+    IndexReader,
+    Others,
+    Span,
+)
 from sinks.ports.record_keys import RecordKeyReader, UnnamedRecords
 
 _MOST_KEPT = 500_000
@@ -190,6 +200,11 @@ class RekeyedReader:
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
         return self._reader.counts(self._same.spans(spans), tag_sets, known_at)
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        # Those about the same spans are asked about the same spans.
+        every = {id(item.spans): self._same.spans(item.spans) for item in questions}
+        return self._reader.counts_each([replace(item, spans=every[id(item.spans)]) for item in questions])
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self._reader.others(self._same.spans(spans))

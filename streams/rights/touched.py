@@ -17,7 +17,17 @@ import pyarrow as pa
 
 from sinks.ports.changes import IndexMarks, MarkKey
 from sinks.ports.identity import ClaimKey, ClaimReader
-from sinks.ports.lineage import NO_LIMITS, BesideReader, Counts, Filter, Found, IndexReader, Others, Span
+from sinks.ports.lineage import (
+    NO_LIMITS,
+    BesideReader,
+    Counts,
+    CountsQuestion,
+    Filter,
+    Found,
+    IndexReader,
+    Others,
+    Span,
+)
 from streams.rights.protocol.request import RequestState
 
 _NOTED: ContextVar[set[MarkKey] | None] = ContextVar("noted", default=None)
@@ -92,6 +102,9 @@ class NotingReader:
         self, spans: Sequence[Span], tag_sets: Sequence[int], known_at: datetime | None = None
     ) -> Counts:
         return self._reader.counts(spans, tag_sets, known_at)
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        return self._reader.counts_each(questions)
 
     def others(self, spans: Sequence[Span]) -> Sequence[Others]:
         return self._reader.others(spans)

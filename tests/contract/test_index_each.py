@@ -90,6 +90,18 @@ def test_what_is_counted_for_each_is_what_is_counted_for_it_alone(index: Index) 
     hold(check, st.lists(st.builds(CountsQuestion, people, some_sets, known), max_size=8))
 
 
+def test_several_counts_of_the_same_spans_are_what_each_is_alone(index: Index) -> None:
+    reader = filled(index)
+
+    def check(said: list[tuple[list[Span], list[list[int]]]]) -> None:
+        questions = [CountsQuestion(spans, tag_sets) for spans, each in said for tag_sets in each]
+        assert reader.counts_each(questions) == [
+            reader.counts(item.spans, item.tag_sets) for item in questions
+        ]
+
+    hold(check, st.lists(st.tuples(people, st.lists(some_sets, max_size=4)), max_size=4))
+
+
 def test_who_else_stands_in_the_events_of_each_is_told_as_for_it_alone(index: Index) -> None:
     reader = filled(index)
 

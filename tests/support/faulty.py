@@ -39,6 +39,9 @@ class Faulty:
     def counts(self, *asked: Any) -> Any:
         return self._reader.counts(*asked)
 
+    def counts_each(self, questions: Any) -> Any:
+        return self._reader.counts_each(questions)
+
     def others(self, spans: Any) -> Any:
         return self._reader.others(spans)
 

@@ -19,7 +19,7 @@ from schemas.tags import TagSet, tag_set
 from schemas.vocabulary import Proof, Resolution
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone
-from sinks.ports.lineage import NO_LIMITS, Counts, Filter, Found, Holding, Others, Span
+from sinks.ports.lineage import NO_LIMITS, Counts, CountsQuestion, Filter, Found, Holding, Others, Span
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.case import Recorded
 from streams.rights.protocol.messages import Named, opened
@@ -70,6 +70,11 @@ class OnePerson:
     ) -> Counts:
         events = self.find(spans, Filter(tag_sets=tag_sets), known_at).total_events
         return Counts(events, events)
+
+    def counts_each(self, questions: Sequence[CountsQuestion]) -> list[Counts]:
+        asked = [item for item in questions if item.spans and item.tag_sets]
+        found = {id(item): self.counts(item.spans, item.tag_sets, item.known_at) for item in asked}
+        return [found.get(id(item), Counts()) for item in questions]
 
     def person(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
