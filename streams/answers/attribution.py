@@ -250,7 +250,8 @@ def _order(link: Link) -> tuple[Any, ...]:
     )
 
 
-def by_link_line(system: str, events: int, planned: int) -> str:
-    """That so many of the events planned in a system cannot be named to it, and what to do about that."""
+def by_link_line(system: str, events: int, planned: int, done: str = "erased") -> str:
+    """That so many of the events planned in a system cannot be named to it, and what to do about that. `done`: what is
+    to become of them."""
     of = f"{events:,} of {counted(planned, 'event')} planned there {are(events)} {BY_LINK}"
-    return f"{system}: {of}; see that they are erased there too"
+    return f"{system}: {of}; see that they are {done} there too"

@@ -29,10 +29,10 @@ from streams.answers.plan import CommandPlan, Plan, plan_json, shown
 from streams.answers.question import Known, Question, givens
 from streams.answers.report import disclosed_events
 from streams.answers.telling import with_telling
+from streams.answers.unnamed import erasable_identifiers, named_at, unnamed
 from streams.answers.unread import NOBODY_KNOWN, unread, waiting_lines
 from streams.identity.model import Given, ResolvedSubject
 
-_SECOND = timedelta(seconds=1)
 _NEAR = timedelta(hours=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -60,6 +60,7 @@ class PlannedErasure:
     """What an erasure does, before anybody is told.
 
     `subject`: with the spans that the plan speaks of. `stop`: why it cannot be carried out; then nobody is told.
+    `erasable`: what of the identifiers given systems are sent.
     """
 
     subject: ResolvedSubject = field(repr=False)
@@ -68,6 +69,7 @@ class PlannedErasure:
     plan: Plan
     counts: Sequence[CommandCount]
     stop: str | None
+    erasable: Sequence[Given] = field(default=(), repr=False)
 
     @property
     def by_link(self) -> list[str]:
@@ -138,7 +140,7 @@ class ErasurePlanner:
         naming = self._namer.of(subject.spans)
         counts = self._counts(plan, naming, erasable)
         stop = self._stop(subject, given, erasable, plan, naming, keyed=any(item.by_key for item in counts))
-        return PlannedErasure(subject, found, attribution, plan, counts, stop)
+        return PlannedErasure(subject, found, attribution, plan, counts, stop, erasable)
 
     def decided(
         self,
@@ -212,13 +214,12 @@ class ErasurePlanner:
         going = plan.going(command.system)
         planned = found[0].records
         kinds = dict(zip(_by_record(plan, command.system), found[2:], strict=True))
-        by_link = max(planned - found[1].records, 0)
-        keyed = self._namer.record_keys(naming, command.system, named, going) if by_link else []
+        left = unnamed(self._namer, naming, command.system, named, going, planned - found[1].records)
         return CommandCount(
             command.system,
             planned,
-            by_link=max(by_link - len(keyed), 0),
-            by_key=min(len(keyed), by_link),
+            by_link=left.by_link,
+            by_key=left.by_key,
             described=any(part.locked for part in parts),
             records={name: item.records for name, item in kinds.items()},
             events=sum(item.events for item in kinds.values()),
@@ -312,19 +313,6 @@ def unclear_of(subject: ResolvedSubject, given: Sequence[Given], customer: Ident
     )
 
 
-def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identities: Resolver) -> list[Given]:
-    """What a system may erase by: nothing that was ever another's, but for an address in its second.
-
-    `own`: the subjects of the person. Raises IndexUnavailable.
-    """
-    alone = [item for item in given if item.kind.is_place and item.at is None]
-    others = [item for item in given if not (item.kind.is_place or item.kind.stands_for_customer)]
-    # What does not name one of `own` and nobody else, whenever it is met.
-    unsafe = {item for item, found in zip(alone, identities.links(alone), strict=True) if found}
-    unsafe |= {item for item, found in zip(others, identities.ever(others), strict=True) if not found <= own}
-    return [item for item in given if item not in unsafe]
-
-
 def _by_record(plan: Plan, system: str) -> Mapping[str, Sequence[int]]:
     """The tag sets that a system erases, by the record that they are of."""
     found: dict[str, set[int]] = {}
@@ -340,31 +328,6 @@ def _asked(
     """What is counted of a system: all that goes, what of it is `named`, and each record."""
     going = plan.going(system)
     return [(spans, going), (named, going), *((spans, ids) for ids in _by_record(plan, system).values())]
-
-
-def named_at(system: str, naming: Naming, erasable: Sequence[Given]) -> list[Span]:
-    """Where events lie that a system finds by the identifiers that it is sent."""
-    sent = [one for one in erasable if one.kind.name in naming.knows.get(system, ())]
-    return [*named_by(naming.spans, sent), *naming.covered(system)]
-
-
-def named_by(spans: Sequence[Span], erasable: Sequence[Given]) -> list[Span]:
-    """The parts of the spans that the identifiers name by themselves, an address in its second alone."""
-    named: list[Span] = []
-    for item in erasable:
-        for span in spans:
-            if span.token != item.token:
-                continue
-            if not item.kind.is_place or item.at is None:
-                named.append(span)
-                continue
-            since = max(item.at, span.since) if span.since else item.at
-            until = min(item.at + _SECOND, span.until) if span.until else item.at + _SECOND
-            low, high = (item.port, item.port) if item.port else (span.port_from, span.port_to)
-            if since < until:
-                ports = (max(low, span.port_from), min(high, span.port_to))
-                named.append(Span(span.token, since, until, *ports, span.proof))
-    return [span for span in named if span.port_from <= span.port_to]
 
 
 def _from(span: Span, since: datetime) -> Span | None:

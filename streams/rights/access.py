@@ -21,6 +21,7 @@ from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
 from streams.rights.overlap import before_it
 from streams.rights.protocol.events import Answered, Planned, PlannedCommand
@@ -89,38 +90,34 @@ class Access:
         if first := tuple(before_it(beside, request, person.spans)):
             # What systems erase meanwhile would be missing in their copies.
             return file.wait(request, first)
-        commands = []
+        commands, told = [], []
+        keyed = tools.subjects.keyed(request, person, tools.reader)
         for system, of in asked.items():
             records = {
                 record: tools.reader.counts(person.spans, sorted(tag_sets)).records
                 for record, tag_sets in sorted(of.records.items())
             }
-            commands.append(
-                PlannedCommand(
-                    command_id=command_id(request.request_id, system),
-                    system=system,
-                    planned=sum(records.values()),
-                    records=records,
-                    kind=CommandKind.ACCESS,
-                )
+            planned = sum(records.values())
+            command = PlannedCommand(
+                command_id=command_id(request.request_id, system),
+                system=system,
+                planned=planned,
+                records=records,
+                kind=CommandKind.ACCESS,
             )
-        told = [
-            {
-                "system": system,
-                "categories": sorted(of.categories),
-                "fields": sorted(of.fields),
-                "ground": self.ground,
-            }
-            for system, of in asked.items()
-        ]
-        planned = Planned(
+            categories, fields = sorted(of.categories), sorted(of.fields)
+            said = {"system": system, "categories": categories, "fields": fields, "ground": self.ground}
+            command, said = planned_by_key(command, said, of.records.values(), keyed, planned)
+            commands.append(command)
+            told.append(said)
+        plan = Planned(
             plan={"as_of": file.calendar.day(now).isoformat(), "asked": told, "parts": [], "commands": []},
             commands=tuple(commands),
             identity=snapshot_of(person).json(),
             resolution=person.resolution,
             remarks=tuple(person.problems),
         )
-        return file.decide(request, planned, now)
+        return file.decide(request, plan, now)
 
 
 class Portability(Access):

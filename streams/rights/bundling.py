@@ -15,11 +15,13 @@ from schemas.tags import tag_set
 from schemas.times import iso
 from schemas.vocabulary import CommandState
 from streams.answers.report import only_described
+from streams.identity.values import RecordKey
 from streams.rights.bundle import Answer, Delivery, SystemCopy, Written, write_bundle
 from streams.rights.case import CaseFile
 from streams.rights.copies import Copies
 from streams.rights.copies_opened import CopiedRecord, NotReadable
 from streams.rights.copies_redacted import Given, Mentions, given
+from streams.rights.keyed import tag_sets_by_key
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
@@ -48,9 +50,11 @@ class Bundling:
         asked = {item["system"]: frozenset(item["fields"]) for item in (request.plan or {}).get("asked", ())}
         records = self._company.every_record
 
+        by_key = {item["system"]: tag_sets_by_key(item) for item in (request.plan or {}).get("asked", ())}
+
         @cache
-        def named(system: str) -> Sequence[Named]:
-            return self._subjects.told(request, system)
+        def named(system: str) -> Sequence[Named | RecordKey]:
+            return self._subjects.named(request, system, by_key.get(system, ()))
 
         def give(system: str, copied: CopiedRecord) -> Given | str:
             record = records[copied.record]

@@ -18,7 +18,9 @@ from typing import Any
 from schemas.annotations import FieldAnnotation, RecordSchema, SubjectReference
 from schemas.errors import InvalidIdentifier
 from schemas.identifiers import IdentifierKinds, canonical
+from schemas.vocabulary import Role
 from sinks.ports.identity import ALL_PORTS
+from streams.identity.values import RecordKey
 from streams.rights.protocol.messages import Named
 
 Place = tuple[str | int, ...]
@@ -78,18 +80,22 @@ class _Leaf:
 def given(
     record: RecordSchema,
     values: Mapping[str, Any],
-    named: Sequence[Named],
+    named: Sequence[Named | RecordKey],
     kinds: IdentifierKinds,
     mentions: Mentions,
     keep: frozenset[str] = frozenset(),
 ) -> Given | str:
-    """The record as the person whom `named` names is given it; text: why it is left out whole.
+    """The record as the person whom `named` names is given it; text: why it is left out whole. A record that was told
+    by its own key is theirs, as far as it names no other owner.
 
     `keep`: digests of texts that somebody has read and found to be given.
     """
     leaves = list(_leaves(record, values))
     at = _event_time(record, leaves)
-    person = _Person(record, leaves, named, kinds, at)
+    identifiers = [item for item in named if not isinstance(item, RecordKey)]
+    person = _Person(record, leaves, identifiers, kinds, at)
+    if any(isinstance(item, RecordKey) and _by_key(item, record, leaves) for item in named):
+        person.take()
     if (why := person.left_out()) is not None:
         return why
     made: dict[str, Any] = {}
@@ -164,6 +170,11 @@ class _Person:
                 self._mine = {place for place in self._mine if place[: len(item)] != item}
         self._anybody = bool(self._mine or self._others)
 
+    def take(self) -> None:
+        """The record was told by its own key: its owner is the person, unless it names another one there."""
+        if not any(Role.OWNER in roles for roles in self._others.values()):
+            self._own.setdefault((), set()).add(Role.OWNER)
+
     def left_out(self) -> str | None:
         """Why the record is not the person's, None if it is."""
         if self._own or not self._record.identifiers:
@@ -198,9 +209,17 @@ class _Person:
             return self._own[()]
         if not self._record.identifiers:
             # Nobody is named in it, so it is of whom its system took it for.
-            return {"owner"}
+            return {Role.OWNER}
         # Only items name the person; the fields around them may be somebody else's.
         return set[str]().union(*self._own.values()) - self._others.get((), set())
+
+
+def _by_key(key: RecordKey, record: RecordSchema, leaves: Sequence[_Leaf]) -> bool:
+    """Whether the key names the record."""
+    said = next(
+        (leaf.value for leaf in leaves if leaf.annotation and leaf.annotation.name == key.field), None
+    )
+    return key.record == record.name and said is not None and str(said) == key.value
 
 
 def _around(item: Place) -> Place:

@@ -22,7 +22,9 @@ from streams.answers.naming import Namer
 from streams.answers.plan import CommandPlan, Plan, plan_from_json, plan_json
 from streams.answers.telling import beyond
 from streams.answers.unjudged import Unjudged, judged_for_erasure
+from streams.answers.unnamed import KeyedCounts
 from streams.identity.model import Given, ResolvedSubject
+from streams.rights.keyed import planned_by_key
 from streams.rights.protocol.command import EVERY, Command, told_of
 from streams.rights.protocol.events import Counted, Planned, PlannedCommand, Replanned
 from streams.rights.protocol.messages import command_id
@@ -49,6 +51,7 @@ class Planner:
     ) -> None:
         self._catalogue = company.catalogue
         self._carried = carried
+        self._namer = namer
         self._erasures = ErasurePlanner(reader, identities, company, namer, keeping, carried)
 
     def plan(
@@ -72,7 +75,7 @@ class Planner:
             by_link=tuple(made.by_link),
             remarks=tuple(made.remarks),
         )
-        planned = self._with_ended_use(request, planned, made.plan, made.subject.spans)
+        planned = self._with_ended_use(request, planned, made.plan, made.subject.spans, made.erasable)
         told = {item.system for item in planned.commands if item.kind is not None}
         return replace(planned, remarks=(*planned.remarks, *_staying(made.plan, told)))
 
@@ -124,14 +127,20 @@ class Planner:
         # Whoever was given what went by the plan before is to be told of that still.
         plan = replace(plan, recipients=tuple(sorted({*before.recipients, *plan.recipients})))
         replanned = Replanned(plan=plan_json(plan), commands=tuple(commands), at=now)
-        return self._with_ended_use(request, replanned, plan, spans)
+        return self._with_ended_use(request, replanned, plan, spans, erasable)
 
     def _with_ended_use(
-        self, request: RequestState, planned: _AnyPlan, plan: Plan, spans: Sequence[Span]
+        self,
+        request: RequestState,
+        planned: _AnyPlan,
+        plan: Plan,
+        spans: Sequence[Span],
+        erasable: Sequence[Given],
     ) -> _AnyPlan:
         """Of a withdrawn consent: with what tells systems in which data stay that they use them for it no longer."""
         if self._carried is None:
             return planned
+        keyed = KeyedCounts(self._carried.everything, self._namer, self._namer.of(spans), erasable)
         said = {item["system"]: item for item in (request.plan or {}).get("restricted", ())}
         commands = list(planned.commands)
         for system, place in ended_places(plan.parts, self._catalogue).items():
@@ -145,6 +154,9 @@ class Planner:
             counts = counted_records(place, spans, self._carried.everything)
             records = {**known.records, **counts} if known else counts
             command = restrict_command(own, system, records, self._catalogue)
+            command, said[system] = planned_by_key(
+                command, said[system], place.records.values(), keyed, sum(counts.values())
+            )
             commands.append(command if request.plan is None else replace(command, again=True))
         shown = {**planned.plan, "restricted": [said[name] for name in sorted(said)]}
         return replace(planned, plan=shown, commands=tuple(commands))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.company import Company
 from schemas.errors import InputError
@@ -19,6 +20,8 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.identity.model import ResolvedSubject
+from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
 from streams.rights.overlap import before_it
 from streams.rights.protocol.command import EVERY
@@ -67,28 +70,9 @@ class Rectification(ByCommand):
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)
         told, commands = [], []
         for system, wrong in by_system(holdings, categories).items():
-            said = {
-                "categories": sorted(wrong.categories),
-                "fields": sorted(wrong.fields),
-                "corrections": corrections_for(wrong, categories),
-            }
-            told.append({"system": system, **said, "purposes": [], "ground": GROUND})
-            counts = {
-                name: tools.reader.counts(person.spans, sorted(ids)).records
-                for name, ids in sorted(wrong.records.items())
-            }
-            known = self._catalogue.systems.get(system)
-            commands.append(
-                PlannedCommand(
-                    command_id=command_id(request.request_id, system),
-                    system=system,
-                    planned=enough(wrong, counts)[EVERY],
-                    least=enough(wrong, counts),
-                    records=counts,
-                    kind=CommandKind.RECTIFICATION,
-                    by_hand=None if known and known.rectification == "command" else True,
-                )
-            )
+            command, said = self._command(request, system, wrong, categories, person)
+            commands.append(command)
+            told.append(said)
         plan = {"as_of": file.calendar.day(now).isoformat(), "rectified": told, "parts": [], "commands": []}
         plan["recipients"] = recipients_of(holdings, self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))
@@ -102,6 +86,40 @@ class Rectification(ByCommand):
             approval=approval or None,
         )
         return file.decide(request, planned, now)
+
+    def _command(
+        self,
+        request: RequestState,
+        system: str,
+        wrong: Wrong,
+        categories: Mapping[str, str],
+        person: ResolvedSubject,
+    ) -> tuple[PlannedCommand, dict[str, Any]]:
+        """What one system is told, and what the plan says of it."""
+        tools, known = self._tools, self._catalogue.systems.get(system)
+        counts = {
+            name: tools.reader.counts(person.spans, sorted(ids)).records
+            for name, ids in sorted(wrong.records.items())
+        }
+        command = PlannedCommand(
+            command_id=command_id(request.request_id, system),
+            system=system,
+            planned=enough(wrong, counts)[EVERY],
+            least=enough(wrong, counts),
+            records=counts,
+            kind=CommandKind.RECTIFICATION,
+            by_hand=None if known and known.rectification == "command" else True,
+        )
+        said = {
+            "system": system,
+            "categories": sorted(wrong.categories),
+            "fields": sorted(wrong.fields),
+            "corrections": corrections_for(wrong, categories),
+            "purposes": [],
+            "ground": GROUND,
+        }
+        keyed = tools.subjects.keyed(request, person, tools.reader)
+        return planned_by_key(command, said, wrong.records.values(), keyed, sum(counts.values()))
 
 
 def categories_of(fields: Iterable[str], company: Company) -> dict[str, str]:

@@ -14,7 +14,7 @@ from sinks.ports.lineage import IndexReader, Span
 from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile, Overtaken
 from streams.rights.late_findings import LateFinding, late_finding
-from streams.rights.protocol.events import LateFound, Looked
+from streams.rights.protocol.events import LateFound, Looked, Widened
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
 from streams.rights.stopped import Broken
@@ -104,12 +104,18 @@ class Recheck:
         """
         with noting() as noted:
             present = self._present(request)
-            more = widening(request, present, self._reader, self._catalogue)
+            more = self._widening(request, present)
             finding = self._finding(request, present.spans)
         if self._touched is not None:
             self._touched.looked(request, noted)
         after = self._noted(request, finding, now)
         return after if more is None else self._file.decide(after or request, more)
+
+    def _widening(self, request: RequestState, present: ResolvedSubject) -> Widened | None:
+        if not reaches_later(request):
+            return None
+        keyed = self._subjects.keyed(request, present, self._reader)
+        return widening(request, present, self._reader, self._catalogue, keyed)
 
     def _noted(
         self, request: RequestState, finding: LateFinding | None, now: datetime

@@ -20,6 +20,7 @@ from streams.answers.attribution import snapshot_of
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import STANDS_FOR_NOBODY, with_unread
+from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
 from streams.rights.protocol.events import Completed, Lifting, Planned, PlannedCommand
 from streams.rights.protocol.handling import Closed
@@ -140,12 +141,18 @@ class Restriction(ByCommand):
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)
         said, commands = [], []
+        keyed = tools.subjects.keyed(request, person, tools.reader)
         for name, place in asked.items():
             records = counted_records(place, person.spans, tools.reader)
             ground = ground_of(request, sorted(place.purposes), self._catalogue)
-            said.append(said_to(name, place, ground))
+            told = said_to(name, place, ground)
             own = command_id(request.request_id, name)
-            commands.append(restrict_command(own, name, records, self._catalogue))
+            command = restrict_command(own, name, records, self._catalogue)
+            command, told = planned_by_key(
+                command, told, place.records.values(), keyed, sum(records.values())
+            )
+            said.append(told)
+            commands.append(command)
         plan = {"as_of": file.calendar.day(now).isoformat(), "restricted": said, "parts": [], "commands": []}
         plan["recipients"] = recipients_at(found, asked.values(), self._catalogue)
         approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(commands))

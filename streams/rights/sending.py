@@ -11,6 +11,7 @@ from streams.answers.plan import Plan, plan_from_json
 from streams.answers.run_plan import RunPlan, run_from_json
 from streams.answers.telling import counted_aloud, cut_off, telling_of
 from streams.rights.case import CaseFile
+from streams.rights.keyed import tag_sets_by_key
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import (
@@ -19,7 +20,6 @@ from streams.rights.protocol.messages import (
     Beside,
     Identifiers,
     Send,
-    Told,
     command_message,
     retention_message,
 )
@@ -76,10 +76,8 @@ class Sending:
         self._may_tell(request)
         attempt = command.attempt + 1
         key = self._file.system_keys(command.system).current
-        identifiers: Told = self._subjects.told(request, command.system)
-        if command.by_key:
-            keys = self._subjects.record_keys(request, command.system, plan.going(command.system))
-            identifiers = [*identifiers, *keys]
+        by_key = plan.going(command.system) if command.by_key else ()
+        identifiers = self._subjects.named(request, command.system, by_key)
         beside = beside_of(request, plan, command)
         message = command_message(
             request.request_id, told, identifiers, key, attempt, self._file.now(), beside
@@ -126,7 +124,7 @@ class Sending:
             expected=command.records,
             content=self._corrections(request, said) if kind is CommandKind.RECTIFICATION else None,
         )
-        identifiers = self._subjects.told(request, command.system)
+        identifiers = self._subjects.named(request, command.system, tag_sets_by_key(said))
         message = rights_command(asked, identifiers, key, attempt, self._file.now())
         self._send(f"{TOPICS[kind]}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command.command_id, attempt))

@@ -13,13 +13,14 @@ from schemas.times import iso
 from schemas.tokens import IdentifierKinds, Tokenizer
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import ALL_PORTS
-from sinks.ports.lineage import Span
+from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import Resolver, ending_before, unlinked_spans
 from streams.answers.erased import Erased, erased_before, erased_line
-from streams.answers.erasure import erasable_identifiers, named_at, unclear_of
+from streams.answers.erasure import unclear_of
 from streams.answers.naming import Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.answers.restricted import Restricted, restricted_line
+from streams.answers.unnamed import KeyedCounts, erasable_identifiers, named_at
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import RecordKey, Same
 from streams.rights.case import CaseFile
@@ -167,12 +168,27 @@ class SubjectFinder:
         ]
         return list(dict.fromkeys([*left, *map(named_told, found)]))
 
-    def record_keys(self, request: RequestState, system: str, tag_sets: Sequence[int]) -> list[RecordKey]:
-        """The records that a system is told by their own key, as planned: of these tag sets those that no identifier
-        names which it is told."""
+    def named(
+        self, request: RequestState, system: str, by_key: Sequence[int] = ()
+    ) -> list[Named | RecordKey]:
+        """All that a command to the system names. `by_key`: the tag sets of which records are told by their own key."""
+        keys = self._record_keys(request, system, by_key) if by_key else []
+        return [*self.told(request, system), *keys]
+
+    def _record_keys(self, request: RequestState, system: str, tag_sets: Sequence[int]) -> list[RecordKey]:
+        """Of these tag sets the keys of those records that no identifier names which the system is told."""
         naming = self._namer.of(request.identity.spans if request.identity else ())
         named = named_at(system, naming, self.erasable(request))
         return self._namer.record_keys(naming, system, named, tag_sets)
+
+    def keyed(self, request: RequestState, person: ResolvedSubject, reader: IndexReader) -> KeyedCounts:
+        """What of the person systems are told by its own key, by a plan that is made now."""
+        given: list[Given] = []
+        with suppress(KeyUnavailable):
+            # What nobody can read is sent to nobody either.
+            given = self.given(request.request_id)
+        erasable = erasable_identifiers(given, person.subjects, self._identities)
+        return KeyedCounts(reader, self._namer, self._namer.of(person.spans), erasable)
 
     def erasable(self, request: RequestState) -> list[Given]:
         """The same, as the index knows it."""

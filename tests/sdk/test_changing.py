@@ -103,6 +103,25 @@ def test_a_restriction_is_marked_for_its_purposes_and_taken_away_alone(shelf: Sh
     assert shelf.store.state.restrictions() == {}
 
 
+def test_a_row_that_its_key_alone_names_is_copied_corrected_restricted_and_freed(shelf: Shelf) -> None:
+    """One at her address, an hour after it was hers; another with such a key is Ola's, who is named there."""
+    keys = [Identifier("", f"name {number}", record="Call", field="name") for number in (4, 5)]
+    who, before, job = [Identifier("customer_number", KARI), *keys], shelf.rows(), changing(shelf)
+    copy = job.export(told("access", who))
+    assert not isinstance(copy, Outcome)
+    assert sorted(values["name"] for _, values in copy) == ["name 1", "name 4"]
+    for _ in range(2):
+        assert counts(job.restrict(told("restrict", who, expected={"Call": 2}))) == ("done", {"Call": 2})
+        job.mark_again()
+    assert marks(shelf) == dict.fromkeys(["1", "4"], "*@r-1/s")
+    assert counts(job.restrict(told("lift", who, command_id="r-1/s/lift"))) == ("done", {"Call": 2})
+    assert shelf.rows() == before
+    corrected = job.rectify(told("rectification", who, content={"Call.client_address": "192.0.2.9"}))
+    assert counts(corrected) == ("done", {"Call": 2})
+    after = shelf.rows()
+    assert {name for name in after if after[name] != before[name]} == {"1", "4"}
+
+
 def test_rows_that_come_later_are_restricted_too(shelf: Shelf) -> None:
     """Until it is lifted."""
     job = changing(shelf)

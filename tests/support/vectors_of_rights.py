@@ -18,7 +18,11 @@ from tests.support.pairs import JOB_KEY, KEY_ID, SYSTEM_KEY
 PERSON = bytes(range(96, 128))
 """The private half of the key that copies are sealed to."""
 COPY_KEY = CopyKey(PERSON)
-IDENTIFIERS = [["customer_number", "k-100200"], {"kind": "case_number", "value": "S-2026-00417"}]
+IDENTIFIERS = [
+    ["customer_number", "k-100200"],
+    {"kind": "case_number", "value": "S-2026-00417"},
+    {"record": "WebVisit", "field": "visit_id", "value": "V-1001"},
+]
 CONTENT_SAID = {
     "CustomerDetails.name": "Kåre «Ås»",
     "CustomerDetails.floor": 4,

@@ -251,7 +251,9 @@ class Command:
         if self.doubtful or self.state in (CommandState.DONE, CommandState.NOT_FOUND):
             return None if self.accepted else self._doubt()
         if self.state in UNANSWERED and self.by_link:
-            return by_link_line(self.system, self.by_link, self.planned or 0)
+            # Of an erasure some may not be counted aloud; of a correction one of each kind is planned.
+            planned = self.planned if self.kind is None else self.total
+            return by_link_line(self.system, self.by_link, planned or 0, self._did)
         return None
 
     def after(self, ended: str) -> str | None:

@@ -28,6 +28,10 @@ TOPICS: Mapping[CommandKind, str] = MappingProxyType(
 )
 """Where each kind is sent: this, then the system."""
 
+KEYED = "keyed"
+"""Of what a plan says of a system: the tag sets of records of which some are told by their own key. Nobody is shown
+them."""
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -13,6 +13,7 @@ from streams.rights.protocol.command import Command
 from streams.rights.protocol.events import content_of
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
+from streams.rights.protocol.rights_commands import KEYED
 from streams.rights.protocol.standing import Standing, standing
 
 
@@ -81,13 +82,17 @@ def summary(
 def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, Any]:
     """What was restricted or corrected where, and who has to be told of it."""
     return {
-        "restricted": plan.get("restricted", []),
+        "restricted": [_told(item) for item in plan.get("restricted", ())],
         "restricts": request.restricts or reaches_later(request),
-        "rectified": plan.get("rectified", []),
+        "rectified": [_told(item) for item in plan.get("rectified", ())],
         "recipients": [
             {"recipient": name, "told": name in request.notified} for name in plan.get("recipients", [])
         ],
     }
+
+
+def _told(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name != KEYED}
 
 
 def _unclear(request: RequestState) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given as made
 from hypothesis import strategies as st
 
 from schemas.records import load_records, read_record
+from streams.identity.values import RecordKey
 from streams.rights.copies_redacted import NOBODY, STRANGER, TO_REVIEW, Given, given
 from streams.rights.protocol.messages import Named
 from streams.tagging.scan import scan
@@ -25,7 +27,7 @@ def mentions(text: str) -> list[tuple[str, str | None]]:
     return [(item.kind, item.identifier[1] if item.identifier else None) for item in scan(text)]
 
 
-def of(record: str, values: dict[str, Any], *named: Named, keep: Sequence[str] = ()) -> Given:
+def of(record: str, values: dict[str, Any], *named: Named | RecordKey, keep: Sequence[str] = ()) -> Given:
     found = given(RECORDS[record], values, named, KINDS, mentions, frozenset(keep))
     assert isinstance(found, Given), found
     return found
@@ -112,6 +114,19 @@ def test_a_guest_at_the_person_s_address_is_somebody_else() -> None:
     assert given(RECORDS["ChatMessage"], guest, [ANNA, address], KINDS, mentions) == STRANGER
     own = of("ChatMessage", chat(client_address="192.0.2.7"), ANNA, address)
     assert own.values["client_address"] == "192.0.2.7"
+
+
+def test_a_record_that_was_told_by_its_key_is_the_owner_s_unless_it_names_another() -> None:
+    """By the key of that record alone: another field or record that holds the same says nothing."""
+    key = RecordKey("ChatMessage", "session_id", "s-1")
+    bare = chat(customer_number=None, chat_handle=None, client_address="192.0.2.7")
+    assert of("ChatMessage", bare, ANNA, key).values["client_address"] == "192.0.2.7"
+    assert (
+        given(RECORDS["ChatMessage"], {**bare, "customer_number": "100043"}, [ANNA, key], KINDS, mentions)
+        == STRANGER
+    )
+    for other in (replace(key, field="text"), replace(key, record="CaseNote"), replace(key, value="s-2")):
+        assert given(RECORDS["ChatMessage"], bare, [ANNA, other], KINDS, mentions) == STRANGER
 
 
 def test_a_text_that_names_somebody_else_waits_to_be_read() -> None:

@@ -14,7 +14,7 @@ from schemas.errors import InputError
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
-from streams.answers.erasure import named_by
+from streams.answers.unnamed import named_by
 from streams.identity.model import Given
 from streams.rights.protocol.states import RequestState, State, summary
 from tests.support.index import memory_index
