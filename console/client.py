@@ -23,10 +23,12 @@ from schemas.settings import Settings
 
 PURPOSE_HEADER = "Innsyn-Purpose"
 _BUNDLE_SECONDS = 3_600.0
+_ALIVE_SECONDS = 5.0
 
 
 def connect(settings: Settings, purpose: str | None = None) -> Client | None:
-    """A client of the running instance, None if none answers. The caller closes it.
+    """A client of the running instance, None if none answers. The caller closes it. Raises Unavailable if one is there
+    that does not answer in time.
 
     `purpose`: what it asks for, of `schemas.asked_for`.
     """
@@ -99,15 +101,20 @@ class Client:
         """Whether our innsyn answers there. Asked without the token: it could be somebody else by now.
 
         Raises SettingsError if it does not prove that it knows the token: nothing may be sent to it, and nothing
-        it says is an answer.
+        it says is an answer; Unavailable if something is there that does not answer in time.
         """
         challenge = secrets.token_hex(16)
         try:
-            answer = self._http.get("/healthz", timeout=5.0, headers={CHALLENGE_HEADER: challenge})
+            answer = self._http.get("/healthz", timeout=_ALIVE_SECONDS, headers={CHALLENGE_HEADER: challenge})
             said = answer.json() if answer.is_success else {}
             if said.get("service") != SERVICE:
                 return False
             proofs = [str(item).encode() for item in [said.get("proof"), *(said.get("proofs") or ())]]
+        except httpx.TimeoutException:
+            # Nobody there refuses at once: it is slow, as under load, and to open its index would fail.
+            raise self._unavailable(
+                f"did not answer within {_ALIVE_SECONDS:.0f} seconds; it is busy or cannot be reached: try again"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError, TypeError):
             return False
         expected = proof(self._instance.token, challenge).encode()

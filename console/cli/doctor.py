@@ -45,6 +45,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.groups import unread
 from streams.kafka.registry import Registry
 from streams.kafka.topics import drift
+from streams.rights.protocol.lines import approving
 from streams.tagging.decode.refusals import set_aside
 from streams.tagging.decode.schema_lookup import Refused, judged, too_large
 
@@ -288,7 +289,8 @@ def _retention(found: Mapping[str, Any], hour: int | None) -> Check:
     said = f"last run {last['run']} ({last['state']})" if last else "no run was ever begun"
     said += f", {counted(overdue, 'event')} overdue"
     if last and last["awaits_approval"]:
-        return Check("retention", "off", f"{said}; it waits for `innsyn retention approve {last['run']}`")
+        approve = approving(last["run"], last["digest"], run=True)
+        return Check("retention", "off", f"{said}; it waits for `{approve}`")
     if hour is None and overdue:
         return Check("retention", "off", f"{said}; set INNSYN_RETENTION_HOUR, or `innsyn retention run`")
     return Check("retention", "ok", said)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -49,7 +50,9 @@ class Commands(TyperGroup):
     def main(
         self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any
     ) -> Any:
-        sys.exit(_ended(lambda: super(Commands, self).main(args, prog_name="innsyn", standalone_mode=False)))
+        words = sys.argv[1:] if args is None else args
+        call = partial(super().main, words, prog_name="innsyn", standalone_mode=False)
+        sys.exit(_ended(call, words))
 
 
 app = typer.Typer(
@@ -151,17 +154,17 @@ def _plain(command: Any) -> None:
         _plain(below)
 
 
-def _ended(call: Callable[[], Any]) -> int:
-    """Exit status of the call; what failed is said in one line."""
+def _ended(call: Callable[[], Any], words: Sequence[str] = ()) -> int:
+    """Exit status of the call with these words; what failed is said in one line."""
     try:
-        return _status(call)
+        return _status(call, words)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug of ours and must not show a value
         if os.environ.get("INNSYN_LOG_LEVEL") == "debug":
             traceback.print_exc()
         return _say(f"{place_of(error)}: a bug in innsyn; report this, INNSYN_LOG_LEVEL=debug shows more")
 
 
-def _status(call: Callable[[], Any]) -> int:
+def _status(call: Callable[[], Any], words: Sequence[str]) -> int:
     try:
         answer = call()
         sys.stdout.flush()
@@ -169,7 +172,7 @@ def _status(call: Callable[[], Any]) -> int:
     except InnsynError as error:
         return _say(str(error))
     except typer.TyperException as error:
-        return _misused(error)
+        return _misused(error, words)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -187,7 +190,7 @@ def _say(message: str) -> int:
     return 2
 
 
-def _misused(error: Any) -> int:
+def _misused(error: Any, words: Sequence[str]) -> int:
     """A wrong option or argument. The parser's own text quotes what was given, so only names known here go on."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "innsyn"
@@ -197,7 +200,6 @@ def _misused(error: Any) -> int:
         return 0
     parameter = getattr(error, "param", None)
     known = max(parameter.opts, key=len) if parameter is not None else ""
-    option = getattr(error, "option_name", "")
     if kind == "MissingParameter":
         what = f"{known or 'an argument'} is missing"
     elif kind == "BadParameter" and parameter is not None:
@@ -206,13 +208,30 @@ def _misused(error: Any) -> int:
         what = "there is no such option"
         possible = getattr(error, "possibilities", None)
         what += f"; did you mean {' or '.join(sorted(possible))}?" if possible else ""
-    elif kind == "BadOptionUsage" and context and any(option in p.opts for p in context.command.params):
-        what = f"{option} is not used as it should be (a value is missing or too many)"
-    elif path == "innsyn":
+    elif kind == "BadOptionUsage" and (found := _option_of(error.option_name, words)) is not None:
+        # Its context is not told with this kind of error.
+        path, what = found
+    elif hasattr(getattr(context, "command", None), "commands"):
         what = "there is no such command"
     else:
         what = "an argument is given that belongs to no option, or an option misses its value"
     return _say(f"{what}; see `{path} --help`")
+
+
+def _option_of(option: str, words: Sequence[str]) -> tuple[str, str] | None:
+    """The command that these words begin with, and how that option of it is written. None: it has no such option."""
+    path, command = "innsyn", None
+    for word in words:
+        below = COMMANDS if command is None else getattr(command, "commands", {})
+        if word not in below:
+            break
+        path, command = f"{path} {word}", _load(word) if command is None else below[word]
+    found = next((item for item in getattr(command, "params", ()) if option in item.opts), None)
+    if found is None:
+        return None
+    if found.is_flag:
+        return path, f"{option} takes no value; leave it out"
+    return path, f"{option} misses its value; write it behind {option}"
 
 
 def _expected(parameter: Any) -> str:

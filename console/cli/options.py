@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from schemas.counted import counted
 from schemas.errors import InputError, InvalidIdentifier
 from schemas.moments import from_iso
 from schemas.vocabulary import ADDRESS
+
+if TYPE_CHECKING:
+    from console.client import Client
 
 _KIND = re.compile("[a-z][a-z0-9_]{0,63}")
 TYPED = "console.cli.typed"
@@ -54,6 +57,10 @@ KnownAt = Annotated[
     typer.Option("--known-at", metavar="TIME", help="Answer as the index would have at that moment."),
 ]
 Changes = Annotated[bool, typer.Option("--changes", help="Also say what changed since --known-at.")]
+Digest = Annotated[
+    str | None,
+    typer.Option("--digest", metavar="DIGITS", help="What is approved, as it was shown; else it asks."),
+]
 Because = Annotated[
     AskedFor | None,
     typer.Option("--because", help="What it is asked for; stands in the audit record."),
@@ -211,3 +218,23 @@ def user_name() -> str:
         return getpass.getuser()[:64]
     except (KeyError, OSError):
         return "command line"
+
+
+def approved(
+    client: Client, request_id: str, digest: str | None, shown: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The request once it is approved; None where there is nothing to approve. Without a digest `shown` shows what is
+    approved, with its `digest` and whether it `awaits_approval`, and the terminal is asked."""
+    if digest is None:
+        item = shown()
+        if not item["awaits_approval"]:
+            return None
+        typer.confirm("Approve this?", abort=True, err=True)
+        digest = str(item["digest"])
+    return client.handle(request_id, "approve", {"digest": digest})
+
+
+def refuse_to_ask(digest: str | None, *, as_json: bool) -> None:
+    """Raises InputError where approving would have to ask and nobody can answer."""
+    if digest is None and (as_json or not sys.stdin.isatty()):
+        raise InputError("approving asks first and nobody can answer here; give --digest with what was shown")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from console.cli.certificate import in_short, line_of
 from console.cli.erase import say_open
-from console.cli.options import Json
+from console.cli.options import Digest, Json, approved, refuse_to_ask
 from console.cli.show.commands_told import command_table, limits
 from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
@@ -96,7 +95,7 @@ def _due(request: Mapping[str, Any]) -> Text | str:
     if request["ended_at"] is not None:
         return marked("[dim]{}[/dim]", due)
     if request["paused_since"]:
-        return marked("{}\n[yellow]clock stands[/yellow]", due)
+        return marked("{}\n[yellow]clock stands\nsince {}[/yellow]", due, day(request["paused_since"]))
     if left is None or left > _SOON:
         return str(due)
     if left < 0:
@@ -161,7 +160,16 @@ def cancel(
 ) -> None:
     """Take a request back: nothing more is sent and the index forgets nothing; what was told stays told."""
     with require(load_settings()) as client:
-        _done(client.cancel(request_id, reason), as_json)
+        request = client.cancel(request_id, reason)
+    _done(request, as_json)
+    if as_json:
+        return
+    told = sorted({item["system"] for item in request["commands"] if item["attempt"]})
+    out = screen()
+    said = f"what was told before stays told: {', '.join(told)}" if told else "no system was told of it"
+    out.print(f"  {said}; the index forgets nothing")
+    if reason is None:
+        out.print("  no reason is kept with it: --reason TEXT would have said to others why")
 
 
 @app.command(
@@ -216,28 +224,21 @@ def extend(
 )
 def approve(
     request_id: Id,
-    digest: Annotated[
-        str | None,
-        typer.Option(
-            "--digest",
-            metavar="DIGITS",
-            help="What is approved, as `innsyn requests show` says; else it asks.",
-        ),
-    ] = None,
+    digest: Digest = None,
     as_json: Json = False,
 ) -> None:
     """Approve the plan or answer of a request, as it was shown; under another token than it was made under."""
-    if digest is None and (as_json or not sys.stdin.isatty()):
-        raise InputError("approving asks first and nobody can answer here; give --digest with what was shown")
+    refuse_to_ask(digest, as_json=as_json)
     with require(load_settings()) as client:
-        if digest is None:
+
+        def shown() -> Mapping[str, Any]:
             request = client.request(request_id)
             _show(request)
-            if not request["awaits_approval"]:
-                return
-            typer.confirm("Approve this?", abort=True, err=True)
-            digest = request["digest"]
-        _done(client.handle(request_id, "approve", {"digest": digest}), as_json)
+            return request
+
+        done = approved(client, request_id, digest, shown)
+    if done is not None:
+        _done(done, as_json)
 
 
 @app.command(
@@ -334,7 +335,12 @@ def _show(request: Mapping[str, Any]) -> None:
     if request["overdue"]:
         out.print(marked("  [red]overdue by {}[/red]", counted(-request["days_left"], "day")))
     if request["paused_since"]:
-        out.print(f"  the clock stands since {day(request['paused_since'])}, until they say who they are")
+        stands = day(request["paused_since"]), request["due_at"]
+        out.print(
+            "  the clock stands since {}, until they say who they are; said today, it is due {}".format(
+                *stands
+            )
+        )
     if request["follow_up"]:
         out.print(marked("  what came to light later is dealt with by [bold]{}[/bold]", request["follow_up"]))
     if certificate := request.get("certificate"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from console.cli.options import Json
+from console.cli.options import Digest, Json, approved, refuse_to_ask
 from console.cli.show.output import after, joined, marked, print_json, screen, table
 from console.client import require
 from console.wiring.company import company_in
@@ -107,27 +106,24 @@ def approve(
     run_id: Annotated[
         str, typer.Argument(metavar="RUN", help="Its id, as `innsyn retention status` lists it.")
     ],
-    digest: Annotated[
-        str | None,
-        typer.Option("--digest", metavar="DIGITS", help="What is approved, as status says; else it asks."),
-    ] = None,
+    digest: Digest = None,
     as_json: Json = False,
 ) -> None:
     """Approve what a run is to delete, as it was shown; under another token than it was begun under."""
-    if digest is None and (as_json or not sys.stdin.isatty()):
-        raise InputError("approving asks first and nobody can answer here; give --digest with what was shown")
+    refuse_to_ask(digest, as_json=as_json)
     with require(load_settings()) as client:
-        if digest is None:
+
+        def shown() -> Mapping[str, Any]:
             runs = client.retention_runs(1_000)["runs"]
-            found = next((item for item in runs if item["run"] == run_id), None)
+            found: Mapping[str, Any] | None = next((item for item in runs if item["run"] == run_id), None)
             if found is None:
                 raise InputError("there is no such run; `innsyn retention status` lists those there are")
             screen().print(_runs([found]))
-            if not found["awaits_approval"]:
-                return
-            typer.confirm("Approve this?", abort=True, err=True)
-            digest = found["digest"]
-        done = client.handle(run_id, "approve", {"digest": digest})
+            return found
+
+        done = approved(client, run_id, digest, shown)
+    if done is None:
+        return
     if as_json:
         print_json(done)
     else:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from console.health.health import Health
 from schemas.calendars import Calendar
 from schemas.counted import are, counted
+from streams.rights.protocol.lines import approving
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.standing import counts
 
@@ -77,11 +78,13 @@ class RequestFigures:
         ends = [item.completed_at for item in runs if item.carried_out and item.completed_at]
         self._expired.set(max(ends).timestamp() if ends else 0)
         self._runs.set(sum(not item.ended for item in runs))
-        approval = [item.request_id for item in runs if item.awaits_approval]
+        approval = [
+            approving(item.request_id, item.digest, run=True) for item in runs if item.awaits_approval
+        ]
         stands = [item.request_id for item in runs if item.state is State.ATTENTION or item.behind]
         said = []
         if approval:
-            said.append(f"what has run out waits for approval: `innsyn retention approve {approval[0]}`")
+            said.append(f"what has run out waits for approval: `{approval[0]}`")
         if stands:
             said.append(
                 f"what has run out waits for a person: `innsyn requests show {stands[0]}` says for what"

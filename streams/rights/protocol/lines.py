@@ -11,6 +11,11 @@ from streams.rights.protocol.events import LateFound, Unclear
 from streams.rights.protocol.handling import IdentityAsked, Waived
 
 
+def approving(request_id: str, digest: str | None, *, run: bool) -> str:
+    """The command by which a request, or a `run` of retention, is approved as it is now."""
+    return f"innsyn {'retention approve' if run else 'requests approve'} {request_id} --digest {digest}"
+
+
 def aside_line(aside: AnswerSetAside) -> str:
     """An answer that was set aside, in one line."""
     what = "a part of its copy" if aside.part else f"an answer ({aside.state})"

@@ -21,6 +21,7 @@ from streams.rights.protocol.events import LateFound, OpenRequest, Unclear
 from streams.rights.protocol.expiring import ready_to_expire
 from streams.rights.protocol.handling import Waived
 from streams.rights.protocol.lines import (
+    approving,
     aside_line,
     by_link_events_line,
     late_line,
@@ -336,7 +337,7 @@ class RequestState:
             first = self.by is None and not self.approved_by
             who = "who made it is not known, so two people have" if first else "a second person has"
             token = "each under another INNSYN_API_TOKEN" if first else "under another INNSYN_API_TOKEN"
-            yield f"{who} to approve it, {token}; `innsyn requests approve {self.request_id} --digest {self.digest}`"
+            yield f"{who} to approve it, {token}; `{approving(self.request_id, self.digest, run=self.of_everybody)}`"
         elif self.state is State.ANSWERED:
             yield f"the answer is to be sent; `innsyn requests told {self.request_id} --how ...` when it is"
 

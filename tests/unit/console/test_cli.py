@@ -124,6 +124,28 @@ def test_settings_that_are_wrong_are_said(home: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("erase", "--id"), "--id misses its value; write it behind --id; see `innsyn erase --help`"),
+        (
+            ("requests", "cancel", "r-5f2a9c01d7e34b68", "--reason"),
+            "--reason misses its value; write it behind --reason; see `innsyn requests cancel --help`",
+        ),
+        (("requests", "--follow-up"), "--follow-up misses its value; write it behind --follow-up"),
+        (("requests", "--json=yes"), "--json takes no value; leave it out; see `innsyn requests --help`"),
+        (("requests", "cancle", EMAIL), "there is no such command; see `innsyn requests --help`"),
+        (("nothing",), "there is no such command; see `innsyn --help`"),
+    ],
+)
+def test_a_word_too_few_or_too_many_is_named_with_its_command(
+    home: Path, words: tuple[str, ...], said: str
+) -> None:
+    status, out, err = run(*words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [
         (KeyboardInterrupt(), 130),

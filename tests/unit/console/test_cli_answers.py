@@ -193,6 +193,26 @@ def test_what_a_person_does_to_a_request_has_a_command(instance: str) -> None:
     assert "r-" not in run("requests", "cancel", EMAIL)[2]
 
 
+def test_cancelling_says_what_it_did_and_which_reason_is_kept(instance: str) -> None:
+    run("erase", *PERSON, "--yes")
+    status, out, _ = run("requests", "cancel", f"r-{'01' * 8}")
+    assert (status, "no system was told of it; the index forgets nothing" in out) == (0, True)
+    assert "no reason is kept with it: --reason TEXT" in out
+
+
+def test_while_the_clock_stands_it_is_shown_since_when_and_what_is_due_then(instance: str) -> None:
+    run("erase", *PERSON, "--yes")
+    request_id = f"r-{'01' * 8}"
+    asked = json.loads(run("requests", "ask", request_id, "--doubt", "unknown_sender", "--json")[1])
+    shown = " ".join(run("requests", "show", request_id)[1].split())
+    since = asked["paused_since"][:10]
+    assert (
+        f"the clock stands since {since}, until they say who they are; said today, it is due {asked['due_at']}"
+        in shown
+    )
+    assert f"clock stands since {since}" in " ".join(run("requests")[1].split())
+
+
 def test_the_list_shows_what_was_refused_before_what_is_waited_for(home: Path) -> None:
     """A system that holds records back is what a person has to act on; the silent one only has to answer."""
     keyring, index = ReadyKeyring(home / "keys").made(), MemoryIndex()

@@ -148,6 +148,9 @@ def test_a_run_is_begun_shown_and_approved_by_another(
         assert "WebVisit: 3 before 2026-05" in " ".join(shown.split())
         (run,) = json.loads(called("status", "--json"))["runs"]
         assert (run["run"], run["state"], run["awaits_approval"]) == ("x-20260815-1", "planned", True)
+        # Whoever looks at it as a request is told the same command.
+        (problem,) = service.get("x-20260815-1").problems
+        assert f"`innsyn retention approve x-20260815-1 --digest {run['digest']}`" in problem
         assert "is under way" in called("run")
         # Whoever began it is no second person.
         words = ["approve", "x-20260815-1", "--digest", run["digest"]]

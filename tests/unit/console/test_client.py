@@ -120,6 +120,17 @@ def test_somebody_else_on_the_port_never_gets_the_token(answer: Any) -> None:
     assert all("authorization" not in headers for headers in seen)
 
 
+@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.ConnectTimeout])
+def test_one_that_is_slow_is_not_said_to_be_gone(error: type[httpx.TimeoutException]) -> None:
+    """Whoever is not there refuses the connection; who is busy only does not answer in time."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error("slow")
+
+    with pytest.raises(Unavailable, match="did not answer within 5 seconds; it is busy"):
+        answering(fail).alive()
+
+
 def test_an_instance_is_found_by_its_files(tmp_path: Path) -> None:
     """run.json has the address, token the token; neither shows in the repr."""
     (tmp_path / "run.json").write_text(json.dumps({"api": "http://127.0.0.1:8999"}))
