@@ -67,7 +67,8 @@ def play(
         bool,
         typer.Option(
             "--undated",
-            help="With --right retention: the store has a record without a time, which has to stay and be told.",
+            help="The store has a record without a time: with --right retention it has to stay and be told; of an"
+            " erasure no limit of time is played.",
         ),
     ] = False,
     keys: Annotated[
@@ -84,7 +85,8 @@ def play(
     as_json: Json = False,
 ) -> None:
     """Play commands at a job in any language: twice, out of order, too old, taken back, altered, sealed or signed by
-    another, for another system. Say of each what came of it.
+    another, for another system, and of an erasure with limits: `cut_off`, `where`, `before`, an order to blank a field,
+    and several orders for one record. Say of each what came of it.
 
     With --right retention every record that is older than the test has run out; those of --id are kept at first.
 
@@ -94,20 +96,31 @@ def play(
     """
     if not is_id("system", system):
         raise InputError("--system is no name of a system; `innsyn systems show` lists those there are")
-    if undated and right is not Right.RETENTION:
-        raise InputError("--undated is of --right retention alone")
+    if undated and right not in (Right.RETENTION, Right.ERASURE):
+        raise InputError("--undated is of --right erasure and retention alone")
     people = [(item["kind"], item["value"]) for item in identifiers(ids)]
     names, content = _content(fields, right)
     said = {"right": str(right), "content": content, "undated": undated, "seconds": wait}
     results = list(_played(system, bootstrap, people, names, keys, said))
-    raise typer.Exit(int(_shown(system, results, as_json=as_json)))
+    left_out = _left_out(names, right, undated=undated)
+    raise typer.Exit(int(_shown(system, results, left_out, as_json=as_json)))
 
 
-def _shown(system: str, results: Sequence[Result], *, as_json: bool) -> bool:
+def _left_out(fields: Sequence[str], right: Right, *, undated: bool) -> list[str]:
+    """What was not played, and what to give for that."""
+    from innsyn_sdk.cases import unlimited
+
+    if right is not Right.ERASURE:
+        return []
+    return [*unlimited(fields), *(["no limit of time is played: --undated says so"] if undated else [])]
+
+
+def _shown(system: str, results: Sequence[Result], left_out: Sequence[str], *, as_json: bool) -> bool:
     """Say of each case what came of it; whether something did not hold."""
     broken = [item for item in results if item.wrong is not None]
     if as_json:
-        print_json({"system": system, "holds": not broken, "cases": [asdict(item) for item in results]})
+        cases = [asdict(item) for item in results]
+        print_json({"system": system, "holds": not broken, "cases": cases, "not_played": list(left_out)})
         return bool(broken)
     rows = table("a command that is", "answered", "holds", "seconds", right=("seconds",))
     for item in results:
@@ -116,6 +129,8 @@ def _shown(system: str, results: Sequence[Result], *, as_json: bool) -> bool:
     screen().print(rows)
     for item in broken:
         screen().print(f"{item.case}: {item.wrong}", soft_wrap=True)
+    for line in left_out:
+        say(line)
     if not broken:
         say(f"all {len(results)} cases hold")
     return bool(broken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from innsyn_sdk.issuing import Answer, Issuer
@@ -13,6 +13,13 @@ from innsyn_sdk.protocol import CLOCKS_APART, OLDEST
 ENDS = ("done", "partial", "withheld")
 """How a command ends that finds something."""
 Expected = Literal["silence", "refusal", "end", "same", "superseded", "gone", "some", "none"]
+LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
+"""Older than any record of a store for tests."""
+NO_VALUE = "innsyn-job-test-no-value"
+"""What no field of a record says."""
+_PERSON = "needs_person"
+"""The reason of a job that leaves orders to a person: it did nothing, and says so."""
+_ROLES = ("owner", "joint_owner", "counterparty", "agent", "mentioned")
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,8 @@ class Case:
     `expected`: `silence`, no answer; `refusal`, `failed` with the reason; `end`, `accepted` and then what it came to;
     `same`, the answers to the case before; `superseded`; `gone`, as `end`, or that there is nothing; `some` and `none`,
     as these, and that something was erased or nothing. `undated`: a record without a time is to be told.
-    `aborted`: written in a transaction that is aborted, which there is over Kafka alone.
+    `aborted`: written in a transaction that is aborted, which there is over Kafka alone. `orders`: a job may leave it
+    to a person. `mend`: what to do where it does not hold.
     """
 
     said: str
@@ -32,6 +40,8 @@ class Case:
     reason: str | None = None
     aborted: bool = False
     undated: bool = False
+    orders: bool = False
+    mend: str = ""
 
 
 def run_out(fields: Sequence[str], before: datetime) -> list[dict[str, Any]]:
@@ -98,19 +108,110 @@ def bad(issuer: Issuer, value: Mapping[str, Any], apart: timedelta) -> Iterator[
         yield refused(said, "command_not_understood", own, issuer.message(own))
 
 
+_NOTHING_LEFT = (
+    "if it is there at the start, a command before took it: by an order with the action `redact` blank its fields"
+    " alone, and keep the record"
+)
 _UNKNOWN = [{"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"}]
 
 
+def limited(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> Iterator[Case]:
+    """Commands to erase that mean none of the person's records or a part of one alone: by `cut_off`, `where`, `before`,
+    an order to blank a field, and several orders for one record. Nothing that they do not mean may be gone for the
+    commands that come after them. `undated`: records of the person have no time, so none is meant by its time.
+
+    What they are about is chosen of the fields of `value`: `unlimited` says what is left out.
+    """
+
+    def fresh(name: str, **changes: Any) -> tuple[str, bytes]:
+        own = {**value, "command_id": f"{value['command_id']}/{name}", **changes}
+        return str(own["command_id"]), issuer.message(own)
+
+    if not undated:
+        own, message = fresh("cut-off", cut_off=LONG_AGO)
+        mend = "leave records whose time is at or after `cut_off`"
+        yield Case("about what was before a cut-off older than any record", own, message, "none", mend=mend)
+    chosen, kept = _chosen(value["fields"])
+    if chosen is None:
+        return
+    record, _, name = chosen.partition(".")
+    whole = [path for path in value["fields"] if path.startswith(f"{record}.")]
+    none = _order(record, whole, where={"field": name, "values": [NO_VALUE], "or_empty": False})
+    own, message = fresh("where", fields=[], orders=[none])
+    mend = "erase by an order the records alone that its `where` means"
+    yield Case(
+        "with an order that means no record by its `where`", own, message, "none", orders=True, mend=mend
+    )
+    if not undated:
+        own, message = fresh("before", fields=[], orders=[_order(record, whole, before=LONG_AGO)])
+        mend = "leave by an order records whose time is at or after its `before`"
+        yield Case(
+            "with an order about what is older than any record", own, message, "none", orders=True, mend=mend
+        )
+    if kept is None:
+        return
+    blank = _order(
+        record,
+        [chosen],
+        action="redact",
+        redactions=[{"role": role, "fields": [chosen]} for role in _ROLES],
+    )
+    own, message = fresh("orders", fields=[], orders=[none, blank, none])
+    mend = "carry out each order of the record, whatever another one of it means"
+    yield Case(
+        "with three orders for a record, of which the second blanks a field", own, message, "end",
+        orders=True, mend=mend,
+    )  # fmt: skip
+
+
+def unlimited(fields: Sequence[str]) -> list[str]:
+    """What `limited` cannot play with these fields (`Record.field`), and what to give for that; a sentence each."""
+    chosen, kept = _chosen(fields)
+    if chosen is None:
+        return ["no order is played: give a field that is in no array"]
+    if kept is None:
+        return ["no order to blank a field is played: give another field of the same record"]
+    return []
+
+
+def _chosen(fields: Sequence[str]) -> tuple[str | None, str | None]:
+    """A field to select by and to blank, and another of its record: of the first record with two such fields the second
+    and the first, which often is by what the person is found."""
+    plain = [path for path in fields if "[]" not in path]
+    for record in dict.fromkeys(path.partition(".")[0] for path in plain):
+        own = [path for path in plain if path.startswith(f"{record}.")]
+        if len(own) > 1:
+            return own[1], own[0]
+    return (plain[0] if plain else None), None
+
+
+def _order(record: str, fields: Sequence[str], **other: Any) -> dict[str, Any]:
+    usual = {
+        "categories": [],
+        "where": None,
+        "before": None,
+        "action": "delete",
+        "parties": ["owner"],
+        "stays_for": [],
+        "redactions": [],
+    }
+    return {"record": record, "fields": list(fields), **usual, **other}
+
+
 def good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> Iterator[Case]:
-    """Commands to be carried out, in this order: the second attempt, again, the first, and the same of another id.
+    """Commands to be carried out, in this order: the second attempt, again, the first, and the same of another id. Of
+    an erasure before them those that are `limited`.
 
     Of what has run out that is one which names nobody who stays, and then the same once more. `undated`: the store has
-    a record without a time.
+    a record without a time; of an erasure, those of the person have none.
     """
     command_id = str(value["command_id"])
-    expires = "records" in value
+    expires, mend = "records" in value, ""
+    if "orders" in value:
+        yield from limited(issuer, value, undated=undated)
+        undated, mend = False, _NOTHING_LEFT
     second, first = issuer.message({**value, "attempt": 2}), issuer.message(value)
-    yield Case("innsyn's", command_id, second, "some" if expires else "end", undated=undated)
+    yield Case("innsyn's", command_id, second, "some" if expires else "end", undated=undated, mend=mend)
     yield Case("the same once more", command_id, second, "same")
     yield Case("an earlier attempt than one that came", command_id, first, "superseded")
     if value.get("kind") == "restrict":
@@ -132,7 +233,13 @@ def good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> 
 
 
 def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
-    """What is wrong with the answers to a case, in a sentence; None: nothing. `before`: to the case before it."""
+    """What is wrong with the answers to a case, in a sentence, and what to do; None: nothing. `before`: to the case
+    before it."""
+    found = _wrong(case, answers, before)
+    return f"{found}; {case.mend}" if found is not None and case.mend else found
+
+
+def _wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
     states = [answer.state for answer in answers]
     said = ", then ".join(_shown(answer) for answer in answers) or "nothing"
     carried_out = [state for state in states if state != "failed"]
@@ -153,6 +260,8 @@ def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> st
         return None
     if len(states) != 2 or states[0] != "accepted":
         return f"a command that is {case.said} was answered with {said}; expected accepted and then what it came to"
+    if case.orders and (states[1], answers[1].reason) == ("failed", _PERSON):
+        return None
     ends = ENDS if case.expected in ("end", "some") else (*ENDS, "not_found")
     if states[1] not in ends:
         found = ", though the store has something of the person" if states[1] == "not_found" else ""

@@ -156,8 +156,9 @@ def played(
     `kafka`: options of librdkafka. `identifiers`: of somebody of whom the store has something, which is erased by this.
     `right`: a key of `TOPICS`; `content`: what fields shall say by a rectification. Of `retention` all records that are
     older than the test have run out, but at first for those of `identifiers`; `undated`: the store has one without a
-    time, which is to be told and to stay. `seconds`: how long an answer is waited for. Raises JobSilent, Unanswered; a
-    job that answers nothing to the first command is waited for no longer.
+    time, which is to be told and to stay; of an erasure, what it has of the person has none. `seconds`: how long an
+    answer is waited for. Raises JobSilent, Unanswered; a job that answers nothing to the first command is waited for no
+    longer.
     """
     try:
         request_id = f"t-{os.urandom(8).hex()}"

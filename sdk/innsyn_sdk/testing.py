@@ -96,12 +96,16 @@ class Kit:
         job.handle(message, send, send_part)
         return said
 
-    def play(self, erase: Erase, identifiers: Sequence[Any], fields: Sequence[str]) -> list[str]:
+    def play(
+        self, erase: Erase, identifiers: Sequence[Any], fields: Sequence[str], *, undated: bool = False
+    ) -> list[str]:
         """What is wrong with a job that erases so, a sentence each; empty: nothing.
 
-        `identifiers`: of somebody of whom the store has something, which is erased by this.
+        `identifiers`: of somebody of whom the store has something, which is erased by this: first a field of it is
+        blanked by an order, where `fields` has two of one record. `undated`: it has no time, so that no limit of time
+        is played; else all of it has one.
         """
-        return self._played("erase", erase, self.value(identifiers, fields))
+        return self._played("erase", erase, self.value(identifiers, fields), undated=undated)
 
     def play_right(self, kind: str, handler: Handler, identifiers: Sequence[Any], **other: Any) -> list[str]:
         """The same of a handler of `access`, `rectification` or `restrict`; `other` fields of the command, such as

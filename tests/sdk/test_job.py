@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from innsyn_sdk.job import RightsJob
 from innsyn_sdk.keys import KeysUnreadable
-from innsyn_sdk.outcome import Outcome, StoreUnavailable, done, not_found, withheld
+from innsyn_sdk.outcome import Outcome, StoreUnavailable, done, failed, not_found, withheld
 from innsyn_sdk.protocol import RECEIPTS, Command, decoded
 from innsyn_sdk.state import SqliteState
 from innsyn_sdk.testing import NOW, Kit
@@ -48,6 +48,11 @@ class Store:
         self.calls += 1
         if self.calls <= self.away:
             raise StoreUnavailable
+        if command.orders:
+            return failed("needs_person")
+        if command.cut_off is not None and command.cut_off < NOW:
+            # None is older than this.
+            return not_found()
         gone = sum(self.kept.pop(item.value, 0) for item in command.identifiers)
         return done({"Invoice": gone}) if gone else not_found()
 

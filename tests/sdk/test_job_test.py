@@ -15,7 +15,7 @@ import pytest
 from innsyn_sdk.expiry import Expiry
 from innsyn_sdk.issuing import own_pair
 from innsyn_sdk.job import RightsJob
-from innsyn_sdk.outcome import Outcome, changed, done, not_found
+from innsyn_sdk.outcome import Outcome, changed, done, failed, not_found
 from innsyn_sdk.protocol import Command, decoded
 from innsyn_sdk.state import SqliteState
 from innsyn_sdk.testing import NOW
@@ -29,14 +29,15 @@ __all__ = ["home", "quiet"]
 pytestmark = pytest.mark.kafka
 AVRO = ROOT / "sdk" / "innsyn_sdk" / "avro"
 NAMES = ("customer_number", "name", "ip", "phone")
-CASES, CASES_OF_RETENTION = 16, 19
+CASES, CASES_OF_ERASURE, CASES_OF_RETENTION = 16, 20, 19
 
 
 def order(number: str, **more: Any) -> dict[str, Any]:
     return {"customer_number": number, "name": f"n-{number}", "ip": None, "phone": None, **more}
 
 
-ORDERS = [order("100042"), order("100042", ip="192.0.2.7", at=1_772_355_600_000), order("100043")]
+LATELY = 1_772_355_600_000
+ORDERS = [order("100042", at=LATELY), order("100042", ip="192.0.2.7", at=LATELY), order("100043")]
 
 
 def tried(system: str, bootstrap: str, keys: Path, *more: str) -> tuple[int, dict[str, Any], str]:
@@ -86,8 +87,8 @@ def test_the_jobs_of_the_examples_hold(
     with running(program, tmp_path / "log"):
         status, said, err = tried(system, kafka_bootstrap, keys)
         assert status == 0, (said, err, (tmp_path / "log").read_text())
-    assert said["holds"]
-    assert len(said["cases"]) == CASES
+    assert (said["holds"], said["not_played"]) == (True, [])
+    assert len(said["cases"]) == CASES_OF_ERASURE
     assert json.loads(store.read_text())["Order"] == [order("100043")]
     assert "100042" not in store.read_text()
 
@@ -137,8 +138,11 @@ def unchecked(message: bytes, keys: object, now: object) -> Command:
     return Command(value["command_id"], value["request_id"], value["attempt"], NOW, (), (), (), (), value)
 
 
-def carried_out(_: Command) -> Outcome:
-    return done({"Order": 2})
+def carried_out(command: Command) -> Outcome:
+    if command.orders:
+        return failed("needs_person")
+    # Its orders are of yesterday.
+    return not_found() if command.cut_off is not None and command.cut_off < NOW else done({"Order": 2})
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_a_job_by_a_file_holds_for_every_right(kafka_bootstrap: str, home: Path,
         "access": ["--field", "Order.name"],
         "restrict": ["--field", "Order.name"],
         "rectification": ["--field", "Order.name=Kari"],
-        "erasure": [word for name in NAMES for word in ("--field", f"Order.{name}")],
+        "erasure": ["--undated", *(word for name in NAMES for word in ("--field", f"Order.{name}"))],
     }
     with running(program, tmp_path / "log"):
         for right, fields in played.items():

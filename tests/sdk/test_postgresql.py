@@ -157,7 +157,7 @@ def test_an_invoice_is_held_with_its_rule(postgresql: Server, database: Any) -> 
 
 
 def test_the_kit_finds_nothing_wrong(postgresql: Server, database: Any, tmp_path: Path) -> None:
-    put(database, (KARI, None, None, None, "hers", NINE))
+    put(database, (KARI, "40 00 09 09", None, None, "hers", NINE))
     made = store(postgresql)
     assert Kit(tmp_path, "shop").play(made.erase, [("customer_number", KARI)], all_of(LOGIN)) == []
     made.close()
