@@ -25,7 +25,7 @@ from console.health.taggers import read_by_nobody
 from console.health.untagged import untagged_lines
 from console.instance import TOKEN_FILE
 from console.operations.rotation import Rotation
-from console.operations.system_keys import described
+from console.operations.system_keys import described, jobs_said, last_heard
 from console.wiring.answering import keyring, known_keys, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
@@ -305,6 +305,7 @@ def _index(settings: Settings) -> Iterator[Check]:
             yield from (_part(part) for part in client.parts())
             yield from (Check("notice", "wrong", line) for line in client.notices())
             yield _retention(client.retention_runs(1), settings.retention_hour)
+            yield Check("jobs", *jobs_said(described(settings), last_heard(client.requests())))
             yield from _letters(*client.dead_letters({"state": "open"}, _MOST_LETTERS))
         # An embedded index is open in that process, and in one only.
         if folder is not None:

@@ -53,8 +53,7 @@ def serve() -> None:
             health = watched(settings, connection, opened.problems, sinks.writer(), metrics)
             watch_floods(health, settings, sinks.dead_letters, metrics)
             watch_untagged(health, sinks.untagged, company_of(settings).contracts)
-            calendar = company_of(settings).catalogue.calendar
-            watch_requests(health, service.requests, now, calendar, metrics)
+            watch_requests(health, service.requests, now, company_of(settings).catalogue, metrics)
             audit, knocks = recorder(sinks, metrics), doors(settings, metrics)
             app = api(
                 *(opened, service, metrics, api_token(settings)),

@@ -12,9 +12,10 @@ import typer
 
 from console.cli.options import Json
 from console.cli.show.output import print_json, say, screen, table
-from console.operations.system_keys import described, told
+from console.client import connect
+from console.operations.system_keys import described, last_heard, told
 from schemas.errors import InputError
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from schemas.systemkeys import SystemKeyring, SystemKeys
 
 _LARGEST = 64 * 1024
@@ -37,11 +38,13 @@ def show(
     system: Annotated[str | None, typer.Argument(metavar="[SYSTEM]", help="None: all of them.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the systems that are told to erase, with the ids of their keys, never a key.
+    """Show the systems that are told to erase, with the ids of their keys, never a key; of an innsyn that runs also the
+    day on which each last answered a command: one that never did may have no job.
 
     Exit status 1: there is one to which no command can be sent.
     """
-    found = described(load_settings())
+    settings = load_settings()
+    found, heard = described(settings), _heard(settings)
     if system is not None:
         ring = _ring(system)
         found = [item for item in found if item.system == system]
@@ -49,13 +52,18 @@ def show(
     else:
         places = []
     if as_json:
-        print_json({"items": [asdict(item) for item in found]})
+        answered = {} if heard is None else {item.system: heard.get(item.system) for item in found}
+        print_json({"items": [{**asdict(item), "last_answer": answered.get(item.system)} for item in found]})
     else:
-        rows = table("system", "commands to", "also answers", "private halves")
+        rows = table("system", "commands to", "also answers", "private halves", "last answer")
         for item in found:
             first, *more = item.key_ids or ("none",)
-            rows.add_row(item.system, first, ", ".join(more) or "–", _where(item.private_here, item.problem))
+            last = "–" if heard is None else heard.get(item.system, "never")[:10]
+            where = _where(item.private_here, item.problem)
+            rows.add_row(item.system, first, ", ".join(more) or "–", where, last)
         screen().print(rows)
+        if heard is None:
+            screen().print("When each last answered an innsyn that runs says; none runs.")
         for place in places:
             screen().print(str(place), soft_wrap=True)
         for line in _problems([(item.system, item.problem) for item in found], short=system is None):
@@ -158,6 +166,15 @@ def retire(system: System, as_json: Json = False) -> None:
         as_json,
         "what was sent under an ended key is sent again by `innsyn requests resend`",
     )
+
+
+def _heard(settings: Settings) -> dict[str, str] | None:
+    """When systems last answered; None where no innsyn runs."""
+    client = connect(settings)
+    if client is None:
+        return None
+    with client:
+        return last_heard(client.requests())
 
 
 def _ring(system: str) -> SystemKeyring:

@@ -8,11 +8,13 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Gauge
 
 from console.health.health import Health
+from console.operations.system_keys import told_to_erase
 from schemas.calendars import Calendar
+from schemas.catalogue import Catalogue
 from schemas.counted import are, counted
 from streams.rights.protocol.lines import approving
 from streams.rights.protocol.request import RequestState, State
-from streams.rights.protocol.standing import counts
+from streams.rights.protocol.standing import counts, last_answers
 
 _EVERY_SECONDS = 60.0
 
@@ -26,7 +28,10 @@ class RequestFigures:
         clock: Callable[[], datetime],
         calendar: Calendar,
         metrics: CollectorRegistry | None = None,
+        systems: Sequence[str] = (),
     ) -> None:
+        """`systems`: those that are told to erase."""
+        self._systems = systems
         self._requests = requests
         self._clock = clock
         self._calendar = calendar
@@ -43,6 +48,12 @@ class RequestFigures:
             "innsyn_requests_due_soon", "Open requests that are due within seven days.", registry=metrics
         )
 
+        self._answers = Gauge(
+            "innsyn_system_last_answer_timestamp_seconds",
+            "When a system that is told to erase last answered a command; 0: it never did.",
+            ["system"],
+            registry=metrics,
+        )
         self._expired = Gauge(
             "innsyn_retention_completed_timestamp_seconds",
             "When the last retention run was completed; 0: none was.",
@@ -58,6 +69,10 @@ class RequestFigures:
         found = counts(requests, self._clock(), self._calendar)
         back = [item for item in requests if item.state is State.REOPENED and item.came_back is not None]
         self._came_back.set(len(back))
+        answers = last_answers(requests)
+        for system in self._systems:
+            at = answers.get(system)
+            self._answers.labels(system).set(at.timestamp() if at is not None else 0)
         for state in State:
             self._states.labels(state.value).set(found.states.get(state.value, 0))
         self._overdue.set(found.overdue)
@@ -96,9 +111,10 @@ def watch_requests(
     health: Health,
     requests: Callable[[], Sequence[RequestState]],
     clock: Callable[[], datetime],
-    calendar: Calendar,
+    catalogue: Catalogue,
     metrics: CollectorRegistry,
 ) -> None:
     """Look each minute; what is overdue is a notice, since innsyn itself works."""
-    figures = RequestFigures(requests, clock, calendar, metrics)
+    systems = told_to_erase(catalogue)
+    figures = RequestFigures(requests, clock, catalogue.calendar, metrics, systems)
     health.watch("requests", figures.look, every=_EVERY_SECONDS, notice=True)

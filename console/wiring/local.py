@@ -109,8 +109,8 @@ def running(
             role.start()
             watch_role(parts.health, role, look)
         parts.health.watch("sealing keys", parts.rights.key_problems, every=60.0)
-        calendar = company_of(settings).catalogue.calendar
-        watch_requests(parts.health, parts.rights.requests, now, calendar, parts.registry)
+        catalogue = company_of(settings).catalogue
+        watch_requests(parts.health, parts.rights.requests, now, catalogue, parts.registry)
         stack.callback(again.stop)
         parts.health.start()
         yield LocalInstance(

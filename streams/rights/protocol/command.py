@@ -54,7 +54,7 @@ class Command:
     request ended.
     `retryable`: it could not just then. `lawful`: what it withholds it may, until the review date, as `citation` says;
     `unlawful` why not.
-    `heard_at`: when its answer was recorded.
+    `heard_at`: when its last answer was recorded, of any attempt.
     `escalated`: it was told in vain so long that a person has to look. `kind`: what it is told, None: to erase; then
     `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
     and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`; `copied`: all of

@@ -64,6 +64,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 fresh,
                 kind=command.kind,
                 sent_at=iso(at),
+                heard_at=command.heard_at,
                 planned=command.planned,
                 by_link=command.by_link,
                 by_key=command.by_key,

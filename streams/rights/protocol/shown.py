@@ -106,7 +106,5 @@ def _unclear(request: RequestState) -> dict[str, Any]:
 
 def _shown(command: Command) -> dict[str, Any]:
     """Without the counts by kind, in which events are that may not be counted aloud."""
-    said = {
-        name: value for name, value in vars(command).items() if name not in ("records", "least", "heard_at")
-    }
+    said = {name: value for name, value in vars(command).items() if name not in ("records", "least")}
     return {**said, "outcomes": [content_of(item) for item in command.outcomes]}

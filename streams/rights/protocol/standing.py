@@ -46,6 +46,17 @@ def standing(request: RequestState, now: datetime, calendar: Calendar = NORWEGIA
     return Standing(request.due, (request.due - calendar.day(now)).days)
 
 
+def last_answers(requests: Iterable[RequestState]) -> dict[str, datetime]:
+    """By system when it last answered a command of any right; one that never did is not in it."""
+    found: dict[str, datetime] = {}
+    for request in requests:
+        for command in request.commands.values():
+            if command.heard_at is not None:
+                at = datetime.fromisoformat(command.heard_at)
+                found[command.system] = max(found.get(command.system, at), at)
+    return found
+
+
 @dataclass(frozen=True)
 class Counts:
     """How many requests there are in each state, and how many of the open ones are late or soon will be."""

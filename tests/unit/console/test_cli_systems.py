@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from console.operations.system_keys import KeysOf, jobs_said
 from schemas.jobkeys import read_job_keys
 from schemas.keys import Keyring
 from tests.support.commands import home, run
@@ -50,6 +51,22 @@ def test_a_shared_key_of_an_earlier_version_is_told(home: Path) -> None:
     assert run("systems", "show", "billing")[0] == 1
     assert run("systems", "rotate", "billing")[0] == 0
     assert run("systems", "show", "billing")[0] == 0
+
+
+def test_systems_that_perhaps_have_no_job_are_said_with_what_to_do() -> None:
+    """Those without a key first: no command can be sent to them."""
+    found = [
+        KeysOf("crm", ("k1",), False, None),
+        KeysOf("mail", (), False, "has no key", lacking=True),
+        KeysOf("web", ("k2",), True, None),
+    ]
+    state, said = jobs_said(found, {"crm": "2026-03-01T09:00:00Z"})
+    assert state == "off"
+    assert said == (
+        "never answered and without a key: mail; `innsyn systems add`, then start their jobs; never answered a command:"
+        " web; `innsyn job test` shows whether a job does"
+    )
+    assert jobs_said(found[:1], {"crm": "2026-03-01T09:00:00Z"}) == ("ok", "all 1 have answered a command")
 
 
 def test_systems_are_shown_by_the_ids_of_their_keys(home: Path) -> None:

@@ -85,10 +85,17 @@ def test_a_system_that_never_answers_is_seen_and_certifies_nothing(watched: Watc
     assert watched.metric("innsyn_requests_overdue") == 1
     assert f"there is no certificate of {request}" in called("certificate", "show", request, status=1)
 
+    shown = json.loads(CliRunner().invoke(app, ["systems", "show", "--json"]).output)["items"]
+    answered = {item["system"]: item["last_answer"] for item in shown}
+    assert (answered["crm"], answered["mail"]) == (None, None)
+    assert "never" in CliRunner().invoke(app, ["systems", "show"]).output
     watched.office.deaf = set()
     called("requests", "resend", request)
     watched.office.deliver()
     watched.pass_by(1)
+    shown = json.loads(CliRunner().invoke(app, ["systems", "show", "--json"]).output)["items"]
+    heard = {item["system"]: item["last_answer"] for item in shown}["crm"]
+    assert heard[:10] == (watched.office.now - timedelta(days=1)).date().isoformat()
     assert "1 overdue" not in called("requests")
     assert watched.metric("innsyn_requests_overdue") == 0
     assert json.loads(called("certificate", "show", request, "--json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from prometheus_client import CollectorRegistry
@@ -9,7 +10,10 @@ from prometheus_client import CollectorRegistry
 from console.health.health import Health
 from console.health.requests import RequestFigures, watch_requests
 from schemas.calendars import NORWEGIAN
+from schemas.vocabulary import CommandState
+from streams.rights.protocol.command import Command
 from streams.rights.protocol.request import RequestState, State
+from tests.support.company import model
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -37,8 +41,26 @@ def test_gauges_follow_the_requests() -> None:
     assert (value("innsyn_requests", state="waiting"), value("innsyn_requests", state="answered")) == (1, 0)
 
 
+def test_each_system_that_is_told_to_erase_has_the_moment_of_its_last_answer() -> None:
+    """0 where it never answered: perhaps it has no job."""
+    metrics = CollectorRegistry()
+    answers = {
+        f"r-{n}/crm": Command(f"r-{n}/crm", "crm", heard_at=f"2026-05-0{n}T12:00:00Z") for n in (1, 3, 2)
+    }
+    silent = {"r-1/web": Command("r-1/web", "web", CommandState.SENT, 2)}
+    found = [replace(request(8), commands={**answers, **silent})]
+    RequestFigures(lambda: found, lambda: NOW, NORWEGIAN, metrics, ["crm", "web"]).look()
+
+    def value(system: str) -> float | None:
+        return metrics.get_sample_value("innsyn_system_last_answer_timestamp_seconds", {"system": system})
+
+    assert value("crm") == datetime(2026, 5, 3, 12, tzinfo=UTC).timestamp()
+    assert (value("web"), value("mail")) == (0, None)
+
+
 def test_what_is_overdue_is_a_notice_and_keeps_nothing_from_being_ready() -> None:
     health = Health(lambda: NOW)
-    watch_requests(health, lambda: [request(1)], lambda: NOW.replace(day=5), NORWEGIAN, CollectorRegistry())
+    metrics = CollectorRegistry()
+    watch_requests(health, lambda: [request(1)], lambda: NOW.replace(day=5), model().catalogue, metrics)
     health.look("requests")
     assert (len(health.notices()), health.problems()) == (1, [])
