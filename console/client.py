@@ -205,10 +205,11 @@ class Client:
 
     def texts(self, request_id: str) -> list[dict[str, Any]]:
         """POST /v1/requests/{id}/texts: those that somebody has to read."""
-        found: list[dict[str, Any]] = self._call("POST", f"/v1/requests/{_request_id(request_id)}/texts")[
-            "items"
-        ]
-        return found
+        return list(self._call("POST", f"/v1/requests/{_request_id(request_id)}/texts")["items"])
+
+    def corrections(self, request_id: str) -> dict[str, Any]:
+        """POST /v1/requests/{id}/corrections: what each field shall say."""
+        return dict(self._call("POST", f"/v1/requests/{_request_id(request_id)}/corrections")["corrections"])
 
     def dead_letters(self, filters: Mapping[str, str], most: int) -> tuple[list[dict[str, Any]], bool]:
         """GET /v1/deadletters, page by page until there are `most`; and whether there are more."""

@@ -117,6 +117,9 @@ class Rights(Protocol):
     ) -> Written:
         """Write the archive that the person is sent. Raises InputError, KeyUnavailable, Unavailable."""
 
+    def corrections(self, request_id: str) -> Mapping[str, Any]:
+        """What each field shall say, in clear. Raises InputError, KeyUnavailable, Unavailable."""
+
     def lift(self, request_id: str, how: ToldBy, reason: str) -> RequestState:
         """End a restriction, of which the person was told. Raises InputError, Unavailable."""
 

@@ -96,6 +96,20 @@ def texts(request_id: Id, to: To, because: Because = None) -> None:
     )
 
 
+@app.command(
+    short_help="Save what was asked to be corrected, in clear.",
+    epilog="Example: innsyn requests corrections r-5f2a9c01d7e34b68 --to corrections.json",
+)
+def corrections(request_id: Id, to: To, because: Because = None) -> None:
+    """Write what a rectification corrects to a file, each field with what it shall say, readable by you alone: for a
+    system whose people do it by hand. Delete the file when it is done.
+    """
+    with require(load_settings(), because) as client:
+        found = client.corrections(request_id)
+    _write_new(Path(to), iter([_listed(found)]))
+    say(f"written: {counted(len(found), 'correction')}; delete the file when they are made")
+
+
 def kept(file: Path) -> list[str]:
     """Digests of the texts that somebody found to be given. Raises InputError."""
     found = read_file(file)
@@ -121,7 +135,7 @@ def _reader(*, passphrase: bool, key: str | None) -> Reader | None:
     return Passphrase(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _listed(items: list[dict[str, object]]) -> bytes:
+def _listed(items: list[dict[str, object]] | dict[str, object]) -> bytes:
     return (json.dumps(items, ensure_ascii=False, indent=2) + "\n").encode()
 
 

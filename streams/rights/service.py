@@ -297,6 +297,12 @@ class RightsService(ByPeople, ByTime):
         bundling = Bundling(self._file, self._subjects, self._copies, self._company)
         return bundling.write(self._file.get(request_id), to, lang, kept, mentions)
 
+    def corrections(self, request_id: str) -> Mapping[str, Any]:
+        """What each `Record.field` shall say by a request, in clear. Raises InputError, KeyUnavailable."""
+        if not self._file.get(request_id).corrects:
+            raise InputError(f"{request_id} corrects nothing; `innsyn requests show` says what it does")
+        return self._file.corrections(request_id)
+
     def looked_out_for(self) -> list[LookedOut]:
         """What erasures took away, by request, and what of it came back."""
         return self._suppressing.looked_out_for() if self._suppressing else []

@@ -1,10 +1,11 @@
-"""What the person is sent of an access request: the archive, and the texts in it that somebody has to read first."""
+"""What is read of a request in clear: the archive that the person is sent, the texts in it that somebody has to read
+first, and what was asked to be corrected."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -46,6 +47,12 @@ class Texts(BaseModel):
     """Texts that are withheld until somebody has read them."""
 
     items: list[TextShown]
+
+
+class Corrections(BaseModel):
+    """What each field (`Record.field`) shall say, in clear."""
+
+    corrections: dict[str, Any] = Field(repr=False)
 
 
 def router(services: Services) -> APIRouter:
@@ -91,6 +98,14 @@ def router(services: Services) -> APIRouter:
         ]
         return {"items": items}
 
+    @routes.post("/{request_id}/corrections", response_model=Corrections, responses=REQUEST_RESPONSES)
+    def corrections(request_id: str, request: Request) -> dict[str, object]:
+        """What was asked to be corrected and to what, for whoever does it by hand."""
+        _noted(services, request_id, request)
+        found = services.rights.corrections(request_id)
+        note_of(request.state).size = len(found)
+        return {"corrections": dict(found)}
+
     return routes
 
 
@@ -98,6 +113,20 @@ def _written(
     services: Services, request_id: str, request: Request, lang: str, keep: frozenset[str]
 ) -> tuple[IO[bytes], Written]:
     """The archive, whole, from its beginning: an answer that broke off in the middle would look like one."""
+    _noted(services, request_id, request)
+    # Without a name from the beginning, so that nothing of it is left whatever ends this process.
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it is sent
+    try:
+        written = services.rights.bundle(request_id, file, lang, keep, services.mentions)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file, written
+
+
+def _noted(services: Services, request_id: str, request: Request) -> None:
+    """The audit record says of which request, and whom it is about."""
     try:
         if not is_id("request_id", request_id):
             raise InputError("no id of a request")
@@ -108,15 +137,6 @@ def _written(
             404, "there is no request of that id; `innsyn requests` and GET /v1/requests list those there are"
         ) from None
     note_of(request.state).about(request_id, found.subjects)
-    # Without a name from the beginning, so that nothing of it is left whatever ends this process.
-    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it is sent
-    try:
-        written = services.rights.bundle(request_id, file, lang, keep, services.mentions)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file, written
 
 
 def _read(file: IO[bytes]) -> Iterator[bytes]:

@@ -32,7 +32,7 @@ class Prompt:
         self.follow_up, self.resend, self.accept = service.follow_up, service.resend, service.accept
         self.close, self.cancel, self.tell = service.close, service.cancel, service.tell
         self.approve, self.lift, self.notify = service.approve, service.lift, service.notify
-        self.bundle, self.waive = service.bundle, service.waive
+        self.bundle, self.waive, self.corrections = service.bundle, service.waive, service.corrections
         self.ask, self.check, self.extend = service.ask, service.check, service.extend
         self.looked_out_for, self.look_out_no_more = service.looked_out_for, service.look_out_no_more
         self.run_retention, self.expire_people = service.run_retention, service.expire_people

@@ -170,3 +170,29 @@ def test_what_nobody_looked_through_has_to_be_read() -> None:
     assert word.startswith(NOT_LOOKED_THROUGH)
     assert "secret" not in word
     assert value is None
+
+
+def test_what_is_to_be_corrected_is_saved_for_those_who_do_it_by_hand(office: Office, tmp_path: Path) -> None:
+    """In a new file, for its owner alone; on no screen. Of a request that corrects nothing there is none."""
+    right = {"ChatMessage.text": "Det var Kåre som klaget."}
+    made = office.service.create(
+        "rectification",
+        [("customer_number", NUMBER)],
+        reason=None,
+        channel="web",
+        received_at=office.now,
+        corrections=right,
+    )
+    to = tmp_path / "corrections.json"
+    found = CliRunner().invoke(app, ["corrections", made.request_id, "--to", str(to)])
+    assert (found.exit_code, found.output) == (
+        0,
+        "written: 1 correction; delete the file when they are made\n",
+    )
+    assert json.loads(to.read_text("utf-8")) == right
+    assert stat.S_IMODE(to.stat().st_mode) == 0o600
+    other = asked(office).request_id
+    refused = CliRunner().invoke(app, ["corrections", other, "--to", str(tmp_path / "other.json")])
+    assert isinstance(refused.exception, InputError)
+    assert "corrects nothing" in str(refused.exception)
+    assert not (tmp_path / "other.json").exists()
