@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -144,10 +144,25 @@ def rules_fingerprint(catalogue: Catalogue, records: Mapping[str, RecordSchema])
     return hashlib.sha256(canonical(said)).hexdigest()[:16]
 
 
-def expected(plan: RunPlan, counts: Iterable[int], again: Iterable[int]) -> RunPlan:
-    """The plan with how many records the index counts of each; what it knows none of nobody is told."""
-    counted = [
+def recounted(plan: RunPlan, counts: Iterable[int], again: Iterable[int]) -> RunPlan:
+    """The plan with how many records the index counts of each line."""
+    counted = (
         replace(item, expected=count, again=min(older, count))
         for item, count, older in zip(plan.records, counts, again, strict=True)
-    ]
-    return replace(plan, records=tuple(item for item in counted if item.expected))
+    )
+    return replace(plan, records=tuple(counted))
+
+
+def without_unknown(plan: RunPlan) -> RunPlan:
+    """The plan without records of which the index knows none: nobody is told of these."""
+    return replace(plan, records=tuple(item for item in plan.records if item.expected))
+
+
+def told_of(plan: RunPlan, system: str, expected: Sequence[int] = ()) -> list[RunOutRecords]:
+    """What the system is told. `expected`: how many records each line of the plan has by now, if that is known."""
+    lines = (
+        zip(plan.records, expected, strict=True)
+        if expected
+        else ((item, item.expected) for item in plan.records)
+    )
+    return [replace(item, expected=count).told for item, count in lines if item.system == system]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -24,23 +24,21 @@ from streams.answers.attribution import spans_json
 from streams.answers.expiry_plan import make_run_plan
 from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_plan import (
-    OldRecordsPlan,
     RunPlan,
-    expected,
     run_from_json,
     run_json,
+    without_unknown,
 )
-from streams.rights.kept import unknown
+from streams.rights.kept import kept_while_told, unknown
 from streams.rights.kept_named import KeptPeople
 from streams.rights.other_rules import OtherRules, refuse_other_rules, rules_now
-from streams.rights.protocol.command import EVERY
-from streams.rights.protocol.events import Completed, Planned, PlannedCommand
+from streams.rights.protocol.events import Completed, Planned
 from streams.rights.protocol.expiring import Expired, Expiring
 from streams.rights.protocol.handling import Closed
 from streams.rights.protocol.lines import unknown_line
-from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.right import Retention, Step, Tools
+from streams.rights.run_counts import by_system, planned_commands, with_counts
 
 LONGEST_PAUSE = timedelta(days=35)
 """After a longer one a person approves the next run: it takes a lot, or the clock of this machine is wrong."""
@@ -81,15 +79,8 @@ class ExpiryRun:
         runs = [item for item in requests if item.of_everybody and item.request_id != request.request_id]
         now, kept = self._file.now(), people.spans()
         made = planned(retention, self._company, runs, kept, now)
-        questions = [item.question for item in made.records]
-        older = _taken_before(made.records, runs)
-        again = [
-            replace(question, before=min(question.before, before))
-            for question, before in zip(questions, older, strict=True)
-        ]
-        counts = retention.reader.records([*questions, *again], kept) if questions else []
-        made = expected(made, counts[: len(questions)], counts[len(questions) :])
-        commands = [_command(request, system, lines) for system, lines in _by_system(made).items()]
+        made = without_unknown(with_counts(made, retention.reader, runs, kept))
+        commands = planned_commands(request.request_id, made)
         rules = self._company.rights
         holds = any(item.kept for item in made.records)
         approval = rules.needs_approval(request.type, holds=holds, systems=len(commands))
@@ -97,7 +88,7 @@ class ExpiryRun:
         approval = approval or changed or self._unusual(runs, now)
         event = Planned(
             plan=_plan_json(made),
-            commands=tuple(commands),
+            commands=commands,
             remarks=made.left,
             # By other rules also where nothing has run out by the day: people's data go by them too.
             approval=(approval and (changed or bool(made.index))) or None,
@@ -149,8 +140,9 @@ class ExpiryRun:
             return self._file.stand(request, _AHEAD)
         if first := unknown(self._file.every()):
             return self._file.stand(request, unknown_line(first))
-        since = [span for span in people.spans() if span not in {*request.kept}]
-        kept = [*request.kept, *since]
+        told = kept_while_told(request)
+        new = [span for span in people.spans() if span not in {*told}]
+        kept, since = [*told, *new], [*told[len(request.kept) :], *new]
         # Of a run that was interrupted it is known what was to go.
         anew = self._left(plan, systems - going_on, kept, retention, known_at)
         going = Expiring(
@@ -302,48 +294,6 @@ def next_step(request: RequestState) -> Step | None:
     return Step.END if request.settled else None
 
 
-def _by_system(plan: RunPlan) -> Mapping[str, list[OldRecordsPlan]]:
-    found: defaultdict[str, list[OldRecordsPlan]] = defaultdict(list)
-    for item in plan.records:
-        found[item.system].append(item)
-    return found
-
-
-def _command(request: RequestState, system: str, lines: Sequence[OldRecordsPlan]) -> PlannedCommand:
-    """Of records that a run before took for all it is not known whether the system has them: they may have come since,
-    or the index read their events anew."""
-    records, again = Counter[str](), Counter[str]()
-    for line in lines:
-        records[line.record] += line.expected
-        again[line.record] += line.again
-    least = {name: count - again[name] for name, count in records.items()}
-    least[EVERY] = sum(least.values())
-    return PlannedCommand(
-        command_id=command_id(request.request_id, system),
-        system=system,
-        planned=records.total(),
-        records=dict(records),
-        least=least if any(again.values()) else None,
-        events=sum(line.events - line.kept for line in lines),
-    )
-
-
-def _taken_before(lines: Iterable[OldRecordsPlan], runs: Iterable[RequestState]) -> list[datetime]:
-    """Of each of these, before which moment a completed run has taken all there was, of whomever."""
-    taken: dict[Any, datetime] = {}
-    for run in runs:
-        if not run.carried_out or run.plan is None:
-            continue
-        for item in run_from_json(run.plan["run"]).records:
-            if not item.kept and item.system in run.expired_at:
-                place = item.system, item.record, item.where, item.fields
-                taken[place] = max(taken.get(place, item.before), item.before)
-    return [taken.get((item.system, item.record, item.where, item.fields), _NEVER) for item in lines]
-
-
-_NEVER = datetime(1, 1, 2, tzinfo=UTC)
-
-
 def _plan_json(made: RunPlan) -> dict[str, Any]:
     """With what every plan of a request has."""
     commands = [
@@ -353,7 +303,7 @@ def _plan_json(made: RunPlan) -> dict[str, Any]:
             "fields": [],
             "orders": [],
         }
-        for system, lines in _by_system(made).items()
+        for system, lines in by_system(made).items()
     ]
     stored = run_json(made)
     said = {"as_of": stored["as_of"], "catalogue_version": made.catalogue_version}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sinks.ports.lineage import Span
+from streams.answers.attribution import spans_from_json
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
 
@@ -32,6 +33,12 @@ def kept_by_requests(requests: Iterable[RequestState]) -> list[Span]:
         if request.identity is not None:
             spans |= dict.fromkeys((*request.identity.spans, *request.identity.shared))
     return list(spans)
+
+
+def kept_while_told(run: RequestState) -> list[Span]:
+    """Where the data lie of everybody of whom systems are told that their records stay: as planned, then who came in
+    since."""
+    return [*run.kept, *(spans_from_json(run.kept_since.kept) if run.kept_since is not None else ())]
 
 
 def unknown(requests: Iterable[RequestState]) -> list[str]:

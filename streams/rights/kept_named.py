@@ -10,15 +10,19 @@ from datetime import datetime
 from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable
 from schemas.vocabulary import Proof, Role
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import Filter, IndexReader, Span
+from streams.answers.attribution import spans_json
 from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.kept import keeps, kept_by_requests, unknown
+from streams.rights.kept import keeps, kept_by_requests, kept_while_told, unknown
+from streams.rights.protocol.expiring import KeptSince
 from streams.rights.protocol.lines import unknown_line
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
+from streams.rights.run_counts import planned_commands, with_counts
 from streams.rights.subject import SubjectFinder, named_told
 
 
@@ -37,7 +41,10 @@ class KeptPeople:
         namer: Namer,
         keeping: Keeping,
         clock: Callable[[], datetime],
+        aged: ExpiryReader | None = None,
     ) -> None:
+        """`aged`: counts what has run out; without it nobody is told of a run here."""
+        self._aged = aged
         self._file = file
         self._subjects = subjects
         self._reader = reader
@@ -56,19 +63,41 @@ class KeptPeople:
                 spans |= dict.fromkeys((*person.spans, *person.shared))
         return list(spans)
 
-    def told(self, run: RequestState, plan: RunPlan, system: str) -> list[Named]:
-        """By what the system knows those whose records stay: as planned, and who came in since. Raises CannotName if
+    def told(self, run: RequestState, plan: RunPlan, system: str) -> tuple[RequestState, list[Named]]:
+        """The run, to which stands now who came in since the plan, and by what the system knows those whose records
+        stay. Raises CannotName if
         its records may hold somebody of whom it knows nothing that could be told, or while nobody knows whom an open
         request is about."""
         if first := unknown(self._file.every()):
             raise CannotName(unknown_line(first))
-        spans = list(dict.fromkeys([*run.kept, *self.spans()]))
+        run = self._with_who_came_in(run, plan)
+        return run, self._named(kept_while_told(run), plan, system)
+
+    def _with_who_came_in(self, run: RequestState, plan: RunPlan) -> RequestState:
+        """The run, its counts without their records: what a system was told to keep stays in the index, whatever
+        becomes of the requests for which it is kept."""
+        told = kept_while_told(run)
+        spans = list(dict.fromkeys([*told, *self.spans()]))
+        if len(spans) == len(told) or self._aged is None:
+            return run
+        runs = [one for one in self._file.every() if one.of_everybody and one.request_id != run.request_id]
+        counted = with_counts(plan, self._aged, runs, spans)
+        commands = planned_commands(run.request_id, counted)
+        event = KeptSince(
+            kept=tuple(map(tuple, spans_json(spans[len(run.kept) :]))),
+            expected=tuple(item.expected for item in counted.records),
+            records={item.command_id: item.records for item in commands},
+            least={item.command_id: item.least for item in commands if item.least is not None},
+        )
+        return self._file.note(run.request_id, event)
+
+    def _named(self, spans: Sequence[Span], plan: RunPlan, system: str) -> list[Named]:
         if not spans:
             return []
         # Whoever may be meant is kept, by whatever proof.
         naming = replace(self._namer.of(spans), proofs=frozenset(Proof))
         found = naming.told(system)
-        given = self._given(system, {*run.kept})
+        given = self._given(system, {*spans})
         reached = [*naming.covered(system), *(span for span, _ in given)]
         lines = [item for item in plan.records if item.system == system]
         limits = Filter(

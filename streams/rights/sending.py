@@ -8,7 +8,7 @@ from typing import Any
 from schemas.messages import RecordCount, RightsRequest, encoded
 from schemas.vocabulary import CommandKind, CommandState, ErasureReason, Right
 from streams.answers.plan import Plan, plan_from_json
-from streams.answers.run_plan import RunPlan, run_from_json
+from streams.answers.run_plan import RunPlan, run_from_json, told_of
 from streams.answers.telling import counted_aloud, cut_off, telling_of
 from streams.rights.case import CaseFile
 from streams.rights.keyed import tag_sets_by_key
@@ -37,7 +37,10 @@ class Sending:
         subjects: SubjectFinder,
         send: Send,
         may_tell: Callable[[RequestState], object] = lambda _: None,
-        kept: Callable[[RequestState, RunPlan, str], Identifiers] = lambda *_: (),
+        kept: Callable[[RequestState, RunPlan, str], tuple[RequestState, Identifiers]] = lambda run, *_: (
+            run,
+            (),
+        ),
     ) -> None:
         """`may_tell`: raises InputError where no system may be told to erase or correct now. `kept`: see
         `streams.rights.kept_named.KeptPeople.told`."""
@@ -90,9 +93,10 @@ class Sending:
         named to it, by a clock that was set back since the plan, or by other rules than those of the plan."""
         self._may_tell(request)
         plan = run_from_json((request.plan or {})["run"])
-        records = [item.told for item in plan.records if item.system == command.system]
         attempt, key = command.attempt + 1, self._file.system_keys(command.system).current
-        kept, now = self._kept(request, plan, command.system), self._file.now()
+        request, kept = self._kept(request, plan, command.system)
+        expected = () if request.kept_since is None else request.kept_since.expected
+        records, now = told_of(plan, command.system, expected), self._file.now()
         message = retention_message(
             request.request_id, command.system, records, kept, key, attempt, now, request.due
         )

@@ -118,7 +118,8 @@ class RightsService(ByPeople, ByTime):
         self._subjects = SubjectFinder(self._file, identities, tokens, company.kinds, namer, same)
         self._beside = Beside(self._file, self._subjects)
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
-        kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock)
+        aged = None if retention is None else retention.reader
+        kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock, aged)
         may = partial(may_tell, self._file, keeping, reader, clock, rules_now(company))
         self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
@@ -140,8 +141,7 @@ class RightsService(ByPeople, ByTime):
             retention=retention,
         )
         self._copies = Copies(self._file, copies, company) if copies is not None else None
-        self._receipts = Receipts(self._file, reader, company, self._copies)
-        self._copies_kept = copies_kept
+        self._receipts, self._copies_kept = Receipts(self._file, reader, company, self._copies), copies_kept
         self._serve_people(company)
         self._suppressing = self._looking_out(reader, suppression, suppressed_for)
         self._destroying, self._stopped = Destroying(self._file, keyring, keys_kept), Stopped(self._file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,7 +17,10 @@ from schemas.tags import TagSet, tag_set
 from sinks.memory.index import MemoryIndex
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
+from streams.answers.run_plan import run_from_json
+from streams.rights.kept import kept_while_told
 from streams.rights.protocol.messages import decoded, kept_of
+from streams.rights.protocol.request import RequestState
 from tests.support.company import copies_by_hand
 from tests.support.histories import RECORDS, keyring
 from tests.support.kinds import KINDS
@@ -150,3 +153,23 @@ class AgedWorld:
                 event.blanked = True
         store[:] = [event for event in store if event not in meant or event.record == NARROWED]
         return meant
+
+
+def not_taken(run: RequestState, there: Collection[Event], open_now: Collection[str]) -> list[Event]:
+    """What the run was to take whole, was nobody's whose data are kept, and is there."""
+    assert run.planned_at is not None
+    kept = {span.token for span in kept_while_told(run)} | {token(customer) for customer in open_now}
+    withheld = {item.system for item in run.commands.values() if item.withholds}
+    ways = {
+        item.tag_set: item.before
+        for item in run_from_json((run.plan or {})["run"]).index
+        if item.narrowed is None and item.system not in withheld
+    }
+    return [
+        event
+        for event in there
+        if tags(event.topic).id in ways
+        and event.at < ways[tags(event.topic).id]
+        and event.written < run.planned_at
+        and token(event.customer) not in kept
+    ]

@@ -18,7 +18,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from schemas.errors import InputError, Unavailable
 from sinks.ports.expiry import Expired, RunOut
 from sinks.ports.lineage import Span
-from streams.answers.run_plan import run_from_json
 from streams.identity.identities import Identities
 from streams.rights.case import Recorded
 from streams.rights.protocol.command import EVERY
@@ -35,8 +34,7 @@ from tests.support.aged import (
     announced,
     commanded,
     company,
-    tags,
-    token,
+    not_taken,
 )
 from tests.support.histories import KINDS as SAID
 from tests.support.histories import NUMBERS, WORKERS, Fate, Killed, Log, keyring
@@ -44,6 +42,9 @@ from tests.support.receipts import proven
 from tests.unit.rights.test_service import NOW
 
 BY, OTHER = "web.token", "other.token"
+HAPPENED = st.tuples(
+    st.sampled_from(sorted(TOPICS)), st.sampled_from(CUSTOMERS), st.sampled_from([0, 20, 60, 100, 400])
+)
 
 
 class HistoriesOfRetention(RuleBasedStateMachine):
@@ -75,10 +76,18 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         self.there: frozenset[Event] = frozenset()
         self.services = [self._process(), self._process()]
 
-    @initialize(batch=st.sampled_from([2, 1_000_000]))
-    def bounded(self, batch: int) -> None:
+    @initialize(
+        batch=st.sampled_from([2, 1_000_000]),
+        before=st.lists(HAPPENED, min_size=1, max_size=4),
+        begun=st.sampled_from([True, True, False]),
+    )
+    def a_run_begins(self, batch: int, before: list[tuple[str, str, int]], begun: bool) -> None:
         self.batch = batch
         self.services = [self._process(), self._process()]
+        for what in before:
+            self.happens(what)
+        if begun:
+            self.begin(0)
 
     def _process(self) -> RightsService:
         people = Identities(self.index, company().catalogue.identity_sources)
@@ -130,13 +139,10 @@ class HistoriesOfRetention(RuleBasedStateMachine):
 
     # What may happen.
 
-    @rule(
-        topic=st.sampled_from(sorted(TOPICS)),
-        customer=st.sampled_from(CUSTOMERS),
-        days=st.sampled_from([0, 20, 60, 100, 400, 800]),
-    )
-    def happens(self, topic: str, customer: str, days: int) -> None:
-        self.world.happened(topic, customer, days, self.now)
+    @rule(what=HAPPENED)
+    def happens(self, what: tuple[str, str, int]) -> None:
+        """To a customer, so many days ago, and innsyn hears of it now."""
+        self.world.happened(*what, self.now)
         self.there = self.world.held()
         # What comes after a plan has a later moment.
         self.now += timedelta(seconds=1)
@@ -144,19 +150,12 @@ class HistoriesOfRetention(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def begin(self, worker: int) -> None:
         self._does(worker, lambda service: service.run_retention(self.now, BY))
+        self.resume(worker)
 
-    @precondition(lambda self: self._runs())
-    @rule(worker=WORKERS, number=NUMBERS)
-    def approve(self, worker: int, number: int) -> None:
-        self._approve(worker, self._run(number))
-
-    @precondition(lambda self: self.sent)
-    @rule(worker=WORKERS, number=NUMBERS)
-    def deliver(self, worker: int, number: int) -> None:
-        """Any announcement there ever was: early, late, again."""
-        topic, message = self.sent[number % len(self.sent)]
-        if topic == REQUESTS:
-            self._take(worker, message)
+    @rule(worker=WORKERS)
+    def undisturbed(self, worker: int) -> None:
+        """What was sent comes, and people approve."""
+        self._carry_on(worker, announced=True)
 
     @rule(worker=WORKERS)
     def resume(self, worker: int) -> None:
@@ -168,6 +167,12 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         """Of any attempt that ever was sent."""
         told = self._told()
         self._hear(worker, told[number % len(told)], kind)
+
+    @precondition(lambda self: self._told())
+    @rule(worker=WORKERS)
+    def all_answer(self, worker: int) -> None:
+        """What they were told last, all of it."""
+        self._all_answer(worker)
 
     @precondition(lambda self: self.heard)
     @rule(worker=WORKERS, number=NUMBERS)
@@ -333,20 +338,8 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         self.completed.add(name)
         missing = run.commands.keys() - self.settled
         assert not missing, f"{name} completed although {missing} did not answer"
-        assert run.planned_at is not None
-        plan = run_from_json((run.plan or {})["run"])
-        kept = {span.token for span in run.kept} | {token(customer) for customer in self._open()}
-        withheld = {item.system for item in run.commands.values() if item.withholds}
-        for item in plan.index:
-            for event in there:
-                if (
-                    tags(event.topic).id == item.tag_set
-                    and event.at < item.before
-                    and event.written < run.planned_at
-                    and token(event.customer) not in kept
-                    and item.system not in withheld
-                ):
-                    assert item.narrowed is not None, f"{name} completed although {event} is there"
+        left = not_taken(run, there, self._open())
+        assert not left, f"{name} completed although {left} are there"
 
     def teardown(self) -> None:
         """Nobody has an open request any more, everybody answers, nobody is killed: all that has run out goes."""
@@ -370,22 +363,29 @@ class HistoriesOfRetention(RuleBasedStateMachine):
                 assert not left, f"{event} has run out and is in its system"
         self._replay()
 
-    def _carry_out(self, *, announced: bool) -> None:
-        """What was sent comes, people approve, and every system answers."""
+    def _carry_on(self, worker: int, *, announced: bool) -> None:
         for topic, message in list(self.sent):
             if topic == REQUESTS and announced:
-                self._take(0, message)
-        self.resume(0)
+                self._take(worker, message)
+        self.resume(worker)
         for run in self._runs():
             if run.awaits_approval:
-                self._approve(0, run.request_id)
+                self._approve(worker, run.request_id)
+
+    def _carry_out(self, *, announced: bool) -> None:
+        """What was sent comes, people approve, and every system answers."""
+        self._carry_on(0, announced=announced)
+        for run in self._runs():
             if run.state is State.ATTENTION:
                 self._resend(0, run.request_id)
+        self._all_answer(0)
+
+    def _all_answer(self, worker: int) -> None:
         newest = {told["command_id"]: (told, message) for told, message in self._told()}
         for command_id, given in newest.items():
             request = self.services[0].get(given[0]["request_id"])
             if not request.ended and not request.commands[command_id].settled:
-                self._hear(0, given, "full")
+                self._hear(worker, given, "full")
 
     def _replay(self) -> None:
         ends = [(item.request_id, item.state, item.completed_at) for item in self.services[0].requests()]

@@ -18,7 +18,7 @@ from schemas.vocabulary import CommandKind, Resolution, ToldBy
 from sinks.ports.requests import UNREADABLE, RequestEvent
 from streams.rights.protocol.answering import Answer, AnswerSetAside, Commanded, Copied, Escalated, ReviewDue
 from streams.rights.protocol.came_back import CameBack, SuppressionLifted
-from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.expiring import Expired, Expiring, KeptSince
 from streams.rights.protocol.handling import (
     Accepted,
     Approved,
@@ -324,6 +324,7 @@ LedgerEvent = (
     | Lifting
     | Widened
     | Notified
+    | KeptSince
     | Expiring
     | Expired
 )

@@ -22,6 +22,20 @@ def ready_to_expire(
 
 
 @dataclass(frozen=True)
+class KeptSince:
+    """People came in whose data are kept before a system was told: it is told of them, and they stay in the index.
+
+    `kept`: where their data lie, of everybody who came in since the plan. Without their records: `expected`, how many
+    each line of the plan has, in its order; `records` and `least`, by command, as of `PlannedCommand`."""
+
+    kind: ClassVar[str] = "kept_since"
+    kept: tuple[tuple[Any, ...], ...] = field(repr=False)
+    expected: tuple[int, ...]
+    records: Mapping[str, Mapping[str, int]]
+    least: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
 class Expiring:
     """The index begins to forget what has run out at these systems. `run`: length of the ledger then; `going`: how many
     events are to go or to be narrowed, kept or not. `kept`: where the data lie of people who came in since the plan, as

@@ -18,7 +18,7 @@ from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest, Unclear
-from streams.rights.protocol.expiring import ready_to_expire
+from streams.rights.protocol.expiring import KeptSince, ready_to_expire
 from streams.rights.protocol.handling import Waived
 from streams.rights.protocol.lines import (
     approving,
@@ -103,10 +103,9 @@ class RequestState:
     which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for ends, or has ended.
     `unclear`: what nobody can tell to be the person's, at which it stands; `waived`: with how much of that a person let
     it complete. `notified`: recipients that were told, or of whom a person said why they cannot be.
-    `kept`: of a retention run, where the data lie of people whose data were kept when it was planned; `expired_at`:
-    systems of which the index has forgotten what has run out.
-    `length`: how many events of the ledger it was read from; what is decided on it is written as
-    the next one.
+    `kept`: of a retention run, where the data lie of people whose data were kept when it was planned; `kept_since`: who
+    came in before systems were told; `expired_at`: systems of which the index has forgotten what has run out.
+    `length`: how many events of the ledger it was read from; what is decided on it is written as the next one.
     """
 
     request_id: str
@@ -165,6 +164,7 @@ class RequestState:
     unclear: Unclear | None = None
     waived: Waived | None = None
     kept: Sequence[Span] = field(default=(), repr=False)
+    kept_since: KeptSince | None = None
     expired_at: frozenset[str] = frozenset()
     length: int = field(default=0, compare=False)
 

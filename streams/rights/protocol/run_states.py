@@ -7,13 +7,28 @@ from dataclasses import replace
 
 from schemas.counted import counted
 from streams.rights.protocol.commands import stands
-from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.expiring import Expired, Expiring, KeptSince
 from streams.rights.protocol.request import RequestState, Run, State
 
 
-def run_after(request: RequestState, event: Expiring | Expired) -> RequestState:
-    """The run after the index began to forget, or was through with it."""
-    return _expiring(request, event) if isinstance(event, Expiring) else _expired(request, event)
+def run_after(request: RequestState, event: KeptSince | Expiring | Expired) -> RequestState:
+    """The run after people came in, the index began to forget, or was through with it."""
+    match event:
+        case KeptSince():
+            return _kept_since(request, event)
+        case Expiring():
+            return _expiring(request, event)
+        case Expired():
+            return _expired(request, event)
+
+
+def _kept_since(request: RequestState, event: KeptSince) -> RequestState:
+    commands = dict(request.commands)
+    for name, records in event.records.items():
+        if not commands[name].settled:
+            least, planned = event.least.get(name, {}), sum(records.values())
+            commands[name] = replace(commands[name], records=records, planned=planned, least=least)
+    return replace(request, kept_since=event, commands=commands)
 
 
 def _expiring(request: RequestState, event: Expiring) -> RequestState:

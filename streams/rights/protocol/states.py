@@ -63,7 +63,7 @@ from streams.rights.protocol.events import (
     Widened,
     event_of,
 )
-from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.expiring import Expired, Expiring, KeptSince
 from streams.rights.protocol.handling import (
     Accepted,
     Approved,
@@ -234,7 +234,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             return replace(request, state=State.FORGETTING, problem=None, runs=(*request.runs, *_runs(event)))
         case Forgot():
             return _forgotten(request, event)
-        case Expiring() | Expired():
+        case KeptSince() | Expiring() | Expired():
             return run_after(request, event)
         case Attention():
             resolution = event.resolution or request.resolution

@@ -104,6 +104,24 @@ def test_whoever_comes_after_the_plan_keeps_theirs_in_the_index(office: Office) 
     assert ["1 event of people who came in after the plan" in line for line in run.problems] == [True]
 
 
+def test_whoever_comes_before_a_system_is_told_stays_there_and_in_the_index(office: Office) -> None:
+    """Also once the request has ended before the system answers: it was told to keep the records, and expects no more
+    of them; else the index would know nothing of what the system holds."""
+    office.tells = False
+    run = begun(office)
+    request = asked(office, "access", OLA)
+    run = approved(office, run)
+    (command,) = office.expiries
+    assert [item[:2] for item in named(office, command)] == [("customer_number", OLA)]
+    assert [item["expected"] for item in command["records"]] == [2]
+    office.service.cancel(request.request_id)
+    run = answered(office, command)
+    assert (run.state, held(office)) == (State.COMPLETED, 3)
+    assert run.forgotten == {"events_removed": 2, "events_narrowed": 0}
+    assert through(office).state is State.COMPLETED
+    assert held(office) == 2
+
+
 def test_whoever_comes_before_a_system_is_told_again_is_named_to_it(office: Office) -> None:
     approved(office, begun(office))
     asked(office, "access", OLA)

@@ -31,7 +31,7 @@ from streams.rights.protocol.events import (
     content_of,
     event_of,
 )
-from streams.rights.protocol.expiring import Expired, Expiring
+from streams.rights.protocol.expiring import Expired, Expiring, KeptSince
 from streams.rights.protocol.handling import (
     Approved,
     Checked,
@@ -74,6 +74,7 @@ SINCE = {
         Copied,
         CameBack,
         SuppressionLifted,
+        KeptSince,
         Expiring,
         Expired,
         Unclear,
