@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from schemas.together import asked
 from sinks.clickhouse.by_event import Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
-from sinks.clickhouse.going import Going
+from sinks.clickhouse.going import Going, Place, in_turn
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.many import alike, at_once
 from sinks.clickhouse.reader import ClickHouseReader
@@ -81,41 +80,33 @@ class ClickHouseEraser:
     def _apart(
         self, some: Sequence[int], questions: Sequence[ToForget], crowded: Sequence[int]
     ) -> list[list[int]]:
-        """In portions of which no two have a token or an event in common, in the order that these have then: what one
-        takes away may decide what another one finds."""
-        waves: list[list[int]] = []
-        last: dict[object, int] = {}
-        shared: set[tuple[int, int]] = set()
-        if len(some) > 1:
-            going = Going(self._index, [questions[place] for place in some], crowded)
-            shared = going.sharing() if going.parts else shared
-        of_pairs: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        for pair in shared:
-            for one in pair:
-                of_pairs[one].append(pair)
-        for number, place in enumerate(some):
-            keys: set[object] = {span.token for span in questions[place].spans} | {*of_pairs[number]}
-            wave = max((last[key] for key in keys if key in last), default=-1) + 1
-            waves += [[]] * (wave == len(waves))
-            waves[wave] = [*waves[wave], place]
-            last |= dict.fromkeys(keys, wave)
-        return waves
+        """In portions of which no two have an event in common, in the order that these have then: what one takes away
+        may decide what another one finds."""
+        pairs: list[set[tuple[int, int]]] = [set() for _ in some]
+        going = Going(self._index, [questions[place] for place in some], crowded)
+        if len(some) > 1 and going.parts:
+            for pair in going.sharing():
+                for one in pair:
+                    pairs[one].add(pair)
+        return [[some[number] for number in portion] for portion in in_turn(pairs)]
 
     def _forgotten(self, going: Going) -> list[Forgotten]:
-        """No two of the questions have a token or an event in common. What goes is hidden in `lineage` then, and
+        """No two of the questions have an event in common. What goes is hidden in `lineage` then, and
         `take_hidden_out` has to follow."""
         removing = any(going.removing)
         if not going.parts or not (removing or any(going.narrower)):
             return [Forgotten()] * len(going.removing)
-        ended, theirs = [0] * len(going.removing), set[bytes]()
+        ended = [0] * len(going.removing)
+        places = [set[Place]()] * len(going.removing)
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
-            ended, theirs = self._end(going)
+            places = going.places()
+            ended = self._end(going, places)
             for table, events in going.leaving().items():
                 if table == "identity_claims":
-                    self._leave_claims(going, theirs, events)
+                    self._leave_claims(going, places, events)
                 else:
-                    take_out(self._index, table, event_conditions(events))
+                    take_out(self._index, table, event_conditions(list(events)))
             self._leave_events(going)
         self._drop_older_versions(going)
         rows = going.rows()
@@ -125,7 +116,7 @@ class ClickHouseEraser:
             )
         if any(narrowed for _, narrowed in rows):
             self._narrow(going)
-        self._remove_prefixes(sorted({*going.tokens, *theirs}))
+        self._remove_prefixes(sorted({*going.tokens, *_tokens_at(places)}))
         return [Forgotten(*counted, others) for counted, others in zip(rows, ended, strict=True)]
 
     def _of_every_key(self, questions: Sequence[ToForget]) -> tuple[list[ToForget], list[int]]:
@@ -148,20 +139,27 @@ class ClickHouseEraser:
         }
         return replace(question, kept=wider, gone=ended | dict(question.gone))
 
-    def _end(self, going: Going) -> tuple[list[int], set[bytes]]:
-        """Take away the rows of others in events whose record is gone, and those beside a person's. How many of each,
-        and under which tokens they were."""
-        places = going.places()
+    def _end(self, going: Going, places: Sequence[Collection[Place]]) -> list[int]:
+        """Take away the rows of others in events whose record is gone, and those beside a person's. How many of
+        each."""
         ended = going.rows_at(places)
         every = {place for some in places for place in some}
         for table in ("lineage", "lineage_by_event"):
             # Taken out of the parts together with the person's own, which come after: parts are written anew once.
             hide(self._index, table, place_conditions(every))
-        return ended, {token for _, token in every}
+        return ended
 
-    def _leave_claims(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
+    def _leave_claims(
+        self, going: Going, places: Sequence[Collection[Place]], events: Mapping[Event, int]
+    ) -> None:
         """Take the claims of the events away, and the sealed identifiers that none mentions then; not that somebody had
-        what others had too."""
+        what others had too. Of people who share a token one after the other: to each the next one is somebody else."""
+        for numbers in going.in_turn():
+            some, theirs = set(numbers), _tokens_at([places[number] for number in numbers])
+            of_these = [event for event, by in events.items() if by in some]
+            self._leave_claims_of(going.only(numbers), theirs, of_these)
+
+    def _leave_claims_of(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
         leaving = claims_of(self._index, events)
         self._unseal(going, {*theirs, *leaving.mentioned}, events)
         keep_forgotten(self._index, leaving, going.own)
@@ -219,6 +217,10 @@ class ClickHouseEraser:
             parameters,
         )
         take_out(self._index, "address_prefixes", token_conditions([bytes(token) for (token,) in rows]))
+
+
+def _tokens_at(places: Iterable[Iterable[Place]]) -> set[bytes]:
+    return {token for some in places for _, token in some}
 
 
 def _compatible(narrower: Sequence[Mapping[int, TagSet]]) -> list[tuple[set[int], dict[int, int]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ class Going:
 
     def __init__(self, index: ClickHouse, questions: Sequence[ToForget], crowded: Sequence[int]) -> None:
         self._index = index
+        self._questions = list(questions)
         self._gone = [item.gone for item in questions]
         self._crowded = list(crowded)
         self.parts = pieces_each(item.spans for item in questions)
@@ -39,6 +40,17 @@ class Going:
         decided = [_decided(item.kept) for item in questions]
         self.removing = [removing for removing, _ in decided]
         self.narrower = [narrower for _, narrower in decided]
+
+    def in_turn(self) -> list[list[int]]:
+        """The questions in portions of which no two have a token in common, in the order that these have then."""
+        of = [{span.token for span in item.spans} for item in self._questions]
+        return in_turn(of)
+
+    def only(self, numbers: Sequence[int]) -> Going:
+        """The same, of these questions alone."""
+        if len(numbers) == len(self._questions):
+            return self
+        return Going(self._index, [self._questions[number] for number in numbers], self._crowded)
 
     def rows(self, known_at: datetime | None = None) -> list[tuple[int, int]]:
         """Of each, how many rows go and how many are narrowed."""
@@ -201,9 +213,10 @@ class Going:
             by_role[str(role)].add(((str(topic), int(partition), int(offset)), bytes(token)))
         return by_role
 
-    def leaving(self) -> dict[str, list[Event]]:
-        """By each of the tables that hang on events, those named in it that lose all rows they have: for findings any,
-        else those under a person's tokens. No two of the questions may have an event in common."""
+    def leaving(self) -> dict[str, dict[Event, int]]:
+        """By each of the tables that hang on events, those named in it that lose all rows they have, and by which of
+        the questions: for findings any row, else those under a person's tokens. No two of the questions may have an
+        event in common."""
         parameters: Parameters = {}
         removed = self._removed(parameters)
         # One set for all tables: what goes is looked for once.
@@ -217,11 +230,11 @@ class Going:
         ):
             found[str(table)].append(_event(place))
         if not any(found.values()):
-            return found
+            return {table: {} for table in found}
         among = f"({EVENT}) IN (SELECT {EVENT} FROM ({named}))"
         rows = of_questions(self.parts, f"({rows_not_merged(self.tokens, among, parameters)})", parameters)
         counted = self._index.query(
-            f"SELECT {EVENT}, sum(leave), sum(have) FROM"
+            f"SELECT asked, {EVENT}, sum(leave), sum(have) FROM"
             f" (SELECT asked, {EVENT}, count() AS leave, 0 AS have FROM ({removed}) WHERE {among}"
             f" GROUP BY asked, {EVENT}"
             # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
@@ -229,12 +242,17 @@ class Going:
             f" GROUP BY asked, {EVENT}) GROUP BY asked, {EVENT} HAVING sum(leave) > 0",
             parameters,
         )
-        leave, have = dict[Event, int](), dict[Event, int]()
-        for *place, going, there in counted:
-            leave[_event(place)], have[_event(place)] = int(going), int(there)
+        leave, have, by = dict[Event, int](), dict[Event, int](), dict[Event, int]()
+        for number, *place, going, there in counted:
+            event = _event(place)
+            leave[event], have[event], by[event] = int(going), int(there), int(number)
         there_of = dict.fromkeys(HANGING, have) | {"findings": self._rows_of_everybody(found["findings"])}
         return {
-            table: sorted(event for event in events if leave.get(event) == there_of[table].get(event, 0))
+            table: {
+                event: by[event]
+                for event in sorted(events)
+                if leave.get(event, 0) == there_of[table].get(event, 0) and event in by
+            }
             for table, events in found.items()
         }
 
@@ -278,6 +296,19 @@ class Going:
 def rows_not_merged(tokens: Sequence[bytes], where: str, parameters: Parameters) -> str:
     """SQL for the rows of the tokens in all their versions."""
     return f"SELECT * FROM lineage PREWHERE token IN {tokens_in(parameters, 'token', tokens)} WHERE {where}"
+
+
+def in_turn(of: Sequence[Set[object]]) -> list[list[int]]:
+    """The places in portions of which no two have anything in common, in the order that these have then."""
+    portions: list[list[int]] = []
+    last: dict[object, int] = {}
+    for place, keys in enumerate(of):
+        portion = max((last[key] for key in keys if key in last), default=-1) + 1
+        if portion == len(portions):
+            portions.append([])
+        portions[portion].append(place)
+        last |= dict.fromkeys(keys, portion)
+    return portions
 
 
 def _event(row: Sequence[Any]) -> Event:

@@ -201,25 +201,34 @@ def conditions(
 ) -> Iterator[tuple[str, Parameters]]:
     """The pieces, with the tag sets of their questions, as conditions on a row that stand alone; a few at once.
 
-    As a statement that changes rows needs them. No row meets two of them. No two questions may be about one token.
+    As a statement that changes rows needs them. No row meets two of them. No row may be under two questions.
     `embedded`: as many at once as may be, since each statement writes parts anew, whatever it changes.
     """
     chosen = [sorted(item) for item in tag_sets]
     wanted = [part for part in parts if chosen[part.asked]]
     at_once = _PIECES_EMBEDDED if embedded else _PIECES_AT_ONCE
     together = embedded and not all(part.whole for part in wanted)
-    whole = sorted({(part.token, part.asked) for part in wanted if part.whole and not together})
+    about: defaultdict[bytes, set[tuple[int, ...]]] = defaultdict(set)
+    for part in wanted:
+        about[part.token].add(tuple(chosen[part.asked]))
+    # Of which questions with different tag sets ask: which of these counts is for the interval to say.
+    several = {token for token, sets in about.items() if len(sets) > 1}
+    alone = [part for part in wanted if part.whole and not together and part.token not in several]
+    whole = sorted({part.token: part.asked for part in alone}.items())
     for start in range(0, len(whole), _TOKENS_AT_ONCE):
         some = whole[start : start + _TOKENS_AT_ONCE]
         parameters: Parameters = {}
         listed = tokens_in(parameters, "token", [token for token, _ in some])
         yield f"token IN {listed} AND {_chosen(some, chosen, parameters)}", parameters
-    limited = [part for part in wanted if together or not part.whole]
+    limited = [part for part in wanted if together or not part.whole or part.token in several]
     for start in range(0, len(limited), at_once):
         pieces_now = limited[start : start + at_once]
-        text, parameters = bounded(pieces_now)
-        of_tokens = list(dict.fromkeys((part.token, part.asked) for part in pieces_now))
-        yield f"{text} AND {_chosen(of_tokens, chosen, parameters)}", parameters
+        if not several:
+            text, parameters = bounded(pieces_now)
+            of_tokens = list({part.token: part.asked for part in pieces_now}.items())
+            yield f"{text} AND {_chosen(of_tokens, chosen, parameters)}", parameters
+        else:
+            yield bounded(pieces_now, chosen)
 
 
 def _chosen(
@@ -250,22 +259,34 @@ def token_conditions(tokens: Sequence[bytes]) -> Iterator[tuple[str, Parameters]
         yield f"token IN {listed}", parameters
 
 
-def bounded(parts: Sequence[Piece]) -> tuple[str, Parameters]:
-    """That a row lies in one of the pieces, as a condition that stands alone."""
-    by_token: defaultdict[bytes, set[tuple[int, int, int, int]]] = defaultdict(set)
+def bounded(
+    parts: Sequence[Piece], tag_sets: Sequence[Sequence[int]] | None = None
+) -> tuple[str, Parameters]:
+    """That a row lies in one of the pieces, as a condition that stands alone; `tag_sets`: and has one of those of the
+    question that the piece is of."""
+    distinct = sorted({tuple(tag_sets[part.asked]) for part in parts}) if tag_sets is not None else [()]
+    places = {item: place for place, item in enumerate(distinct, 1)}
+    by_token: defaultdict[bytes, set[tuple[int, int, int, int, int]]] = defaultdict(set)
     for part in parts:
-        by_token[part.token] |= {(part.since, part.until, first, last) for first, last, _ in part.ports}
+        place = places[tuple(tag_sets[part.asked]) if tag_sets is not None else ()]
+        by_token[part.token] |= {
+            (part.since, part.until, first, last, place) for first, last, _ in part.ports
+        }
     parameters: Parameters = {
         "tokens": [token.hex() for token in by_token],
         "places": list(range(1, len(by_token) + 1)),
         "ranges": [sorted(ranges) for ranges in by_token.values()],
     }
+    of_its_tag_sets = ""
+    if tag_sets is not None:
+        parameters["chosen"] = [list(item) for item in distinct]
+        of_its_tag_sets = " AND has(arrayElement({chosen:Array(Array(UInt64))}, item.5), tag_set)"
     # Looks the ranges of the row's token up, rather than trying those of all: of a token not named there are none.
     text = (
         f"token IN {tokens_in(parameters, 'token', by_token)} AND arrayExists("
         "item -> toUnixTimestamp64Milli(event_time) >= item.1 AND toUnixTimestamp64Milli(event_time) < item.2"
-        " AND port BETWEEN item.3 AND item.4,"
-        " arrayElement({ranges:Array(Array(Tuple(Int64, Int64, UInt16, UInt16)))},"
+        f" AND port BETWEEN item.3 AND item.4{of_its_tag_sets},"
+        " arrayElement({ranges:Array(Array(Tuple(Int64, Int64, UInt16, UInt16, UInt32)))},"
         " transform(lower(hex(token)), {tokens:Array(String)}, {places:Array(UInt64)}, 0)))"
     )
     return text, parameters
