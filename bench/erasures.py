@@ -21,6 +21,7 @@ import structlog
 from bench.questions import World
 from schemas.codec import decode
 from schemas.company import load_company
+from schemas.jobkeys import JobKey
 from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.systemkeys import SystemKeyring, SystemKeys
@@ -34,7 +35,7 @@ from streams.answers.preservation import Preservation
 from streams.identity.identities import Identities
 from streams.identity.values import SealedValues
 from streams.rights.case import CaseFile
-from streams.rights.protocol.messages import DELETION, Named, receipt_message
+from streams.rights.protocol.messages import DELETION, Named, opened, receipt_message
 from streams.rights.right import Clocked
 from streams.rights.service import RightsService
 
@@ -141,8 +142,9 @@ class Office:
         asked = [self._asked(number) for number in people]
         with self.phase("planned_and_told", requests, found):
             self.service.on_requests(asked)
+        there = self.there()
         with self.phase("jobs", requests, found):
-            receipts = self.answers()
+            receipts = self.answers(there)
         with self.phase("forgotten", requests, found):
             self.service.on_receipts(receipts)
         found["commands"] = len(receipts)
@@ -185,28 +187,40 @@ class Office:
         """How many events answers still show under the customer number."""
         return self.reader.find([Span(self.token(number))]).total_events
 
-    def answers(self) -> list[Mapping[str, Any]]:
-        """What each system answers: done, with as many records as it was told are there."""
+    def there(self) -> dict[str, int]:
+        """By command how many records the system has of the person: what its job would count while it deletes."""
+        return {
+            name: command.planned or 0
+            for request in self.service.requests()
+            for name, command in request.commands.items()
+        }
+
+    def answers(self, there: Mapping[str, int]) -> list[Mapping[str, Any]]:
+        """What each system answers, which does what a job does but for deleting: proves and opens its command, and
+        signs that it is done."""
         record = own_record("ErasureCommand")
+        # A job reads its keys when it starts.
+        keys: dict[str, JobKey] = {}
         answers: list[Mapping[str, Any]] = []
         for topic, message in self.sent:
             if not topic.startswith(DELETION):
                 continue
             command = decode(record, message)
-            request = self.service.get(command["request_id"])
+            key = keys.get(command["system"]) or self.keyring.systems.job(command["system"]).current
+            keys[command["system"]] = key
+            opened(command, key)
             said = {
                 "command_id": command["command_id"],
                 "request_id": command["request_id"],
                 "system": command["system"],
                 "attempt": command["attempt"],
                 "state": "done",
-                "erased": request.commands[command["command_id"]].planned,
+                "erased": there[command["command_id"]],
                 "held": 0,
                 "reported_at": NOW,
                 "outcomes": [],
                 **dict.fromkeys(("ground", "review_date", "reason", "citation", "retryable")),
             }
-            key = self.keyring.systems.job(command["system"]).current
             answers.append(receipt_message(said, key))
         return answers
 

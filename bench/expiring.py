@@ -118,7 +118,7 @@ def _expire(office: Office, people: int) -> dict[str, Any]:
         begin()
     with office.phase("planned_and_told", people, found):
         office.service.resume()
-    receipts: Sequence[Mapping[str, Any]] = office.answers()
+    receipts: Sequence[Mapping[str, Any]] = office.answers(office.there())
     with office.phase("forgotten", people, found):
         office.service.on_receipts(receipts)
     found["commands"] = len(receipts)
