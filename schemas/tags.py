@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from schemas.annotations import RecordAnnotation
@@ -57,7 +57,7 @@ class TagSet:
     @cached_property
     def id(self) -> int:
         """64-bit id, unsigned."""
-        said = asdict(self)
+        said = {item.name: getattr(self, item.name) for item in fields(self)}
         if not self.detected:
             # As before there were findings: what is stored under an id keeps it.
             del said["detected"]
