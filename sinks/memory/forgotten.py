@@ -7,15 +7,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sinks.memory.state import Event
-from sinks.ports.forgotten import Claim, Held, held, is_forgotten, left_of, sessions_of
+from sinks.ports.forgotten import Claim, Held, held, is_left, left_of, sessions_of
 from sinks.ports.identity import MENTIONED, NOTHING
+from sinks.ports.same import SameTokens
 
 Known = dict[tuple[Any, ...], dict[str, Any]]
 """Claims by their topic, partition, offset and part."""
+_Held = Mapping[bytes, Sequence[tuple[frozenset[bytes], Held]]]
+"""When each identifier is known to have been somebody's, and whose: nobody's name where no claim of it says."""
 
 
 def without_events(
-    known: Known, events: Collection[Event], own: Collection[bytes] = ()
+    known: Known, events: Collection[Event], same: SameTokens, own: Collection[bytes] = ()
 ) -> tuple[Known, list[dict[str, Any]]]:
     """The claims without those of the events, but for what stays of these; and those that left.
 
@@ -23,73 +26,72 @@ def without_events(
     """
     leaving = [claim for place, claim in known.items() if place[:3] in events]
     stay = {place: claim for place, claim in known.items() if place[:3] not in events}
-    theirs = [claim for claim in stay.values() if claim["subject"] not in own]
-    others, groups = _held(theirs), _groups(theirs)
-    for session in sessions_of(leaving):
-        mine = session.subject
+    people = {same.name(token) for token in own}
+    others, groups = _held(stay.values(), same), _groups(stay.values(), same)
+    for session in sessions_of(leaving, same):
+        mine = {session.subject, *people}
         shared = _shared(session.tokens, session.held, others, mine)
-        if groups.get(session.group, set()) - {mine}:
+        if groups.get(session.group, set()) - mine:
             shared.add(session.group)
         for claim in left_of(session, shared):
             stay[claim["topic"], claim["partition"], claim["offset"], claim["part"]] = claim
-    return _tidied(stay), leaving
+    return _tidied(stay, same), leaving
 
 
 def mentioned(known: Known) -> set[bytes]:
     """The tokens that claims of people who are known mention."""
-    claims = (claim for claim in known.values() if not is_forgotten(claim["subject"]))
-    return {claim[name] for claim in claims for name in MENTIONED}
+    return {claim[name] for claim in known.values() if not is_left(claim) for name in MENTIONED}
 
 
-def _tidied(known: Known) -> Known:
+def _tidied(known: Known, same: SameTokens) -> Known:
     """The claims without what stands for forgotten people near whom nobody is any more."""
-    others, groups = _held(known.values()), _groups(known.values())
+    others, groups = _held(known.values(), same), _groups(known.values(), same)
     sessions = defaultdict[bytes, list[Claim]](list)
     for claim in known.values():
-        if is_forgotten(claim["subject"]):
-            sessions[claim["group"]].append(claim)
+        if is_left(claim):
+            sessions[same.name(claim["group"])].append(claim)
     near = {
         group
         for group, claims in sessions.items()
-        if group in groups or _shared({claim["token"] for claim in claims}, held(claims), others)
+        if group in groups or _shared({same.name(claim["token"]) for claim in claims}, held(claims), others)
     }
     return {
         place: claim
         for place, claim in known.items()
-        if not is_forgotten(claim["subject"]) or claim["group"] in near
+        if not is_left(claim) or same.name(claim["group"]) in near
     }
 
 
-def _held(claims: Iterable[Claim]) -> Mapping[bytes, Sequence[tuple[bytes, Held]]]:
-    """When each identifier is known to have been somebody's, and whose, by session."""
+def _held(claims: Iterable[Claim], same: SameTokens) -> _Held:
+    """By identifier and session; a login is one of its own for each of the people."""
     sessions = defaultdict[tuple[bytes, bytes, bytes], list[Claim]](list)
     for claim in claims:
-        if claim["token"] != NOTHING and not is_forgotten(claim["subject"]):
-            sessions[claim["token"], claim["subject"], claim["group"]].append(claim)
-    found = defaultdict[bytes, list[tuple[bytes, Held]]](list)
-    for (token, subject, _), some in sessions.items():
-        found[token].append((subject, held(some)))
+        if claim["token"] != NOTHING and not is_left(claim):
+            token, group, subject = (same.name(claim[name]) for name in ("token", "group", "subject"))
+            sessions[token, group, NOTHING if group != NOTHING else subject].append(claim)
+    found = defaultdict[bytes, list[tuple[frozenset[bytes], Held]]](list)
+    for (token, _, _), some in sessions.items():
+        subjects = frozenset(same.name(claim["subject"]) for claim in some) - {NOTHING}
+        found[token].append((subjects, held(some)))
     return found
 
 
-def _groups(claims: Iterable[Claim]) -> Mapping[bytes, set[bytes]]:
+def _groups(claims: Iterable[Claim], same: SameTokens) -> Mapping[bytes, set[bytes]]:
     """Who is known in each session and slot."""
     found = defaultdict[bytes, set[bytes]](set)
     for claim in claims:
-        if claim["group"] != NOTHING and not is_forgotten(claim["subject"]):
-            found[claim["group"]].add(claim["subject"])
+        if NOTHING not in (claim["group"], claim["subject"]) and not is_left(claim):
+            found[same.name(claim["group"])].add(same.name(claim["subject"]))
     return found
 
 
-def _shared(
-    tokens: Iterable[bytes],
-    mine: Held,
-    others: Mapping[bytes, Sequence[tuple[bytes, Held]]],
-    subject: bytes = NOTHING,
-) -> set[bytes]:
-    """Which of the tokens somebody else than the subject has near that time."""
+def _shared(tokens: Iterable[bytes], mine: Held, others: _Held, people: Collection[bytes] = ()) -> set[bytes]:
+    """Which of the tokens somebody else than the people has near that time."""
     return {
         token
         for token in tokens
-        if any(whose != subject and mine.is_near(other) for whose, other in others.get(token, ()))
+        if any(
+            (not whose or whose.difference(people)) and mine.is_near(other)
+            for whose, other in others.get(token, ())
+        )
     }

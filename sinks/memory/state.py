@@ -17,6 +17,7 @@ from sinks.ports.keys import KeyEntry
 from sinks.ports.lineage import Filter, Span
 from sinks.ports.offsets import History, OffsetRange
 from sinks.ports.resurrected import Resurrected
+from sinks.ports.same import SameTokens
 
 Partition = tuple[str, int]
 Event = tuple[str, int, int]  # topic, partition, offset
@@ -85,6 +86,9 @@ class MemoryState:
         """What happened last to a token key, None: nothing that the register knows of."""
         said = [(entry.sequence, entry.kind) for entry in self.register if entry.key_id == key_id]
         return max(said)[1] if said else None
+
+    def same_tokens(self) -> SameTokens:
+        return SameTokens.joined_by(self.pairs_known)
 
     def names(self) -> dict[int, int]:
         order: dict[str, int] = {}

@@ -3,7 +3,8 @@
 Without it what two people may have done under one address would be the other's alone once the first is erased, and a
 session without its end would run on over the time of somebody who is gone. It is kept only where another's claim on the
 same identifier is near, and says nothing that leads to the person: holder, session, line, and identifiers that are
-nobody else's, stand under tokens that are drawn.
+nobody else's, stand under tokens that are drawn. What stays of a claim is of the token key that the claim was of, so
+that a rotation of the keys moves it as any other.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from typing import Any
 from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import ClaimForm, Mark
 from sinks.ports.identity import NOTHING
+from sinks.ports.same import SameTokens
 
 FORGOTTEN = b"\xff" * 8
 """With which every token begins that stands for what was forgotten; of a keyed token it is as good as impossible."""
 NEAR = timedelta(days=7)
 """How far apart two holders of an identifier may be so that one bounds what is inferred of the other: longer than any
 source may be silent before its session is taken to be over."""
-_TOPIC, _OFFSET_BITS = "", 63
+NO_TOPIC = ""
+"""The topic of what stays of a claim: no event tells it."""
+_OFFSET_BITS = 63
 _FORMS = frozenset({ClaimForm.SESSION.code, ClaimForm.STATE.code, ClaimForm.LOGIN.code})
 LATEST = datetime.max.replace(tzinfo=UTC).replace(tzinfo=None)
 """Of what has no end yet."""
@@ -50,6 +54,11 @@ def is_forgotten(token: bytes) -> bool:
     return token.startswith(FORGOTTEN)
 
 
+def is_left(claim: Claim) -> bool:
+    """Whether the claim is what stays of one that left, of somebody or of nobody."""
+    return bool(claim["topic"] == NO_TOPIC)
+
+
 def held(claims: Iterable[Claim]) -> Held:
     """By the claims of one session or slot, of which there is at least one."""
     said = sorted(claims, key=lambda claim: claim["at"])
@@ -61,44 +70,48 @@ def held(claims: Iterable[Claim]) -> Held:
 
 @dataclass(frozen=True)
 class Session:
-    """Claims of one session or slot, and when it had what they name; a login is one of its own."""
+    """Claims of one session or slot, and when it had what they name; a login is one of its own.
+
+    `tokens`: what it had; `subject`: whose it is, NOTHING where its claims name several or nobody; `group`: under which
+    its claims are one, NOTHING of a login. All by the names that `same` has for them.
+    """
 
     claims: Sequence[Claim]
     held: Held
+    same: SameTokens
 
     @property
     def tokens(self) -> set[bytes]:
-        """What it had."""
-        return {claim["token"] for claim in self.claims} - {NOTHING}
+        return self._names("token")
 
     @property
     def subject(self) -> bytes:
-        """Whose it is; NOTHING where its claims name several."""
-        named = {claim["subject"] for claim in self.claims}
+        named = self._names("subject")
         return named.pop() if len(named) == 1 else NOTHING
 
     @property
     def group(self) -> bytes:
-        """Under which its claims are one; NOTHING of a login."""
-        group: bytes = self.claims[0]["group"]
-        return group
+        return self.same.name(self.claims[0]["group"])
+
+    def _names(self, column: str) -> set[bytes]:
+        return {self.same.name(claim[column]) for claim in self.claims} - {NOTHING}
 
 
-def sessions_of(claims: Iterable[Claim]) -> list[Session]:
+def sessions_of(claims: Iterable[Claim], same: SameTokens) -> list[Session]:
     """Claims put together, of those forms in which one holder ends where another begins; what was forgotten before is
     left out."""
     found = defaultdict[object, list[Claim]](list)
     for number, claim in enumerate(claims):
-        if claim["form"] in _FORMS and not is_forgotten(claim["subject"]):
-            found[claim["group"] if claim["group"] != NOTHING else number].append(claim)
-    return [Session(some, held(some)) for some in found.values()]
+        if claim["form"] in _FORMS and not is_left(claim):
+            found[same.name(claim["group"]) if claim["group"] != NOTHING else number].append(claim)
+    return [Session(some, held(some), same) for some in found.values()]
 
 
 def left_of(
     session: Session, shared: Collection[bytes], draw: Draw = secrets.token_bytes
 ) -> list[dict[str, Any]]:
-    """What stays of the claims of a session that leave the index; `shared`: which of its identifiers somebody else has
-    near it, and its group where claims of somebody else are of it too.
+    """What stays of the claims of a session that leave the index; `shared`: the names of those of its identifiers that
+    somebody else has near it, and of its group where claims of somebody else are of it too.
 
     All of its claims where there is such a one, so that it begins and ends as before; else nothing.
     """
@@ -106,21 +119,21 @@ def left_of(
         return []
     drawn = defaultdict[bytes, bytes](lambda: FORGOTTEN + draw(TOKEN_BYTES - len(FORGOTTEN)))
     drawn |= {NOTHING: NOTHING}
-    return [_without_person(claim, shared, drawn, draw) for claim in session.claims]
+    return [_without_person(claim, session.same, shared, drawn, draw) for claim in session.claims]
 
 
 def _without_person(
-    claim: Claim, shared: Collection[bytes], drawn: Mapping[bytes, bytes], draw: Draw
+    claim: Claim, same: SameTokens, shared: Collection[bytes], drawn: Mapping[bytes, bytes], draw: Draw
 ) -> dict[str, Any]:
-    names = {
-        name: claim[name] if name in ("token", "group") and claim[name] in shared else drawn[claim[name]]
-        for name in ("token", "subject", "group", "line")
-    }
+    names = {}
+    for column in ("token", "subject", "group", "line"):
+        name = same.name(claim[column])
+        names[column] = claim[column] if column in ("token", "group") and name in shared else drawn[name]
     if names["group"] == NOTHING:
         # A login becomes one of its own, by which it is found.
-        names["group"] = drawn[claim["subject"]]
+        names["group"] = drawn[same.name(claim["subject"])]
     place = int.from_bytes(draw(8), "big") >> (64 - _OFFSET_BITS)
-    return {**claim, **names, "topic": _TOPIC, "partition": 0, "offset": place, "part": 0}
+    return {**claim, **names, "topic": NO_TOPIC, "partition": 0, "offset": place, "part": 0}
 
 
 def _later(moment: datetime) -> datetime:

@@ -37,6 +37,7 @@ from sinks.ports.lineage import (
     Span,
 )
 from sinks.ports.record_keys import RecordKeyReader, UnnamedRecords
+from sinks.ports.same import pairs_around
 
 _MOST_KEPT = 500_000
 Rotated = Callable[[], int]
@@ -94,22 +95,15 @@ class Same:
         return groups
 
     def _grouped(self, tokens: set[bytes]) -> Mapping[bytes, tuple[bytes, frozenset[bytes]]]:
-        seen: set[bytes] = set()
-        frontier = set(tokens)
         above: dict[bytes, set[bytes]] = {}
         last: set[bytes] = set()
-        while frontier:
-            found = self._pairs.pairs(sorted(frontier))
-            seen |= frontier
-            frontier = set()
-            for older, newer, key_id in zip(*found.to_pydict().values(), strict=True):
-                # The oldest has nothing above it; one of a retired key names nobody any more.
-                low, high = (newer, older) if not self._newest else (older, newer)
-                above.setdefault(low, set()).add(high)
-                above.setdefault(high, set())
-                if not key_id:
-                    last.add(older)
-                frontier |= {older, newer} - seen
+        for older, newer, key_id in pairs_around(self._pairs, tokens):
+            # The oldest has nothing above it; one of a retired key names nobody any more.
+            low, high = (newer, older) if not self._newest else (older, newer)
+            above.setdefault(low, set()).add(high)
+            above.setdefault(high, set())
+            if not key_id:
+                last.add(older)
         return _named(above, last)
 
     def spans(self, spans: Sequence[Span]) -> list[Span]:

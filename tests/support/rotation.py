@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -97,22 +97,26 @@ class Rotated:
 
     def tag(self, places: Sequence[tuple[str, int]], tagger: Preparer, *, pairs_only: bool = False) -> None:
         """Tag the events at these places, as one batch of each topic."""
-        by_topic: dict[str, list[int]] = {}
+        by_topic: dict[str, dict[int, bytes]] = {}
         for topic, offset in places:
-            by_topic.setdefault(topic, []).append(offset)
-        batches = []
-        for topic, offsets in by_topic.items():
-            values = [EVENTS.messages[topic][offset] for offset in offsets]
-            batches.append(
-                TopicBatch(
-                    topic,
-                    values,
-                    np.zeros(len(values), np.int32),
-                    np.array(offsets),
-                    -1,
-                    sum(map(len, values)),
-                )
+            by_topic.setdefault(topic, {})[offset] = EVENTS.messages[topic][offset]
+        self.write(by_topic, tagger, pairs_only=pairs_only)
+
+    def write(
+        self, by_topic: Mapping[str, Mapping[int, bytes]], tagger: Preparer, *, pairs_only: bool = False
+    ) -> None:
+        """Tag messages, by topic and offset, as one batch of each topic."""
+        batches = [
+            TopicBatch(
+                topic,
+                list(messages.values()),
+                np.zeros(len(messages), np.int32),
+                np.array(list(messages)),
+                -1,
+                sum(map(len, messages.values())),
             )
+            for topic, messages in by_topic.items()
+        ]
         owned = {(topic, 0): 1 for topic in by_topic}
         prepared = tagger.prepare(batches, (), owned, NOW)
         assert not prepared.dead
