@@ -43,7 +43,7 @@ WHERE (d.topic, d.partition, d.offset) > ({topic:String}, {partition:Int32}, {of
 
 # The letters of `_LIST` with the state open. A LEFT ANTI JOIN leaves out what something was done about for good.
 _OPEN = """
-SELECT topic, reason, count() AS letters
+SELECT topic, reason, count() AS letters, groupBitXor(sipHash64(topic, partition, offset)) AS places
 FROM (SELECT topic, partition, offset, reason FROM dead_letters FINAL) AS d
 LEFT ANTI JOIN (
     SELECT topic, partition, offset FROM dead_letter_events FINAL GROUP BY topic, partition, offset
@@ -117,8 +117,8 @@ class ClickHouseDeadLetters:
 
     def _open(self) -> list[OpenLetters]:
         return [
-            OpenLetters(topic, reason, int(letters))
-            for topic, reason, letters in self._index.query(_OPEN, {})
+            OpenLetters(topic, reason, int(letters), int(places))
+            for topic, reason, letters, places in self._index.query(_OPEN, {})
         ]
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:

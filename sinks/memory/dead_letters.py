@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from schemas.vocabulary import LetterState
@@ -35,8 +36,12 @@ class MemoryDeadLetters:
 
     def open(self) -> list[OpenLetters]:
         letters = self.find(("", -1, -1), len(self._index.dead), Chosen(state=LetterState.OPEN))
-        found = Counter((item["topic"], item["reason"]) for item in letters)
-        return [OpenLetters(*key, count) for key, count in sorted(found.items())]
+        found, places = Counter[tuple[str, str]](), defaultdict[tuple[str, str], int](int)
+        for item in letters:
+            key, place = (item["topic"], item["reason"]), (item["topic"], item["partition"], item["offset"])
+            found[key] += 1
+            places[key] ^= int.from_bytes(blake2b(repr(place).encode(), digest_size=8).digest(), "big")
+        return [OpenLetters(*key, count, places[key]) for key, count in sorted(found.items())]
 
     def flooded(self, since: datetime, *, newest: int, floor: int, ratio: float) -> list[Flooded]:
         found = []

@@ -59,11 +59,15 @@ class Flooded:
 
 @dataclass(frozen=True)
 class OpenLetters:
-    """How many open letters a topic (or feed) has for one reason."""
+    """How many open letters a topic (or feed) has for one reason.
+
+    `places`: a number that stands for which they are, by their places alone.
+    """
 
     topic: str
     reason: str
     letters: int
+    places: int = 0
 
 
 @dataclass(frozen=True)

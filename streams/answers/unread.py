@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from schemas.company import Company
@@ -37,6 +37,15 @@ def unread(letters: Iterable[OpenLetters], company: Company, systems: Collection
         elif topic.tagged and (not systems or topic.system in systems):
             found[item.topic] += item.letters
     return dict(sorted(found.items()))
+
+
+def which_unread(letters: Iterable[OpenLetters], company: Company) -> dict[str, str]:
+    """By the same names, what stands for which letters these are: another one, for as many, is told apart."""
+    found: defaultdict[str, int] = defaultdict(int)
+    for item in letters:
+        for name in unread([item], company):
+            found[name] ^= item.places
+    return {name: f"{places:016x}" for name, places in sorted(found.items())}
 
 
 def with_unread(unread: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -82,7 +82,9 @@ class Acts:
         if unclear is None:
             raise InputError(f"of {request.request_id} nothing is unclear, so nothing is to be waived")
         sealed = self._file.seal_note(request.request_id, reason)
-        request = self._file.decide(request, Waived(unclear.dead_letters, unclear.shared_events, sealed))
+        request = self._file.decide(
+            request, Waived(unclear.dead_letters, unclear.shared_events, sealed, unclear.which)
+        )
         with suppress(BrokerUnavailable):
             self._sending.announce(request)
         return request

@@ -16,7 +16,7 @@ from streams.answers.consent import ConsentReader
 from streams.answers.erased import days_of_plan, earlier_days
 from streams.answers.plan import Plan, plan_from_json
 from streams.answers.report import disclosed_events
-from streams.answers.unread import with_unread
+from streams.answers.unread import unread, which_unread, with_unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen
 from streams.rights.nobody import nobody_known
@@ -59,6 +59,7 @@ class Erasure:
         self._about = tools.about
         self._answered = tools.answered
         self._unread = tools.unread
+        self._open_letters = tools.open_letters
         self._forgetting = tools.forgetting
 
     def next(self, request: RequestState) -> Step | None:
@@ -256,16 +257,22 @@ class Erasure:
         if request.runs_out:
             return None
         rules, waived, identity = self._company.rights.unclear, request.waived, request.identity
-        letters = dict(self._unread()) if rules.dead_letters == "waits" else {}
+        open_letters = self._open_letters() if rules.dead_letters == "waits" else ()
+        letters, which = unread(open_letters, self._company), which_unread(open_letters, self._company)
         shared = 0
         if identity is not None and identity.shared and rules.shared_events == "waits":
             both = self._everything.find([*identity.spans, *identity.shared])
             found = self._everything.find(identity.spans)
             shared = disclosed_events(both, self._catalogue) - disclosed_events(found, self._catalogue)
-        known = waived.dead_letters if waived else {}
-        more = any(count > known.get(topic, 0) for topic, count in letters.items())
+        known = waived.which or {} if waived else {}
+        counts = waived.dead_letters if waived else {}
+        # Of those that were waived one may be read by now, and another one have come.
+        more = any(
+            which[topic] != known.get(topic) or count > counts.get(topic, 0)
+            for topic, count in letters.items()
+        )
         if more or shared > (waived.shared_events if waived else 0):
-            return Unclear(letters, shared, request.length)
+            return Unclear(letters, shared, request.length, which)
         return None
 
 

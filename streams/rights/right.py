@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from schemas.company import Company
 from sinks.ports.clocks import OwnerReader
+from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.lineage import IndexReader
@@ -16,6 +17,7 @@ from sinks.ports.retained import RetainedSessions
 from streams.answers.attribution import Resolver
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer
+from streams.answers.unread import unread
 from streams.rights.case import CaseFile
 from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.request import RequestState
@@ -61,10 +63,10 @@ class Retention:
 class Tools:
     """What steps are done with. `about` records whom a request is about; `answered` is told of each answer given.
 
-    `unread`: how many messages of each topic could not be read. `forgetting` is told before the index forgets;
-    `keeping`: what keeps a person's data besides. `clocked`: how people are found whose
-    clocks have run out. `kept`: whose data stay although they have run out; `retention` None: no run of that is carried
-    out here."""
+    `open_letters`: messages that could not be read, counted.
+    `forgetting` is told before the index forgets; `keeping`: what keeps a person's data besides. `clocked`: how people
+    are found whose clocks have run out. `kept`: whose data stay although they have run out; `retention` None: no run of
+    that is carried out here."""
 
     file: CaseFile
     subjects: SubjectFinder
@@ -76,12 +78,16 @@ class Tools:
     sending: Sending
     about: Callable[[RequestState], RequestState]
     answered: Callable[[], None]
-    unread: Callable[[], Mapping[str, int]]
+    open_letters: Callable[[], Sequence[OpenLetters]]
     forgetting: Callable[[RequestState], None]
     keeping: Keeping = NOTHING_KEPT
     clocked: Clocked | None = None
     kept: KeptPeople | None = None
     retention: Retention | None = None
+
+    def unread(self) -> Mapping[str, int]:
+        """How many messages of each topic could not be read."""
+        return unread(self.open_letters(), self.company)
 
 
 class RightSteps(Protocol):

@@ -31,7 +31,6 @@ from streams.answers.attribution import Resolver
 from streams.answers.erased import Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Values
-from streams.answers.unread import unread
 from streams.identity.values import Same
 from streams.rights.acts import Acts
 from streams.rights.batches import Batches
@@ -133,7 +132,7 @@ class RightsService(ByPeople, ByTime):
             sending=self._sending,
             about=self._beside.record,
             answered=self._late.answered,
-            unread=lambda: unread(open_letters(), company),
+            open_letters=open_letters,
             keeping=keeping,
             forgetting=self._enter,
             clocked=clocked,

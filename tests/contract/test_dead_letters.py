@@ -159,6 +159,22 @@ def test_a_topic_is_flooded_by_its_newest_messages(empty_kept: Kept) -> None:
     assert flooded() == []
 
 
+def test_of_as_many_open_letters_others_are_told_apart(kept: Kept) -> None:
+    """One is dropped and another one comes; a letter that is met again changes nothing."""
+
+    def places() -> list[tuple[int, int]]:
+        return [(item.letters, item.places) for item in kept.letters.open() if item.topic == "web.visits"]
+
+    kept.set_aside([dead("web.visits", offset) for offset in (1, 3)], NOW + HOUR)
+    before = places()
+    kept.set_aside([dead("web.visits", 3)], NOW + HOUR)
+    assert places() == before
+    kept.letters.note([Done(("web.visits", 0, 3), "drop", "", "ola", "a test")], NOW + 2 * HOUR)
+    kept.set_aside([dead("web.visits", 4)], NOW + 2 * HOUR)
+    assert [count for count, _ in places()] == [count for count, _ in before]
+    assert places() != before
+
+
 def test_open_letters_are_counted_by_topic_and_reason(kept: Kept) -> None:
     """A letter that is met again counts once; one that was tagged or dropped no more, one whose retry failed still."""
 

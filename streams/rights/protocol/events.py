@@ -192,12 +192,13 @@ class Attention:
 class Unclear:
     """All is erased that is known to be the person's, and nobody can tell whether more is: so many messages that could
     not be read (`dead_letters`, by topic), so many events of an identifier that others had too. `run`: length of the
-    ledger then."""
+    ledger then. `which`: by topic what stands for which messages they are; None of before this was kept."""
 
     kind: ClassVar[str] = "unclear"
     dead_letters: Mapping[str, int]
     shared_events: int
     run: int
+    which: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -77,12 +77,13 @@ class Accepted:
 @dataclass(frozen=True)
 class Waived:
     """A person decided that it may complete although nobody can tell whether all that is `unclear` is the person's; why
-    is `sealed`."""
+    is `sealed`. `which`: as of `Unclear`; others of the same number are not waived."""
 
     kind: ClassVar[str] = "waived"
     dead_letters: Mapping[str, int]
     shared_events: int
     sealed: str = field(repr=False)
+    which: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

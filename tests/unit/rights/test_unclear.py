@@ -85,6 +85,7 @@ def test_messages_that_could_not_be_read_keep_an_erasure_from_completing(office:
         "dead_letters": {"web.visits": 2},
         "shared_events": 0,
         "run": request.length - 1,
+        "which": {"web.visits": "0000000000000000"},
     }
     # Looked at again, and nothing has changed.
     assert again(office, request).state is State.ATTENTION
@@ -105,6 +106,25 @@ def test_a_person_waives_it_with_a_reason_that_is_kept(office: Office) -> None:
     assert [note.what for note in done.notes] == ["waived", "waived"]
     with pytest.raises(InputError, match="completed already"):
         office.service.waive(request.request_id, "again")
+
+
+def test_another_message_than_those_that_were_waived_keeps_it_from_completing(office: Office) -> None:
+    """As many as before: one of them was read meanwhile, and another one came."""
+    office.letters = [replace(UNREAD, places=5)]
+    request = office.erase(COOKIE)
+    office.letters = [replace(UNREAD, places=6)]
+    assert waived(office, request).state is State.ATTENTION
+    assert waived(office, request).state is State.COMPLETED
+
+
+def test_fewer_messages_than_were_waived_are_waived_anew_until_there_are_none(office: Office) -> None:
+    """Which of them is left is not known from what was waived."""
+    office.letters = [replace(UNREAD, places=5)]
+    request = office.erase(COOKIE)
+    office.letters = [replace(UNREAD, letters=1, places=4)]
+    assert waived(office, request).state is State.ATTENTION
+    office.letters = []
+    assert again(office, request).state is State.COMPLETED
 
 
 def test_events_of_a_shared_address_do_as_well(office: Office) -> None:
