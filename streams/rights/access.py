@@ -21,9 +21,9 @@ from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.rights.giving_way import waits_for_others
 from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
-from streams.rights.overlap import before_it
 from streams.rights.protocol.events import Answered, Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
@@ -87,9 +87,9 @@ class Access:
             # Without them it would not wait for an erasure of the same person.
             request = tools.about(request)
         beside = file.about(request.subjects, person.spans, request.request_id)
-        if first := tuple(before_it(beside, request, person.spans)):
+        if (waits := waits_for_others(file, beside, request, person.spans)) is not None:
             # What systems erase meanwhile would be missing in their copies.
-            return file.wait(request, first)
+            return waits
         commands, told = [], []
         keyed = tools.subjects.keyed(request, person, tools.reader)
         for system, of in asked.items():

@@ -267,11 +267,14 @@ class CaseFile:
             return request
         return self.decide(request, Attention(reason, resolution, run=request.length))
 
-    def wait(self, request: RequestState, first: tuple[str, ...]) -> RequestState:
-        """Behind these requests, once for each time that it comes to wait so. Raises Overtaken."""
+    def wait(
+        self, request: RequestState, first: tuple[str, ...], expiring: tuple[str, ...] = ()
+    ) -> RequestState:
+        """Behind these requests, once for each time that it comes to wait so; `expiring`: those of them by which
+        systems delete what has run out of the person. Raises Overtaken."""
         if request.behind == first and request.state is State.RECEIVED:
             return request
-        return self.decide(request, Behind(first, request.length))
+        return self.decide(request, Behind(first, request.length, expiring or None))
 
     def note(self, request_id: str, event: LedgerEvent) -> RequestState:
         """Append what has happened and is so whatever else was written meanwhile, once; the request then.

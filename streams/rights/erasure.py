@@ -19,8 +19,8 @@ from streams.answers.report import disclosed_events
 from streams.answers.unread import unread, which_unread, with_unread
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.frozen import refuse_frozen
+from streams.rights.giving_way import waits_for_others
 from streams.rights.nobody import nobody_known
-from streams.rights.overlap import before_it
 from streams.rights.planning import Planner, grown, left_over, outgrown, unjudged
 from streams.rights.protocol.events import (
     Attention,
@@ -85,8 +85,8 @@ class Erasure:
             unclear = self._subjects.unclear(request, person)
             return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
         beside = self._file.about(request.subjects, person.spans, request.request_id)
-        if first := before_it(beside, request, person.spans):
-            return self._file.wait(request, tuple(first))
+        if (waits := waits_for_others(self._file, beside, request, person.spans)) is not None:
+            return waits
         givens = self._subjects.given(request.request_id)
         anchors, earlier = self._days(request, person, givens)
         planned = self._planner.plan(request, person, givens, anchors, now, earlier)

@@ -21,9 +21,9 @@ from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
 from streams.identity.model import ResolvedSubject
+from streams.rights.giving_way import waits_for_others
 from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
-from streams.rights.overlap import before_it
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.events import Planned, PlannedCommand
 from streams.rights.protocol.messages import command_id
@@ -62,9 +62,9 @@ class Rectification(ByCommand):
         if (unknown := nobody_known(request, person, tools.reader, tools.subjects, tools.file)) is not None:
             return file.stand(request, unknown, Resolution.NONE)
         beside = file.about(request.subjects, person.spans, request.request_id)
-        if first := tuple(before_it(beside, request, person.spans)):
+        if (waits := waits_for_others(file, beside, request, person.spans)) is not None:
             # What systems erase meanwhile they could not correct, and an older correction would come last.
-            return file.wait(request, first)
+            return waits
         before = tools.subjects.erased_before(request, person)
         categories = categories_of(request.scope.fields, tools.company)
         holdings = concerned(tools.reader.find(person.spans), {*categories.values()}, tools.company)

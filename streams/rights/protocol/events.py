@@ -85,11 +85,13 @@ class About:
 
 @dataclass(frozen=True)
 class Behind:
-    """It waits for these requests of the same person. `run`: length of the ledger then, since it may do so again."""
+    """It waits for these requests of the same person. `run`: length of the ledger then, since it may do so again.
+    `expiring`: those of them by which systems were told to delete what has run out."""
 
     kind: ClassVar[str] = "behind"
     behind: tuple[str, ...]
     run: int | None = None
+    expiring: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from schemas.counted import are, counted
 from streams.rights.protocol.answering import AnswerSetAside
@@ -94,6 +94,22 @@ def unknown_line(requests: Sequence[str]) -> str:
     return (
         f"it is not known yet whom {', '.join(requests)} {are(len(requests))} about, and their data stay: nothing that"
         " has run out is deleted until that is known, or they have ended"
+    )
+
+
+def waits_lines(behind: Sequence[str], expiring: Sequence[str], *, of_everybody: bool) -> Iterator[str]:
+    """What has to be looked at of the requests that another one is behind."""
+    if of_everybody and behind:
+        yield unknown_line(behind)
+    yield from (expiring_line(name) for name in expiring if name in behind)
+
+
+def expiring_line(request_id: str) -> str:
+    """Why what a person asks for waits for what ran out of them."""
+    return (
+        f"systems were told by {request_id} already to delete what has run out of this person, and it waits for that;"
+        f" `innsyn requests show {request_id}` says who has not answered, or"
+        f" `innsyn requests close {request_id} --reason ...` ends it with what is done"
     )
 
 

@@ -27,8 +27,8 @@ from streams.rights.protocol.lines import (
     late_line,
     review_line,
     unclear_line,
-    unknown_line,
     unread_line,
+    waits_lines,
 )
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
@@ -88,7 +88,8 @@ class RequestState:
     erasure had taken away, and where it came from. `reread`, `about`: as `reread` and `subjects` of `Received`.
     `inherited`: where the
     erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
-    about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for.
+    about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for,
+    `expiring`: those of them by which systems delete what ran out.
     `forgotten_as_planned`: the index did forget by the plan as it is now, but not what is `unforgotten`:
     systems withheld it then and were asked for it anew since. `runs`: of forgetting, that began and of
     which nobody said that they are through; `going` is what no run before them counted. `set_aside`: answers that
@@ -132,6 +133,7 @@ class RequestState:
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
     beside: tuple[OpenRequest, ...] = ()
     behind: tuple[str, ...] = ()
+    expiring: tuple[str, ...] = ()
     set_aside: tuple[AnswerSetAside, ...] = ()
     remarks: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -324,8 +326,7 @@ class RequestState:
         """What only a person can do next, and how."""
         if self.unclear is not None and not self.ended:
             yield unclear_line(self.request_id, self.unclear)
-        if self.of_everybody and self.behind:
-            yield unknown_line(self.behind)
+        yield from waits_lines(self.behind, self.expiring, of_everybody=self.of_everybody)
         if self.state is State.UNCHECKED:
             yield f"nobody has checked who makes it; `innsyn requests check {self.request_id} --how ...` when it was"
         for name in () if self.awaits_approval or self.forgets else self.to_notify:

@@ -208,7 +208,8 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
             subjects = request.subjects.union(event.subjects)
             return replace(request, subjects=subjects, beside=event.beside or request.beside)
         case Behind() if request.plan is None:
-            return replace(request, behind=event.behind, problem=None, state=State.RECEIVED)
+            waits = replace(request, behind=event.behind, expiring=event.expiring or ())
+            return replace(waits, problem=None, state=State.RECEIVED)
         case Planned() if request.plan is None:
             return _planned(_identified(request, event), event, at)
         case Replanned() if request.plan is not None:
