@@ -7,13 +7,10 @@ import json
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from schemas.errors import BrokerUnavailable
-from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import COMMAND, Up, environment, innsyn, naming, up
 from tests.support.time_bounds import HANGING_SECONDS, await_that
 
@@ -26,19 +23,6 @@ LONG = 150_000
 ZEEK = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\t{path}\n#fields\t{fields}\n"
 DNS = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "rtt", "query")
 SSL = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "version", "server_name")
-
-
-@pytest.fixture
-def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A home for a broker of its own: the test kills it. Skipped like all others where Java or Maven is missing."""
-    try:
-        LocalBroker.prepare()
-    except BrokerUnavailable:
-        request.getfixturevalue("kafka_bootstrap")  # says so, in the one way
-        pytest.skip("not run: no Java or Maven for a broker of its own")
-    (tmp_path / "temporary").mkdir()
-    yield tmp_path / "home"
-    await_that(lambda: not naming(tmp_path / "home"), "the broker of this home ends")
 
 
 def client(number: int) -> str:
