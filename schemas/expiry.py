@@ -89,7 +89,7 @@ def last_day(
     What comes after the end of a contract is kept as long as if that had ended on its day: nobody can keep it before.
     """
     moment = datetime.combine(day, _NOON, calendar.zone)
-    return governing(rules, moment, _not_before(anchors, day), calendar)
+    return governing(rules, moment, not_before(anchors, day), calendar)
 
 
 def end_of(
@@ -97,10 +97,11 @@ def end_of(
 ) -> date | None:
     """The last day of one rule for events of a day, as `schemas.policy.delete_after`."""
     moment = datetime.combine(day, _NOON, calendar.zone)
-    return delete_after(rule, moment, _not_before(anchors, day), calendar)
+    return delete_after(rule, moment, not_before(anchors, day), calendar)
 
 
-def _not_before(anchors: RetentionAnchors, day: date) -> RetentionAnchors:
+def not_before(anchors: RetentionAnchors, day: date) -> RetentionAnchors:
+    """The anchors as they count for events of a day: what stands for a state has ended on that day at the earliest."""
     later = {name: day for name, start in anchors.days().items() if name not in MOMENTS and start < day}
     return replace(anchors, **later) if later else anchors
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from console.cli.log import Key, read_file, said, the_keys, write_file
 from console.cli.options import Json
-from console.cli.show.output import day, not_read, print_json, say, screen, table
+from console.cli.show.output import day, marked, not_read, print_json, say, screen, table
 from console.client import require
 from schemas.settings import load_settings
+from schemas.vocabulary import Right
 
 app = typer.Typer(help="Certificates of erasure: show, verify.", no_args_is_help=True)
 
@@ -81,10 +83,16 @@ def line_of(request_id: str, short: Mapping[str, Any]) -> str:
 def _print(made: Mapping[str, Any]) -> None:
     out = screen()
     asked, index = made["request"], made["index"]
-    out.print(
-        f"{asked['id']} erasure, received {day(asked['received_at'])}, due {asked['due']}, completed"
-        f" {day(asked['completed_at'])}"
-    )
+    run = made.get("run")
+    if run is not None:
+        out.print(f"{asked['id']} retention run of {run['as_of']}, completed {day(asked['completed_at'])}")
+    elif asked["type"] == Right.RETENTION:
+        out.print(f"{asked['id']} what ran out of a person, completed {day(asked['completed_at'])}")
+    else:
+        out.print(
+            f"{asked['id']} {asked['type']}, received {day(asked['received_at'])}, due {asked['due']}, completed"
+            f" {day(asked['completed_at'])}"
+        )
     head, number = made["head"]["sequence"], made.get("number", 1)
     if number > 1:
         out.print(f"certificate {number}, in place of those before")
@@ -99,6 +107,8 @@ def _print(made: Mapping[str, Any]) -> None:
         counts = (len(item["attempts"]), item["planned"], item["erased"], item["held"])
         rows.add_row(item["system"], state, *("–" if count is None else f"{count:,}" for count in counts))
     out.print(rows if made["systems"] else "No system held anything to erase.")
+    if run is not None:
+        out.print(_run_records(run["records"]))
     for part in made["held"]:
         because = " ".join(filter(None, (part["rule"], part["citation"])))
         out.print(f"held: {part['system']} {part['category']} until {part['until'] or '–'}, {because}")
@@ -110,6 +120,18 @@ def _print(made: Mapping[str, Any]) -> None:
         out.print(f"came to light later: erased by {item['request']}, completed {day(item['completed_at'])}")
     for act in made["by_hand"]:
         out.print(" ".join(filter(None, ("by hand:", act["what"], act["system"], "on", day(act["at"])))))
+
+
+def _run_records(records: Sequence[Mapping[str, Any]]) -> Table | str:
+    """What a retention run took: of which records, before which moment, by which rule."""
+    if not records:
+        return "Nothing had run out at a system that is told."
+    rows = table("record", "before", "by", "records", "kept", right=("records", "kept"))
+    for item in records:
+        what = marked("{} {}\n[dim]{}[/dim]", item["system"], item["record"], ", ".join(item["categories"]))
+        by = marked("{}\n[dim]{}[/dim]", item["rule"], item["citation"])
+        rows.add_row(what, item["before"][:10], by, f"{item['expected']:,}", f"{item['kept']:,}")
+    return rows
 
 
 @app.command(

@@ -12,6 +12,7 @@ from schemas.catalogue import Catalogue, Entry
 from schemas.contracts import SOURCE_DELETE
 from schemas.entries import RetentionRule
 from schemas.errors import InputError
+from schemas.expiry import not_before
 from schemas.policy import RetentionAnchors, governing
 from schemas.tags import TagSet
 from schemas.times import iso
@@ -189,6 +190,7 @@ def _item(
     tags = holdings[0].tags
     last = max(holding.last_seen for holding in holdings)
     first = min(holding.first_seen for holding in holdings)
+    anchors = not_before(anchors, catalogue.calendar.day(last))
     rule, until = retention_of(rules_of(tags, catalogue), last, anchors, catalogue.calendar, first)
     locked = only_described(tags, catalogue)
     # The last day tells the day of the newest event.
@@ -262,10 +264,21 @@ def _kept(
     """The rule that keeps the newest events of a category, and its last day."""
     last = max(holding.last_seen for holding in holdings)
     if not detected:
+        # What comes after the end of a contract is kept as long as if that had ended on its day: it goes by then.
+        anchors = not_before(anchors, catalogue.calendar.day(last))
         every = {rule.id: rule for h in holdings for rule in terms_of(h.tags, category, catalogue).rules}
         first = min(holding.first_seen for holding in holdings)
         return retention_of(list(every.values()), last, anchors, catalogue.calendar, first)
-    ends = [retention_of_revealed(h.tags, category, catalogue, h.last_seen, anchors) for h in holdings]
+    ends = [
+        retention_of_revealed(
+            h.tags,
+            category,
+            catalogue,
+            h.last_seen,
+            not_before(anchors, catalogue.calendar.day(h.last_seen)),
+        )
+        for h in holdings
+    ]
     return max(ends, key=lambda end: end[1] or (date.max if end[0] else date.min))
 
 

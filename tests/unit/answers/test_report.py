@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from schemas.catalogue import load_catalogue
+from schemas.policy import RetentionAnchors
 from schemas.records import load_records
 from schemas.tags import TagSet, tag_set
 from sinks.ports.lineage import Found, Holding
@@ -96,6 +97,21 @@ def test_a_clock_that_has_not_started_gives_no_day() -> None:
     (item,) = answer(Found([holding], 1), CATALOGUE, TODAY)["items"]
     assert (item["retention_rule"], item["retention_clock"]) == ("T20", "contract_end")
     assert (item["delete_after"], item["overdue"]) == (None, False)
+
+
+def test_what_came_after_the_end_of_a_contract_is_not_overdue_before_its_own_time() -> None:
+    """Three months from the end (T20); what came later has as long from its own day, as it goes by then."""
+    ended = RetentionAnchors(contract_end=date(2026, 1, 15))
+    late = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    found = Found([Holding(tags("CustomerDetails", "crm.customers"), 1, late, late)], 1)
+    (item,) = answer(found, CATALOGUE, TODAY, ended)["items"]
+    assert (item["retention_rule"], item["delete_after"], item["overdue"]) == ("T20", "2027-02-01", False)
+    entries = access_report(found, CATALOGUE, TODAY, ended)["entries"]
+    # The check of identity has no time after the end (T12).
+    assert {entry["category"]["id"] for entry in entries if entry["retention"]["overdue"]} == {"C-02"}
+    long_ago = Found([Holding(tags("CustomerDetails", "crm.customers"), 1, MARCH, MARCH)], 1)
+    (item,) = answer(long_ago, CATALOGUE, TODAY, ended)["items"]
+    assert (item["delete_after"], item["overdue"]) == ("2026-06-05", True)
 
 
 def test_the_report_has_one_entry_per_system_category_and_purpose() -> None:

@@ -19,6 +19,8 @@ from tests.support.index import memory_index
 from tests.support.instance import running
 from tests.support.issuing import Desk, customer, erased
 from tests.support.office import Office
+from tests.support.suppressing import KARI
+from tests.unit.rights.test_expiry_run import LONG_AGO, through, view
 
 
 def called(*words: str, status: int = 0) -> str:
@@ -54,6 +56,18 @@ def test_it_is_shown_written_and_checked_anywhere(desk: Desk, tmp_path: Path) ->
     assert said.startswith(f"the erasure {request_id} was completed at ")
     assert said == called("verify", str(file))
     assert json.loads(called("show", request_id, "--json")) == json.loads(file.read_text())
+
+
+def test_that_of_a_retention_run_is_shown_as_one_with_its_records(desk: Desk) -> None:
+    """Nobody made it, so nothing is due."""
+    view(desk.office, KARI, LONG_AGO, LONG_AGO)
+    run = through(desk.office)
+    desk.issuer.turn()
+    shown = called("show", run.request_id)
+    assert f"{run.request_id} retention run of 2026-11-22, completed 2026-11-22" in shown
+    assert [text in shown for text in ("erasure", ", due ")] == [False, False]
+    line = next(line for line in shown.splitlines() if "TvViewing" in line)
+    assert line.split() == ["tv_middleware", "TvViewing", "2026-10-10", "T31", "2", "0"]
 
 
 def test_what_happened_since_it_was_issued_is_said_beside_it(desk: Desk, tmp_path: Path) -> None:
