@@ -325,8 +325,9 @@ class RequestSummary(Created):
     `paused_since`. `extended_months` by which it was extended; `answered_at`: when there was an answer.
     `unclear`: of how much nobody can tell whether it is the person's, so that an erasure stands; `waived`: what of it
     a person let be. `digest` of what a second person has to approve, the plan or the answer; `awaits_approval`: and
-    has not yet."""
+    has not yet. No `due_at` of what runs out by itself, which nobody has to be answered."""
 
+    due_at: date | None  # type: ignore[assignment]
     type: str
     channel: str
     received_at: datetime

@@ -21,7 +21,7 @@ from console.wiring.company import company_of
 from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.settings import load_settings
-from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
+from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, Right, ToldBy
 from streams.answers.ambiguity import unproven
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `innsyn requests` lists it.")]
@@ -57,17 +57,37 @@ def _group(
     short_help="List all requests, by the day on which they are due.",
     epilog="Example: innsyn requests list --json",
 )
-def list_requests(as_json: Json = False) -> None:
-    """List all requests: the open ones by the day on which they are due, then those that have ended."""
+def list_requests(
+    as_json: Json = False,
+    type: Annotated[
+        Right | None,
+        typer.Option("--type", help="Of this type alone; without it all that people made, so no retention."),
+    ] = None,
+) -> None:
+    """List the requests of people: the open ones by the day on which they are due, then those that have ended."""
     with require(load_settings()) as client:
-        found = client.requests()
+        every = client.requests()
+    found = [item for item in every if (item["type"] == type if type else item["type"] != Right.RETENTION)]
     if as_json:
-        print_json({"items": found})
+        print_json({"items": found, "retention": sum(item["type"] == Right.RETENTION for item in every)})
         return
     out = screen()
-    if not found:
-        out.print("There are no requests.")
-        return
+    if found:
+        _list(found)
+    else:
+        out.print(f"There are no requests{f' of type {type}' if type else ''}.")
+    left = [item for item in every if item["type"] == Right.RETENTION] if type is None else []
+    if left:
+        still = sum(item["ended_at"] is None for item in left)
+        out.print(
+            f" besides {len(left):,} of what ran out by its retention rule, {still:,} of them open:"
+            " `innsyn requests list --type retention`",
+            soft_wrap=True,
+        )
+
+
+def _list(found: Sequence[Mapping[str, Any]]) -> None:
+    out = screen()
     out.print(request_table(found))
     still = [item for item in found if item["ended_at"] is None]
     late = sum(item["overdue"] for item in still)
@@ -83,7 +103,7 @@ def request_table(requests: Sequence[Mapping[str, Any]]) -> Table:
     for column in rows.columns[:-1]:
         # Ids are copied into the next command.
         column.no_wrap = True
-    for item in sorted(requests, key=lambda item: (item["ended_at"] is not None, item["due_at"])):
+    for item in sorted(requests, key=lambda item: (item["ended_at"] is not None, item["due_at"] or "")):
         told = "; ".join(needs(item, shortly=True)) or "–"
         what = marked("{}\n[dim]{}[/dim]", item["type"], item["state"])
         rows.add_row(item["request_id"], what, _due(item), told)
@@ -91,7 +111,7 @@ def request_table(requests: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _due(request: Mapping[str, Any]) -> Text | str:
-    left, due = request["days_left"], request["due_at"]
+    left, due = request["days_left"], request["due_at"] or "–"
     if request["ended_at"] is not None:
         return marked("[dim]{}[/dim]", due)
     if request["paused_since"]:
@@ -328,8 +348,9 @@ def show(
 def _show(request: Mapping[str, Any]) -> None:
     out = screen()
     names = request["request_id"], request["type"], request["state"]
-    came = day(request["received_at"]), request["channel"], request["due_at"]
-    out.print(marked("\n[bold]{}[/bold] {}, [bold]{}[/bold]; received {} by {}, due {}", *names, *came))
+    came = day(request["received_at"]), request["channel"]
+    until = f", due {request['due_at']}" if request["due_at"] else ""
+    out.print(marked("\n[bold]{}[/bold] {}, [bold]{}[/bold]; received {} by {}{}", *names, *came, until))
     for line in limits(request):
         out.print(f"  {line}")
     if request["overdue"]:

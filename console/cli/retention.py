@@ -13,6 +13,7 @@ from rich.text import Text
 
 from console.cli.options import Digest, Json, approved, refuse_to_ask
 from console.cli.show.output import after, joined, marked, print_json, screen, table
+from console.cli.show.standing import print_problem
 from console.client import require
 from console.wiring.company import company_in
 from schemas.counted import counted
@@ -132,7 +133,9 @@ def approve(
 
 @app.command(short_help="The last runs, and what is overdue.", epilog="Example: innsyn retention status")
 def status(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many runs.")] = 10,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1_000, help="How many runs, and people to look at.")
+    ] = 10,
     as_json: Json = False,
 ) -> None:
     """List the newest retention runs, what they take and what they wait for, and count what no run has taken yet."""
@@ -149,6 +152,10 @@ def status(
         out.print(
             marked("Of {} people something goes by clocks of their own; of {} a person has to look.", *counts)
         )
+    for item in found["looked_for"]:
+        out.print(marked("[bold]{}[/bold]", item["request"]))
+        for line in item["problems"]:
+            print_problem(out, line)
     if not found["runs"]:
         out.print("No run was ever begun.")
         return

@@ -98,7 +98,7 @@ class Sending:
         expected = () if request.kept_since is None else request.kept_since.expected
         records, now = told_of(plan, command.system, expected), self._file.now()
         message = retention_message(
-            request.request_id, command.system, records, kept, key, attempt, now, request.due
+            request.request_id, command.system, records, kept, key, attempt, now, None
         )
         self._send(f"{DELETION}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command.command_id, attempt))
@@ -179,6 +179,6 @@ def beside_of(request: RequestState, plan: Plan, command: Command) -> Beside:
         cut_off=cut_off(plan, command.system),
         purposes=telling.purposes,
         kept=telling.kept,
-        deadline=request.due,
+        deadline=None if request.runs_out else request.due,
         expected=tuple(RecordCount(record, count) for record, count in expected.items()),
     )

@@ -93,15 +93,23 @@ class RunShown(BaseModel):
     problems: list[str]
 
 
+class Looked(BaseModel):
+    """A request about a person at which a person has to look: `problems` name system, records and until when."""
+
+    request: str
+    problems: list[str]
+
+
 class StatusShown(BaseModel):
     """The newest runs, newest first, and how many events have run out that no run has taken yet; None where the index
     behind this API cannot be counted by age. `people_under_way`: of how many people something goes by clocks of
-    their own now; `people_waiting`: of how many a person has to look."""
+    their own now; `people_waiting`: of how many a person has to look, the oldest of them in `looked_for` with why."""
 
     runs: list[RunShown]
     overdue: int | None
     people_under_way: int
     people_waiting: int
+    looked_for: list[Looked]
 
 
 class Begun(BaseModel):
@@ -168,7 +176,7 @@ def router(services: Services) -> APIRouter:
         return {
             "runs": [_run(item) for item in reversed(runs[-limit:])],
             "overdue": overdue,
-            **_of_people(services.rights.requests()),
+            **_of_people(services.rights.requests(), limit),
         }
 
     return routes
@@ -184,10 +192,16 @@ def _previewed(services: Services, request: Request, company: Company, months: i
     return found.shown()
 
 
-def _of_people(requests: Iterable[RequestState]) -> dict[str, int]:
+def _of_people(requests: Iterable[RequestState], most: int) -> dict[str, Any]:
     people = [item for item in requests if item.runs_out and not item.of_everybody and not item.ended]
-    waiting = sum(item.state is State.ATTENTION for item in people)
-    return {"people_under_way": len(people) - waiting, "people_waiting": waiting}
+    waiting = [item for item in people if item.state is State.ATTENTION]
+    return {
+        "people_under_way": len(people) - len(waiting),
+        "people_waiting": len(waiting),
+        "looked_for": [
+            {"request": item.request_id, "problems": list(item.problems)} for item in waiting[:most]
+        ],
+    }
 
 
 def _run(request: RequestState) -> dict[str, Any]:

@@ -39,9 +39,8 @@ def print_problem(out: Console, line: str, look: str = "") -> None:
 
 def headline(request: Mapping[str, Any]) -> Text:
     """A request in one line: id, state, until when."""
-    return marked(
-        "request [bold]{}[/bold] {}, due {}", request["request_id"], request["state"], request["due_at"]
-    )
+    until = f", due {request['due_at']}" if request["due_at"] else ""
+    return marked("request [bold]{}[/bold] {}{}", request["request_id"], request["state"], until)
 
 
 def needs(request: Mapping[str, Any], shortly: bool = False) -> list[str]:

@@ -292,9 +292,20 @@ class Command:
             parts.append(f"by {self.ground}")
         if self.review_date:
             parts.append(f"review on {self.review_date}")
+        if kinds := self._kept_kinds():
+            parts.append(f"({', '.join(kinds)})")
         if whys := [why for why in (self.reason and told(self.reason), self.unlawful) if why]:
             parts.append(f"({'; '.join(whys)})")
         return " ".join(parts)
+
+    def _kept_kinds(self) -> list[str]:
+        """Of which kinds records are there still, by its own word, and how many at most; nothing of what may not be
+        counted aloud, or where the answer does not tell kinds apart and several were planned."""
+        if self.described or not self.held or not (self.outcomes or len(self.records) == 1):
+            return []
+        told = told_of(self)
+        left = {name: count - told[name] for name, count in self.records.items()}
+        return [f"{count:,} {name}" for name, count in left.items() if count > 0]
 
     def _doubt(self) -> str | None:
         request_id = self.command_id.partition("/")[0]
@@ -357,7 +368,9 @@ class Command:
             said = f"reported {self.erased:,} erased and {self.held:,} held by {self.ground}"
             return f"{said}, fewer than planned" if self.described else f"planned {self.total:,}, {said}"
         if self.erased < planned:
-            return f"planned {planned:,}, reported {self.erased:,} {self._did}"
+            short = [] if self.described else self._short_of().items()
+            named = ", ".join(f"{told:,} of {asked:,} {name}" for name, (asked, told) in short)
+            return f"planned {planned:,}, reported {self.erased:,} {self._did}{named and f' ({named})'}"
         if self.described:
             return f"reported {self.erased:,} {self._did}, fewer than planned"
         kinds = [

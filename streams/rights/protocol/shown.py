@@ -25,14 +25,15 @@ def summary(
     `now`: at which its deadline is looked at; None: it is not.
     """
     plan = request.plan or {}
-    stands = Standing(request.due, None) if now is None else standing(request, now, calendar)
+    due = None if request.runs_out else request.due
+    stands = Standing(due, None) if now is None else standing(request, now, calendar)
     return {
         "request_id": request.request_id,
         "type": request.type,
         "state": request.state.value,
         "channel": request.channel,
         "received_at": iso(request.received_at),
-        "due_at": stands.due.isoformat(),
+        "due_at": stands.due and stands.due.isoformat(),
         "days_left": stands.days_left,
         "overdue": stands.overdue,
         "paused_since": iso_or_none(request.paused_since),

@@ -18,10 +18,11 @@ SOON_DAYS = 7
 class Standing:
     """Of one request. `days_left` until `due`, below zero when that has passed.
 
-    None where no deadline runs: the request has ended, or its clock stands.
+    None where no deadline runs: the request has ended, or its clock stands. No `due`: nobody asked for it, so that
+    nobody is to be answered within a month (GDPR Art. 12(3)).
     """
 
-    due: date
+    due: date | None
     days_left: int | None
 
     @property
@@ -36,6 +37,8 @@ class Standing:
 
 def standing(request: RequestState, now: datetime, calendar: Calendar = NORWEGIAN) -> Standing:
     """How the request stands; a clock that stands moves its deadline day by day."""
+    if request.runs_out:
+        return Standing(None, None)
     if request.ended:
         return Standing(request.due, None)
     if request.paused_since is not None:

@@ -158,6 +158,16 @@ def test_a_run_is_begun_shown_and_approved_by_another(
         service.approve("x-20260815-1", run["digest"], "another")
         service.advance("x-20260815-1")
         assert json.loads(called("status", "--json"))["runs"][0]["waiting_for"] == ["web"]
+        listed = " ".join(CliRunner().invoke(whole, ["requests"]).output.split())
+        assert (
+            "There are no requests. besides 1 of what ran out by its retention rule, 1 of them open" in listed
+        )
+        (item,) = json.loads(
+            CliRunner().invoke(whole, ["requests", "list", "--type", "retention", "--json"]).output
+        )["items"]
+        assert (item["request_id"], item["due_at"], item["overdue"]) == ("x-20260815-1", None, False)
+        shown = CliRunner().invoke(whole, ["requests", "show", "x-20260815-1"]).output
+        assert ", due " not in shown
 
 
 def test_other_rules_are_counted_beside_those_in_force(home: Path, index: MemoryIndex) -> None:

@@ -308,7 +308,9 @@ def test_what_a_system_holds_stays_in_the_index_until_a_person_looks(office: Exp
     office.stores["provisioning"].hold([("customer_number", KARI)], "Equipment", "T98", until)
     (request,) = office.expire()
     assert request.state is State.ATTENTION
-    assert "provisioning: partial 1 record held by T98" in request.problems[0]
+    assert (
+        f"provisioning: partial 1 record held by T98 review on {until} (1 Equipment)" in request.problems[0]
+    )
     assert set(office.categories()) == {"Equipment", "ContractEvent", "CustomerDetails"}
 
 
