@@ -25,8 +25,7 @@ def summary(
     `now`: at which its deadline is looked at; None: it is not.
     """
     plan = request.plan or {}
-    due = None if request.runs_out else request.due
-    stands = Standing(due, None) if now is None else standing(request, now, calendar)
+    stands = _stands(request, now, calendar)
     return {
         "request_id": request.request_id,
         "type": request.type,
@@ -78,6 +77,12 @@ def summary(
             for note in request.notes
         ],
     }
+
+
+def _stands(request: RequestState, now: datetime | None, calendar: Calendar) -> Standing:
+    if now is None:
+        return Standing(None if request.runs_out else request.due, None)
+    return standing(request, now, calendar)
 
 
 def _other_rights(request: RequestState, plan: Mapping[str, Any]) -> dict[str, Any]:
