@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from schemas.tags import TagSet
 from schemas.together import asked
 from sinks.clickhouse.by_event import Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
-from sinks.clickhouse.going import Going, Place, in_turn
+from sinks.clickhouse.forgotten import Leaving, claims_of, keep_forgotten, tidy_forgotten
+from sinks.clickhouse.going import Going, Place, Standing, by_role, in_turn
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.many import alike, at_once
 from sinks.clickhouse.reader import ClickHouseReader
@@ -49,7 +49,7 @@ class ClickHouseEraser:
             ):
                 going = Going(self._index, [questions[place] for place in some], crowded)
                 known_at = questions[some[0]].known_at
-                rows, ended = going.rows(known_at), going.rows_at(going.places(), known_at)
+                rows, ended = going.rows(known_at), going.rows_there(going.besides(), known_at)
                 for place, counted, others in zip(some, rows, ended, strict=True):
                     found[place] = Forgotten(*counted, others)
         return found
@@ -97,14 +97,14 @@ class ClickHouseEraser:
         if not going.parts or not (removing or any(going.narrower)):
             return [Forgotten()] * len(going.removing)
         ended = [0] * len(going.removing)
-        places = [set[Place]()] * len(going.removing)
+        besides = [set[Standing]()] * len(going.removing)
         if removing:
             # Before the rows: it is by them that a call which takes up an interrupted one finds what hangs on them.
-            places = going.places()
-            ended = self._end(going, places)
+            besides = going.besides()
+            ended = self._end(going, besides)
             for table, events in going.leaving().items():
                 if table == "identity_claims":
-                    self._leave_claims(going, places, events)
+                    self._leave_claims(going, besides, events)
                 else:
                     take_out(self._index, table, event_conditions(list(events)))
             self._leave_events(going)
@@ -116,7 +116,7 @@ class ClickHouseEraser:
             )
         if any(narrowed for _, narrowed in rows):
             self._narrow(going)
-        self._remove_prefixes(sorted({*going.tokens, *_tokens_at(places)}))
+        self._remove_prefixes(sorted({*going.tokens, *_tokens_of(besides)}))
         return [Forgotten(*counted, others) for counted, others in zip(rows, ended, strict=True)]
 
     def _of_every_key(self, questions: Sequence[ToForget]) -> tuple[list[ToForget], list[int]]:
@@ -139,51 +139,54 @@ class ClickHouseEraser:
         }
         return replace(question, kept=wider, gone=ended | dict(question.gone))
 
-    def _end(self, going: Going, places: Sequence[Collection[Place]]) -> list[int]:
+    def _end(self, going: Going, besides: Sequence[Collection[Standing]]) -> list[int]:
         """Take away the rows of others in events whose record is gone, and those beside a person's. How many of
         each."""
-        ended = going.rows_at(places)
-        every = {place for some in places for place in some}
+        ended = going.rows_there(besides)
+        every = by_role(row for some in besides for row in some)
         for table in ("lineage", "lineage_by_event"):
             # Taken out of the parts together with the person's own, which come after: parts are written anew once.
-            hide(self._index, table, place_conditions(every))
+            hide(self._index, table, _in_roles(every))
         return ended
 
     def _leave_claims(
-        self, going: Going, places: Sequence[Collection[Place]], events: Mapping[Event, int]
+        self, going: Going, besides: Sequence[Collection[Standing]], events: Mapping[Event, int]
     ) -> None:
         """Take the claims of the events away, and the sealed identifiers that none mentions then; not that somebody had
         what others had too. Of people who share a token one after the other: to each the next one is somebody else."""
         for numbers in going.in_turn():
-            some, theirs = set(numbers), _tokens_at([places[number] for number in numbers])
-            of_these = [event for event, by in events.items() if by in some]
-            self._leave_claims_of(going.only(numbers), theirs, of_these)
-
-    def _leave_claims_of(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
-        leaving = claims_of(self._index, events)
-        self._unseal(going, {*theirs, *leaving.mentioned}, events)
-        keep_forgotten(self._index, leaving, going.own)
-        take_out(self._index, "identity_claims", event_conditions(events))
-        tidy_forgotten(self._index, leaving)
+            of_these = [event for event, by in events.items() if by in set(numbers)]
+            some, every = going.only(numbers), claims_of(self._index, of_these)
+            leaving = [
+                every.of({event for event in of_these if events[event] == number}, own)
+                for number, own in zip(numbers, some.own, strict=True)
+            ]
+            self._unseal(some, [besides[number] for number in numbers], leaving, of_these)
+            keep_forgotten(self._index, leaving)
+            take_out(self._index, "identity_claims", event_conditions(of_these))
+            tidy_forgotten(self._index, every)
 
     def _leave_events(self, going: Going) -> None:
         """Take what is removed out of `lineage_by_event`."""
-        # By role too: in another role the same person may stay.
-        which = (
-            (f"role = {{role:String}} AND {where}", {**parameters, "role": role})
-            for role, places in going.by_event().items()
-            for where, parameters in place_conditions(places)
-        )
-        take_out(self._index, "lineage_by_event", which)
+        take_out(self._index, "lineage_by_event", _in_roles(going.by_event()))
 
-    def _unseal(self, going: Going, theirs: Collection[bytes], events: Sequence[Event]) -> None:
+    def _unseal(
+        self,
+        going: Going,
+        besides: Sequence[Collection[Standing]],
+        leaving: Sequence[Leaving],
+        events: Sequence[Event],
+    ) -> None:
         """Take away the sealed identifiers that no claim mentions without those of the events.
 
-        Not where a row of a person stays: when its day comes, a system has to be told by what it knows it.
+        Not where a row of the same person stays: when its day comes, a system has to be told by what it knows it.
         """
+        each = zip(going.tokens_each, besides, leaving, going.staying(), strict=True)
+        wanted = set[bytes]().union(
+            *({*tokens, *_tokens_of([rows]), *left.mentioned} - stay for tokens, rows, left, stay in each)
+        )
         unmentioned = Unmentioned(self._index)
-        wanted = {*going.tokens, *theirs}
-        take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, going.staying(), events))
+        take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, (), events))
 
     def _drop_older_versions(self, going: Going) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.
@@ -219,8 +222,15 @@ class ClickHouseEraser:
         take_out(self._index, "address_prefixes", token_conditions([bytes(token) for (token,) in rows]))
 
 
-def _tokens_at(places: Iterable[Iterable[Place]]) -> set[bytes]:
-    return {token for some in places for _, token in some}
+def _tokens_of(besides: Iterable[Iterable[Standing]]) -> set[bytes]:
+    return {token for some in besides for _, (_, token) in some}
+
+
+def _in_roles(places: Mapping[str, Collection[Place]]) -> Iterator[tuple[str, Parameters]]:
+    """The rows of the places, by role, as conditions."""
+    for role, some in places.items():
+        for where, parameters in place_conditions(some):
+            yield f"role = {{role:String}} AND {where}", {**parameters, "role": role}
 
 
 def _compatible(narrower: Sequence[Mapping[int, TagSet]]) -> list[tuple[set[int], dict[int, int]]]:

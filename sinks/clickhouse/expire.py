@@ -229,7 +229,7 @@ class ClickHouseExpirer:
         events = self._gone(due, "identity_claims")
         leaving = claims_of(self._index, events)
         self._unseal(due, events, leaving.mentioned)
-        keep_forgotten(self._index, leaving, ())
+        keep_forgotten(self._index, [leaving])
         take_out(self._index, "identity_claims", event_conditions(events))
         tidy_forgotten(self._index, leaving)
         for table in ("findings", "clock_events", "record_keys"):

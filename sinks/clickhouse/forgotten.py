@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,17 +15,27 @@ from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.pairs import ClickHousePairs
+from sinks.clickhouse.pairs import ClickHousePairs, named, same_tokens
 from sinks.clickhouse.taking_out import take_out
 from sinks.clickhouse.values import Parameters, blob, millis, numbers_in, tokens_in
-from sinks.ports.forgotten import LATEST, NEAR, NO_TOPIC, Claim, Session, left_of, sessions_of
+from sinks.ports.forgotten import (
+    LATEST,
+    NEAR,
+    NO_TOPIC,
+    Claim,
+    Session,
+    drawn_token,
+    is_forgotten,
+    left_of,
+    sessions_of,
+)
 from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING
 from sinks.ports.same import SameTokens, pairs_around
 
 _SCHEMA = KNOWN_CLAIM_SCHEMA.append(pa.field("key_id", pa.string()))
 _ENUMS = frozenset({"form", "mark", "proof"})
-_Asked = tuple[bytes, bytes, int, int]  # identifier, whose it is, from, until in ms
-_RECORD = struct.Struct(f"<{TOKEN_BYTES}s{TOKEN_BYTES}sqq")
+_Asked = tuple[bytes, bytes, bytes, int, int]  # identifier, whose it is, the person, from, until in ms
+_RECORD = struct.Struct(f"<{TOKEN_BYTES}s{TOKEN_BYTES}s{TOKEN_BYTES}sqq")
 _NEAR_MS = NEAR // (datetime.resolution * 1_000)
 _FOREVER = 2**62
 _NOTHING = f"toFixedString(unhex('{NOTHING.hex()}'), {TOKEN_BYTES})"
@@ -45,10 +54,21 @@ WAS_FORGOTTEN = f"topic = '{NO_TOPIC}'"
 class Leaving:
     """Claims that are about to go: rows of `KNOWN_CLAIM_SCHEMA` with the `key_id` that made their tokens, each once.
 
-    `events`: of each, a number that stands for its event."""
+    `events`: of each, a number that stands for its event. `own`: identifiers of the person whom they leave with, who is
+    nobody else."""
 
     claims: Sequence[Claim]
     events: Sequence[int]
+    own: Collection[bytes] = ()
+
+    def of(self, events: Collection[Event], own: Collection[bytes]) -> Leaving:
+        """Those of some events, which leave with one person."""
+        some = [
+            (claim, number)
+            for claim, number in zip(self.claims, self.events, strict=True)
+            if (claim["topic"], claim["partition"], claim["offset"]) in events
+        ]
+        return Leaving([claim for claim, _ in some], [number for _, number in some], own)
 
     @property
     def mentioned(self) -> set[bytes]:
@@ -66,46 +86,58 @@ class Leaving:
 
 def claims_of(index: ClickHouse, events: Sequence[Event]) -> Leaving:
     """What these events say of who an identifier belonged to. Raises IndexUnavailable."""
-    columns = ", ".join(
-        f"toInt8({name}) AS {name}" if name in _ENUMS else f"`{name}`" for name in _SCHEMA.names
-    )
-    found: dict[tuple[str, int, int, int], tuple[dict[str, Any], int]] = {}
+    found: dict[tuple[str, int, int, int], tuple[Claim, int]] = {}
     for where, parameters in event_conditions(events):
         # A claim lies under each of its keys; of one without an identifier there is its session.
         once = f"(key = token OR token = {_NOTHING} AND key = `group`)"
-        rows = index.query_arrow(
-            f"SELECT {columns}, {_EVENT_NUMBER} AS event_number FROM identity_claims WHERE {where} AND {once}",
-            parameters,
-        )
-        typed = zip(_SCHEMA.names, _SCHEMA.types, strict=True)
-        table = pa.table([rows[name].cast(kind) for name, kind in typed], _SCHEMA)
-        for row, event in zip(table.to_pylist(), rows["event_number"].to_pylist(), strict=True):
-            place = (row["topic"], row["partition"], row["offset"], row["part"])
-            if place not in found or row["learnt_at"] < found[place][0]["learnt_at"]:
-                found[place] = row, event
-    return Leaving([row for row, _ in found.values()], [event for _, event in found.values()])
+        for claim, event in _read(index, f"identity_claims WHERE {where} AND {once}", parameters):
+            place = (claim["topic"], claim["partition"], claim["offset"], claim["part"])
+            if place not in found or claim["learnt_at"] < found[place][0]["learnt_at"]:
+                found[place] = claim, event
+    return Leaving([claim for claim, _ in found.values()], [event for _, event in found.values()])
 
 
-def keep_forgotten(index: ClickHouse, leaving: Leaving, own: Collection[bytes]) -> None:
-    """Write what stays of claims that are about to go; `own`: the forgotten people's own identifiers, which are nobody
-    else. Raises IndexUnavailable.
+def _read(index: ClickHouse, source: str, parameters: Parameters) -> Iterable[tuple[Claim, int]]:
+    """Claims with a number that stands for the event of each."""
+    columns = ", ".join(
+        f"toInt8({name}) AS {name}" if name in _ENUMS else f"`{name}`" for name in _SCHEMA.names
+    )
+    rows = index.query_arrow(f"SELECT {columns}, {_EVENT_NUMBER} AS event_number FROM {source}", parameters)
+    typed = zip(_SCHEMA.names, _SCHEMA.types, strict=True)
+    table = pa.table([rows[name].cast(kind) for name, kind in typed], _SCHEMA)
+    return zip(table.to_pylist(), rows["event_number"].to_pylist(), strict=True)
+
+
+def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving]) -> None:
+    """Write what stays of claims that are about to go, person by person. Raises IndexUnavailable.
 
     Before the claims go: what a call that was interrupted between wrote of them says the same twice.
     """
-    same = _same(index, {*leaving.mentioned, *leaving.shareable, *own})
-    sessions = sessions_of(leaving.claims, same)
-    shared = _shared(index, sessions, _Others(same, same.every(own), leaving.events))
-    stays = [claim for number, session in enumerate(sessions) for claim in left_of(session, shared[number])]
+    tokens = set[bytes]().union(*({*item.mentioned, *item.shareable, *item.own} for item in leaving))
+    pairs = pairs_around(ClickHousePairs(index), tokens)
+    same = SameTokens.joined_by(pairs)
+    # Nobody is somebody else than by one of their own identifiers.
+    people = SameTokens.joined_by(
+        [*pairs, *((one, own, "") for item in leaving for one in list(item.own)[:1] for own in item.own)]
+    )
+    sessions = list[tuple[Session, bytes]]()
+    for item in leaving:
+        person = next((people.name(token) for token in item.own), NOTHING)
+        sessions += ((session, person) for session in sessions_of(item.claims, same))
+    shared = _shared(index, sessions, _Others(same, people, [x for item in leaving for x in item.events]))
+    stays = [
+        claim for number, (session, _) in enumerate(sessions) for claim in left_of(session, shared[number])
+    ]
     if stays:
         index.insert("identity_claims", keyed(pa.Table.from_pylist(stays, _SCHEMA)))
 
 
 def tidy_forgotten(index: ClickHouse, left: Leaving) -> None:
-    """Take away what stands for forgotten people near whom nobody is any more, since these claims left. Raises
-    IndexUnavailable."""
+    """Take away what stands for forgotten people near whom nobody is any more, since these claims left; of what stays,
+    the identifiers that nobody else has any more. Raises IndexUnavailable."""
     if not left.shareable:
         return
-    same = _same(index, left.shareable)
+    same = same_tokens(index, left.shareable)
     parameters: Parameters = {}
     under = f"key IN {tokens_in(parameters, 'key', sorted(same.every(left.shareable)))}"
     found = index.query(
@@ -114,7 +146,7 @@ def tidy_forgotten(index: ClickHouse, left: Leaving) -> None:
     groups = {bytes(group) for (group,) in found}
     if not groups:
         return
-    same = _same(index, {*left.shareable, *groups})
+    same = same_tokens(index, {*left.shareable, *groups})
     parameters = {}
     under = f"key IN {tokens_in(parameters, 'key', sorted(same.every(groups)))}"
     rows = index.query(
@@ -122,29 +154,62 @@ def tidy_forgotten(index: ClickHouse, left: Leaving) -> None:
         f" WHERE {WAS_FORGOTTEN} AND key = `group` GROUP BY `group` ORDER BY `group`",
         parameters,
     )
-    same = _same(index, {*groups, *(bytes(token) for row in rows for token in row[1])})
-    others = _Others(same)
+    same = same_tokens(index, {*groups, *(bytes(token) for row in rows for token in row[1])})
+    others = _Others(same, same)
     asked = [
-        (same.name(bytes(token)), NOTHING, int(first), int(last), same.name(bytes(group)))
+        (same.name(bytes(token)), NOTHING, NOTHING, int(first), int(last), same.name(bytes(group)))
         for group, tokens, first, last in rows
         for token in tokens
     ]
-    near = {asked[place][-1] for place in _near(index, [item[:-1] for item in asked], others)}
-    near |= _groups(index, groups, others).keys()
-    gone = [group for group in sorted(same.every(groups)) if same.name(group) not in near]
+    near = {
+        (asked[place][-1], asked[place][0]) for place in _near(index, [item[:-1] for item in asked], others)
+    }
+    stay = {group for group, _ in near} | _groups(index, groups, others).keys()
+    gone = [group for group in sorted(same.every(groups)) if same.name(group) not in stay]
     if gone:
         parameters = {}
         where = f"{WAS_FORGOTTEN} AND `group` IN {tokens_in(parameters, 'group', gone)}"
         take_out(index, "identity_claims", [(where, parameters)])
+    alone = {(group, token) for token, *_, group in asked if group in stay and not is_forgotten(token)} - near
+    _draw_anew(index, {(group, token) for group, token in alone if token != NOTHING}, same)
+
+
+def _draw_anew(index: ClickHouse, which: Collection[tuple[bytes, bytes]], same: SameTokens) -> None:
+    """Put drawn tokens in place of identifiers that nobody else has any more: by session and token what stands there.
+
+    The new ones lie where the old ones were, so that a call that was interrupted between is taken up.
+    """
+    if not which:
+        return
+    parameters: Parameters = {}
+    groups = tokens_in(parameters, "group", sorted(same.every(group for group, _ in which)))
+    source = f"identity_claims FINAL PREWHERE key IN {groups} WHERE {WAS_FORGOTTEN} AND key = `group`"
+    drawn = {item: drawn_token() for item in which}
+    fresh = [
+        {**claim, "token": drawn[place]}
+        for claim, _ in _read(index, source, parameters)
+        if (place := (same.name(claim["group"]), same.name(claim["token"]))) in drawn
+    ]
+    if fresh:
+        index.insert("identity_claims", keyed(pa.Table.from_pylist(fresh, _SCHEMA)))
+    conditions = list[tuple[str, Parameters]]()
+    for group, token in sorted(which):
+        parameters = {}
+        groups, tokens = (
+            tokens_in(parameters, name, sorted(same.every([item])))
+            for name, item in (("group", group), ("token", token))
+        )
+        conditions.append((f"{WAS_FORGOTTEN} AND `group` IN {groups} AND key IN {tokens}", parameters))
+    take_out(index, "identity_claims", conditions)
 
 
 @dataclass(frozen=True)
 class _Others:
-    """Whose claims are those of somebody else: of nobody in `own` and of none of the events that the numbers in
-    `without` stand for, tokens under several keys joined by `same`."""
+    """Whose claims are those of somebody else: of none of the events that the numbers in `without` stand for. `same`
+    joins tokens of several keys, `people` identifiers of one person too."""
 
     same: SameTokens
-    own: Collection[bytes] = ()
+    people: SameTokens
     without: Sequence[int] = ()
 
     def condition(self, parameters: Parameters) -> str:
@@ -156,46 +221,23 @@ class _Others:
             )
         return where
 
-    def known(self, parameters: Parameters) -> str:
-        """SQL for a subject that is somebody, and none of the people."""
-        where = f"subject != {_NOTHING}"
-        if self.own:
-            where += f" AND subject NOT IN {tokens_in(parameters, 'own', sorted(self.own))}"
-        return where
 
-
-def _same(index: ClickHouse, tokens: Collection[bytes]) -> SameTokens:
-    """The tokens of the same identifiers under all keys: while these change, others' claims may be of another one."""
-    return SameTokens.joined_by(pairs_around(ClickHousePairs(index), tokens))
-
-
-def _name(same: SameTokens, column: str, parameters: Parameters) -> str:
-    """SQL for the names of the tokens in a column."""
-    if not same.groups:
-        return column
-    tokens = sorted(same.groups)
-    listed = [
-        f"arrayMap(place -> toFixedString(substring({blob(parameters, name, b''.join(some))}, place + 1,"
-        f" {TOKEN_BYTES}), {TOKEN_BYTES}), range(0, {len(tokens) * TOKEN_BYTES}, {TOKEN_BYTES}))"
-        for name, some in (("several", tokens), ("named", [same.name(token) for token in tokens]))
-    ]
-    return f"transform({column}, {listed[0]}, {listed[1]}, {column})"
-
-
-def _shared(index: ClickHouse, sessions: Sequence[Session], others: _Others) -> Mapping[int, set[bytes]]:
-    """By session, the names of those of its identifiers that somebody else has near it."""
+def _shared(
+    index: ClickHouse, sessions: Sequence[tuple[Session, bytes]], others: _Others
+) -> Mapping[int, set[bytes]]:
+    """By session, the names of those of its identifiers that somebody else has near it; each with its person."""
     found = defaultdict[int, set[bytes]](set)
     asked, of = list[_Asked](), list[int]()
-    for number, session in enumerate(sessions):
+    for number, (session, person) in enumerate(sessions):
         first, last = _ms(session.held.first), _ms(session.held.last)
         for token in sorted(session.tokens):
-            asked.append((token, session.subject, first, last))
+            asked.append((token, others.people.name(session.subject), person, first, last))
             of.append(number)
     for place in _near(index, asked, others):
         found[of[place]].add(asked[place][0])
-    groups = _groups(index, {session.group for session in sessions}, others)
-    for number, session in enumerate(sessions):
-        if groups.get(session.group, set()) - {session.subject}:
+    groups = _groups(index, {session.group for session, _ in sessions}, others)
+    for number, (session, person) in enumerate(sessions):
+        if groups.get(session.group, set()) - {others.people.name(session.subject), person}:
             found[number].add(session.group)
     return found
 
@@ -209,13 +251,13 @@ def _groups(index: ClickHouse, groups: Collection[bytes], others: _Others) -> Ma
         return found
     parameters: Parameters = {}
     under = f"key IN {tokens_in(parameters, 'key', asked)}"
-    where = f"{others.condition(parameters)} AND {others.known(parameters)}"
     rows = index.query(
-        f"SELECT DISTINCT `group`, subject FROM identity_claims PREWHERE {under} WHERE `group` = key AND {where}",
+        f"SELECT DISTINCT `group`, subject FROM identity_claims PREWHERE {under}"
+        f" WHERE `group` = key AND subject != {_NOTHING} AND {others.condition(parameters)}",
         parameters,
     )
     for group, subject in rows:
-        found[same.name(bytes(group))].add(same.name(bytes(subject)))
+        found[same.name(bytes(group))].add(others.people.name(bytes(subject)))
     return found
 
 
@@ -230,27 +272,29 @@ def _near(index: ClickHouse, asked: Sequence[_Asked], others: _Others) -> list[i
     if same.groups:
         # Reports of one session may be of two keys as well.
         rows = index.query(f"SELECT DISTINCT `group` FROM identity_claims PREWHERE {under}", parameters)
-        sessions = _same(index, {bytes(group) for (group,) in rows})
+        sessions = same_tokens(index, {bytes(group) for (group,) in rows})
         same = SameTokens({**same.groups, **sessions.groups})
-    token, group, subject = (_name(same, name, parameters) for name in ("token", "`group`", "subject"))
+    token, group = (named(same, name, parameters) for name in ("token", "`group`"))
+    subject = named(others.people, "subject", parameters, "person_")
     listed = b"".join(_RECORD.pack(*item) for item in asked)
     mine = (
         f"WITH {blob(parameters, 'asked', listed)} AS joined SELECT intDiv(place, {_RECORD.size}) AS number,"
         f" toFixedString(substring(joined, place + 1, {TOKEN_BYTES}), {TOKEN_BYTES}) AS identifier,"
         f" toFixedString(substring(joined, place + {TOKEN_BYTES + 1}, {TOKEN_BYTES}), {TOKEN_BYTES}) AS whose,"
-        f" reinterpretAsInt64(substring(joined, place + {2 * TOKEN_BYTES + 1}, 8)) AS first,"
-        f" reinterpretAsInt64(substring(joined, place + {2 * TOKEN_BYTES + 9}, 8)) AS last"
+        f" toFixedString(substring(joined, place + {2 * TOKEN_BYTES + 1}, {TOKEN_BYTES}), {TOKEN_BYTES}) AS person,"
+        f" reinterpretAsInt64(substring(joined, place + {3 * TOKEN_BYTES + 1}, 8)) AS first,"
+        f" reinterpretAsInt64(substring(joined, place + {3 * TOKEN_BYTES + 9}, 8)) AS last"
         f" FROM (SELECT arrayJoin(range(0, {len(listed)}, {_RECORD.size})) AS place)"
     )
     theirs = (
         f"SELECT {token} AS identifier, {group} AS session, if(session = {_NOTHING}, {subject}, {_NOTHING}) AS login,"
-        f" countIf(subject != {_NOTHING}) AS named, groupUniqArrayIf({subject}, {others.known(parameters)}) AS people,"
+        f" groupUniqArrayIf({subject}, subject != {_NOTHING}) AS people,"
         f" {_FIRST} AS begun, {_LAST} AS ended FROM identity_claims"
         f" PREWHERE {under} WHERE token = key AND {others.condition(parameters)} GROUP BY identifier, session, login"
     )
     found = index.query(
         f"SELECT DISTINCT number FROM ({mine}) AS mine INNER JOIN ({theirs}) AS theirs USING (identifier)"
-        " WHERE (theirs.named = 0 OR arrayExists(person -> person != mine.whose, theirs.people))"
+        " WHERE (empty(theirs.people) OR arrayExists(other -> other NOT IN (mine.whose, mine.person), theirs.people))"
         " AND ended + {near:Int64} >= first AND last + {near:Int64} >= begun ORDER BY number",
         parameters,
     )

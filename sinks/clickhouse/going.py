@@ -11,6 +11,7 @@ from schemas.tags import TagSet
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import of_each
+from sinks.clickhouse.pairs import same_tokens
 from sinks.clickhouse.reader import known, rows_of
 from sinks.clickhouse.spans import matching, of_another, of_questions, pieces_each, tokens_of
 from sinks.clickhouse.values import Parameters, tokens_in
@@ -18,6 +19,8 @@ from sinks.ports.erasure import RecordsGone, ToForget
 
 Place = tuple[Event, bytes]
 """Event and token of a row."""
+Standing = tuple[str, Place]
+"""A row: its role, and where it is."""
 HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "record_keys")
 """Tables of what hangs on events."""
 
@@ -25,8 +28,8 @@ HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "re
 class Going:
     """What goes by each of the questions. `crowded`: tag sets of rows beside which others stand in the same role.
 
-    `parts`, `tokens`: of all; `own`: of these the people's own. `removing`, `narrower`: of each, the tag sets whose
-    rows go, and those whose rows take a narrower one.
+    `parts`, `tokens`: of all. `tokens_each`, `own`: of each, and of these the person's own. `removing`, `narrower`: of
+    each, the tag sets whose rows go, and those whose rows take a narrower one.
     """
 
     def __init__(self, index: ClickHouse, questions: Sequence[ToForget], crowded: Sequence[int]) -> None:
@@ -36,15 +39,15 @@ class Going:
         self._crowded = list(crowded)
         self.parts = pieces_each(item.spans for item in questions)
         self.tokens = tokens_of(self.parts)
-        self.own = {span.token for item in questions for span in item.spans if span.proof is None}
+        self.tokens_each = [{span.token for span in item.spans} for item in questions]
+        self.own = [{span.token for span in item.spans if span.proof is None} for item in questions]
         decided = [_decided(item.kept) for item in questions]
         self.removing = [removing for removing, _ in decided]
         self.narrower = [narrower for _, narrower in decided]
 
     def in_turn(self) -> list[list[int]]:
         """The questions in portions of which no two have a token in common, in the order that these have then."""
-        of = [{span.token for span in item.spans} for item in self._questions]
-        return in_turn(of)
+        return in_turn(self.tokens_each)
 
     def only(self, numbers: Sequence[int]) -> Going:
         """The same, of these questions alone."""
@@ -72,29 +75,33 @@ class Going:
             found[int(asked)] = int(removed), int(kept)
         return found
 
-    def places(self) -> list[set[Place]]:
+    def besides(self) -> list[set[Standing]]:
         """Of each, the rows that go besides the person's own."""
-        found: list[set[Place]] = [set() for _ in self.removing]
+        found: list[set[Standing]] = [set() for _ in self.removing]
         if not self.parts or not any(self.removing):
             return found
         for records in dict.fromkeys(item for gone in self._gone for item in gone.values()):
-            for asked, place in self._others_of(records):
-                found[asked].add(place)
-        for asked, place in self._beside():
-            found[asked].add(place)
+            for asked, row in self._others_of(records):
+                found[asked].add(row)
+        for asked, row in self._beside():
+            found[asked].add(row)
         return found
 
-    def rows_at(self, places: Sequence[Collection[Place]], known_at: datetime | None = None) -> list[int]:
-        """Of each, how many rows there are at its places."""
-        counts: dict[Place, int] = {}
+    def rows_there(
+        self, standing: Sequence[Collection[Standing]], known_at: datetime | None = None
+    ) -> list[int]:
+        """Of each, how many of these rows there are."""
+        there: set[Standing] = set()
         # Each event and token apart, as the rows are read by token and the events of each are few.
-        for where, parameters in place_conditions({place for some in places for place in some}):
+        for where, parameters in place_conditions({place for some in standing for _, place in some}):
             rows = known(f"lineage WHERE {where}", known_at, parameters)
-            for topic, partition, offset, token, count in self._index.query(
-                f"SELECT {EVENT}, token, uniqExact(role) FROM {rows} GROUP BY {EVENT}, token", parameters
-            ):
-                counts[(str(topic), int(partition), int(offset)), bytes(token)] = int(count)
-        return [sum(counts.get(place, 0) for place in some) for some in places]
+            there |= {
+                (str(role), (_event(event), bytes(token)))
+                for *event, token, role in self._index.query(
+                    f"SELECT DISTINCT {EVENT}, token, toString(role) FROM {rows}", parameters
+                )
+            }
+        return [len(there.intersection(some)) for some in standing]
 
     def sharing(self) -> set[tuple[int, int]]:
         """Pairs of questions that have an event in common, the lower number first."""
@@ -121,7 +128,7 @@ class Going:
         going = of_each(self.removing, parameters, "removing")
         return f"SELECT * FROM ({self._mine(parameters)}) WHERE {going}"
 
-    def _others_of(self, records: RecordsGone) -> list[tuple[int, Place]]:
+    def _others_of(self, records: RecordsGone) -> list[tuple[int, Standing]]:
         """Rows of others in events whose record is gone in that way."""
         parameters: Parameters = {
             "roles": sorted(records.roles),
@@ -150,7 +157,7 @@ class Going:
             f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}) WHERE {theirs}) GROUP BY {EVENT}"
         )
         rows = self._index.query(
-            f"SELECT asked, {EVENT}, other.2 AS token, has(alone, other.1) AS beside FROM"
+            f"SELECT asked, {EVENT}, other.2 AS token, toString(other.1) AS stands, has(alone, other.1) AS beside FROM"
             f" (SELECT asked, {EVENT}, alone, arrayFilter(item -> NOT has(own, item), everybody) AS others"
             f" FROM ({person}) AS p INNER JOIN ({by_event}) AS e USING ({EVENT})"
             # In the person's own role stands nobody else, unless the row says so.
@@ -158,24 +165,25 @@ class Going:
             " AND NOT has(alone, item.1), others)) ARRAY JOIN others AS other",
             parameters,
         )
-        customers = self._customers({bytes(row[4]) for row in rows if row[5]})
+        customers = self._customers({bytes(row[4]) for row in rows if row[6]})
         # Another customer in the person's own role: it is theirs, and something of the person stands on it.
-        return _places(row[:5] for row in rows if not (row[5] and bytes(row[4]) in customers))
+        return _standing(row[:6] for row in rows if not (row[6] and bytes(row[4]) in customers))
 
     def _customers(self, tokens: Collection[bytes]) -> set[bytes]:
-        """Those of the tokens to whom a claim leads."""
+        """Those of the tokens to whom a claim leads, of whatever key it is."""
         if not tokens:
             return set()
+        same = same_tokens(self._index, tokens)
         parameters: Parameters = {}
         # A claim lies under its subject as well.
-        listed = tokens_in(parameters, "token", sorted(tokens))
+        listed = tokens_in(parameters, "token", sorted(same.every(tokens)))
         rows = self._index.query(
             f"SELECT DISTINCT subject FROM identity_claims WHERE key IN {listed} AND subject = key",
             parameters,
         )
-        return {bytes(token) for (token,) in rows}
+        return same.every(bytes(token) for (token,) in rows)
 
-    def _beside(self) -> list[tuple[int, Place]]:
+    def _beside(self) -> list[tuple[int, Standing]]:
         """Where another identifier of the person has an event of theirs in the same role, outside its span.
 
         The report that ends a session is of the moment from which on the address is nobody's.
@@ -191,12 +199,12 @@ class Going:
             f" FROM ({matching(self.parts, rows, parameters)}) WHERE {going} GROUP BY asked, {EVENT}, role"
         )
         found = self._index.query(
-            f"SELECT DISTINCT asked, {EVENT}, token"
+            f"SELECT DISTINCT asked, {EVENT}, token, toString(role)"
             f" FROM (SELECT * FROM ({of_questions(self.parts, rows, parameters)}) WHERE {going}) AS r"
             f" INNER JOIN ({mine}) AS m USING (asked, {EVENT}, role) WHERE NOT has(own, token)",
             parameters,
         )
-        return _places(found)
+        return _standing(found)
 
     def by_event(self) -> dict[str, set[Place]]:
         """By role the places in `lineage_by_event` of the rows that go."""
@@ -208,10 +216,7 @@ class Going:
             f" AND ({EVENT}, role, token) IN (SELECT {EVENT}, role, token FROM ({removed}))",
             parameters,
         )
-        by_role: defaultdict[str, set[Place]] = defaultdict(set)
-        for topic, partition, offset, token, role in rows:
-            by_role[str(role)].add(((str(topic), int(partition), int(offset)), bytes(token)))
-        return by_role
+        return by_role((str(role), (_event(event), bytes(token))) for *event, token, role in rows)
 
     def leaving(self) -> dict[str, dict[Event, int]]:
         """By each of the tables that hang on events, those named in it that lose all rows they have, and by which of
@@ -270,14 +275,17 @@ class Going:
                     have[_event(place)] = int(count)
         return have
 
-    def staying(self) -> list[bytes]:
-        """The tokens under whose spans a row stays."""
+    def staying(self) -> list[set[bytes]]:
+        """Of each, the tokens under whose spans a row stays."""
         parameters: Parameters = {}
         going = of_each(self.removing, parameters, "removing")
         rows = self._index.query(
-            f"SELECT DISTINCT token FROM ({self._mine(parameters)}) WHERE NOT ({going})", parameters
+            f"SELECT DISTINCT asked, token FROM ({self._mine(parameters)}) WHERE NOT ({going})", parameters
         )
-        return [bytes(token) for (token,) in rows]
+        found: list[set[bytes]] = [set() for _ in self.removing]
+        for asked, token in rows:
+            found[int(asked)].add(bytes(token))
+        return found
 
     def years_of_versions(self) -> list[int]:
         """In which there are several versions of a row under the spans, of other tag sets."""
@@ -316,11 +324,16 @@ def _event(row: Sequence[Any]) -> Event:
     return str(topic), int(partition), int(offset)
 
 
-def _places(rows: Iterable[Sequence[Any]]) -> list[tuple[int, Place]]:
-    return [
-        (int(asked), ((str(topic), int(partition), int(offset)), bytes(token)))
-        for asked, topic, partition, offset, token in rows
-    ]
+def by_role(rows: Iterable[Standing]) -> dict[str, set[Place]]:
+    """The places by role: in another role the same person may stay."""
+    found: defaultdict[str, set[Place]] = defaultdict(set)
+    for role, place in rows:
+        found[role].add(place)
+    return found
+
+
+def _standing(rows: Iterable[Sequence[Any]]) -> list[tuple[int, Standing]]:
+    return [(int(asked), (str(role), (_event(event), bytes(token)))) for asked, *event, token, role in rows]
 
 
 def _decided(kept: Mapping[int, TagSet | None]) -> tuple[list[int], dict[int, TagSet]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.taking_out import on_cluster
-from sinks.clickhouse.values import Parameters, tokens_in
+from sinks.clickhouse.values import Parameters, blob, tokens_in
 from sinks.ports.keys import PAIR_SCHEMA
+from sinks.ports.same import SameTokens, pairs_around
 
 _AT_ONCE = 1_000
 
@@ -48,6 +50,25 @@ class ClickHousePairs:
             {"key": key_id},
             erase=True,
         )
+
+
+def same_tokens(index: ClickHouse, tokens: Iterable[bytes]) -> SameTokens:
+    """The tokens of the same identifiers under all keys: while these change, others' rows may be of another one. Raises
+    IndexUnavailable."""
+    return SameTokens.joined_by(pairs_around(ClickHousePairs(index), tokens))
+
+
+def named(same: SameTokens, column: str, parameters: Parameters, prefix: str = "") -> str:
+    """SQL for the names of the tokens in a column."""
+    if not same.groups:
+        return column
+    tokens = sorted(same.groups)
+    listed = [
+        f"arrayMap(place -> toFixedString(substring({blob(parameters, prefix + name, b''.join(some))}, place + 1,"
+        f" {TOKEN_BYTES}), {TOKEN_BYTES}), range(0, {len(tokens) * TOKEN_BYTES}, {TOKEN_BYTES}))"
+        for name, some in (("several", tokens), ("named", [same.name(token) for token in tokens]))
+    ]
+    return f"transform({column}, {listed[0]}, {listed[1]}, {column})"
 
 
 def both_ends(pairs: pa.Table, newer: str) -> pa.Table:

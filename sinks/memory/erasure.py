@@ -128,7 +128,7 @@ class MemoryEraser(MemoryState):
             roles[key[1:4]].add(Role.of(key[4]))
         ended: set[RowKey] = set()
         shared = self.crowded(mine)
-        customers = {claim["subject"] for claim in self.claims_known.values()}
+        customers = self.same_tokens().every(claim["subject"] for claim in self.claims_known.values())
         own = {NOTHING, *(key[0] for key in mine)}
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)

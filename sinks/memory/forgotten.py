@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sinks.memory.state import Event
-from sinks.ports.forgotten import Claim, Held, held, is_left, left_of, sessions_of
+from sinks.ports.forgotten import Claim, Held, drawn_token, held, is_forgotten, is_left, left_of, sessions_of
 from sinks.ports.identity import MENTIONED, NOTHING
 from sinks.ports.same import SameTokens
 
@@ -44,22 +44,24 @@ def mentioned(known: Known) -> set[bytes]:
 
 
 def _tidied(known: Known, same: SameTokens) -> Known:
-    """The claims without what stands for forgotten people near whom nobody is any more."""
+    """The claims without what stands for forgotten people near whom nobody is any more, and, of what stays, without the
+    identifiers that nobody else has any more."""
     others, groups = _held(known.values(), same), _groups(known.values(), same)
-    sessions = defaultdict[bytes, list[Claim]](list)
-    for claim in known.values():
-        if is_left(claim):
-            sessions[same.name(claim["group"])].append(claim)
-    near = {
-        group
-        for group, claims in sessions.items()
-        if group in groups or _shared({same.name(claim["token"]) for claim in claims}, held(claims), others)
-    }
-    return {
-        place: claim
-        for place, claim in known.items()
-        if not is_left(claim) or same.name(claim["group"]) in near
-    }
+    sessions = defaultdict[bytes, list[tuple[tuple[Any, ...], Claim]]](list)
+    for where, said in known.items():
+        if is_left(said):
+            sessions[same.name(said["group"])].append((where, said))
+    tidied: Known = dict(known)
+    for group, some in sessions.items():
+        tokens = {same.name(claim["token"]) for _, claim in some} - {NOTHING}
+        shared = _shared(tokens, held(claim for _, claim in some), others)
+        drawn = {token: drawn_token() for token in tokens - shared if not is_forgotten(token)}
+        for place, claim in some:
+            if not shared and group not in groups:
+                del tidied[place]
+            elif same.name(claim["token"]) in drawn:
+                tidied[place] = {**known[place], "token": drawn[same.name(claim["token"])]}
+    return tidied
 
 
 def _held(claims: Iterable[Claim], same: SameTokens) -> _Held:

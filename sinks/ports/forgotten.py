@@ -54,6 +54,11 @@ def is_forgotten(token: bytes) -> bool:
     return token.startswith(FORGOTTEN)
 
 
+def drawn_token(draw: Draw = secrets.token_bytes) -> bytes:
+    """A new token that stands for something that was forgotten."""
+    return FORGOTTEN + draw(TOKEN_BYTES - len(FORGOTTEN))
+
+
 def is_left(claim: Claim) -> bool:
     """Whether the claim is what stays of one that left, of somebody or of nobody."""
     return bool(claim["topic"] == NO_TOPIC)
@@ -117,7 +122,7 @@ def left_of(
     """
     if not shared:
         return []
-    drawn = defaultdict[bytes, bytes](lambda: FORGOTTEN + draw(TOKEN_BYTES - len(FORGOTTEN)))
+    drawn = defaultdict[bytes, bytes](lambda: drawn_token(draw))
     drawn |= {NOTHING: NOTHING}
     return [_without_person(claim, session.same, shared, drawn, draw) for claim in session.claims]
 
@@ -131,7 +136,7 @@ def _without_person(
         names[column] = claim[column] if column in ("token", "group") and name in shared else drawn[name]
     if names["group"] == NOTHING:
         # A login becomes one of its own, by which it is found.
-        names["group"] = drawn[same.name(claim["subject"])]
+        names["group"] = drawn_token(draw)
     place = int.from_bytes(draw(8), "big") >> (64 - _OFFSET_BITS)
     return {**claim, **names, "topic": NO_TOPIC, "partition": 0, "offset": place, "part": 0}
 

@@ -13,7 +13,7 @@ import pytest
 from schemas.vocabulary import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.ports.erasure import Forgotten, IndexEraserOfMany, RecordsGone, ToForget
-from sinks.ports.forgotten import is_forgotten
+from sinks.ports.forgotten import is_left
 from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import LineageBatch, Span
 from tests.contract.test_index_forget import finding_offsets
@@ -43,7 +43,9 @@ HELD = tags("C-12", topic="billing.invoices", system="billing", purposes=("P-BIL
 LESS = tags("C-11", topic="billing.invoices", system="billing", purposes=("P-BILL",))
 ROLES = [role.code for role in (Role.OWNER, Role.JOINT_OWNER, Role.COUNTERPARTY, Role.MENTIONED)]
 OWNERS = frozenset({Role.OWNER, Role.JOINT_OWNER})
-PEOPLE, EVENTS, SEEDS = 7, 14, 6
+PEOPLE, EVENTS = 7, 14
+# Those at the end had people whose claims, or roles in one event, touched those of others.
+SEEDS = (*range(6), 23, 30, 37, 44)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def left(index: Index) -> dict[str, Any]:
 
 def _place(claim: dict[str, Any]) -> tuple[str, int]:
     """Where a claim was read; what stands for somebody who was forgotten lies where nobody can tell."""
-    return claim["topic"], 0 if is_forgotten(claim["subject"]) else claim["offset"]
+    return claim["topic"], 0 if is_left(claim) else claim["offset"]
 
 
 def filled(engine: ClickHouse | None, world: World) -> tuple[Index, IndexEraserOfMany]:
@@ -143,7 +145,7 @@ def filled(engine: ClickHouse | None, world: World) -> tuple[Index, IndexEraserO
     return index, cast(IndexEraserOfMany, index.eraser)
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_many_at_once_end_as_one_after_the_other(engine: ClickHouse | None, seed: int) -> None:
     """Also of people who share tokens or events, where one takes away rows of the other."""
     world = made(seed)
@@ -155,7 +157,7 @@ def test_many_at_once_end_as_one_after_the_other(engine: ClickHouse | None, seed
         assert left(index) == left(memory)
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_would_go_is_told_of_each_by_itself(engine: ClickHouse | None, seed: int) -> None:
     """Nothing has changed afterwards."""
     world = made(seed)

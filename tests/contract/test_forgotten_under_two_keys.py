@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from schemas.vocabulary import Role
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.sinks import memory_sinks
+from sinks.ports.erasure import Forgotten, RecordsGone
 from sinks.ports.expiry import RunOut
 from sinks.ports.forgotten import is_forgotten
 from sinks.ports.identity import OpenClaims
@@ -174,3 +176,22 @@ def test_a_slot_of_two_keys_is_one(index: Changing) -> None:
     assert [is_forgotten(row["token"]) for row in kept] == [True]
     index.forget(OLA)
     assert index.index.claims.claims([token(50), token(150), token(250)], of="group").num_rows == 0
+
+
+@pytest.mark.parametrize("key", [OLD, NEW, NEWEST])
+def test_another_customer_is_known_by_claims_of_any_key(index: Changing, key: str) -> None:
+    """Their row of an event in the person's own role stays, though what says that they are one is of another key."""
+    tag_set = TAGS[OLD]
+    agent = Row(40, 0, tag_set, role=Role.AGENT.code)
+    rows = [Row(KARI, 0, tag_set), Row(OLA, 0, tag_set), Row(OTHER, 0, tag_set), agent]
+    index.index.writer().write(LineageBatch(table(rows), tag_sets=[tag_set], key_id=OLD), NOW)
+    index.learn(key, Claim(9, ADDRESS, OLA))
+    gone = {tag_set.id: RecordsGone(frozenset({Role.OWNER}))}
+    spans = [Span(token(KARI + by)) for by in BY.values()]
+    assert index.index.eraser.forget(spans, {tag_set.id: None}, gone) == Forgotten(1, 0, 2)
+    events = {
+        number: index.index.reader.find([Span(token(number))]).total_events
+        for number in (KARI, OLA, OTHER, 40)
+    }
+    # Of what says that the other customer is one there is a row as well.
+    assert events == {KARI: 0, OLA: 1 + (key == OLD), OTHER: 0, 40: 0}

@@ -277,6 +277,18 @@ def test_what_came_since_a_moment_is_counted_apart(index: Index) -> None:
     assert index.eraser.going(PERSON, decision, gone) == Forgotten(2, 1, 2)
 
 
+def test_two_customers_behind_one_address_are_two_in_an_event_of_both(index: Index) -> None:
+    """One calls the other: who goes by their ports is counted as theirs, and what hangs on the event goes with it."""
+    gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
+    index.write([Row(1, 0, WEB, port=1_100), Row(1, 0, WEB, role=Role.COUNTERPARTY.code, port=2_100)])
+    said = claim_table([Claim(0, token=7, subject=5, topic=WEB.topic)])
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(said)), moment(0))
+    spans, decision = [Span(token(1), port_from=1_024, port_to=2_047)], {WEB.id: None}
+    assert index.eraser.going(spans, decision, gone) == Forgotten(1, 0, 1)
+    assert index.eraser.forget(spans, decision, gone) == Forgotten(1, 0, 1)
+    assert index.claims.claims([token(7)], of="token").num_rows == 0
+
+
 def test_another_customer_keeps_an_event_on_which_something_of_the_person_stands(index: Index) -> None:
     """In the person's own role, one to whom claims lead; whoever nobody knows is the person by another identifier."""
     gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}

@@ -145,3 +145,43 @@ def test_what_runs_out_leaves_that_somebody_was_there_as_long_as_others_are_near
     assert len(on(index, ADDRESS)) == 4
     index.expirer.expire([RunOut(TAGS.id, moment(DAY + 1) + NEAR + timedelta(days=30))])
     assert on(index, ADDRESS) == []
+
+
+def test_a_report_that_names_nobody_is_nobody_else(index: Index) -> None:
+    """Servers may leave the user name out: neither does it keep hers, nor is it kept when the last other one left."""
+    begin, nameless, end = session(0, KARI, 0, 1_000, 2_000)
+    hers = [begin, replace(nameless, subject=None), end]
+    again = [replace(item, offset=item.offset + 10, at=item.at + 3_000, group=50) for item in hers]
+    learn(index, *hers, *again)
+    index.expirer.expire([RunOut(TAGS.id, moment(2_500))])
+    assert len(on(index, ADDRESS)) == 3
+    learn(index, *session(5, OLA, 500, 5_000))
+    # The address of the report that names nobody is hers as well.
+    spans = [Span(token(KARI)), Span(token(0))]
+    index.eraser.forget(spans, {TAGS.id: None})
+    assert {row["subject"] == token(OLA) for row in on(index, ADDRESS)} == {True, False}
+    forget(index, OLA)
+    assert mentions(index, KARI, OLA, ADDRESS, 50) == 0
+
+
+def test_a_slot_is_nobodys_once_both_who_were_in_it_are_forgotten(index: Index) -> None:
+    """Of the first one it had stayed that the slot was somebody's, by an identifier that nobody else had."""
+    first = Claim(0, ADDRESS, KARI, 50, form=ClaimForm.STATE, mark=Mark.OPEN, at=0, server=None)
+    learn(index, first, replace(first, offset=1, token=OTHER, subject=OLA, at=DAY))
+    forget(index, KARI)
+    assert index.claims.claims([token(50)], of="group").num_rows == 2
+    assert on(index, ADDRESS) == []
+    forget(index, OLA)
+    assert mentions(index, KARI, OLA, ADDRESS, OTHER, 50) == 0
+
+
+def test_what_stays_shows_no_identifier_that_nobody_else_has_any_more(index: Index) -> None:
+    """The session stays for one of its two addresses; of the other one the last other holder has left."""
+    hers = [*session(0, KARI, 0, 1_000), *session(2, KARI, 0, 1_000, address=OTHER)]
+    learn(index, *hers, *session(5, OLA, 500, 5_000), *session(7, 10, 500, 5_000, address=OTHER))
+    forget(index, KARI)
+    assert (len(on(index, ADDRESS)), len(on(index, OTHER))) == (4, 4)
+    forget(index, 10)
+    assert (len(on(index, ADDRESS)), on(index, OTHER)) == (4, [])
+    kept = {bytes(row["group"]) for row in on(index, ADDRESS) if is_forgotten(row["subject"])}
+    assert index.claims.claims(sorted(kept), of="group").num_rows == 4
