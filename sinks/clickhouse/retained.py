@@ -7,8 +7,10 @@ from datetime import datetime
 
 from sinks.clickhouse.by_event import EVENT, event_conditions
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.pairs import named, same_tokens
 from sinks.clickhouse.taking_out import take_out
 from sinks.clickhouse.values import Parameters, millis, tokens_in
+from sinks.ports.same import SameTokens
 
 _TABLE = "retained_claims"
 _SESSION = "`group` != toFixedString('', 16)"
@@ -24,19 +26,21 @@ class ClickHouseRetained:
 
     def expire(self, before: datetime, kept: Collection[bytes] = (), limit: int = 100_000) -> int:
         parameters: Parameters = {"before": millis(before), "limit": limit}
+        same = self._same(before, kept)
+        group, c_group = (named(same, column, parameters) for column in ("`group`", "c.`group`"))
         without = ""
         if kept:
-            listed = tokens_in(parameters, "kept", sorted(kept))
-            named = " OR ".join(f"{name} IN {listed}" for name in _TOKENS)
-            without = f" AND `group` NOT IN (SELECT `group` FROM {_TABLE} WHERE {named})"
+            listed = tokens_in(parameters, "kept", sorted(same.every(kept)))
+            mention = " OR ".join(f"{name} IN {listed}" for name in _TOKENS)
+            without = f" AND {group} NOT IN (SELECT {group} FROM {_TABLE} WHERE {mention})"
         # Reports of one moment are in no order: what begins at a Stop is another session.
         ended = (
-            f"SELECT `group`, max(at) AS newest, maxIf(at, mark = 'close' AND at < {_BEFORE}) AS closed,"
+            f"SELECT {group} AS session, max(at) AS newest, maxIf(at, mark = 'close' AND at < {_BEFORE}) AS closed,"
             f" maxIf(at, mark = 'open' AND at < {_BEFORE}) AS opened FROM {_TABLE} WHERE {_SESSION}{without}"
-            f" GROUP BY `group` HAVING min(at) < {_BEFORE}"
+            f" GROUP BY session HAVING min(at) < {_BEFORE}"
         )
         gone = self._take_out(
-            f"SELECT DISTINCT {EVENT} FROM {_TABLE} AS c INNER JOIN ({ended}) AS e ON c.`group` = e.`group`"
+            f"SELECT DISTINCT {EVENT} FROM {_TABLE} AS c INNER JOIN ({ended}) AS e ON {c_group} = e.session"
             f" WHERE c.at < {_BEFORE} AND (e.newest < {_BEFORE} OR c.at < e.opened OR c.at < e.closed"
             f" OR (c.at = e.closed AND c.mark != 'open')) ORDER BY {EVENT} LIMIT {{limit:UInt64}}",
             parameters,
@@ -51,6 +55,15 @@ class ClickHouseRetained:
             f" OR c.at < s.oldest) ORDER BY {EVENT} LIMIT {{limit:UInt64}}",
             left,
         )
+
+    def _same(self, before: datetime, kept: Collection[bytes]) -> SameTokens:
+        """While the token key is changed, reports of a session, and what keeps it, may be of several keys."""
+        if not self._index.query("SELECT 1 FROM token_pairs LIMIT 1"):
+            return SameTokens()
+        rows = self._index.query(
+            f"SELECT DISTINCT `group` FROM {_TABLE} WHERE at < {_BEFORE}", {"before": millis(before)}
+        )
+        return same_tokens(self._index, {*kept, *(bytes(group) for (group,) in rows)})
 
     def _take_out(self, question: str, parameters: Parameters) -> int:
         rows = self._index.query(question, parameters)

@@ -24,9 +24,12 @@ class MemoryRetained:
     def expire(self, before: datetime, kept: Collection[bytes] = (), limit: int = 100_000) -> int:
         moment = naive(before)
         with self._index.lock:
+            # While the token key is changed, reports of a session, and what keeps it, may be of several keys.
+            same = self._index.same_tokens()
+            kept = same.every(kept)
             groups = defaultdict[bytes, list[tuple[Event, Claim]]](list)
             for key, claim in self._index.retained.items():
-                groups[claim["group"]].append((key[:3], claim))
+                groups[same.name(claim["group"])].append((key[:3], claim))
             servers = groups.pop(NOTHING, [])
             gone = {
                 event

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from schemas.vocabulary import Mark
@@ -14,6 +16,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.sinks import memory_sinks
 from sinks.ports.identity import RetainedClaims
+from sinks.ports.keys import PAIR_SCHEMA
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.sinks import Sinks
 from tests.support.index import NOW, Claim, claim_table, empty, moment, token
@@ -107,3 +110,15 @@ def test_any_reports_go_as_in_plain_python(index: Sinks) -> None:
         for before in (4, 8, 12):
             assert index.retained.expire(moment(before)) == plain.retained.expire(moment(before))
             assert left(index) == left(plain)
+
+
+def test_reports_of_one_session_under_two_keys_are_one_session(index: Sinks) -> None:
+    """While the token key is changed: it goes with its end; and is kept by a token of either key."""
+    pairs = {"older": [token(3), token(SUBJECT)], "newer": [token(103), token(102)], "key_id": ["a", "a"]}
+    batch = LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(pairs, PAIR_SCHEMA), key_id="b")
+    index.writer().write(batch, NOW)
+    begin, seen, end = ENDED
+    learn(index, begin, seen, replace(end, group=103, subject=SUBJECT))
+    assert (index.retained.expire(moment(8)), left(index)) == (0, [0, 1, 2])
+    assert (index.retained.expire(moment(10), [token(102)]), left(index)) == (0, [0, 1, 2])
+    assert (index.retained.expire(moment(10)), left(index)) == (3, [])
