@@ -12,14 +12,16 @@ from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrations
 from sinks.clickhouse.sinks import clickhouse_sinks
+from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
 
 # Whatever is set: what the engine writes with no space at all is broken.
 _LEAST_RESERVE_MB = 32
 
 
-def open_sinks(settings: Settings, *, question: bool = False) -> Sinks:
-    """The index in force. Nothing is connected before the first statement. `question`: see `refuse_if_open`.
+def open_sinks(settings: Settings, sources: Sources | None = None, *, question: bool = False) -> Sinks:
+    """The index in force. Nothing is connected before the first statement. `sources`: of identity links, for whoever
+    has it forget; see `clickhouse_sinks`. `question`: see `refuse_if_open`.
 
     Raises IndexUnavailable where another process has the embedded one.
     """
@@ -32,7 +34,8 @@ def open_sinks(settings: Settings, *, question: bool = False) -> Sinks:
             password=password,
             cluster=settings.clickhouse_cluster,
             reserve_mb=max(settings.disk_reserve_mb, _LEAST_RESERVE_MB),
-        )
+        ),
+        sources,
     )
 
 

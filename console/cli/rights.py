@@ -11,7 +11,7 @@ from console.cli.show.logs import configure_logging
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after
-from console.wiring.company import keep_company
+from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
 from console.wiring.mended import mended
@@ -43,7 +43,7 @@ def rights() -> None:
     settings = load_settings()
     configure_logging(settings.log_level)
     begin(settings)
-    sinks = open_sinks(settings)
+    sinks = open_sinks(settings, company_of(settings).catalogue.identity_sources)
     connection = broker(settings)
     try:
         # Asked first: whoever starts it without a broker is told, later a broker that is away is waited for.

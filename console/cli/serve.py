@@ -38,7 +38,7 @@ def serve() -> None:
     settings = load_settings()
     configure_logging(settings.log_level)
     begin(settings)
-    sinks = open_sinks(settings)
+    sinks = open_sinks(settings, company_of(settings).catalogue.identity_sources)
     try:
         connection = broker(settings)
         keep_company(settings)

@@ -120,7 +120,7 @@ def running(
 
 def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Parts:
     """The index with its tables and keys, and what works on it; closed by the stack."""
-    sinks = open_sinks(settings)
+    sinks = open_sinks(settings, company_of(settings).catalogue.identity_sources)
     stack.callback(sinks.close)
     sinks.upkeep.migrate(now())
     go_on_after(sinks.upkeep)

@@ -20,14 +20,16 @@ from sinks.clickhouse.taking_out import hide, on_cluster, take_hidden_out, take_
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
+from sinks.ports.forgotten import Sources
 from sinks.ports.lineage import Span
 
 
 class ClickHouseEraser:
     """Contract: `sinks.ports.erasure.IndexEraserOfMany`."""
 
-    def __init__(self, index: ClickHouse) -> None:
+    def __init__(self, index: ClickHouse, sources: Sources | None = None) -> None:
         self._index = index
+        self._sources: Sources = sources or {}
         self._writer = ClickHouseWriter(index)
         self._reader = ClickHouseReader(index)
 
@@ -162,9 +164,9 @@ class ClickHouseEraser:
                 for number, own in zip(numbers, some.own, strict=True)
             ]
             self._unseal(some, [besides[number] for number in numbers], leaving, of_these)
-            keep_forgotten(self._index, leaving)
+            keep_forgotten(self._index, leaving, self._sources)
             take_out(self._index, "identity_claims", event_conditions(of_these))
-            tidy_forgotten(self._index, every)
+            tidy_forgotten(self._index, every, self._sources)
 
     def _leave_events(self, going: Going) -> None:
         """Take what is removed out of `lineage_by_event`."""

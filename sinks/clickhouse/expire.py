@@ -20,6 +20,7 @@ from sinks.clickhouse.taking_out import on_cluster, take_out
 from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.expiry import Expired, RunOut
+from sinks.ports.forgotten import Sources
 from sinks.ports.lineage import Span
 
 # In one statement that changes rows: as `sinks.clickhouse.spans` says of its own.
@@ -140,8 +141,9 @@ def in_ranges(
 class ClickHouseExpirer:
     """An `IndexExpirer` on ClickHouse."""
 
-    def __init__(self, index: ClickHouse) -> None:
+    def __init__(self, index: ClickHouse, sources: Sources | None = None) -> None:
         self._index = index
+        self._sources: Sources = sources or {}
         self._reader = ClickHouseReader(index)
         self._writer = ClickHouseWriter(index)
 
@@ -229,9 +231,9 @@ class ClickHouseExpirer:
         events = self._gone(due, "identity_claims")
         leaving = claims_of(self._index, events)
         self._unseal(due, events, leaving.mentioned)
-        keep_forgotten(self._index, [leaving])
+        keep_forgotten(self._index, [leaving], self._sources)
         take_out(self._index, "identity_claims", event_conditions(events))
-        tidy_forgotten(self._index, leaving)
+        tidy_forgotten(self._index, leaving, self._sources)
         for table in ("findings", "clock_events", "record_keys"):
             take_out(self._index, table, event_conditions(self._gone(due, table)))
         self._leave_events(due)

@@ -24,6 +24,7 @@ from sinks.ports.forgotten import (
     NO_TOPIC,
     Claim,
     Session,
+    Sources,
     drawn_token,
     is_forgotten,
     left_of,
@@ -40,11 +41,6 @@ _NEAR_MS = NEAR // (datetime.resolution * 1_000)
 _FOREVER = 2**62
 _NOTHING = f"toFixedString(unhex('{NOTHING.hex()}'), {TOKEN_BYTES})"
 _FIRST = "toUnixTimestamp64Milli(min(least(at, ifNull(since, at))))"
-# As `sinks.ports.forgotten.held` has it; of claims on one identifier alone: at the latest so long.
-_LAST = (
-    f"if(argMax(mark = 'close' OR token = {_NOTHING}, at), toUnixTimestamp64Milli(max(at)),"
-    f" ifNull(toUnixTimestamp64Milli(tupleElement(argMax(tuple(until), at), 1)), {_FOREVER}))"
-)
 _EVENT_NUMBER = f"cityHash64({EVENT})"
 WAS_FORGOTTEN = f"topic = '{NO_TOPIC}'"
 """SQL for claims of which nobody can tell any more whose they were."""
@@ -108,7 +104,7 @@ def _read(index: ClickHouse, source: str, parameters: Parameters) -> Iterable[tu
     return zip(table.to_pylist(), rows["event_number"].to_pylist(), strict=True)
 
 
-def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving]) -> None:
+def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving], sources: Sources) -> None:
     """Write what stays of claims that are about to go, person by person. Raises IndexUnavailable.
 
     Before the claims go: what a call that was interrupted between wrote of them says the same twice.
@@ -123,8 +119,10 @@ def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving]) -> None:
     sessions = list[tuple[Session, bytes]]()
     for item in leaving:
         person = next((people.name(token) for token in item.own), NOTHING)
-        sessions += ((session, person) for session in sessions_of(item.claims, same))
-    shared = _shared(index, sessions, _Others(same, people, [x for item in leaving for x in item.events]))
+        sessions += ((session, person) for session in sessions_of(item.claims, same, sources))
+    shared = _shared(
+        index, sessions, _Others(same, people, sources, [x for item in leaving for x in item.events])
+    )
     stays = [
         claim for number, (session, _) in enumerate(sessions) for claim in left_of(session, shared[number])
     ]
@@ -132,7 +130,7 @@ def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving]) -> None:
         index.insert("identity_claims", keyed(pa.Table.from_pylist(stays, _SCHEMA)))
 
 
-def tidy_forgotten(index: ClickHouse, left: Leaving) -> None:
+def tidy_forgotten(index: ClickHouse, left: Leaving, sources: Sources) -> None:
     """Take away what stands for forgotten people near whom nobody is any more, since these claims left; of what stays,
     the identifiers that nobody else has any more. Raises IndexUnavailable."""
     if not left.shareable:
@@ -150,12 +148,12 @@ def tidy_forgotten(index: ClickHouse, left: Leaving) -> None:
     parameters = {}
     under = f"key IN {tokens_in(parameters, 'key', sorted(same.every(groups)))}"
     rows = index.query(
-        f"SELECT `group`, groupUniqArray(token), {_FIRST}, {_LAST} FROM identity_claims PREWHERE {under}"
-        f" WHERE {WAS_FORGOTTEN} AND key = `group` GROUP BY `group` ORDER BY `group`",
+        f"SELECT `group`, groupUniqArray(token), {_FIRST}, {_last(sources, parameters)} FROM identity_claims"
+        f" PREWHERE {under} WHERE {WAS_FORGOTTEN} AND key = `group` GROUP BY `group` ORDER BY `group`",
         parameters,
     )
     same = same_tokens(index, {*groups, *(bytes(token) for row in rows for token in row[1])})
-    others = _Others(same, same)
+    others = _Others(same, same, sources)
     asked = [
         (same.name(bytes(token)), NOTHING, NOTHING, int(first), int(last), same.name(bytes(group)))
         for group, tokens, first, last in rows
@@ -210,6 +208,7 @@ class _Others:
 
     same: SameTokens
     people: SameTokens
+    sources: Sources
     without: Sequence[int] = ()
 
     def condition(self, parameters: Parameters) -> str:
@@ -220,6 +219,31 @@ class _Others:
                 f" AND {_EVENT_NUMBER} NOT IN {numbers_in(parameters, 'without', sorted({*self.without}))}"
             )
         return where
+
+
+def _last(sources: Sources, parameters: Parameters) -> str:
+    """SQL for the latest moment of a session, as `sinks.ports.forgotten.held` has it; of claims on one identifier alone
+    at the latest so long."""
+    limited = {
+        name: (source.missed_reports, source.silence_seconds * 1_000)
+        for name, source in sources.items()
+        if source.silence_seconds is not None
+    }
+    parameters |= {
+        "limited": list(limited),
+        "missed": [missed for missed, _ in limited.values()],
+        "silence": [silence for _, silence in limited.values()],
+    }
+    at, until = "toUnixTimestamp64Milli(at)", "toUnixTimestamp64Milli(assumeNotNull(until))"
+    place = "indexOf({limited:Array(String)}, toString(source))"
+    # A lease may be for ever: as numbers that do not run over.
+    term = (
+        f"least(arrayElement({{missed:Array(Int64)}}, {place}) * toFloat64({until} - {at}), {_FOREVER / 2})"
+    )
+    term = f"greatest(toInt64({term}), arrayElement({{silence:Array(Int64)}}, {place}))"
+    silent = f"if(isNull(until) OR {place} = 0, toInt64({_FOREVER}), {at} + {term})"
+    ended = f"(mark = 'close' OR token = {_NOTHING})"
+    return f"argMax(if({ended}, {at}, {silent}), at)"
 
 
 def _shared(
@@ -289,7 +313,7 @@ def _near(index: ClickHouse, asked: Sequence[_Asked], others: _Others) -> list[i
     theirs = (
         f"SELECT {token} AS identifier, {group} AS session, if(session = {_NOTHING}, {subject}, {_NOTHING}) AS login,"
         f" groupUniqArrayIf({subject}, subject != {_NOTHING}) AS people,"
-        f" {_FIRST} AS begun, {_LAST} AS ended FROM identity_claims"
+        f" {_FIRST} AS begun, {_last(others.sources, parameters)} AS ended FROM identity_claims"
         f" PREWHERE {under} WHERE token = key AND {others.condition(parameters)} GROUP BY identifier, session, login"
     )
     found = index.query(

@@ -30,11 +30,13 @@ from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
 from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
+from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
 
 
-def clickhouse_sinks(index: ClickHouse) -> Sinks:
-    """All ports of an index that is open already."""
+def clickhouse_sinks(index: ClickHouse, sources: Sources | None = None) -> Sinks:
+    """All ports of an index that is open already. `sources`: by which sessions that nobody ended are over, so that what
+    stays of forgotten people's claims goes."""
     complete = whole(index)
     reader = ClickHouseReader(complete)
     return Sinks(
@@ -46,9 +48,9 @@ def clickhouse_sinks(index: ClickHouse) -> Sinks:
         identifiers=ClickHouseIdentifiers(complete),
         clocks=ClickHouseClocks(complete),
         record_keys=ClickHouseRecordKeys(complete),
-        eraser=ClickHouseEraser(complete),
+        eraser=ClickHouseEraser(complete, sources),
         expiry=ClickHouseExpiry(complete),
-        expirer=ClickHouseExpirer(complete),
+        expirer=ClickHouseExpirer(complete, sources),
         purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
         claims_retained=ClickHouseClaims(complete, "retained_claims"),

@@ -75,7 +75,9 @@ class MemoryEraser(MemoryState):
             theirs = events - {key[1:4] for key in self.rows if key[0] in tokens}
             nobodys = events - {key[1:4] for key in self.rows}
             own = {span.token for span in spans if span.proof is None}
-            self.claims_known, said = without_events(self.claims_known, theirs, self.same_tokens(), own)
+            self.claims_known, said = without_events(
+                self.claims_known, theirs, self.same_tokens(), self.sources, own
+            )
             self.retained = {key: row for key, row in self.retained.items() if key[:3] not in theirs}
             # As claims go: with the last row of the person in the event.
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}

@@ -7,7 +7,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sinks.memory.state import Event
-from sinks.ports.forgotten import Claim, Held, drawn_token, held, is_forgotten, is_left, left_of, sessions_of
+from sinks.ports.forgotten import (
+    Claim,
+    Held,
+    Sources,
+    drawn_token,
+    held,
+    is_forgotten,
+    is_left,
+    left_of,
+    sessions_of,
+)
 from sinks.ports.identity import MENTIONED, NOTHING
 from sinks.ports.same import SameTokens
 
@@ -18,7 +28,11 @@ _Held = Mapping[bytes, Sequence[tuple[frozenset[bytes], Held]]]
 
 
 def without_events(
-    known: Known, events: Collection[Event], same: SameTokens, own: Collection[bytes] = ()
+    known: Known,
+    events: Collection[Event],
+    same: SameTokens,
+    sources: Sources,
+    own: Collection[bytes] = (),
 ) -> tuple[Known, list[dict[str, Any]]]:
     """The claims without those of the events, but for what stays of these; and those that left.
 
@@ -27,15 +41,15 @@ def without_events(
     leaving = [claim for place, claim in known.items() if place[:3] in events]
     stay = {place: claim for place, claim in known.items() if place[:3] not in events}
     people = {same.name(token) for token in own}
-    others, groups = _held(stay.values(), same), _groups(stay.values(), same)
-    for session in sessions_of(leaving, same):
+    others, groups = _held(stay.values(), same, sources), _groups(stay.values(), same)
+    for session in sessions_of(leaving, same, sources):
         mine = {session.subject, *people}
         shared = _shared(session.tokens, session.held, others, mine)
         if groups.get(session.group, set()) - mine:
             shared.add(session.group)
         for claim in left_of(session, shared):
             stay[claim["topic"], claim["partition"], claim["offset"], claim["part"]] = claim
-    return _tidied(stay, same), leaving
+    return _tidied(stay, same, sources), leaving
 
 
 def mentioned(known: Known) -> set[bytes]:
@@ -43,10 +57,10 @@ def mentioned(known: Known) -> set[bytes]:
     return {claim[name] for claim in known.values() if not is_left(claim) for name in MENTIONED}
 
 
-def _tidied(known: Known, same: SameTokens) -> Known:
+def _tidied(known: Known, same: SameTokens, sources: Sources) -> Known:
     """The claims without what stands for forgotten people near whom nobody is any more, and, of what stays, without the
     identifiers that nobody else has any more."""
-    others, groups = _held(known.values(), same), _groups(known.values(), same)
+    others, groups = _held(known.values(), same, sources), _groups(known.values(), same)
     sessions = defaultdict[bytes, list[tuple[tuple[Any, ...], Claim]]](list)
     for where, said in known.items():
         if is_left(said):
@@ -54,7 +68,7 @@ def _tidied(known: Known, same: SameTokens) -> Known:
     tidied: Known = dict(known)
     for group, some in sessions.items():
         tokens = {same.name(claim["token"]) for _, claim in some} - {NOTHING}
-        shared = _shared(tokens, held(claim for _, claim in some), others)
+        shared = _shared(tokens, held((claim for _, claim in some), sources), others)
         drawn = {token: drawn_token() for token in tokens - shared if not is_forgotten(token)}
         for place, claim in some:
             if not shared and group not in groups:
@@ -64,7 +78,7 @@ def _tidied(known: Known, same: SameTokens) -> Known:
     return tidied
 
 
-def _held(claims: Iterable[Claim], same: SameTokens) -> _Held:
+def _held(claims: Iterable[Claim], same: SameTokens, sources: Sources) -> _Held:
     """By identifier and session; a login is one of its own for each of the people."""
     sessions = defaultdict[tuple[bytes, bytes, bytes], list[Claim]](list)
     for claim in claims:
@@ -74,7 +88,7 @@ def _held(claims: Iterable[Claim], same: SameTokens) -> _Held:
     found = defaultdict[bytes, list[tuple[frozenset[bytes], Held]]](list)
     for (token, _, _), some in sessions.items():
         subjects = frozenset(same.name(claim["subject"]) for claim in some) - {NOTHING}
-        found[token].append((subjects, held(some)))
+        found[token].append((subjects, held(some, sources)))
     return found
 
 

@@ -18,12 +18,13 @@ from sinks.memory.retained import MemoryRetained
 from sinks.memory.suppression import MemorySuppression
 from sinks.memory.untagged import MemoryUntaggedFields
 from sinks.memory.upkeep import MemoryUpkeep
+from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
 
 
-def memory_sinks() -> Sinks:
-    """All ports of a new, empty index that is lost with the process."""
-    index, requests, audit = MemoryIndex(), MemoryRequests(), MemoryAudit()
+def memory_sinks(sources: Sources | None = None) -> Sinks:
+    """All ports of a new, empty index that is lost with the process. `sources`: as `clickhouse_sinks` takes them."""
+    index, requests, audit = MemoryIndex(sources), MemoryRequests(), MemoryAudit()
     return Sinks(
         name="an index in memory",
         writer=lambda: index,

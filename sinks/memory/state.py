@@ -12,6 +12,7 @@ from typing import Any
 from schemas.tags import TagSet, same_but_for_key
 from schemas.vocabulary import Proof
 from sinks.ports.dead_letters import TAGGED, DeadRow, Done
+from sinks.ports.forgotten import Sources
 from sinks.ports.identity import NOTHING
 from sinks.ports.keys import KeyEntry
 from sinks.ports.lineage import Filter, Span
@@ -41,7 +42,8 @@ class MemoryState:
     The id of its token key is `key_id` of a claim, and the value of a prefix; that of a pair is of its newer token.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Sources | None = None) -> None:
+        self.sources: Sources = sources or {}
         self.rows: dict[RowKey, Row] = {}
         self.tag_sets: dict[int, TagSet] = {}
         self.claims_known: dict[tuple[Any, ...], dict[str, Any]] = {}

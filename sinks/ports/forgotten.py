@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas.entries import IdentitySource
 from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import ClaimForm, Mark
 from sinks.ports.identity import NOTHING
@@ -24,8 +25,10 @@ from sinks.ports.same import SameTokens
 FORGOTTEN = b"\xff" * 8
 """With which every token begins that stands for what was forgotten; of a keyed token it is as good as impossible."""
 NEAR = timedelta(days=7)
-"""How far apart two holders of an identifier may be so that one bounds what is inferred of the other: longer than any
-source may be silent before its session is taken to be over."""
+"""How far apart two holders of an identifier may be so that one bounds what is inferred of the other: longer than an
+address rests between two holders, and than clocks differ."""
+Sources = Mapping[str, IdentitySource]
+"""Sources of identity links, by id. Of one that is not among them nobody knows when a silent session is over."""
 NO_TOPIC = ""
 """The topic of what stays of a claim: no event tells it."""
 _OFFSET_BITS = 63
@@ -64,13 +67,24 @@ def is_left(claim: Claim) -> bool:
     return bool(claim["topic"] == NO_TOPIC)
 
 
-def held(claims: Iterable[Claim]) -> Held:
-    """By the claims of one session or slot, of which there is at least one."""
+def held(claims: Iterable[Claim], sources: Sources) -> Held:
+    """By the claims of one session or slot, of which there is at least one. One that nobody ended lasts as long as
+    silence may, which is for good where its last claim says nothing of its end, or its source has no limit."""
     said = sorted(claims, key=lambda claim: claim["at"])
     first = min(min(claim["since"] or claim["at"], claim["at"]) for claim in said)
     final = said[-1]
     ended = final["mark"] == Mark.CLOSE.code or final["token"] == NOTHING
-    return Held(first, max(claim["at"] for claim in said) if ended else final["until"] or LATEST)
+    if ended:
+        return Held(first, max(claim["at"] for claim in said))
+    source = sources.get(final["source"])
+    if final["until"] is None or source is None or source.silence_seconds is None:
+        return Held(first, LATEST)
+    # As `streams.identity.links.session_links` has it; no less than for one whose reports came at no interval.
+    left, term = LATEST - final["at"], final["until"] - final["at"]
+    if term > left // source.missed_reports:
+        return Held(first, LATEST)
+    allowed = max(source.missed_reports * term, timedelta(seconds=source.silence_seconds))
+    return Held(first, final["at"] + min(allowed, left))
 
 
 @dataclass(frozen=True)
@@ -102,14 +116,14 @@ class Session:
         return {self.same.name(claim[column]) for claim in self.claims} - {NOTHING}
 
 
-def sessions_of(claims: Iterable[Claim], same: SameTokens) -> list[Session]:
+def sessions_of(claims: Iterable[Claim], same: SameTokens, sources: Sources) -> list[Session]:
     """Claims put together, of those forms in which one holder ends where another begins; what was forgotten before is
     left out."""
     found = defaultdict[object, list[Claim]](list)
     for number, claim in enumerate(claims):
         if claim["form"] in _FORMS and not is_left(claim):
             found[same.name(claim["group"]) if claim["group"] != NOTHING else number].append(claim)
-    return [Session(some, held(some), same) for some in found.values()]
+    return [Session(some, held(some, sources), same) for some in found.values()]
 
 
 def left_of(
