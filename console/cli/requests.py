@@ -69,7 +69,7 @@ def list_requests(
         every = client.requests()
     found = [item for item in every if (item["type"] == type if type else item["type"] != Right.RETENTION)]
     if as_json:
-        print_json({"items": found, "retention": sum(item["type"] == Right.RETENTION for item in every)})
+        print_json({"items": found})
         return
     out = screen()
     if found:
