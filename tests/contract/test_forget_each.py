@@ -157,6 +157,32 @@ def test_many_at_once_end_as_one_after_the_other(engine: ClickHouse | None, seed
         assert left(index) == left(memory)
 
 
+def test_people_who_had_one_address_one_after_the_other_each_lose_what_was_decided_of_them(
+    engine: ClickHouse | None,
+) -> None:
+    """Of the first everything goes, of the next a part, of the last nothing."""
+    times = (1_000, 4_000, 8_000)
+    rows = [Row(1, offset, item, at=at) for item in (WEB, BILL) for offset, at in enumerate(times)]
+    index, many = filled(engine, World(LineageBatch(table(rows), tag_sets=[WEB, BILL]), ()))
+    first, then = moment(3_000), moment(7_000)
+    found = many.forget_each(
+        [
+            ToForget([Span(token(1), until=first)], {WEB.id: None, BILL.id: None}),
+            ToForget([Span(token(1), first, then)], {WEB.id: None, BILL.id: HELD}),
+            ToForget([Span(token(1), then)], {WEB.id: WEB, BILL.id: BILL}),
+        ]
+    )
+    assert found == [Forgotten(rows_removed=2), Forgotten(1, 1), Forgotten()]
+    held = [
+        index.reader.find([Span(token(1), *span)]) for span in ((None, first), (first, then), (then, None))
+    ]
+    assert [sorted(item.tags.id for item in one.holdings) for one in held] == [
+        [],
+        [HELD.id],
+        sorted([WEB.id, BILL.id]),
+    ]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_would_go_is_told_of_each_by_itself(engine: ClickHouse | None, seed: int) -> None:
     """Nothing has changed afterwards."""
