@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -156,13 +157,13 @@ class ClickHouseEraser:
     ) -> None:
         """Take the claims of the events away, and the sealed identifiers that none mentions then; not that somebody had
         what others had too. Of people who share a token one after the other: to each the next one is somebody else."""
+        theirs = defaultdict[int, list[Event]](list)
+        for event, number in events.items():
+            theirs[number].append(event)
         for numbers in going.in_turn():
-            of_these = [event for event, by in events.items() if by in set(numbers)]
+            of_these = [event for number in numbers for event in theirs[number]]
             some, every = going.only(numbers), claims_of(self._index, of_these)
-            leaving = [
-                every.of({event for event in of_these if events[event] == number}, own)
-                for number, own in zip(numbers, some.own, strict=True)
-            ]
+            leaving = every.parted(events, dict(zip(numbers, some.own, strict=True)))
             self._unseal(some, [besides[number] for number in numbers], leaving, of_these)
             keep_forgotten(self._index, leaving, self._sources)
             take_out(self._index, "identity_claims", event_conditions(of_these))

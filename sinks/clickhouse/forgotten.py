@@ -57,14 +57,14 @@ class Leaving:
     events: Sequence[int]
     own: Collection[bytes] = ()
 
-    def of(self, events: Collection[Event], own: Collection[bytes]) -> Leaving:
-        """Those of some events, which leave with one person."""
-        some = [
-            (claim, number)
-            for claim, number in zip(self.claims, self.events, strict=True)
-            if (claim["topic"], claim["partition"], claim["offset"]) in events
-        ]
-        return Leaving([claim for claim, _ in some], [number for _, number in some], own)
+    def parted(self, whose: Mapping[Event, int], own: Mapping[int, Collection[bytes]]) -> list[Leaving]:
+        """Person by person, as `own` has them: those of the events that are of each by `whose`."""
+        parts: dict[int, tuple[list[Claim], list[int]]] = {number: ([], []) for number in own}
+        for claim, number in zip(self.claims, self.events, strict=True):
+            claims, numbers = parts[whose[claim["topic"], claim["partition"], claim["offset"]]]
+            claims.append(claim)
+            numbers.append(number)
+        return [Leaving(*part, own[number]) for number, part in parts.items()]
 
     @property
     def mentioned(self) -> set[bytes]:
