@@ -11,6 +11,7 @@ from schemas.vocabulary import CommandKind, CommandState
 from streams.answers.frozen import Frozen
 from streams.answers.keeping import Keeping
 from streams.answers.plan import plan_from_json
+from streams.rights.kept import kept_while_told
 from streams.rights.protocol.request import RequestState
 
 
@@ -31,10 +32,17 @@ def commands_out(requests: Iterable[RequestState], frozen: Frozen) -> list[tuple
     return [
         (request.request_id, command.system)
         for request in requests
-        if request.identity is not None
+        if _reaches(request, frozen)
         for command in request.commands.values()
         if command.kind in (None, CommandKind.RECTIFICATION)
         and (command.state in (CommandState.SENT, CommandState.ACCEPTED) or command.retrying)
         and not command.settled
-        and frozen.holds(request.identity.spans)
     ]
+
+
+def _reaches(request: RequestState, frozen: Frozen) -> bool:
+    """Whether what is held may be among what systems were told; a retention run reaches everybody but those whose
+    records it said have to stay."""
+    if request.of_everybody:
+        return not {*frozen.spans} <= {*kept_while_told(request)}
+    return request.identity is not None and frozen.holds(request.identity.spans)

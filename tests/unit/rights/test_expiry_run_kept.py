@@ -13,6 +13,7 @@ from schemas.vocabulary import Right
 from sinks.ports.lineage import Span
 from streams.answers.frozen import Frozen
 from streams.answers.keeping import NOTHING_KEPT, Keeping
+from streams.rights.frozen import commands_out
 from streams.rights.protocol.messages import Named, kept_of
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import Scope
@@ -161,6 +162,23 @@ class Orders:
 
 def span(office: Office, customer: str) -> Span:
     return Span(office.keyring.tokenizer().token(model().kinds.parse("customer_number"), customer))
+
+
+def test_an_order_that_comes_while_a_run_is_out_names_it(office: Office) -> None:
+    """Its command may take what the order holds, until the system has answered; not where it names whom it holds."""
+    order = Frozen({span(office, KARI): date(2026, 12, 31)})
+
+    def out() -> list[tuple[str, str]]:
+        return commands_out(office.service.requests(), order)
+
+    run = approved(office, begun(office))
+    assert out() == [(run.request_id, "tv_middleware")]
+    request = asked(office, "access", KARI)
+    office.service.resend(run.request_id)
+    assert out() == []
+    office.service.cancel(request.request_id)
+    answered(office, office.expiries[0])
+    assert out() == []
 
 
 def test_a_system_to_which_somebody_kept_cannot_be_named_is_told_nothing(office: Office) -> None:
