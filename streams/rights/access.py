@@ -86,8 +86,8 @@ class Access:
         if not request.subjects:
             # Without them it would not wait for an erasure of the same person.
             request = tools.about(request)
-        beside = file.about(request.subjects, person.spans, request.request_id)
-        if (waits := waits_for_others(file, beside, request, person.spans)) is not None:
+        beside = tools.subjects.requests_of(request.subjects, person.spans, request.request_id)
+        if (waits := waits_for_others(file, beside, request)) is not None:
             # What systems erase meanwhile would be missing in their copies.
             return waits
         commands, told = [], []
@@ -184,7 +184,7 @@ def answer(
         return tools.file.stand(request, unclear, Resolution.AMBIGUOUS)
     anchors = tools.keeping.anchors_for(person.spans, tools.file.anchors(request.request_id))
     _, report = disclosed(person, tools.reader, tools.company.catalogue, anchors, now)
-    unknown = nobody_known(request, person, tools.reader, tools.subjects, tools.file)
+    unknown = nobody_known(request, person, tools.reader, tools.subjects)
     shown = {**chosen(report), **with_unread(tools.unread())}
     systems = {entry["system"]["id"] for entry in shown.get("entries", ())}
     approval = tools.company.rights.needs_approval(request.type, holds=False, systems=len(systems))

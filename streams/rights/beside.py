@@ -6,7 +6,7 @@ import structlog
 
 from schemas.errors import Unavailable, place_of
 from streams.rights.case import CaseFile, Overtaken
-from streams.rights.overlap import open_of, subjects_of
+from streams.rights.overlap import subjects_of
 from streams.rights.protocol.events import About, OpenRequest
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder
@@ -28,8 +28,8 @@ class Beside:
         subjects = subjects_of(person, givens)
         others = tuple(
             OpenRequest(item.request_id, item.type, item.state.value)
-            for item in open_of(self._file.about(subjects, person.spans), subjects, person.spans)
-            if item.request_id != request.request_id
+            for item in self._subjects.requests_of(subjects, person.spans)
+            if not item.ended and item.request_id != request.request_id
         )
         return self._file.decide(request, About(tuple(subjects), others))
 

@@ -84,8 +84,8 @@ class Erasure:
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = self._subjects.unclear(request, person)
             return self._file.stand(request, unclear, Resolution.AMBIGUOUS)
-        beside = self._file.about(request.subjects, person.spans, request.request_id)
-        if (waits := waits_for_others(self._file, beside, request, person.spans)) is not None:
+        beside = self._subjects.requests_of(request.subjects, person.spans, request.request_id)
+        if (waits := waits_for_others(self._file, beside, request)) is not None:
             return waits
         givens = self._subjects.given(request.request_id)
         anchors, earlier = self._days(request, person, givens)
@@ -96,7 +96,7 @@ class Erasure:
                 return self._file.stand(request, why)
         if planned.resolution is Resolution.NONE:
             # Of a withdrawal nothing may rest on consent: whether anything is held at all, the whole index says.
-            unknown = nobody_known(request, person, self._everything, self._subjects, self._file)
+            unknown = nobody_known(request, person, self._everything, self._subjects)
             if unknown is not None:
                 return self._file.stand(request, unknown, Resolution.NONE)
         remarks = (*planned.remarks, *self._subjects.erased_before(request, person))

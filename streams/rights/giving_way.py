@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schemas.vocabulary import CommandState
-from sinks.ports.lineage import Span
 from streams.rights.case import CaseFile
 from streams.rights.overlap import before_it
 from streams.rights.protocol.handling import Cancelled
@@ -13,16 +12,16 @@ from streams.rights.protocol.request import RequestState
 
 
 def waits_for_others(
-    file: CaseFile, beside: Sequence[RequestState], request: RequestState, spans: Sequence[Span]
+    file: CaseFile, beside: Sequence[RequestState], request: RequestState
 ) -> RequestState | None:
-    """The request as it waits for others of the person (`before_it`), None: it need not.
+    """The request as it waits for others of the person, None: it need not. `beside`: see `before_it`.
 
     What has run out of the person gives way where no system was told of it yet: it is cancelled, and is found anew once
     the person's own request has ended. Raises Overtaken, IndexUnavailable.
     """
     others = {item.request_id: item for item in beside}
     first, expiring = list[str](), list[str]()
-    for name in before_it(beside, request, spans):
+    for name in before_it(beside, request):
         if gives_way(others[name]):
             sealed = file.seal_note(name, f"{request.request_id}, which the person made, goes first")
             file.decide(others[name], Cancelled(sealed))

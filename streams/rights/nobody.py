@@ -5,7 +5,6 @@ from __future__ import annotations
 from sinks.ports.lineage import IndexReader
 from streams.answers.unread import NOBODY_KNOWN
 from streams.identity.model import ResolvedSubject
-from streams.rights.case import CaseFile
 from streams.rights.protocol.request import RequestState
 from streams.rights.subject import SubjectFinder
 
@@ -15,7 +14,6 @@ def nobody_known(
     person: ResolvedSubject,
     reader: IndexReader,
     subjects: SubjectFinder,
-    file: CaseFile,
 ) -> str | None:
     """What a person has to do where no link and no event of the index speaks of what was given; None where any does.
 
@@ -27,7 +25,7 @@ def nobody_known(
         return None
     if person.spans and reader.find(person.spans).holdings:
         return None
-    if any(item.commands for item in file.about(request.subjects, person.spans, request.request_id)):
+    if any(item.commands for item in subjects.requests_of(request.subjects, person.spans)):
         return None
     if subjects.erased_before(request, person):
         return None

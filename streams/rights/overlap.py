@@ -28,14 +28,6 @@ def subjects_of(person: ResolvedSubject, givens: Iterable[Given]) -> list[str]:
     )
 
 
-def open_of(
-    requests: Iterable[RequestState], subjects: Iterable[str], spans: Sequence[Span]
-) -> list[RequestState]:
-    """The open requests of a person, oldest first as given."""
-    about = frozenset(subjects)
-    return [item for item in requests if not item.ended and _same(item, about, spans)]
-
-
 def of_person(
     requests: Iterable[RequestState], subjects: Iterable[str], spans: Sequence[Span]
 ) -> list[RequestState]:
@@ -105,9 +97,10 @@ def restricted_of(
     ]
 
 
-def before_it(requests: Sequence[RequestState], request: RequestState, spans: Sequence[Span]) -> list[str]:
-    """The ids of the requests of the same person that come first: erasures that are planned, and older ones still to
-    be; before an erasure those for which copies or corrections are under way, before a correction older ones.
+def before_it(requests: Sequence[RequestState], request: RequestState) -> list[str]:
+    """Of the requests of a person, this one among them, the ids of those that come first: erasures that are planned,
+    and older ones still to be; before an erasure those for which copies or corrections are under way, before a
+    correction older ones.
 
     Two plans at once would each narrow or remove what the other one counts on; who asks for the data and to be
     erased is to have them first; and what was found to be right last has to be written last. One that waits for a
@@ -117,8 +110,9 @@ def before_it(requests: Sequence[RequestState], request: RequestState, spans: Se
     older = set(ids[: ids.index(request.request_id)]) if request.request_id in ids else set()
     return [
         item.request_id
-        for item in open_of(requests, request.subjects, spans)
-        if item.request_id != request.request_id
+        for item in requests
+        if not item.ended
+        and item.request_id != request.request_id
         and (
             (request.forgets and (_collects(item) or _is_correcting(item)))
             or (item.forgets and (item.plan is not None or _is_coming(item, older)))

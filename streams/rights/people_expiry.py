@@ -32,7 +32,7 @@ from streams.identity.model import Given
 from streams.rights.expiry_run import rules_changed
 from streams.rights.kept import unknown
 from streams.rights.other_rules import rules_now
-from streams.rights.overlap import of_person, subjects_of
+from streams.rights.overlap import subjects_of
 from streams.rights.people_planning import planner_of
 from streams.rights.person_expiry import restricting
 from streams.rights.protocol.request import RequestState, State
@@ -185,8 +185,7 @@ class PeopleExpiry:
                 return None
         if person.resolution is Resolution.AMBIGUOUS:
             return None
-        subjects = subjects_of(person, ())
-        theirs = of_person(self._file.about(subjects, person.spans), subjects, person.spans)
+        theirs = self._subjects.requests_of(subjects_of(person, ()), person.spans)
         if any(not item.ended for item in theirs) or restricting(theirs) or frozen.holds(person.spans):
             return nobody
         earlier = earlier_states(self._subjects, person, ())

@@ -19,7 +19,6 @@ from streams.answers.run_out import cut_spans
 from streams.rights.erasure import Erasure, kept_of
 from streams.rights.kept import keeps
 from streams.rights.other_rules import refuse_other_rules, rules_now
-from streams.rights.overlap import of_person
 from streams.rights.people_planning import command_of, planner_of
 from streams.rights.planning import least_of
 from streams.rights.protocol.events import Replanned
@@ -48,8 +47,7 @@ class PersonExpiry(Erasure):
             return self._file.stand(
                 request, "who the person is has become unclear; nothing goes by itself", Resolution.AMBIGUOUS
             )
-        known = self._file.about(request.subjects, person.spans, request.request_id)
-        beside = of_person(known, request.subjects, person.spans)
+        beside = self._subjects.requests_of(request.subjects, person.spans, request.request_id)
         if first := comes_first(beside, request):
             return self._file.wait(request, first)
         why = [f"{name} restricts the processing of this person's data" for name in restricting(beside)]

@@ -59,10 +59,10 @@ class Rectification(ByCommand):
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
         # Also before people are asked to correct by hand.
         tools.keeping.frozen(now).refuse(person.spans)
-        if (unknown := nobody_known(request, person, tools.reader, tools.subjects, tools.file)) is not None:
+        if (unknown := nobody_known(request, person, tools.reader, tools.subjects)) is not None:
             return file.stand(request, unknown, Resolution.NONE)
-        beside = file.about(request.subjects, person.spans, request.request_id)
-        if (waits := waits_for_others(file, beside, request, person.spans)) is not None:
+        beside = tools.subjects.requests_of(request.subjects, person.spans, request.request_id)
+        if (waits := waits_for_others(file, beside, request)) is not None:
             # What systems erase meanwhile they could not correct, and an older correction would come last.
             return waits
         before = tools.subjects.erased_before(request, person)

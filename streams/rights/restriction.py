@@ -136,7 +136,7 @@ class Restriction(ByCommand):
         if person.resolution is Resolution.AMBIGUOUS:
             unclear = tools.subjects.unclear(request, person)
             return file.stand(request, unclear, Resolution.AMBIGUOUS)
-        unknown = nobody_known(request, person, tools.reader, tools.subjects, tools.file)
+        unknown = nobody_known(request, person, tools.reader, tools.subjects)
         before = tools.subjects.erased_before(request, person)
         found = tools.reader.find(person.spans)
         asked = places(found, request.scope, self._catalogue, self.chosen)

@@ -13,12 +13,11 @@ from schemas.policy import MOMENTS, RetentionAnchors
 from sinks.ports.lineage import Filter, Found, IndexReader, Span
 from streams.answers.clocks import anchors_of_shown
 from streams.answers.keeping import Keeping
-from streams.rights.case import CaseFile
 from streams.rights.frozen import refuse_frozen
 from streams.rights.kept import keeps
 from streams.rights.other_rules import refuse_other_rules
-from streams.rights.overlap import of_person
 from streams.rights.protocol.request import RequestState
+from streams.rights.subject import SubjectFinder
 
 _RELATION = frozenset("ab")  # GDPR Art. 6(1): consent, contract
 _AT_ONCE = timedelta(minutes=1)
@@ -50,7 +49,7 @@ def refuse_returned(reader: IndexReader, clock: Callable[[], datetime], request:
 
 
 def may_tell(
-    file: CaseFile,
+    subjects: SubjectFinder,
     keeping: Keeping,
     reader: IndexReader,
     clock: Callable[[], datetime],
@@ -63,7 +62,7 @@ def may_tell(
     refuse_frozen(keeping, clock, request)
     refuse_returned(reader, clock, request)
     refuse_restarted(keeping, request)
-    refuse_restricted(file, request)
+    refuse_restricted(subjects, request)
 
 
 def refuse_restarted(keeping: Keeping, request: RequestState) -> None:
@@ -83,14 +82,13 @@ def refuse_restarted(keeping: Keeping, request: RequestState) -> None:
         )
 
 
-def refuse_restricted(file: CaseFile, request: RequestState) -> None:
+def refuse_restricted(subjects: SubjectFinder, request: RequestState) -> None:
     """Raises Returned where something has run out of a person who asked since that it is stored and nothing else (GDPR
     Art. 18(2)), and IndexUnavailable."""
     if not request.runs_out or request.identity is None:
         return
     spans = request.identity.spans
-    known = file.about(request.subjects, spans, request.request_id)
-    for item in of_person(known, request.subjects, spans):
+    for item in subjects.requests_of(request.subjects, spans):
         if item.stores_alone and not item.objects and keeps(item):
             raise Returned(
                 f"{item.request_id} restricts the processing of this person's data: nobody is told any more;"

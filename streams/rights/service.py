@@ -119,7 +119,7 @@ class RightsService(ByPeople, ByTime):
         self._late = recheck_of(self._file, self._subjects, reader, company, changed, marks)
         aged = None if retention is None else retention.reader
         kept = KeptPeople(self._file, self._subjects, reader, namer, keeping, clock, aged)
-        may = partial(may_tell, self._file, keeping, reader, clock, rules_now(company))
+        may = partial(may_tell, self._subjects, keeping, reader, clock, rules_now(company))
         self._sending = Sending(self._file, self._subjects, send, may, kept.told)
         self._tools = Tools(
             file=self._file,

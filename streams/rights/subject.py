@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -24,7 +24,7 @@ from streams.answers.unnamed import KeyedCounts, erasable_identifiers, named_at
 from streams.identity.model import Given, ResolvedSubject
 from streams.identity.values import RecordKey, Same
 from streams.rights.case import CaseFile
-from streams.rights.overlap import erased_of, restricted_of, subjects_of, under_every_key
+from streams.rights.overlap import erased_of, of_person, restricted_of, subjects_of, under_every_key
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
@@ -94,6 +94,18 @@ class SubjectFinder:
         """See `streams.answers.erased.Ledger`."""
         about, spans = under_every_key(subjects_of(person, given), person.spans, self._same)
         return restricted_of(self._file.about(about, spans), person, given, self._same)
+
+    def requests_of(
+        self, subjects: Iterable[str], spans: Sequence[Span], besides: str | None = None
+    ) -> list[RequestState]:
+        """All requests of a person, by whatever token keys they were made, and the one named; oldest first.
+
+        `subjects`, `spans`: whom it is about, as of any time.
+        """
+        about, where = under_every_key(subjects, spans, self._same)
+        known = self._file.about(about, where, besides)
+        theirs = {item.request_id for item in of_person(known, about, where)}
+        return [item for item in known if item.request_id in theirs or item.request_id == besides]
 
     def restrictions(self, request: RequestState, person: ResolvedSubject) -> list[str]:
         """What has to be said of restrictions that stand, a line each."""

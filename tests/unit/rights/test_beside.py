@@ -17,7 +17,7 @@ from sinks.ports.lineage import Span
 from streams.answers.attribution import snapshot_of
 from streams.answers.plan import plan_from_json
 from streams.identity.model import Given, ResolvedSubject
-from streams.rights.overlap import before_it, open_of, subjects_of
+from streams.rights.overlap import before_it, of_person, subjects_of
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.states import State, summary
 from tests.support.index import memory_index
@@ -185,17 +185,16 @@ def state(request_id: str, **more: Any) -> RequestState:
 
 
 def test_whom_requests_are_about_decides() -> None:
-    """A subject or a place in common; not an address at another time, nor one that has ended."""
+    """A subject or a place in common; not an address at another time."""
     token, other, hour = b"t" * 16, b"o" * 16, timedelta(hours=1)
     spans = [Span(token, LAST_WEEK, LAST_WEEK + hour)]
     found = snapshot_of(ResolvedSubject(Resolution.UNIQUE, 1, frozenset([token]), spans, (), ()))
     planned = state("r-1", identity=found, plan={}, state=State.WAITING)
-    assert open_of([planned], [], [Span(token, LAST_WEEK)]) == [planned]
-    assert open_of([planned], [], [Span(token, LAST_WEEK + hour)]) == []
-    assert open_of([planned], [], [Span(other)]) == []
-    assert open_of([replace(planned, state=State.COMPLETED)], [], spans) == []
+    assert of_person([planned], [], [Span(token, LAST_WEEK)]) == [planned]
+    assert of_person([planned], [], [Span(token, LAST_WEEK + hour)]) == []
+    assert of_person([planned], [], [Span(other)]) == []
     named = state("r-2", subjects=frozenset([token.hex()]))
-    assert open_of([named], [token.hex()], ()) == [named]
+    assert of_person([named], [token.hex()], ()) == [named]
     given = [Given(KINDS["ip"], token), Given(KINDS["email"], other)]
     for subjects in (frozenset[bytes](), frozenset([token])):
         assert subjects_of(ResolvedSubject(Resolution.UNIQUE, 1, subjects, (), (), ()), given) == [
@@ -208,7 +207,8 @@ def test_of_two_without_a_plan_the_older_one_comes_first() -> None:
     about = {"subjects": frozenset(["aa"])}
     one, two, three = state("r-1", **about), state("r-2", **about), state("r-3", **about)
     every = [one, two, three]
-    assert [before_it(every, item, ()) for item in every] == [[], ["r-1"], ["r-1", "r-2"]]
+    assert [before_it(every, item) for item in every] == [[], ["r-1"], ["r-1", "r-2"]]
     planned = replace(three, plan={}, state=State.WAITING)
-    assert before_it([one, two, planned], one, ()) == ["r-3"]
-    assert before_it([one, two, planned], planned, ()) == ["r-1", "r-2"]
+    assert before_it([one, two, planned], one) == ["r-3"]
+    assert before_it([one, two, planned], planned) == ["r-1", "r-2"]
+    assert before_it([one, two, replace(planned, state=State.COMPLETED)], one) == []
