@@ -29,7 +29,7 @@ from streams.answers.run_plan import (
     run_json,
     without_unknown,
 )
-from streams.rights.kept import kept_while_told, unknown
+from streams.rights.kept import kept_while_told
 from streams.rights.kept_named import KeptPeople
 from streams.rights.other_rules import OtherRules, refuse_other_rules, rules_now
 from streams.rights.protocol.events import Completed, Planned
@@ -74,7 +74,7 @@ class ExpiryRun:
 
     def _plan(self, request: RequestState, retention: Retention, people: KeptPeople) -> RequestState:
         requests = self._file.every()
-        if first := unknown(requests):
+        if first := people.unknown():
             return self._file.wait(request, tuple(first))
         runs = [item for item in requests if item.of_everybody and item.request_id != request.request_id]
         now, kept = self._file.now(), people.spans()
@@ -138,7 +138,7 @@ class ExpiryRun:
         systems, going_on = request.to_expire, frozenset[str]().union(*(run.systems for run in request.runs))
         if plan.latest is not None and plan.latest > now:
             return self._file.stand(request, _AHEAD)
-        if first := unknown(self._file.every()):
+        if first := people.unknown():
             return self._file.stand(request, unknown_line(first))
         told = kept_while_told(request)
         new = [span for span in people.spans() if span not in {*told}]

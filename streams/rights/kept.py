@@ -23,7 +23,7 @@ def kept_by_requests(requests: Iterable[RequestState]) -> list[Span]:
     """Where the data lie of people with an open request, and of those whose processing is restricted.
 
     An open request counts on what was planned for it. Nobody is found of a request of which it is not known yet whom it
-    is about (`unknown`).
+    is about (`streams.rights.kept_named.KeptPeople.unknown`).
     """
     spans: dict[Span, None] = {}
     for request in requests:
@@ -39,12 +39,3 @@ def kept_while_told(run: RequestState) -> list[Span]:
     """Where the data lie of everybody of whom systems are told that their records stay: as planned, then who came in
     since."""
     return [*run.kept, *(spans_from_json(run.kept_since.kept) if run.kept_since is not None else ())]
-
-
-def unknown(requests: Iterable[RequestState]) -> list[str]:
-    """The ids of requests whose data would stay, and of which nobody knows yet whom they are about."""
-    return [
-        item.request_id
-        for item in requests
-        if keeps(item) and not item.subjects and not item.about and item.identity is None
-    ]

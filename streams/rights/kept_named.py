@@ -9,7 +9,7 @@ from datetime import datetime
 
 from schemas.counted import counted
 from schemas.errors import InputError, KeyUnavailable
-from schemas.vocabulary import Proof, Role
+from schemas.vocabulary import Proof, Resolution, Role
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import Filter, IndexReader, Span
 from streams.answers.attribution import spans_json
@@ -17,7 +17,7 @@ from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.kept import keeps, kept_by_requests, kept_while_told, unknown
+from streams.rights.kept import keeps, kept_by_requests, kept_while_told
 from streams.rights.protocol.expiring import KeptSince
 from streams.rights.protocol.lines import unknown_line
 from streams.rights.protocol.messages import Named
@@ -63,12 +63,29 @@ class KeptPeople:
                 spans |= dict.fromkeys((*person.spans, *person.shared))
         return list(spans)
 
+    def unknown(self) -> list[str]:
+        """The ids of open requests of which nobody knows whom they are about, so that it is not known either whose data
+        stay: also where what was given may mean several people, or cannot be read."""
+        found = []
+        for request in self._file.every():
+            if not keeps(request) or request.identity is not None:
+                continue
+            if not (request.subjects or request.about) or self._may_be_several(request):
+                found.append(request.request_id)
+        return found
+
+    def _may_be_several(self, request: RequestState) -> bool:
+        try:
+            return self._subjects.of(request).resolution is Resolution.AMBIGUOUS
+        except KeyUnavailable:
+            return True
+
     def told(self, run: RequestState, plan: RunPlan, system: str) -> tuple[RequestState, list[Named]]:
         """The run, to which stands now who came in since the plan, and by what the system knows those whose records
         stay. Raises CannotName if
         its records may hold somebody of whom it knows nothing that could be told, or while nobody knows whom an open
         request is about."""
-        if first := unknown(self._file.every()):
+        if first := self.unknown():
             raise CannotName(unknown_line(first))
         run = self._with_who_came_in(run, plan)
         return run, self._named(kept_while_told(run), plan, system)

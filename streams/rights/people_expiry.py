@@ -30,7 +30,6 @@ from streams.answers.run_out import start_of
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
 from streams.rights.expiry_run import rules_changed
-from streams.rights.kept import unknown
 from streams.rights.other_rules import rules_now
 from streams.rights.overlap import subjects_of
 from streams.rights.people_planning import planner_of
@@ -86,6 +85,8 @@ class PeopleExpiry:
         self._subjects = tools.subjects
         self._identities = tools.identities
         self._keeping = tools.keeping
+        assert tools.kept is not None
+        self._kept = tools.kept
         self._sending = tools.sending
         self._about: Callable[[RequestState], RequestState] = tools.about
         self._company = tools.company
@@ -128,7 +129,7 @@ class PeopleExpiry:
             return (
                 "the retention rules are others than those approved last; `innsyn retention run` shows them"
             )
-        if nobodys := unknown(requests):
+        if nobodys := self._kept.unknown():
             return f"nobody knows yet whom {nobodys[0]} is about, whose data stay"
         return None
 
