@@ -1,17 +1,18 @@
 """Which rows have run out, and what of them goes: one rule for every store of a reference job. Pure.
 
-A row that names somebody whose records stay, in any column and within the limits of what was said, stays whole. One
-without a readable time is left as it is, and counted.
+A row that may name somebody whose records stay, in any column and any spelling and within the limits of what was said,
+stays whole. One without a readable time is left as it is, and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from innsyn_sdk.expiry import Expiry, RunOut
+from innsyn_sdk.loosely import address_in, of_identifier, spellings
 from innsyn_sdk.mapping import Column, RecordMapping
 from innsyn_sdk.matching import (
     NOTHING,
@@ -24,7 +25,7 @@ from innsyn_sdk.matching import (
     selected,
 )
 from innsyn_sdk.protocol import Identifier
-from innsyn_sdk.values import address_of, digits, moment, network, normal, port_of
+from innsyn_sdk.values import address_of, moment, network, port_of
 
 
 @dataclass(frozen=True)
@@ -41,40 +42,39 @@ class _Kept:
     """Whose records stay, by how a column may spell it."""
 
     column: Column
-    by_spelling: dict[str, list[Identifier]] = field(default_factory=dict)
+    whole: dict[str, list[Identifier]] = field(default_factory=dict)
+    parts: dict[str, list[Identifier]] = field(default_factory=dict)
     prefixes: list[tuple[Any, Identifier]] = field(default_factory=list)
 
     def add(self, item: Identifier) -> None:
-        for text in self._spellings(item):
-            self.by_spelling.setdefault(text, []).append(item)
+        found = network(item.value) if item.prefix else None
+        if found is not None:
+            self.prefixes.append((found, item))
+            return
+        spelled = of_identifier(item.value)
+        for texts, by_text in ((spelled.whole, self.whole), (spelled.parts, self.parts)):
+            for text in texts:
+                by_text.setdefault(text, []).append(item)
 
     def found(self, value: Any) -> Iterator[Identifier]:
         """All that the value may be."""
+        if not (self.whole or self.prefixes):
+            return
         if isinstance(value, list | tuple | set):
             for one in value:
                 yield from self.found(one)
-        elif self.column.form != "address":
-            yield from self.by_spelling.get(normal(self.column, value), ())
-        elif (address := address_of(value)) is not None:
-            yield from self.by_spelling.get(str(address), ())
-            yield from (item for prefix, item in self.prefixes if address in prefix)
-
-    def _spellings(self, item: Identifier) -> Iterable[str]:
+            return
         if self.column.form == "address":
-            found = network(item.value)
-            if found is None:
-                return ()
-            if found.num_addresses > 1:
-                self.prefixes.append((found, item))
-                return ()
-            return (str(found.network_address),)
-        if item.prefix:
-            return ()
-        return (
-            digits(self.column, item.value)
-            if self.column.form == "digits"
-            else (normal(self.column, item.value),)
-        )
+            # Also what is kept as a number.
+            value = address_of(value) or value
+        spelled = spellings(value)
+        for text in spelled.whole:
+            yield from self.whole.get(text, ())
+            yield from self.parts.get(text, ())
+        for text in spelled.parts:
+            yield from self.whole.get(text, ())
+        if self.prefixes and (address := address_in(value)) is not None:
+            yield from (item for prefix, item in self.prefixes if address in prefix)
 
 
 class Expiring:
