@@ -23,7 +23,7 @@ from innsyn_sdk.matching import NeedsPerson, Row, UnknownField, Whose
 from innsyn_sdk.outcome import Outcome, changed, failed, not_found
 from innsyn_sdk.protocol import Command, Identifier
 from innsyn_sdk.state import Restrictions
-from innsyn_sdk.values import moment
+from innsyn_sdk.values import written
 
 ALL, LIFT = "*", "/lift"
 """The purpose that stands for all; what stands behind the id of a restriction where it is ended."""
@@ -205,7 +205,7 @@ def copied(mapping: RecordMapping, row: Row) -> dict[str, Any]:
     found = {item.field: row.get(item.name) for item in mapping.columns}
     if mapping.time:
         field = next((item.field for item in mapping.columns if item.name == mapping.time), mapping.time)
-        at = moment(row.get(mapping.time), mapping)
+        at = written(row.get(mapping.time), mapping)
         found[field] = row.get(mapping.time) if at is None else at.astimezone(UTC)
     return found
 

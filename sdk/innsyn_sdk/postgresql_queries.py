@@ -13,7 +13,7 @@ from typing import Any
 from innsyn_sdk.mapping import Column, NotAJob, RecordMapping
 from innsyn_sdk.matching import Whose
 from innsyn_sdk.protocol import Identifier
-from innsyn_sdk.values import BLANKS, LETTERS, digits, network, normal
+from innsyn_sdk.values import BLANKS, LATEST, LETTERS, digits, network, normal
 
 _DAY = timedelta(days=1)
 _TEXTS = ("text", "character varying", "character", "citext")
@@ -82,13 +82,15 @@ def candidates(table: Table, whose: Whose | None, *, lock: bool = True) -> tuple
 
 
 def older(table: Table, before: datetime) -> tuple[str, list[Any]]:
-    """The same of the rows that may be older than that, or have no time."""
+    """The same of the rows that may be older than that, or have no time: also one that is later than any event."""
     time, columns = _time(table), ", ".join(map(quoted, table.types))
     every = f"SELECT tableoid, ctid, {columns} FROM {table.name}"
     if time is None:
         return f"{every} FOR UPDATE", []
-    # A day more, for those without a zone.
-    return f"{every} WHERE {time} < %s::timestamptz OR {time} IS NULL FOR UPDATE", [before + _DAY]
+    # A day more, for those without a zone. What is infinite cannot be read, and is not older.
+    late = f"({time} >= %s::timestamptz AND isfinite({time}))"
+    values = [before + _DAY, LATEST - _DAY]
+    return f"{every} WHERE {time} < %s::timestamptz OR {time} IS NULL OR {late} FOR UPDATE", values
 
 
 def deletion(table: Table) -> str:

@@ -19,6 +19,8 @@ LETTERS = {
 }
 """What `lower` makes small: the Latin letters of Europe, each one letter. A list, because databases differ."""
 _LOWER = str.maketrans(LETTERS)
+EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""innsyn's index takes no event of an earlier time, nor of the later one or after: such a time stands for none."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,7 +92,16 @@ def port_of(value: Any) -> int:
 
 
 def moment(value: Any, mapping: RecordMapping) -> datetime | None:
-    """The time of a row; None if it has none that can be read: it is in no interval then."""
+    """The time of a row; None if it has none that can be read, or one that stands for none: it is in no interval then.
+
+    Stores write 0001-01-01, 1900-01-01 or the zero of a clock where they know no time.
+    """
+    found = written(value, mapping)
+    return found if found is not None and EARLIEST <= found < LATEST else None
+
+
+def written(value: Any, mapping: RecordMapping) -> datetime | None:
+    """The time that a value says, whatever it stands for; None for what cannot be read."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from innsyn_sdk import values
 from innsyn_sdk.expiring import Expiring, expiring_of
 from innsyn_sdk.mapping import Column, Keep, RecordMapping
 from innsyn_sdk.matching import Rules, UnknownField, rules_of
 from innsyn_sdk.protocol import Identifier
 from innsyn_sdk.tally import Tally
 
+from schemas import moments
 from schemas.errors import InputError
 from schemas.messages import RunOut as Told
 from schemas.messages import Selector
@@ -177,6 +180,39 @@ def test_a_record_without_a_readable_time_stays_and_is_told() -> None:
         None,
         "undated",
     )
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00", NINE.replace(year=1, tzinfo=None), NINE.replace(year=1753, tzinfo=None), "1900-01-01",
+        "1989-12-31T23:59:59+00:00", 0, -1, -62_135_596_800_000, 1_795_000_000, "2100-01-01T00:00:00Z",
+        NINE.replace(year=9999),
+    ],
+)  # fmt: skip
+def test_a_time_that_the_index_does_not_take_stands_for_none(at: Any) -> None:
+    """It is not very old, and the record is told; of somebody kept it is of any time."""
+    mapping = replace(VISIT, zone=ZoneInfo("Europe/Oslo"), unit="ms")
+    found = goes(row(at=at), mapping=mapping)
+    assert (found.mine, found.delete, found.undated) == (False, False, True)
+    hour = Identifier("ip", "192.0.2.7", since=NINE, until=LATER, proof="user")
+    assert not goes(row(at=at, address="192.0.2.7"), hour, mapping=mapping).undated
+    assert goes(row(at="1990-01-01T00:00:00Z"), mapping=mapping).delete
+
+
+def test_the_bounds_of_times_are_the_index_s() -> None:
+    bounds = [int(item.timestamp() * 1000) for item in (values.EARLIEST, values.LATEST)]
+    assert bounds == [moments.EARLIEST, moments.LATEST]
+
+
+@pytest.mark.parametrize("at", [NINE.replace(year=year) for year in (1, 1753, 1970, 9999)])
+def test_the_reference_store_leaves_and_tells_them_too(at: datetime) -> None:
+    store = SqliteStore(Path(":memory:"), RECORDS, KINDS)
+    store.put("Login", {"customer_number": KARI, "occurred_at": at})
+    old = Told("Login", (), tuple(all_of(MAPPING)), None, LATER, "T01", "", 1)
+    said = store.expire([old], [], once="x-1#1")
+    assert (said.erased, said.undated, store.count([("customer_number", KARI)])) == (0, 1, 1)
+    store.close()
 
 
 def test_fewer_fields_are_emptied_and_counted_once() -> None:

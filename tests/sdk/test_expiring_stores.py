@@ -78,6 +78,15 @@ def test_fields_are_emptied_and_counted_by_the_command_that_emptied_them(shelf: 
     assert shelf.store.expire(replace(NAMES, command_id="x-20260310-1/s")).redacted == ()
 
 
+def test_rows_whose_time_stands_for_none_stay_and_are_told(shelf: Shelf) -> None:
+    """Such as that of row 5; none of them is taken to be very old, or to be no matter because it is far ahead."""
+    years = (1, 1900, 1970, 9999)
+    shelf.put([row(7 + place, OLA, at=NINE.replace(year=year)) for place, year in enumerate(years)])
+    outcome = shelf.store.expire(ALL)
+    assert (outcome.erased, outcome.held, outcome.reason) == (2, 1 + len(years), "undated")
+    assert {"7", "8", "9", "10"} <= left(shelf)
+
+
 def test_a_list_of_people_whom_the_store_has_not_keeps_nobody(shelf: Shelf) -> None:
     """Nor does an empty one."""
     stranger = replace(ALL, kept=(Identifier("customer_number", "700999"), Identifier("passport", KARI)))

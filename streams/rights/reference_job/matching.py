@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from schemas.annotations import SubjectReference
 from schemas.errors import InputError
 from schemas.messages import Selector
+from schemas.moments import EARLIEST, LATEST
 from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKind, IdentifierKinds, canonical, former
 from schemas.vocabulary import Role
@@ -270,7 +271,9 @@ def _millis(text: object) -> int | None:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(milliseconds=1)
+    found = (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(milliseconds=1)
+    # The index takes no other: it stands for a time that nobody knows.
+    return found if EARLIEST <= found < LATEST else None
 
 
 def _lies_within(address: object, prefix: str) -> bool:
