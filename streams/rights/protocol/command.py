@@ -59,6 +59,7 @@ class Command:
     `erased` is how many records it copied, corrected, restricted or freed. `by_hand`: nothing is sent, its people do it
     and a person says so. `parts`, `copy_digest`: of a copy, see `schemas.messages.RightsReceipt`; `copied`: all of
     it is here. `reread`: it erased these before, and only the index has them again, so it need not find them.
+    `others_stay`: of what has run out of everybody, people were named whose records stay.
     """
 
     command_id: str
@@ -95,6 +96,7 @@ class Command:
     reread: bool = False
     copied: bool = False
     by_key: int = 0
+    others_stay: bool = False
 
     @property
     def settled(self) -> bool:
@@ -234,8 +236,10 @@ class Command:
 
     @property
     def excessive(self) -> bool:
-        """More records erased than the events there can have been."""
-        return self.known is not None and self.erased > RECORDS_PER_EVENT * max(self.known, 1)
+        """More records erased than the events there can have been; than there are, where those of others stay."""
+        if self.known is None:
+            return False
+        return self.erased > (self.total if self.others_stay else RECORDS_PER_EVENT * max(self.known, 1))
 
     @property
     def problem(self) -> str | None:
@@ -351,15 +355,18 @@ class Command:
                 f"{self.by_link:,} of them are {BY_LINK}" if self.by_link else "the others may still be there"
             )
             return f"{self.system}: {self._shortfall()}: {linked}"
-        if self.known is None or self.erased <= self.known:
+        # Planned is without the records of those who stay.
+        there_are = self.total if self.others_stay else self.known
+        if self.known is None or there_are is None or self.erased <= there_are:
             return None
         there = (
             "than the index knows there"
             if self.described
-            else f"than the {self.known:,} the index knows there"
+            else f"than the {there_are:,} the index knows there"
         )
         looked = f"{self.system}: reported {counted(self.erased, 'record')} {self._did}, more {there}"
-        return f"{looked}; see that no other person's are gone"
+        whose = "nobody's who is kept" if self.others_stay else "no other person's"
+        return f"{looked}; see that {whose} are gone"
 
     def _shortfall(self) -> str:
         """The numbers that do not agree; of records that may not be counted aloud, none."""

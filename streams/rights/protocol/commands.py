@@ -104,6 +104,7 @@ def with_command(request: RequestState, event: Commanded | Answer | Accepted, at
                 copy_digest=event.copy_digest,
                 copied=False,
                 escalated=command.escalated and event.state in _NOT_THROUGH,
+                others_stay=request.of_everybody and bool(request.kept or request.kept_since),
             )
     request = replace(request, commands={**request.commands, command.command_id: command})
     return request if request.ended else stands(request)

@@ -56,6 +56,44 @@ def test_whoever_has_an_open_request_keeps_theirs(office: Office) -> None:
     assert (again.state, again.awaits_approval, held(office)) == (State.COMPLETED, False, 2)
 
 
+def test_an_answer_that_tells_of_more_while_somebody_is_kept_is_looked_at(office: Office) -> None:
+    """The record of whoever is kept may be among them: the index forgets nothing before a person has looked."""
+    office.tells = False
+    asked(office, "access", KARI)
+    run = approved(office, begun(office))
+    (command,) = office.expiries
+    run = answered(office, command, erased=2)
+    assert (run.state, held(office), run.commands[command["command_id"]].doubtful) == (
+        State.ATTENTION,
+        5,
+        True,
+    )
+    assert any("see that nobody's who is kept are gone" in line for line in run.problems)
+    office.service.accept(run.request_id, command["system"], "two records of one event")
+    office.deliver()
+    assert (office.service.get(run.request_id).state, held(office)) == (State.COMPLETED, 4)
+
+
+def test_an_answer_that_tells_of_more_where_nobody_is_kept_is_a_line(office: Office) -> None:
+    """A system may have several records of an event."""
+    run = approved(office, begun(office))
+    (command,) = office.expiries
+    run = answered(office, command, erased=4)
+    assert (run.state, held(office)) == (State.COMPLETED, 2)
+    assert any("more than" in line for line in run.problems)
+
+
+def test_whoever_came_after_the_plan_is_kept_as_well(office: Office) -> None:
+    """Named to the system when it was told; its answer says more than is left without their records."""
+    office.tells = False
+    run = begun(office)
+    asked(office, "access", OLA)
+    approved(office, run)
+    (command,) = office.expiries
+    assert answered(office, command, erased=3).state is State.ATTENTION
+    assert held(office) == 5
+
+
 def test_what_is_kept_begins_no_run(office: Office) -> None:
     """A run would take nothing, and the next one after it, time and again."""
     office.tells = False
