@@ -376,11 +376,12 @@ def _known_keys(settings: Settings, sinks: Sinks) -> Iterator[Check]:
         token_keys(sinks, settings).tokenizer()
         states = Rotation(keyring(settings), sinks, now).states()
         for state in states[:-1]:
-            rows = f"{counted(state.resting.rows, 'row')} and {counted(state.resting.claims, 'claim')}"
+            there = [counted(count, thing) for count, thing in state.resting.counts if count]
+            rests = f"an older key on which {', '.join(there) or 'nothing'} rest{'' if there else 's'}"
             yield Check(
                 "keys",
                 "off",
-                f"{state.key_id} is an older key on which {rows} rest; `innsyn keys rekey` moves them, `innsyn keys"
+                f"{state.key_id} is {rests}; `innsyn keys rekey` moves them, `innsyn keys"
                 f" retire {state.key_id}` ends it",
             )
         yield Check(

@@ -246,11 +246,19 @@ def _shown(state: KeyState) -> dict[str, Any]:
         "rows": state.resting.rows,
         "claims": state.resting.claims + state.resting.retained,
         "prefixes": state.resting.prefixes,
+        "identifiers": state.resting.identifiers,
+        "clocks": state.resting.clocks,
         "newest": state.resting.newest and state.resting.newest.isoformat(),
     }
 
 
-_RESTING = (("rows", "row"), ("claims", "claim"), ("prefixes", "prefix"))
+_RESTING = (
+    ("rows", "row"),
+    ("claims", "claim"),
+    ("prefixes", "prefix"),
+    ("identifiers", "sealed identifier"),
+    ("clocks", "clock event"),
+)
 
 
 def _print_states(states: Sequence[Mapping[str, Any]]) -> None:

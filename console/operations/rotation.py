@@ -169,11 +169,11 @@ class Rotation:
     def _refuse(self, key_id: str, left: Resting) -> None:
         if left.nothing:
             return
-        newest = f", the newest of {left.newest:%d %B %Y}" if left.newest else ""
+        newest = f"; the newest event is of {left.newest:%d %B %Y}" if left.newest else ""
+        *others, last = [counted(count, thing) for count, thing in left.counts if count]
+        said = f"{', '.join(others)} and {last}" if others else last
         raise InputError(
-            f"on token key {key_id} still rest {counted(left.rows, 'row')}{newest},"
-            f" {counted(left.claims + left.retained, 'claim')}, {counted(left.prefixes, 'prefix')} and"
-            f" {counted(left.identifiers, 'sealed identifier')};"
+            f"on token key {key_id} still rest {said}{newest};"
             " `innsyn keys rekey` moves what topics still hold, the rest goes as it"
             " expires or is erased"
         )

@@ -76,8 +76,18 @@ class Resting:
 
     @property
     def nothing(self) -> bool:
-        beside = self.claims or self.retained or self.prefixes or self.identifiers or self.clocks
-        return not (self.rows or beside)
+        return not any(count for count, _ in self.counts)
+
+    @property
+    def counts(self) -> tuple[tuple[int, str], ...]:
+        """How many of what: every kind of thing that keeps the key, as its word is in the singular."""
+        return (
+            (self.rows, "row"),
+            (self.claims + self.retained, "claim"),
+            (self.prefixes, "prefix"),
+            (self.identifiers, "sealed identifier"),
+            (self.clocks, "clock event"),
+        )
 
 
 Reseal = Callable[[bytes, bytes, str, str, bytes], bytes]

@@ -18,7 +18,9 @@ from schemas.records import load_records
 from schemas.tags import tag_set
 from schemas.vocabulary import Role
 from sinks.memory.index import MemoryIndex
+from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.sinks import memory_sinks
+from sinks.ports.keys import Resting
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.suppression import Ending, Suppressed
 from streams.identity.identities import Identities, given
@@ -118,6 +120,28 @@ def test_an_erasure_of_before_is_told_with_the_next_request(installation: Instal
     (line,) = [line for line in installation.erase(KARI).problems if done.request_id in line]
     assert line.startswith("an erasure of this person was completed")
     assert not [line for line in installation.erase(OLA).problems if done.request_id in line]
+
+
+@pytest.mark.parametrize(
+    ("resting", "said"),
+    [
+        (Resting(0, 0, 0, 0, clocks=3), "still rest 3 clock events;"),
+        (
+            Resting(1, 2, 1, 0, NOW, 1),
+            "still rest 1 row, 3 claims and 1 sealed identifier; the newest event is of",
+        ),
+        (Resting(0, 0, 0, 2), "still rest 2 prefixes;"),
+    ],
+)
+def test_a_key_is_kept_with_what_rests_on_it_alone(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, resting: Resting, said: str
+) -> None:
+    old = installation.keys.tokenizer().key_id
+    rotation = Rotation(installation.keyring, installation.sinks, lambda: NOW)
+    rotation.rotate()
+    monkeypatch.setattr(MemoryRekeyer, "resting", lambda _: resting)
+    with pytest.raises(InputError, match=said):
+        rotation.retire(old, installation.gave)
 
 
 def test_also_after_two_keys(installation: Installation) -> None:
