@@ -104,11 +104,11 @@ def test_what_only_a_link_reaches_is_told_in_numbers_and_ends_nothing(office: Of
 def test_the_numbers_say_what_the_identifiers_sent_can_name(office: Office) -> None:
     """With the user name the login can be named, the visits cannot; with the cookie all of it can."""
     request = office.erase(NUMBER, USERNAME, anchors=GONE)
-    assert "planned 4, reported 1 erased: 3 of them are" in web_line(request)
+    assert "planned 4, reported 1 erased (0 of 3 WebVisit): 3 of them are" in web_line(request)
     office.service.cancel(request.request_id)
     # What the web had erased is gone there; the index is brought in line by a request that names everything.
     request = office.erase(NUMBER, USERNAME, COOKIE, anchors=GONE)
-    assert "planned 4, reported 3 erased: the others may still be there" in web_line(request)
+    assert "planned 4, reported 3 erased (0 of 1 Login): the others may still be there" in web_line(request)
 
 
 def test_a_system_that_erased_all_that_was_planned_completes_the_request(office: Office) -> None:
