@@ -27,6 +27,7 @@ from sinks.ports.identifiers import IDENTIFIER_SCHEMA, bound_to
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.sinks import Sinks
 from streams.tagging.sealing import key_name
+from tests.support.approved_rules import approve_rules
 
 _ENDED = NOW - timedelta(days=100)
 _TOPIC = "crm.customers"
@@ -109,6 +110,7 @@ def _leave(sinks: Sinks, office: Office, people: int) -> None:
 def _expire(office: Office, people: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     made: list[str] = []
+    approve_rules(office.service, NOW)
 
     def begin() -> None:
         begun = office.service.expire_people(NOW, people)

@@ -90,7 +90,7 @@ class ExpiryRun:
             plan=_plan_json(made),
             commands=commands,
             remarks=made.left,
-            # By other rules also where nothing has run out by the day: people's data go by them too.
+            # By rules that nobody approved also where nothing has run out by the day: people's data go by them too.
             approval=(approval and (changed or bool(made.index))) or None,
             kept=tuple(map(tuple, spans_json(kept))) or None,
         )
@@ -249,10 +249,21 @@ def clocks_of(company: Company, reader: ExpiryReader) -> frozenset[str]:
 
 
 def rules_changed(runs: Iterable[RequestState], rules: str) -> bool:
-    """Whether these are other rules than those of the last run that was approved, or needed no approval; False before
-    there is one."""
-    seen = [
-        (item.planned_at, item.request_id, item.plan)
+    """Whether these are other rules than those of the last run that was approved, or needed no approval, or no run was
+    approved yet. Pure."""
+    approved = approved_runs(runs)
+    if not approved:
+        return True
+    newest = max(
+        approved, key=lambda run: (run.planned_at or datetime.min.replace(tzinfo=UTC), run.request_id)
+    )
+    return run_from_json((newest.plan or {})["run"]).rules != rules
+
+
+def approved_runs(runs: Iterable[RequestState]) -> list[RequestState]:
+    """Runs that were approved, or needed no approval. Pure."""
+    return [
+        item
         for item in runs
         if item.plan is not None
         and item.planned_at is not None
@@ -260,9 +271,6 @@ def rules_changed(runs: Iterable[RequestState], rules: str) -> bool:
         # One that was taken back says of its rules that they may be wrong.
         and (item.carried_out or not item.ended)
     ]
-    if not seen:
-        return False
-    return run_from_json(max(seen, key=lambda one: one[:2])[2]["run"]).rules != rules
 
 
 def at_work(run: RequestState) -> frozenset[str]:

@@ -29,7 +29,7 @@ from streams.answers.report import rules_of, terms_of
 from streams.answers.run_out import start_of
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
-from streams.rights.expiry_run import rules_changed
+from streams.rights.expiry_run import approved_runs, rules_changed
 from streams.rights.other_rules import rules_now
 from streams.rights.overlap import subjects_of
 from streams.rights.people_planning import planner_of
@@ -125,6 +125,8 @@ class PeopleExpiry:
             return (
                 f"{unplanned[0]} is not planned yet, and may need approval of the rules by which data run out"
             )
+        if not approved_runs(runs):
+            return "no retention run has been approved yet; `innsyn retention run` begins one, which shows the rules"
         if rules_changed(runs, rules_now(self._company)):
             return (
                 "the retention rules are others than those approved last; `innsyn retention run` shows them"

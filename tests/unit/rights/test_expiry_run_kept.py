@@ -24,7 +24,17 @@ from tests.support.kinds import KINDS
 from tests.support.office import NOW, Office
 from tests.support.receipts import job_key
 from tests.support.suppressing import KARI, OLA
-from tests.unit.rights.test_expiry_run import LONG_AGO, answered, approved, begun, held, office, through, view
+from tests.unit.rights.test_expiry_run import (
+    BY,
+    LONG_AGO,
+    answered,
+    approved,
+    begun,
+    held,
+    office,
+    through,
+    view,
+)
 from tests.unit.rights.test_short import LOGIN, USERNAME
 
 __all__ = ["office"]
@@ -101,6 +111,22 @@ def test_what_is_kept_begins_no_run(office: Office) -> None:
     assert (through(office).state, held(office)) == (State.COMPLETED, 4)
     assert office.service.run_retention(office.now, "web.token").run is None
     assert office.service.retention_on_clock(office.now, 13) is None
+
+
+def test_a_first_run_that_takes_nothing_is_approved_as_well(office: Office) -> None:
+    """All of it is kept by the time that it is planned. Else the next one went by rules that nobody had seen."""
+    office.tells = False
+    looked = office.service.run_retention(office.now, BY)
+    requests = [asked(office, "access", customer) for customer in (KARI, OLA)]
+    office.deliver()
+    assert looked.run is not None
+    run = office.service.get(looked.run.request_id)
+    assert ((run.plan or {})["run"]["index"], run.awaits_approval) == ([], True)
+    office.service.cancel(run.request_id)
+    for request in requests:
+        office.service.cancel(request.request_id)
+    second = begun(office)
+    assert (second.awaits_approval, office.expiries) == (True, [])
 
 
 @pytest.mark.parametrize(("right", "kept"), [("objection", 0), ("withdrawal", 0), ("restriction", 2)])

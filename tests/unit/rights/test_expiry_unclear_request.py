@@ -13,6 +13,7 @@ import pytest
 from schemas.vocabulary import Resolution
 from sinks.memory.identity import RetainedMemoryClaims
 from sinks.memory.index import MemoryIndex
+from sinks.memory.requests import MemoryRequests
 from sinks.memory.retained import MemoryRetained
 from streams.rights.protocol.request import RequestState, State
 from tests.support.index import memory_index
@@ -33,6 +34,9 @@ def office(tmp_path: Path) -> Iterator[Expiring]:
         assert isinstance(memory, MemoryIndex)
         made = Expiring(tmp_path, stack, index, RetainedMemoryClaims(memory), MemoryRetained(memory))
         made.jobs_answer = False
+        # Of no run yet.
+        made.ledger = MemoryRequests()
+        made.serve(made.keeping)
         for number, cookie in COOKIES.items():
             made.customer(number, LONG_AGO - timedelta(days=5), username=f"user-{number}")
             login = {"username": f"user-{number}", "cookie_id": cookie, "client_address": "192.0.2.7"}
@@ -99,6 +103,7 @@ def test_the_index_forgets_nothing_of_what_systems_did(office: Expiring) -> None
 
 
 def test_nobody_is_looked_at_whose_own_clocks_ran_out(office: Expiring) -> None:
+    office.approve_rules()
     office.left(OLA)
     request = asked(office)
     looked = office.service.expire_people(office.now, 10)
@@ -110,6 +115,7 @@ def test_nobody_is_looked_at_whose_own_clocks_ran_out(office: Expiring) -> None:
 
 def test_whose_key_is_lost_is_as_unknown(office: Expiring) -> None:
     """An open request of which nobody can read what was given."""
+    office.approve_rules()
     request = asked(office)
     office.keyring.destroy(f"request-{request.request_id}")
     looked = office.service.expire_people(office.now, 10)

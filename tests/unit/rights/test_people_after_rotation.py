@@ -29,6 +29,7 @@ from streams.rights.protocol.states import RequestState, State
 from streams.rights.right import Clocked
 from streams.rights.service import RightsService
 from tests.support.api import NOW
+from tests.support.approved_rules import approve_rules
 from tests.support.company import copies_by_hand
 from tests.support.kinds import KINDS
 from tests.unit.rights.test_erased_after_rotation import KARI, Installation
@@ -73,6 +74,7 @@ class Expiring(Installation):
             keeping=Keeping(Clocks(RekeyedClocks(sinks.clocks, same), NORWEGIAN)),
             clocked=Clocked(sinks.clocks, RekeyedExpiry(sinks.expiry, same)),
         )
+        approve_rules(self.rights, NOW)
         self.keyring.systems.made("crm")
         self.left(self.keys.tokenizer())
 

@@ -80,7 +80,7 @@ def ended(folder: Path, number: int, *, after: bool) -> bool:
                 # What was not acknowledged comes again; the rest of the topic as well.
                 office.sent = waiting + office.sent
                 office.serve(office.keeping)
-        (request,) = office.service.requests()
+        (request,) = office.of_people()
         assert (request.state, request.problems) == (State.COMPLETED, ()), number
         assert (request.forgotten or {})["rows_removed"] == 3, number
         assert office.records_of("crm") == 0

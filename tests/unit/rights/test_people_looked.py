@@ -9,6 +9,7 @@ import pytest
 
 from schemas.rights_rules import ApprovalRule
 from schemas.vocabulary import Right
+from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
 from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.request import RequestState, State
@@ -52,8 +53,36 @@ def test_what_may_be_anybodys_is_counted_and_does_not_go(office: Expiring) -> No
     assert len(chats) == 1
 
 
+@pytest.fixture
+def unseen(office: Expiring) -> Expiring:
+    """An office in which no run was begun yet."""
+    office.ledger = MemoryRequests()
+    office.serve(office.keeping)
+    return office
+
+
+def test_nothing_of_people_goes_before_a_first_run_was_approved(unseen: Expiring) -> None:
+    """It is begun for that also where nothing has run out by the day of its event."""
+    unseen.left()
+    looked = unseen.service.expire_people(unseen.now, 10)
+    assert (looked.requests, looked.through) == ((), False)
+    assert (looked.why or "").startswith("no retention run has been approved yet")
+    clock = unseen.service.retention_on_clock(unseen.now, 0)
+    assert clock is not None
+    unseen.deliver()
+    run = unseen.service.get(clock.request_id)
+    assert ((run.plan or {})["run"]["index"], run.awaits_approval) == ([], True)
+    assert unseen.service.expire_people(unseen.now, 10).requests == ()
+    # Whoever takes it back has not approved the rules.
+    unseen.service.cancel(run.request_id)
+    assert unseen.service.expire_people(unseen.now, 10).requests == ()
+    assert approved(unseen, begin(unseen)).state is State.COMPLETED
+    assert len(unseen.service.expire_people(unseen.now, 10).requests) == 1
+
+
 def test_nothing_of_people_goes_while_the_rules_await_approval(office: Expiring) -> None:
     """A run shows what they do first."""
+    office.now += 36 * DAY
     office.left()
     seen = {"kind": "live", "customer_number": OLA, "device_serial": "S-1", "started_at": LONG_AGO}
     office.put("tv.viewings", seen)
@@ -214,7 +243,7 @@ def test_nothing_is_forgotten_by_rules_that_changed_before_anybody_was_told(offi
 def begin(office: Expiring, *, approve: bool = False) -> RequestState:
     run = begun(office)
     if approve:
-        run = approved(office, run)
+        run = approved(office, run) if run.awaits_approval else run
         run = answered(office, office.expiries[0])
         assert run.state is State.COMPLETED
     return run
