@@ -84,14 +84,13 @@ class ExpiryRun:
         rules = self._company.rights
         holds = any(item.kept for item in made.records)
         approval = rules.needs_approval(request.type, holds=holds, systems=len(commands))
-        changed = rules_changed(runs, made.rules)
-        approval = approval or changed or self._unusual(runs, now)
+        unseen = rules_changed(runs, made.rules) or self._unusual(runs, now)
         event = Planned(
             plan=_plan_json(made),
             commands=commands,
             remarks=made.left,
-            # By rules that nobody approved also where nothing has run out by the day: people's data go by them too.
-            approval=(approval and (changed or bool(made.index))) or None,
+            # Also where nothing has run out by the day: people's data go by the same rules and the same clock.
+            approval=unseen or (approval and bool(made.index)) or None,
             kept=tuple(map(tuple, spans_json(kept))) or None,
         )
         return self._file.decide(request, event, now)
@@ -271,6 +270,17 @@ def approved_runs(runs: Iterable[RequestState]) -> list[RequestState]:
         # One that was taken back says of its rules that they may be wrong.
         and (item.carried_out or not item.ended)
     ]
+
+
+def long_ago(requests: Iterable[RequestState], now: datetime) -> bool:
+    """Whether nothing that has run out was approved or carried out within LONGEST_PAUSE of now: the clock of this
+    machine may be wrong, by which more would have run out. Pure."""
+    every = list(requests)
+    looked = approved_runs(item for item in every if item.of_everybody)
+    looked += [item for item in every if item.runs_out and not item.of_everybody and item.carried_out]
+    moments = [item.planned_at for item in looked if item.planned_at is not None]
+    # The nearest, not the newest: one by a clock that was ahead says nothing against the one of now.
+    return all(abs(now - moment) > LONGEST_PAUSE for moment in moments)
 
 
 def at_work(run: RequestState) -> frozenset[str]:

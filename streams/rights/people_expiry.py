@@ -14,6 +14,7 @@ import structlog
 
 from schemas.catalogue import Catalogue
 from schemas.company import Company
+from schemas.counted import counted
 from schemas.days import FIRST_DAY
 from schemas.errors import BrokerUnavailable, Unavailable, place_of
 from schemas.expiry import clocks_of_people, clocks_said, decided, kept_from, started_before
@@ -29,7 +30,7 @@ from streams.answers.report import rules_of, terms_of
 from streams.answers.run_out import start_of
 from streams.answers.unjudged import rule_fault
 from streams.identity.model import Given
-from streams.rights.expiry_run import approved_runs, rules_changed
+from streams.rights.expiry_run import LONGEST_PAUSE, approved_runs, long_ago, rules_changed
 from streams.rights.other_rules import rules_now
 from streams.rights.overlap import subjects_of
 from streams.rights.people_planning import planner_of
@@ -101,7 +102,7 @@ class PeopleExpiry:
 
         The same day makes the same requests, whoever makes them: a second caller makes no second one.
         """
-        if (why := self._waits()) is not None:
+        if (why := self._waits(now)) is not None:
             return Begun((), through=False, why=why)
         day = self._company.catalogue.calendar.day(now)
         if self._round is None or self._round.day != day:
@@ -114,8 +115,8 @@ class PeopleExpiry:
             self._round = None
             raise
 
-    def _waits(self) -> str | None:
-        """What has to come first: a run that awaits approval goes by rules that may be wrong, and whose data an open
+    def _waits(self, now: datetime) -> str | None:
+        """What has to come first: people see the rules, and that the clock is right, by a run; and whose data an open
         request keeps has to be known."""
         requests = self._file.every()
         runs = [item for item in requests if item.of_everybody]
@@ -130,6 +131,12 @@ class PeopleExpiry:
         if rules_changed(runs, rules_now(self._company)):
             return (
                 "the retention rules are others than those approved last; `innsyn retention run` shows them"
+            )
+        if long_ago(requests, now):
+            pause = counted(LONGEST_PAUSE.days, "day")
+            return (
+                f"nothing was deleted by a retention rule within {pause} of now: the clock of this machine may be"
+                " wrong; `innsyn retention run` begins a run, which a person approves where it is right"
             )
         if nobodys := self._kept.unknown():
             return f"nobody knows yet whom {nobodys[0]} is about, whose data stay"

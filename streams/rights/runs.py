@@ -12,7 +12,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import BY_ITSELF
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.expiry_run import left_of, planned, rules_changed
+from streams.rights.expiry_run import left_of, long_ago, planned, rules_changed
 from streams.rights.kept_named import KeptPeople
 from streams.rights.protocol.request import RequestState
 from streams.rights.right import Retention
@@ -63,12 +63,15 @@ class Runs:
 
     def begin(self, now: datetime, by: str, channel: str = BY_CLOCK) -> Looked:
         """A new run, if anything has run out that no run has still to take. `by`: the credential."""
-        runs = [item for item in self._file.every() if item.of_everybody]
+        requests = self._file.every()
+        runs = [item for item in requests if item.of_everybody]
         day = self._company.catalogue.calendar.day(now)
         if busy := next((item for item in runs if self._under_way(item, day)), None):
             return Looked(busy, f"{busy.request_id} is under way")
         due = self.due(now, runs)
-        if not due.index and not rules_changed(runs, due.rules):
+        # People's data go by the same rules and the same clock, so people see these also where nothing else goes.
+        unseen = rules_changed(runs, due.rules) or long_ago(requests, now)
+        if not due.index and not unseen:
             return Looked(None, "nothing has run out that is not taken already")
         if channel == BY_CLOCK and self._tried(runs, due, day):
             return Looked(

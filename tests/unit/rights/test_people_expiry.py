@@ -87,6 +87,10 @@ class Expiring(Office):
         if self.now - self.rules_seen > 30 * DAY:
             # Runs went on meanwhile.
             self.approve_rules()
+        return self.expire_now(limit)
+
+    def expire_now(self, limit: int = 100) -> list[RequestState]:
+        """The same, whenever people looked at a run last."""
         made = [item.request_id for item in self.service.expire_people(self.now, limit).requests]
         self.deliver()
         return [self.service.get(name) for name in made]

@@ -94,8 +94,49 @@ def test_nothing_of_people_goes_while_the_rules_await_approval(office: Expiring)
         (),
         f"{run.request_id} awaits approval of the rules by which data run out",
     )
-    office.service.cancel(run.request_id)
+    assert approved(office, office.service.get(run.request_id)).state is State.COMPLETED
     assert len(office.service.expire_people(office.now, 10).requests) == 1
+
+
+@pytest.mark.parametrize("days", [36, 60, 3650])
+def test_nothing_of_people_goes_by_a_clock_that_may_be_ahead(office: Expiring, days: int) -> None:
+    """Three months after the end of the contract have not passed. A run is begun for a person to see the clock, also
+    where nothing else has run out; once the clock is set right it is as if it had not been wrong."""
+    office.left(ended=office.now - 80 * DAY)
+    office.expire()
+    kept, right = office.categories(), office.now
+    assert office.service.run_retention(office.now, "dpo").run is None
+    office.now += days * DAY
+    looked = office.service.expire_people(office.now, 10)
+    assert (looked.requests, looked.through) == ((), False)
+    assert "the clock of this machine may be wrong" in (looked.why or "")
+    clock = office.service.retention_on_clock(office.now, 0)
+    assert clock is not None
+    office.deliver()
+    run = office.service.get(clock.request_id)
+    assert run.awaits_approval
+    assert office.expire_now() == []
+    assert office.categories() == kept
+    office.now = right
+    office.service.cancel(run.request_id)
+    assert office.service.expire_people(office.now, 10).why is None
+    assert office.categories() == kept
+
+
+def test_what_went_of_people_says_that_the_clock_is_right(office: Expiring) -> None:
+    """Where runs have nothing to take; and after a pause what was approved."""
+    office.left()
+    office.now += 30 * DAY
+    (first,) = office.expire_now()
+    assert first.state is State.COMPLETED
+    office.left(OLA)
+    office.now += 30 * DAY
+    assert len(office.expire_now()) == 1
+    office.left("k-100203")
+    office.now += 40 * DAY
+    assert office.expire_now() == []
+    assert approved(office, begin(office)).state is State.COMPLETED
+    assert len(office.expire_now()) == 1
 
 
 def test_nobody_is_looked_at_while_nobody_knows_whose_an_open_request_is(
