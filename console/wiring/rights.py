@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from console.wiring.company import company_of
 from schemas.errors import KeyUnavailable, Unavailable, place_of
 from schemas.settings import Settings
 from streams.kafka.dead_letters import expired_keys
+from streams.rights.by_time import ByTime
 from streams.rights.protocol.events import content_of
 from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
@@ -69,7 +70,7 @@ def carrying_out(
         tidy=partial(tidy, service, settings),
         prove=prove,
         timely=lambda: service.on_time(now()),
-        expire=partial(expire, service, settings),
+        expire=Expire(service, settings.retention_hour),
     )
 
 
@@ -164,17 +165,40 @@ def _guarded(work: Callable[[], object], what: str) -> None:
         _log.error(f"{what} failed", fault=place_of(error))
 
 
-def expire(service: RightsService, settings: Settings) -> None:
-    """Begin the next retention run of the day, and what runs out for people by their own clocks, once its hour has
-    come."""
-    if settings.retention_hour is None:
-        return
-    run = service.retention_on_clock(now(), settings.retention_hour)
-    if run is not None:
-        _log.info("retention run begun", request=run.request_id)
-    begun = service.people_on_clock(now(), settings.retention_hour)
-    if begun is not None and begun.requests:
-        _log.info("what ran out of people goes", requests=len(begun.requests), unclear=begun.unclear)
+class Expire:
+    """Begins the next retention run of the day, and what runs out for people by their own clocks, once its hour has
+    come. Says once a day why nothing of people goes, and of how many identifiers nobody can say whose they are."""
+
+    def __init__(self, service: ByTime, hour: int | None, clock: Callable[[], datetime] = now) -> None:
+        """`hour`: see `INNSYN_RETENTION_HOUR`; None: never."""
+        self._service = service
+        self._hour = hour
+        self._clock = clock
+        self._said: tuple[date, str | None, int] | None = None
+
+    def __call__(self) -> None:
+        if self._hour is None:
+            return
+        run = self._service.retention_on_clock(self._clock(), self._hour)
+        if run is not None:
+            _log.info("retention run begun", request=run.request_id)
+        moment = self._clock()
+        begun = self._service.people_on_clock(moment, self._hour)
+        if begun is None:
+            return
+        if begun.requests:
+            _log.info("what ran out of people goes", requests=len(begun.requests), unclear=begun.unclear)
+        said = moment.date(), begun.why, begun.unclear
+        if said == self._said:
+            return
+        if begun.why is not None:
+            _log.warning("nothing of people goes by their own clocks", why=begun.why)
+            self._said = said
+        elif begun.through and begun.unclear:
+            _log.warning(
+                "nobody can say whose identifiers these are; nothing of theirs goes", unclear=begun.unclear
+            )
+            self._said = said
 
 
 def tidy(service: RightsService, settings: Settings) -> None:
