@@ -27,6 +27,7 @@ import numpy as np
 import structlog
 
 from console.api.app import create_app
+from console.api.protection.doors import Doors
 from console.api.services import Services
 from schemas.records import RecordSchema, load_records
 from sinks.clickhouse.migrate import migrate
@@ -104,6 +105,7 @@ class Run:
         self.chance = np.random.default_rng(5)
         self.users, self.zipf = users, zipf
         self.held: defaultdict[int, Held] = defaultdict(Held)
+        self.known: set[int] = set()
         self.clock = 0
         self.wrong: list[str] = []
 
@@ -116,6 +118,8 @@ class Run:
             tokens=office.keyring.tokenizer,
             rights=office.service,
             approver_token=APPROVER,
+            # No user waits for the next one.
+            doors=Doors(lookups=1e9, burst=10**9),
             clock=lambda: office.now,
             company=office.service._company,
         )
@@ -218,7 +222,11 @@ class Run:
         made = self._ask("/v1/requests", {**_person(user), "type": right, "channel": "bench", **more})
         self.office.deliver()
         state = self.api.get(f"/v1/requests/{made['request_id']}").json()["state"]
-        self._expect(right, user, state, "completed")
+        # Where nothing is held, and no request of before says that nothing can be, a person looks.
+        known = self.held[user].every or user in self.known
+        self._expect(right, user, state, "completed" if known else "attention")
+        if known:
+            self.known.add(user)
 
     def _ask(self, path: str, body: Mapping[str, Any], token: str = TOKEN) -> dict[str, Any]:
         answer = self.api.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
