@@ -289,7 +289,7 @@ def test_a_store_that_holds_back_ends_in_attention_not_in_success(company: Compa
         request_id, lambda state: state.state is State.ATTENTION and not state.waiting_for
     )
     (problem,) = request.problems
-    assert problem.startswith("billing: partial 2 records held by T18 review on 2029-03-05; ")
+    assert problem.startswith("billing: partial 2 records held by T18 review on 2029-03-05 (2 Invoice); ")
     assert company.events(KARI) == 3
 
 
