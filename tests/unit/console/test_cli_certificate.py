@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from console.cli.certificate import app
 from console.cli.requests import app as requests
+from sinks.ports.dead_letters import OpenLetters
 from streams.evidence.book import LogBook
 from tests.support.api import services
 from tests.support.index import memory_index
@@ -131,9 +132,9 @@ def test_a_request_that_is_not_there_is_said_to_be_none(desk: Desk) -> None:
     assert "that is not a request id" in str(CliRunner().invoke(app, ["show", "Kari Nordmann"]).exception)
 
 
-def test_it_says_what_could_not_be_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_what_could_not_be_read(desk: Desk) -> None:
     """More of the person may stand there, so nobody takes it for the whole."""
-    monkeypatch.setattr(desk.office.service._rights["erasure"], "_unread", lambda: {"web.visits": 2})
+    desk.office.letters = [OpenLetters("web.visits", "invalid_identifier", 2)]
     request_id = erased(desk)
     desk.office.service.waive(request_id, "they are of a test")
     desk.office.deliver()
