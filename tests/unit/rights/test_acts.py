@@ -96,7 +96,7 @@ def test_a_closed_request_forgets_what_was_done_and_keeps_what_was_not(office: O
     request = office.service.close(request_id, "Kari goes to the supervisory authority")
     assert (request.state, request.waiting_for, request.completed_at) == (State.CLOSED, (), None)
     assert (office.events(*NUMBER), office.events(*COOKIE)) == (0, 2)
-    assert lines(request) == ["web: withheld 2 records held by T18 (without"]
+    assert lines(request) == ["web: withheld 2 records held by T18 (2"]
     (note,) = summary(request)["notes"]
     assert (note["what"], note["reason"]) == ("closed", "Kari goes to the supervisory authority")
     assert summary(request)["ended_at"] is not None
