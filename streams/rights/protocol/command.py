@@ -303,13 +303,14 @@ class Command:
         return " ".join(parts)
 
     def _kept_kinds(self) -> list[str]:
-        """Of which kinds records are there still, by its own word, and how many at most; nothing of what may not be
-        counted aloud, or where the answer does not tell kinds apart and several were planned."""
+        """Of which kinds the records are that it holds; nothing of what may not be counted aloud, or where its numbers
+        do not tell the kinds apart."""
         if self.described or not self.held or not (self.outcomes or len(self.records) == 1):
             return []
         told = told_of(self)
-        left = {name: count - told[name] for name, count in self.records.items()}
-        return [f"{count:,} {name}" for name, count in left.items() if count > 0]
+        left = {name: count - told[name] for name, count in self.records.items() if count > told[name]}
+        agrees = sum(left.values()) == self.held
+        return [f"{count:,} {name}" for name, count in left.items() if agrees]
 
     def _doubt(self) -> str | None:
         request_id = self.command_id.partition("/")[0]
