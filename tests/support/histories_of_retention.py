@@ -120,7 +120,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         self.fate.write(send)
 
     def _expire(self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: Any = None) -> Expired:
-        """Killed in the middle of it, too."""
         self.fate.write(lambda: self.expire(run_out[: len(run_out) // 2], kept, known_at))
         found: Expired = self.fate.write(lambda: self.expire(run_out, kept, known_at))
         return found
@@ -171,7 +170,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
     @precondition(lambda self: self._told())
     @rule(worker=WORKERS)
     def all_answer(self, worker: int) -> None:
-        """What they were told last, all of it."""
         self._all_answer(worker)
 
     @precondition(lambda self: self.heard)
@@ -207,7 +205,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
     @precondition(lambda self: self.services[0].requests())
     @rule(worker=WORKERS, number=NUMBERS, how=st.sampled_from(["cancel", "close"]))
     def end(self, worker: int, number: int, how: str) -> None:
-        """A run or the request of a person."""
         every = self.services[0].requests()
         name = every[number % len(every)].request_id
         self._end(worker, name, how)
@@ -235,14 +232,12 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         return runs[number % len(runs)].request_id
 
     def _customer(self, name: str) -> str:
-        """Who made the request."""
         if name not in self.whose:
             (given,) = self.services[0]._file.identifiers(name)
             self.whose[name] = given.value
         return self.whose[name]
 
     def _open(self) -> frozenset[str]:
-        """Who has an open request now."""
         return frozenset(self._customer(item.request_id) for item in self._of_people() if not item.ended)
 
     def _told(self) -> list[tuple[dict[str, Any], bytes]]:
@@ -313,8 +308,7 @@ class HistoriesOfRetention(RuleBasedStateMachine):
 
     def _look(self) -> None:
         there, stayed = self.world.held(), self.open_before & self._open()
-        # Erasures have their own histories.
-        erased = {self._customer(item.request_id) for item in self._of_people() if item.erases}
+        erased = self._erased()
         for event in self.there - there:
             if event.customer in erased:
                 continue
@@ -326,6 +320,10 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         self.there = there
         for request in self._runs():
             self._look_at_run(request, there)
+
+    def _erased(self) -> set[str]:
+        """Whoever asked to be erased: that has its own histories."""
+        return {self._customer(item.request_id) for item in self._of_people() if item.erases}
 
     def _look_at_run(self, run: RequestState, there: frozenset[Event]) -> None:
         name = run.request_id
@@ -355,12 +353,14 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         else:
             raise AssertionError([(item.state, item.problems) for item in self._runs()])
         self._look()
+        erased = self._erased()
         for event in self.world.events:
-            if event.must_be_gone(self.now) and event.record != NARROWED:
-                assert event not in self.there, f"{event} has run out and is in the index"
-            if event.must_be_gone(self.now) and event.system not in self.by_hand:
-                left = self.world.in_store(event)
-                assert not left, f"{event} has run out and is in its system"
+            if not event.must_be_gone(self.now) or event.customer in erased:
+                continue
+            gone = event.record == NARROWED or event not in self.there
+            assert gone, f"{event} has run out and is in the index"
+            left = self.world.in_store(event) and event.system not in self.by_hand
+            assert not left, f"{event} has run out and is in its system"
         self._replay()
 
     def _carry_on(self, worker: int, *, announced: bool) -> None:
