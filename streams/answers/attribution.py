@@ -176,6 +176,12 @@ def ending_before(spans: Sequence[Span], until: datetime) -> list[Span]:
     return [span for span in cut if span.since is None or span.since < until]
 
 
+def starting_at(spans: Sequence[Span], since: datetime) -> list[Span]:
+    """The parts of the spans from a moment on."""
+    cut = [replace(span, since=max(span.since or since, since)) for span in spans]
+    return [span for span in cut if span.until is None or span.until > since]
+
+
 def unlinked_spans(spans: Sequence[Span], links: Sequence[Link]) -> list[Span]:
     """The parts of the spans in which no link says whose their token was.
 

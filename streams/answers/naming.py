@@ -19,6 +19,7 @@ from schemas.vocabulary import Proof
 from sinks.ports.identity import ALL_PORTS
 from sinks.ports.lineage import Span
 from sinks.ports.record_keys import UnnamedRecords
+from streams.answers.attribution import starting_at
 from streams.identity.values import RecordKey, Value
 
 MOST_TOLD, MOST_BYTES = 4_000, 900_000
@@ -38,6 +39,15 @@ class Told:
     value: str = field(repr=False)
     span: Span
     prefix: bool = False
+
+
+@dataclass(frozen=True)
+class KeyedRecords:
+    """Records of one system that may be told by their own key: those of these tag sets; `before`: that have no event of
+    that moment or a later one, None: whenever."""
+
+    tag_sets: Sequence[int]
+    before: datetime | None = None
 
 
 class Values(Protocol):
@@ -173,22 +183,28 @@ class Namer:
         )
 
     def record_keys(
-        self, naming: Naming, system: str, named: Sequence[Span], tag_sets: Sequence[int]
+        self, naming: Naming, system: str, named: Sequence[Span], meant: Iterable[KeyedRecords]
     ) -> list[RecordKey]:
         """The keys of records at a system that nothing names which it is told: each once, as many as the command has
-        room for, the newest first.
+        room for, the newest first of each that are `meant`.
 
-        `named`: where what it is told finds events. `tag_sets`: of the records that are meant. Raises IndexUnavailable.
+        `named`: where what it is told finds events. Raises IndexUnavailable.
         """
         most, room = naming.room(system)
-        if self._values is None or most <= 0:
-            return []
         found: list[RecordKey] = []
-        for key in self._values.record_keys(UnnamedRecords(naming.by_proof(), named, tag_sets, most)):
-            room -= _AROUND + sum(len(json.dumps(text)) for text in (key.record, key.field, key.value))
-            if room < 0:
+        for records in meant:
+            if self._values is None or len(found) >= most:
                 break
-            found.append(key)
+            # A record that has not run out yet is left out as one that is named is.
+            besides = (
+                named if records.before is None else [*named, *starting_at(naming.spans, records.before)]
+            )
+            question = UnnamedRecords(naming.by_proof(), besides, records.tag_sets, most - len(found))
+            for key in self._values.record_keys(question):
+                room -= _AROUND + sum(len(json.dumps(text)) for text in (key.record, key.field, key.value))
+                if room < 0:
+                    return found
+                found.append(key)
         return found
 
 

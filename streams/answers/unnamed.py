@@ -11,7 +11,8 @@ from datetime import timedelta
 
 from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import Resolver
-from streams.answers.naming import Namer, Naming
+from streams.answers.naming import KeyedRecords, Namer, Naming
+from streams.answers.plan import Plan
 from streams.identity.model import Given
 
 _SECOND = timedelta(seconds=1)
@@ -48,8 +49,26 @@ def unnamed(
 ) -> Unnamed:
     """Of the `left` records with these tag sets at a system that nothing names which it is sent: `named` is where that
     finds events. Raises IndexUnavailable."""
-    keyed = min(len(namer.record_keys(naming, system, named, tag_sets)), left) if left > 0 else 0
+    meant = [KeyedRecords(tag_sets)]
+    keyed = min(len(namer.record_keys(naming, system, named, meant)), left) if left > 0 else 0
     return Unnamed(by_link=max(left - keyed, 0), by_key=keyed)
+
+
+def records_by_key(plan: Plan, system: str) -> list[KeyedRecords]:
+    """What goes of a system and may be told by its own key; of what has run out each record up to its latest moment.
+    Pure."""
+    if not plan.segments:
+        return [KeyedRecords(plan.going(system))]
+    going = [
+        part for part in plan.parts if (part.system, part.action) == (system, "erase_now") and not part.locked
+    ]
+    return [
+        KeyedRecords(
+            sorted({part.tag_set for part in going if part.record == record}),
+            max(part.before for part in going if part.record == record and part.before is not None),
+        )
+        for record in dict.fromkeys(part.record for part in going)
+    ]
 
 
 def erasable_identifiers(given: Sequence[Given], own: frozenset[bytes], identities: Resolver) -> list[Given]:

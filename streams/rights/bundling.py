@@ -21,7 +21,7 @@ from streams.rights.case import CaseFile
 from streams.rights.copies import Copies
 from streams.rights.copies_opened import CopiedRecord, NotReadable
 from streams.rights.copies_redacted import Given, Mentions, given
-from streams.rights.keyed import tag_sets_by_key
+from streams.rights.keyed import kept_by_key
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
@@ -50,7 +50,7 @@ class Bundling:
         asked = {item["system"]: frozenset(item["fields"]) for item in (request.plan or {}).get("asked", ())}
         records = self._company.every_record
 
-        by_key = {item["system"]: tag_sets_by_key(item) for item in (request.plan or {}).get("asked", ())}
+        by_key = {item["system"]: kept_by_key(item) for item in (request.plan or {}).get("asked", ())}
 
         @cache
         def named(system: str) -> Sequence[Named | RecordKey]:

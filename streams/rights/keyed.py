@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from streams.answers.naming import KeyedRecords
 from streams.answers.unnamed import KeyedCounts
 from streams.rights.protocol.events import PlannedCommand
 from streams.rights.protocol.rights_commands import KEYED
@@ -27,7 +28,7 @@ def planned_by_key(
     return counted, {**bare, KEYED: meant} if left.by_key else bare
 
 
-def tag_sets_by_key(said: Mapping[str, Any]) -> Sequence[int]:
-    """Of what records of a system may be told by their own key, by what the plan says of it; mostly of none. Pure."""
-    found: Sequence[int] = said.get(KEYED, ())
-    return found
+def kept_by_key(said: Mapping[str, Any]) -> Sequence[KeyedRecords]:
+    """What records of a system may be told by their own key, by what the plan says of it; mostly none. Pure."""
+    tag_sets: Sequence[int] = said.get(KEYED, ())
+    return [KeyedRecords(tag_sets)] if tag_sets else []

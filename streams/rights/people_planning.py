@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -20,11 +21,12 @@ from streams.answers.clocks import EarlierDays, KnownAnchors
 from streams.answers.erasure import CommandCount
 from streams.answers.erasure_plan import nobody_told
 from streams.answers.keeping import Keeping
-from streams.answers.naming import Namer
+from streams.answers.naming import Namer, Naming
 from streams.answers.plan import Part, Plan, plan_json
 from streams.answers.recategorised import versions_by_schema
 from streams.answers.run_out import Cut, Terms, cut_spans, cuts_of, expiry_plan, somebody_elses, start_of
 from streams.answers.telling import with_telling
+from streams.answers.unnamed import records_by_key
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.rights.other_rules import rules_now
 from streams.rights.protocol.events import Planned, PlannedCommand
@@ -121,15 +123,13 @@ class PeoplePlanner:
             raise InputError(why)
         naming = self._namer.of(out.spans)
         systems = [command.system for command in plan.commands]
-        if systems and naming.cannot(systems):
+        counts = [self._counted(plan, system, naming, out.cuts) for system in systems]
+        if systems and naming.cannot(systems) and not any(item.by_key for item in counts):
             raise InputError(
                 "nothing of what this person is known by can be named to"
                 f" {', '.join(systems)}, whose data have run out; erase them there by hand, then make an erasure"
                 " by the identifiers that are known there"
             )
-        counts = [
-            self._counted(plan, system, out.spans, naming.covered(system), out.cuts) for system in systems
-        ]
         return Planned(
             plan=plan_json(plan) | self._by_rules,
             commands=tuple(command_of(request_id, item) for item in counts),
@@ -170,21 +170,18 @@ class PeoplePlanner:
     def counts(self, plan: Plan, spans: Sequence[Span]) -> list[CommandCount]:
         """What each command of a plan finds by now."""
         naming = self._namer.of(spans)
-        return [
-            self._counted(plan, command.system, spans, naming.covered(command.system))
-            for command in plan.commands
-        ]
+        return [self._counted(plan, command.system, naming) for command in plan.commands]
 
     def _before(self, out: RunOutOf, day: date) -> list[Span]:
         return cut_spans(out.spans, None, start_of(day, out.terms.calendar))
 
-    def _counted(
-        self, plan: Plan, system: str, spans: Sequence[Span], named: Sequence[Span], cuts: Sequence[Cut] = ()
-    ) -> CommandCount:
+    def _counted(self, plan: Plan, system: str, naming: Naming, cuts: Sequence[Cut] = ()) -> CommandCount:
         """Of each record those of which the newest event is before the latest moment told: one that was changed since
         is kept there as it is."""
         parts = [part for part in plan.parts if part.system == system and part.action == "erase_now"]
-        records, events, planned, by_link = dict[str, int](), 0, 0, 0
+        spans, named = naming.spans, naming.covered(system)
+        records, left = dict[str, int](), Counter[str]()
+        planned = 0
         for record in dict.fromkeys(part.record for part in parts):
             mine = [part for part in parts if part.record == record]
             before = max(part.before for part in mine if part.before is not None)
@@ -194,7 +191,8 @@ class PeoplePlanner:
             aloud = {part.tag_set for part in mine if not part.locked}
             if aloud:
                 planned += count
-                by_link += max(count - self._gone(named, before, tag_sets), 0)
+                left[record] = max(count - self._gone(named, before, tag_sets), 0)
+        by_key = self._by_key(plan, system, naming, named, left)
         events = sum(
             count
             for segment in plan.segments
@@ -204,11 +202,21 @@ class PeoplePlanner:
         return CommandCount(
             system,
             planned,
-            by_link=by_link,
+            by_link=left.total() - by_key,
+            by_key=by_key,
             described=any(part.locked for part in parts),
             records=records,
             events=events,
         )
+
+    def _by_key(
+        self, plan: Plan, system: str, naming: Naming, named: Sequence[Span], left: Counter[str]
+    ) -> int:
+        """How many are told by their own key of those `left` of each record, which no identifier names."""
+        if not left.total():
+            return 0
+        keys = self._namer.record_keys(naming, system, named, records_by_key(plan, system))
+        return (Counter(key.record for key in keys) & left).total()
 
     def _tag_sets(self, parts: Sequence[Part], cuts: Sequence[Cut]) -> list[int]:
         ids = {part.tag_set for part in parts}
@@ -257,6 +265,7 @@ def command_of(request_id: str, count: CommandCount) -> PlannedCommand:
         system=count.system,
         planned=count.planned,
         by_link=count.by_link,
+        by_key=count.by_key or None,
         described=count.described,
         records=count.records,
         events=count.events,

@@ -10,8 +10,9 @@ from schemas.vocabulary import CommandKind, CommandState, ErasureReason, Right
 from streams.answers.plan import Plan, plan_from_json
 from streams.answers.run_plan import RunPlan, run_from_json, told_of
 from streams.answers.telling import counted_aloud, cut_off, telling_of
+from streams.answers.unnamed import records_by_key
 from streams.rights.case import CaseFile
-from streams.rights.keyed import tag_sets_by_key
+from streams.rights.keyed import kept_by_key
 from streams.rights.protocol.answering import Commanded
 from streams.rights.protocol.command import Command
 from streams.rights.protocol.messages import (
@@ -79,7 +80,7 @@ class Sending:
         self._may_tell(request)
         attempt = command.attempt + 1
         key = self._file.system_keys(command.system).current
-        by_key = plan.going(command.system) if command.by_key else ()
+        by_key = records_by_key(plan, command.system) if command.by_key else ()
         identifiers = self._subjects.named(request, command.system, by_key)
         beside = beside_of(request, plan, command)
         message = command_message(
@@ -128,7 +129,7 @@ class Sending:
             expected=command.records,
             content=self._corrections(request, said) if kind is CommandKind.RECTIFICATION else None,
         )
-        identifiers = self._subjects.named(request, command.system, tag_sets_by_key(said))
+        identifiers = self._subjects.named(request, command.system, kept_by_key(said))
         message = rights_command(asked, identifiers, key, attempt, self._file.now())
         self._send(f"{TOPICS[kind]}{command.system}", encoded(message), request.request_id.encode())
         return self._file.note(request.request_id, Commanded(command.command_id, attempt))

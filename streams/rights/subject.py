@@ -17,7 +17,7 @@ from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import Resolver, ending_before, unlinked_spans
 from streams.answers.erased import Erased, erased_before, erased_line
 from streams.answers.erasure import unclear_of
-from streams.answers.naming import Namer, Told
+from streams.answers.naming import KeyedRecords, Namer, Told
 from streams.answers.question import Identifier, givens
 from streams.answers.restricted import Restricted, restricted_line
 from streams.answers.unnamed import KeyedCounts, erasable_identifiers, named_at
@@ -181,17 +181,19 @@ class SubjectFinder:
         return list(dict.fromkeys([*left, *map(named_told, found)]))
 
     def named(
-        self, request: RequestState, system: str, by_key: Sequence[int] = ()
+        self, request: RequestState, system: str, by_key: Sequence[KeyedRecords] = ()
     ) -> list[Named | RecordKey]:
-        """All that a command to the system names. `by_key`: the tag sets of which records are told by their own key."""
+        """All that a command to the system names. `by_key`: the records that are told by their own key."""
         keys = self._record_keys(request, system, by_key) if by_key else []
         return [*self.told(request, system), *keys]
 
-    def _record_keys(self, request: RequestState, system: str, tag_sets: Sequence[int]) -> list[RecordKey]:
-        """Of these tag sets the keys of those records that no identifier names which the system is told."""
+    def _record_keys(
+        self, request: RequestState, system: str, meant: Sequence[KeyedRecords]
+    ) -> list[RecordKey]:
+        """The keys of those records that no identifier names which the system is told."""
         naming = self._namer.of(request.identity.spans if request.identity else ())
         named = named_at(system, naming, self.erasable(request))
-        return self._namer.record_keys(naming, system, named, tag_sets)
+        return self._namer.record_keys(naming, system, named, meant)
 
     def keyed(self, request: RequestState, person: ResolvedSubject, reader: IndexReader) -> KeyedCounts:
         """What of the person systems are told by its own key, by a plan that is made now."""

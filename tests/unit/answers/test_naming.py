@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Span
 from sinks.ports.record_keys import UnnamedRecords
-from streams.answers.naming import MOST_BYTES, MOST_TOLD, Namer, Naming, known_kinds
+from streams.answers.naming import MOST_BYTES, MOST_TOLD, KeyedRecords, Namer, Naming, known_kinds
 from streams.identity.values import RecordKey, Value
 from streams.rights.protocol.messages import identifiers_json, told_json
 from streams.rights.subject import named_told
@@ -28,6 +28,7 @@ VALUES = {
     PREFIX: Value("ip", "2001:db8::/56", 56),
     NAME: Value("username", "kari"),
 }
+MEANT = [KeyedRecords([1])]
 KNOWS = {"web": frozenset({"ip"}), "crm": frozenset({"username"})}
 EVERY = frozenset(Proof)
 
@@ -159,9 +160,9 @@ class Kept:
 
     realms = ()
 
-    def __init__(self, key: RecordKey = KNOWN) -> None:
+    def __init__(self, key: RecordKey = KNOWN, most: int = MOST_TOLD) -> None:
         self.asked: list[UnnamedRecords] = []
-        self._key = key
+        self._key, self._most = key, most
 
     def of(self, tokens: Any) -> dict[bytes, Value]:
         return {}
@@ -171,22 +172,22 @@ class Kept:
 
     def record_keys(self, question: UnnamedRecords) -> list[RecordKey]:
         self.asked.append(question)
-        return [self._key] * question.most
+        return [self._key] * min(question.most, self._most)
 
 
 def test_records_are_told_by_key_as_far_as_there_is_room_beside_identifiers() -> None:
     """In number, and in bytes however long a key is."""
     many = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD - 20, 2)]
-    assert len(Namer(model(), Kept()).record_keys(naming(*many), "web", [], [1])) == 10
+    assert len(Namer(model(), Kept()).record_keys(naming(*many), "web", [], MEANT)) == 10
     long = Kept(replace(KNOWN, value="æ" * 5_000))
-    keys = Namer(model(), long).record_keys(naming(), "web", [], [1])
+    keys = Namer(model(), long).record_keys(naming(), "web", [], MEANT)
     assert 20 < len(keys) < 100
     assert len(json.dumps(told_json(keys))) < MOST_BYTES
 
 
 def test_with_no_room_left_no_record_is_asked_for() -> None:
     many, kept = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD, 2)], Kept()
-    assert Namer(model(), kept).record_keys(naming(*many), "web", [], [1]) == []
+    assert Namer(model(), kept).record_keys(naming(*many), "web", [], MEANT) == []
     assert kept.asked == []
 
 
@@ -194,5 +195,21 @@ def test_what_the_policy_leaves_to_a_person_is_not_told_by_key_either() -> None:
     """Where strangers share a line, the key of a record would name the guest's as well."""
     lease, given_one, kept = span(ADDRESS, 1, 2), Span(NAME), Kept()
     made = naming(lease, given_one, proofs=EVERY - {Proof.SUBSCRIBER})
-    Namer(model(), kept).record_keys(made, "web", [given_one], [1])
+    Namer(model(), kept).record_keys(made, "web", [given_one], MEANT)
     assert kept.asked == [UnnamedRecords([given_one], [given_one], [1], MOST_TOLD)]
+
+
+def test_records_that_run_out_by_several_days_share_the_room_of_one_command() -> None:
+    """And what has an event on the day or later is left out like one that is named."""
+    many, kept = [span(ADDRESS, hour, hour + 1) for hour in range(0, 2 * MOST_TOLD - 20, 2)], Kept()
+    assert len(Namer(model(), kept).record_keys(naming(*many), "web", [], [*MEANT, KeyedRecords([2])])) == 10
+    lease, later = span(ADDRESS, 1, 4), span(ADDRESS, 5, 6)
+    limited = KeyedRecords([2], DAY + timedelta(hours=3))
+    kept = Kept(most=3)
+    assert len(Namer(model(), kept).record_keys(naming(lease, later), "web", [], [*MEANT, limited])) == 6
+    newer = [span(ADDRESS, 3, 4), later]
+    room = MOST_TOLD - 2
+    assert kept.asked == [
+        UnnamedRecords([lease, later], [], [1], room),
+        UnnamedRecords([lease, later], newer, [2], room - 3),
+    ]
