@@ -17,7 +17,7 @@ from streams.answers.keeping import Keeping
 from streams.answers.naming import Namer
 from streams.answers.run_plan import RunPlan
 from streams.rights.case import CaseFile
-from streams.rights.kept import keeps, kept_by_requests, kept_while_told
+from streams.rights.kept import is_looked_up, keeps, kept_by_requests, kept_while_told, lacks_what_came
 from streams.rights.protocol.expiring import KeptSince
 from streams.rights.protocol.lines import unknown_line
 from streams.rights.protocol.messages import Named
@@ -57,11 +57,20 @@ class KeptPeople:
         requests = self._file.every()
         spans = dict.fromkeys([*kept_by_requests(requests), *self._keeping.frozen(self._clock()).spans])
         for request in requests:
-            # Of one that is not planned yet, as who makes it is still checked: all that leads to the person by now.
-            if keeps(request) and request.identity is None and (request.subjects or request.about):
-                person = self._subjects.of(request)
-                spans |= dict.fromkeys((*person.spans, *person.shared))
+            # Also what has come to lead to the person since it was planned or answered.
+            if keeps(request) and is_looked_up(request) and (request.subjects or request.about):
+                spans |= dict.fromkeys(self._looked_up(request))
         return list(spans)
+
+    def _looked_up(self, request: RequestState) -> list[Span]:
+        """Where whom it is about is found by now; nowhere else than then if nobody can read what was given."""
+        try:
+            person = self._subjects.still(request) if lacks_what_came(request) else self._subjects.of(request)
+        except KeyUnavailable:
+            if request.identity is None:
+                raise
+            return []
+        return [*person.spans, *person.shared]
 
     def unknown(self) -> list[str]:
         """The ids of open requests of which nobody knows whom they are about, so that it is not known either whose data

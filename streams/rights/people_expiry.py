@@ -34,7 +34,7 @@ from streams.rights.expiry_run import LONGEST_PAUSE, approved_runs, long_ago, ru
 from streams.rights.other_rules import rules_now
 from streams.rights.overlap import subjects_of
 from streams.rights.people_planning import planner_of
-from streams.rights.person_expiry import restricting
+from streams.rights.person_expiry import kept_by
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.right import Clocked, Tools
 from streams.rights.turns import AT_ONCE, Turns, outcomes
@@ -196,7 +196,7 @@ class PeopleExpiry:
         if person.resolution is Resolution.AMBIGUOUS:
             return None
         theirs = self._subjects.requests_of(subjects_of(person, ()), person.spans)
-        if any(not item.ended for item in theirs) or restricting(theirs) or frozen.holds(person.spans):
+        if any(not item.ended for item in theirs) or kept_by(theirs) or frozen.holds(person.spans):
             return nobody
         earlier = earlier_states(self._subjects, person, ())
         return person.subjects if self._planner.look(person, now, earlier) else nobody

@@ -17,7 +17,7 @@ from streams.answers.erased import earlier_states
 from streams.answers.plan import Plan, plan_from_json, plan_json
 from streams.answers.run_out import cut_spans
 from streams.rights.erasure import Erasure, kept_of
-from streams.rights.kept import keeps
+from streams.rights.kept import keeps_restricted, lacks_what_came
 from streams.rights.other_rules import refuse_other_rules, rules_now
 from streams.rights.people_planning import command_of, planner_of
 from streams.rights.planning import least_of
@@ -50,7 +50,7 @@ class PersonExpiry(Erasure):
         beside = self._subjects.requests_of(request.subjects, person.spans, request.request_id)
         if first := comes_first(beside, request):
             return self._file.wait(request, first)
-        why = [f"{name} restricts the processing of this person's data" for name in restricting(beside)]
+        why = kept_by(beside)
         if self._keeping.frozen(now).holds(person.spans):
             why.append(HELD)
         out = None
@@ -138,10 +138,22 @@ def comes_first(beside: Iterable[RequestState], request: RequestState) -> tuple[
     )
 
 
-def restricting(beside: Iterable[RequestState]) -> list[str]:
-    """The requests by which the data may be stored and nothing else (GDPR Art. 18(2)): they are not deleted either.
-    Pure."""
-    return [item.request_id for item in beside if item.ended and keeps(item)]
+def kept_by(beside: Iterable[RequestState]) -> list[str]:
+    """Why the data stay although requests of the person have ended, a line each: they may be stored and nothing else
+    (GDPR Art. 18(2)), or the person is to be answered once more. Pure."""
+    ended = [item for item in beside if item.ended]
+    return [
+        *(
+            f"{item.request_id} restricts the processing of this person's data"
+            for item in ended
+            if keeps_restricted(item)
+        ),
+        *(
+            f"{item.request_id} lacks what came to light since, which is to be followed up first"
+            for item in ended
+            if lacks_what_came(item)
+        ),
+    ]
 
 
 def told_before(

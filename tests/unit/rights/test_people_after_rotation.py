@@ -143,9 +143,9 @@ def test_neither_its_plan_nor_a_command_goes_past_a_restriction_of_before(
     """As if it had begun before, or had been planned."""
     restriction = installation.restricted()
     installation.replace_key()
-    monkeypatch.setattr(people_expiry, "restricting", lambda _: [])
+    monkeypatch.setattr(people_expiry, "kept_by", lambda _: [])
     if planned:
-        monkeypatch.setattr(person_expiry, "restricting", lambda _: [])
+        monkeypatch.setattr(person_expiry, "kept_by", lambda _: [])
     (begun,) = installation.rights.expire_people(NOW, 10).requests
     request = installation.rights.advance(begun.request_id)
     assert request.state is (State.ATTENTION if planned else State.COMPLETED)
