@@ -112,14 +112,7 @@ def beside(parts: Sequence[Piece], rows: str, parameters: Parameters) -> tuple[s
     """
     mine = f"(SELECT * FROM ({matching(parts, rows, parameters)}) WHERE role != 'mentioned')"
     bounds = f"SELECT count(), min(moment), max(moment) FROM {mine}"
-    # Lineage is sorted by person. The offsets are the one column that is read whole; a year that has none of the
-    # events is left out.
-    others = (
-        f"SELECT {EVENT}, role, token, event_time FROM lineage PREWHERE offset IN (SELECT offset FROM {mine})"
-        " WHERE event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"
-        " AND event_time <= fromUnixTimestamp64Milli({last:Int64}, 'UTC')"
-        f" AND ({EVENT}) IN (SELECT {EVENT} FROM {mine})"
-    )
+    others = f"SELECT {EVENT}, role, token, event_time FROM {rows_in(mine)}"
     found = (
         "SELECT hex(m.token), hex(o.token), toUnixTimestamp64Milli(min(o.event_time))"
         f" FROM ({others}) AS o INNER JOIN (SELECT {EVENT}, role, token FROM {mine}) AS m"
@@ -127,6 +120,21 @@ def beside(parts: Sequence[Piece], rows: str, parameters: Parameters) -> tuple[s
         " GROUP BY m.token, o.token, toDate(o.event_time)"
     )
     return bounds, found
+
+
+def rows_in(events: str) -> str:
+    """SQL for the rows of lineage in the events, which are SQL; all lie between the parameters `first` and `last`, in
+    milliseconds.
+
+    Lineage is sorted by person. The offsets are the one column that is read whole; a year that has none of the events
+    is left out.
+    """
+    return (
+        f"lineage PREWHERE offset IN (SELECT offset FROM ({events}))"
+        " WHERE event_time >= fromUnixTimestamp64Milli({first:Int64}, 'UTC')"
+        " AND event_time <= fromUnixTimestamp64Milli({last:Int64}, 'UTC')"
+        f" AND ({EVENT}) IN (SELECT {EVENT} FROM ({events}))"
+    )
 
 
 def to_others(row: Sequence[Any]) -> Others:

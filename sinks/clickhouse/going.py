@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.tags import TagSet
-from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions
+from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions, rows_in
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import of_each
 from sinks.clickhouse.pairs import same_tokens
@@ -152,9 +152,9 @@ class Going:
             " groupUniqArrayIf(role, tag_set NOT IN {crowded:Array(UInt64)}) AS alone"
             f" FROM ({mine}) GROUP BY asked, {EVENT} HAVING countIf({theirs}) > 0"
         )
+        everybody = self._everybody(f"SELECT {EVENT}, moment FROM ({mine}) WHERE {theirs}", parameters)
         by_event = (
-            f"SELECT {EVENT}, groupUniqArray((role, token)) AS everybody FROM lineage_by_event"
-            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}) WHERE {theirs}) GROUP BY {EVENT}"
+            f"SELECT {EVENT}, groupUniqArray((role, token)) AS everybody FROM ({everybody}) GROUP BY {EVENT}"
         )
         rows = self._index.query(
             f"SELECT asked, {EVENT}, other.2 AS token, toString(other.1) AS stands, has(alone, other.1) AS beside FROM"
@@ -168,6 +168,20 @@ class Going:
         customers = self._customers({bytes(row[4]) for row in rows if row[6]})
         # Another customer in the person's own role: it is theirs, and something of the person stands on it.
         return _standing(row[:6] for row in rows if not (row[6] and bytes(row[4]) in customers))
+
+    def _everybody(self, ended: str, parameters: Parameters) -> str:
+        """SQL for the rows of everybody in events, which are SQL with `moment`; adds to the parameters."""
+        columns, these = f"{EVENT}, role, token", f"SELECT {EVENT} FROM ({ended})"
+        by_event = f"SELECT {columns} FROM lineage_by_event WHERE ({EVENT}) IN ({these})"
+        # It has no event of owners alone.
+        apart = f"SELECT * FROM ({ended}) WHERE ({EVENT}) NOT IN (SELECT {EVENT} FROM ({by_event}))"
+        ((count, first, last),) = self._index.query(
+            f"SELECT count(), min(moment), max(moment) FROM ({apart})", parameters
+        )
+        if not count:
+            return by_event
+        parameters |= {"first": int(first), "last": int(last)}
+        return f"{by_event} UNION ALL SELECT {columns} FROM {rows_in(apart)}"
 
     def _customers(self, tokens: Collection[bytes]) -> set[bytes]:
         """Those of the tokens to whom a claim leads, of whatever key it is."""

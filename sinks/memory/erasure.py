@@ -30,10 +30,11 @@ class MemoryEraser(MemoryState):
         known_at: datetime | None = None,
     ) -> Forgotten:
         with self.lock:
+            kept, gone = self._of_every_key(kept, gone)
             positions = self.positions_at(known_at)
+            tokens = {span.token for span in spans}
             mine = {key: row for key, row, _ in self.under(spans)}
-            beside = self._beside(mine, kept, {span.token for span in spans})
-            ended = self._ended(mine, kept, gone) | beside
+            ended = self._ended(mine, kept, gone, tokens) | self._beside(mine, kept, tokens)
 
             def count(keys: Iterable[RowKey]) -> int:
                 return sum(self.was_known(key[1:4], positions, known_at) for key in keys)
@@ -59,7 +60,7 @@ class MemoryEraser(MemoryState):
             removing = any(narrowed is None for narrowed in kept.values())
             tokens = {span.token for span in spans}
             mine = {key: row for key, row, _ in self.under(spans)}
-            ended = self._ended(mine, kept, gone) | self._beside(mine, kept, tokens)
+            ended = self._ended(mine, kept, gone, tokens) | self._beside(mine, kept, tokens)
             for key, row in mine.items():
                 narrowed = kept.get(row.tag_set, self.tag_sets[row.tag_set])
                 if narrowed is None:
@@ -121,8 +122,9 @@ class MemoryEraser(MemoryState):
         mine: Mapping[RowKey, Row],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone],
+        tokens: Set[bytes],
     ) -> set[RowKey]:
-        """Rows of others in events whose record is gone."""
+        """Rows of others than of the tokens, in events whose record is gone."""
         theirs, roles = defaultdict[Event, set[RowKey]](set), defaultdict[Event, set[Role]](set)
         for key in self.rows.keys() - mine.keys():
             theirs[key[1:4]].add(key)
@@ -131,7 +133,7 @@ class MemoryEraser(MemoryState):
         ended: set[RowKey] = set()
         shared = self.crowded(mine)
         customers = self.same_tokens().every(claim["subject"] for claim in self.claims_known.values())
-        own = {NOTHING, *(key[0] for key in mine)}
+        own = {NOTHING, *tokens}
         for key, row in mine.items():
             event, records = key[1:4], gone.get(row.tag_set)
             if row.customer not in own:

@@ -195,3 +195,14 @@ def test_another_customer_is_known_by_claims_of_any_key(index: Changing, key: st
     }
     # Of what says that the other customer is one there is a row as well.
     assert events == {KARI: 0, OLA: 1 + (key == OLD), OTHER: 0, 40: 0}
+
+
+def test_what_goes_of_every_key_is_counted_before(index: Changing) -> None:
+    """Decided is by a tag set of one key; it goes for those that are the same but for their key."""
+    for key in (OLD, NEWEST):
+        rows = [Row(KARI + BY[key], BY[key], TAGS[key]), Row(40, BY[key], TAGS[key], role=Role.AGENT.code)]
+        index.index.writer().write(LineageBatch(table(rows), tag_sets=[TAGS[key]], key_id=key), NOW)
+    gone = {TAGS[OLD].id: RecordsGone(frozenset({Role.OWNER}))}
+    spans, decision = [Span(token(KARI + by)) for by in BY.values()], {TAGS[OLD].id: None}
+    counted = index.index.eraser.going(spans, decision, gone)
+    assert counted == index.index.eraser.forget(spans, decision, gone) == Forgotten(2, 0, 2)

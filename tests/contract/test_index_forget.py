@@ -303,13 +303,29 @@ def test_another_customer_keeps_an_event_on_which_something_of_the_person_stands
     assert left == [5]
 
 
+def test_an_event_of_owners_alone_ends_under_every_identifier_with_its_record(index: Index) -> None:
+    """A visit lies under a cookie and under an address of which nothing says whose it was: the system deleted it, so
+    that nothing of it is left to be found or to run out. Other events of that address stay, in any year."""
+    gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
+    year = 86_400_000 * 400
+    visits = [Row(who, at, WEB, at=at * year, partition=at % 2) for at in (0, 1, 2) for who in (1, 6)]
+    index.write([*visits, Row(6, 0, WEB, partition=1), Row(6, 1, BILL), Row(8, 7, WEB)])
+    spans, decision = [Span(token(1), until=moment(2 * year))], {WEB.id: None}
+    assert index.eraser.going(spans, decision) == Forgotten(2)
+    assert index.eraser.going(spans, decision, gone) == Forgotten(2, 0, 2)
+    assert index.eraser.forget(spans, decision, gone) == Forgotten(2, 0, 2)
+    assert (counts(index, 1), counts(index, 6)) == ({WEB.id: 1}, {WEB.id: 2, BILL.id: 1})
+    assert index.eraser.forget(spans, decision, gone) == Forgotten()
+
+
 def test_nothing_of_another_customers_event_ends_with_the_person(index: Index) -> None:
     """Their e-mail on somebody else's order: the system leaves the order, and whoever else has a part in it."""
     gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
     receiver = [Row(7, at, WEB, role=Role.COUNTERPARTY.code) for at in (0, 1, 2)]
     mine = [Row(1, 0, WEB, customer=5), Row(1, 1, WEB, customer=2), Row(1, 2, WEB)]
-    index.write([*mine, Row(2, 1, WEB), *receiver])
+    index.write([*mine, *receiver])
+    # The person's own number stands in the event alone: it has no row of its own.
     spans, decision = [Span(token(1)), Span(token(2))], {WEB.id: None}
-    assert index.eraser.going(spans, decision, gone) == Forgotten(4, 0, 2)
-    assert index.eraser.forget(spans, decision, gone) == Forgotten(4, 0, 2)
+    assert index.eraser.going(spans, decision, gone) == Forgotten(3, 0, 2)
+    assert index.eraser.forget(spans, decision, gone) == Forgotten(3, 0, 2)
     assert index.reader.find([Span(token(7))]).total_events == 1
