@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from schemas.tags import TagSet
 from schemas.together import asked
@@ -15,6 +16,7 @@ from sinks.clickhouse.forgotten import Leaving, claims_of, keep_forgotten, tidy_
 from sinks.clickhouse.going import Going, Place, Standing, by_role, in_turn
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.many import alike, at_once
+from sinks.clickhouse.pairs import same_tokens
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.spans import conditions, token_conditions
 from sinks.clickhouse.taking_out import hide, on_cluster, take_hidden_out, take_out
@@ -184,12 +186,14 @@ class ClickHouseEraser:
 
         Not where a row of the same person stays: when its day comes, a system has to be told by what it knows it.
         """
-        each = zip(going.tokens_each, besides, leaving, going.staying(), strict=True)
-        wanted = set[bytes]().union(
-            *({*tokens, *_tokens_of([rows]), *left.mentioned} - stay for tokens, rows, left, stay in each)
-        )
-        unmentioned = Unmentioned(self._index)
-        take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, (), events))
+        each = [
+            ({*tokens, *_tokens_of([rows]), *left.mentioned}, stay)
+            for tokens, rows, left, stay in zip(
+                going.tokens_each, besides, leaving, going.staying(), strict=True
+            )
+        ]
+        same = same_tokens(self._index, set[bytes]().union(*chain(*each)))
+        take_out(self._index, "sealed_identifiers", Unmentioned(self._index, same).conditions(each, events))
 
     def _drop_older_versions(self, going: Going) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.

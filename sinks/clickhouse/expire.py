@@ -14,6 +14,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.expiry import under
 from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.identifiers import Unmentioned
+from sinks.clickhouse.pairs import same_tokens
 from sinks.clickhouse.reader import ClickHouseReader, rows_of
 from sinks.clickhouse.spans import Piece, bounded, matching, pieces, token_conditions, tokens_of
 from sinks.clickhouse.taking_out import on_cluster, take_out
@@ -267,23 +268,34 @@ class ClickHouseExpirer:
         """Take away the sealed identifiers that no claim mentions without those of the events; not where a row stays,
         since a system has to be told by what it knows it."""
         parameters: Parameters = {}
+        going = f"SELECT token FROM lineage FINAL WHERE {due.rows(parameters)}"
         sealed = self._index.query(
-            "SELECT DISTINCT token FROM sealed_identifiers WHERE token IN"
-            f" (SELECT token FROM lineage FINAL WHERE {due.rows(parameters)})",
+            f"SELECT DISTINCT token FROM sealed_identifiers WHERE token IN ({going}){self._under_other_keys(going)}",
             parameters,
         )
-        unmentioned = Unmentioned(self._index)
         wanted = mentioned | {bytes(token) for (token,) in sealed}
         if not wanted:
             return
+        same = same_tokens(self._index, wanted)
         parameters = {}
-        asked = tokens_in(parameters, "asked", sorted(wanted))
+        asked = tokens_in(parameters, "asked", sorted(same.every(wanted)))
         staying = self._index.query(
             f"SELECT DISTINCT token FROM lineage FINAL PREWHERE token IN {asked} WHERE NOT {due.rows(parameters)}",
             parameters,
         )
         kept = [bytes(token) for (token,) in staying]
-        take_out(self._index, "sealed_identifiers", unmentioned.conditions(wanted, kept, events))
+        unmentioned = Unmentioned(self._index, same).conditions([(wanted, kept)], events)
+        take_out(self._index, "sealed_identifiers", unmentioned)
+
+    def _under_other_keys(self, tokens: str) -> str:
+        """SQL for a token of the same identifier as one of these, which are SQL; nothing while there is one key."""
+        ((keys,),) = self._index.query("SELECT uniqExact(key_id) FROM token_keys")
+        if keys < 2:
+            return ""
+        # From one key to the next: as many steps as there are others.
+        for _ in range(keys - 1):
+            tokens = f"SELECT arrayJoin([token, other]) FROM token_pairs WHERE token IN ({tokens})"
+        return f" OR token IN ({tokens})"
 
     def _leave_events(self, due: _Due) -> None:
         """Take what goes out of `lineage_by_event`: whole events at once, of others each row."""

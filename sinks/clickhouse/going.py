@@ -181,7 +181,7 @@ class Going:
         if not count:
             return by_event
         parameters |= {"first": int(first), "last": int(last)}
-        return f"{by_event} UNION ALL SELECT {columns} FROM {rows_in(apart)}"
+        return f"{by_event} UNION ALL SELECT {columns} FROM {rows_in(ended)}"
 
     def _customers(self, tokens: Collection[bytes]) -> set[bytes]:
         """Those of the tokens to whom a claim leads, of whatever key it is."""

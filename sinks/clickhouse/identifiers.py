@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from sinks.clickhouse.many import parted
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import MENTIONED
+from sinks.ports.same import SameTokens
 
 _CLAIM = "topic, partition, offset, part"
 # In one statement that deletes: as `sinks.clickhouse.spans` says of its own.
@@ -55,21 +56,34 @@ class Unmentioned:
     """Finds the sealed identifiers that no claim mentions once the claims of some events are gone.
 
     The rows are read before the claims are looked at, and exactly these go: a tagger writes claims before identifiers,
-    so what it writes meanwhile is seen here or stays.
+    so what it writes meanwhile is seen here or stays. `same`: joins the tokens of several keys, since an identifier may
+    be sealed under one and mentioned under another.
     """
 
-    def __init__(self, index: ClickHouse) -> None:
+    def __init__(self, index: ClickHouse, same: SameTokens) -> None:
         self._index = index
+        self._same = same
 
     def conditions(
-        self, tokens: Collection[bytes], kept: Collection[bytes], events: Sequence[Event]
+        self, each: Iterable[tuple[Collection[bytes], Collection[bytes]]], events: Sequence[Event]
     ) -> Iterator[tuple[str, Parameters]]:
-        """The rows that go, as conditions: of those of the tokens that are not kept, without the claims of `events`."""
+        """The rows that go, as conditions, without the claims of `events`. Of each: tokens, and those of them that are
+        kept."""
+        wanted = set[bytes]().union(
+            *(self._same.every(tokens) - self._same.every(kept) for tokens, kept in each)
+        )
         marks: dict[bytes, list[int]] = {}
-        for token, mark in self._rows(set(tokens) - set(kept)):
+        for token, mark in self._rows(wanted):
             marks.setdefault(token, []).append(mark)
-        mentions = self._mentions(marks, events)
-        gone = [(token, mark) for token in sorted(marks) if not mentions[token] for mark in marks[token]]
+        mentions = Counter[bytes]()
+        for token, count in self._mentions(self._same.every(marks), events).items():
+            mentions[self._same.name(token)] += count
+        gone = [
+            (token, mark)
+            for token in sorted(marks)
+            if not mentions[self._same.name(token)]
+            for mark in marks[token]
+        ]
         for start in range(0, len(gone), _ROWS_AT_ONCE):
             some = gone[start : start + _ROWS_AT_ONCE]
             parameters: Parameters = {"marks": [mark for _, mark in some]}

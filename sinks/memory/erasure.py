@@ -10,7 +10,8 @@ from typing import Any
 
 from schemas.tags import TagSet
 from schemas.vocabulary import Role
-from sinks.memory.forgotten import mentioned, without_events
+from sinks.memory.forgotten import without_events
+from sinks.memory.identifiers import unseal
 from sinks.memory.state import Event, MemoryState, Row, RowKey
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, RecordsGone, ToForget
 from sinks.ports.identity import NOTHING
@@ -101,9 +102,7 @@ class MemoryEraser(MemoryState):
     def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:
         """Take away the sealed identifiers of these tokens, and of the claims that are gone, which nothing mentions."""
         tokens |= {row[name] for row in said for name in ("token", "subject")}
-        tokens -= mentioned(self.claims_known)
-        tokens -= {key[0] for key in stay}
-        self.identifiers = {token: row for token, row in self.identifiers.items() if token not in tokens}
+        unseal(self, tokens, {key[0] for key in stay})
 
     def _of_every_key(
         self, kept: Mapping[int, TagSet | None], gone: Mapping[int, RecordsGone]

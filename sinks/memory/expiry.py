@@ -9,7 +9,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from schemas.tags import TagSet
-from sinks.memory.forgotten import mentioned, without_events
+from sinks.memory.forgotten import without_events
+from sinks.memory.identifiers import unseal
 from sinks.memory.state import Event, MemoryState, Row, RowKey, within
 from sinks.ports.expiry import DayCount, Expired, OldRecords, RunOut
 from sinks.ports.lineage import Filter, Span
@@ -110,10 +111,8 @@ class MemoryExpiry(MemoryState):
         self.prefixes_known = {
             item: key_id for item, key_id in self.prefixes_known.items() if item[2] not in unseen
         }
-        unmentioned = unseen | {row[name] for row in said for name in ("token", "subject")}
-        unmentioned -= mentioned(self.claims_known)
-        unmentioned -= {key[0] for key in self.rows}
-        self.identifiers = {token: row for token, row in self.identifiers.items() if token not in unmentioned}
+        tokens = {key[0] for key in removed} | {row[name] for row in said for name in ("token", "subject")}
+        unseal(self, tokens, {key[0] for key in self.rows})
 
 
 def _way(row: Row, ways: Sequence[RunOut]) -> RunOut | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
+from sinks.memory.forgotten import mentioned
 from sinks.memory.state import MemoryState
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 
@@ -21,3 +22,10 @@ class MemoryIdentifiers(MemoryState):
     def sealing_keys(self) -> set[str]:
         with self.lock:
             return {row["key"] for row in self.identifiers.values()}
+
+
+def unseal(index: MemoryState, tokens: Collection[bytes], kept: Collection[bytes]) -> None:
+    """Take away the sealed identifiers of the tokens that no claim mentions, but for those kept; of every key."""
+    same = index.same_tokens()
+    gone = same.every(tokens) - same.every([*kept, *mentioned(index.claims_known)])
+    index.identifiers = {token: row for token, row in index.identifiers.items() if token not in gone}

@@ -87,7 +87,8 @@ class IndexEraser(Protocol):
         under another token of the spans, outside its span, goes with a row of the same event, role and fate.
         Findings in the text of events that are gone go with them, and so do claims and record keys whose event is gone
         from the index under every token of the spans, and prefixes of addresses without rows. With these claims go the
-        sealed identifiers that no claim mentions then, but for those of tokens under whose spans a row stays.
+        sealed identifiers that no claim mentions then, under any key of theirs, but for those of whose tokens a row
+        under the spans stays.
         Safe to repeat. Raises IndexUnavailable; some may be done then.
         """
 

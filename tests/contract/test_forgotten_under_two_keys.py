@@ -22,7 +22,18 @@ from sinks.ports.keys import PAIR_SCHEMA, KeyEntry
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
 from sinks.ports.sinks import Sinks
 from tests.contract.test_index_forgotten_claims import ADDRESS, DAY, KARI, OLA, OTHER, session
-from tests.support.index import NOW, Claim, Row, claim_table, empty, moment, table, tags, token
+from tests.support.index import (
+    NOW,
+    Claim,
+    Row,
+    claim_table,
+    empty,
+    identifier_table,
+    moment,
+    table,
+    tags,
+    token,
+)
 
 # Over HTTP the same statements are run.
 pytestmark = pytest.mark.parametrize("engine", ["memory", "chdb"], indirect=True, scope="module")
@@ -206,3 +217,52 @@ def test_what_goes_of_every_key_is_counted_before(index: Changing) -> None:
     spans, decision = [Span(token(KARI + by)) for by in BY.values()], {TAGS[OLD].id: None}
     counted = index.index.eraser.going(spans, decision, gone)
     assert counted == index.index.eraser.forget(spans, decision, gone) == Forgotten(2, 0, 2)
+
+
+STAYS = replace(tags("C-11", topic="billing.invoices", system="billing"), key_id=NEW)
+
+
+def seal(index: Changing, *keys: str) -> None:
+    """Kari's identifier, as taggers with these keys keep it."""
+    for key in keys:
+        rows = identifier_table([(KARI + BY[key], "customer_number", "2026-06", b"-")])
+        batch = LineageBatch(ROW_SCHEMA.empty_table(), identifiers=rows, key_id=key)
+        index.index.writer().write(batch, NOW)
+
+
+def sealed(index: Changing) -> int:
+    return int(index.index.identifiers.sealed([token(KARI + by) for by in BY.values()]).num_rows)
+
+
+def test_an_identifier_stays_sealed_while_a_row_of_another_key_stays(index: Changing) -> None:
+    """When the day of that comes, a system has to be told by what it knows the person."""
+    index.learn(OLD, *session(0, KARI, 0))
+    seal(index, OLD)
+    row = Row(KARI + BY[NEW], 1, STAYS)
+    index.index.writer().write(LineageBatch(table([row]), tag_sets=[STAYS], key_id=NEW), NOW)
+    index.forget(KARI)
+    assert sealed(index) == 1
+    index.index.eraser.forget([Span(token(KARI + by)) for by in BY.values()], {STAYS.id: None})
+    assert sealed(index) == 0
+
+
+def test_an_identifier_stays_sealed_while_a_claim_of_another_key_mentions_it(index: Changing) -> None:
+    """It goes with the last one, under every key under which it is kept."""
+    index.learn(OLD, *session(0, KARI, 0))
+    index.learn(NEW, *session(5, KARI, 2_000))
+    seal(index, OLD, NEW)
+    index.forget(KARI, keys=[NEW])
+    assert sealed(index) == 2
+    index.forget(KARI, keys=[OLD])
+    assert sealed(index) == 0
+
+
+def test_an_identifier_stays_sealed_until_the_last_row_of_any_key_has_run_out(index: Changing) -> None:
+    index.learn(OLD, *session(0, KARI, 0))
+    seal(index, OLD)
+    row = Row(KARI + BY[NEW], 1, TAGS[NEW], at=2_000)
+    index.index.writer().write(LineageBatch(table([row]), tag_sets=[TAGS[NEW]], key_id=NEW), NOW)
+    index.index.expirer.expire([RunOut(TAGS[OLD].id, moment(1_000))])
+    assert sealed(index) == 1
+    index.index.expirer.expire([RunOut(TAGS[OLD].id, moment(3_000))])
+    assert sealed(index) == 0

@@ -19,6 +19,16 @@ def test_every_answer_of_a_mix_is_right(tmp_path: Path, mix: str) -> None:
     assert sum(found["counted"].values()) == 25
 
 
+def test_a_visit_that_was_withdrawn_is_expected_of_no_run_on_the_embedded_index(tmp_path: Path) -> None:
+    """Nor is it found under the address that it came from, of which nothing says whose it was."""
+    with ExitStack() as stack:
+        run = Run(tmp_path, stack, users=2, memory=False, zipf=False)
+        run.fill(24)
+        run.withdraw(0)
+        run.expire(1)
+        assert run.wrong == []
+
+
 def test_a_wrong_answer_is_counted(tmp_path: Path) -> None:
     """An event that the model does not know of is seen by every kind of question."""
     with ExitStack() as stack:
