@@ -15,6 +15,7 @@ from schemas.patience import check
 from schemas.vocabulary import ClaimForm
 from sinks.ports.identity import NOTHING, ClaimKey, ClaimReader, no_claims
 from streams.identity.links.chains import DEPTH, chains
+from streams.identity.links.session_links import unended
 from streams.identity.links.states import links_of
 from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source
 
@@ -53,7 +54,7 @@ def upward(
         if not frontier:
             break
         done |= frontier
-        own, beside = _completed(reader, frontier, done, known_at)
+        own, beside = _completed(reader, frontier, done, known_at, sources)
         claims = _distinct([claims, own, beside])
         if at is None:
             frontier = set(pc.unique(own["subject"]).to_pylist()) - {NOTHING}
@@ -103,7 +104,11 @@ def _hold(links: Links, at: Ints, sources: Mapping[str, IdentitySource]) -> Flag
 
 
 def _completed(
-    reader: ClaimReader, tokens: Iterable[bytes], done: Iterable[bytes], known_at: datetime | None
+    reader: ClaimReader,
+    tokens: Iterable[bytes],
+    done: Iterable[bytes],
+    known_at: datetime | None,
+    sources: Mapping[str, IdentitySource],
 ) -> tuple[pa.Table, pa.Table]:
     """All claims on the tokens and of their sessions and slots; and beside them those on their lines and servers.
 
@@ -112,9 +117,11 @@ def _completed(
     known = sorted(done)
     said = reader.claims(sorted(tokens), known_at, of="token")
     own = pa.concat_tables([said, _keyed(reader, said, "group", known_at, known)]).unify_dictionaries()
-    # Of a line only when its sessions began is asked, of a server only when it was restarted.
-    beside = [_keyed(reader, own, "line", known_at, known), _keyed(reader, own, "server", known_at, known)]
-    return own, pa.concat_tables(beside)
+    # Of a server only when it was restarted is asked; of a line only when its sessions began, where one may not have
+    # ended by itself.
+    resets = _keyed(reader, own, "server", known_at, known)
+    going = unended(own, resets, sources)
+    return own, pa.concat_tables([resets, _keyed(reader, going, "line", known_at, known)])
 
 
 def _keyed(

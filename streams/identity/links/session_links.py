@@ -10,13 +10,17 @@ What no report says is inferred from the others, with bounds:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
-from schemas.vocabulary import Bound, Mark
+from schemas.tokens import TOKEN_BYTES
+from schemas.vocabulary import Bound, ClaimForm, Mark
+from sinks.ports.identity import NOTHING
 from streams.identity.links.runs import Runs, runs_of
 from streams.identity.links.sessions import Sessions, sessions_of, subjects
 from streams.identity.links.table import (
@@ -28,6 +32,7 @@ from streams.identity.links.table import (
     first_from,
     no_links,
     per_source,
+    read_claims,
 )
 
 
@@ -38,6 +43,9 @@ def session_links(claims: Claims, sources: Sequence[IdentitySource]) -> Links:
     if not (~of_server & (claims.token >= 0)).any():
         return no_links(claims.names)
     sessions = sessions_of(claims.where(~of_server), resets)
+    if not (sessions.claims.token >= 0).any():
+        # What names something is dated after the end.
+        return no_links(claims.names)
     reuse = per_source(sources, "reuse_seconds")
     runs = runs_of(sessions, reuse)
     until, latest, end = _ends(runs, sessions, resets, sources, reuse[runs.claims.source])
@@ -61,6 +69,26 @@ def session_links(claims: Claims, sources: Sequence[IdentitySource]) -> Links:
         row=runs.row,
     )
     return _of_subjects(links, runs.session, *subjects(sessions), len(sessions))
+
+
+def unended(table: pa.Table, resets: pa.Table, sources: Mapping[str, IdentitySource]) -> pa.Table:
+    """The claims of the table that are of sessions which no Stop ended, or of such that bear the same id; of sessions
+    with a line alone.
+
+    `table`: of `KNOWN_CLAIM_SCHEMA`, with all claims of each session; `resets`: those of their servers' restarts.
+    """
+    of_line = pc.not_equal(table["line"], pa.scalar(NOTHING, pa.binary(TOKEN_BYTES)))
+    of_session = pc.equal(table["form"], pa.scalar(ClaimForm.SESSION.code, pa.int8()))
+    if not pc.any(pc.and_(of_line, of_session)).as_py():
+        return table.slice(0, 0)
+    claims = read_claims(pa.concat_tables([table, resets]), list(sources))
+    of_server = (claims.mark == Mark.OFF.code) | (claims.mark == Mark.ON.code)
+    reports = claims.where((claims.form == ClaimForm.SESSION.code) & ~of_server)
+    if not len(reports):
+        return table.slice(0, 0)
+    sessions = sessions_of(reports, claims.where(of_server))
+    going = sessions.claims.group[sessions.first[sessions.end >= FOREVER]]
+    return table.take(pa.array(reports.row[np.isin(reports.group, going)]))
 
 
 def _of_subjects(links: Links, session: Ints, of: Ints, whom: Ints, sessions: int) -> Links:

@@ -131,7 +131,9 @@ def _overtaken(claims: Claims) -> Flags:
 
 def _latest_begin(claims: Claims) -> Ints:
     """The latest beginning of a session that the reports of the group, up to each, have told of."""
-    began = np.where((claims.mark == Mark.OPEN.code) | _proves(claims), claims.since, claims.since.min())
+    # Before all of them, so that it does not hang on which other sessions are asked about.
+    unknown = claims.since.min() - ROUNDING_MS - 1
+    began = np.where((claims.mark == Mark.OPEN.code) | _proves(claims), claims.since, unknown)
     earliest = int(began.min())
     width = int(began.max()) - earliest + 1
     return np.maximum.accumulate(packed(claims.group, began - earliest, width)) % width + earliest

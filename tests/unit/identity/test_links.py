@@ -148,6 +148,20 @@ def test_a_stop_that_names_no_address_ends_the_one_the_session_had() -> None:
     assert len(links(alone)) == 0
 
 
+def test_a_session_that_names_an_address_after_its_end_alone_had_none() -> None:
+    late = [Claim("", "kari", 300, Mark.CLOSE, group="s"), Claim("A", "kari", 600, group="s")]
+    assert len(links(*late)) == 0
+
+
+def test_whether_a_session_begins_does_not_hang_on_what_others_say() -> None:
+    """Its Start speaks of the moment of a Stop whose own Start was lost."""
+    lost = Claim("", "", 300, Mark.CLOSE, group="s")
+    begun = Claim("A", "kari", 600, Mark.OPEN, group="s", since=300)
+    other = Claim("", "", 0, Mark.OPEN, group="t")
+    assert held(links(lost, begun), "A") == held(links(other, lost, begun), "A")
+    assert len(held(links(lost, begun), "A")) == 1
+
+
 def test_a_session_number_used_again_is_another_session() -> None:
     """Servers count from one again after a restart: told apart by the session's own beginning."""
     found = links(

@@ -155,6 +155,29 @@ def test_each_event_of_a_person_is_on_the_right_side_of_the_day(
             assert until is None or until >= day
 
 
+def halved(chosen: list[RetentionRule], on: date, anchors: RetentionAnchors) -> date:
+    """The same day by halving the time, without a guess."""
+    low, high = FIRST_DAY, on
+    while low < high:
+        middle = low + (high - low) // 2
+        _, until = last_day(chosen, middle, NORWEGIAN, anchors)
+        low, high = (middle + DAY, high) if until is not None and until < on else (low, middle)
+    return low
+
+
+@given(
+    st.lists(st.sampled_from(sorted(RULES)), min_size=1, max_size=5, unique=True),
+    st.one_of(some_days, st.dates(FIRST_DAY, date(1901, 1, 1))),
+    clocks(),
+)
+def test_the_day_is_that_which_halving_the_time_finds(
+    ids: list[str], on: date, anchors: RetentionAnchors
+) -> None:
+    chosen = rules(*ids)
+    if decided(chosen):
+        assert kept_from(chosen, on, NORWEGIAN, anchors) == halved(chosen, on, anchors)
+
+
 def test_whose_clock_started_too_late_is_not_looked_at() -> None:
     """By the shortest of the rules of a clock; a withdrawal also counts from the end of the contract."""
     day = date(2026, 11, 22)
