@@ -27,6 +27,7 @@ from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Namer, Naming
 from streams.answers.plan import CommandPlan, Plan, plan_json, shown
 from streams.answers.question import Known, Question, givens
+from streams.answers.recategorised import versions_by_schema
 from streams.answers.report import disclosed_events
 from streams.answers.telling import with_telling
 from streams.answers.unnamed import erasable_identifiers, named_at, unnamed
@@ -117,6 +118,7 @@ class ErasurePlanner:
         self._identities = identities
         self._company = company
         self._catalogue = company.catalogue
+        self._versions = versions_by_schema(company.writers)
 
     def plan(
         self,
@@ -170,6 +172,7 @@ class ErasurePlanner:
             others=others,
             clocks=known.shown(),
             frozen=frozen,
+            versions=self._versions,
         )
         if carried is not None:
             plan = carried.consent.keeping(plan, staying)

@@ -19,6 +19,7 @@ from sinks.ports.lineage import Found, Holding, Others
 from streams.answers.frozen import freezing
 from streams.answers.orders import groups, is_plain, is_whole, make_order, of_several, staying_events
 from streams.answers.plan import CommandPlan, Copy, Part, Plan
+from streams.answers.recategorised import NO_VERSIONS, Versions, held_fields, may_be
 from streams.answers.recipients import given_to
 from streams.answers.report import only_described, retention_of, rules_of, source_deleted, terms_of
 from streams.answers.unjudged import judged_for_erasure
@@ -35,6 +36,7 @@ def make_plan(
     others: Sequence[Others] = (),
     clocks: Sequence[dict[str, Any]] = (),
     frozen: date | None = None,
+    versions: Versions = NO_VERSIONS,
 ) -> Plan:
     """Decide for every category of every holding (GDPR Art. 17(1), 17(3)).
 
@@ -43,7 +45,8 @@ def make_plan(
     their own, since a command can name them: what is kept for the police alone (ekomloven § 3-13) holds nothing that
     operation needed (§ 3-11). `others`: which of the events name somebody else. What the catalogue cannot judge does
     not stand in the way of the rest: it is `unjudged`. `clocks`: where the anchors come from, for whoever reads the
-    plan. `frozen`: a preservation order holds all of it until that day, and the index narrows nothing.
+    plan. `frozen`: a preservation order holds all of it until that day, and the index narrows nothing. `versions`: as
+    what the events were tagged: a field that may be of a category which is held stays, whatever else it may be of.
     """
     names = sorted({holding.tags.topic for holding in found.holdings})
     found, unjudged = judged_for_erasure(found, catalogue, records)
@@ -60,7 +63,7 @@ def make_plan(
             parts += _expiring(holdings, catalogue, anchors)
             continue
         for group in groups(records.get(record), holdings):
-            decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record))
+            decided = _decided(group.holdings, catalogue, as_of, anchors, records.get(record), versions)
             parts += [replace(part, where=group.where) for part in decided]
     if frozen is not None:
         parts = [_frozen(part, frozen, catalogue) for part in parts]
@@ -104,10 +107,18 @@ def _decided(
     as_of: date,
     anchors: RetentionAnchors,
     record: RecordSchema | None,
+    versions: Versions,
 ) -> list[Part]:
+    fields = may_be(record, [holding.tags for holding in holdings], versions)
+    changed = {name: found for name, found in fields.items() if len(found) > 1}
     rules = {rule.id: rule for holding in holdings for rule in rules_of(holding.tags, catalogue)}
     decisions = decide_erasure(
-        _distinct(category for holding in holdings for category in holding.tags.categories),
+        _distinct(
+            [
+                *(category for holding in holdings for category in holding.tags.categories),
+                *sorted(frozenset[str]().union(*changed.values())),
+            ]
+        ),
         _distinct(purpose for holding in holdings for purpose in holding.tags.purposes),
         list(rules.values()),
         min(holding.first_seen for holding in holdings),
@@ -117,13 +128,55 @@ def _decided(
         catalogue.calendar,
     )
     by_category = {decision.category: decision for decision in decisions}
-    texts = [item.category for item in record.fields if item.free_text] if record else list(by_category)
+    stays = held_fields(changed, by_category)
+    by_category |= _staying_whole(fields, stays, by_category)
+    texts = (
+        [name for item in record.fields if item.free_text for name in sorted(fields.get(item.name, ()))]
+        if record
+        else list(by_category)
+    )
     held = [by_category[name] for name in texts if name in by_category and by_category[name].rule]
-    return [
-        _part(holding, by_category.get(category) or _of_text(category, holding, held, catalogue), catalogue)
-        for holding in holdings
-        for category in holding.tags.every_category
-    ]
+    parts = []
+    for holding in holdings:
+        there = {name: found for name, found in changed.items() if found & {*holding.tags.categories}}
+        more = _held_besides(holding, there, stays, by_category)
+        for category in (*holding.tags.every_category, *more):
+            decision = by_category.get(category) or _of_text(category, holding, held, catalogue)
+            part = _part(holding, decision, catalogue)
+            named = [
+                f"{holding.tags.record}.{name}"
+                for name, found in there.items()
+                if category in found and (name in stays) == (part.action != "erase_now")
+            ]
+            parts.append(part if part.detected else replace(part, fields=tuple(named)))
+    return parts
+
+
+def _staying_whole(
+    fields: Mapping[str, frozenset[str]], stays: Mapping[str, Decision], decided: Mapping[str, Decision]
+) -> dict[str, Decision]:
+    """What is decided of categories of which every field stays, as it may be of another one that is held."""
+    found = {}
+    for category, decision in decided.items():
+        theirs = [name for name, categories in fields.items() if category in categories]
+        if decision.action == "erase_now" and theirs and all(name in stays for name in theirs):
+            longest = max((stays[name] for name in theirs), key=lambda item: item.until or date.max)
+            found[category] = replace(longest, category=category)
+    return found
+
+
+def _held_besides(
+    holding: Holding,
+    there: Mapping[str, frozenset[str]],
+    stays: Mapping[str, Decision],
+    decided: Mapping[str, Decision],
+) -> tuple[str, ...]:
+    """The categories as which fields of these events stay of which the index has nothing else to keep."""
+    return _distinct(
+        stays[name].category
+        for name, categories in there.items()
+        if name in stays and not any(decided[item].rule for item in categories & {*holding.tags.categories})
+    )
 
 
 def _of_text(category: str, holding: Holding, held: Sequence[Decision], catalogue: Catalogue) -> Decision:
@@ -216,7 +269,15 @@ def _orders(
         kept = {part.category for part in parts if part.system == system and part.action != "erase_now"}
         tag_sets = {part.tag_set for part in members}
         shared = [item for item in others if item.tag_set in tag_sets]
-        fields, categories = named_fields(records[record], members), told_categories(members, kept)
+        stays = {
+            name
+            for part in parts
+            if (part.system, part.record, part.where) == (system, record, where)
+            and part.action != "erase_now"
+            for name in part.fields
+        }
+        fields = [name for name in named_fields(records[record], members) if name not in stays]
+        categories = told_categories(members, kept)
         orders[system, record, where] = make_order(records[record], where, categories, fields, shared)
     return orders
 
@@ -227,13 +288,14 @@ def told_categories(gone: Iterable[Part], kept: Set[str]) -> tuple[str, ...]:
 
 
 def named_fields(record: RecordSchema, gone: Sequence[Part]) -> list[str]:
-    """The fields (`Record.field`) of these categories, and the free texts that reveal one."""
+    """The fields (`Record.field`) of these categories, also of when events were tagged, and the free texts that reveal
+    one."""
     categories = {part.category for part in gone if not part.detected}
-    reveals = any(part.detected for part in gone)
+    reveals, then = any(part.detected for part in gone), {name for part in gone for name in part.fields}
     return [
         f"{record.name}.{item.name}"
         for item in record.fields
-        if item.category in categories or (reveals and item.free_text)
+        if item.category in categories or (reveals and item.free_text) or f"{record.name}.{item.name}" in then
     ]
 
 

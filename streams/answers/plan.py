@@ -31,7 +31,8 @@ class Part:
     `source_deleted`: so the source says, on that day at the latest; these events are decided on as others.
     `means` of erase_now: the system deletes the records, or redacts them as more is left of them; `stays`: of how many
     of the events the record stays for somebody else, redacted. `before`: of what has run out, that these are events
-    before that moment, and after the one of the part before it.
+    before that moment, and after the one of the part before it. `fields`: that may be of the category besides those
+    that are now, as events were tagged before it changed.
     """
 
     system: str
@@ -55,6 +56,7 @@ class Part:
     stays: int = 0
     source_deleted: date | None = None
     before: datetime | None = None
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         del stored["segments"]
         for part in stored["parts"]:
             del part["before"]
+    for part in stored["parts"]:
+        if not part["fields"]:
+            del part["fields"]
     return stored
 
 

@@ -1,7 +1,8 @@
 """Fields that are of another category now than when an event was tagged. Pure.
 
 An event says of which categories it has something, and not of which its fields were. So where a field changed, what has
-run out of one category goes only once the other one has run out as well.
+run out of one category goes only once the other one has run out as well, and of what is erased on request the field
+stays that may be of a category which is held.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 
+from schemas.policy import Decision
 from schemas.records import RecordSchema
 from schemas.tags import TagSet
 
@@ -37,14 +40,10 @@ def versions_by_schema(writers: Iterable[RecordSchema]) -> Versions:
 
 def ties(record: RecordSchema | None, tag_sets: Iterable[TagSet], versions: Versions) -> list[Tie]:
     """Which categories of these events go together; those of one tie are in no other."""
-    if record is None:
-        return []
     found = list[Tie]()
-    for name, category in ((item.name, item.category) for item in record.fields if item.personal):
-        tie = Tie(frozenset({category}), (name,))
-        for tags in tag_sets:
-            tie = Tie(tie.categories | _then(name, tags, record, versions), tie.fields)
-        if len(tie.categories) > 1:
+    for name, categories in may_be(record, list(tag_sets), versions).items():
+        tie = Tie(categories, (name,))
+        if len(categories) > 1:
             meeting = [item for item in found if item.categories & tie.categories]
             found = [item for item in found if item not in meeting]
             found.append(
@@ -56,11 +55,39 @@ def ties(record: RecordSchema | None, tag_sets: Iterable[TagSet], versions: Vers
     return found
 
 
+def may_be(
+    record: RecordSchema | None, tag_sets: Sequence[TagSet], versions: Versions
+) -> dict[str, frozenset[str]]:
+    """By personal field of the record the categories that it may be of in these events: that of now, and those of when
+    they were tagged."""
+    fields = [item for item in record.fields if item.personal] if record else []
+    return {
+        item.name: frozenset({item.category}).union(
+            *(_then(item.name, tags, record, versions) for tags in tag_sets if record)
+        )
+        for item in fields
+    }
+
+
+def held_fields(
+    changed: Mapping[str, frozenset[str]], decisions: Mapping[str, Decision]
+) -> dict[str, Decision]:
+    """Of fields that may be of several categories those of which one is held, and what was decided of the one that is
+    held longest. `decisions`: by category."""
+    found = {}
+    for name, categories in changed.items():
+        held = [decisions[item] for item in sorted(categories) if item in decisions and decisions[item].rule]
+        if held:
+            found[name] = max(held, key=lambda decision: decision.until or date.max)
+    return found
+
+
 def _then(name: str, tags: TagSet, record: RecordSchema, versions: Versions) -> frozenset[str]:
     """The categories of which the field may have been when the event was tagged."""
     known = versions.get((record.name, tags.schema), ())
-    if not known:
-        # Of a version that nobody committed it shows only where a category is no field's any more.
+    if not known or {*tags.categories} - {*record.categories}.union(*(item.categories for item in known)):
+        # Of a version that nobody committed it shows only where a category is no field's any more; and neither version
+        # has one as which a field was held that had been of it in other events.
         return frozenset(tags.categories if {*tags.categories} - {*record.categories} else ())
     fields = [item.find(name) for item in known]
     return frozenset(

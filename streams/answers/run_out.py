@@ -25,7 +25,7 @@ from sinks.ports.lineage import Found, Holding, Others, Span
 from streams.answers.erasure_plan import named_fields, told_categories, topic_end
 from streams.answers.orders import groups, is_whole, make_order, staying_events
 from streams.answers.plan import CommandPlan, Copy, Part, Plan, Segment
-from streams.answers.recategorised import Tie, Versions, ties
+from streams.answers.recategorised import Tie, Versions, may_be, ties
 from streams.answers.report import only_described, rules_of, terms_of
 from streams.answers.unjudged import judged_for_erasure
 
@@ -105,11 +105,11 @@ def _cuts(
 ) -> list[Cut]:
     tags = holdings[0].tags
     first = min(terms.calendar.day(item.first_seen) for item in holdings)
+    tied = ties(terms.records.get(tags.record), [item.tags for item in holdings], terms.versions)
     categories = dict.fromkeys(name for item in holdings for name in item.tags.every_category)
-    every = _together(
-        [_term(holdings, name, anchors, terms) for name in categories],
-        ties(terms.records.get(tags.record), [item.tags for item in holdings], terms.versions),
-    )
+    # A field may be of one by now that no event has.
+    categories |= dict.fromkeys(name for tie in tied for name in sorted(tie.categories))
+    every = _together([_term(holdings, name, anchors, terms) for name in categories], tied)
     speaking = [term for term in every if term.rule is not None]
     personal = [term for term in speaking if term.personal and term.kept > first]
     if not personal:
@@ -149,6 +149,7 @@ def _term(holdings: Sequence[Holding], category: str, anchors: RetentionAnchors,
     """As what runs out for everybody is decided (`streams.answers.expiry`): what only a free text reveals goes by its
     own rules, or with the text where that goes earlier."""
     having = [item.tags for item in holdings if category in item.tags.every_category]
+    having = having or [item.tags for item in holdings]
     own = {rule.id: rule for tags in having for rule in terms_of(tags, category, terms.catalogue).rules}
     ways = [tuple(own.values())]
     if any(category in tags.revealed for tags in having):
@@ -240,6 +241,10 @@ def _order(cut: Cut, found: Found, terms: Terms, others: Sequence[Others]) -> Or
         for name in item.tags.every_category
         if name in cut.categories
     ]
+    # Of fields that changed their category: those go that may be of one which has run out, as the others have then.
+    known = may_be(record, [item.tags for item in there], terms.versions)
+    then = [name for name, of in known.items() if len(of) > 1 and of & cut.categories]
+    members = [replace(part, fields=tuple(f"{record.name}.{name}" for name in then)) for part in members]
     stays = {name for item in there for name in item.tags.every_category} - cut.categories
     shared = [item for item in others if item.tag_set in cut.tag_sets]
     fields = named_fields(record, members)

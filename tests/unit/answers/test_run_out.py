@@ -170,3 +170,22 @@ def test_a_field_that_changed_its_category_goes_once_both_have_run_out() -> None
     then = versions_by_schema([*RECORDS.values(), replace(contract, fields=fields)])
     found = Found([held(CONTRACT, OLD, NEW)], 2)
     assert before(cuts_of(found, LEFT, replace(TERMS, versions=then))) == {date(2023, 6, 1): {"C-01", "C-09"}}
+
+
+def test_a_field_that_is_of_a_category_by_now_which_no_event_has_is_told_with_the_one_it_was_of() -> None:
+    """The index forgot it as what it was, and no system was told."""
+    contract = RECORDS["ContractEvent"]
+    fields = tuple(
+        item.model_copy(update={"category": "C-10"}) if item.name == "address" else item
+        for item in contract.fields
+    )
+    records = {**RECORDS, "ContractEvent": replace(contract, fields=fields)}
+    terms = replace(
+        TERMS, records=records, versions=versions_by_schema([*RECORDS.values(), *records.values()])
+    )
+    found = Found([held(CONTRACT, NEW)], 1)
+    cuts = cuts_of(found, LEFT, terms)
+    assert before(cuts) == {date(2026, 3, 1): {"C-01", "C-10"}}
+    made = expiry_plan(cuts, {date(2026, 3, 1): found}, LEFT, terms, topics={})
+    (order,) = made.commands[0].orders
+    assert (order.categories, order.fields) == (("C-01",), ("ContractEvent.address",))
