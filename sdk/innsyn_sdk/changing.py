@@ -206,8 +206,16 @@ def copied(mapping: RecordMapping, row: Row) -> dict[str, Any]:
     if mapping.time:
         field = next((item.field for item in mapping.columns if item.name == mapping.time), mapping.time)
         at = written(row.get(mapping.time), mapping)
-        found[field] = row.get(mapping.time) if at is None else at.astimezone(UTC)
+        found[field] = row.get(mapping.time) if at is None else _in_utc(at)
     return found
+
+
+def _in_utc(at: datetime) -> datetime:
+    """The same moment; in its own zone where UTC would be in the year 0 or 10000, as of a time that stands for none."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return at
 
 
 def marked(value: str | None, command_id: str, purposes: Collection[str]) -> str:

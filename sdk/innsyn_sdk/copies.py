@@ -9,8 +9,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ LARGEST = 900_000
 MOST = 100
 """Parts of one copy: they are in memory together, since each is bound to their number."""
 _SEAL_ADDS = 32 + 16
+_ADDRESSES = IPv4Address | IPv4Network | IPv6Address | IPv6Network
 
 
 class TooLarge(Exception):
@@ -85,10 +87,10 @@ def copied(counts: Mapping[str, int], sealed: Iterable[bytes]) -> Outcome:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, Decimal | UUID):
+    if isinstance(value, Decimal | UUID | _ADDRESSES):
         return str(value)
     raise TypeError("a field of the copy is of a type that JSON has not")

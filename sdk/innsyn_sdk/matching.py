@@ -301,7 +301,8 @@ def but_kept(found: Verdict, row: Row, mapping: RecordMapping, today: date) -> V
 
 def _day(keep: Keep, row: Row, mapping: RecordMapping) -> date | None:
     value = row.get(keep.until)
-    if value is None or value == "":
+    # Before all days: what was to be kept may go.
+    if value in (None, "", "-infinity"):
         return None
     if isinstance(value, datetime):
         return value.date()

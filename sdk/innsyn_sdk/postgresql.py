@@ -29,6 +29,7 @@ from innsyn_sdk.mapping import JobFile, NotAJob, RecordMapping
 from innsyn_sdk.matching import NeedsPerson, Row, Rules, UnknownField, Whose, rules_of
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed
 from innsyn_sdk.postgresql_queries import Table, candidates, deletion, older, quoted, setting, table_of
+from innsyn_sdk.postgresql_values import read_as_written
 from innsyn_sdk.protocol import Command
 from innsyn_sdk.tally import Tally
 
@@ -265,7 +266,6 @@ class PostgresqlStore:
         except psycopg.IntegrityError:
             raise
         except psycopg.DataError as error:
-            # Such as a time of `infinity`, which Python has not.
             raise NeedsPerson(
                 f"PostgreSQL holds a value that cannot be read ({type(error).__name__})"
             ) from None
@@ -277,6 +277,7 @@ class PostgresqlStore:
     def _connected(self) -> Any:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._dsn, application_name="innsyn-job")
+            read_as_written(self._connection)
             # A warning may be all that a table which is not this role's to vacuum gives.
             self._connection.add_notice_handler(
                 lambda said: _log.warning("PostgreSQL warns (%s, %s)", said.severity, said.sqlstate)

@@ -87,9 +87,9 @@ def older(table: Table, before: datetime) -> tuple[str, list[Any]]:
     every = f"SELECT tableoid, ctid, {columns} FROM {table.name}"
     if time is None:
         return f"{every} FOR UPDATE", []
-    # A day more, for those without a zone. What is infinite cannot be read, and is not older.
-    late = f"({time} >= %s::timestamptz AND isfinite({time}))"
+    # A day more, for those without a zone.
     values = [before + _DAY, LATEST - _DAY]
+    late = f"{time} >= %s::timestamptz"
     return f"{every} WHERE {time} < %s::timestamptz OR {time} IS NULL OR {late} FOR UPDATE", values
 
 

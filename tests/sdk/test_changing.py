@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from confluent_kafka import Producer
 from hypothesis import given
 from hypothesis import strategies as st
 from innsyn_sdk.changing import Changing, _read, _text, freed, marked, restricts
+from innsyn_sdk.copies import chunks
 from innsyn_sdk.files import FilesStore
 from innsyn_sdk.mapping import NotAJob, read_job
 from innsyn_sdk.outcome import Outcome
@@ -70,6 +73,21 @@ def test_a_copy_is_of_the_persons_rows_alone(shelf: Shelf) -> None:
         "at": NINE,
     }  # fmt: skip
     assert shelf.rows() == before
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-02:00", "0001-01-01T00:00:00+00:00"]
+)
+def test_a_copy_has_a_time_that_stands_for_none_as_the_store_has_it(
+    tmp_path: Path, at: str, request: Any
+) -> None:
+    """UTC has no such day where the zone lies east, or west at the end of all days."""
+    shelf = Folder(tmp_path, request)
+    shelf.put([row(7, KARI, at=datetime.fromisoformat(at)), row(8, KARI, callee=None)])
+    found = changing(shelf).export(told("access"))
+    assert not isinstance(found, Outcome)
+    (part,), _ = chunks(found)
+    assert [item["values"]["at"] for item in json.loads(part)] == [at, NINE.isoformat()]
 
 
 def test_what_is_right_is_written_into_what_is_about_the_person(shelf: Shelf) -> None:
