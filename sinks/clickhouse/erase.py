@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, groupby
 
 from schemas.tags import TagSet
 from schemas.together import asked
@@ -15,6 +15,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.forgotten import Leaving, claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.going import Going, Place, Standing, by_role, in_turn
 from sinks.clickhouse.identifiers import Unmentioned
+from sinks.clickhouse.known import Condition, known_by
 from sinks.clickhouse.many import alike, at_once
 from sinks.clickhouse.pairs import same_tokens
 from sinks.clickhouse.reader import ClickHouseReader
@@ -52,9 +53,9 @@ class ClickHouseEraser:
             for some in at_once(
                 places, [questions[place].spans for place in places], embedded=self._index.embedded
             ):
-                going = Going(self._index, [questions[place] for place in some], crowded)
-                known_at = questions[some[0]].known_at
-                rows, ended = going.rows(known_at), going.rows_there(going.besides(), known_at)
+                known = known_by(self._index, questions[some[0]].known_at)
+                going = Going(self._index, [questions[place] for place in some], crowded, known)
+                rows, ended = going.rows(), going.rows_there(going.besides())
                 for place, counted, others in zip(some, rows, ended, strict=True):
                     found[place] = Forgotten(*counted, others)
         return found
@@ -64,31 +65,35 @@ class ClickHouseEraser:
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
     ) -> Forgotten:
-        return asked(self.forget_each, ToForget(spans, kept, gone))
+        return asked(self.forget_each, ToForget(spans, kept, gone, known_at))
 
     def forget_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
         found = [Forgotten()] * len(questions)
         questions, crowded = self._of_every_key(questions)
-        for some in at_once(
-            range(len(questions)), [item.spans for item in questions], embedded=self._index.embedded
-        ):
-            for places in self._apart(some, questions, crowded):
-                going = Going(self._index, [questions[place] for place in places], crowded)
-                for place, forgotten in zip(places, self._forgotten(going), strict=True):
-                    found[place] = forgotten
-            if any(kept is None for place in some for kept in questions[place].kept.values()):
-                # Once for all of them, since whole parts are written anew: nobody is shown what is hidden.
-                take_hidden_out(self._index, "lineage")
+        # In order, as what one takes away may decide what another one finds.
+        for known_at, numbers in groupby(range(len(questions)), lambda place: questions[place].known_at):
+            places, known = list(numbers), known_by(self._index, known_at)
+            for some in at_once(
+                places, [questions[place].spans for place in places], embedded=self._index.embedded
+            ):
+                for apart in self._apart(some, questions, crowded, known):
+                    going = Going(self._index, [questions[place] for place in apart], crowded, known)
+                    for place, forgotten in zip(apart, self._forgotten(going), strict=True):
+                        found[place] = forgotten
+                if any(kept is None for place in some for kept in questions[place].kept.values()):
+                    # Once for all of them, since whole parts are written anew: nobody is shown what is hidden.
+                    take_hidden_out(self._index, "lineage")
         return found
 
     def _apart(
-        self, some: Sequence[int], questions: Sequence[ToForget], crowded: Sequence[int]
+        self, some: Sequence[int], questions: Sequence[ToForget], crowded: Sequence[int], known: Condition
     ) -> list[list[int]]:
         """In portions of which no two have an event in common, in the order that these have then: what one takes away
         may decide what another one finds."""
         pairs: list[set[tuple[int, int]]] = [set() for _ in some]
-        going = Going(self._index, [questions[place] for place in some], crowded)
+        going = Going(self._index, [questions[place] for place in some], crowded, known)
         if len(some) > 1 and going.parts:
             for pair in going.sharing():
                 for one in pair:
@@ -116,9 +121,7 @@ class ClickHouseEraser:
         self._drop_older_versions(going)
         rows = going.rows()
         if any(removed for removed, _ in rows):
-            hide(
-                self._index, "lineage", conditions(going.parts, going.removing, embedded=self._index.embedded)
-            )
+            hide(self._index, "lineage", self._of_known(going, going.removing))
         if any(narrowed for _, narrowed in rows):
             self._narrow(going)
         self._remove_prefixes(sorted({*going.tokens, *_tokens_of(besides)}))
@@ -195,6 +198,12 @@ class ClickHouseEraser:
         same = same_tokens(self._index, set[bytes]().union(*chain(*each)))
         take_out(self._index, "sealed_identifiers", Unmentioned(self._index, same).conditions(each, events))
 
+    def _of_known(self, going: Going, tag_sets: Sequence[Sequence[int]]) -> Iterator[tuple[str, Parameters]]:
+        """The known rows under the spans of each that have one of its tag sets, as conditions."""
+        text, values = going.known
+        for where, parameters in conditions(going.parts, tag_sets, embedded=self._index.embedded):
+            yield f"{where} AND {text}", {**parameters, **values}
+
     def _drop_older_versions(self, going: Going) -> None:
         # Removing the newest version of a row that was tagged again would bring back the one it replaced.
         for year in going.years_of_versions():
@@ -209,7 +218,7 @@ class ClickHouseEraser:
         for numbers, into in _compatible(going.narrower):
             wholes = {"wholes": list(into), "narrowed": list(into.values())}
             chosen = [list(item) if number in numbers else [] for number, item in enumerate(going.narrower)]
-            for where, parameters in conditions(going.parts, chosen, embedded=self._index.embedded):
+            for where, parameters in self._of_known(going, chosen):
                 self._index.command(
                     f"ALTER TABLE lineage {on_cluster(self._index)} UPDATE tag_set ="
                     " transform(tag_set, {wholes:Array(UInt64)}, {narrowed:Array(UInt64)}, tag_set)"

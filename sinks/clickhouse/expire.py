@@ -14,11 +14,12 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.expiry import under
 from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.identifiers import Unmentioned
+from sinks.clickhouse.known import known_by
 from sinks.clickhouse.pairs import same_tokens
 from sinks.clickhouse.reader import ClickHouseReader, rows_of
 from sinks.clickhouse.spans import Piece, bounded, matching, pieces, token_conditions, tokens_of
 from sinks.clickhouse.taking_out import on_cluster, take_out
-from sinks.clickhouse.values import Parameters, at_or_before, millis, tokens_in
+from sinks.clickhouse.values import Parameters, millis, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.expiry import Expired, RunOut
 from sinks.ports.forgotten import Sources
@@ -152,39 +153,11 @@ class ClickHouseExpirer:
         self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: datetime | None = None
     ) -> Expired:
         parts = pieces(replace(span, proof=None) for span in kept)
-        stays = _Stays(parts, ("1", {}) if known_at is None else self._known(known_at))
+        stays = _Stays(parts, known_by(self._index, known_at))
         removing, narrowing = self._of_every_key(run_out)
         self._drop_older_versions([*removing, *(before for before, _ in narrowing)])
         removed = self._remove(_Due(removing, stays)) if removing else 0
         return Expired(removed, self._narrow(narrowing, stays) if narrowing else 0)
-
-    def _known(self, known_at: datetime) -> tuple[str, Parameters]:
-        """SQL for rows that were in the index at the moment, as a condition that stands alone; see `reader.known`."""
-        at = {"at": at_or_before(known_at)}
-        moment = "fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
-        rows = self._index.query(
-            "SELECT concat(toString(topic), '/', toString(partition)), max(last_offset) + 1 FROM ingest_known"
-            f" WHERE written_at <= {moment} GROUP BY topic, partition ORDER BY topic, partition",
-            at,
-        )
-        places = {str(place): int(position) for place, position in rows}
-        retried = self._index.query(
-            f"SELECT {EVENT} FROM dead_letter_events WHERE outcome = 'tagged' GROUP BY {EVENT}"
-            f" HAVING min(at) > {moment} ORDER BY {EVENT}",
-            at,
-        )
-        text = (
-            "offset < transform(concat(toString(topic), '/', toString(partition)), {known_at:Array(String)},"
-            " {positions:Array(Int64)}, toInt64(0))"
-        )
-        parameters: Parameters = {"known_at": list(places), "positions": list(places.values())}
-        if retried:
-            parameters["retried"] = [f"{topic}/{partition}/{offset}" for topic, partition, offset in retried]
-            text += (
-                " AND concat(toString(topic), '/', toString(partition), '/', toString(offset))"
-                " NOT IN {retried:Array(String)}"
-            )
-        return f"({text})", parameters
 
     def _of_every_key(
         self, run_out: Sequence[RunOut]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from datetime import datetime
 from typing import Any
 
 from schemas.tags import TagSet
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions, place_conditions, rows_in
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.known import EVERYTHING, Condition
 from sinks.clickhouse.many import of_each
 from sinks.clickhouse.pairs import same_tokens
-from sinks.clickhouse.reader import known, rows_of
+from sinks.clickhouse.reader import rows_of
 from sinks.clickhouse.spans import matching, of_another, of_questions, pieces_each, tokens_of
 from sinks.clickhouse.values import Parameters, tokens_in
 from sinks.ports.erasure import RecordsGone, ToForget
@@ -27,13 +27,21 @@ HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "re
 
 class Going:
     """What goes by each of the questions. `crowded`: tag sets of rows beside which others stand in the same role.
+    `known`: of which rows anything goes; the others stay.
 
     `parts`, `tokens`: of all. `tokens_each`, `own`: of each, and of these the person's own. `removing`, `narrower`: of
     each, the tag sets whose rows go, and those whose rows take a narrower one.
     """
 
-    def __init__(self, index: ClickHouse, questions: Sequence[ToForget], crowded: Sequence[int]) -> None:
+    def __init__(
+        self,
+        index: ClickHouse,
+        questions: Sequence[ToForget],
+        crowded: Sequence[int],
+        known: Condition = EVERYTHING,
+    ) -> None:
         self._index = index
+        self.known = known
         self._questions = list(questions)
         self._gone = [item.gone for item in questions]
         self._crowded = list(crowded)
@@ -53,9 +61,9 @@ class Going:
         """The same, of these questions alone."""
         if len(numbers) == len(self._questions):
             return self
-        return Going(self._index, [self._questions[number] for number in numbers], self._crowded)
+        return Going(self._index, [self._questions[number] for number in numbers], self._crowded, self.known)
 
-    def rows(self, known_at: datetime | None = None) -> list[tuple[int, int]]:
+    def rows(self) -> list[tuple[int, int]]:
         """Of each, how many rows go and how many are narrowed."""
         found = [(0, 0)] * len(self.removing)
         narrower = [list(item) for item in self.narrower]
@@ -63,8 +71,7 @@ class Going:
         if not self.parts or not every:
             return found
         parameters: Parameters = {"counted": every}
-        rows = rows_of(self.tokens, "tag_set IN {counted:Array(UInt64)}", parameters)
-        rows = known(rows, known_at, parameters)
+        rows = self._rows("tag_set IN {counted:Array(UInt64)}", parameters)
         going = of_each(self.removing, parameters, "going")
         narrowed = of_each(narrower, parameters, "narrowed")
         for asked, removed, kept in self._index.query(
@@ -87,18 +94,15 @@ class Going:
             found[asked].add(row)
         return found
 
-    def rows_there(
-        self, standing: Sequence[Collection[Standing]], known_at: datetime | None = None
-    ) -> list[int]:
+    def rows_there(self, standing: Sequence[Collection[Standing]]) -> list[int]:
         """Of each, how many of these rows there are."""
         there: set[Standing] = set()
         # Each event and token apart, as the rows are read by token and the events of each are few.
         for where, parameters in place_conditions({place for some in standing for _, place in some}):
-            rows = known(f"lineage WHERE {where}", known_at, parameters)
             there |= {
                 (str(role), (_event(event), bytes(token)))
                 for *event, token, role in self._index.query(
-                    f"SELECT DISTINCT {EVENT}, token, toString(role) FROM {rows}", parameters
+                    f"SELECT DISTINCT {EVENT}, token, toString(role) FROM lineage WHERE {where}", parameters
                 )
             }
         return [len(there.intersection(some)) for some in standing]
@@ -119,9 +123,15 @@ class Going:
             for other in whose[place + 1 :]
         }
 
-    def _mine(self, parameters: Parameters, where: str = "1") -> str:
-        """SQL for the rows under the spans of each."""
-        return f"SELECT * FROM ({matching(self.parts, rows_of(self.tokens, where, parameters), parameters)})"
+    def _rows(self, where: str, parameters: Parameters) -> str:
+        """SQL for the known rows of all tokens that meet `where`."""
+        text, values = self.known
+        parameters |= values
+        return rows_of(self.tokens, f"{where} AND {text}", parameters)
+
+    def _mine(self, parameters: Parameters) -> str:
+        """SQL for the known rows under the spans of each."""
+        return f"SELECT * FROM ({matching(self.parts, self._rows('1', parameters), parameters)})"
 
     def _removed(self, parameters: Parameters) -> str:
         """SQL for the rows that go by each."""
@@ -206,7 +216,7 @@ class Going:
         if not any(alone):
             return []
         parameters: Parameters = {"alone": sorted({item for removing in alone for item in removing})}
-        rows = rows_of(self.tokens, "tag_set IN {alone:Array(UInt64)}", parameters)
+        rows = self._rows("tag_set IN {alone:Array(UInt64)}", parameters)
         going = of_each(alone, parameters, "going")
         mine = (
             f"SELECT asked, {EVENT}, role, groupUniqArray(token) AS own"
@@ -291,10 +301,12 @@ class Going:
 
     def staying(self) -> list[set[bytes]]:
         """Of each, the tokens under whose spans a row stays."""
-        parameters: Parameters = {}
+        text, values = self.known
+        parameters: Parameters = {**values}
         going = of_each(self.removing, parameters, "removing")
+        every = matching(self.parts, rows_of(self.tokens, "1", parameters), parameters)
         rows = self._index.query(
-            f"SELECT DISTINCT asked, token FROM ({self._mine(parameters)}) WHERE NOT ({going})", parameters
+            f"SELECT DISTINCT asked, token FROM ({every}) WHERE NOT ({going} AND {text})", parameters
         )
         found: list[set[bytes]] = [set() for _ in self.removing]
         for asked, token in rows:

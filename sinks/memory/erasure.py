@@ -51,6 +51,7 @@ class MemoryEraser(MemoryState):
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
     ) -> Forgotten:
         if not any(narrowed is None or narrowed.id != tag_set for tag_set, narrowed in kept.items()):
             return Forgotten()
@@ -60,7 +61,9 @@ class MemoryEraser(MemoryState):
             kept, gone = self._of_every_key(kept, gone)
             removing = any(narrowed is None for narrowed in kept.values())
             tokens = {span.token for span in spans}
-            mine = {key: row for key, row, _ in self.under(spans)}
+            positions = self.positions_at(known_at)
+            every = {key: row for key, row, _ in self.under(spans)}
+            mine = {key: row for key, row in every.items() if self.was_known(key[1:4], positions, known_at)}
             ended = self._ended(mine, kept, gone, tokens) | self._beside(mine, kept, tokens)
             for key, row in mine.items():
                 narrowed = kept.get(row.tag_set, self.tag_sets[row.tag_set])
@@ -85,7 +88,7 @@ class MemoryEraser(MemoryState):
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
             self.record_keys = {key: row for key, row in self.record_keys.items() if key not in theirs}
             if removing:
-                self._unseal({*tokens, *(key[0] for key in ended)}, said, mine.keys() - removed)
+                self._unseal({*tokens, *(key[0] for key in ended)}, said, every.keys() - removed)
             self.findings = {key: row for key, row in self.findings.items() if key[:3] not in nobodys}
             unseen = (tokens | {key[0] for key in ended}) - {key[0] for key in self.rows}
             self.prefixes_known = {
@@ -97,7 +100,7 @@ class MemoryEraser(MemoryState):
         return [self.going(item.spans, item.kept, item.gone, item.known_at) for item in questions]
 
     def forget_each(self, questions: Sequence[ToForget]) -> list[Forgotten]:
-        return [self.forget(item.spans, item.kept, item.gone) for item in questions]
+        return [self.forget(item.spans, item.kept, item.gone, item.known_at) for item in questions]
 
     def _unseal(self, tokens: set[bytes], said: Iterable[Mapping[str, Any]], stay: Iterable[RowKey]) -> None:
         """Take away the sealed identifiers of these tokens, and of the claims that are gone, which nothing mentions."""

@@ -28,7 +28,7 @@ NOTHING_GONE: Mapping[int, RecordsGone] = {}
 
 @dataclass(frozen=True)
 class ToForget:
-    """One question of `IndexEraser.going` or `forget`; `known_at` is of the first alone."""
+    """One question of `IndexEraser.going` or `forget`."""
 
     spans: Sequence[Span]
     kept: Mapping[int, TagSet | None]
@@ -76,6 +76,7 @@ class IndexEraser(Protocol):
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
     ) -> Forgotten:
         """For the rows under the spans: remove those whose tag set maps to None, give the others the tag set named
         (what is still held), leave tag sets alone that are not in `kept`. Returns when no answer shows them any more.
@@ -89,6 +90,7 @@ class IndexEraser(Protocol):
         from the index under every token of the spans, and prefixes of addresses without rows. With these claims go the
         sealed identifiers that no claim mentions then, under any key of theirs, but for those of whose tokens a row
         under the spans stays.
+        `known_at`: of all that, events that came into the index later stay as they are, by the ledger.
         Safe to repeat. Raises IndexUnavailable; some may be done then.
         """
 

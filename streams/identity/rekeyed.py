@@ -298,5 +298,6 @@ class RekeyedEraser:
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
     ) -> Forgotten:
-        return self._eraser.forget(self._same.spans(spans), kept, gone)
+        return self._eraser.forget(self._same.spans(spans), kept, gone, known_at)

@@ -145,12 +145,16 @@ class Erasure:
             plan = plan_from_json(request.plan)
             counts = self._planner.counts(request, plan, self._subjects.erasable(request))
             request = self._file.decide(request, counts)
-        if not request.closing:
-            request = self._grown(request)
+        if request.closing:
+            # Systems did what the newest plan says; what came after it they were not told of.
+            return self._forget(request, request.replanned_at or request.planned_at or self._file.now())
+        # Before the look: what comes after it nobody was told of, so the index may not forget it unseen.
+        now = self._file.now()
+        request = self._grown(request, now)
         ready = request.settled and not request.awaits_approval
-        return self._forget(request) if ready or request.closing else request
+        return self._forget(request, now) if ready else request
 
-    def _grown(self, request: RequestState) -> RequestState:
+    def _grown(self, request: RequestState, now: datetime) -> RequestState:
         """Planned anew, if the index holds what no system was told of: before it forgets, or since an earlier run."""
         assert request.identity is not None
         plan, found = plan_from_json(request.plan or {}), self._reader.find(request.identity.spans)
@@ -175,11 +179,13 @@ class Erasure:
         )
         if not came:
             return request
-        return self._replanned(request, found, forgotten=over and interrupted is None)
+        return self._replanned(request, found, now, forgotten=over and interrupted is None)
 
-    def _replanned(self, request: RequestState, found: Found, *, forgotten: bool) -> RequestState:
+    def _replanned(
+        self, request: RequestState, found: Found, now: datetime, *, forgotten: bool
+    ) -> RequestState:
+        """`found`: what is there, looked for at `now` or later."""
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
-        now = self._file.now()
         # What the index forgot by then said from which days the plan before counts.
         clocks, planned_at = (request.plan or {}).get("clocks", ()), request.planned_at
         earlier = days_of_plan(clocks, planned_at) if clocks and planned_at else None
@@ -191,23 +197,25 @@ class Erasure:
         again = replace(again, plan={**again.plan, **with_unread(self._unread())})
         return self._file.decide(request, replace(again, approval=self._to_approve(request, again)))
 
-    def _forget(self, request: RequestState) -> RequestState:
-        """What goes is counted and recorded before, so that the number stays true whatever ends the process then."""
+    def _forget(self, request: RequestState, known_at: datetime) -> RequestState:
+        """What goes is counted and recorded before, so that the number stays true whatever ends the process then.
+
+        `known_at`: what came into the index later stays.
+        """
         assert request.identity is not None
         plan = plan_from_json(request.plan or {})
-        goes, run, now = self._to_forget(request, plan), request.length, self._file.now()
-        going = self._going(goes)
+        goes, run = self._to_forget(request, plan), request.length
+        going = self._going(goes, known_at)
         if request.counted_at is not None:
             # The run before counted what it did not come to remove.
             going = going.without(self._going(goes, request.counted_at))
         tag_sets = dict.fromkeys(str(key) for item in goes for key in item.kept)
-        intent = Forgetting(run=run, going=asdict(going), as_of=now, tag_sets=tuple(tag_sets))
+        intent = Forgetting(run=run, going=asdict(going), as_of=known_at, tag_sets=tuple(tag_sets))
         request = self._file.decide(request, intent)
         self._forgetting(request)
         for item in goes:
-            self._eraser.forget(item.spans, item.kept, item.gone)
-        # What came meanwhile was not among what was to go.
-        left = self._going(self._meant(request, plan, goes), now)
+            self._eraser.forget(item.spans, item.kept, item.gone, known_at)
+        left, now = self._going(self._meant(request, plan, goes), known_at), self._file.now()
         topics, found = self._left_over(request, plan)
         if left != Forgotten() and not request.closing:
             # Not through: the next run counts on from here.
@@ -218,7 +226,7 @@ class Erasure:
         if request.closing:
             return self._file.decide(request, Closed(run=request.length))
         if topics:
-            return self._replanned(request, found, forgotten=True)
+            return self._replanned(request, found, now, forgotten=True)
         if open_now := unjudged(found, self._company):
             lines = dict.fromkeys(item.line for item in open_now)
             reason = f"the rest is erased, but {'; '.join(lines)}"
@@ -240,7 +248,7 @@ class Erasure:
         kept = {key: plan.kept[key] for key in request.forgetting if key in plan.kept}
         return [replace(item, kept=kept) for item in goes]
 
-    def _going(self, goes: Sequence[ToForget], known_at: datetime | None = None) -> Forgotten:
+    def _going(self, goes: Sequence[ToForget], known_at: datetime) -> Forgotten:
         found = [self._eraser.going(item.spans, item.kept, item.gone, known_at) for item in goes]
         return Forgotten(*(sum(counts) for counts in zip(*map(astuple, found), strict=True)))
 

@@ -78,7 +78,7 @@ class PersonExpiry(Erasure):
             refuse_other_rules(request, rules_now(self._company))
         return super()._finish(request)
 
-    def _grown(self, request: RequestState) -> RequestState:
+    def _grown(self, request: RequestState, now: datetime) -> RequestState:
         """Told again by the same orders, where more is there of the time that has run out than was counted."""
         assert request.identity is not None
         if request.runs:
@@ -88,13 +88,13 @@ class PersonExpiry(Erasure):
         there = self._people.there_now(plan, spans)
         more = {
             tag_set
-            for segment, now in zip(plan.segments, there, strict=True)
-            for tag_set, count in now.items()
+            for segment, present in zip(plan.segments, there, strict=True)
+            for tag_set, count in present.items()
             if count > segment.events.get(tag_set, 0)
         }
         if not more:
             return request
-        segments = [replace(item, events=now) for item, now in zip(plan.segments, there, strict=True)]
+        segments = [replace(item, events=present) for item, present in zip(plan.segments, there, strict=True)]
         plan = replace(plan, segments=tuple(segments))
         systems = {part.system for part in plan.parts if part.tag_set in more}
         commands = []
@@ -103,7 +103,7 @@ class PersonExpiry(Erasure):
             known = request.commands[command.command_id]
             commands.append(replace(command, again=count.system in systems, least=least_of(command, known)))
         by_rules = {"rules": (request.plan or {}).get("rules")}
-        event = Replanned(plan=plan_json(plan) | by_rules, commands=tuple(commands), at=self._file.now())
+        event = Replanned(plan=plan_json(plan) | by_rules, commands=tuple(commands), at=now)
         return self._file.decide(request, event)
 
     def _to_forget(self, request: RequestState, plan: Plan) -> list[ToForget]:

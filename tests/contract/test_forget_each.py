@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from random import Random
 from typing import Any, cast, get_args
 
@@ -16,6 +17,7 @@ from sinks.ports.erasure import Forgotten, IndexEraserOfMany, RecordsGone, ToFor
 from sinks.ports.forgotten import is_left
 from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import LineageBatch, Span
+from sinks.ports.offsets import OffsetRange
 from tests.contract.test_index_forget import finding_offsets
 from tests.support.index import (
     NOW,
@@ -181,6 +183,29 @@ def test_people_who_had_one_address_one_after_the_other_each_lose_what_was_decid
         [HELD.id],
         sorted([WEB.id, BILL.id]),
     ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_what_came_into_the_index_later_nothing_goes(engine: ClickHouse | None, seed: int) -> None:
+    """Nor what hangs on it, of whoever asks so; the others lose all that was decided of them."""
+    world, chance = made(seed), Random(seed + 1_000)
+    wanted = [replace(item, known_at=chance.choice([None, NOW])) for item in world.questions]
+    (memory, one), (index, many) = filled(None, world), filled(engine, world)
+    for side in (memory, index):
+        for moment_of, first, last in (
+            (NOW, 0, EVENTS // 2),
+            (NOW + timedelta(hours=1), EVENTS // 2 + 1, EVENTS),
+        ):
+            ranges = [OffsetRange(item.topic, 0, first, last, 1) for item in (WEB, BILL)]
+            side.writer.write(LineageBatch(table([]), ranges=ranges), moment_of)
+    would = [one.going(item.spans, item.kept, item.gone, item.known_at) for item in wanted]
+    assert many.going_each(wanted) == would
+    before = left(memory)
+    alone = [one.forget(item.spans, item.kept, item.gone, item.known_at) for item in wanted]
+    assert many.forget_each(wanted) == alone
+    assert left(index) == left(memory) != before
+    every = [one.going(item.spans, item.kept, item.gone) for item in wanted]
+    assert any(some != Forgotten() for some in every) or all(item.known_at is None for item in wanted)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -22,6 +22,7 @@ from tests.support.index import (
     Row,
     claim_table,
     finding_table,
+    identifier_table,
     moment,
     prefix_table,
     sql_index,
@@ -101,6 +102,27 @@ def test_forget_is_repeatable(index: Index) -> None:
     after = counts(index, 1)
     assert index.eraser.forget(PERSON, decision) == Forgotten()
     assert counts(index, 1) == after == {HELD.id: 1}
+
+
+def test_what_came_later_stays_as_it_is(index: Index) -> None:
+    """By the moment at which the index had it, whether it would go or be narrowed; and what is sealed stays with it."""
+    index.write([Row(1, 0, WEB), Row(1, 0, BILL), Row(2, 0, BILL)], now=moment(0))
+    index.write([Row(1, 2, WEB), Row(1, 2, BILL), Row(2, 2, BILL, role=2)], now=moment(2))
+    sealed = identifier_table([(1, "email", "k", b"1")])
+    index.writer.write(LineageBatch(table([]), identifiers=sealed), moment(2))
+    decision = {WEB.id: None, BILL.id: HELD}
+    assert index.eraser.forget(PERSON, decision, known_at=moment(-1)) == Forgotten()
+    assert index.eraser.going(PERSON, decision, known_at=moment(1)) == Forgotten(1, 1)
+    assert index.eraser.forget(PERSON, decision, known_at=moment(1)) == Forgotten(1, 1)
+    assert counts(index, 1) == {WEB.id: 1, BILL.id: 1, HELD.id: 1}
+    assert index.identifiers.sealed([token(1)]).num_rows == 1
+    records = {BILL.id: RecordsGone(frozenset({Role.OWNER}))}
+    assert index.eraser.forget(PERSON, {BILL.id: None}, records, moment(1)) == Forgotten()
+    assert index.eraser.forget(PERSON, {WEB.id: None, BILL.id: None}, records, moment(2)) == Forgotten(
+        2, 0, 1
+    )
+    assert counts(index, 1) == {HELD.id: 1}
+    assert counts(index, 2) == {BILL.id: 1}
 
 
 def test_what_is_written_after_forgetting_is_found(index: Index) -> None:

@@ -25,6 +25,7 @@ from sinks.memory.evidence import MemoryEvidence
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.offsets import OffsetRange
 from streams.evidence.book import LogBook
 from streams.identity.identities import Identities
 from streams.rights.protocol.messages import Send
@@ -67,7 +68,11 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
             }
             for offset in range(first, first + count)
         ]
-        index.write(LineageBatch(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), tag_sets=[tags]), NOW)
+        table, ranges = (
+            pa.Table.from_pylist(rows, schema=ROW_SCHEMA),
+            [OffsetRange(topic, 0, first, first + count - 1, 1)],
+        )
+        index.write(LineageBatch(table, tag_sets=[tags], ranges=ranges), NOW)
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from streams.rights.protocol.withholding import NOTHING_WITHHELD
 _NOT_THROUGH = (ReceiptState.ACCEPTED, ReceiptState.FAILED)
 
 
-def replanned(request: RequestState, event: Replanned) -> RequestState:
+def replanned(request: RequestState, event: Replanned, at: datetime) -> RequestState:
     """After a new plan. What a system is told anew is to be sent; what it need not be told stays as it was answered."""
     commands = dict(request.commands)
     for item in event.commands:
@@ -30,6 +30,7 @@ def replanned(request: RequestState, event: Replanned) -> RequestState:
         commands[earlier.command_id] = told_to(anew if item.again else earlier, item)
     runs = tuple(replace(run, replanned=True) for run in request.runs)
     request = replace(request, plan=event.plan, commands=commands, runs=runs, approval=bool(event.approval))
+    request = replace(request, replanned_at=event.at or at)
     return stands(replace(request, problem=None, forgotten_as_planned=False, unforgotten=NOTHING_WITHHELD))
 
 

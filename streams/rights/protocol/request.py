@@ -86,26 +86,25 @@ class RequestState:
     `identity` is what it was carried out with, `resolution` what the identifiers gave then. `late_findings`: what came
     to light after the answer, newest last; `follow_up`: the request that deals with them. `came_back`: what of it an
     erasure had taken away, and where it came from. `reread`, `about`: as `reread` and `subjects` of `Received`.
-    `inherited`: where the
-    erased person that this request follows up was found, which links no longer tell. `subjects`: tokens of whom it is
-    about, as hex. `beside`: other requests of the person that were open when it was made; `behind`: those it waits for,
-    `expiring`: those of them by which systems delete what ran out. `forgotten_as_planned`: the index did forget by the
-    plan as it is now, but not what is `unforgotten`: systems withheld it then and were asked for it anew since. `runs`:
-    of forgetting, that began and of which nobody said that they are through; `going` is what no run before them
-    counted. `set_aside`: answers that cannot be. `remarks`: what the answer leaves out. `undated`: the day of receipt
-    that was given cannot be, so `received_at` is when it was recorded. `broke`: the last step failed by a fault of
-    ours. `unread`: events of the ledger that cannot be read, one line each: what they say is not known, so nothing is
-    done but close or cancel. `unlooked`: why nobody can tell whether anything came to light later. `by`: the credential
-    by which it was made. `asked`, `checked`: whether whoever makes it was asked who they are, and whether somebody
-    checked it; `pauses`: when the clock stood for that. `more`: months by which it was extended. `answered_at`: when
-    there was an answer; `told`: whether it was sent. `reviews`: commands of systems that withheld something until a day
-    that has come. `approval`: whether a second person has to approve the plan or answer; `approved`: the digest of what
-    was, `approvers`: by which credentials. `scope`: what it is limited to. `lifting`: the restriction that it asked for
-    ends, or has ended. `unclear`: what nobody can tell to be the person's, at which it stands; `waived`: with how much
-    of that a person let it complete. `notified`: recipients that were told, or of whom a person said why they cannot
-    be. `kept`: of a retention run, where the data lie of people whose data were kept when it was planned; `kept_since`:
-    who came in before systems were told; `expired_at`: systems of which the index has forgotten what has run out.
-    `length`: how many events of the ledger it was read from; what is decided on it is written as the next one.
+    `inherited`: where the erased person that this request follows up was found, which links no longer tell. `subjects`:
+    tokens of whom it is about, as hex. `beside`: other requests of the person that were open when it was made;
+    `behind`: those it waits for, `expiring`: those of them by which systems delete what ran out. `replanned_at`: when
+    it was last planned anew. `forgotten_as_planned`: the index did forget by the plan as it is now, but not what is
+    `unforgotten`: systems withheld it then and were asked for it anew since. `runs`: of forgetting that nobody said
+    were through; `going` is what no run before them counted. `set_aside`: answers that cannot be. `remarks`: what the
+    answer leaves out. `undated`: the day of receipt that was given cannot be, so `received_at` is when it was recorded.
+    `broke`: the last step failed by a fault of ours. `unread`: events of the ledger that cannot be read, one line each:
+    what they say is not known, so nothing is done but close or cancel. `unlooked`: why nobody can tell whether anything
+    came to light later. `by`: the credential by which it was made. `asked`, `checked`: whether whoever makes it was
+    asked who they are, and whether somebody checked it; `pauses`: when the clock stood for that. `more`: months by
+    which it was extended. `answered_at`: when there was an answer; `told`: whether it was sent. `reviews`: commands of
+    systems that withheld something until a day that has come. `approval`: whether a second person has to approve the
+    plan or answer; `approved`: the digest of what was, `approvers`: by which credentials. `scope`: what it is limited
+    to. `lifting`: the restriction that it asked for ends, or has ended. `unclear`: what nobody can tell to be the
+    person's, at which it stands; `waived`: with how much of that a person let it complete. `notified`: recipients that
+    were told, or of whom a person said why they cannot be. `kept`: of a retention run, where the data lie of people
+    whose data were kept when it was planned; `kept_since`: who came in before systems were told; `expired_at`: systems
+    of which the index has forgotten what has run out. `length`: of the ledger it was read from.
     """
 
     request_id: str
@@ -116,6 +115,7 @@ class RequestState:
     state: State = State.RECEIVED
     plan: Mapping[str, Any] | None = None
     planned_at: datetime | None = None
+    replanned_at: datetime | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
     problem: str | None = None
     forgotten: Mapping[str, int] | None = None

@@ -213,7 +213,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Planned() if request.plan is None:
             return _planned(_identified(request, event), event, at)
         case Replanned() if request.plan is not None:
-            return replanned(request, event)
+            return replanned(request, event, at)
         case Counted():
             counted = {item.command_id: item for item in event.commands}
             commands = request.commands.items()

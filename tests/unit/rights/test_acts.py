@@ -112,6 +112,40 @@ def test_a_closed_request_forgets_what_was_done_and_keeps_what_was_not(office: O
         office.service.close(request_id, "again")
 
 
+def test_a_closed_request_leaves_what_came_after_its_plan(office: Office) -> None:
+    """The web had answered, and holds the visit that came then: nobody told it of that one."""
+    request_id = asked(office).request_id
+    say(office, request_id, "web", "done", erased=2)
+    office.now += timedelta(minutes=1)
+    office.put("web.visits", visit(3))
+    office.now += timedelta(minutes=1)
+    closed = office.service.close(request_id, "the register is being moved")
+    assert (closed.state, closed.forgotten) == (
+        State.CLOSED,
+        {"rows_removed": 2, "rows_narrowed": 0, "rows_ended": 2},
+    )
+    assert (office.events(*COOKIE), office.events(*NUMBER)) == (1, 1)
+    # Whoever asks again is told of it.
+    again = asked(office)
+    assert again.commands[f"{again.request_id}/web"].planned == 1
+
+
+def test_a_closed_request_forgets_what_was_done_by_the_newest_plan(office: Office) -> None:
+    """Both were told again of what had come; the web erased that too, and the register never answered."""
+    request_id = asked(office).request_id
+    say(office, request_id, "web", "done", erased=2)
+    office.now += timedelta(minutes=1)
+    office.put("web.visits", visit(3))
+    office.put("crm.customers", {"customer_number": NUMBER[1], "name": "Kari", "updated_at": office.now})
+    office.now += timedelta(minutes=1)
+    assert say(office, request_id, "crm", "done", erased=1).waiting_for == ("crm", "web")
+    say(office, request_id, "web", "done", erased=3)
+    office.put("web.visits", visit(4))
+    office.now += timedelta(minutes=1)
+    office.service.close(request_id, "the register is being moved")
+    assert (office.events(*COOKIE), office.events(*NUMBER)) == (1, 2)
+
+
 def test_what_systems_say_after_the_end_is_shown(office: Office) -> None:
     """Told before the end, they may still erase: the index keeps showing it, and the request says both."""
     for end, word in ((office.service.close, "closed"), (office.service.cancel, "cancelled")):

@@ -22,6 +22,7 @@ from sinks.memory.rekey import MemoryRekeyer
 from sinks.memory.sinks import memory_sinks
 from sinks.ports.keys import Resting
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from sinks.ports.offsets import OffsetRange
 from sinks.ports.suppression import Ending, Suppressed
 from streams.identity.identities import Identities, given
 from streams.identity.rekeyed import RekeyedBeside, RekeyedClaims, RekeyedEraser, RekeyedReader, Same
@@ -80,7 +81,8 @@ class Installation:
             "port": 0,
         }
         table = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
-        self.sinks.writer().write(LineageBatch(table, tag_sets=[tags]), NOW)
+        ranges = [OffsetRange(topic, 0, 0, 0, epoch=1)]
+        self.sinks.writer().write(LineageBatch(table, tag_sets=[tags], ranges=ranges), NOW)
 
     def erase(self, *people: tuple[str, str]) -> RequestState:
         """Every system does what it is told."""

@@ -48,27 +48,36 @@ def test_more_of_one_record_do_not_make_up_for_another(office: Office) -> None:
 
 
 class LateVisits:
-    """An eraser during whose first run some visits reach the index."""
+    """An eraser during whose first run some visits reach the index: before rows go, or after."""
 
-    def __init__(self, office: Office, *visits: dict[str, Any]) -> None:
+    def __init__(self, office: Office, *visits: dict[str, Any], before: bool) -> None:
         self._office, self._eraser, self._visits = office, office.index.eraser, visits
+        self._before = before
 
     def going(self, *given: Any) -> Forgotten:
         return self._eraser.going(*given)
 
     def forget(self, *given: Any) -> Forgotten:
+        if self._before:
+            self._arrive()
         forgotten = self._eraser.forget(*given)
+        self._arrive()
+        return forgotten
+
+    def _arrive(self) -> None:
         if self._visits:
             self._office.now += timedelta(seconds=1)
             self._office.deaf = {"web"}
             self._office.put("web.visits", *self._visits)
             self._visits = ()
-        return forgotten
 
 
-def test_what_came_while_the_index_forgot_is_told_before_it_is_forgotten(office: Office) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_what_came_while_the_index_forgot_is_told_before_it_is_forgotten(
+    office: Office, before: bool
+) -> None:
     """One event, fewer than were planned: the system is told of it, and its answers add up."""
-    office.erasure._eraser = LateVisits(office, visit(9))
+    office.erasure._eraser = LateVisits(office, visit(9), before=before)
     request = office.erase(NUMBER, USERNAME, COOKIE, anchors=GONE)
     assert (request.state, request.waiting_for) == (State.WAITING, ("web",))
     assert (office.events(*COOKIE), office.stored("web", COOKIE)) == (1, 1)

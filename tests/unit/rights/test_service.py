@@ -117,6 +117,7 @@ class OnePerson:
         spans: Sequence[Span],
         kept: Mapping[int, TagSet | None],
         gone: Mapping[int, RecordsGone] = NOTHING_GONE,
+        known_at: datetime | None = None,
     ) -> Forgotten:
         done = self.going(spans, kept)
         if self.stubborn:
