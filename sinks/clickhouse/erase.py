@@ -171,8 +171,8 @@ class ClickHouseEraser:
             leaving = every.parted(events, dict(zip(numbers, some.own, strict=True)))
             self._unseal(some, [besides[number] for number in numbers], leaving, of_these)
             keep_forgotten(self._index, leaving, self._sources)
-            take_out(self._index, "identity_claims", event_conditions(of_these))
             tidy_forgotten(self._index, every, self._sources)
+            take_out(self._index, "identity_claims", event_conditions(of_these))
 
     def _leave_events(self, going: Going) -> None:
         """Take what is removed out of `lineage_by_event`."""

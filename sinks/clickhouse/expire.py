@@ -206,8 +206,8 @@ class ClickHouseExpirer:
         leaving = claims_of(self._index, events)
         self._unseal(due, events, leaving.mentioned)
         keep_forgotten(self._index, [leaving], self._sources)
-        take_out(self._index, "identity_claims", event_conditions(events))
         tidy_forgotten(self._index, leaving, self._sources)
+        take_out(self._index, "identity_claims", event_conditions(events))
         for table in ("findings", "clock_events", "record_keys"):
             take_out(self._index, table, event_conditions(self._gone(due, table)))
         self._leave_events(due)

@@ -10,14 +10,30 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 
+from schemas.errors import IndexUnavailable
 from schemas.vocabulary import ClaimForm, Mark
+from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.erase import ClickHouseEraser
+from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.ports.expiry import RunOut
 from sinks.ports.forgotten import NEAR, is_forgotten
 from sinks.ports.identity import ClaimKey, OpenClaims
 from sinks.ports.lineage import LineageBatch, Span
 from streams.identity.links.states import links_of
 from tests.support.company import model
-from tests.support.index import NOW, Claim, Index, Row, claim_table, moment, table, tags, token
+from tests.support.index import (
+    NOW,
+    Claim,
+    Index,
+    Row,
+    claim_table,
+    empty,
+    moment,
+    sql_index,
+    table,
+    tags,
+    token,
+)
 
 TAGS = tags("C-17", topic="network.assignments", system="aaa")
 KARI, OLA, ADDRESS, OTHER = 2, 6, 1, 8
@@ -185,3 +201,72 @@ def test_what_stays_shows_no_identifier_that_nobody_else_has_any_more(index: Ind
     assert (len(on(index, ADDRESS)), on(index, OTHER)) == (4, [])
     kept = {bytes(row["group"]) for row in on(index, ADDRESS) if is_forgotten(row["subject"])}
     assert index.claims.claims(sorted(kept), of="group").num_rows == 4
+
+
+class Ending:
+    """The index until so many statements have changed it."""
+
+    def __init__(self, database: ClickHouse, statements: int) -> None:
+        self.database, self.left = database, statements
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+    def command(self, *said: Any, **more: Any) -> None:
+        self._count()
+        self.database.command(*said, **more)
+
+    def insert(self, *said: Any) -> None:
+        self._count()
+        self.database.insert(*said)
+
+    def _count(self) -> None:
+        if not self.left:
+            raise IndexUnavailable("ended")
+        self.left -= 1
+
+
+@pytest.mark.parametrize("way", ["forgotten", "run out"])
+def test_what_stays_after_an_interrupted_call_is_what_stays_of_a_whole_one(
+    database: ClickHouse, way: str
+) -> None:
+    """Ended before each of its statements in turn, then made again: what stays of her is there once, and what stayed of
+    somebody else near her alone is gone."""
+    third, later = 60, 10 * DAY
+    kept = [Span(token(OLA))]
+    ends, statements, through = list[Any](), 0, False
+    while not through:
+        index = sql_index(empty(database))
+        learn(index, *session(0, KARI, 0, 1_000, 2_000), *session(5, OLA, 500, 5_000))
+        learn(
+            index, *session(10, KARI, later, later + 2, group=31), *session(15, third, later + 1, later + 3)
+        )
+        forget(index, third)
+        assert len(shape(index)) == 9
+        ending: Any = Ending(database, statements)
+        try:
+            if way == "forgotten":
+                ClickHouseEraser(ending).forget([Span(token(KARI))], {TAGS.id: None})
+            else:
+                ClickHouseExpirer(ending).expire([RunOut(TAGS.id, moment(2 * later))], kept)
+            through = True
+        except IndexUnavailable:
+            if way == "forgotten":
+                forget(index, KARI)
+            else:
+                index.expirer.expire([RunOut(TAGS.id, moment(2 * later))], kept)
+        ends.append(shape(index))
+        statements += 1
+    assert len(ends[-1]) == 5
+    assert [number for number, end in enumerate(ends) if end != ends[-1]] == []
+    assert statements > 5
+
+
+def shape(index: Index) -> list[tuple[Any, ...]]:
+    """The claims on the address, whoever was drawn for whom."""
+    rows = sorted(on(index, ADDRESS), key=lambda row: (row["at"], row["mark"]))
+    names = dict[bytes, int]()
+    return [
+        (row["at"], row["mark"], *(names.setdefault(row[name], len(names)) for name in ("group", "subject")))
+        for row in rows
+    ]
