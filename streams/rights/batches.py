@@ -12,7 +12,7 @@ from streams.identity.model import ResolvedSubject
 from streams.rights.case import CaseFile, Recorded
 from streams.rights.overlap import spans_meet, subjects_of
 from streams.rights.protocol.request import RequestState
-from streams.rights.subject import SubjectFinder
+from streams.rights.subject import Remembered, SubjectFinder
 from streams.rights.turns import AT_ONCE, Turns
 
 T = TypeVar("T")
@@ -39,15 +39,13 @@ class Batches:
         """Each as far as it comes, or the exception with which it ended."""
         done: dict[str, RequestState | Exception] = {}
         for start in range(0, len(request_ids), AT_ONCE):
-            done |= self._advance_some(request_ids[start : start + AT_ONCE], {})
+            done |= self._advance_some(request_ids[start : start + AT_ONCE], Remembered())
         return [done[name] for name in request_ids]
 
-    def _advance_some(
-        self, some: Sequence[str], persons: dict[str, ResolvedSubject]
-    ) -> dict[str, RequestState | Exception]:
-        """`persons`: whom requests are about of which that was asked a moment ago."""
+    def _advance_some(self, some: Sequence[str], known: Remembered) -> dict[str, RequestState | Exception]:
+        """`known`: what was asked of requests a moment ago."""
         # After the first wave the index may say something else of whom the others are about.
-        with self._subjects.knowing(persons):
+        with self._subjects.knowing(known):
             if len(some) < 2:
                 return self._advanced(some)
             people = self._to_plan(some)
@@ -63,14 +61,14 @@ class Batches:
         """Each message read, then each request as far as it comes. `read`: the id, None for what is no request."""
         found: list[RequestState | Exception | None] = []
         for start in range(0, len(given), AT_ONCE):
-            persons: dict[str, ResolvedSubject] = {}
-            with self._subjects.knowing(persons):
+            known = Remembered()
+            with self._subjects.knowing(known):
                 names = self.in_turn(given[start : start + AT_ONCE], read, lambda name: name)
             ids = list(dict.fromkeys(name for name in names if isinstance(name, str)))
             states = {
                 # What came is in the ledger: whoever sent it shall not send it again.
                 name: Recorded(state, name) if isinstance(state, Unavailable) else state
-                for name, state in self._advance_some(ids, persons).items()
+                for name, state in self._advance_some(ids, known).items()
             }
             found += [states[name] if isinstance(name, str) else name for name in names]
         return found

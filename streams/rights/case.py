@@ -17,7 +17,7 @@ from schemas.keys import Keyring
 from schemas.policy import RetentionAnchors
 from schemas.systemkeys import SystemKeys
 from schemas.times import whole_milliseconds
-from schemas.together import asked
+from schemas.together import asked, tried
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Span
 from sinks.ports.requests import RequestEvent, RequestLog
@@ -180,7 +180,12 @@ class CaseFile:
 
     def system_keys(self, system: str) -> SystemKeys:
         """What commands of that system are sealed to, and its receipts signed with. Raises KeyUnavailable for none."""
-        return self._keyring.systems.of(system)
+        return asked(self._system_keys_each, system)
+
+    def _system_keys_each(self, systems: Sequence[str]) -> list[SystemKeys | Exception]:
+        """Each file is read once, however many of a batch want it."""
+        found = {system: tried(self._keyring.systems.of, system) for system in dict.fromkeys(systems)}
+        return [found[system] for system in systems]
 
     def receive(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from schemas.errors import KeyUnavailable
@@ -28,8 +28,17 @@ from streams.rights.overlap import erased_of, of_person, restricted_of, subjects
 from streams.rights.protocol.messages import Named
 from streams.rights.protocol.request import RequestState
 
+
+@dataclass
+class Remembered:
+    """Of requests, by id, what was asked a moment ago: whom they are about, and what was given, opened."""
+
+    persons: dict[str, ResolvedSubject] = field(default_factory=dict, repr=False)
+    given: dict[str, list[tuple[Named, Given]]] = field(default_factory=dict, repr=False)
+
+
 # Of whoever works on a batch alone: what another thread asked may be older than what this one has changed since.
-_KNOWN: ContextVar[dict[str, ResolvedSubject] | None] = ContextVar("known", default=None)
+_REMEMBERED: ContextVar[Remembered | None] = ContextVar("remembered", default=None)
 
 
 class SubjectFinder:
@@ -57,26 +66,26 @@ class SubjectFinder:
 
         With what a follow-up of an erasure inherits, as far as nobody is linked there.
         """
-        known = _KNOWN.get()
-        if known is not None and request.request_id in known:
-            return known[request.request_id]
+        known = _REMEMBERED.get()
+        if known is not None and request.request_id in known.persons:
+            return known.persons[request.request_id]
         given = self.given(request.request_id)
         # Where nobody can read any more what was given: whoever the erasure was about that this one follows up.
         given += [Given(self.kinds.customer, bytes.fromhex(token)) for token in request.about]
         person = self._inheriting(request, self._identities.person(given, request.received_at))
         if known is not None:
-            known[request.request_id] = person
+            known.persons[request.request_id] = person
         return person
 
     @contextmanager
-    def knowing(self, persons: dict[str, ResolvedSubject]) -> Iterator[None]:
-        """Meanwhile it is asked once whom a request is about, and not of these, of which it was a moment ago; what is
-        found is added to them."""
-        before = _KNOWN.set(persons)
+    def knowing(self, remembered: Remembered) -> Iterator[None]:
+        """Meanwhile it is asked once whom a request is about and what was given, and not of those of which it was a
+        moment ago; what is found is added to them."""
+        before = _REMEMBERED.set(remembered)
         try:
             yield
         finally:
-            _KNOWN.reset(before)
+            _REMEMBERED.reset(before)
 
     def erased_before(self, request: RequestState, person: ResolvedSubject) -> list[str]:
         """What has to be said of earlier erasures of the person, a line each; a follow-up knows what they left."""
@@ -160,12 +169,8 @@ class SubjectFinder:
         (`streams.answers.naming`).
         """
         knows, erasable = self._namer.knows(system), {*self.erasable(request)}
-        named = self._file.identifiers(request.request_id)
-        given = [
-            (item, one)
-            for item, one in zip(named, self._givens(named), strict=True)
-            if one in erasable and item.kind in knows
-        ]
+        every = self._given(request.request_id)
+        given = [(item, one) for item, one in every if one in erasable and item.kind in knows]
         always = {one.token for _, one in given if one.at is None}
         spans = request.identity.spans if request.identity else ()
         # What is the person's own is so after the plan as well, as if it had been given.
@@ -213,7 +218,18 @@ class SubjectFinder:
 
     def given(self, request_id: str) -> list[Given]:
         """What the person gave, as the index knows it."""
-        return self._givens(self._file.identifiers(request_id))
+        return [one for _, one in self._given(request_id)]
+
+    def _given(self, request_id: str) -> list[tuple[Named, Given]]:
+        """The same, and beside each what it was given as."""
+        known = _REMEMBERED.get()
+        if known is not None and request_id in known.given:
+            return known.given[request_id]
+        named = self._file.identifiers(request_id)
+        found = list(zip(named, self._givens(named), strict=True))
+        if known is not None:
+            known.given[request_id] = found
+        return found
 
     def unlinked_spans(self, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans of an earlier identity in which nobody is linked now; links of prefixes are not asked."""
