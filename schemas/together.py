@@ -7,15 +7,15 @@ the same order, so that pieces of work need no locks against each other.
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Generic, TypeVar
 
 from schemas.errors import Unavailable
+from schemas.garbage import uncollected
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -68,23 +68,10 @@ class Together:
         for start in range(0, len(items), self._at_once):
             back = _Signal()
             pieces = [_Piece(work, item, back) for item in items[start : start + self._at_once]]
-            with _uncollected():
+            with uncollected():
                 outcomes = _run(pieces, self._pool, back)
             found += outcomes
         return found
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Meanwhile nobody looks for garbage in cycles: all that the pieces of a batch hold would be walked again and
-    again, for nothing."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def tried(work: Callable[[Q], T], item: Q) -> T | Exception:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from schemas.garbage import uncollected
+
 _EVERY_SECONDS = 30.0
 _libc = ctypes.CDLL(None)
 
@@ -20,15 +22,9 @@ class Memory:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Meanwhile garbage is collected by `tidy` alone: batches are lists of ten thousands of objects without
-        cycles, which the collector would walk all the time, for nothing."""
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        """Meanwhile garbage is collected by `tidy` alone."""
+        with uncollected():
             yield
-        finally:
-            if collecting:
-                gc.enable()
 
     def tidy(self) -> None:
         """Twice a minute: collect, and hand back what was freed. Costs some 0.1 s; else nothing."""
