@@ -13,9 +13,9 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 
-from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.local import LocalBroker
 from tests.support.order import place
+from tests.support.toolchains import broker_of_its_own
 
 # A broker of a test is up for seconds: compiling its code well would cost more than it gains.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -32,12 +32,7 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    try:
-        LocalBroker.prepare()
-    except BrokerUnavailable as error:
-        if os.environ.get("INNSYN_REQUIRE_KAFKA") == "1":
-            pytest.fail(f"INNSYN_REQUIRE_KAFKA=1, but {error}", pytrace=False)
-        pytest.skip(f"not run: {error}")
+    broker_of_its_own()
     with LocalBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
 

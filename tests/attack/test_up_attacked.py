@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from console.wiring.private import open_to_others
-from schemas.errors import BrokerUnavailable
-from streams.kafka.brokers.local import LocalBroker
 from tests.support.product import Up, innsyn, naming, up
 from tests.support.time_bounds import await_that
+from tests.support.toolchains import broker_of_its_own
 
 pytestmark = pytest.mark.kafka
 
@@ -23,13 +22,9 @@ LINE = '{address} - - [02/Mar/2026:10:00:{second:02} +0100] "GET /{page} HTTP/1.
 
 
 @pytest.fixture
-def home(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def home(tmp_path: Path) -> Iterator[Path]:
     """A home for a broker of its own, under the umask of somebody careless."""
-    try:
-        LocalBroker.prepare()
-    except BrokerUnavailable:
-        request.getfixturevalue("kafka_bootstrap")  # says so, in the one way
-        pytest.skip("not run: no Java or Maven for a broker of its own")
+    broker_of_its_own()
     before = os.umask(0)
     yield tmp_path / "home"
     os.umask(before)

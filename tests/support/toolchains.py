@@ -15,6 +15,7 @@ import pytest
 
 from schemas.errors import BrokerUnavailable
 from streams.kafka.brokers.java import find_java, first_error, unlike
+from streams.kafka.brokers.local import LocalBroker
 
 LOCKS = Path(__file__).parents[1] / "producers"
 _OLDEST_NODE = (20, 19, 4)
@@ -27,6 +28,14 @@ def java() -> tuple[Path, Path]:
     except BrokerUnavailable as error:
         _without(str(error))
     return found, _jars("java", LOCKS)
+
+
+def broker_of_its_own() -> None:
+    """What a broker of a test's own needs. Without Java or Maven: skips, or fails where Kafka is required."""
+    try:
+        LocalBroker.prepare()
+    except BrokerUnavailable as error:
+        _without(str(error))
 
 
 def postgresql_jar() -> Path:
