@@ -22,8 +22,9 @@ from streams.rights.kept import kept_while_told
 from streams.rights.protocol.messages import decoded, kept_of
 from streams.rights.protocol.request import RequestState
 from tests.support.company import copies_by_hand
-from tests.support.histories import RECORDS, keyring
+from tests.support.histories import RECORDS
 from tests.support.kinds import KINDS
+from tests.support.processes import keyring
 from tests.support.receipts import job_key
 
 CUSTOMERS = ("10042", "10043")

@@ -7,38 +7,29 @@ looked at after each step, and at the end every request has to come to its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from schemas.codec import decode
 from schemas.company import Company
-from schemas.errors import InputError, Unavailable
-from schemas.keys import Keyring
 from schemas.records import load_records
 from schemas.vocabulary import ToldBy
-from sinks.memory.requests import MemoryRequests
-from sinks.ports.requests import RequestEvent
-from streams.rights.case import Recorded
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.messages import DELETION, REQUESTS
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.service import RightsService
 from tests.support.company import delivering, model, with_a_hold_of_everything
-from tests.support.pairs import ReadyKeyring
+from tests.support.processes import NUMBERS, WORKERS, Fate, Log, Processes, keyring
 from tests.support.receipts import proven
-from tests.unit.rights.test_service import KARI, NOW, OnePerson, holding
+from tests.unit.rights.test_service import KARI, OnePerson, holding
 
 RECORDS = load_records()
-WORKERS = st.integers(0, 1)
-NUMBERS = st.integers(0, 30)
 LAWFUL = {"ground": "T98", "citation": "bokføringsloven § 13"}
 KINDS: Mapping[str, dict[str, Any]] = {
     "full": {"state": "done"},
@@ -55,43 +46,6 @@ KINDS: Mapping[str, dict[str, Any]] = {
 """What a system may say, and what may be written in its name."""
 
 
-class Killed(BaseException):
-    """The process is gone: no code of its own handles it."""
-
-
-@dataclass
-class Fate:
-    """Whether a write still goes through: `left` more do, then the process is killed, `after` that write or before.
-    `writes`: how many were tried."""
-
-    left: int | None = None
-    after: bool = False
-    writes: int = 0
-
-    def write(self, work: Callable[[], Any]) -> Any:
-        self.writes += 1
-        if self.left is None:
-            return work()
-        if self.left > 0:
-            self.left -= 1
-            return work()
-        self.left = None
-        if self.after:
-            work()
-        raise Killed
-
-
-@dataclass
-class Log(MemoryRequests):
-    fate: Fate
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def store(self, given: RequestEvent) -> bool:
-        return bool(self.fate.write(lambda: MemoryRequests.store(self, given)))
-
-
 @dataclass
 class World(OnePerson):
     """An index with one person, Kafka, and who is killed when."""
@@ -103,21 +57,9 @@ class World(OnePerson):
 
 
 @cache
-def _folder() -> TemporaryDirectory[str]:
-    """Gone with the process: nothing else knows when the last history ends."""
-    return TemporaryDirectory(prefix="innsyn-histories-")
-
-
-@cache
 def company() -> Company:
     """Which has a rule by which everything may be withheld."""
     return replace(model(), catalogue=delivering(with_a_hold_of_everything(model().catalogue)))
-
-
-@cache
-def keyring() -> Keyring:
-    """One for all histories: making keys would be most of their time."""
-    return ReadyKeyring(Path(_folder().name) / "keys").made()
 
 
 @cache
@@ -125,44 +67,24 @@ def _decoded(topic: str, message: bytes) -> dict[str, Any]:
     return decode(RECORDS["RightsRequest" if topic == REQUESTS else "ErasureCommand"], message)
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(Processes):
     """The rules are what may happen; `_look` and `teardown` are what must hold."""
-
-    numbers = 0
 
     def __init__(self) -> None:
         super().__init__()
-        self.fate, self.now = Fate(), NOW
         start = [holding("Invoice", "billing.invoices"), holding("WebVisit", "web.visits")]
         self.world = World(start, log=Log(self.fate), fate=self.fate)
         self.services = [self._process(), self._process()]
         self.made: set[str] = set()
         self.settled: dict[str, set[str]] = {}
         self.completed: set[str] = set()
-        self.heard: list[dict[str, Any]] = []
 
     def _process(self) -> RightsService:
         world, given = self.world, (keyring(), company(), self.world.send, lambda: self.now, self._random)
         return RightsService(world.log, world, world, world, *given)
 
-    @classmethod
-    def _random(cls, size: int) -> bytes:
-        # Other ids in each history: they share their keys.
-        cls.numbers += 1
-        return cls.numbers.to_bytes(size, "big")
-
-    def _does(self, worker: int, work: Callable[[RightsService], Any]) -> Any:
-        try:
-            return work(self.services[worker])
-        except Killed:
-            self.services[worker] = self._process()
-        except Recorded as recorded:
-            self.made.add(recorded.request_id)
-        except (InputError, Unavailable):
-            pass
-        finally:
-            self._look()
-        return None
+    def _was_recorded(self, name: str) -> None:
+        self.made.add(name)
 
     # What may happen.
 
@@ -195,10 +117,6 @@ class Histories(RuleBasedStateMachine):
         values = [_decoded(topic, message) for topic, message in sent if topic == REQUESTS]
         self._does(worker, lambda service: service.on_requests(values))
 
-    @rule(worker=WORKERS)
-    def resume(self, worker: int) -> None:
-        self._does(worker, lambda service: service.resume())
-
     @precondition(lambda self: self._told())
     @rule(worker=WORKERS, number=NUMBERS, kind=st.sampled_from(sorted(KINDS)))
     def answer(self, worker: int, number: int, kind: str) -> None:
@@ -216,21 +134,6 @@ class Histories(RuleBasedStateMachine):
         told = self._told()
         values = [self._said(told[number % len(told)], kind) for number, kind in many]
         self._does(worker, lambda service: service.on_receipts(values))
-
-    @precondition(lambda self: self.heard)
-    @rule(worker=WORKERS, number=NUMBERS)
-    def answer_again(self, worker: int, number: int) -> None:
-        value = self.heard[number % len(self.heard)]
-        self._does(worker, lambda service: service.on_receipt(value))
-
-    @rule(worker=WORKERS, hours=st.sampled_from([1, 5, 30, 200, 900]))
-    def time_passes(self, worker: int, hours: int) -> None:
-        self.now += timedelta(hours=hours)
-        self._does(worker, lambda service: service.on_time(self.now))
-
-    @rule(left=st.integers(0, 3), after=st.booleans())
-    def kill(self, left: int, after: bool) -> None:
-        self.fate.left, self.fate.after = left, after
 
     @rule()
     def kafka_goes_away(self) -> None:

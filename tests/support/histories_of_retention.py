@@ -8,18 +8,17 @@ told before a run is approved; a run is completed once all have answered. At the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from schemas.errors import InputError, Unavailable
+from schemas.errors import Unavailable
 from sinks.ports.expiry import Expired, RunOut
 from sinks.ports.lineage import Span
 from streams.identity.identities import Identities
-from streams.rights.case import Recorded
 from streams.rights.protocol.command import EVERY
 from streams.rights.protocol.messages import DELETION, REQUESTS
 from streams.rights.protocol.request import RequestState, State
@@ -37,9 +36,8 @@ from tests.support.aged import (
     not_taken,
 )
 from tests.support.histories import KINDS as SAID
-from tests.support.histories import NUMBERS, WORKERS, Fate, Killed, Log, keyring
+from tests.support.processes import NUMBERS, WORKERS, Log, Processes, keyring
 from tests.support.receipts import proven
-from tests.unit.rights.test_service import NOW
 
 BY, OTHER = "web.token", "other.token"
 HAPPENED = st.tuples(
@@ -47,17 +45,14 @@ HAPPENED = st.tuples(
 )
 
 
-class HistoriesOfRetention(RuleBasedStateMachine):
+class HistoriesOfRetention(Processes):
     """The rules are what may happen; `_look` and `teardown` are what must hold.
 
     `by_hand`: systems of which a person said that all is done. `there`: what the index held when it was last looked at.
     """
 
-    numbers = 0
-
     def __init__(self) -> None:
         super().__init__()
-        self.fate, self.now = Fate(), NOW
         self.world = AgedWorld()
         self.index = self.world.index
         self.expire = self.index.expire
@@ -66,7 +61,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         self.sent: list[tuple[str, bytes]] = []
         self.away = 0
         self.batch = 1_000_000
-        self.heard: list[dict[str, Any]] = []
         self.open_when_sent: dict[bytes, frozenset[str]] = {}
         self.by_hand: set[str] = set()
         self.settled: set[str] = set()
@@ -102,12 +96,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
             retention=Retention(self.index, self.index, self.batch),
         )
 
-    @classmethod
-    def _random(cls, size: int) -> bytes:
-        # Other ids in each history: they share their keys.
-        cls.numbers += 1
-        return cls.numbers.to_bytes(size, "big")
-
     def _send(self, topic: str, message: bytes, key: bytes) -> None:
         if self.away:
             self.away -= 1
@@ -124,17 +112,8 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         found: Expired = self.fate.write(lambda: self.expire(run_out, kept, known_at))
         return found
 
-    def _does(self, worker: int, work: Callable[[RightsService], Any]) -> Any:
+    def _before(self) -> None:
         self.open_before = self._open()
-        try:
-            return work(self.services[worker])
-        except Killed:
-            self.services[worker] = self._process()
-        except (Recorded, InputError, Unavailable):
-            pass
-        finally:
-            self._look()
-        return None
 
     # What may happen.
 
@@ -156,10 +135,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
         """What was sent comes, and people approve."""
         self._carry_on(worker, announced=True)
 
-    @rule(worker=WORKERS)
-    def resume(self, worker: int) -> None:
-        self._does(worker, lambda service: service.resume())
-
     @precondition(lambda self: self._told())
     @rule(worker=WORKERS, number=NUMBERS, kind=st.sampled_from([*sorted(SAID), "full", "full", "full"]))
     def answer(self, worker: int, number: int, kind: str) -> None:
@@ -171,21 +146,6 @@ class HistoriesOfRetention(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def all_answer(self, worker: int) -> None:
         self._all_answer(worker)
-
-    @precondition(lambda self: self.heard)
-    @rule(worker=WORKERS, number=NUMBERS)
-    def answer_again(self, worker: int, number: int) -> None:
-        value = self.heard[number % len(self.heard)]
-        self._does(worker, lambda service: service.on_receipt(value))
-
-    @rule(worker=WORKERS, hours=st.sampled_from([1, 5, 30, 200, 900]))
-    def time_passes(self, worker: int, hours: int) -> None:
-        self.now += timedelta(hours=hours)
-        self._does(worker, lambda service: service.on_time(self.now))
-
-    @rule(left=st.integers(0, 4), after=st.booleans())
-    def kill(self, left: int, after: bool) -> None:
-        self.fate.left, self.fate.after = left, after
 
     @rule()
     def kafka_goes_away(self) -> None:

@@ -30,7 +30,8 @@ from streams.rights.service import RightsService
 from tests.support import histories
 from tests.support.company import delivering
 from tests.support.copying import copy_of
-from tests.support.histories import KINDS, NUMBERS, RECORDS, WORKERS, Histories, keyring
+from tests.support.histories import KINDS, RECORDS, Histories
+from tests.support.processes import NUMBERS, WORKERS, Fate, keyring
 from tests.support.receipts import job_key
 from tests.unit.rights.test_service import KARI, holding
 
@@ -52,7 +53,7 @@ _DONE = (State.COMPLETED, State.ANSWERED)
 class Copying(MemoryCopies):
     """Where parts of copies are kept; who is killed is so at these writes too."""
 
-    fate: histories.Fate
+    fate: Fate
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -13,9 +13,9 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.expiry import Expired, RunOut
 from streams.answers.keeping import NOTHING_KEPT
 from streams.rights.protocol.request import State
-from tests.support.histories import Fate, Killed, Log
 from tests.support.index import memory_index
 from tests.support.office import Office
+from tests.support.processes import Fate, Killed, Log
 from tests.support.suppressing import KARI, OLA
 from tests.unit.rights.test_expiry_run import BY, LONG_AGO, OTHER, YESTERDAY, answered, held, view
 
