@@ -131,18 +131,25 @@ def test_a_closed_request_leaves_what_came_after_its_plan(office: Office) -> Non
 
 
 def test_a_closed_request_forgets_what_was_done_by_the_newest_plan(office: Office) -> None:
-    """Both were told again of what had come; the web erased that too, and the register never answered."""
+    """The web and the contact centre were told again of what had come: the web erased that too, the other one never
+    answered."""
+    office.deaf |= {"contact_centre"}
+    chat = {"session_id": "c-1", "customer_number": NUMBER[1], "sender": "person", "text": "?"}
+    office.put("support.chats", {**chat, "sent_at": LAST_WEEK})
     request_id = asked(office).request_id
     say(office, request_id, "web", "done", erased=2)
+    say(office, request_id, "contact_centre", "done", erased=1)
     office.now += timedelta(minutes=1)
     office.put("web.visits", visit(3))
-    office.put("crm.customers", {"customer_number": NUMBER[1], "name": "Kari", "updated_at": office.now})
+    office.put("support.chats", {**chat, "sent_at": LAST_WEEK})
     office.now += timedelta(minutes=1)
-    assert say(office, request_id, "crm", "done", erased=1).waiting_for == ("crm", "web")
-    say(office, request_id, "web", "done", erased=3)
+    again = say(office, request_id, "crm", "done", erased=1)
+    assert again.waiting_for == ("contact_centre", "web")
+    say(office, request_id, "web", "done", erased=3, attempt=2)
+    office.now += timedelta(minutes=1)
     office.put("web.visits", visit(4))
     office.now += timedelta(minutes=1)
-    office.service.close(request_id, "the register is being moved")
+    office.service.close(request_id, "the contact centre is closed")
     assert (office.events(*COOKIE), office.events(*NUMBER)) == (1, 2)
 
 
