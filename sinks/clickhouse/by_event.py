@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -166,6 +166,13 @@ def place_conditions(places: Iterable[tuple[Event, bytes]]) -> Iterator[tuple[st
             parameters["places"] = [place_of(event, token) for event, token in chunk]
             text += f" AND {PLACE} IN {{places:Array(UInt64)}}"
         yield f"token IN {listed} AND {text}", parameters
+
+
+def in_roles(places: Mapping[str, Iterable[tuple[Event, bytes]]]) -> Iterator[tuple[str, Parameters]]:
+    """The rows of events under tokens, by role, as conditions."""
+    for role, some in places.items():
+        for where, parameters in place_conditions(some):
+            yield f"role = {{role:String}} AND {where}", {**parameters, "role": role}
 
 
 # A place as one number, since 500 have to fit into an address of 64 KiB. Half of a token is 64 bits of an HMAC, so

@@ -13,6 +13,7 @@ from schemas.together import asked
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.many import alike, parted
+from sinks.clickhouse.pairs import by_oldest_key
 from sinks.clickhouse.reader import ClickHouseReader, known
 from sinks.clickhouse.values import Parameters, millis, tokens_in
 from sinks.ports.clocks import CLOCK_SCHEMA, OWNERS, UNNAMED, Owner
@@ -83,9 +84,13 @@ class ClickHouseClocks:
         # Of which no key tells the thing, each event is about one of its own.
         unnamed = f"thing = toFixedString(unhex('{UNNAMED.hex()}'), {TOKEN_BYTES})"
         thing = f"if({unnamed}, (topic, partition, offset), ('', 0, 0))"
+        events = (
+            "SELECT token, thing, event_time, started, topic, partition, offset, part FROM clock_events FINAL"
+        )
+        events = by_oldest_key(self._index, f"{events} WHERE clock = {{clock:String}}", ("token", "thing"))
         things = (
-            f"SELECT token, argMax(tuple(started), {newest}).1 AS start FROM clock_events FINAL"
-            f" WHERE clock = {{clock:String}} GROUP BY token, thing, {thing}"
+            f"SELECT token, argMax(tuple(started), {newest}).1 AS start FROM ({events})"
+            f" GROUP BY token, thing, {thing}"
         )
         rows = self._index.query(
             "SELECT toDate32(last, {zone:String}) AS day, count() FROM (SELECT max(start) AS last"

@@ -10,10 +10,10 @@ from itertools import chain, groupby
 
 from schemas.tags import TagSet
 from schemas.together import asked
-from sinks.clickhouse.by_event import Event, event_conditions, place_conditions
+from sinks.clickhouse.by_event import Event, event_conditions, in_roles
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.forgotten import Leaving, claims_of, keep_forgotten, tidy_forgotten
-from sinks.clickhouse.going import Going, Place, Standing, by_role, in_turn
+from sinks.clickhouse.going import Going, Standing, by_role, in_turn
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.known import Condition, known_by
 from sinks.clickhouse.many import alike, at_once
@@ -154,7 +154,7 @@ class ClickHouseEraser:
         every = by_role(row for some in besides for row in some)
         for table in ("lineage", "lineage_by_event"):
             # Taken out of the parts together with the person's own, which come after: parts are written anew once.
-            hide(self._index, table, _in_roles(every))
+            hide(self._index, table, in_roles(every))
         return ended
 
     def _leave_claims(
@@ -176,7 +176,7 @@ class ClickHouseEraser:
 
     def _leave_events(self, going: Going) -> None:
         """Take what is removed out of `lineage_by_event`."""
-        take_out(self._index, "lineage_by_event", _in_roles(going.by_event()))
+        take_out(self._index, "lineage_by_event", in_roles(going.by_event()))
 
     def _unseal(
         self,
@@ -240,13 +240,6 @@ class ClickHouseEraser:
 
 def _tokens_of(besides: Iterable[Iterable[Standing]]) -> set[bytes]:
     return {token for some in besides for _, (_, token) in some}
-
-
-def _in_roles(places: Mapping[str, Collection[Place]]) -> Iterator[tuple[str, Parameters]]:
-    """The rows of the places, by role, as conditions."""
-    for role, some in places.items():
-        for where, parameters in place_conditions(some):
-            yield f"role = {{role:String}} AND {where}", {**parameters, "role": role}
 
 
 def _compatible(narrower: Sequence[Mapping[int, TagSet]]) -> list[tuple[set[int], dict[int, int]]]:

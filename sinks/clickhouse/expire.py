@@ -15,7 +15,7 @@ from sinks.clickhouse.expiry import under
 from sinks.clickhouse.forgotten import claims_of, keep_forgotten, tidy_forgotten
 from sinks.clickhouse.identifiers import Unmentioned
 from sinks.clickhouse.known import known_by
-from sinks.clickhouse.pairs import same_tokens
+from sinks.clickhouse.pairs import key_count, same_tokens
 from sinks.clickhouse.reader import ClickHouseReader, rows_of
 from sinks.clickhouse.spans import Piece, bounded, matching, pieces, token_conditions, tokens_of
 from sinks.clickhouse.taking_out import on_cluster, take_out
@@ -262,7 +262,7 @@ class ClickHouseExpirer:
 
     def _under_other_keys(self, tokens: str) -> str:
         """SQL for a token of the same identifier as one of these, which are SQL; nothing while there is one key."""
-        ((keys,),) = self._index.query("SELECT uniqExact(key_id) FROM token_keys")
+        keys = key_count(self._index)
         if keys < 2:
             return ""
         # From one key to the next: as many steps as there are others.

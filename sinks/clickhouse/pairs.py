@@ -71,6 +71,25 @@ def named(same: SameTokens, column: str, parameters: Parameters, prefix: str = "
     return f"transform({column}, {listed[0]}, {listed[1]}, {column})"
 
 
+def key_count(index: ClickHouse) -> int:
+    """How many token keys there ever were. Raises IndexUnavailable."""
+    ((keys,),) = index.query("SELECT uniqExact(key_id) FROM token_keys")
+    return int(keys)
+
+
+def by_oldest_key(index: ClickHouse, rows: str, columns: Sequence[str]) -> str:
+    """SQL for the rows, which are SQL, with each token in the columns named by that of the oldest key that is known."""
+    pairs = (
+        "SELECT token AS newer, min(other) AS older, 1 AS known FROM token_pairs WHERE is_new GROUP BY newer"
+    )
+    # From one key to the one before: as many steps as there are others.
+    for _ in range(key_count(index) - 1):
+        for name in columns:
+            named = f"* EXCEPT ({name}, newer, older, known), if(known = 1, older, {name}) AS {name}"
+            rows = f"SELECT {named} FROM ({rows}) AS r LEFT JOIN ({pairs}) AS o ON r.{name} = o.newer"
+    return rows
+
+
 def both_ends(pairs: pa.Table, newer: str) -> pa.Table:
     """Rows of `token_pairs` for a table of `PAIR_SCHEMA`, whose newer tokens are of the key named."""
     ends = [

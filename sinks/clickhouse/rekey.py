@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.tokens import TOKEN_BYTES
-from sinks.clickhouse.by_event import COLUMNS, EVENT, Event, place_conditions
+from schemas.vocabulary import Role
+from sinks.clickhouse.by_event import COLUMNS, EVENT, in_roles
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.going import Standing, by_role
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.taking_out import on_cluster
 from sinks.clickhouse.values import Parameters, numbers_in, tokens_in
@@ -142,12 +144,13 @@ class Rekeyer:
             # What was erased or narrowed since it was read goes again under the new token: the erasure did not see it.
             now, still = self._read(ROW_SCHEMA, where, parameters, _ROW)
             gone = _changed(rows, marks, now, still, "tag_set")
-            for condition, listed in place_conditions(_places(fresh.filter(gone))):
+            for condition, listed in in_roles(by_role(_standing(fresh.filter(gone)))):
                 self._delete("lineage_by_event", condition, listed)
             self._undo("lineage", ROW_SCHEMA, _ROW, fresh.filter(gone))
             rows, marks = rows.filter(pc.invert(gone)), marks.filter(pc.invert(gone))
             # The rows go last: each token of an event in the other table has to be known for somebody's.
-            for condition, listed in place_conditions(set(_places(beside)) & set(_places(rows))):
+            moving = set(_standing(beside)) & set(_standing(rows))
+            for condition, listed in in_roles(by_role(moving)):
                 self._delete("lineage_by_event", condition, listed)
             self._forget("lineage", _ROW, rows["token"], marks)
             moved += rows.num_rows
@@ -300,5 +303,8 @@ def _keys(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     return zip(*(rows[name].to_pylist() for name in names), strict=True)
 
 
-def _places(rows: pa.Table) -> list[tuple[Event, bytes]]:
-    return [((t, p, o), token) for t, p, o, token in _keys(rows, (*_PLACE.split(", "), "token"))]
+def _standing(rows: pa.Table) -> list[Standing]:
+    return [
+        (Role.of(role).value, ((t, p, o), token))
+        for role, t, p, o, token in _keys(rows, ("role", *_PLACE.split(", "), "token"))
+    ]

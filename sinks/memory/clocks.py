@@ -56,14 +56,14 @@ class MemoryClocks(MemoryState):
     def ended_by_day(self, clock: str, zone: ZoneInfo) -> Mapping[date, int]:
         newest = dict[Any, tuple[Any, ...]]()
         with self.lock:
+            same = self.same_tokens()
             for key, row in self.clocks.items():
                 if row["clock"] != clock:
                     continue
-                thing = key[1:4] if row["thing"] == UNNAMED else row["thing"]
+                owner = same.name(key[0])
+                thing = key[1:4] if row["thing"] == UNNAMED else same.name(row["thing"])
                 said = row["event_time"], row["started"] is None, *key[1:], row["started"]
-                newest[key[0], thing] = max(
-                    newest.get((key[0], thing), said), said, key=lambda item: item[:-1]
-                )
+                newest[owner, thing] = max(newest.get((owner, thing), said), said, key=lambda item: item[:-1])
         people = defaultdict[bytes, list[datetime | None]](list)
         for (token, _), said in newest.items():
             people[token].append(said[-1])

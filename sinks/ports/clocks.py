@@ -84,9 +84,9 @@ class OwnerReader(Protocol):
         """How many owners there are of whom nothing is going on by a clock that stands for a state, by the day in that
         zone on which it started for the last of their things.
 
-        Each by the identifier that events name, whoever has several; of a thing the newest event decides, of several
-        at one moment one that says that it is going on. Costs a scan of what is said of clocks. Raises
-        IndexUnavailable.
+        Each by the identifier that events name, whoever has several, under whatever token keys; of a thing the newest
+        event decides, of several at one moment one that says that it is going on. Costs a scan of what is said of
+        clocks. Raises IndexUnavailable.
         """
 
 

@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
 
 from schemas.errors import KeyUnavailable
-from schemas.vocabulary import Mark
+from schemas.vocabulary import Mark, Role
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.memory.sinks import memory_sinks
 from sinks.ports.erasure import Forgotten
@@ -316,3 +319,49 @@ def test_a_row_goes_on_naming_its_customer_under_the_newer_key(index: Sinks) -> 
     person, other, sets = Span(token(101)), Span(token(102)), [replace(VISIT, key_id=NEW).id]
     assert index.reader.counts([person, other], sets).records == 2
     assert index.reader.counts([person], sets).records == 1
+
+
+def test_whose_clock_ended_is_one_owner_under_all_keys(index: Sinks) -> None:
+    """And one thing: what is said of it under the newer key decides what was said under the older one."""
+    day = 86_400_000
+    said = {
+        OLD: [Said(1, 0, started=0), Said(2, 1, started=0), Said(3, 2, started=0)],
+        NEW: [Said(101, 3, started=day, thing=108, at=1), Said(102, 4, thing=107, at=1)],
+        NEWEST: [Said(203, 5, started=2 * day, thing=207, at=1)],
+    }
+    for key, rows in said.items():
+        clocks = clock_table(rows)
+        index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=clocks, key_id=key), NOW)
+    pair(index, 1, 2, 3, 7)
+    pair(index, 103, 107, to=NEWEST, of=NEW)
+    zone = ZoneInfo("Europe/Oslo")
+    ends = {NOW.date() + timedelta(days=1): 1, NOW.date() + timedelta(days=2): 1}
+    assert index.clocks.ended_by_day("contract_end", zone) == ends
+
+
+def test_somebody_erased_in_one_role_while_it_moves_stays_in_another(engine: ClickHouse | None) -> None:
+    """Also among those who lie by event, under the newer key."""
+    if engine is None:
+        pytest.skip("the index in memory moves in one step")
+    database = empty(engine)
+    index = clickhouse_sinks(database)
+    as_agent = replace(VISIT, categories=("C-1",))
+    write(index, [Row(1, 0, VISIT), Row(1, 0, as_agent, role=Role.AGENT.code)])
+    pair(index, 1)
+
+    class Meanwhile:
+        """The index, in which the person is erased as an owner once their rows were written anew."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(database, name)
+
+        def insert(self, table: str, rows: pa.Table) -> None:
+            database.insert(table, rows)
+            if table == "lineage_by_event":
+                index.eraser.forget([Span(token(1))], {VISIT.id: None})
+
+    moving: Any = Meanwhile()
+    Rekeyer(moving, OLD, NEW, first=True, reseal=as_told).move(NEVER)
+    assert events(index, 1, 101) == {("C-1",): 1}
+    rows = database.query("SELECT token, toString(role) FROM lineage_by_event FINAL")
+    assert [(bytes(who), str(role)) for who, role in rows] == [(token(101), "agent")]
