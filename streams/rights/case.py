@@ -25,7 +25,8 @@ from streams.answers.attribution import spans_json
 from streams.rights.listing import Listing
 from streams.rights.protocol.events import Attention, Behind, LedgerEvent, Received, content_of, event_of
 from streams.rights.protocol.messages import Named, identifiers_from_json, identifiers_json
-from streams.rights.protocol.request import Note, RequestState, State
+from streams.rights.protocol.parts import Note
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import EVERYTHING, Scope
 
 TRIES = 50

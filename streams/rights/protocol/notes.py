@@ -22,7 +22,8 @@ from streams.rights.protocol.handling import (
     Waived,
 )
 from streams.rights.protocol.lines import asked_line, unclear_words
-from streams.rights.protocol.request import Note, RequestState
+from streams.rights.protocol.parts import Note
+from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
 
 CANNOT_BE_TOLD = "cannot notify"

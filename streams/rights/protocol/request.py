@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from schemas.vocabulary import CommandState, Resolution, Right
@@ -16,6 +15,7 @@ from streams.answers.attribution import IdentitySnapshot
 from streams.rights.protocol.answering import AnswerSetAside
 from streams.rights.protocol.came_back import CameBack, came_back_line
 from streams.rights.protocol.command import UNANSWERED, Command
+from streams.rights.protocol.command_lines import after, problem
 from streams.rights.protocol.deadlines import Pause
 from streams.rights.protocol.events import LateFound, OpenRequest, Unclear
 from streams.rights.protocol.expiring import KeptSince, ready_to_expire
@@ -30,53 +30,11 @@ from streams.rights.protocol.lines import (
     unread_line,
     waits_lines,
 )
+from streams.rights.protocol.parts import Note, Run, State
 from streams.rights.protocol.scope import EVERYTHING, Scope
 from streams.rights.protocol.withholding import NOTHING_WITHHELD, Withholding, withholding_of
 
-
-class State(StrEnum):
-    UNCHECKED = "unchecked"
-    RECEIVED = "received"
-    PLANNED = "planned"
-    COMMANDED = "commanded"
-    WAITING = "waiting"
-    ATTENTION = "attention"
-    FORGETTING = "forgetting"
-    ANSWERED = "answered"
-    COMPLETED = "completed"
-    REOPENED = "reopened"
-    CLOSED = "closed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a person did to a request, and why: `what` is accepted, closed, cancelled, checked, told and the like.
-
-    The reason is `sealed` with the request's key; `reason` is it opened, None where there is none or the key is gone.
-    `words`: what may be said in clear, of closed lists.
-    """
-
-    what: str
-    at: datetime
-    system: str | None = None
-    sealed: str | None = field(default=None, repr=False)
-    reason: str | None = field(default=None, repr=False)
-    words: str | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of forgetting that nobody said was through: what `going` was counted to go, by kind, at `as_of`.
-
-    `replanned`: a new plan was made since. `systems`: of a retention run, at which it was to go.
-    """
-
-    going: Mapping[str, int]
-    as_of: datetime
-    tag_sets: frozenset[int]
-    replanned: bool = False
-    systems: frozenset[str] = frozenset()
+__all__ = ["RequestState", "State", "digest_of"]
 
 
 @dataclass(frozen=True)
@@ -296,11 +254,11 @@ class RequestState:
         commands = self.commands.values()
         lines: Iterable[str | None]
         if self.state in (State.CLOSED, State.CANCELLED):
-            lines = (item.after(self.state.value) for item in commands)
+            lines = (after(item, self.state.value) for item in commands)
         else:
             first = sorted(commands, key=lambda item: (not item.refused, not item.doubtful))
-            urgent = [item.problem for item in first if item.urgent]
-            others = [item.problem for item in first if not item.urgent]
+            urgent = [problem(item) for item in first if item.urgent]
+            others = [problem(item) for item in first if not item.urgent]
             lines = [*urgent, self._standing, *others]
         yield from filter(None, lines)
         yield from self._asks_for

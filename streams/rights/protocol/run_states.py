@@ -8,7 +8,8 @@ from dataclasses import replace
 from schemas.counted import counted
 from streams.rights.protocol.commands import stands
 from streams.rights.protocol.expiring import Expired, Expiring, KeptSince
-from streams.rights.protocol.request import RequestState, Run, State
+from streams.rights.protocol.parts import Run
+from streams.rights.protocol.request import RequestState, State
 
 
 def run_after(request: RequestState, event: KeptSince | Expiring | Expired) -> RequestState:

@@ -79,7 +79,8 @@ from streams.rights.protocol.handling import (
 )
 from streams.rights.protocol.lines import taken_line
 from streams.rights.protocol.notes import noted
-from streams.rights.protocol.request import RequestState, Run, State
+from streams.rights.protocol.parts import Run
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.run_states import run_after
 from streams.rights.protocol.scope import EVERYTHING
 from streams.rights.protocol.shown import summary

@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.vocabulary import CommandKind, CommandState, Right, ToldBy
 from streams.rights.protocol.command import Command
+from streams.rights.protocol.command_lines import problem
 from streams.rights.protocol.states import RequestState, State, summary
 from tests.support.index import memory_index
 from tests.support.office import Office
@@ -125,7 +126,7 @@ def test_what_was_taken_back_waits_for_nobody() -> None:
         command = replace(command, by_hand=by_hand, escalated=True)
         assert command.settled
         assert not any([command.pending, command.doubtful, command.refused, command.urgent])
-        assert command.problem is None
+        assert problem(command) is None
 
 
 def test_the_key_of_a_restriction_is_there_until_it_has_ended(office: Office) -> None:
