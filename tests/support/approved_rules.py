@@ -1,15 +1,18 @@
-"""A retention run that took nothing, as the ledger has it once people approved the rules by which data run out."""
+"""The rules by which data run out: approved by people, as the ledger has it then, and others than those."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from schemas.policy import RetentionAnchors
 from schemas.vocabulary import BY_ITSELF
 from streams.answers.expiry_plan import make_run_plan
+from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.rights.expiry_run import _plan_json
 from streams.rights.protocol.events import Completed, Planned
 from streams.rights.service import RightsService
+from tests.support.office import Office
 
 
 def approve_rules(service: RightsService, now: datetime) -> None:
@@ -26,3 +29,11 @@ def approve_rules(service: RightsService, now: datetime) -> None:
     ended = file.decide(planned, Completed((), planned.length), now)
     assert ended.carried_out
     assert ended.of_everybody
+
+
+def keep_longer(office: Office, rule: str, keeping: Keeping = NOTHING_KEPT) -> None:
+    """A rule of today keeps five years what a shorter one let run out."""
+    rules = office.catalogue.retention_rules
+    longer = {**rules, rule: rules[rule].model_copy(update={"period": "P5Y"})}
+    office.catalogue = replace(office.catalogue, retention_rules=longer)
+    office.serve(keeping)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,6 +17,7 @@ from schemas.errors import InputError, KeyUnavailable
 from schemas.identifiers import IdentifierKind
 from schemas.records import load_records
 from schemas.tags import tag_set
+from schemas.tokens import Tokenizer
 from schemas.vocabulary import Role
 from sinks.memory.index import MemoryIndex
 from sinks.memory.rekey import MemoryRekeyer
@@ -38,6 +40,24 @@ from tests.support.receipts import hear
 KARI, OLA = ("customer_number", "10042"), ("customer_number", "10099")
 
 
+def event_of(
+    who: tuple[str, str], record: str, topic: str, at: datetime, tokenizer: Tokenizer, **more: Any
+) -> LineageBatch:
+    """An event of the customer, with `more` of what a batch has."""
+    tags = tag_set(load_records()[record], topic, "owner", catalogue_version="1", key_id=tokenizer.key_id)
+    row = {
+        "token": tokenizer.token(KINDS[who[0]], who[1]),
+        "topic": topic,
+        "partition": 0,
+        "offset": 0,
+        "role": Role.OWNER.code,
+        "tag_set": tags.id,
+        "event_time": at.replace(tzinfo=None),
+        "port": 0,
+    }
+    return LineageBatch(pa.Table.from_pylist([row], schema=ROW_SCHEMA), tag_sets=[tags], **more)
+
+
 class Installation:
     """An index in memory whose token keys rotate, and the requests over it."""
 
@@ -50,6 +70,10 @@ class Installation:
         sources, beside = model().identity_sources, RekeyedBeside(self.sinks.beside, self.same)
         self.people = Identities(RekeyedClaims(self.sinks.claims, self.same), sources, beside)
         self._ids = iter(range(1, 99))
+        self.serve()
+
+    def serve(self, **more: Any) -> None:
+        """With `more` of what the service takes."""
         self.rights = RightsService(
             self.sinks.requests,
             RekeyedReader(self.sinks.reader, self.same),
@@ -62,27 +86,15 @@ class Installation:
             lambda size: next(self._ids).to_bytes(size, "big"),
             tokenizer=self.keys.tokenizer,
             same=self.same,
+            **more,
         )
 
     def known(self, who: tuple[str, str]) -> None:
         """The index has a chat of the customer."""
-        tokenizer = self.keys.tokenizer()
         self.keyring.systems.made("contact_centre")
-        record, topic = load_records()["ChatMessage"], "support.chats"
-        tags = tag_set(record, topic, "owner", catalogue_version="1", key_id=tokenizer.key_id)
-        row = {
-            "token": tokenizer.token(KINDS[who[0]], who[1]),
-            "topic": topic,
-            "partition": 0,
-            "offset": 0,
-            "role": Role.OWNER.code,
-            "tag_set": tags.id,
-            "event_time": NOW.replace(tzinfo=None),
-            "port": 0,
-        }
-        table = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
-        ranges = [OffsetRange(topic, 0, 0, 0, epoch=1)]
-        self.sinks.writer().write(LineageBatch(table, tag_sets=[tags], ranges=ranges), NOW)
+        given = (who, "ChatMessage", "support.chats", NOW, self.keys.tokenizer())
+        ranges = [OffsetRange("support.chats", 0, 0, 0, epoch=1)]
+        self.sinks.writer().write(event_of(*given, ranges=ranges), NOW)
 
     def erase(self, *people: tuple[str, str]) -> RequestState:
         """Every system does what it is told."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,19 +9,12 @@ import pytest
 from streams.answers.keeping import NOTHING_KEPT
 from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.request import State
+from tests.support.approved_rules import keep_longer
 from tests.support.office import Office
 from tests.support.suppressing import OLA
 from tests.unit.rights.test_expiry_run import LONG_AGO, answered, approved, begun, held, office, view
 
 __all__ = ["office"]
-
-
-def longer(office: Office, rule: str) -> None:
-    """A rule of today that keeps five years what a shorter one let run out."""
-    rules = office.catalogue.retention_rules
-    anew = {**rules, rule: rules[rule].model_copy(update={"period": "P5Y"})}
-    office.catalogue = replace(office.catalogue, retention_rules=anew)
-    office.serve(NOTHING_KEPT)
 
 
 def test_the_clock_begins_a_run_once_its_hour_has_come(office: Office) -> None:
@@ -83,7 +75,7 @@ def test_nobody_is_told_by_rules_that_changed_after_the_plan(office: Office) -> 
     """It waited for its approval while a longer period was put in force. It goes on by the rules of its plan alone."""
     run = begun(office)
     before = office.catalogue
-    longer(office, "T31")
+    keep_longer(office, "T31")
     run = approved(office, run)
     assert (run.state, office.expiries, held(office)) == (State.ATTENTION, [], 5)
     assert "retention rules have changed since x-20261122-1 was planned" in run.problems[0]
@@ -99,7 +91,7 @@ def test_no_system_is_told_again_by_rules_that_changed_since(office: Office) -> 
     run, which a person ends, and nothing has run out by the rules of now, for which another one is begun."""
     run = approved(office, begun(office))
     assert len(office.expiries) == 1
-    longer(office, "T31")
+    keep_longer(office, "T31")
     with pytest.raises(OtherRules, match="innsyn requests close x-20261122-1 --reason"):
         office.service.resend(run.request_id)
     run = office.service.get(run.request_id)
@@ -114,7 +106,7 @@ def test_no_system_is_told_again_by_rules_that_changed_since(office: Office) -> 
 
 def test_time_alone_tells_no_system_again_by_rules_that_changed_since(office: Office) -> None:
     run = approved(office, begun(office))
-    longer(office, "T31")
+    keep_longer(office, "T31")
     office.now += timedelta(days=2)
     office.service.on_time(office.now)
     run = office.service.get(run.request_id)
@@ -125,6 +117,6 @@ def test_time_alone_tells_no_system_again_by_rules_that_changed_since(office: Of
 def test_what_a_system_did_by_the_rules_of_before_is_forgotten_by_the_index(office: Office) -> None:
     """It was told before they changed: it is done there."""
     run = approved(office, begun(office))
-    longer(office, "T31")
+    keep_longer(office, "T31")
     run = answered(office, office.expiries[0])
     assert (run.state, held(office)) == (State.COMPLETED, 2)

@@ -13,26 +13,20 @@ import pytest
 
 from console.operations.rotation import Rotation
 from schemas.calendars import NORWEGIAN
-from schemas.records import load_records
-from schemas.tags import tag_set
 from schemas.tokens import Tokenizer
-from schemas.vocabulary import Role
 from sinks.memory.index import MemoryIndex
 from sinks.ports.clocks import CLOCK_SCHEMA
-from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.answers.clocks import Clocks
 from streams.answers.keeping import Keeping
-from streams.identity.rekeyed import RekeyedClocks, RekeyedEraser, RekeyedExpiry, RekeyedReader
+from streams.identity.rekeyed import RekeyedClocks, RekeyedExpiry
 from streams.identity.values import Value
 from streams.rights import people_expiry, person_expiry
 from streams.rights.protocol.states import RequestState, State
 from streams.rights.right import Clocked
-from streams.rights.service import RightsService
 from tests.support.api import NOW
 from tests.support.approved_rules import approve_rules
-from tests.support.company import copies_by_hand
 from tests.support.kinds import KINDS
-from tests.unit.rights.test_erased_after_rotation import KARI, Installation
+from tests.unit.rights.test_erased_after_rotation import KARI, Installation, event_of
 
 DAY = timedelta(days=1)
 
@@ -58,18 +52,7 @@ class Expiring(Installation):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         sinks, same = self.sinks, self.same
-        self.rights = RightsService(
-            sinks.requests,
-            RekeyedReader(sinks.reader, same),
-            RekeyedEraser(sinks.eraser, same),
-            self.people,
-            self.keyring,
-            copies_by_hand(),
-            lambda *_: None,
-            lambda: NOW,
-            lambda size: next(self._ids).to_bytes(size, "big"),
-            tokenizer=self.keys.tokenizer,
-            same=same,
+        self.serve(
             values=OneNumber(),
             keeping=Keeping(Clocks(RekeyedClocks(sinks.clocks, same), NORWEGIAN)),
             clocked=Clocked(sinks.clocks, RekeyedExpiry(sinks.expiry, same)),
@@ -79,21 +62,13 @@ class Expiring(Installation):
         self.left(self.keys.tokenizer())
 
     def left(self, tokenizer: Tokenizer) -> None:
-        record, topic = load_records()["CustomerDetails"], "crm.customers"
-        tags = tag_set(record, topic, "owner", catalogue_version="1", key_id=tokenizer.key_id)
-        token, ended = tokenizer.token(KINDS[KARI[0]], KARI[1]), (NOW - 400 * DAY).replace(tzinfo=None)
-        place = {"token": token, "partition": 0, "offset": 0}
-        row = {**place, "topic": topic, "role": Role.OWNER.code, "tag_set": tags.id, "port": 0}
-        row |= {"event_time": (NOW - 900 * DAY).replace(tzinfo=None)}
-        clock = {**place, "topic": "orders.contracts", "clock": "contract_end", "thing": bytes(16), "part": 0}
+        ended = (NOW - 400 * DAY).replace(tzinfo=None)
+        clock = {"token": tokenizer.token(KINDS[KARI[0]], KARI[1]), "partition": 0, "offset": 0}
+        clock |= {"topic": "orders.contracts", "clock": "contract_end", "thing": bytes(16), "part": 0}
         clock |= {"event_time": ended, "since": None, "started": ended}
-        batch = LineageBatch(
-            pa.Table.from_pylist([row], schema=ROW_SCHEMA),
-            tag_sets=[tags],
-            clocks=pa.Table.from_pylist([clock], schema=CLOCK_SCHEMA),
-            key_id=tokenizer.key_id,
-        )
-        self.sinks.writer().write(batch, NOW)
+        clocks = pa.Table.from_pylist([clock], schema=CLOCK_SCHEMA)
+        given = (KARI, "CustomerDetails", "crm.customers", NOW - 900 * DAY, tokenizer)
+        self.sinks.writer().write(event_of(*given, clocks=clocks, key_id=tokenizer.key_id), NOW)
 
     def replace_key(self) -> None:
         """As `innsyn keys rotate`, `rekey` and `retire`."""

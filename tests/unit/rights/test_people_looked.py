@@ -13,6 +13,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.lineage import Span
 from streams.rights.other_rules import OtherRules
 from streams.rights.protocol.request import RequestState, State
+from tests.support.approved_rules import keep_longer
 from tests.support.company import model
 from tests.support.office import NOW
 from tests.unit.rights.test_expiry_run import answered, approved, begun
@@ -247,10 +248,7 @@ def test_a_contract_that_ends_later_than_was_planned_keeps_its_data(office: Expi
 
 def other_rules(office: Expiring) -> None:
     """By a rule of today what follows the end of a contract is kept for five years."""
-    rules = office.catalogue.retention_rules
-    longer = {**rules, "T20": rules["T20"].model_copy(update={"period": "P5Y"})}
-    office.catalogue = replace(office.catalogue, retention_rules=longer)
-    office.serve(office.keeping)
+    keep_longer(office, "T20", office.keeping)
 
 
 def test_nobody_is_told_again_by_rules_that_changed_since(office: Expiring) -> None:
