@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.by_event import EVENT, Event, event_conditions
 from sinks.clickhouse.claims import keyed
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.nearby import Theirs, Wanted, near
 from sinks.clickhouse.pairs import ClickHousePairs, named, same_tokens
 from sinks.clickhouse.taking_out import take_out
-from sinks.clickhouse.values import Parameters, blob, millis, numbers_in, tokens_in
+from sinks.clickhouse.values import Parameters, millis, numbers_in, tokens_in
 from sinks.ports.forgotten import (
     LATEST,
     NEAR,
@@ -39,8 +39,6 @@ _ENUMS = frozenset({"form", "mark", "proof"})
 _OWN = frozenset({"topic", "partition", "offset", "part", "learnt_at", *CLAIM_KEYS})
 _TELLING = [name for name in KNOWN_CLAIM_SCHEMA.names if name not in _OWN]
 """What a claim says, but for where it lies and under which tokens."""
-_Asked = tuple[bytes, bytes, bytes, int, int]  # identifier, whose it is, the person, from, until in ms
-_RECORD = struct.Struct(f"<{TOKEN_BYTES}s{TOKEN_BYTES}s{TOKEN_BYTES}sqq")
 _NEAR_MS = NEAR // (datetime.resolution * 1_000)
 _FOREVER = 2**62
 _NOTHING = f"toFixedString(unhex('{NOTHING.hex()}'), {TOKEN_BYTES})"
@@ -194,21 +192,20 @@ def tidy_forgotten(index: ClickHouse, left: Leaving, sources: Sources) -> None:
     )
     same = same_tokens(index, {*groups, *(bytes(token) for row in rows for token in row[1])})
     others = _Others(same, same, sources, left.events)
-    asked = [
-        (same.name(bytes(token)), NOTHING, NOTHING, int(first), int(last), same.name(bytes(group)))
-        for group, tokens, first, last in rows
-        for token in tokens
-    ]
-    near = {
-        (asked[place][-1], asked[place][0]) for place in _near(index, [item[:-1] for item in asked], others)
-    }
-    stay = {group for group, _ in near} | _groups(index, groups, others).keys()
+    asked, of = list[Wanted](), list[bytes]()
+    for group, tokens, first, last in rows:
+        for token in tokens:
+            asked.append(Wanted(same.name(bytes(token)), NOTHING, NOTHING, int(first), int(last)))
+            of.append(same.name(bytes(group)))
+    shared = {(of[place], asked[place].identifier) for place in _near(index, asked, others)}
+    stay = {group for group, _ in shared} | _groups(index, groups, others).keys()
     gone = [group for group in sorted(same.every(groups)) if same.name(group) not in stay]
     if gone:
         parameters = {}
         where = f"{WAS_FORGOTTEN} AND `group` IN {tokens_in(parameters, 'group', gone)}"
         take_out(index, "identity_claims", [(where, parameters)])
-    alone = {(group, token) for token, *_, group in asked if group in stay and not is_forgotten(token)} - near
+    every = {(group, item.identifier) for group, item in zip(of, asked, strict=True)}
+    alone = {(group, token) for group, token in every if group in stay and not is_forgotten(token)} - shared
     _draw_anew(index, {(group, token) for group, token in alone if token != NOTHING}, same)
 
 
@@ -292,14 +289,14 @@ def _shared(
 ) -> Mapping[int, set[bytes]]:
     """By session, the names of those of its identifiers that somebody else has near it; each with its person."""
     found = defaultdict[int, set[bytes]](set)
-    asked, of = list[_Asked](), list[int]()
+    asked, of = list[Wanted](), list[int]()
     for number, (session, person) in enumerate(sessions):
         first, last = _ms(session.held.first), _ms(session.held.last)
         for token in sorted(session.tokens):
-            asked.append((token, others.people.name(session.subject), person, first, last))
+            asked.append(Wanted(token, others.people.name(session.subject), person, first, last))
             of.append(number)
     for place in _near(index, asked, others):
-        found[of[place]].add(asked[place][0])
+        found[of[place]].add(asked[place].identifier)
     groups = _groups(index, {session.group for session, _ in sessions}, others)
     for number, (session, person) in enumerate(sessions):
         if groups.get(session.group, set()) - {others.people.name(session.subject), person}:
@@ -326,13 +323,13 @@ def _groups(index: ClickHouse, groups: Collection[bytes], others: _Others) -> Ma
     return found
 
 
-def _near(index: ClickHouse, asked: Sequence[_Asked], others: _Others) -> list[int]:
+def _near(index: ClickHouse, asked: Sequence[Wanted], others: _Others) -> list[int]:
     """Which of these somebody else than the subject has had nearby."""
     if not asked:
         return []
     parameters: Parameters = {"near": _NEAR_MS}
     same = others.same
-    tokens = sorted(same.every(item[0] for item in asked))
+    tokens = sorted(same.every(item.identifier for item in asked))
     under = f"key IN {tokens_in(parameters, 'key', tokens)}"
     if same.groups:
         # Reports of one session may be of two keys as well.
@@ -341,29 +338,20 @@ def _near(index: ClickHouse, asked: Sequence[_Asked], others: _Others) -> list[i
         same = SameTokens({**same.groups, **sessions.groups})
     token, group = (named(same, name, parameters) for name in ("token", "`group`"))
     subject = named(others.people, "subject", parameters, "person_")
-    listed = b"".join(_RECORD.pack(*item) for item in asked)
-    mine = (
-        f"WITH {blob(parameters, 'asked', listed)} AS joined SELECT intDiv(place, {_RECORD.size}) AS number,"
-        f" toFixedString(substring(joined, place + 1, {TOKEN_BYTES}), {TOKEN_BYTES}) AS identifier,"
-        f" toFixedString(substring(joined, place + {TOKEN_BYTES + 1}, {TOKEN_BYTES}), {TOKEN_BYTES}) AS whose,"
-        f" toFixedString(substring(joined, place + {2 * TOKEN_BYTES + 1}, {TOKEN_BYTES}), {TOKEN_BYTES}) AS person,"
-        f" reinterpretAsInt64(substring(joined, place + {3 * TOKEN_BYTES + 1}, 8)) AS first,"
-        f" reinterpretAsInt64(substring(joined, place + {3 * TOKEN_BYTES + 9}, 8)) AS last"
-        f" FROM (SELECT arrayJoin(range(0, {len(listed)}, {_RECORD.size})) AS place)"
-    )
-    theirs = (
+    parameters |= {"first": min(item.first for item in asked), "last": max(item.last for item in asked)}
+    theirs = index.query(
         f"SELECT {token} AS identifier, {group} AS session, if(session = {_NOTHING}, {subject}, {_NOTHING}) AS login,"
         f" groupUniqArrayIf({subject}, subject != {_NOTHING}) AS people,"
         f" {_FIRST} AS begun, {_last(others.sources, parameters)} AS ended FROM identity_claims"
         f" PREWHERE {under} WHERE token = key AND {others.condition(parameters)} GROUP BY identifier, session, login"
-    )
-    found = index.query(
-        f"SELECT DISTINCT number FROM ({mine}) AS mine INNER JOIN ({theirs}) AS theirs USING (identifier)"
-        " WHERE (empty(theirs.people) OR arrayExists(other -> other NOT IN (mine.whose, mine.person), theirs.people))"
-        " AND ended + {near:Int64} >= first AND last + {near:Int64} >= begun ORDER BY number",
+        " HAVING ended + {near:Int64} >= {first:Int64} AND begun <= {last:Int64} + {near:Int64}",
         parameters,
     )
-    return [int(number) for (number,) in found]
+    sessions_there = (
+        Theirs(bytes(identifier), frozenset(map(bytes, people)), int(begun), int(ended))
+        for identifier, _, _, people, begun, ended in theirs
+    )
+    return near(asked, sessions_there, _NEAR_MS)
 
 
 def _ms(moment: datetime) -> int:
