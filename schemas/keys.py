@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.copykeys import CopyKey
 from schemas.errors import InvalidIdentifier, KeyUnavailable
-from schemas.private_files import destroy_private, finish_destroying, read_file, refuse_open, write_once
+from schemas.private_files import (
+    destroy_private,
+    finish_destroying,
+    read_file,
+    refuse_open,
+    write_each_once,
+    write_once,
+)
 from schemas.signingkeys import SigningKeyring
 from schemas.systemkeys import SystemKeyring
 from schemas.tokens import Tokenizer
@@ -169,6 +176,18 @@ class Keyring:
                 return True
         return False
 
+    def make_sealing(self, names: Iterable[str]) -> None:
+        """Make those of the sealing keys that are not there, unless none is to be made. The disk is waited for once."""
+        missing = [path for path in map(self._path, dict.fromkeys(names)) if not path.exists()]
+        if not missing or not self._create:
+            return
+        if not self._folder.is_dir():
+            raise KeyUnavailable(
+                f"the key folder {self._folder} is gone; restore it from your key backup, or set INNSYN_KEYS_DIR"
+            )
+        self._make_folders()
+        write_each_once({path: self._random(_KEY) for path in missing})
+
     def seal(self, name: str, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt under the named key, bound to `aad` (the coordinates it belongs to)."""
         return self.sealer(name)(plaintext, aad)
@@ -288,13 +307,8 @@ class Keyring:
 
     def _key(self, name: str, *, create: bool) -> bytes:
         path = self._path(name)
-        if create and not path.exists():
-            if not self._folder.is_dir():
-                raise KeyUnavailable(
-                    f"the key folder {self._folder} is gone; restore it from your key backup, or set INNSYN_KEYS_DIR"
-                )
-            self._make_folders()
-            write_once(path, self._random(_KEY))
+        if create:
+            self.make_sealing([name])
         if not path.exists():
             raise KeyUnavailable(f"key {name} is not in the keyring: destroyed, or never made here")
         refuse_open(self._folder)

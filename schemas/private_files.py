@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LARGEST = 64 * 1024
 _LEAST = 32
 # Ends the name of a file that is being destroyed.
 _REMOVED = ".removed"
+_WAITING = 16
 
 
 def fault(path: Path, found: os.stat_result) -> str | None:
@@ -99,22 +101,33 @@ def finish_destroying(folder: Path, random: Callable[[int], bytes]) -> None:
 
 def write_once(path: Path, content: bytes) -> bool:
     """Create the file whole and private, or leave the one another process just made. Whether this call made it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    return bool(write_each_once({path: content}))
+
+
+def write_each_once(contents: Mapping[Path, bytes]) -> list[Path]:
+    """Create each file whole and private, or leave the one another process just made. Those that this call made."""
+    temporaries: dict[Path, Path] = {}
+    made: list[Path] = []
     try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
+        for path, content in contents.items():
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            temporaries[path] = temporary
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                file.write(content)
+        _sync_each([*temporaries.values()])
+        for path, temporary in temporaries.items():
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+                made.append(path)
     finally:
-        temporary.unlink()
-    # The name too: a key that is used has to be there after a power cut.
-    _sync(path.parent)
-    return True
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+    # The names too: a key that is used has to be there after a power cut.
+    for folder in {path.parent for path in made}:
+        _sync(folder)
+    return made
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -132,8 +145,18 @@ def write_whole(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_each(paths: Sequence[Path]) -> None:
+    if len(paths) < 2:
+        for path in paths:
+            _sync(path)
+        return
+    # What waits for the disk at the same time gets there together.
+    with ThreadPoolExecutor(min(len(paths), _WAITING)) as waiting:
+        list(waiting.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

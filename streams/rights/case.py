@@ -133,7 +133,12 @@ class CaseFile:
         if corrections:
             given["corrections"] = dict(corrections)
         personal = json.dumps(given).encode()
+        asked(self._keys_made_each, f"request-{request_id}")
         return self._keyring.seal(f"request-{request_id}", personal, request_id.encode())
+
+    def _keys_made_each(self, names: Sequence[str]) -> list[None]:
+        self._keyring.make_sealing(names)
+        return [None] * len(names)
 
     def follow_up_id(self, request_id: str, number: int) -> str:
         """The id of a follow-up, the same at every try; whoever lacks the request's key cannot work it out.

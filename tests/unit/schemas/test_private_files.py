@@ -12,7 +12,14 @@ import pytest
 
 from schemas.errors import KeyUnavailable
 from schemas.keys import Keyring
-from schemas.private_files import destroy_private, finish_destroying, read_file, write_once, write_whole
+from schemas.private_files import (
+    destroy_private,
+    finish_destroying,
+    read_file,
+    write_each_once,
+    write_once,
+    write_whole,
+)
 
 OLD, NEW = b"o" * 32, b"n" * 32
 
@@ -73,6 +80,28 @@ def test_a_key_that_is_being_destroyed_cannot_be_read_any_more(path: Path) -> No
 
     destroy_private(path, random)
     assert list(path.parent.iterdir()) == []
+
+
+def test_of_many_files_each_is_made_once_whole_and_private(path: Path) -> None:
+    """One that is there stays as it is, and nothing else is left in the folder."""
+    others = [path.with_name(name) for name in ("first", "second")]
+    assert write_each_once(dict.fromkeys([others[0], path, others[1]], NEW)) == others
+    assert [read_file(item) for item in (path, *others)] == [OLD, NEW, NEW]
+    assert {item.name for item in path.parent.iterdir()} == {"key", "first", "second"}
+
+
+def test_of_many_files_none_is_there_before_all_are_on_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process that dies wrote by then is under no name of a key."""
+
+    def dies(_: int) -> None:
+        raise Died
+
+    monkeypatch.setattr(os, "fsync", dies)
+    with pytest.raises(Died):
+        write_each_once(dict.fromkeys([path.with_name("first"), path.with_name("second")], NEW))
+    assert list(path.parent.iterdir()) == [path]
 
 
 def _dies(_: int) -> bytes:
