@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import filterfalse
 
 import pyarrow as pa
 
@@ -31,14 +30,11 @@ from sinks.ports.forgotten import (
     left_of,
     sessions_of,
 )
-from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING
+from sinks.ports.identity import KNOWN_CLAIM_SCHEMA, NOTHING
 from sinks.ports.same import SameTokens, pairs_around
 
 _SCHEMA = KNOWN_CLAIM_SCHEMA.append(pa.field("key_id", pa.string()))
 _ENUMS = frozenset({"form", "mark", "proof"})
-_OWN = frozenset({"topic", "partition", "offset", "part", "learnt_at", *CLAIM_KEYS})
-_TELLING = [name for name in KNOWN_CLAIM_SCHEMA.names if name not in _OWN]
-"""What a claim says, but for where it lies and under which tokens."""
 _NEAR_MS = NEAR // (datetime.resolution * 1_000)
 _FOREVER = 2**62
 _NOTHING = f"toFixedString(unhex('{NOTHING.hex()}'), {TOKEN_BYTES})"
@@ -109,7 +105,7 @@ def _read(index: ClickHouse, source: str, parameters: Parameters) -> Iterable[tu
 def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving], sources: Sources) -> None:
     """Write what stays of claims that are about to go, person by person. Raises IndexUnavailable.
 
-    Before the claims go, and not what a call that was interrupted between has written of them.
+    Before the claims go: what a call that was interrupted between wrote of them says the same twice.
     """
     tokens = set[bytes]().union(*({*item.mentioned, *item.shareable, *item.own} for item in leaving))
     pairs = pairs_around(ClickHousePairs(index), tokens)
@@ -125,44 +121,11 @@ def keep_forgotten(index: ClickHouse, leaving: Sequence[Leaving], sources: Sourc
     shared = _shared(
         index, sessions, _Others(same, people, sources, [x for item in leaving for x in item.events])
     )
-    stays = [left_of(session, shared[number]) for number, (session, _) in enumerate(sessions)]
-    fresh = [claim for some in _not_there(index, [some for some in stays if some], same) for claim in some]
-    if fresh:
-        index.insert("identity_claims", keyed(pa.Table.from_pylist(fresh, _SCHEMA)))
-
-
-def _not_there(
-    index: ClickHouse, stays: Sequence[Sequence[Claim]], same: SameTokens
-) -> list[Sequence[Claim]]:
-    """Those sessions of which the index has not the same already, under tokens that were drawn for it then."""
-    if not stays:
-        return []
-
-    def said(claim: Claim) -> object:
-        names = (
-            None if is_forgotten(claim[name]) else same.name(claim[name])
-            for name in ("token", "group", "server")
-        )
-        return *names, *(claim[name] for name in _TELLING)
-
-    parameters: Parameters = {}
-    shown = {claim[name] for some in stays for claim in some for name in ("token", "group")} - {NOTHING}
-    under = tokens_in(parameters, "key", sorted(same.every(filterfalse(is_forgotten, shown))))
-    there = defaultdict[bytes, dict[int, object]](dict)
-    for claim, _ in _read(
-        index, f"identity_claims FINAL PREWHERE key IN {under} WHERE {WAS_FORGOTTEN}", parameters
-    ):
-        there[claim["group"]][claim["offset"]] = said(claim)
-    counted = [Counter(claims.values()) for claims in there.values()]
-    with_one = defaultdict[object, list[Counter[object]]](list)
-    for known in counted:
-        for one in known:
-            with_one[one].append(known)
-    return [
-        some
-        for some in stays
-        if not any(Counter(map(said, some)) <= known for known in with_one[said(some[0])])
+    stays = [
+        claim for number, (session, _) in enumerate(sessions) for claim in left_of(session, shared[number])
     ]
+    if stays:
+        index.insert("identity_claims", keyed(pa.Table.from_pylist(stays, _SCHEMA)))
 
 
 def tidy_forgotten(index: ClickHouse, left: Leaving, sources: Sources) -> None:

@@ -230,8 +230,8 @@ class Ending:
 def test_what_stays_after_an_interrupted_call_is_what_stays_of_a_whole_one(
     database: ClickHouse, way: str
 ) -> None:
-    """Ended before each of its statements in turn, then made again: what stays of her is there once, and what stayed of
-    somebody else near her alone is gone."""
+    """Ended before each of its statements in turn, then made again: what stays of her says the same, if twice, and what
+    stayed of somebody else near her alone is gone."""
     third, later = 60, 10 * DAY
     kept = [Span(token(OLA))]
     ends, statements, through = list[Any](), 0, False
@@ -262,11 +262,6 @@ def test_what_stays_after_an_interrupted_call_is_what_stays_of_a_whole_one(
     assert statements > 5
 
 
-def shape(index: Index) -> list[tuple[Any, ...]]:
-    """The claims on the address, whoever was drawn for whom."""
-    rows = sorted(on(index, ADDRESS), key=lambda row: (row["at"], row["mark"]))
-    names = dict[bytes, int]()
-    return [
-        (row["at"], row["mark"], *(names.setdefault(row[name], len(names)) for name in ("group", "subject")))
-        for row in rows
-    ]
+def shape(index: Index) -> set[tuple[Any, ...]]:
+    """The claims on the address, whoever was drawn for whom, and however often."""
+    return {(row["at"], row["mark"], is_forgotten(row["subject"])) for row in on(index, ADDRESS)}
