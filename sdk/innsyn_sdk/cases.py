@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ class Case:
     `same`, the answers to the case before; `superseded`; `gone`, as `end`, or that there is nothing; `some` and `none`,
     as these, and that something was erased or nothing. `undated`: a record without a time is to be told.
     `aborted`: written in a transaction that is aborted, which there is over Kafka alone. `orders`: a job may leave it
-    to a person. `mend`: what to do where it does not hold.
+    to a person. `mend`: what to do where it does not hold. `records`: those that a receipt may count; empty: not known.
     """
 
     said: str
@@ -42,6 +42,7 @@ class Case:
     undated: bool = False
     orders: bool = False
     mend: str = ""
+    records: frozenset[str] = frozenset()
 
 
 def run_out(fields: Sequence[str], before: datetime) -> list[dict[str, Any]]:
@@ -111,6 +112,10 @@ def bad(issuer: Issuer, value: Mapping[str, Any], apart: timedelta) -> Iterator[
 _NOTHING_LEFT = (
     "if it is there at the start, a command before took it: by an order with the action `redact` blank its fields"
     " alone, and keep the record"
+)
+_STILL_THERE = (
+    "what the command before counted is to be gone: look whether the handler commits its transaction, and erases all"
+    " that it counts"
 )
 _UNKNOWN = [{"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"}]
 
@@ -205,6 +210,20 @@ def good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> 
     Of what has run out that is one which names nobody who stays, and then the same once more. `undated`: the store has
     a record without a time; of an erasure, those of the person have none.
     """
+    records = _records(value)
+    for case in _good(issuer, value, undated=undated):
+        yield replace(case, records=records)
+
+
+def _records(value: Mapping[str, Any]) -> frozenset[str]:
+    """Those that a command is about."""
+    if "records" in value:
+        return frozenset(item["record"] for item in value["records"])
+    paths = (*value["fields"], *(value.get("content") or ()))
+    return frozenset(path.partition(".")[0] for path in paths)
+
+
+def _good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool) -> Iterator[Case]:
     command_id = str(value["command_id"])
     expires, mend = "records" in value, ""
     if "orders" in value:
@@ -228,8 +247,11 @@ def good(issuer: Issuer, value: Mapping[str, Any], *, undated: bool = False) -> 
         yield Case(said, other["command_id"], issuer.message(other), "none", undated=undated)
         return
     later = {**value, "command_id": f"{command_id}/later"}
-    said = "the same under another id" if "kind" in value else "innsyn's about somebody who is erased already"
-    yield Case(said, later["command_id"], issuer.message(later), "gone")
+    if "kind" in value:
+        yield Case("the same under another id", later["command_id"], issuer.message(later), "gone")
+        return
+    said = "innsyn's about somebody who is erased already"
+    yield Case(said, later["command_id"], issuer.message(later), "none", mend=_STILL_THERE)
 
 
 def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
@@ -266,16 +288,21 @@ def _wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> s
     if states[1] not in ends:
         found = ", though the store has something of the person" if states[1] == "not_found" else ""
         return f"a command that is {case.said} came to {_shown(answers[1])}{found}"
-    return _miscounted(answers[1]) or _expired(case, answers[1])
+    return _miscounted(answers[1]) or _misnamed(case, answers[1]) or _misjudged(case, answers[1])
 
 
-def _expired(case: Case, answer: Answer) -> str | None:
+def _misjudged(case: Case, answer: Answer) -> str | None:
     if case.expected == "some" and not answer.erased:
         return (
             f"a command that is {case.said} erased nothing, though the store has something that has run out"
         )
     if case.expected == "none" and answer.erased:
         return f"a command that is {case.said} erased {answer.erased} records"
+    if case.expected == "end" and "held" in answer.said and answer.state == "done" and not answer.erased:
+        return (
+            f"a command that is {case.said} came to done and erased nothing, though the store has something of"
+            " the person"
+        )
     if case.undated and (answer.state, answer.reason) != ("partial", "undated"):
         return f"a command that is {case.said} came to {_shown(answer)}, and does not tell of the record without a time"
     return None
@@ -289,6 +316,17 @@ def _miscounted(answer: Answer) -> str | None:
     if answer.state in ("partial", "withheld") and not answer.said["held"]:
         return f"a receipt says {answer.state}, and that nothing is held"
     return None
+
+
+def _misnamed(case: Case, answer: Answer) -> str | None:
+    """A name that the job made up is not shown."""
+    counted = answer.said["outcomes"] if "outcomes" in answer.said else answer.said["records"]
+    if not case.records or all(item["record"] in case.records for item in counted):
+        return None
+    return (
+        f"the receipt of a command that is {case.said} counts a record that the command does not name; count by"
+        f" the names that it has, here {', '.join(sorted(case.records))}: innsyn sets aside what the company lacks"
+    )
 
 
 def _shown(answer: Answer) -> str:

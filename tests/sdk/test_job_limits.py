@@ -117,6 +117,54 @@ def test_a_job_may_leave_orders_to_a_person(kit: Kit) -> None:
     assert kit.play(erase, KARI, FIELDS) == []
 
 
+def never_commits(store: Store) -> Callable[[Command], Outcome]:
+    """Each command finds the invoices that the one before left."""
+
+    def erase(command: Command) -> Outcome:
+        store.rows = invoices()
+        return store.erase(command)
+
+    return erase
+
+
+def counts_alone(command: Command) -> Outcome:
+    """It deletes nothing, and says what is expected of one that does."""
+    if command.cut_off is not None:
+        return not_found()
+    return failed("needs_person") if command.orders else done({"Invoice": 2})
+
+
+@pytest.mark.parametrize("erase", [never_commits(Store()), counts_alone])
+def test_a_job_that_counts_the_same_records_again_erased_nothing(
+    kit: Kit, erase: Callable[[Command], Outcome]
+) -> None:
+    """One that does not commit, and one that makes its counts up."""
+    (found,) = kit.play(erase, KARI, FIELDS)
+    assert "about somebody who is erased already erased 2 records" in found
+    assert "commits its transaction" in found
+
+
+def test_a_job_that_says_done_and_counts_nothing_does_not_hold(kit: Kit) -> None:
+    def erase(command: Command) -> Outcome:
+        return failed("needs_person") if command.orders else done()
+
+    assert "came to done and erased nothing" in " ".join(kit.play(erase, KARI, FIELDS))
+
+
+def test_a_receipt_counts_records_of_the_command_alone(kit: Kit) -> None:
+    """Another name is set aside by innsyn; it may be anything, so it is not shown."""
+    store = Store()
+
+    def erase(command: Command) -> Outcome:
+        outcome = store.erase(command)
+        return replace(outcome, deleted=tuple((f"Kari{name}", count) for name, count in outcome.deleted))
+
+    found = " ".join(kit.play(erase, KARI, FIELDS))
+    assert "counts a record that the command does not name" in found
+    assert "here Invoice" in found
+    assert "Kari" not in found
+
+
 def test_limits_of_time_are_not_played_where_records_have_none(kit: Kit) -> None:
     """A record without a time is meant whatever the cut-off."""
     timeless = Store(lambda command: every(replace(command, cut_off=None), before=None))
