@@ -162,12 +162,15 @@ class Going:
             " groupUniqArrayIf(role, tag_set NOT IN {crowded:Array(UInt64)}) AS alone"
             f" FROM ({mine}) GROUP BY asked, {EVENT} HAVING countIf({theirs}) > 0"
         )
-        everybody = self._everybody(f"SELECT {EVENT}, moment FROM ({mine}) WHERE {theirs}", parameters)
+        # As a value, which is worked out once: it is asked for several times.
+        ended = f"SELECT groupUniqArray((toString(topic), partition, offset, moment)) FROM ({mine}) WHERE {theirs}"
+        everybody = self._everybody(ended, parameters)
         by_event = (
             f"SELECT {EVENT}, groupUniqArray((role, token)) AS everybody FROM ({everybody}) GROUP BY {EVENT}"
         )
         rows = self._index.query(
-            f"SELECT asked, {EVENT}, other.2 AS token, toString(other.1) AS stands, has(alone, other.1) AS beside FROM"
+            f"WITH ({ended}) AS ended SELECT asked, {EVENT}, other.2 AS token, toString(other.1) AS stands,"
+            " has(alone, other.1) AS beside FROM"
             f" (SELECT asked, {EVENT}, alone, arrayFilter(item -> NOT has(own, item), everybody) AS others"
             f" FROM ({person}) AS p INNER JOIN ({by_event}) AS e USING ({EVENT})"
             # In the person's own role stands nobody else, unless the row says so.
@@ -180,18 +183,26 @@ class Going:
         return _standing(row[:6] for row in rows if not (row[6] and bytes(row[4]) in customers))
 
     def _everybody(self, ended: str, parameters: Parameters) -> str:
-        """SQL for the rows of everybody in events, which are SQL with `moment`; adds to the parameters."""
-        columns, these = f"{EVENT}, role, token", f"SELECT {EVENT} FROM ({ended})"
-        by_event = f"SELECT {columns} FROM lineage_by_event WHERE ({EVENT}) IN ({these})"
+        """SQL for the rows of everybody in the events of `ended`, a value that is SQL for an array of event and
+        `moment`; adds to the parameters."""
+        columns = f"{EVENT}, role, token"
+        these = (
+            "SELECT item.1 AS topic, item.2 AS partition, item.3 AS offset, item.4 AS moment"
+            " FROM (SELECT arrayJoin(ended) AS item)"
+        )
+        by_event = (
+            f"SELECT {columns} FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({these}))"
+        )
         # It has no event of owners alone.
-        apart = f"SELECT * FROM ({ended}) WHERE ({EVENT}) NOT IN (SELECT {EVENT} FROM ({by_event}))"
         ((count, first, last),) = self._index.query(
-            f"SELECT count(), min(moment), max(moment) FROM ({apart})", parameters
+            f"WITH ({ended}) AS ended SELECT count(), min(moment), max(moment) FROM ({these})"
+            f" WHERE ({EVENT}) NOT IN (SELECT {EVENT} FROM ({by_event}))",
+            parameters,
         )
         if not count:
             return by_event
         parameters |= {"first": int(first), "last": int(last)}
-        return f"{by_event} UNION ALL SELECT {columns} FROM {rows_in(ended)}"
+        return f"{by_event} UNION ALL SELECT {columns} FROM {rows_in(these)}"
 
     def _customers(self, tokens: Collection[bytes]) -> set[bytes]:
         """Those of the tokens to whom a claim leads, of whatever key it is."""
