@@ -168,7 +168,7 @@ def test_every_statement_may_be_the_last_one(tmp_path: Path) -> None:
             office.now += timedelta(minutes=1)
             request = resumed(office, office.service.requests()[-1].request_id)
             assert request.state is State.COMPLETED
-            assert request.forgotten == {"rows_removed": 3, "rows_narrowed": 0, "rows_ended": 0}
+            assert request.forgotten == {"rows_removed": 3, "rows_narrowed": 0, "rows_ended": 3}
         index.close()
         assert died >= 4
 
@@ -184,4 +184,4 @@ def test_a_process_that_is_killed_again_and_again_leaves_a_true_count(tmp_path: 
     said = json.loads(done.stdout)
     assert said["killed"] == 3
     assert (said["state"], said["left"], said["others"]) == ("completed", 0, 1)
-    assert said["forgotten"] == {"rows_removed": 7, "rows_narrowed": 0, "rows_ended": 0}
+    assert said["forgotten"] == {"rows_removed": 7, "rows_narrowed": 0, "rows_ended": 7}
