@@ -104,6 +104,15 @@ class SubjectBody(Body):
         return Question([item.asked(kinds) for item in self.identifiers], self.anchors.days())
 
 
+class PlanQuery(SubjectBody):
+    """Whom an erasure would be about. `received_at`: when the request came in, as `NewRequest` has it; default now."""
+
+    received_at: Moment | None = None
+
+    def question(self, kinds: IdentifierKinds) -> Question:
+        return replace(super().question(kinds), received_at=self.received_at)
+
+
 class AsKnown(Body):
     """`known_at`: answer as the index would have at that moment. `changes`: also say what changed since."""
 

@@ -311,8 +311,10 @@ class Created(_Answer):
 
 
 class Recorded(Created):
-    """`notice`: it is recorded, and what comes next waits for something that is away; asked again, there are two."""
+    """`overdue`: it was due before it was entered, as after a mistyped year of `received_at`. `notice`: it is recorded,
+    and what comes next waits for something that is away; asked again, there are two."""
 
+    overdue: bool
     notice: str | None = None
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.cli.ask import ask
-from console.cli.erase import followed, say_open
+from console.cli.erase import followed, receipt, say_made, say_open
 from console.cli.options import (
     At,
     Because,
@@ -22,6 +22,7 @@ from console.cli.options import (
     Json,
     KnownAt,
     Port,
+    Received,
     anchors,
     as_known,
     at_moment,
@@ -36,7 +37,6 @@ from console.cli.show.output import (
     joined,
     marked,
     print_json,
-    say,
     screen,
     shared_out,
     table,
@@ -83,7 +83,11 @@ def access(
             " for their copies, and the answer has a deadline.",
         ),
     ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="With --request: what the person wrote; kept sealed.")
+    ] = None,
     channel: Annotated[str, typer.Option(help="Where the request came in.")] = "cli",
+    received: Received = None,
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Follow the request for so long.")
     ] = 0,
@@ -100,9 +104,11 @@ def access(
     if request is not None:
         if known_at is not None or changes:
             raise InputError("a request is answered as of now; leave --known-at and --changes out")
-        person = {"identifiers": people, "anchors": anchors(clocks), "type": request, "channel": channel}
-        _requested(person, wait, because, as_json)
+        asked = {"type": request, "reason": reason, "channel": channel, **receipt(received)}
+        _requested({"identifiers": people, "anchors": anchors(clocks), **asked}, wait, because, as_json)
         return
+    if reason is not None or received is not None:
+        raise InputError("--received and --reason are of a request; give --request access or portability")
     known = as_known(known_at, changes, as_json)
     report = ask("access", {**known, "identifiers": people, "anchors": anchors(clocks)}, because)
     if as_json:
@@ -119,8 +125,7 @@ def _requested(body: Mapping[str, Any], wait: float, because: str | None, as_jso
     """Make the request and say where it stands."""
     with require(load_settings(), because) as client:
         made = client.create_request(body)
-        if made.get("notice"):
-            say(f"innsyn: {made['notice']}", err=True)
+        say_made(made)
         if not as_json:
             say_open(made.get("also_open") or [])
         shown = followed(client, made["request_id"], wait, _STANDS)

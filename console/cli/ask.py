@@ -41,7 +41,7 @@ def _directly(
     # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
     from pydantic import ValidationError
 
-    from console.bodies import AccessQuery, IdentityQuery, LineageQuery, SubjectBody
+    from console.bodies import AccessQuery, IdentityQuery, LineageQuery, PlanQuery
     from console.operations.audit import Note
     from console.wiring.answering import open_answering
     from console.wiring.company import company_of
@@ -59,7 +59,7 @@ def _directly(
     asked: dict[QuestionKind, tuple[Any, Callable[..., dict[str, Any]]]] = {
         "query": (LineageQuery, lineage),
         "access": (AccessQuery, access),
-        "plan": (SubjectBody, preview),
+        "plan": (PlanQuery, preview),
         "identity": (IdentityQuery, identity),
     }
     model, answer = asked[question]

@@ -78,9 +78,9 @@ def erase(
         raise InputError(
             "erasing asks first and nobody can answer here; give --yes, or --dry-run for the plan"
         )
-    came = receipt(received)
     people = at_moment(identifiers(ids), at, port, addresses=True)
-    person = {"identifiers": people, "anchors": anchors(clocks)}
+    # The day as well: the plan that is confirmed is the one that the request makes.
+    person = {"identifiers": people, "anchors": anchors(clocks), **receipt(received)}
     if dry_run:
         _show_plan(ask("plan", person, because), people, as_json)
         return
@@ -94,13 +94,10 @@ def erase(
                 say("innsyn: no request was made; check what was given, or make it by --yes", err=True)
                 return
             typer.confirm("Erase now?", abort=True, err=True)
-        made = client.create_request(
-            {**person, **came, "type": "erasure", "reason": reason, "channel": channel}
-        )
+        made = client.create_request({**person, "type": "erasure", "reason": reason, "channel": channel})
         if not as_json:
             say_open(made.get("also_open") or [])
-        if made.get("notice"):
-            say(f"innsyn: {made['notice']}", err=True)
+        say_made(made)
         request = followed(client, made["request_id"], wait)
     _tell(request, wait, as_json)
 
@@ -182,6 +179,19 @@ def _say_warnings(warnings: Sequence[str]) -> None:
     """What a person has to look after: the same words before confirming, and of the request at its end."""
     for warning in warnings:
         screen().print(marked("  [yellow]look after this[/yellow]: {}", warning))
+
+
+def say_made(made: Mapping[str, Any]) -> None:
+    """On standard error what has to be said of a request that was made just now, whichever right it is of."""
+    if made.get("overdue"):
+        request_id = made["request_id"]
+        say(
+            f"innsyn: {request_id} is overdue as it is entered: it was due on {made['due_at']}; is the year of"
+            f" --received right? If not, `innsyn requests cancel {request_id}` and make it again",
+            err=True,
+        )
+    if made.get("notice"):
+        say(f"innsyn: {made['notice']}", err=True)
 
 
 def say_open(others: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.cli.erase import receipt, say_open
+from console.cli.erase import receipt, say_made, say_open
 from console.cli.options import (
     TYPED,
     At,
@@ -22,7 +22,7 @@ from console.cli.options import (
     identifiers,
     in_order,
 )
-from console.cli.show.output import print_json, say, screen
+from console.cli.show.output import print_json, screen
 from console.cli.show.standing import headline
 from console.client import require
 from schemas.errors import InputError
@@ -174,8 +174,7 @@ def _make(
 ) -> None:
     with require(load_settings(), because) as client:
         made = client.create_request({**body, "identifiers": people, "reason": reason, "channel": channel})
-    if made.get("notice"):
-        say(f"innsyn: {made['notice']}", err=True)
+    say_made(made)
     if as_json:
         print_json(made)
         return

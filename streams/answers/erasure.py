@@ -14,6 +14,7 @@ from schemas.company import Company
 from schemas.counted import counted
 from schemas.identifiers import IdentifierKind
 from schemas.policy import RetentionAnchors
+from schemas.times import days_make_sense
 from schemas.vocabulary import Resolution
 from sinks.ports.lineage import Counts, CountsQuestion, Filter, Found, Holding, IndexReader, Span
 from streams.answers.ambiguity import spoken, timeless, unclear
@@ -266,8 +267,11 @@ def preview(question: Question, known: Known, now: datetime) -> dict[str, Any]:
 
     Raises InvalidIdentifier, InputError, IndexUnavailable.
     """
+    received_at = question.received_at or now
+    days_make_sense(question.anchors, received_at, now)
     given = givens(known.tokenizer, question.identifiers)
-    person = known.identities.person(given, now)
+    # As the request will: whoever the identifiers led to when it came in. All else is of now.
+    person = known.identities.person(given, received_at)
     namer = Namer(known.company, known.values)
     planner = ErasurePlanner(known.reader, known.identities, known.company, namer, known.keeping)
     made = planner.plan(person, given, question.anchors, now, earlier_days(known, person, given))

@@ -38,6 +38,7 @@ class Question:
 
     `anchors`: days that start retention clocks. `limits`: names of the catalogue and a half-open time, as they were
     given. `known_at`: answer as the index would have then; with `changes` also what became of that answer since.
+    `received_at`: of a plan, when the request came in: whom an identifier without a time led to then is meant.
     """
 
     identifiers: Sequence[Identifier]
@@ -45,6 +46,7 @@ class Question:
     limits: Filter = NO_LIMITS
     known_at: datetime | None = None
     changes: bool = False
+    received_at: datetime | None = None
 
 
 class Known(Protocol):

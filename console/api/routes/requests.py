@@ -26,7 +26,7 @@ from console.api.request_bodies import (
 )
 from console.api.routes.lineage import asked, asked_about, log
 from console.api.services import Services
-from console.bodies import SubjectBody
+from console.bodies import PlanQuery
 from schemas.errors import InputError
 from schemas.ids import is_id
 from streams.answers.erasure import preview
@@ -54,7 +54,8 @@ def _add_making(routes: APIRouter, services: Services) -> None:
         question = body.question(services.company.kinds)
         note = asked_about(f"request.{body.type}", request, question.identifiers)
         note.changes = True
-        received_at = body.received_at or services.clock()
+        now, calendar = services.clock(), services.catalogue.calendar
+        received_at = body.received_at or now
         try:
             made = services.rights.create(
                 body.type,
@@ -70,21 +71,23 @@ def _add_making(routes: APIRouter, services: Services) -> None:
             )
         except Recorded as recorded:
             note.about(recorded.request_id)
+            due = due_at(received_at, calendar)
             # No error: whoever is told of one asks again, and the person has two requests.
             return {
                 "request_id": recorded.request_id,
-                "due_at": due_at(received_at, services.catalogue.calendar),
+                "due_at": due,
                 "state": State.RECEIVED.value,
+                "overdue": calendar.day(now) > due,
                 "notice": str(recorded),
             }
         note.about(made.request_id, made.subjects)
-        return _created(made)
+        return {**_created(made), "overdue": calendar.day(now) > made.due}
 
     @routes.post("/plan", response_model=ErasurePlan, responses=QUESTION_RESPONSES)
-    async def plan(body: SubjectBody, request: Request) -> Response:
+    async def plan(body: PlanQuery, request: Request) -> Response:
         """What an erasure would do now: erase, hold (rule, citation, date) or wait, and what to look after in it.
 
-        Nothing is stored or sent.
+        `received_at`: of a request that came in then, as it is made with it. Nothing is stored or sent.
         """
         question = body.question(services.company.kinds)
         note = asked_about("request.plan", request, question.identifiers)

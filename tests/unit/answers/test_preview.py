@@ -82,24 +82,29 @@ WORLDS: dict[str, World] = {
 }
 
 
-def previewed(services: Services, identifiers: list[dict[str, Any]]) -> dict[str, Any]:
+def previewed(
+    services: Services, identifiers: list[dict[str, Any]], received_at: datetime | None = None
+) -> dict[str, Any]:
     """What `POST /v1/requests/plan` answers."""
     http = httpx.Client(
         transport=InProcess(create_app(services)),
         base_url="http://innsyn",
         headers={"Authorization": f"Bearer {TOKEN}"},
     )
-    answer = http.post("/v1/requests/plan", json={"identifiers": identifiers})
+    came = {"received_at": received_at.isoformat()} if received_at else {}
+    answer = http.post("/v1/requests/plan", json={"identifiers": identifiers, **came})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
-def requested(services: Services, identifiers: list[dict[str, Any]]) -> RequestState:
+def requested(
+    services: Services, identifiers: list[dict[str, Any]], received_at: datetime = NOW
+) -> RequestState:
     """The request, planned by the rights service, its systems told."""
     given = [Identifier.model_validate(item) for item in identifiers]
     named = [Named(item.kind, item.value, item.at, item.port) for item in given]
-    made = services.rights.create("erasure", named, reason=None, channel="email", received_at=NOW)
+    made = services.rights.create("erasure", named, reason=None, channel="email", received_at=received_at)
     service: Any = services.rights
     request: RequestState = service.advance(made.request_id)
     return request
@@ -132,6 +137,18 @@ def test_who_confirms_sees_what_the_request_will_say(name: str, tmp_path: Path) 
     assert told(summary(request)) == told(preview)
     assert request.identity is not None
     assert request.identity.candidates == preview["candidates"] or not preview["candidates"]
+
+
+def test_of_a_request_that_came_in_earlier_the_plan_is_of_whom_it_meant_then(tmp_path: Path) -> None:
+    """The address was Ola's when the letter came, and is Kari's by now: with Ola's number, it leads to two people."""
+    services, identifiers = handed_over(tmp_path), [{"kind": "email", "value": ADDRESS}, customer(OLA)]
+    then, now = previewed(services, identifiers, moment(9)), previewed(services, identifiers)
+    request = requested(services, identifiers, moment(9))
+    assert request.plan is not None
+    assert told(summary(request)) == told(then)
+    assert list(request.problems) == then["warnings"]
+    assert then["parts"]
+    assert (now["parts"], now["resolution"]) == ([], "ambiguous")
 
 
 def test_what_cannot_be_judged_and_what_no_link_knows_is_named(tmp_path: Path) -> None:

@@ -139,7 +139,12 @@ def test_a_request_is_made_listed_and_shown(build: Build) -> None:
     client = build()
     made = client.post("/v1/requests", json=person(type="erasure", reason="Jeg flytter.", channel="chat"))
     assert made.status_code == 201
-    assert made.json() == {"request_id": f"r-{'01' * 8}", "due_at": "2026-07-01", "state": "received"}
+    assert made.json() == {
+        "request_id": f"r-{'01' * 8}",
+        "due_at": "2026-07-01",
+        "state": "received",
+        "overdue": False,
+    }
     listed = client.get("/v1/requests").json()
     assert [item["request_id"] for item in listed["items"]] == [made.json()["request_id"]]
     shown = client.get(f"/v1/requests/{made.json()['request_id']}")

@@ -16,6 +16,8 @@ from schemas.calendars import NORWEGIAN
 from schemas.errors import InputError
 from schemas.keys import Keyring
 from sinks.memory.index import MemoryIndex
+from streams.answers.erasure import preview
+from streams.answers.question import Known, Question
 from streams.rights.protocol.states import RequestState
 from streams.rights.service import RightsService
 from tests.support.api import EMAIL, fill, rights, services
@@ -99,7 +101,7 @@ def test_where_the_order_is_not_clear_two_options_do_not_share_standard_input() 
     assert in_order([], alone) == [("--id", "email=-"), ("--set", f"{NAME}=Kari")]
 
 
-@pytest.mark.parametrize(
+MAKING = pytest.mark.parametrize(
     "words",
     [
         ["erase", "--yes"],
@@ -107,8 +109,13 @@ def test_where_the_order_is_not_clear_two_options_do_not_share_standard_input() 
         ["object"],
         ["withdraw"],
         ["rectify", "--set", f"{NAME}=Kari"],
+        ["access", "--request", "access"],
+        ["access", "--request", "portability"],
     ],
 )
+
+
+@MAKING
 def test_the_clock_starts_on_the_day_on_which_the_request_came_in(heard: Heard, words: list[str]) -> None:
     """A letter that lay for a week: GDPR Art. 12(3) counts from its receipt."""
     command = [*words, "--id", f"email={EMAIL}", "--received", "2026-05-20"]
@@ -118,6 +125,41 @@ def test_the_clock_starts_on_the_day_on_which_the_request_came_in(heard: Heard, 
     assert run(*command[:-1], "2999-01-01")[0] == 2
     assert run(*command[:-1], "soon")[0] == 2
     assert len(heard.given) == 1
+
+
+@MAKING
+def test_a_request_that_is_overdue_as_it_is_entered_is_said_to_be(heard: Heard, words: list[str]) -> None:
+    """A year that was mistyped looks like that, and nothing else would show it."""
+    status, _, err = run(*words, "--id", f"email={EMAIL}", "--received", "2025-11-20")
+    assert status == 0
+    assert "is overdue as it is entered: it was due on 2025-12-22; is the year of --received right?" in err
+
+
+def test_the_plan_that_is_confirmed_is_of_the_day_on_which_the_request_came_in(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom the identifiers led to on that day is meant, in the plan as in the request."""
+    asked: list[datetime | None] = []
+
+    def listening(question: Question, known: Known, now: datetime) -> dict[str, Any]:
+        asked.append(question.received_at)
+        return preview(question, known, now)
+
+    monkeypatch.setattr("console.api.routes.requests.preview", listening)
+    words = ["erase", "--id", f"email={EMAIL}", "--received", "2026-05-20"]
+    assert run(*words, "--dry-run")[0] == 0
+    assert asked == [datetime(2026, 5, 20, 21, 59, 59, tzinfo=UTC)]
+
+
+def test_what_the_person_wrote_is_kept_with_an_access_request(heard: Heard) -> None:
+    """A day and words belong to a request: a mere look takes neither."""
+    person = ["--id", f"email={EMAIL}"]
+    assert run("access", *person, "--request", "access", "--reason", "all that you have")[0] == 0
+    assert heard.given[0]["reason"] == "all that you have"
+    for words in (["--received", "2026-05-20"], ["--reason", "all"]):
+        status, out, err = run("access", *person, *words)
+        assert (status, out) == (2, "")
+        assert "give --request access or portability" in " ".join(err.split())
 
 
 def test_of_the_day_of_receipt_the_last_second_counts_in_the_companys_zone() -> None:
