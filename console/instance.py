@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from console.wiring.company import folder_of
 from console.wiring.run_file import RUN_FILE
 from schemas.errors import SettingsError
 from schemas.settings import Settings
@@ -24,8 +25,11 @@ class ApiAddress:
 def find_instance(settings: Settings) -> ApiAddress | None:
     """The instance the settings or `<home>/run.json` name; None where nothing names one or its token is not there.
 
-    It need not be running any more: `connect` asks.
+    It need not be running any more: `connect` asks. Raises SettingsError where another company is named than the home
+    holds the data of: what runs there would answer for its own.
     """
+    if settings.company is not None:
+        folder_of(settings)
     token = settings.api_token.get_secret_value() if settings.api_token else _read(settings, TOKEN_FILE)
     if not token:
         return None

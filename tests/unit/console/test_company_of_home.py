@@ -12,6 +12,9 @@ from console.wiring.company import COMPANY_FILE, company_of, folder_of, keep_com
 from schemas.errors import SettingsError
 from schemas.layers import MINIMAL, MODEL
 from schemas.settings import Settings
+from tests.support.commands import PERSON, home, instance, quiet, run
+
+__all__ = ["home", "instance", "quiet"]
 
 
 @pytest.fixture
@@ -45,6 +48,27 @@ def test_another_company_is_refused(tmp_path: Path, shop: Path, first: str) -> N
         folder_of(settings(tmp_path, there))
     with pytest.raises(SettingsError):
         keep_company(settings(tmp_path, there))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["access", *PERSON],
+        ["lookup", *PERSON],
+        ["requests", "list"],
+        ["erase", *PERSON, "--dry-run"],
+        ["erase", *PERSON, "--yes"],
+    ],
+)
+def test_a_command_of_another_company_is_refused_before_anything_is_said(
+    home: Path, instance: str, shop: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The running innsyn would answer for its own company, as if it were the one that was named."""
+    keep_company(Settings(home=home))
+    monkeypatch.setenv("INNSYN_COMPANY", str(shop))
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert "holds the data of" in " ".join(err.split())
 
 
 def test_a_company_may_move(tmp_path: Path, shop: Path) -> None:
