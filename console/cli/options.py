@@ -221,20 +221,28 @@ def user_name() -> str:
 
 
 def approved(
-    client: Client, request_id: str, digest: str | None, shown: Callable[[], Mapping[str, Any]]
-) -> dict[str, Any] | None:
-    """The request once it is approved; None where there is nothing to approve. Without a digest `shown` shows what is
-    approved, with its `digest` and whether it `awaits_approval`, and the terminal is asked."""
+    client: Client,
+    request_id: str,
+    digest: str | None,
+    found: Callable[[], Mapping[str, Any]],
+    show: Callable[[Mapping[str, Any]], None],
+    *,
+    as_json: bool,
+) -> dict[str, Any]:
+    """The request once it is approved. Without a digest what is `found`, with its `digest` and whether it
+    `awaits_approval`, is shown and the terminal is asked.
+
+    Raises InputError where there is nothing to approve, and where nobody can be asked.
+    """
     if digest is None:
-        item = shown()
+        item = found()
         if not item["awaits_approval"]:
-            return None
+            raise InputError(f"{request_id} waits for no approval, so there is nothing to approve")
+        if as_json or not sys.stdin.isatty():
+            raise InputError(
+                "approving asks first and nobody can answer here; give --digest with what was shown"
+            )
+        show(item)
         typer.confirm("Approve this?", abort=True, err=True)
         digest = str(item["digest"])
     return client.handle(request_id, "approve", {"digest": digest})
-
-
-def refuse_to_ask(digest: str | None, *, as_json: bool) -> None:
-    """Raises InputError where approving would have to ask and nobody can answer."""
-    if digest is None and (as_json or not sys.stdin.isatty()):
-        raise InputError("approving asks first and nobody can answer here; give --digest with what was shown")

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from console.cli.certificate import in_short, line_of
 from console.cli.erase import say_open
-from console.cli.options import Digest, Json, approved, refuse_to_ask
+from console.cli.options import Digest, Json, approved
 from console.cli.show.commands_told import command_table, limits
 from console.cli.show.output import day, marked, not_read, print_json, screen, table
 from console.cli.show.plan import plan_table
-from console.cli.show.standing import headline, needs, print_problem, show_standing
+from console.cli.show.standing import headline, needs, note_line, print_problem, show_standing
 from console.client import require
 from console.wiring.company import company_of
 from schemas.counted import counted
@@ -145,7 +145,7 @@ def accept(
 ) -> None:
     """Take a system's answer for enough although it erased fewer or more records than the index can explain."""
     with require(load_settings()) as client:
-        _done(client.accept(request_id, system, reason), as_json)
+        _done(client.accept(request_id, system, reason), as_json, noted=True)
 
 
 @app.command(
@@ -248,17 +248,11 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve the plan or answer of a request, as it was shown; under another token than it was made under."""
-    refuse_to_ask(digest, as_json=as_json)
     with require(load_settings()) as client:
-
-        def shown() -> Mapping[str, Any]:
-            request = client.request(request_id)
-            _show(request)
-            return request
-
-        done = approved(client, request_id, digest, shown)
-    if done is not None:
-        _done(done, as_json)
+        done = approved(
+            client, request_id, digest, lambda: client.request(request_id), _show, as_json=as_json
+        )
+    _done(done, as_json)
 
 
 @app.command(
@@ -272,7 +266,7 @@ def told(
 ) -> None:
     """Note that the answer was sent to the person: an access request is done with that."""
     with require(load_settings()) as client:
-        _done(client.handle(request_id, "told", {"how": how}), as_json)
+        _done(client.handle(request_id, "told", {"how": how}), as_json, noted=True)
 
 
 @app.command(
@@ -306,14 +300,17 @@ def notified(
     """Note that a recipient was told what became of the data (GDPR Art. 19), or why it cannot be."""
     body = {"recipient": recipient, "how": how, "impossible": impossible}
     with require(load_settings()) as client:
-        _done(client.handle(request_id, "notified", body), as_json)
+        _done(client.handle(request_id, "notified", body), as_json, noted=True)
 
 
-def _done(request: Mapping[str, Any], as_json: bool) -> None:
+def _done(request: Mapping[str, Any], as_json: bool, noted: bool = False) -> None:
+    """Where it stands; `noted`: and the note that was made of it just now."""
     if as_json:
         print_json(request)
-    else:
-        show_standing(request)
+        return
+    show_standing(request)
+    for note in request["notes"][-1:] if noted else ():
+        screen().print(note_line(note))
 
 
 def _follow_up(request_id: str, as_json: bool) -> None:
@@ -369,10 +366,7 @@ def _show(request: Mapping[str, Any]) -> None:
     for other in request["also_open"]:
         out.print(f"  {other['request_id']} ({other['type']}) of this person was open when it was made")
     for note in request["notes"]:
-        why = note["reason"] or "no reason kept"
-        out.print(
-            f"  {note['what']} {note['system'] or ''} on {day(note['at'])}: {why}".replace("  on", " on")
-        )
+        out.print(note_line(note))
     if request["key_destroyed_at"]:
         destroyed = day(request["key_destroyed_at"])
         out.print(f"  what the person gave and wrote cannot be read since {destroyed}: its key was destroyed")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from console.cli.options import Digest, Json, approved, refuse_to_ask
+from console.cli.options import Digest, Json, approved
 from console.cli.show.output import after, joined, marked, print_json, screen, table
 from console.cli.show.standing import print_problem
 from console.client import require
@@ -111,20 +111,19 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve what a run is to delete, as it was shown; under another token than it was begun under."""
-    refuse_to_ask(digest, as_json=as_json)
     with require(load_settings()) as client:
 
-        def shown() -> Mapping[str, Any]:
+        def found() -> Mapping[str, Any]:
             runs = client.retention_runs(1_000)["runs"]
-            found: Mapping[str, Any] | None = next((item for item in runs if item["run"] == run_id), None)
-            if found is None:
+            item: Mapping[str, Any] | None = next((item for item in runs if item["run"] == run_id), None)
+            if item is None:
                 raise InputError("there is no such run; `innsyn retention status` lists those there are")
-            screen().print(_runs([found]))
-            return found
+            return item
 
-        done = approved(client, run_id, digest, shown)
-    if done is None:
-        return
+        def show(item: Mapping[str, Any]) -> None:
+            screen().print(_runs([item]))
+
+        done = approved(client, run_id, digest, found, show, as_json=as_json)
     if as_json:
         print_json(done)
     else:

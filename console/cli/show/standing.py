@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from console.cli.show.output import marked, screen, shown
+from console.cli.show.output import day, marked, screen, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,12 @@ def show_standing(request: Mapping[str, Any]) -> None:
     out.print(headline(request))
     for line in needs(request):
         print_problem(out, line)
+
+
+def note_line(note: Mapping[str, Any]) -> str:
+    """What a person did to a request, when, and why."""
+    what = " ".join(filter(None, (note["what"], note["system"])))
+    return f"  {what} on {day(note['at'])}: {note['reason'] or 'no reason kept'}"
 
 
 def print_problem(out: Console, line: str, look: str = "") -> None:

@@ -22,9 +22,12 @@ def aside_line(aside: AnswerSetAside) -> str:
     return f"{aside.system or 'a system that is not known'}: {what} {aside.why}; set aside"
 
 
+STANDS, STOOD = "the clock stands until they answer", "the clock stood until it was checked"
+
+
 def asked_line(event: IdentityAsked) -> str:
-    """Why somebody was asked who they are, and what that does to the deadline."""
-    clock = "the clock stands until they answer" if event.pauses else "too late for the clock to stand"
+    """Why somebody was asked who they are, and what that does to the deadline. Once it is checked, STANDS is STOOD."""
+    clock = STANDS if event.pauses else "too late for the clock to stand"
     return f"{event.doubt.replace('_', ' ')}; {clock}"
 
 

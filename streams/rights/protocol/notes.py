@@ -21,7 +21,7 @@ from streams.rights.protocol.handling import (
     Told,
     Waived,
 )
-from streams.rights.protocol.lines import asked_line, unclear_words
+from streams.rights.protocol.lines import STANDS, STOOD, asked_line, unclear_words
 from streams.rights.protocol.parts import Note
 from streams.rights.protocol.request import RequestState
 from streams.rights.protocol.restricting import reaches_later
@@ -44,6 +44,7 @@ def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSta
         case IdentityAsked():
             note = Note("asked who they are", at, words=asked_line(event))
         case Checked():
+            request = replace(request, notes=tuple(_stood(item) for item in request.notes))
             note = Note("checked", at, words=f"{event.what} by {event.how.replace('_', ' ')}")
         case Extended():
             note = Note(f"extended by {counted(event.months, 'month')}", at, None, event.sealed)
@@ -65,3 +66,8 @@ def noted(request: RequestState, event: LedgerEvent, at: datetime) -> RequestSta
         case _:
             return request
     return replace(request, notes=(*request.notes, note))
+
+
+def _stood(note: Note) -> Note:
+    """The note of a question that is answered: its clock runs again."""
+    return replace(note, words=note.words and note.words.replace(STANDS, STOOD))

@@ -93,6 +93,20 @@ def test_the_command_needs_the_other_token(desk: Desk, home: Path, monkeypatch: 
         assert request["request_id"] in out
 
 
+def test_a_request_that_waits_for_no_approval_is_said_to_before_anything_is_asked(
+    desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that a digest is missing: there is none to give. So is an id that no request has."""
+    monkeypatch.setattr("console.api.routes.requests.log", structlog.testing.CapturingLogger())
+    with running(home, desk.given):
+        with desk.client(TOKEN) as maker:
+            made = maker.post("/v1/requests", json=PERSON).json()["request_id"]
+        for request_id, why in ((made, "waits for no approval"), (f"r-{'f' * 16}", "there is no request")):
+            status, out, err = run("requests", "approve", request_id)
+            assert (status, out) == (2, "")
+            assert why in err
+
+
 @pytest.mark.parametrize("token", [TOKEN, "short"])
 def test_a_token_by_which_nobody_can_approve_is_refused(tmp_path: Path, token: str) -> None:
     with pytest.raises(SettingsError, match="INNSYN_APPROVER_TOKEN"):

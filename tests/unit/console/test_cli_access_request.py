@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,9 @@ def test_it_is_made_asked_of_systems_and_answered(office: Office, right: str) ->
     messages, said = copy_of(told, [("ChatMessage", CHAT)], key, office.now)
     hand(office, messages[0])
     assert answer(office, told, **said).state is State.ANSWERED
+    status, out, _ = run("requests", "told", made["request_id"], "--how", "letter")
+    assert status == 0
+    assert re.search(r"^  told on [0-9-]+: by letter$", out, re.MULTILINE)
 
 
 def test_where_it_stands_is_printed(office: Office) -> None:

@@ -156,6 +156,15 @@ def test_asking_at_once_stops_the_clock_until_the_answer(office: Office) -> None
         office.service.ask(made.request_id, Doubt.SHARED)
 
 
+def test_once_it_is_checked_the_clock_is_said_to_have_stood(office: Office) -> None:
+    """Else the request would say that it stands, a line above that it was checked."""
+    made = office.service.create("access", [KARI], reason=None, channel="web", received_at=office.now)
+    asked = office.service.ask(made.request_id, Doubt.UNKNOWN_SENDER)
+    assert asked.notes[0].words == "unknown sender; the clock stands until they answer"
+    checked = office.service.check(made.request_id, CheckedHow.CALL_BACK, CheckedWhat.IDENTITY)
+    assert checked.notes[0].words == "unknown sender; the clock stood until it was checked"
+
+
 def test_asked_too_late_the_clock_goes_on(office: Office) -> None:
     made = office.service.create("access", [KARI], reason=None, channel="web", received_at=office.now)
     office.now += timedelta(days=4)
