@@ -5,9 +5,10 @@ None shows a personal value in its repr, and none refuses one by quoting it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -23,10 +24,14 @@ from streams.answers.question import Question
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Text], Field(max_length=100)]
 AnyMoment = Annotated[AwareDatetime, BeforeValidator(leap_second)]
-Moment = Annotated[
-    AnyMoment,
-    Field(ge=datetime.combine(FIRST_DAY, time.min, UTC), le=datetime.combine(LAST_DAY, time.max, UTC)),
-]
+_EXAMPLE = "such as 2026-03-01T12:00:00Z"
+_OWN_WORDS = {
+    "timezone_aware": f"has no zone; give a time with one, {_EXAMPLE}",
+    "datetime_type": f"is no time; give one with its zone, {_EXAMPLE}",
+    "datetime_parsing": f"is no time; give one with its zone, {_EXAMPLE}",
+    "datetime_from_date_parsing": f"is no time; give one with its zone, {_EXAMPLE}",
+}
+_FIRST, _LAST = datetime.combine(FIRST_DAY, time.min, UTC), datetime.combine(LAST_DAY, time.max, UTC)
 _BOUND = f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}, or 9999-12-31 for none"
 
 
@@ -44,6 +49,20 @@ def _end(moment: datetime) -> datetime | None:
     return moment
 
 
+def _meant(moment: datetime) -> datetime:
+    if not _FIRST <= moment <= _LAST:
+        raise PydanticCustomError(
+            "day", f"is no day that can be meant; give one from {FIRST_DAY} to {LAST_DAY}"
+        )
+    return moment
+
+
+def what_is_wrong(error: Mapping[str, Any]) -> str:
+    """What pydantic found, in words for whoever gave it; never what was given. `error`: one of its `errors()`."""
+    return _OWN_WORDS.get(error["type"]) or str(error["msg"])
+
+
+Moment = Annotated[AnyMoment, AfterValidator(_meant)]
 ClockDay = Annotated[date, AfterValidator(_clock_day)]
 """Placeholders for "no end" as well: see `RetentionAnchors`."""
 End = Annotated[AnyMoment, AfterValidator(_end)]

@@ -184,7 +184,7 @@ def spelled(step: str, value: str) -> str:
     text = _alone(step)(value)
     if text and text.isprintable():
         return text
-    raise InvalidIdentifier(f"the value given is no {step}; check the spelling")
+    raise InvalidIdentifier(f"the value given for {step} is not one; check the spelling")
 
 
 @lru_cache(maxsize=64)

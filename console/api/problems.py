@@ -130,7 +130,7 @@ def _errors(found: Sequence[Any]) -> Iterator[dict[str, str]]:
             yield {"field": ".".join([*parts[:-1], "?"]), "what": "is not a field; see /openapi.json"}
         else:
             # pydantic's message speaks of what is allowed, not of what came; only an enum's choices are listed.
-            yield {"field": ".".join(parts), "what": str(item["msg"])}
+            yield {"field": ".".join(parts), "what": bodies.what_is_wrong(item)}
 
 
 def _answer(status: int, description: str | None = None) -> dict[str, Any]:

@@ -8,13 +8,39 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from console.bodies import Body, Identifiers, Moment, SubjectBody, Text
-from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
+from schemas.vocabulary import BY_ITSELF, CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
 from streams.rights.protocol.scope import Scope
 
 Correction = Annotated[str, Field(max_length=4000)] | StrictBool | StrictInt | StrictFloat | None
+
+
+_MADE = tuple(right.value for right in Right if right not in BY_ITSELF)
+
+
+def _made(given: object) -> object:
+    if given not in _MADE:
+        raise PydanticCustomError(
+            "right", f"is no right that a request is made of; give one of {', '.join(_MADE)}"
+        )
+    return given
+
+
+MadeOf = Annotated[
+    Right, BeforeValidator(_made), WithJsonSchema({"type": "string", "enum": list(_MADE), "title": "Type"})
+]
+"""A right of which people make requests: not what innsyn does by itself."""
 
 
 class NewRequest(SubjectBody):
@@ -24,7 +50,7 @@ class NewRequest(SubjectBody):
     empty: all; `ground`: why processing is to be restricted. `corrections`: of a rectification, by `Record.field`.
     """
 
-    type: Right
+    type: MadeOf
     reason: str | None = Field(None, max_length=4000, repr=False)
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "api"
     received_at: Moment | None = None

@@ -41,7 +41,7 @@ def _directly(
     # Imported here: the engine alone takes half a second, which an answer over HTTP does not need.
     from pydantic import ValidationError
 
-    from console.bodies import AccessQuery, IdentityQuery, LineageQuery, PlanQuery
+    from console.bodies import AccessQuery, IdentityQuery, LineageQuery, PlanQuery, what_is_wrong
     from console.operations.audit import Note
     from console.wiring.answering import open_answering
     from console.wiring.company import company_of
@@ -67,7 +67,7 @@ def _directly(
         query = model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; mend it") from None
+        raise InputError(f"{'.'.join(map(str, first['loc']))}: {what_is_wrong(first)}; mend it") from None
     begun = time.monotonic()
     note = Note(datetime.now(UTC), caller=f"user {user_name()}", purpose=because or "")
     asked_of = query.question(company_of(settings).kinds)

@@ -205,7 +205,7 @@ def _misused(error: Any, words: Sequence[str]) -> int:
     elif kind == "BadParameter" and parameter is not None:
         what = f"the value of {known} does not fit{_expected(parameter)}"
     elif kind == "NoSuchOption":
-        what = "there is no such option"
+        what = f"there is no such option{_place(error.option_name, words)}"
         possible = getattr(error, "possibilities", None)
         what += f"; did you mean {' or '.join(sorted(possible))}?" if possible else ""
     elif kind == "BadOptionUsage" and (found := _option_of(error.option_name, words)) is not None:
@@ -216,6 +216,12 @@ def _misused(error: Any, words: Sequence[str]) -> int:
     else:
         what = "an argument is given that belongs to no option, or an option misses its value"
     return _say(f"{what}; see `{path} --help`")
+
+
+def _place(option: str, words: Sequence[str]) -> str:
+    """Which word of the command line is meant by an option that nobody knows: it may be a value, so it is not said."""
+    found = next((number for number, word in enumerate(words, 1) if word.startswith(option)), None)
+    return "" if found is None else f" as word {found} behind `innsyn`"
 
 
 def _option_of(option: str, words: Sequence[str]) -> tuple[str, str] | None:

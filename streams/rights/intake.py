@@ -53,7 +53,7 @@ class Intake:
         """The id of a new request, which is in the ledger then. Raises InputError, InvalidIdentifier, Unavailable."""
         if type not in RIGHTS or type in BY_ITSELF:
             served = ", ".join(name for name in RIGHTS if name not in BY_ITSELF)
-            raise InputError(f"{type!r} is no request that is served; use one of {served}")
+            raise InputError(f"{str(type)!r} is no request that is served; use one of {served}")
         scope = known_scope(type, scope, self._catalogue)
         if (type in CORRECTS) != bool(corrections):
             raise InputError(

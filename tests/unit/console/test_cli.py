@@ -134,6 +134,10 @@ def test_settings_that_are_wrong_are_said(home: Path, monkeypatch: pytest.Monkey
         (("requests", "--follow-up"), "--follow-up misses its value; write it behind --follow-up"),
         (("requests", "--json=yes"), "--json takes no value; leave it out; see `innsyn requests --help`"),
         (("requests", "cancle", EMAIL), "there is no such command; see `innsyn requests --help`"),
+        (
+            ("object", "--id", f"email={EMAIL}", "--yes"),
+            "there is no such option as word 4 behind `innsyn`; did you mean --reason?; see `innsyn object --help`",
+        ),
         (("nothing",), "there is no such command; see `innsyn --help`"),
     ],
 )

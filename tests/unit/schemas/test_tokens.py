@@ -316,6 +316,11 @@ def test_other_prefixes_are_refused_without_being_shown(prefix: str) -> None:
     assert not prefix or prefix not in str(caught.value)
 
 
+def test_what_is_no_address_is_refused_in_the_words_of_every_kind() -> None:
+    with pytest.raises(InvalidIdentifier, match=r"^the value given for ip is not one; check the spelling$"):
+        prefix_tokens(Tokenizer(KEY, "k1"), "300.1.1.1")
+
+
 def test_ipv4_lies_under_no_prefix() -> None:
     """Neither an IPv4 address nor one that is mapped into IPv6 has prefixes."""
     tokenizer = Tokenizer(KEY, "k1")
