@@ -36,6 +36,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "left_out": "Utelatt, fordi de ikke er knyttet til deg",
         "nothing": "Ingenting.",
         "files": "Alt dette står også i report.json og i mappen copy, for programmer.",
+        "file": "Alt dette står også i report.json, for programmer.",
     },
     "en": {
         "title": "Access to your data",
@@ -63,6 +64,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "left_out": "Left out, as they are not linked to you",
         "nothing": "Nothing.",
         "files": "All of this is in report.json and the folder copy as well, for programs.",
+        "file": "All of this is in report.json as well, for programs.",
     },
 }
 LANGUAGES = tuple(_WORDS)
@@ -91,7 +93,8 @@ def page(report: Mapping[str, Any], shown: Mapping[str, Sequence[Given]], lang: 
             if report["copies"]
             else [f"<p>{words['nothing']}</p>"]
         ),
-        f"<p>{words['files']}</p>",
+        # No system delivered a copy: the archive has no such folder.
+        f"<p>{words['files' if any(copy.get('file') for copy in report['copies']) else 'file']}</p>",
     ]
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
