@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from innsyn_sdk.issuing import Answer, Issuer
+from innsyn_sdk.outcome import REASONS
 from innsyn_sdk.protocol import CLOCKS_APART, OLDEST
 
 ENDS = ("done", "partial", "withheld")
@@ -117,6 +118,8 @@ _STILL_THERE = (
     "what the command before counted is to be gone: look whether the handler commits its transaction, and erases all"
     " that it counts"
 )
+_RAISED = "the handler raised, or returned no outcome with counts that can be; the log of the job says which and where"
+_UNLISTED = f"a reason is one of {', '.join(sorted(REASONS))}; any other text is neither kept nor shown"
 _UNKNOWN = [{"kind": "ip", "value": "192.0.2.7", "only_on": "Sundays"}]
 
 
@@ -258,12 +261,23 @@ def wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> st
     """What is wrong with the answers to a case, in a sentence, and what to do; None: nothing. `before`: to the case
     before it."""
     found = _wrong(case, answers, before)
-    return f"{found}; {case.mend}" if found is not None and case.mend else found
+    mend = _mend(case, answers)
+    return f"{found}; {mend}" if found is not None and mend else found
+
+
+def _mend(case: Case, answers: Sequence[Answer]) -> str:
+    """What to do about it: what the case says is of a job that carried it out, but not as it was meant."""
+    last = answers[-1] if answers else None
+    if last is None or last.state != "failed":
+        return case.mend if last is not None and _miscounted(last) is None else ""
+    if last.reason == "internal_error":
+        return _RAISED
+    return "" if last.reason is None or last.reason in REASONS else _UNLISTED
 
 
 def _wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> str | None:
     states = [answer.state for answer in answers]
-    said = ", then ".join(_shown(answer) for answer in answers) or "nothing"
+    said = ", then ".join(shown(answer) for answer in answers) or "nothing"
     carried_out = [state for state in states if state != "failed"]
     if case.expected == "superseded":
         if [answer.short for answer in answers] != [("failed", 0, "superseded")]:
@@ -287,7 +301,7 @@ def _wrong(case: Case, answers: Sequence[Answer], before: Sequence[Answer]) -> s
     ends = ENDS if case.expected in ("end", "some") else (*ENDS, "not_found")
     if states[1] not in ends:
         found = ", though the store has something of the person" if states[1] == "not_found" else ""
-        return f"a command that is {case.said} came to {_shown(answers[1])}{found}"
+        return f"a command that is {case.said} came to {shown(answers[1])}{found}"
     return _miscounted(answers[1]) or _misnamed(case, answers[1]) or _misjudged(case, answers[1])
 
 
@@ -304,7 +318,7 @@ def _misjudged(case: Case, answer: Answer) -> str | None:
             " the person"
         )
     if case.undated and (answer.state, answer.reason) != ("partial", "undated"):
-        return f"a command that is {case.said} came to {_shown(answer)}, and does not tell of the record without a time"
+        return f"a command that is {case.said} came to {shown(answer)}, and does not tell of the record without a time"
     return None
 
 
@@ -329,5 +343,8 @@ def _misnamed(case: Case, answer: Answer) -> str | None:
     )
 
 
-def _shown(answer: Answer) -> str:
-    return answer.state if answer.reason is None else f"{answer.state} ({answer.reason})"
+def shown(answer: Answer) -> str:
+    """State and reason; a text that is no reason of the protocol may name somebody, and is not shown."""
+    if answer.reason is None:
+        return answer.state
+    return f"{answer.state} ({answer.reason if answer.reason in REASONS else 'a reason that is not on the list'})"

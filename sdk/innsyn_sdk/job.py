@@ -38,6 +38,7 @@ from innsyn_sdk.copies import Copied, TooLarge, chunks, copied, sealed_parts
 from innsyn_sdk.expiry import Expiry, received
 from innsyn_sdk.keys import Key, read_keys
 from innsyn_sdk.outcome import Outcome, StoreUnavailable, failed, not_found
+from innsyn_sdk.placed import placed
 from innsyn_sdk.protocol import (
     COPIES,
     RECEIPTS,
@@ -261,10 +262,7 @@ class RightsJob:
             try:
                 found = handler(command)
                 outcome = found if isinstance(found, Outcome) or command.kind != "access" else copy(found)
-                if isinstance(outcome, Outcome):
-                    outcome.check()
-                    return outcome
-                raise TypeError("a handler returns an Outcome")
+                return _checked(outcome, command.kind)
             except StoreUnavailable:
                 if pause is None:
                     break
@@ -278,7 +276,7 @@ class RightsJob:
                 _log.error("a copy is too large to be sent")
                 return failed("needs_person")
             except Exception as error:  # noqa: BLE001 - one command fails, not the job; its text may name somebody
-                _log.error("carrying out %s failed: %s", command.kind, type(error).__name__)
+                _log.error("carrying out %s failed: %s", command.kind, placed(error))
                 return failed("internal_error")
         return failed("store_unavailable", retryable=True)
 
@@ -319,6 +317,21 @@ class RightsJob:
         finally:
             for name, handler in zip(names, before, strict=True):
                 signal.signal(name, handler)
+
+
+def _checked(outcome: Any, kind: str) -> Outcome:
+    """What a handler returned, if a receipt can say it."""
+    if not isinstance(outcome, Outcome):
+        _log.error(
+            "carrying out %s failed: the handler returned %s, no Outcome", kind, type(outcome).__name__
+        )
+        return failed("internal_error")
+    try:
+        outcome.check()
+    except ValueError:
+        _log.error("carrying out %s failed: the handler returned counts that cannot be", kind)
+        return failed("internal_error")
+    return outcome
 
 
 def _commit(consumer: Consumer, message: Message) -> None:

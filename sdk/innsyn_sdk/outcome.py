@@ -8,6 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+REASONS = frozenset(
+    {
+        "store_unavailable", "key_unknown", "command_not_understood", "unknown_field", "superseded", "too_old",
+        "clock_off", "not_authentic", "other_system", "legal_hold", "no_handler", "undated", "needs_person", "timeout",
+        "internal_error",
+    }
+)  # fmt: skip
+"""What innsyn keeps as the reason of a receipt; any other text may name somebody, so it is neither kept nor shown."""
+
 
 class StoreUnavailable(Exception):
     """Raise it where the store is away: the job tries again, then answers that another attempt may do better."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from innsyn_sdk.cases import ENDS, bad, good, run_out, wrong
+from innsyn_sdk.cases import ENDS, bad, good, run_out, shown, wrong
 from innsyn_sdk.issuing import Answer, Issuer, NotAnAnswer, Pair
 from innsyn_sdk.job import Erase, Expire, RightsJob
 from innsyn_sdk.state import SqliteState
@@ -161,7 +161,7 @@ class Kit:
                 found.append("the same command again was carried out again")
             before = answers
         handlers = {name: handler}
-        crashed = self.answers(self.job(**handlers), self.message({**value, "attempt": 2}))
-        if crashed[-1][0] not in (*ENDS, "not_found"):
-            found.append(f"what was done before a crash came to {crashed[-1]} when it came again")
+        crashed = self._answers(self.job(**handlers), self.message({**value, "attempt": 2}))
+        if crashed[-1].state not in (*ENDS, "not_found"):
+            found.append(f"what was done before a crash came to {shown(crashed[-1])} when it came again")
         return [sentence for sentence in found if sentence is not None]

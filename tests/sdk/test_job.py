@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -119,8 +120,35 @@ def test_what_a_handler_raises_is_not_shown(kit: Kit, caplog: pytest.LogCaptureF
         for erase in (broken, empty, too_many):
             said = kit.answers(kit.job(erase), kit.message(kit.value(KARI, FIELDS)))
             assert said[-1] == ("failed", 0, "internal_error")
-    assert "ValueError" in caplog.text
+    # Of what it raises, where: a name of a file and a number of a line name nobody.
+    line = broken.__code__.co_firstlineno + 1
+    assert f"carrying out erasure failed: ValueError at test_job.py:{line}" in caplog.text
+    assert "the handler returned NoneType, no Outcome" in caplog.text
+    assert "the handler returned counts that cannot be" in caplog.text
     assert "100042" not in caplog.text
+
+
+def test_where_a_library_raised_is_told_with_the_line_of_the_handler(
+    kit: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And so where a copy fails while its records are read."""
+
+    def erase(_: Command) -> Any:
+        return json.loads("100042 is no JSON")
+
+    def export(command: Command) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "Invoice", {"number": command.identifiers[7].value}
+
+    kit.answers(kit.job(erase), kit.message(kit.value(KARI, FIELDS)))
+    kit.answers(kit.job(export=export), kit.message(kit.value_of_right("access", KARI)))
+    first, second = (record.getMessage() for record in caplog.records)
+    line = erase.__code__.co_firstlineno + 1
+    said = f"carrying out erasure failed: JSONDecodeError at test_job.py:{line}, in decoder.py:"
+    assert first.startswith(said)
+    assert (
+        second
+        == f"carrying out access failed: IndexError at test_job.py:{export.__code__.co_firstlineno + 1}"
+    )
 
 
 def test_stopped_while_it_waits_the_command_comes_again(kit: Kit) -> None:

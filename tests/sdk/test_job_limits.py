@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from innsyn_sdk.cases import unlimited
-from innsyn_sdk.outcome import Outcome, done, failed, not_found
+from innsyn_sdk.outcome import REASONS, Outcome, done, failed, not_found
 from innsyn_sdk.protocol import Command
 from innsyn_sdk.testing import NOW, Kit
+
+from streams.rights.protocol.reasons import REASONS as kept
 
 KARI, FIELDS = [("customer_number", "100042")], ["Invoice.customer_number", "Invoice.name"]
 Invoice = dict[str, Any]
@@ -163,6 +165,32 @@ def test_a_receipt_counts_records_of_the_command_alone(kit: Kit) -> None:
     assert "counts a record that the command does not name" in found
     assert "here Invoice" in found
     assert "Kari" not in found
+
+
+@pytest.mark.parametrize("returned", [None, {"Invoice": 2}, done({"Invoice": -1}), ZeroDivisionError()])
+def test_a_handler_that_fails_is_told_that_it_fails(kit: Kit, returned: Any) -> None:
+    """Not what to do about a limit, which is another matter."""
+
+    def erase(_: Command) -> Any:
+        if isinstance(returned, Exception):
+            raise returned
+        return returned
+
+    found = kit.play(erase, KARI, FIELDS)
+    assert "the handler raised, or returned no outcome" in found[0]
+    assert "cut_off`" not in " ".join(found)
+
+
+def test_a_reason_that_a_handler_made_up_is_not_shown(kit: Kit) -> None:
+    """It may name somebody. What may be said is."""
+    found = " ".join(kit.play(lambda _: failed("no invoice of 100042"), KARI, FIELDS))
+    assert "came to failed (a reason that is not on the list); a reason is one of clock_off" in found
+    assert "cut_off`" not in found
+    assert "100042" not in found
+
+
+def test_the_kit_knows_the_reasons_that_innsyn_keeps() -> None:
+    assert set(kept) == REASONS
 
 
 def test_limits_of_time_are_not_played_where_records_have_none(kit: Kit) -> None:
