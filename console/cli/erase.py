@@ -40,6 +40,7 @@ from console.client import Client, require
 from console.wiring.company import company_of
 from schemas.calendars import Calendar
 from schemas.counted import counted
+from schemas.days import FIRST_DAY
 from schemas.errors import InputError
 from schemas.settings import load_settings
 
@@ -136,6 +137,8 @@ def end_of_receipt(received: str, calendar: Calendar, now: datetime) -> datetime
         day = date.fromisoformat(received)
     except ValueError:
         raise InputError("--received takes a day in ISO 8601, such as 2026-03-01") from None
+    if day < FIRST_DAY:
+        raise InputError(f"--received is no day that can be meant; give one from {FIRST_DAY} to today")
     if day > calendar.day(now):
         raise InputError("--received is a day to come; give the day on which the request came in")
     return min(datetime.combine(day, time_of_day(23, 59, 59), calendar.zone), now)
