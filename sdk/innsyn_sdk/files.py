@@ -88,7 +88,14 @@ class FilesStore:
         if not self._folder.is_dir():
             raise NotAJob(f"there is no folder {self._folder}")
         for mapping in self._records:
-            for path in self._files(mapping):
+            found = self._files(mapping)
+            if not found:
+                # Files may come later, so the job starts.
+                _log.warning(
+                    "no file is at %s, where the job's file has %s; look whether `at` and `folder` are right",
+                    *(self._folder / mapping.at, mapping.record),
+                )
+            for path in found:
                 try:
                     rewrite_of(path).check(path, mapping)
                 except Unreadable as error:

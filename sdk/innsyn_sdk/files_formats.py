@@ -116,8 +116,14 @@ def _row(line: bytes, number: int, path: Path, mapping: RecordMapping) -> dict[s
     if not isinstance(row, dict):
         raise Unreadable(f"{named(path)}, line {number} is no JSON object")
     if row.keys() - mapping.named:
-        # A name may be a value that somebody misplaced, so it is not told.
-        raise NotAJob(f"{named(path)}, line {number} has a field that the job's file does not name")
+        # A name may be a value that somebody misplaced, so its place is told instead.
+        place = next(nth for nth, name in enumerate(row, 1) if name not in mapping.named)
+        lacking = ", ".join(sorted(mapping.named - row.keys()))
+        raise NotAJob(
+            f"{named(path)}, line {number} has a field that the job's file does not name, number {place} of its"
+            f" {len(row)}{f', and lacks {lacking}' if lacking else ''}; map it to a field of {mapping.record}, or list"
+            " it in `other` if it says nothing of anybody"
+        )
     return row
 
 

@@ -144,6 +144,7 @@ class RightsJob:
         consumer = Consumer({**options, "group.id": group, "enable.auto.commit": False})
         producer = Producer({**kafka, "acks": "all", "enable.idempotence": True})
         waiting: deque[Message] = deque()
+        self._say_what_it_follows(kafka)
         try:
             consumer.subscribe(self.topics, on_assign=self._got, on_revoke=self._gave, on_lost=self._gave)
             with self._stopped_by_signals():
@@ -169,6 +170,11 @@ class RightsJob:
                         _commit(consumer, message)
         finally:
             consumer.close()
+
+    def _say_what_it_follows(self, kafka: Mapping[str, Any]) -> None:
+        """So that a wrong key file or broker is seen."""
+        broker = kafka.get("bootstrap.servers", "no bootstrap.servers")
+        _log.info("the job of %s follows %s at %s", self.system, ", ".join(self.topics), broker)
 
     def between(self) -> None:
         """Do what is to be done from time to time, if its time has come."""

@@ -168,6 +168,8 @@ def read_job(path: Path, section: str, settings: Mapping[str, type]) -> JobFile:
     """
     try:
         said = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise NotAJob(f"there is no file {path}; give the TOML file of the job") from None
     except (OSError, ValueError) as error:
         raise NotAJob(f"{path} cannot be read as TOML ({type(error).__name__}: {error})") from None
     _known(said, {**_TOP, section: dict}, str(path))

@@ -28,7 +28,10 @@ _APART = timedelta(seconds=1)
 class Kit:
     """Keys of a system that are made here, commands under them, and what a job answers."""
 
-    def __init__(self, folder: Path, system: str, now: datetime = NOW) -> None:
+    def __init__(self, folder: Path | str, system: str, now: datetime = NOW) -> None:
+        """`folder`: where the key file is written; made where there is none."""
+        folder = Path(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.now = now
         self.system = system
         self._issuer = Issuer(system, Pair.made("testkey1"), Pair.made("testkey2"), now)

@@ -76,3 +76,28 @@ def test_a_key_that_no_column_holds_fails_the_command(tmp_path: Path, store: Fil
     ndjson(tmp_path / "data" / "visits" / "a.ndjson")
     told = Identifier("", "3", record="WebVisit", field="visit_id")
     assert store.erase(command_of([told], all_of(VISIT))).reason == "unknown_field"
+
+
+def test_a_pattern_that_matches_no_file_is_said_at_the_start(
+    store: FilesStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Files may come later, so it is no error; once there is one, nothing is said."""
+    (tmp_path / "data").mkdir(exist_ok=True)
+    store.check()
+    assert f"no file is at {tmp_path / 'data' / VISIT.at}, where the job's file has WebVisit" in caplog.text
+    caplog.clear()
+    ndjson(tmp_path / "data" / "visits" / "a.ndjson")
+    store.check()
+    assert caplog.text == ""
+
+
+def test_a_field_too_many_is_told_by_its_place(store: FilesStore, tmp_path: Path) -> None:
+    """Its name may be a value. The names that the job's file has are told: of one that is misspelt there."""
+    path = tmp_path / "data" / "visits" / "a.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"customer": "700101", "kari@example.no": 1}\n')
+    with pytest.raises(NotAJob, match="does not name, number 2 of its 2, and lacks ") as raised:
+        store.check()
+    lacking = sorted(VISIT.named - {"customer"})
+    assert f"lacks {', '.join(lacking)}; map it to a field of WebVisit" in str(raised.value)
+    assert "kari@" not in str(raised.value)

@@ -62,6 +62,13 @@ def test_a_job_does_what_the_kit_plays(kit: Kit) -> None:
     assert kit.play(Store().erase, KARI, FIELDS) == []
 
 
+def test_the_kit_makes_its_folder(tmp_path: Path) -> None:
+    """Given as a path or as a text."""
+    kit = Kit(str(tmp_path / "keys" / "of-tests"), "billing")
+    assert kit.key_file == tmp_path / "keys" / "of-tests" / "billing.json"
+    assert kit.play(Store().erase, KARI, FIELDS) == []
+
+
 def test_an_outcome_is_remembered_over_a_restart(kit: Kit, tmp_path: Path) -> None:
     """The same attempt has the same answer, an earlier one none."""
     store, path = Store(), tmp_path / "job.sqlite"
@@ -246,14 +253,15 @@ def test_an_erasure_is_completed_by_a_job_of_the_sdk(tmp_path: Path) -> None:
         assert office.events(*COOKIE) == 0
 
 
-def test_it_runs_on_a_broker(kit: Kit) -> None:
-    """From the first command there is, until it is told to stop; the offset is committed."""
+def test_it_runs_on_a_broker(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    """From the first command there is, until it is told to stop; the offset is committed. It says what it follows."""
     with in_process_broker() as broker:
         bootstrap = {"bootstrap.servers": broker.connection.bootstrap}
         producer = Producer(bootstrap)
         producer.produce("deletion.billing", kit.message(kit.value(KARI, FIELDS)), "r-1")
         assert producer.flush(HANGING_SECONDS) == 0
-        job = kit.job(Store().erase)
+        job = kit.job(Store().erase, restrict=Store().erase)
+        caplog.set_level(logging.INFO)
         thread = threading.Thread(target=job.run, args=(bootstrap,))
         thread.start()
         reader = Consumer({**bootstrap, "group.id": "test", "auto.offset.reset": "earliest"})
@@ -272,3 +280,6 @@ def test_it_runs_on_a_broker(kit: Kit) -> None:
             reader.close()
         assert len(found) == 2
         assert io.BytesIO(found[1]).read(2) == b"\xc3\x01"
+        said = caplog.records[0].getMessage()
+        where = bootstrap["bootstrap.servers"]
+        assert said == f"the job of billing follows deletion.billing, restriction.billing at {where}"

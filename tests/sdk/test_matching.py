@@ -293,7 +293,7 @@ def test_a_job_file_that_cannot_be_says_where(tmp_path: Path, before: str, after
 
 
 def test_a_missing_job_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotAJob, match="cannot be read as TOML"):
+    with pytest.raises(NotAJob, match="there is no file"):
         read_job(tmp_path / "job.toml", "x", {})
 
 
