@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -18,6 +19,10 @@ from schemas.settings import load_settings
 
 if TYPE_CHECKING:
     from innsyn_sdk.played import Result
+
+
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[^.\s]+)+")
+"""A record and a field of it."""
 
 
 class Right(StrEnum):
@@ -98,12 +103,28 @@ def play(
         raise InputError("--system is no name of a system; `innsyn systems show` lists those there are")
     if undated and right not in (Right.RETENTION, Right.ERASURE):
         raise InputError("--undated is of --right erasure and retention alone")
-    people = [(item["kind"], item["value"]) for item in identifiers(ids)]
     names, content = _content(fields, right)
+    people = _people(ids, system)
     said = {"right": str(right), "content": content, "undated": undated, "seconds": wait}
     results = list(_played(system, bootstrap, people, names, keys, said))
     left_out = _left_out(names, right, undated=undated)
     raise typer.Exit(int(_shown(system, results, left_out, as_json=as_json)))
+
+
+def _people(ids: Sequence[str], system: str) -> list[tuple[str, str]]:
+    """Kind and value of each; of a system that the company has, of the kinds that it has."""
+    from console.wiring.company import company_of
+
+    people = [(item["kind"], item["value"]) for item in identifiers(ids)]
+    if not all(value.strip() for _, value in people):
+        raise InputError("--id takes KIND=VALUE, such as email=-, but one has no value")
+    company = company_of(load_settings())
+    if system not in company.catalogue.systems:
+        say(f"{system} is no system of this company: kinds of --id are not looked up", err=True)
+        return people
+    for kind, _ in people:
+        company.kinds.parse(kind)
+    return people
 
 
 def _left_out(fields: Sequence[str], right: Right, *, undated: bool) -> list[str]:
@@ -144,6 +165,8 @@ def _content(fields: Sequence[str], right: Right) -> tuple[list[str], dict[str, 
         raise InputError(
             "--field takes RECORD.FIELD=VALUE with --right rectification, else RECORD.FIELD alone"
         )
+    if not all(_PATH.fullmatch(name) for name, _, _ in parts):
+        raise InputError("--field is no RECORD.FIELD; write the name of the record first, as in Invoice.name")
     return [name for name, _, _ in parts], {name: value for name, _, value in parts} if corrects else None
 
 

@@ -345,6 +345,15 @@ def test_a_job_with_its_own_keys_carries_out_nothing(
     [
         (["--system", "../x"], "no name of a system"),
         (["--id", "kari"], "one has no '='"),
+        (["--id", "email="], "one has no value"),
+        (["--id", "nokind=1"], "there is no such identifier kind"),
+        (
+            ["--system", "elsewhere"],
+            "elsewhere is no system of this company: kinds of --id are not looked up",
+        ),
+        (["--field", "name"], "--field is no RECORD.FIELD"),
+        (["--field", "Invoice."], "--field is no RECORD.FIELD"),
+        (["--field", ""], "--field is no RECORD.FIELD"),
         (["--bootstrap", "127.0.0.1:1"], "Kafka at 127.0.0.1:1 does not do its part"),
     ],
 )
