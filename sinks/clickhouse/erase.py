@@ -55,7 +55,10 @@ class ClickHouseEraser:
             ):
                 known = known_by(self._index, questions[some[0]].known_at)
                 going = Going(self._index, [questions[place] for place in some], crowded, known)
-                rows, ended = going.rows(), going.rows_there(going.besides())
+                rows = going.rows()
+                # What goes besides goes with a row of the person's.
+                besides = going.besides() if any(removed for removed, _ in rows) else [()] * len(rows)
+                ended = going.rows_there(besides)
                 for place, counted, others in zip(some, rows, ended, strict=True):
                     found[place] = Forgotten(*counted, others)
         return found
