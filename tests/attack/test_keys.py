@@ -43,7 +43,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
 @pytest.fixture
 def stored(database: ClickHouse) -> ClickHouse:
     """A real index, empty."""
-    for table in ("token_keys", "tag_sets", "lineage", "request_events"):
+    for table in ("token_keys", "tag_sets", "lineage", "ingest_ledger", "request_events"):
         database.command(f"TRUNCATE TABLE {table}")
     return database
 

@@ -12,14 +12,12 @@ from schemas.catalogue import load_catalogue
 from schemas.errors import InputError, KeyUnavailable
 from sinks.memory.index import MemoryIndex
 from sinks.memory.requests import MemoryRequests
-from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
-from sinks.ports.offsets import OffsetRange
 from streams.identity.identities import Identities
 from streams.kafka.dead_letters import expired_keys, key_name
 from streams.rights.case import CaseFile
 from streams.rights.protocol.states import State, summary
 from streams.rights.service import RightsService
-from tests.support.api import EMAIL, EVENTS, NOW, TOTAL, fill
+from tests.support.api import EMAIL, NOW, TOTAL, fill
 from tests.support.company import copies_by_hand
 from tests.support.pairs import ReadyKeyring
 from tests.support.telling import advance_and_tell
@@ -47,9 +45,7 @@ class Case:
 
     def learn(self, first: int = 0) -> None:
         """Events of the person, from that offset on."""
-        fill(self.index, self.keyring, first)
-        ranges = [OffsetRange(topic, 0, first, first + count - 1, 1) for topic, (_, count) in EVENTS.items()]
-        self.index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), self.now)
+        fill(self.index, self.keyring, first, self.now)
 
     def ask(self) -> str:
         made = self.service.create(

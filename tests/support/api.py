@@ -46,8 +46,8 @@ EVENTS = {
 TOTAL = sum(count for _, count in EVENTS.values())
 
 
-def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
-    """Write EVENTS of the person with EMAIL, from offset `first` on."""
+def fill(index: IndexWriter, keyring: Keyring, first: int = 0, now: datetime = NOW) -> None:
+    """Write EVENTS of the person with EMAIL, from offset `first` on, at `now`."""
     tokenizer = keyring.tokenizer()
     version = load_catalogue().version
     token = tokenizer.token(KINDS["email"], EMAIL)
@@ -72,7 +72,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0) -> None:
             pa.Table.from_pylist(rows, schema=ROW_SCHEMA),
             [OffsetRange(topic, 0, first, first + count - 1, 1)],
         )
-        index.write(LineageBatch(table, tag_sets=[tags], ranges=ranges), NOW)
+        index.write(LineageBatch(table, tag_sets=[tags], ranges=ranges), now)
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:
