@@ -37,7 +37,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.identity import NOTHING, OpenClaims
-from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from sinks.ports.lineage import ROW_SCHEMA, Clock, LineageBatch
 from streams.identity.identities import Identities
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import DeadLetters
@@ -117,7 +117,7 @@ class PerRecord:
                 for column, field in zip(zip(*self._rows, strict=True), ROW_SCHEMA, strict=True)
             ]
             table = pa.Table.from_arrays(columns, names=ROW_SCHEMA.names)
-            self._writer.write(LineageBatch(table, tag_sets=list(self._tags.values())), now())
+            self._writer.write(LineageBatch(table, tag_sets=list(self._tags.values())), now)
             self.rows += len(self._rows)
             self._rows.clear()
 
@@ -229,8 +229,8 @@ class Timed(ClickHouseWriter):
         self._stop = stop
         self._first = self._last = 0.0
 
-    def write(self, batch: LineageBatch, at: datetime) -> None:
-        super().write(batch, at)
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
+        super().write(batch, clock)
         self._left -= sum(item.events for item in batch.ranges)
         self._last = time.perf_counter()
         if self._left <= 0:
@@ -302,7 +302,7 @@ def _tagged(
 def _holders_known(index: ClickHouse, keyring: Keyring) -> Identities:
     """Who had which address, written to the index."""
     batch = LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(holders(keyring.tokenizer())))
-    ClickHouseWriter(index).write(batch, now())
+    ClickHouseWriter(index).write(batch, now)
     return Identities(ClickHouseClaims(index), load_catalogue().identity_sources)
 
 

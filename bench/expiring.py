@@ -103,7 +103,8 @@ def _leave(sinks: Sinks, office: Office, people: int) -> None:
     table = pa.table({name: pa.array(rows[name], ROW_SCHEMA.field(name).type) for name in rows})
     said = pa.Table.from_pylist(clocks, CLOCK_SCHEMA)
     sinks.writer().write(
-        LineageBatch(table, tag_sets=[tags], clocks=said, identifiers=identifiers, key_id=tags.key_id), NOW
+        LineageBatch(table, tag_sets=[tags], clocks=said, identifiers=identifiers, key_id=tags.key_id),
+        lambda: NOW,
     )
 
 

@@ -139,7 +139,7 @@ def fill(fed: Fed, index: Index, tokenizer: Tokenizer, order: Order) -> int:
         prepared = preparer.prepare(batches, (), dict.fromkeys(((item.topic, 0) for item in batches), 1), NOW)
         dead += len(prepared.dead)
         for _ in range(2 if order == "twice" else 1):
-            index.writer.write(prepared.batch, NOW)
+            index.writer.write(prepared.batch, lambda: NOW)
     return dead
 
 

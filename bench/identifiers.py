@@ -66,7 +66,7 @@ def _on_disk(folder: Path, prepared: list[Prepared]) -> dict[str, Any]:
         migrate(index, _NOW)
         writer = ClickHouseWriter(index)
         for item in prepared:
-            writer.write(item.batch, _NOW)
+            writer.write(item.batch, lambda: _NOW)
         claims = sum(item.batch.claims.table.num_rows for item in prepared)
         found: dict[str, Any] = {"claims": claims}
         for table in ("identity_claims", "sealed_identifiers"):

@@ -45,7 +45,7 @@ def measure(rows: int, subjects: int, lookups: int) -> dict[str, Any]:
         share = np.cumsum(weights / weights.sum())
         next_offset = np.zeros((len(_TOPICS), 6), np.int64)
         for done in range(0, rows, _BATCH):
-            writer.write(_batch(done, rows, chance, share, tokens, next_offset), now)
+            writer.write(_batch(done, rows, chance, share, tokens, next_offset), lambda: now)
         unmerged = _bytes_per_row(index)
         fresh = _latency(index, tokens, chance, lookups)
         index.command("OPTIMIZE TABLE lineage FINAL")
@@ -149,7 +149,7 @@ def _identity(index: ClickHouse, writer: ClickHouseWriter, chance: np.random.Gen
     for done in range(0, claims, _BATCH):
         taken = order[done : done + _BATCH]
         table = _claims(tokens, session[taken], report[taken], start, at[taken], done)
-        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(table)), now)
+        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(table)), lambda: now)
     written = time.perf_counter() - began
     index.command("OPTIMIZE TABLE identity_claims FINAL")
     size = index.query(

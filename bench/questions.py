@@ -112,12 +112,12 @@ class World:
                 part = table.slice(start, _BATCH)
                 at = pa.array(np.arange(offset, offset + part.num_rows))
                 part = part.set_column(part.schema.get_field_index("offset"), "offset", at)
-                writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(part)), _NOW)
+                writer.write(LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(part)), lambda: _NOW)
                 offset += part.num_rows
         names = np.concatenate([addresses, customers, shared])
         for done in range(0, rows, _BATCH):
             count = min(_BATCH, rows - done)
-            writer.write(_rows(chance, names, count, done, len(addresses) + len(customers)), _NOW)
+            writer.write(_rows(chance, names, count, done, len(addresses) + len(customers)), lambda: _NOW)
         for table_name in ("lineage", "identity_claims"):
             index.command(f"OPTIMIZE TABLE {table_name} FINAL")
 

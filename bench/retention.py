@@ -129,7 +129,7 @@ def _fill(index: Counting, kinds: Sequence[_Kind], rows: int, days: int, share: 
             ROW_SCHEMA,
         )
         ranges = [OffsetRange(name, 0, done, done + count - 1, 0) for name in names]
-        writer.write(LineageBatch(table, tag_sets=[item.tags for item in kinds], ranges=ranges), _NOW)
+        writer.write(LineageBatch(table, tag_sets=[item.tags for item in kinds], ranges=ranges), lambda: _NOW)
     index.command("OPTIMIZE TABLE lineage FINAL")
 
 

@@ -164,7 +164,7 @@ class Rotation:
             batch = LineageBatch(
                 ROW_SCHEMA.empty_table(), pairs=pa.table(columns, PAIR_SCHEMA), key_id=tokenizer.key_id
             )
-            self._sinks.writer().write(batch, self._clock())
+            self._sinks.writer().write(batch, self._clock)
 
     def _refuse(self, key_id: str, left: Resting) -> None:
         if left.nothing:

@@ -16,7 +16,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.pairs import both_ends
 from sinks.ports.dead_letters import DeadRow
 from sinks.ports.keys import retired
-from sinks.ports.lineage import LineageBatch
+from sinks.ports.lineage import Clock, LineageBatch
 from sinks.ports.offsets import History, OffsetRange
 from sinks.ports.resurrected import Resurrected
 
@@ -55,7 +55,7 @@ class ClickHouseWriter:
         self._index = index
         self._stored: set[int] = set()
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         self._check_epochs(batch.ranges)
         self._check_key(batch.key_id)
         # 1. tag sets first, so that no row ever points nowhere, nor lies under a token that nobody asks for
@@ -68,10 +68,10 @@ class ClickHouseWriter:
             ("identity_claims", batch.claims.table),
             ("retained_claims", batch.retained.table),
         ):
-            self._insert(table, _made_with(keyed(_at(claims, "learnt_at", now)), batch.key_id))
+            self._insert(table, _made_with(keyed(_at(claims, "learnt_at", clock())), batch.key_id))
         # After the claims: an erasure takes the values away that no claim mentions.
         self._insert(
-            "sealed_identifiers", _made_with(_at(batch.identifiers, "written_at", now), batch.key_id)
+            "sealed_identifiers", _made_with(_at(batch.identifiers, "written_at", clock()), batch.key_id)
         )
         self._insert("address_prefixes", _made_with(batch.prefixes, batch.key_id))
         self._insert("findings", batch.findings)
@@ -83,7 +83,8 @@ class ClickHouseWriter:
             for item in (*batch.resurrected, *batch.meanwhile())
         ]
         self._index.insert_rows("resurrected", _BACK_COLUMNS, back)
-        # 3. the ledger last: what it covers is in the index
+        # 3. the ledger last, as of now and not of when the write began: what it covers is in the index
+        now = clock()
         ranges = [(*astuple(item), now) for item in batch.ranges]
         self._index.insert_rows("ingest_ledger", (*_RANGE_COLUMNS, "written_at"), ranges)
 

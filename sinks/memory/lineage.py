@@ -19,6 +19,7 @@ from sinks.ports.keys import retired
 from sinks.ports.lineage import (
     BESIDE_SCHEMA,
     NO_LIMITS,
+    Clock,
     Counts,
     CountsQuestion,
     Filter,
@@ -34,7 +35,7 @@ from sinks.ports.lineage import (
 class MemoryWriter(MemoryOffsets):
     """An `IndexWriter`."""
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         with self.lock:
             for item in batch.ranges:
                 if self.epochs_known.get((item.topic, item.partition), 0) > item.epoch:
@@ -52,6 +53,7 @@ class MemoryWriter(MemoryOffsets):
                 at = row["event_time"].replace(tzinfo=UTC)
                 said = row.get("record") or 0, row.get("customer") or NOTHING
                 self.rows[key] = Row(row["tag_set"], at, row["port"], *said)
+            now = clock()
             _learn(self.claims_known, batch.claims.table, batch.key_id, now)
             _learn(self.retained, batch.retained.table, batch.key_id, now)
             self.prefixes_known |= {
@@ -74,6 +76,7 @@ class MemoryWriter(MemoryOffsets):
             self.resurrected += (*batch.resurrected, *meanwhile)
             self.dead |= {(row.topic, row.partition, row.offset): row for row in batch.dead}
             self.ranges += batch.ranges
+            now = clock()
             self.written += [(now, item) for item in batch.ranges]
 
 

@@ -21,6 +21,9 @@ from sinks.ports.offsets import OffsetLedger, OffsetRange
 from sinks.ports.record_keys import RECORD_KEY_SCHEMA
 from sinks.ports.resurrected import Resurrected
 
+Clock = Callable[[], datetime]
+"""The time, aware, not before any time before."""
+
 ROW_SCHEMA = pa.schema(
     [
         ("token", pa.binary(TOKEN_BYTES)),
@@ -214,8 +217,11 @@ class Others:
 class IndexWriter(OffsetLedger, Protocol):
     """Writes batches and keeps the ledger. One thread at a time."""
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         """Store all of the batch, the ranges last: what they cover is then in the index. Blocks until durable.
+
+        `clock` is read again for the ranges, once all else is stored: a range is in the ledger as of a moment at which
+        what it covers could be found. So who asks at a moment found all that was known at that moment.
 
         Safe to repeat, whole or in part, with the same or other batch edges: the index ends the same.
         Raises Fenced, before anything is written, if a range has an epoch older than the partition's newest;

@@ -104,7 +104,7 @@ class DeadLetterStore:
         now = self._clock()
         row = DeadRow(topic, partition, offset, reason, "", len(payload), now)
         self._letters.send([DeadMessage(row, payload)])
-        self._index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), now)
+        self._index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), self._clock)
 
 
 def expired_keys(names: Iterable[str], kept: timedelta, now: datetime) -> list[str]:

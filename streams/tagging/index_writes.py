@@ -125,7 +125,7 @@ class IndexWrites:
             batch = self._suppression.watched(batch, now)
             back += batch.resurrected
             batch = replace(batch, meanwhile=partial(_kept, batch.meanwhile, back))
-        self._index.write(batch, now)
+        self._index.write(batch, self._clock)
         self._metrics.came_back(back)
 
     def _lost(self, prepared: Prepared) -> list[Partition]:

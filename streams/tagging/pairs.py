@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sinks.ports.lineage import ROW_SCHEMA, IndexWriter, LineageBatch
+from sinks.ports.lineage import ROW_SCHEMA, Clock, IndexWriter, LineageBatch
 from sinks.ports.offsets import History
 from streams.kafka.dead_letters import DeadLetters, DeadMessage
 
@@ -27,10 +27,10 @@ class PairsOnly:
 
     index: IndexWriter
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         if batch.pairs.num_rows:
             pairs = LineageBatch(ROW_SCHEMA.empty_table(), pairs=batch.pairs, key_id=batch.key_id)
-            self.index.write(pairs, now)
+            self.index.write(pairs, clock)
 
     def take_over(
         self, partitions: Sequence[tuple[str, int]], worker: str, now: datetime

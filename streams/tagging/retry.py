@@ -137,10 +137,10 @@ class Retrier:
         # The ledger counted these offsets when they were set aside, and their partitions may be another worker's.
         owned = {(topic, partition): 0 for topic, partition, _ in held}
         prepared = preparer.prepare(batches, (), owned, self._clock())
-        batch, now = replace(prepared.batch, dead=(), ranges=()), self._clock()
+        batch = replace(prepared.batch, dead=(), ranges=())
         if self._suppression is not None:
-            batch = self._suppression.watched(batch, now)
-        self._index.write(batch, now)
+            batch = self._suppression.watched(batch, self._clock())
+        self._index.write(batch, self._clock)
         dead = {
             (item.row.topic, item.row.partition, item.row.offset): item.row.reason for item in prepared.dead
         }

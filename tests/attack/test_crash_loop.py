@@ -342,7 +342,7 @@ def test_a_retry_of_everything_leaves_alone_what_ended_the_tagger() -> None:
         DeadRow("t", 0, number, reason, "", 9, NOW)
         for number, reason in enumerate(["truncated", ENDED_PROCESS])
     ]
-    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), NOW)
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), lambda: NOW)
     letters = MemoryDeadLetters(index)
     tried: list[Sequence[Coordinates]] = []
 

@@ -97,7 +97,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         writer = ClickHouseWriter(index)
         fill(writer, Keyring(keys).made())
         dead = DeadRow("web.visits", 0, 7, "unknown_schema", "c301", 9, NOW)
-        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[dead]), NOW)
+        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[dead]), lambda: NOW)
         letters = ClickHouseDeadLetters(index)
         ClickHouseAudit(index).write([AuditEntry(NOW, "log-in", status=401)] * 3)
         recorder = Recorder(Seeded(index))

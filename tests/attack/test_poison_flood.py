@@ -81,7 +81,7 @@ class Batches:
             for at in range(bad)
         ]
         item = OffsetRange(topic, partition, first, first + good + bad - 1, 0, events=good, dead=bad)
-        self._writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead, ranges=[item]), self.now)
+        self._writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead, ranges=[item]), lambda: self.now)
 
 
 def floods(index: ClickHouse, ledger: Batches, registry: CollectorRegistry | None = None) -> Floods:

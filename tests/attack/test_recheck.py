@@ -170,7 +170,7 @@ def test_the_index_tells_under_which_keys_something_came_and_under_no_others(ind
         prefixes=prefix_table([(10, 56, 11)]),
     )
     for written in (rows, claims):
-        writer.write(written, NOW)
+        writer.write(written, lambda: NOW)
     after = marks.marks(keys)
     changed = {key for key in after if after[key] != before.get(key, 0)}
     assert changed == {
@@ -180,7 +180,7 @@ def test_the_index_tells_under_which_keys_something_came_and_under_no_others(ind
         ("address", token(11)),
     }
     for written in (rows, claims):
-        writer.write(written, NOW)
+        writer.write(written, lambda: NOW)
     assert marks.marks(keys) == after
     assert ClickHouseClaims(index).claims([token(5)], of="token").num_rows == 1
 

@@ -157,7 +157,7 @@ def test_a_retired_key_names_nobody_from_that_moment_on() -> None:
 
     def pair(older: bytes, newer: bytes, key_id: str) -> None:
         row = {"older": [older], "newer": [newer], "key_id": [key_id]}
-        index.write(LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(row, PAIR_SCHEMA)), NOW)
+        index.write(LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(row, PAIR_SCHEMA)), lambda: NOW)
 
     pair(one, two, "a")
     pair(two, three, "b")

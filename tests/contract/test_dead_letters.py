@@ -36,7 +36,7 @@ class Kept:
     letters: DeadLetterList
 
     def set_aside(self, rows: Sequence[DeadRow], now: datetime = NOW) -> None:
-        self.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), now)
+        self.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows), lambda: now)
 
 
 @pytest.fixture
@@ -121,8 +121,8 @@ def test_a_letter_is_known_from_its_retry_on(empty_kept: Kept) -> None:
     topic = written.rows["topic"][0].as_py()
     partition = written.rows["partition"][0].as_py()
     ranges = [OffsetRange(topic, partition, 0, 5, 1, dead=1)]
-    writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
-    writer.write(LineageBatch(written.rows, tag_sets=written.tag_sets), NOW + HOUR)
+    writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), lambda: NOW)
+    writer.write(LineageBatch(written.rows, tag_sets=written.tag_sets), lambda: NOW + HOUR)
     empty_kept.letters.note([Done((topic, partition, 1), "retry", "tagged", "kari")], NOW + HOUR)
     spans = [Span(written.rows["token"][0].as_py())]
     assert reader.find(spans).total_events == 1
@@ -134,7 +134,7 @@ def took(kept: Kept, topic: str, first: int, good: int, bad: int, now: datetime)
     """One batch of a topic into the index, the bad ones first."""
     rows = [dead(topic, first + number, seen=now) for number in range(bad)]
     taken = OffsetRange(topic, 0, first, first + good + bad - 1, 1, events=good, dead=bad)
-    kept.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows, ranges=[taken]), now)
+    kept.index.writer.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=rows, ranges=[taken]), lambda: now)
 
 
 def test_a_topic_is_flooded_by_its_newest_messages(empty_kept: Kept) -> None:

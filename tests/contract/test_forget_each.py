@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import repeat
 from random import Random
 from typing import Any, cast, get_args
 
@@ -143,7 +144,7 @@ def _place(claim: dict[str, Any]) -> tuple[str, int]:
 
 def filled(engine: ClickHouse | None, world: World) -> tuple[Index, IndexEraserOfMany]:
     index = sql_index(empty(engine)) if engine else memory_index()
-    index.writer.write(world.batch, NOW)
+    index.writer.write(world.batch, lambda: NOW)
     return index, cast(IndexEraserOfMany, index.eraser)
 
 
@@ -197,7 +198,7 @@ def test_of_what_came_into_the_index_later_nothing_goes(engine: ClickHouse | Non
             (NOW + timedelta(hours=1), EVENTS // 2 + 1, EVENTS),
         ):
             ranges = [OffsetRange(item.topic, 0, first, last, 1) for item in (WEB, BILL)]
-            side.writer.write(LineageBatch(table([]), ranges=ranges), moment_of)
+            side.writer.write(LineageBatch(table([]), ranges=ranges), repeat(moment_of).__next__)
     would = [one.going(item.spans, item.kept, item.gone, item.known_at) for item in wanted]
     assert many.going_each(wanted) == would
     before = left(memory)

@@ -39,7 +39,7 @@ def left(index: Sinks, *claims: Claim) -> int:
     """How many claims stay of what Kari had on the address."""
     rows = [Row(claim.subject or 0, claim.offset, TAGS, at=claim.at) for claim in claims]
     said = LineageBatch(table(rows), tag_sets=[TAGS], claims=OpenClaims(claim_table(claims)))
-    index.writer().write(said, NOW)
+    index.writer().write(said, lambda: NOW)
     index.eraser.forget([Span(token(KARI))], {TAGS.id: None})
     found = index.claims.claims([token(ADDRESS)], of="token").to_pylist()
     return sum(is_forgotten(row["subject"]) for row in found)

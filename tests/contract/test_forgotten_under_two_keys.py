@@ -62,7 +62,7 @@ class Changing:
         batch = LineageBatch(
             table(rows), tag_sets=[TAGS[key]], claims=OpenClaims(claim_table(said)), key_id=key
         )
-        self.index.writer().write(batch, NOW)
+        self.index.writer().write(batch, lambda: NOW)
 
     def forget(self, *people: int, keys: Sequence[str] = (OLD, NEW, NEWEST)) -> None:
         spans = [Span(token(number + BY[key])) for number in people for key in keys]
@@ -102,7 +102,7 @@ def index(engine: ClickHouse | None) -> Changing:
             "key_id": [older] * len(EVERY),
         }
         batch = LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(pairs, PAIR_SCHEMA), key_id=newer)
-        made.writer().write(batch, NOW)
+        made.writer().write(batch, lambda: NOW)
     return Changing(made)
 
 
@@ -195,7 +195,7 @@ def test_another_customer_is_known_by_claims_of_any_key(index: Changing, key: st
     tag_set = TAGS[OLD]
     agent = Row(40, 0, tag_set, role=Role.AGENT.code)
     rows = [Row(KARI, 0, tag_set), Row(OLA, 0, tag_set), Row(OTHER, 0, tag_set), agent]
-    index.index.writer().write(LineageBatch(table(rows), tag_sets=[tag_set], key_id=OLD), NOW)
+    index.index.writer().write(LineageBatch(table(rows), tag_sets=[tag_set], key_id=OLD), lambda: NOW)
     index.learn(key, Claim(9, ADDRESS, OLA))
     gone = {tag_set.id: RecordsGone(frozenset({Role.OWNER}))}
     spans = [Span(token(KARI + by)) for by in BY.values()]
@@ -212,7 +212,7 @@ def test_what_goes_of_every_key_is_counted_before(index: Changing) -> None:
     """Decided is by a tag set of one key; it goes for those that are the same but for their key."""
     for key in (OLD, NEWEST):
         rows = [Row(KARI + BY[key], BY[key], TAGS[key]), Row(40, BY[key], TAGS[key], role=Role.AGENT.code)]
-        index.index.writer().write(LineageBatch(table(rows), tag_sets=[TAGS[key]], key_id=key), NOW)
+        index.index.writer().write(LineageBatch(table(rows), tag_sets=[TAGS[key]], key_id=key), lambda: NOW)
     gone = {TAGS[OLD].id: RecordsGone(frozenset({Role.OWNER}))}
     spans, decision = [Span(token(KARI + by)) for by in BY.values()], {TAGS[OLD].id: None}
     counted = index.index.eraser.going(spans, decision, gone)
@@ -227,7 +227,7 @@ def seal(index: Changing, *keys: str) -> None:
     for key in keys:
         rows = identifier_table([(KARI + BY[key], "customer_number", "2026-06", b"-")])
         batch = LineageBatch(ROW_SCHEMA.empty_table(), identifiers=rows, key_id=key)
-        index.index.writer().write(batch, NOW)
+        index.index.writer().write(batch, lambda: NOW)
 
 
 def sealed(index: Changing) -> int:
@@ -239,7 +239,7 @@ def test_an_identifier_stays_sealed_while_a_row_of_another_key_stays(index: Chan
     index.learn(OLD, *session(0, KARI, 0))
     seal(index, OLD)
     row = Row(KARI + BY[NEW], 1, STAYS)
-    index.index.writer().write(LineageBatch(table([row]), tag_sets=[STAYS], key_id=NEW), NOW)
+    index.index.writer().write(LineageBatch(table([row]), tag_sets=[STAYS], key_id=NEW), lambda: NOW)
     index.forget(KARI)
     assert sealed(index) == 1
     index.index.eraser.forget([Span(token(KARI + by)) for by in BY.values()], {STAYS.id: None})
@@ -261,7 +261,7 @@ def test_an_identifier_stays_sealed_until_the_last_row_of_any_key_has_run_out(in
     index.learn(OLD, *session(0, KARI, 0))
     seal(index, OLD)
     row = Row(KARI + BY[NEW], 1, TAGS[NEW], at=2_000)
-    index.index.writer().write(LineageBatch(table([row]), tag_sets=[TAGS[NEW]], key_id=NEW), NOW)
+    index.index.writer().write(LineageBatch(table([row]), tag_sets=[TAGS[NEW]], key_id=NEW), lambda: NOW)
     index.index.expirer.expire([RunOut(TAGS[OLD].id, moment(1_000))])
     assert sealed(index) == 1
     index.index.expirer.expire([RunOut(TAGS[OLD].id, moment(3_000))])

@@ -88,7 +88,7 @@ def test_the_total_counts_an_event_once(index: Index) -> None:
 
 def test_a_batch_without_rows_moves_the_position(index: Index) -> None:
     """Events that name nobody leave no rows, but their offsets are in the ledger."""
-    index.writer.write(LineageBatch(table([]), ranges=[OffsetRange("web.visits", 0, 0, 41, 1)]), NOW)
+    index.writer.write(LineageBatch(table([]), ranges=[OffsetRange("web.visits", 0, 0, 41, 1)]), lambda: NOW)
     assert index.writer.positions([("web.visits", 0)]) == {("web.visits", 0): 42}
     assert ask(index, 1) == Found()
 
@@ -187,7 +187,7 @@ def test_readers_see_whole_answers_while_rows_are_written(index: Index) -> None:
     for thread in threads:
         thread.start()
     for number in range(20):
-        index.writer.write(batch([Row(1, number * 10 + item, WEB) for item in range(10)]), NOW)
+        index.writer.write(batch([Row(1, number * 10 + item, WEB) for item in range(10)]), lambda: NOW)
     written.set()
     for thread in threads:
         thread.join(timeout=HANGING_SECONDS)

@@ -44,7 +44,7 @@ OFF = Claim(2, token=None, subject=None, group=None, mark=Mark.OFF, at=3_000)
 
 
 def learn(index: Index, *claims: Claim, now: datetime = NOW) -> None:
-    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), now)
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), lambda: now)
 
 
 def offsets(
@@ -144,7 +144,7 @@ def test_what_is_retained_for_the_police_is_never_read(index: Index) -> None:
             claims=OpenClaims(claim_table([SEEN])),
             retained=RetainedClaims(claim_table([OPEN, OFF])),
         ),
-        NOW,
+        lambda: NOW,
     )
     assert [offsets(index, 1, 2, 3, 4, 5, 9, of=of) for of in get_args(ClaimKey)] == [[1], [1], [1], [], []]
 
@@ -160,7 +160,7 @@ def test_prefixes_lead_to_addresses_and_back(index: Index) -> None:
     """The prefixes above an address, the addresses under a prefix; each pair once, however often it was seen."""
     pairs = [(1, 56, 11), (2, 64, 11), (1, 56, 12)]
     for _ in range(2):
-        index.writer.write(LineageBatch(table([]), prefixes=prefix_table(pairs)), NOW)
+        index.writer.write(LineageBatch(table([]), prefixes=prefix_table(pairs)), lambda: NOW)
     above = index.claims.prefixes([token(11), token(99)])
     assert above.schema == PREFIX_SCHEMA
     assert sorted(above["prefix"].to_pylist()) == [token(1), token(2)]
@@ -223,7 +223,7 @@ def test_findings_are_counted_once(database: ClickHouse) -> None:
         ]
     )
     for _ in range(2):
-        index.writer.write(LineageBatch(table([]), findings=found), NOW)
+        index.writer.write(LineageBatch(table([]), findings=found), lambda: NOW)
     assert database.query(
         "SELECT topic, kind, category, findings, events FROM v_findings_summary ORDER BY kind"
     ) == [

@@ -18,7 +18,9 @@ OWNER, COOKIE, OTHER = 1, 2, 3
 
 
 def write(index: Index, rows: list[Row], *said: Said, minutes: int = 0) -> None:
-    index.writer.write(replace(batch(rows), clocks=clock_table(said)), NOW + timedelta(minutes=minutes))
+    index.writer.write(
+        replace(batch(rows), clocks=clock_table(said)), lambda: NOW + timedelta(minutes=minutes)
+    )
 
 
 def places(index: Index, *numbers: int) -> list[tuple[bytes, int]]:
@@ -145,5 +147,5 @@ def test_owners_of_whom_all_has_ended_are_counted_by_the_day_of_the_last(index: 
 def test_things_without_a_key_are_things_of_their_own(index: Index) -> None:
     said = clock_table([Said(1, 0), Said(1, 1, started=5, at=5), Said(2, 2, started=5)])
     unnamed = said.set_column(2, said.schema.field("thing"), pa.array([UNNAMED] * 3, pa.binary(16)))
-    index.writer.write(replace(batch([]), clocks=unnamed), NOW)
+    index.writer.write(replace(batch([]), clocks=unnamed), lambda: NOW)
     assert list(index.clocks.ended_by_day("contract_end", ZoneInfo("UTC")).values()) == [1]

@@ -170,7 +170,7 @@ def with_hangers(index: Index) -> None:
             [(number, "customer_number", "k", b"x") for number in (1, 2, 6, 7, 8, 9)]
         ),
     )
-    index.writer.write(whole, NOW)
+    index.writer.write(whole, lambda: NOW)
 
 
 CHAT_AT_WEB = replace(WEB, categories=("C-31",))
@@ -270,7 +270,7 @@ def fill(index: Index, world: World) -> None:
         prefixes=prefix_table([(90, 64, person) for person in people]),
         identifiers=identifier_table([(number, "email", "k", b"x") for number in range(60)]),
     )
-    index.writer.write(whole, NOW)
+    index.writer.write(whole, lambda: NOW)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -364,5 +364,5 @@ def test_an_interrupted_run_is_taken_up_by_the_next(database: ClickHouse) -> Non
 def test_nothing_is_kept_that_was_only_asked_for() -> None:
     """An index without rows takes any moments."""
     index = memory_index()
-    index.writer.write(LineageBatch(batch([]).rows), NOW)
+    index.writer.write(LineageBatch(batch([]).rows), lambda: NOW)
     assert index.expirer.expire([RunOut(7, NOW)], spans(1)) == Expired()

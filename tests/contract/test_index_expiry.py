@@ -85,7 +85,7 @@ def test_tags_that_differ_by_the_key_alone_are_one(index: Index) -> None:
 def test_the_clocks_of_which_events_speak_are_told(index: Index) -> None:
     """As long as one of these events is there."""
     said = clock_table([Said(1, 0), Said(1, 0, clock="case_closed", part=1)])
-    index.writer.write(replace(batch([Row(1, 0, WEB)]), clocks=said), NOW)
+    index.writer.write(replace(batch([Row(1, 0, WEB)]), clocks=said), lambda: NOW)
     assert index.expiry.clocks_told() == {"contract_end", "case_closed"}
     index.eraser.forget([Span(token(1))], {WEB.id: None})
     assert index.expiry.clocks_told() == frozenset()

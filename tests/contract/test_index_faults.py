@@ -113,9 +113,9 @@ def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     index = sql_index(connection)
     http_server.inject_fault(insert, "http500_after_write")
     with pytest.raises(IndexUnavailable):
-        index.writer.write(EVERYTHING, NOW)
+        index.writer.write(EVERYTHING, lambda: NOW)
     later = NOW + timedelta(hours=1)
-    index.writer.write(EVERYTHING, later)
+    index.writer.write(EVERYTHING, lambda: later)
     content = [
         connection.query(f"SELECT {what} FROM {name} FINAL ORDER BY ALL") for name, what in CONTENT.items()
     ]
@@ -141,7 +141,7 @@ def test_an_erasure_that_stopped_half_way_is_finished_by_the_next(
     command = ClickHouse.command
     for survived in range(4):
         index = sql_index(empty(connection))
-        index.writer.write(EVERYTHING, NOW)
+        index.writer.write(EVERYTHING, lambda: NOW)
         done = 0
 
         def crash(self: ClickHouse, sql: str, *values: Any, limit: int = survived, **options: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_lost_claim_ends_in_a_higher_epoch(
 
 
 CALLS: list[Callable[[Index], object]] = [
-    lambda index: index.writer.write(batch(ROWS), NOW),
+    lambda index: index.writer.write(batch(ROWS), lambda: NOW),
     lambda index: index.writer.take_over([PARTITION], "worker-a", NOW),
     lambda index: index.writer.positions([PARTITION]),
     lambda index: index.reader.find(PERSON),

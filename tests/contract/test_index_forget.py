@@ -20,6 +20,7 @@ from tests.support.index import (
     Claim,
     Index,
     Row,
+    batch,
     claim_table,
     finding_table,
     identifier_table,
@@ -109,7 +110,7 @@ def test_what_came_later_stays_as_it_is(index: Index) -> None:
     index.write([Row(1, 0, WEB), Row(1, 0, BILL), Row(2, 0, BILL)], now=moment(0))
     index.write([Row(1, 2, WEB), Row(1, 2, BILL), Row(2, 2, BILL, role=2)], now=moment(2))
     sealed = identifier_table([(1, "email", "k", b"1")])
-    index.writer.write(LineageBatch(table([]), identifiers=sealed), moment(2))
+    index.writer.write(LineageBatch(table([]), identifiers=sealed), lambda: moment(2))
     decision = {WEB.id: None, BILL.id: HELD}
     assert index.eraser.forget(PERSON, decision, known_at=moment(-1)) == Forgotten()
     assert index.eraser.going(PERSON, decision, known_at=moment(1)) == Forgotten(1, 1)
@@ -149,7 +150,7 @@ def test_claims_go_with_the_events_they_were_read_from(index: Index) -> None:
     other = Claim(9, topic="web.visits", token=1, subject=6, group=8)
     index.write([*ROWS, Row(3, 9, WEB)])
     index.writer.write(
-        LineageBatch(table([]), claims=OpenClaims(claim_table([*claims, held, other]))), moment(0)
+        LineageBatch(table([]), claims=OpenClaims(claim_table([*claims, held, other]))), lambda: moment(0)
     )
     assert index.eraser.forget([Span(token(1), until=moment(5))], {WEB.id: None, BILL.id: HELD}) == Forgotten(
         1, 0
@@ -167,7 +168,7 @@ def test_a_report_that_ends_a_session_goes_with_the_person(index: Index) -> None
     shared = [Row(name, 1, WEB, at=60), Row(address, 1, WEB, at=60, role=Role.COUNTERPARTY.code)]
     index.write([*end, *shared, Row(address, 2, WEB, at=50)])
     claim = claim_table([Claim(0, topic="web.visits", token=address, subject=name)])
-    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim)), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim)), lambda: moment(0))
     person = [Span(token(name)), Span(token(address), moment(10), moment(50))]
     assert index.eraser.forget(person, {WEB.id: None}) == Forgotten(2, 0, 1)
     assert counts(index, address) == {WEB.id: 2}
@@ -178,7 +179,8 @@ def test_claims_stay_while_another_token_of_the_person_has_the_event(index: Inde
     """What is still held of an event under one of the tokens still says whose the others were."""
     index.write([Row(1, 0, WEB), Row(3, 0, WEB)])
     index.writer.write(
-        LineageBatch(table([]), claims=OpenClaims(claim_table([Claim(0, topic="web.visits")]))), moment(0)
+        LineageBatch(table([]), claims=OpenClaims(claim_table([Claim(0, topic="web.visits")]))),
+        lambda: moment(0),
     )
     index.write([Row(2, 0, replace(WEB, categories=("C-1",)))])
     person = [Span(token(1)), Span(token(2))]
@@ -194,7 +196,7 @@ def test_findings_go_when_nobody_has_the_event_any_more(index: Index) -> None:
     found = finding_table(
         [("web.visits", 0, "email"), ("web.visits", 1, "email"), ("billing.invoices", 4, "email")]
     )
-    index.writer.write(LineageBatch(table([]), findings=found), moment(0))
+    index.writer.write(LineageBatch(table([]), findings=found), lambda: moment(0))
     index.eraser.forget(PERSON, {WEB.id: None, BILL.id: HELD})
     assert finding_offsets(index) == [("billing.invoices", 4), ("web.visits", 0)]
     index.eraser.forget([Span(token(2))], {WEB.id: None})
@@ -212,7 +214,9 @@ def finding_offsets(index: Index) -> list[tuple[str, int]]:
 def test_prefixes_go_with_the_last_row_of_their_address(index: Index) -> None:
     """An address that nobody is known by any more is not told apart by its prefix either."""
     index.write(ROWS)
-    index.writer.write(LineageBatch(table([]), prefixes=prefix_table([(7, 56, 1), (7, 56, 2)])), moment(0))
+    index.writer.write(
+        LineageBatch(table([]), prefixes=prefix_table([(7, 56, 1), (7, 56, 2)])), lambda: moment(0)
+    )
     index.eraser.forget(PERSON, {WEB.id: None})
     assert index.claims.prefixes([token(1)]).num_rows == 1
     index.eraser.forget(PERSON, {BILL.id: None})
@@ -299,12 +303,30 @@ def test_what_came_since_a_moment_is_counted_apart(index: Index) -> None:
     assert index.eraser.going(PERSON, decision, gone) == Forgotten(2, 1, 2)
 
 
+def test_what_is_being_written_at_a_moment_was_not_known_then(index: Index) -> None:
+    """Who looks while a batch goes in may not see it, however long ago its write began: at that moment nobody knew."""
+    times = iter(range(1_000))
+    looked: list[int] = []
+
+    def look() -> tuple[()]:
+        looked.append(next(times))
+        return ()
+
+    index.writer.write(replace(batch([Row(1, 0, WEB)]), meanwhile=look), lambda: moment(next(times)))
+    (then,) = looked
+    decision = {WEB.id: None}
+    assert index.reader.find(PERSON, known_at=moment(then)) == Found()
+    assert index.eraser.forget(PERSON, decision, known_at=moment(then)) == Forgotten()
+    assert index.reader.find(PERSON, known_at=moment(next(times))).total_events == 1
+    assert index.eraser.forget(PERSON, decision, known_at=moment(next(times))) == Forgotten(1)
+
+
 def test_two_customers_behind_one_address_are_two_in_an_event_of_both(index: Index) -> None:
     """One calls the other: who goes by their ports is counted as theirs, and what hangs on the event goes with it."""
     gone = {WEB.id: RecordsGone(frozenset({Role.OWNER}))}
     index.write([Row(1, 0, WEB, port=1_100), Row(1, 0, WEB, role=Role.COUNTERPARTY.code, port=2_100)])
     said = claim_table([Claim(0, token=7, subject=5, topic=WEB.topic)])
-    index.writer.write(LineageBatch(table([]), claims=OpenClaims(said)), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(said)), lambda: moment(0))
     spans, decision = [Span(token(1), port_from=1_024, port_to=2_047)], {WEB.id: None}
     assert index.eraser.going(spans, decision, gone) == Forgotten(1, 0, 1)
     assert index.eraser.forget(spans, decision, gone) == Forgotten(1, 0, 1)
@@ -317,7 +339,7 @@ def test_another_customer_keeps_an_event_on_which_something_of_the_person_stands
     agent = Row(4, 0, WEB, role=Role.AGENT.code)
     index.write([Row(1, 0, WEB), Row(5, 0, WEB), Row(6, 0, WEB), agent])
     leads = claim_table([Claim(9, token=7, subject=5, topic="crm.customers")])
-    index.writer.write(LineageBatch(table([]), claims=OpenClaims(leads)), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(leads)), lambda: moment(0))
     decision = {WEB.id: None}
     assert index.eraser.going(PERSON, decision, gone) == Forgotten(1, 0, 2)
     assert index.eraser.forget(PERSON, decision, gone) == Forgotten(1, 0, 2)

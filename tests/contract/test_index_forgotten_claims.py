@@ -53,7 +53,7 @@ def learn(index: Index, *claims: Claim) -> None:
     """Each with a row of whose it is."""
     rows = [Row(claim.subject or 0, claim.offset, TAGS, at=claim.at) for claim in claims]
     batch = LineageBatch(table(rows), tag_sets=[TAGS], claims=OpenClaims(claim_table(claims)))
-    index.writer.write(batch, NOW)
+    index.writer.write(batch, lambda: NOW)
 
 
 def forget(index: Index, *people: int) -> None:

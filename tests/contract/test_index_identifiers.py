@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.index import (
     batch,
     claim_table,
     identifier_table,
+    moment,
     tags,
     token,
 )
@@ -39,7 +41,7 @@ def write(
     """A batch that mentions these tokens, so many minutes after NOW."""
     named = [(number, "ip", "identifiers-2026-06", f"sealed {number}".encode()) for number in numbers]
     made = replace(batch(rows), claims=OpenClaims(claim_table(claims)), identifiers=identifier_table(named))
-    index.writer.write(made, NOW + timedelta(minutes=minutes))
+    index.writer.write(made, lambda: NOW + timedelta(minutes=minutes))
 
 
 def claim(offset: int, subject: int, of: int = ADDRESS) -> Claim:
@@ -62,7 +64,7 @@ def test_an_identifier_is_read_as_it_was_written(index: Index) -> None:
     """Kind, key and what is sealed, byte by byte; of tokens that have none nothing is there."""
     sealed = bytes(range(256)) + b"\0"
     rows = identifier_table([(8, "email", "identifiers-2026-06", sealed)])
-    index.writer.write(replace(batch([Row(8, 0, WEB)]), identifiers=rows), NOW)
+    index.writer.write(replace(batch([Row(8, 0, WEB)]), identifiers=rows), lambda: NOW)
     assert index.identifiers.sealed([token(8), token(9)]).to_pylist() == rows.to_pylist()
     assert index.identifiers.sealed([token(9)]).num_rows == 0
     assert index.identifiers.sealed([]).num_rows == 0
@@ -74,7 +76,8 @@ def test_of_a_token_what_was_written_last_stands(index: Index) -> None:
     for minutes, key in enumerate(("identifiers-2026-06", "identifiers-2026-07", "identifiers-2026-07")):
         rows = identifier_table([(8, "email", key, key.encode())])
         index.writer.write(
-            replace(batch([Row(8, 0, WEB)]), identifiers=rows), NOW + timedelta(minutes=minutes)
+            replace(batch([Row(8, 0, WEB)]), identifiers=rows),
+            partial(moment, 60_000 * minutes),
         )
     (found,) = index.identifiers.sealed([token(8)]).to_pylist()
     assert (found["key"], found["sealed"]) == ("identifiers-2026-07", b"identifiers-2026-07")
@@ -128,7 +131,7 @@ def test_claims_for_the_police_alone_keep_no_identifier(index: Index) -> None:
     """They are no claims that anything here rests on."""
     retained = RetainedClaims(claim_table([claim(9, PERSON)]))
     write(index, [Row(ADDRESS, 0, WEB)], [claim(0, PERSON)], ADDRESS, PERSON)
-    index.writer.write(replace(batch([Row(9, 9, WEB)]), retained=retained), NOW)
+    index.writer.write(replace(batch([Row(9, 9, WEB)]), retained=retained), lambda: NOW)
     index.eraser.forget(SPANS, {WEB.id: None})
     assert there(index) == []
 

@@ -19,7 +19,7 @@ ADDRESS, COOKIE, NEIGHBOUR = 1, 2, 3
 
 
 def write(index: Index, rows: Sequence[Row], *keys: tuple[int, str]) -> None:
-    index.writer.write(replace(batch(rows), record_keys=record_key_table(keys)), NOW)
+    index.writer.write(replace(batch(rows), record_keys=record_key_table(keys)), lambda: NOW)
 
 
 def unnamed(
@@ -39,7 +39,7 @@ def test_a_record_key_is_read_as_it_was_written(index: Index) -> None:
     keys = record_key_table([(0, "")])
     sealed = bytes(range(256)) + b"\0"
     keys = keys.set_column(6, "sealed", [[sealed]])
-    index.writer.write(replace(batch([Row(ADDRESS, 0, WEB, record=7)]), record_keys=keys), NOW)
+    index.writer.write(replace(batch([Row(ADDRESS, 0, WEB, record=7)]), record_keys=keys), lambda: NOW)
     question = UnnamedRecords([Span(token(ADDRESS))], (), [WEB.id], 10)
     assert index.record_keys.unnamed(question).to_pylist() == [
         {

@@ -73,7 +73,7 @@ def test_events_of_two_owners_are_kept_by_event_too(database: ClickHouse) -> Non
     """Of an event with one owner nobody asks who else is in it."""
     rows = [*MOVED, Row(ANNA, 6, ALONE, role=OWNER)]
     index = sql_index(database)
-    index.writer.write(LineageBatch(table(rows), tag_sets=[ALONE, AMONG]), moment(0))
+    index.writer.write(LineageBatch(table(rows), tag_sets=[ALONE, AMONG]), lambda: moment(0))
     assert database.query("SELECT offset, count() FROM lineage_by_event GROUP BY offset") == [(5, 2)]
 
 

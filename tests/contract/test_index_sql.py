@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import get_args
 
@@ -61,7 +62,7 @@ def test_writing_again_changes_no_count_and_no_rollup(database: ClickHouse) -> N
     """Whole, in part or with other edges: rows after FINAL, rollup and views stay what they were."""
     index = sql_index(database)
     dead = DeadRow("web.visits", 0, 3, "truncated", "c301", 17, NOW)
-    index.writer.write(replace(batch(ROWS), dead=[dead]), NOW)
+    index.writer.write(replace(batch(ROWS), dead=[dead]), lambda: NOW)
     questions = [
         "SELECT count() FROM lineage FINAL",
         "SELECT count() FROM tag_sets FINAL",
@@ -75,7 +76,7 @@ def test_writing_again_changes_no_count_and_no_rollup(database: ClickHouse) -> N
     assert before[:2] == [[(6,)], [(2,)]]
     assert before[4] == [("web.visits", "truncated", 1, NOW, NOW)]
     for again in (ROWS, ROWS[1:3], ROWS[::-1], [*ROWS, *ROWS], ROWS[3:]):
-        index.writer.write(replace(batch(again), dead=[dead]), NOW)
+        index.writer.write(replace(batch(again), dead=[dead]), lambda: NOW)
         sql_index(database).write(again)
     assert [database.query(question) for question in questions] == before
 
@@ -223,7 +224,7 @@ def _write(
             prefixes=prefix_table([(9, 56, row.token) for row in rows]),
         )
         for one in (memory, writer):
-            one.write(item, moment(number))
+            one.write(item, partial(moment, number))
 
 
 def _compare(memory: MemoryIndex, index: Index, spans: Sequence[Span], limits: Filter) -> None:

@@ -66,7 +66,7 @@ def known(index: Index, *numbers: int) -> None:
     claims = [
         Claim(number, topic="crm.customers", token=number, subject=90, group=None) for number in numbers
     ]
-    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), moment(0))
+    index.writer.write(LineageBatch(table([]), claims=OpenClaims(claim_table(claims))), lambda: moment(0))
 
 
 def test_a_record_that_was_deleted_counts_for_nobody_any_more(index: Index) -> None:
@@ -153,7 +153,7 @@ def test_ending_is_repeatable_and_what_hangs_on_the_event_goes_too(index: Index)
     """Findings of a text that is gone go with it, though somebody was named in it; a second time nothing is left."""
     index.write([*chat(0, ANNA, AGNES, BERIT), *chat(1, BERIT, AGNES, ANNA)])
     found = finding_table([("support.chats", 0, "phone"), ("support.chats", 1, "phone")])
-    index.writer.write(LineageBatch(table([]), findings=found), moment(0))
+    index.writer.write(LineageBatch(table([]), findings=found), lambda: moment(0))
     gone = {CHATS.id: RecordsGone(OWNERS, OWNERS)}
     assert index.eraser.forget(person(ANNA), {CHATS.id: None}, gone) == Forgotten(2, 0, 2)
     assert finding_offsets(index) == [("support.chats", 1)]

@@ -106,7 +106,7 @@ def test_what_came_later_is_not_waited_for(database: ClickHouse) -> None:
     index, purge = sql_index(database), ClickHousePurge(database)
     earlier = datetime.now(UTC) - timedelta(hours=1)
     for offset in range(20, 23):
-        index.writer.write(batch([Row(5, offset, tags())]), NOW)
+        index.writer.write(batch([Row(5, offset, tags())]), lambda: NOW)
         database.command("OPTIMIZE TABLE lineage FINAL")
         assert not purge.left(earlier)
         # Nor what was merged away since the last deletion, though it is of a moment before now.

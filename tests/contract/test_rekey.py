@@ -80,7 +80,7 @@ class After(threading.Event):
 
 
 def write(index: Sinks, rows: Sequence[Row], key_id: str = OLD) -> None:
-    index.writer().write(replace(batch(rows), key_id=key_id), NOW)
+    index.writer().write(replace(batch(rows), key_id=key_id), lambda: NOW)
 
 
 def learn(index: Sinks, *claims: Claim, retained: Sequence[Claim] = (), key_id: str = OLD) -> None:
@@ -92,7 +92,7 @@ def learn(index: Sinks, *claims: Claim, retained: Sequence[Claim] = (), key_id: 
         prefixes=prefix_table([(3, 56, 1), (3, 56, 9)]),
         key_id=key_id,
     )
-    index.writer().write(said, LEARNT)
+    index.writer().write(said, lambda: LEARNT)
 
 
 def pair(index: Sinks, *numbers: int, to: str = NEW, of: str = OLD, by: int = 100) -> None:
@@ -103,7 +103,7 @@ def pair(index: Sinks, *numbers: int, to: str = NEW, of: str = OLD, by: int = 10
         "key_id": [of] * len(numbers),
     }
     index.writer().write(
-        LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(rows, PAIR_SCHEMA), key_id=to), NOW
+        LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(rows, PAIR_SCHEMA), key_id=to), lambda: NOW
     )
 
 
@@ -268,7 +268,7 @@ def name(index: Sinks, *numbers: int, key_id: str = OLD, minutes: int = 0) -> No
     """The identifiers of tokens, sealed."""
     rows = identifier_table([(number, "ip", "k", b"sealed %d" % number) for number in numbers])
     said = LineageBatch(ROW_SCHEMA.empty_table(), identifiers=rows, key_id=key_id)
-    index.writer().write(said, NOW + timedelta(minutes=minutes))
+    index.writer().write(said, lambda: NOW + timedelta(minutes=minutes))
 
 
 def named(index: Sinks, *numbers: int) -> dict[int, bytes]:
@@ -296,7 +296,7 @@ def test_identifiers_are_sealed_anew_for_the_token_they_move_to(index: Sinks) ->
 def test_what_events_say_of_clocks_moves_as_a_whole(index: Sinks) -> None:
     """With the thing that it is about, once both have their pair; what is about the person alone needs one."""
     rows = clock_table([Said(1, 0), Said(2, 1, started=5, thing=None), Said(3, 2)])
-    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=rows, key_id=OLD), NOW)
+    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=rows, key_id=OLD), lambda: NOW)
     assert rest(index) == Resting(0, 0, 0, 0, clocks=3)
     pair(index, 1, 2)
     assert move(index) == 1
@@ -331,7 +331,7 @@ def test_whose_clock_ended_is_one_owner_under_all_keys(index: Sinks) -> None:
     }
     for key, rows in said.items():
         clocks = clock_table(rows)
-        index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=clocks, key_id=key), NOW)
+        index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), clocks=clocks, key_id=key), lambda: NOW)
     pair(index, 1, 2, 3, 7)
     pair(index, 103, 107, to=NEWEST, of=NEW)
     zone = ZoneInfo("Europe/Oslo")

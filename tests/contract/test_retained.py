@@ -32,7 +32,7 @@ def index(engine: ClickHouse | None) -> Sinks:
 
 def learn(index: Sinks, *claims: Claim) -> None:
     retained = RetainedClaims(claim_table(claims))
-    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), retained=retained), NOW)
+    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), retained=retained), lambda: NOW)
 
 
 def left(index: Sinks) -> list[int]:
@@ -116,7 +116,7 @@ def test_reports_of_one_session_under_two_keys_are_one_session(index: Sinks) -> 
     """While the token key is changed: it goes with its end; and is kept by a token of either key."""
     pairs = {"older": [token(3), token(SUBJECT)], "newer": [token(103), token(102)], "key_id": ["a", "a"]}
     batch = LineageBatch(ROW_SCHEMA.empty_table(), pairs=pa.table(pairs, PAIR_SCHEMA), key_id="b")
-    index.writer().write(batch, NOW)
+    index.writer().write(batch, lambda: NOW)
     begin, seen, end = ENDED
     learn(index, begin, seen, replace(end, group=103, subject=SUBJECT))
     assert (index.retained.expire(moment(8)), left(index)) == (0, [0, 1, 2])

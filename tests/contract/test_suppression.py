@@ -104,7 +104,7 @@ def test_what_came_back_is_told_by_origin(sinks: Sinks) -> None:
     other = replace(hit, arrival=Arrival.REPLAY)
     writer = sinks.writer()
     for batch in ([hit, other], [later], [replace(hit, request_id="r-2", partition=100_001)]):
-        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), resurrected=batch), NOW)
+        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), resurrected=batch), lambda: NOW)
     found = [tuple(vars(item).values()) for item in sinks.suppression.origins()]
     assert found == [
         ("r-1", "orders", 0, Arrival.PRODUCER, 5, 12, 4, 2, NOW, NOW + YEAR),
@@ -125,6 +125,6 @@ def test_an_erasure_that_begins_while_a_batch_is_written_is_found(sinks: Sinks, 
     watched = tagger.watched(batch, NOW)
     if entered == "meanwhile":
         sinks.suppression.enter(ENTRY)
-    sinks.writer().write(watched, NOW)
+    sinks.writer().write(watched, lambda: NOW)
     found = [(item.request_id, item.first_offset, item.events) for item in sinks.suppression.origins()]
     assert found == ([] if entered == "never" else [("r-1", 7, 1)])

@@ -28,11 +28,11 @@ def index(engine: ClickHouse | None) -> Sinks:
 def test_the_newest_moment_is_of_whatever_was_recorded_last(index: Sinks) -> None:
     """A batch or an event of a request; before either the beginning of 1970."""
     assert index.upkeep.newest() == datetime(1970, 1, 1, tzinfo=UTC)
-    index.writer().write(batch([Row(1, 1, tags())]), NOW)
+    index.writer().write(batch([Row(1, 1, tags())]), lambda: NOW)
     assert index.upkeep.newest() == NOW
     index.requests.append("r-1", 0, "received", NOW + HOUR, {})
     assert index.upkeep.newest() == NOW + HOUR
-    index.writer().write(batch([Row(1, 2, tags())]), NOW + 2 * HOUR)
+    index.writer().write(batch([Row(1, 2, tags())]), lambda: NOW + 2 * HOUR)
     assert index.upkeep.newest() == NOW + 2 * HOUR
 
 
@@ -40,7 +40,7 @@ def test_an_index_says_when_it_has_learnt_something(index: Sinks) -> None:
     """Equal as long as nothing came, another once a batch did."""
     before = index.marks.learnt()
     assert index.marks.learnt() == before
-    index.writer().write(batch([Row(1, 1, tags())]), NOW)
+    index.writer().write(batch([Row(1, 1, tags())]), lambda: NOW)
     assert index.marks.learnt() != before
 
 
@@ -62,7 +62,7 @@ def test_an_index_in_its_current_shape_has_nothing_pending(index: Sinks) -> None
 
 def test_keys_are_told_of_any_shape(index: Sinks) -> None:
     """As one by one in the current shape."""
-    index.writer().write(batch([Row(1, 1, tags())]), NOW)
+    index.writer().write(batch([Row(1, 1, tags())]), lambda: NOW)
     assert index.keys.append(KeyEntry(0, "in_force", "k1", "c", NOW))
     entries, used = index.keys.of_any_shape()
     assert (list(entries), used) == (list(index.keys.entries()), {"k1"})
@@ -82,7 +82,7 @@ def test_pairs_of_a_retired_key_go_but_for_those_that_are_kept(index: Sinks) -> 
     pairs = [(token(1), token(11), "k1"), (token(2), token(12), "k1"), (token(3), token(13), "k2")]
     rows = [dict(zip(PAIR_SCHEMA.names, pair, strict=True)) for pair in pairs]
     table = pa.Table.from_pylist(rows, PAIR_SCHEMA)
-    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), pairs=table, key_id="k3"), NOW)
+    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), pairs=table, key_id="k3"), lambda: NOW)
     for _ in range(2):
         index.pairs.retire("k1", [token(11)])
         left = index.pairs.pairs([token(number) for number in (1, 2, 3, 11, 12, 13)]).to_pylist()

@@ -17,7 +17,7 @@ from schemas.keys import Keyring
 from schemas.records import load_records
 from sinks.memory.index import MemoryIndex
 from sinks.ports.dead_letters import DeadRow
-from sinks.ports.lineage import LineageBatch
+from sinks.ports.lineage import Clock, LineageBatch
 from streams.feeds.run import refused
 from streams.feeds.run.refused import DeadLetterSender, index_feed_dead_letters
 from streams.feeds.run.source import check_source
@@ -36,11 +36,11 @@ class FailingOnce(MemoryIndex):
 
     failed = False
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         if not self.failed:
             self.failed = True
             raise IndexUnavailable("the index is away for a moment")
-        super().write(batch, now)
+        super().write(batch, clock)
 
 
 def test_refused_records_reach_the_index_under_their_feed_and_line(

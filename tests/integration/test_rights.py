@@ -184,7 +184,7 @@ def _fill(company: Company) -> None:
     ranges = [OffsetRange("billing.invoices", 0, 0, 2, 1), OffsetRange("web.visits", 0, 0, 0, 1)]
     table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
     ClickHouseWriter(company.index).write(
-        LineageBatch(table, tag_sets=tags, ranges=ranges), datetime.now(UTC)
+        LineageBatch(table, tag_sets=tags, ranges=ranges), lambda: datetime.now(UTC)
     )
 
 

@@ -178,7 +178,7 @@ def test_a_ledger_ahead_of_the_same_topic_is_refused(broker: Broker, keyring: Ke
     source.send([(0, single_object()(visit(number, "203.0.113.5"))) for number in range(10)])
     to_the_end(source.worker(index, keyring))
     seen = OffsetRange(source.name, 0, 10, 99, 2**62, events=90)
-    index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=[seen]), utc_now())
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=[seen]), utc_now)
     before = list(index.ranges)
     with pytest.raises(InputError, match=rf"{source.name}/0 ends at 10, but the index has seen 100.*was cut"):
         to_the_end(source.worker(index, keyring))

@@ -122,7 +122,7 @@ class AgedWorld:
         }
         ranges = [OffsetRange(topic, 0, event.offset, event.offset, 1)]
         rows = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
-        self.index.write(LineageBatch(rows, tag_sets=[tags(topic)], ranges=ranges), now)
+        self.index.write(LineageBatch(rows, tag_sets=[tags(topic)], ranges=ranges), lambda: now)
         self.events.append(event)
         self.stores[event.system].append(event)
 

@@ -72,7 +72,7 @@ def fill(index: IndexWriter, keyring: Keyring, first: int = 0, now: datetime = N
             pa.Table.from_pylist(rows, schema=ROW_SCHEMA),
             [OffsetRange(topic, 0, first, first + count - 1, 1)],
         )
-        index.write(LineageBatch(table, tag_sets=[tags], ranges=ranges), now)
+        index.write(LineageBatch(table, tag_sets=[tags], ranges=ranges), lambda: now)
 
 
 def letters(after: tuple[str, int, int], limit: int) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.writer import ClickHouseWriter
-from sinks.ports.lineage import LineageBatch, Span
+from sinks.ports.lineage import Clock, LineageBatch, Span
 from streams.kafka.connection import Connection
 from streams.kafka.consumer import SourceConsumer
 from streams.kafka.dead_letters import DeadLetters, DeadMessage
@@ -110,8 +110,8 @@ class StoppingWriter(ClickHouseWriter):
         self._ends = ends
         self._stop = stop
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
-        super().write(batch, now)
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
+        super().write(batch, clock)
         at = self.positions(list(self._ends))
         if all(at.get(partition, 0) >= end for partition, end in self._ends.items()):
             self._stop.set()

@@ -79,7 +79,7 @@ class Desk:
         offsets = first + np.arange(len(values))
         batch = TopicBatch(topic, values, np.zeros(len(values), np.int32), offsets, -1, sum(map(len, values)))
         prepared = self._preparer.prepare([batch], (), {(topic, 0): 1}, learnt)
-        self.index.write(prepared.batch, learnt)
+        self.index.write(prepared.batch, lambda: learnt)
         return [letter.row.reason for letter in prepared.dead]
 
     def read(self, topic: str, lines: Iterable[str]) -> list[str]:

@@ -67,7 +67,7 @@ class Index:
     expirer: IndexExpirer
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
-        self.writer.write(batch(rows, epoch=epoch), now)
+        self.writer.write(batch(rows, epoch=epoch), lambda: now)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Isp:
         batch = TopicBatch(feed.topic.name, values, np.zeros(len(values), np.int32), offsets, -1, size)
         prepared = self._preparer.prepare([batch], (), {(feed.topic.name, 0): 1}, NOW)
         assert not prepared.dead
-        self.index.write(prepared.batch, NOW)
+        self.index.write(prepared.batch, lambda: NOW)
 
     def who(self, address: str, at: str) -> tuple[str, frozenset[bytes]]:
         """Whose the address was: the resolution, and the subjects it leads to."""

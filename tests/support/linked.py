@@ -57,7 +57,7 @@ class Linked:
     ) -> None:
         self._index = MemoryIndex()
         self.prepared = prepare(said, messages, keys=keys)
-        self._index.write(self.prepared.batch, datetime(2026, 3, 1, tzinfo=UTC))
+        self._index.write(self.prepared.batch, lambda: datetime(2026, 3, 1, tzinfo=UTC))
         self._identities = Identities(self._index, model().catalogue.identity_sources, self._index)
 
     def links(self, kind: str, value: str) -> list[tuple[bytes, int, int | None]]:

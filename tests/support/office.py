@@ -191,12 +191,12 @@ class Office:
         )
         assert not prepared.batch.dead, (topic, [row.reason for row in prepared.batch.dead])
         self.written.append(prepared.batch)
-        self.index.writer.write(prepared.batch, self.now)
+        self.index.writer.write(prepared.batch, lambda: self.now)
 
     def replay(self) -> None:
         """Every event is read and written again."""
         for batch in self.written:
-            self.index.writer.write(batch, self.now)
+            self.index.writer.write(batch, lambda: self.now)
 
     def erase(self, *identifiers: tuple[str, str], anchors: RetentionAnchors | None = None) -> RequestState:
         """A request of a person, as far as it comes by itself."""

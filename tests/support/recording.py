@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.errors import IndexUnavailable
 from sinks.clickhouse.client import ClickHouse
 from sinks.memory.index import MemoryIndex
-from sinks.ports.lineage import LineageBatch
+from sinks.ports.lineage import Clock, LineageBatch
 from streams.kafka.batches import Partition
 
 
@@ -34,9 +34,9 @@ class Recording(MemoryIndex):
         self.down = threading.Event()
         self.refused = 0
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
         self._there()
-        super().write(batch, now)
+        super().write(batch, clock)
 
     def take_over(
         self, partitions: Sequence[Partition], worker: str, now: datetime

@@ -123,7 +123,7 @@ class Rotated:
         batch = prepared.batch
         if pairs_only:
             batch = LineageBatch(ROW_SCHEMA.empty_table(), pairs=batch.pairs, key_id=batch.key_id)
-        self.index.writer.write(batch, NOW)
+        self.index.writer.write(batch, lambda: NOW)
 
     def every(self) -> dict[str, Any]:
         """What is answered about every customer."""

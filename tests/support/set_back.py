@@ -30,7 +30,7 @@ def main(folder: Path, offset: Path) -> None:
         machine.append(datetime.now(UTC).timestamp())
         (epoch,) = writer.take_over([("web.visits", 0)], "test", now()).values()
         written = OffsetRange("web.visits", 0, number, number, epoch)
-        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=[written]), now())
+        writer.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=[written]), now)
         ledger.append("r-1", number, "noted", now(), {})
         offset.write_text("-600\n")
         os.utime(offset)

@@ -111,7 +111,7 @@ def tell(
     items = [truth.add(item) for item in play.events()]
     prepared = tagged(company, schemas, [changed(item) if changed else item for item in items])
     index = MemoryIndex()
-    index.write(prepared.batch, LATER)
+    index.write(prepared.batch, lambda: LATER)
     return Told(play, company, truth, prepared, index)
 
 

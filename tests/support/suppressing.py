@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sinks.memory.index import MemoryIndex
 from sinks.memory.suppression import MemorySuppression
-from sinks.ports.lineage import IndexWriter, LineageBatch
+from sinks.ports.lineage import Clock, IndexWriter, LineageBatch
 from sinks.ports.resurrected import Arrival
 from streams.rights.protocol.request import RequestState
 from streams.tagging.suppressed import Suppression
@@ -30,9 +30,9 @@ class Watching:
         self._writer = writer
         self._known = {item: Suppression(ledger, item) for item in Arrival}
 
-    def write(self, batch: LineageBatch, now: datetime) -> None:
-        back = self._known[self.arrival].caught(batch, now)
-        self._writer.write(replace(batch, resurrected=back), now)
+    def write(self, batch: LineageBatch, clock: Clock) -> None:
+        back = self._known[self.arrival].caught(batch, clock())
+        self._writer.write(replace(batch, resurrected=back), clock)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)

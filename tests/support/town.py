@@ -116,7 +116,7 @@ class Town:
         }
         rows = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
         ranges = [OffsetRange(tags.topic, 0, offset, offset, 1)]
-        self.index.write(LineageBatch(rows, tag_sets=[tags], ranges=ranges), learnt)
+        self.index.write(LineageBatch(rows, tag_sets=[tags], ranges=ranges), lambda: learnt)
 
     def _claim(
         self,
@@ -154,7 +154,7 @@ class Town:
         claims = pa.Table.from_pylist([claim], schema=CLAIM_SCHEMA)
         ranges = [OffsetRange("network.assignments", 0, offset, offset, 1)]
         self.index.write(
-            LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims), ranges=ranges), learnt
+            LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims), ranges=ranges), lambda: learnt
         )
 
     def _next(self, topic: str) -> int:

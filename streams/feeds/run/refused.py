@@ -112,7 +112,7 @@ def _row(record: RecordSchema, message: bytes) -> DeadRow | None:
 def _entered(index: IndexWriter, row: DeadRow, stop: threading.Event) -> bool:
     while not stop.is_set():
         try:
-            index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), row.seen_at)
+            index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=[row]), lambda: row.seen_at)
             return True
         except Unavailable as error:
             _log.warning("index away, dead letters of feeds wait", why=str(error))

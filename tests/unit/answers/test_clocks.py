@@ -165,7 +165,7 @@ def test_only_what_was_the_persons_counts(since: int | None, until: int | None, 
     index = MemoryIndex()
     rows = [Row(1, 0, tags(), at=0), Row(1, 4, tags(), at=4)]
     events = clock_table([Said(1, 0, started=0, thing=5, at=0), Said(1, 4, started=4, thing=6, at=4)])
-    index.write(replace(batch(rows), clocks=events), NOW)
+    index.write(replace(batch(rows), clocks=events), lambda: NOW)
     span = Span(token(1), None if since is None else moment(since), None if until is None else moment(until))
     known = Clocks(index, NORWEGIAN).anchors_of_each({"one": [span], "nobody": []})
     assert sum(item.things for item in known["one"].said) == expected

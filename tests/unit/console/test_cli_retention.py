@@ -138,7 +138,7 @@ def test_a_run_is_begun_shown_and_approved_by_another(
     given = services(home / "keys", reader=index, expiry=index, rights=service, clock=lambda: LATER)
     # As the tagger writes it: how far the index has read.
     ranges = [OffsetRange("web.visits", 0, 0, 1_000, 1)]
-    index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), NOW)
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), ranges=ranges), lambda: NOW)
     with running(home / "home", given):
         assert "No run was ever begun" in called("status")
         assert "x-20260815-1: received" in called("run")

@@ -39,7 +39,7 @@ PLACES = [("tv.viewings", 0, 7), ("web.visits", 0, 1), ("web.visits", 2, 1)]
 def three_letters() -> MemoryDeadLetters:
     index = MemoryIndex()
     dead = [DeadRow(*place, "unknown_schema", "00", 9, NOW) for place in PLACES]
-    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), NOW)
+    index.write(LineageBatch(ROW_SCHEMA.empty_table(), dead=dead), lambda: NOW)
     return MemoryDeadLetters(index)
 
 

@@ -94,7 +94,7 @@ class Installation:
         self.keyring.systems.made("contact_centre")
         given = (who, "ChatMessage", "support.chats", NOW, self.keys.tokenizer())
         ranges = [OffsetRange("support.chats", 0, 0, 0, epoch=1)]
-        self.sinks.writer().write(event_of(*given, ranges=ranges), NOW)
+        self.sinks.writer().write(event_of(*given, ranges=ranges), lambda: NOW)
 
     def erase(self, *people: tuple[str, str]) -> RequestState:
         """Every system does what it is told."""

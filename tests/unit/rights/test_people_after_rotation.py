@@ -68,7 +68,7 @@ class Expiring(Installation):
         clock |= {"event_time": ended, "since": None, "started": ended}
         clocks = pa.Table.from_pylist([clock], schema=CLOCK_SCHEMA)
         given = (KARI, "CustomerDetails", "crm.customers", NOW - 900 * DAY, tokenizer)
-        self.sinks.writer().write(event_of(*given, clocks=clocks, key_id=tokenizer.key_id), NOW)
+        self.sinks.writer().write(event_of(*given, clocks=clocks, key_id=tokenizer.key_id), lambda: NOW)
 
     def replace_key(self) -> None:
         """As `innsyn keys rotate`, `rekey` and `retire`."""

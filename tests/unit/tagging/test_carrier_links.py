@@ -88,7 +88,7 @@ def told() -> Told:
     prepared = tagged(made.company, Schemas(), events)
     assert not prepared.dead
     index = MemoryIndex()
-    index.write(prepared.batch, LATER)
+    index.write(prepared.batch, lambda: LATER)
     return replace(made, prepared=prepared, reader=index)
 
 

@@ -58,7 +58,7 @@ class Desk:
     def opened(self, batch: LineageBatch) -> dict[bytes, tuple[str, str, int]]:
         """Kind, value and length by token."""
         index = MemoryIndex()
-        index.write(batch, MARCH)
+        index.write(batch, lambda: MARCH)
         tokens = batch.identifiers["token"].to_pylist()
         found = SealedValues(index, self.keyring).of(tokens)
         return {token: (value.kind, value.text, value.length) for token, value in found.items()}
@@ -231,7 +231,7 @@ def test_while_the_token_key_changes_a_value_is_found_by_either_token(desk: Desk
     """Whichever of the two its row lies under."""
     batch = desk.tag({"address": "203.0.113.8", "username": "kari"})
     index = MemoryIndex()
-    index.write(batch, MARCH)
+    index.write(batch, lambda: MARCH)
     written, asked = token("username", "kari"), b"o" * 16
 
     class Pairs:

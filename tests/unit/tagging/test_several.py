@@ -47,7 +47,7 @@ def tagged(said: Contract, *messages: Any) -> MemoryIndex:
     index = MemoryIndex()
     prepared = prepare(said, messages)
     assert not prepared.dead
-    index.write(prepared.batch, datetime.fromtimestamp(NOW / 1000).astimezone())
+    index.write(prepared.batch, lambda: datetime.fromtimestamp(NOW / 1000).astimezone())
     return index
 
 

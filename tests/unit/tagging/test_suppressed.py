@@ -149,7 +149,7 @@ def test_each_batch_asks_the_ledger_once_and_finds_what_was_entered_since_the_la
     known, writer = Suppression(cast(SuppressionLedger, ledger), Arrival.PRODUCER), sinks.writer()
     for number, offset in ((2, 4), (1, 6), (1, 8)):
         before = ledger.times
-        writer.write(known.watched(LineageBatch(rows((number, offset, 0, 0))), NOW), NOW)
+        writer.write(known.watched(LineageBatch(rows((number, offset, 0, 0))), NOW), lambda: NOW)
         # The first one has to read the ledger before.
         assert ledger.times - before == (2 if offset == 4 else 1)
         if offset == 4:
