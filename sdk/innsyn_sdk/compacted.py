@@ -7,12 +7,12 @@
     schema_ids = {"17" = "profile.avsc"}         # Confluent's framing: by the id in the value
 
 `at` of a record is the topic; columns are the top-level fields of the value, and `_key` is the message's key as text.
-Of each key the newest value counts. One that goes gets a tombstone, one that stays is written again without what was to
-go; both say in the header `innsyn-command` by which command, so that a job which is killed counts the same. It reads
-up to an end that the log tells, and then looks at what came between that end and its own messages, upon which these
-fell: it is judged as well, and written again where it is not to go. Each message says in the header `innsyn-judged`
-up to where the job had looked, so that one which was killed in between does it when it begins again. When older values
-leave the disk is up to the topic's `max.compaction.lag.ms`, `segment.ms` and `delete.retention.ms`.
+Of each key the newest value of each partition counts. One that goes gets a tombstone, one that stays is written again
+without what was to go; both say in the header `innsyn-command` by which command, so that a job which is killed counts
+the same. It reads up to an end that the log tells, and then looks at what came between that end and its own messages,
+upon which these fell: it is judged as well, and written again where it is not to go. Each message says in the header
+`innsyn-judged` up to where the job had looked, so that one which was killed in between does it when it begins again.
+When older values leave the disk is up to the topic's `max.compaction.lag.ms`, `segment.ms` and `delete.retention.ms`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from innsyn_sdk import running
 from innsyn_sdk.changing import Change
-from innsyn_sdk.compacted_log import SECONDS, Log, is_own
+from innsyn_sdk.compacted_log import SECONDS, Log, Place, is_own
 from innsyn_sdk.compacted_values import HEADER, Format, Headers, Message, format_of
 from innsyn_sdk.expiring import Expiring, expiring_of
 from innsyn_sdk.expiry import Expiry
@@ -119,26 +119,26 @@ class CompactedStore:
 
     def _of_topic(self, command: Command | Expiry, rules: Rules | Expiring, tally: Tally) -> None:
         topic = rules.mapping.at
-        newest: dict[bytes, tuple[Message, Verdict]] = {}
-        wrong: dict[bytes, Exception] = {}
-        own: dict[bytes, Message] = {}
+        newest: dict[Place, tuple[Message, Verdict]] = {}
+        wrong: dict[Place, Exception] = {}
+        own: dict[Place, Message] = {}
         with self._log.consumer() as consumer:
             partitions = self._log.partitions(consumer, topic)
             ends: dict[int, int] = {}
-            for key, message in self._log.messages(
+            for place, message in self._log.messages(
                 consumer, topic, dict.fromkeys(partitions, OFFSET_BEGINNING), ends
             ):
                 # What cannot be judged matters only if nothing newer has that key.
-                newest.pop(key, None)
-                wrong.pop(key, None)
-                _note_own(own, key, message, command.command_id)
+                newest.pop(place, None)
+                wrong.pop(place, None)
+                _note_own(own, place, message, command.command_id)
                 try:
-                    verdict = self._verdict(command, key, message, rules)
+                    verdict = self._verdict(command, place, message, rules)
                 except (NeedsPerson, UnknownField) as error:
-                    wrong[key] = error
+                    wrong[place] = error
                     continue
                 if verdict.mine or verdict.undated:
-                    newest[key] = (message, verdict)
+                    newest[place] = (message, verdict)
             for found in wrong.values():
                 raise found
             _log.info(
@@ -147,8 +147,8 @@ class CompactedStore:
             for _, verdict in newest.values():
                 tally.add(rules.mapping.record, verdict)
             going = {
-                key: (message, verdict)
-                for key, (message, verdict) in newest.items()
+                place: (message, verdict)
+                for place, (message, verdict) in newest.items()
                 if message.by != command.command_id
                 and (verdict.blank or (verdict.delete and not verdict.held))
             }
@@ -160,38 +160,38 @@ class CompactedStore:
         raise StoreUnavailable(f"{topic} is written to faster than the job can look at it")
 
     def _verdict(
-        self, command: Command | Expiry, key: bytes, message: Message, rules: Rules | Expiring
+        self, command: Command | Expiry, place: Place, message: Message, rules: Rules | Expiring
     ) -> Verdict:
         if message.by == command.command_id:
             return _DELETED if message.value is None else _REDACTED
         if message.value is None:
             return NOTHING
-        return rules.decide(self._row(key, message, rules.mapping)[1])
+        return rules.decide(self._row(place, message, rules.mapping)[1])
 
-    def _row(self, key: bytes, message: Message, mapping: RecordMapping) -> tuple[bytes, dict[str, Any]]:
+    def _row(self, place: Place, message: Message, mapping: RecordMapping) -> tuple[bytes, dict[str, Any]]:
         """What stands before the body, and the columns. Raises NeedsPerson, UnknownField."""
         where = _place(mapping.at, message)
         prefix, row = self._format.read(message.value or b"", where)
         if row.keys() - mapping.named:
             # A name may be a value that somebody misplaced, so it is not told.
             raise UnknownField(f"{where}: a field that the job's file does not name")
-        return prefix, {**row, KEY: key.decode(errors="replace")}
+        return prefix, {**row, KEY: place[1].decode(errors="replace")}
 
     def _write(
         self,
         command: Command | Expiry,
         rules: Rules | Expiring,
-        going: Mapping[bytes, tuple[Message, Verdict]],
+        going: Mapping[Place, tuple[Message, Verdict]],
         ends: Mapping[int, int],
-    ) -> dict[bytes, Message]:
-        """What was written, by key. All of it is stored when this returns. `ends`: up to where was looked."""
+    ) -> dict[Place, Message]:
+        """What was written, by place. All of it is stored when this returns. `ends`: up to where was looked."""
         topic = rules.mapping.at
-        values = {key: self._left(topic, message, verdict) for key, (message, verdict) in going.items()}
+        values = {place: self._left(topic, message, verdict) for place, (message, verdict) in going.items()}
         return self._log.sent(
             topic,
             [
-                (key, replace(message, value=values[key], headers=_by(command, ends[message.partition])))
-                for key, (message, _) in going.items()
+                (place, replace(message, value=values[place], headers=_by(command, ends[message.partition])))
+                for place, (message, _) in going.items()
             ],
         )
 
@@ -212,20 +212,20 @@ class CompactedStore:
         command: Command | Expiry,
         consumer: Consumer,
         rules: Rules | Expiring,
-        own: Mapping[bytes, Message],
-    ) -> dict[bytes, Message]:
-        """Judge what messages of ours fell upon before anybody had looked at it; what was written for that, by key."""
+        own: Mapping[Place, Message],
+    ) -> dict[Place, Message]:
+        """Judge what messages of ours fell upon before anybody had looked at it; what was written then, by place."""
         topic = rules.mapping.at
-        again: list[tuple[bytes, Message]] = []
-        for key, message in self._log.overtaken(consumer, topic, own).items():
-            verdict = self._verdict(command, key, message, rules)
+        again: list[tuple[Place, Message]] = []
+        for place, message in self._log.overtaken(consumer, topic, own).items():
+            verdict = self._verdict(command, place, message, rules)
             left = self._left(topic, message, verdict) if verdict.mine else message.value
-            if left == own[key].value:
+            if left == own[place].value:
                 continue
-            judged = own[key].offset
+            judged = own[place].offset
             untouched = left == message.value
             headers = message.judged_header(judged, command.command_id) if untouched else _by(command, judged)
-            again.append((key, replace(message, value=left, headers=headers)))
+            again.append((place, replace(message, value=left, headers=headers)))
         return self._log.sent(topic, again)
 
     @contextmanager
@@ -245,11 +245,11 @@ class CompactedStore:
     def change(self, mapping: RecordMapping, whose: Whose | None, decide: Change) -> int:
         with self._log.consumer() as consumer:
             ends: dict[int, int] = {}
-            own: dict[bytes, Message] = {}
+            own: dict[Place, Message] = {}
             found = self._newest(consumer, mapping, lambda row: decide(row) is not None, ends, own)
             going = {
-                key: self._changed(mapping, (prefix, row), message, decide, ends[message.partition])
-                for key, (message, prefix, row) in found.items()
+                place: self._changed(mapping, (prefix, row), message, decide, ends[message.partition])
+                for place, (message, prefix, row) in found.items()
                 if decide(row)
             }
             # What a run that was killed had fallen upon comes first: it is newer than what it wrote.
@@ -267,24 +267,24 @@ class CompactedStore:
         mapping: RecordMapping,
         wanted: Callable[[Row], bool],
         ends: dict[int, int],
-        own: dict[bytes, Message],
-    ) -> dict[bytes, tuple[Message, bytes, Row]]:
+        own: dict[Place, Message],
+    ) -> dict[Place, tuple[Message, bytes, Row]]:
         """The newest value of each key that is wanted. `own` gets those that a change wrote."""
-        found: dict[bytes, tuple[Message, bytes, Row]] = {}
-        wrong: dict[bytes, Exception] = {}
+        found: dict[Place, tuple[Message, bytes, Row]] = {}
+        wrong: dict[Place, Exception] = {}
         begin = dict.fromkeys(self._log.partitions(consumer, mapping.at), OFFSET_BEGINNING)
-        for key, message in self._log.messages(consumer, mapping.at, begin, ends):
-            found.pop(key, None)
-            wrong.pop(key, None)
-            _note_own(own, key, message, _CHANGED)
+        for place, message in self._log.messages(consumer, mapping.at, begin, ends):
+            found.pop(place, None)
+            wrong.pop(place, None)
+            _note_own(own, place, message, _CHANGED)
             if message.value is None:
                 continue
             try:
-                prefix, row = self._row(key, message, mapping)
+                prefix, row = self._row(place, message, mapping)
                 if wanted(row):
-                    found[key] = (message, prefix, row)
+                    found[place] = (message, prefix, row)
             except (NeedsPerson, UnknownField) as error:
-                wrong[key] = error
+                wrong[place] = error
         for fault in wrong.values():
             raise fault
         return found
@@ -303,16 +303,18 @@ class CompactedStore:
         return replace(message, value=written, headers=headers)
 
     def _change_overtaken(
-        self, consumer: Consumer, mapping: RecordMapping, decide: Change, own: Mapping[bytes, Message]
-    ) -> dict[bytes, Message]:
+        self, consumer: Consumer, mapping: RecordMapping, decide: Change, own: Mapping[Place, Message]
+    ) -> dict[Place, Message]:
         """What somebody else wrote and a message of ours fell upon unseen: to be written again, changed as well."""
-        again: dict[bytes, Message] = {}
-        for key, message in self._log.overtaken(consumer, mapping.at, own).items():
-            judged = own[key].offset
+        again: dict[Place, Message] = {}
+        for place, message in self._log.overtaken(consumer, mapping.at, own).items():
+            judged = own[place].offset
             if message.value is None:
-                again[key] = replace(message, headers=message.judged_header(judged, _CHANGED))
+                again[place] = replace(message, headers=message.judged_header(judged, _CHANGED))
             else:
-                again[key] = self._changed(mapping, self._row(key, message, mapping), message, decide, judged)
+                again[place] = self._changed(
+                    mapping, self._row(place, message, mapping), message, decide, judged
+                )
         return again
 
 
@@ -322,11 +324,11 @@ def _by(command: Command | Expiry, judged: int) -> Headers:
     return erased.judged_header(judged, command.command_id)
 
 
-def _note_own(own: dict[bytes, Message], key: bytes, message: Message, purpose: str) -> None:
+def _note_own(own: dict[Place, Message], place: Place, message: Message, purpose: str) -> None:
     """Whether the newest message of the key was written for that."""
-    own.pop(key, None)
+    own.pop(place, None)
     if is_own(message, purpose):
-        own[key] = message
+        own[place] = message
 
 
 def _place(topic: str, message: Message) -> str:

@@ -12,6 +12,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from innsyn_sdk.compacted_values import Message
 
 SECONDS = 30.0
+Place = tuple[int, bytes]
+"""A partition and a key. The same key stands in several partitions where the topic got more of them, or where clients
+choose them in different ways; compaction leaves the newest value of each."""
 
 
 class Log:
@@ -46,7 +49,7 @@ class Log:
     @staticmethod
     def messages(
         consumer: Consumer, topic: str, begin: Mapping[int, int], ends: dict[int, int]
-    ) -> Iterator[tuple[bytes, Message]]:
+    ) -> Iterator[tuple[Place, Message]]:
         """Every message from there to the end as it is met. `ends` gets, by partition, the offset of that end."""
         consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in begin.items()])
         open_ones = set(begin)
@@ -67,48 +70,49 @@ class Log:
                 continue
             if key is not None:
                 headers = tuple(message.headers() or ())
-                yield key, Message(message.partition(), message.offset(), message.value(), headers)
+                place = message.partition(), key
+                yield place, Message(message.partition(), message.offset(), message.value(), headers)
 
-    def overtaken(self, consumer: Consumer, topic: str, own: Mapping[bytes, Message]) -> dict[bytes, Message]:
-        """By key the newest message of others that one of ours fell upon unseen, where ours is the newest still."""
+    def overtaken(self, consumer: Consumer, topic: str, own: Mapping[Place, Message]) -> dict[Place, Message]:
+        """By place the newest message of others that one of ours fell upon unseen, where ours is the newest still."""
         begin: dict[int, int] = {}
         for message in own.values():
             seen, _ = message.judged or (message.offset, "")
             begin[message.partition] = min(begin.get(message.partition, seen), seen)
-        lost: dict[bytes, Message] = {}
-        for key, message in self.messages(consumer, topic, begin, {}) if begin else ():
-            ours = own.get(key)
+        lost: dict[Place, Message] = {}
+        for place, message in self.messages(consumer, topic, begin, {}) if begin else ():
+            ours = own.get(place)
             if ours is None or ours.judged is None or is_own(message, ours.judged[1]):
                 continue
             if message.offset > ours.offset:
                 # Newer than what was written here.
-                lost.pop(key, None)
+                lost.pop(place, None)
             elif message.offset >= ours.judged[0]:
-                lost[key] = message
+                lost[place] = message
         return lost
 
-    def sent(self, topic: str, messages: Sequence[tuple[bytes, Message]]) -> dict[bytes, Message]:
-        """The messages as they are stored, by key: at another offset of the same partition."""
+    def sent(self, topic: str, messages: Sequence[tuple[Place, Message]]) -> dict[Place, Message]:
+        """The messages as they are stored, by place: at another offset of the same partition."""
         if not messages:
             return {}
         producer = Producer({**self.kafka, "acks": "all", "enable.idempotence": True})
-        stored: dict[bytes, int] = {}
+        stored: dict[Place, int] = {}
         errors: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, message: Any) -> None:
             if error is not None:
                 errors.append(error)
             else:
-                stored[message.key()] = message.offset()
+                stored[message.partition(), message.key()] = message.offset()
 
-        for key, item in messages:
+        for (partition, key), item in messages:
             while True:
                 try:
                     producer.produce(
                         topic,
                         item.value,
                         key,
-                        item.partition,
+                        partition,
                         headers=list(item.headers),
                         on_delivery=delivered,
                     )
@@ -119,7 +123,7 @@ class Log:
         producer.flush(2 * SECONDS)
         if errors or len(stored) != len(messages):
             raise KafkaException(errors[0] if errors else KafkaError(KafkaError._MSG_TIMED_OUT))
-        return {key: replace(item, offset=stored[key]) for key, item in messages}
+        return {place: replace(item, offset=stored[place]) for place, item in messages}
 
 
 def is_own(message: Message, purpose: str) -> bool:

@@ -174,7 +174,7 @@ class Topic:
         found: dict[str, Row] = {}
         with closing(consumer):
             begin = {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING}
-            for key, message in Log.messages(consumer, self.mapping.at, begin, {}):
+            for (_, key), message in Log.messages(consumer, self.mapping.at, begin, {}):
                 found.pop(key.decode(), None)
                 if message.value is not None:
                     said = json.loads(message.value)

@@ -50,10 +50,11 @@ class Topic:
         admin = AdminClient(self.kafka)
         admin.create_topics([topic])[name].result(HANGING_SECONDS)
 
-    def put(self, key: str, value: dict[str, Any] | None, headers: Any = None) -> None:
+    def put(self, key: str, value: dict[str, Any] | None, headers: Any = None, partition: int = -1) -> None:
+        """`partition`: -1 for that which the key leads to."""
         producer = Producer(self.kafka)
         body = None if value is None else json.dumps(value).encode()
-        producer.produce(self.name, body, key.encode(), headers=headers)
+        producer.produce(self.name, body, key.encode(), partition, headers=headers)
         assert producer.flush(HANGING_SECONDS) == 0
 
     def store(self, folder: Path, mapping: RecordMapping = PROFILE) -> CompactedStore:
@@ -62,12 +63,16 @@ class Topic:
 
     def newest(self) -> dict[str, Any]:
         """Values by key; None for a tombstone."""
-        found: dict[str, Any] = {}
+        return {key: value for (_, key), value in self.newest_of_each().items()}
+
+    def newest_of_each(self) -> dict[tuple[int, str], Any]:
+        """The same by partition and key."""
+        found: dict[tuple[int, str], Any] = {}
         consumer = Consumer({**self.kafka, "group.id": "test", "enable.partition.eof": True})
         try:
             begin = {0: OFFSET_BEGINNING, 1: OFFSET_BEGINNING}
-            for key, message in Log.messages(consumer, self.name, begin, {}):
-                found[key.decode()] = None if message.value is None else json.loads(message.value)
+            for (partition, key), message in Log.messages(consumer, self.name, begin, {}):
+                found[partition, key.decode()] = None if message.value is None else json.loads(message.value)
         finally:
             consumer.close()
         return found
@@ -104,6 +109,21 @@ def test_the_newest_of_each_key_counts(topic: Topic, tmp_path: Path) -> None:
     assert left == {"c": profile(OLA), "e": profile(OLA, "40000908")}
     assert store.erase(replace(BY_PHONE, attempt=2)).deleted == (("Profile", 2),)
     assert store.erase(replace(BY_PHONE, command_id="r-2/s")).state == "not_found"
+    store.close()
+
+
+def test_a_key_that_stands_in_several_partitions_goes_from_each(topic: Topic, tmp_path: Path) -> None:
+    """As where the topic got more partitions, or another client chooses them otherwise: the older value stays there."""
+    for partition in (0, 1):
+        topic.put("a", profile(KARI, interests=f"chess {partition}"), partition=partition)
+        topic.put("c", profile(OLA, "40000908"), partition=partition)
+    topic.put("b", profile(KARI), partition=0)
+    topic.put("b", profile(OLA), partition=1)
+    store = topic.store(tmp_path)
+    for attempt in (1, 2):
+        assert store.erase(replace(BY_PHONE, attempt=attempt)).deleted == (("Profile", 3),)
+    left = {place: value for place, value in topic.newest_of_each().items() if value is not None}
+    assert left == {(1, "b"): profile(OLA)} | dict.fromkeys([(0, "c"), (1, "c")], profile(OLA, "40000908"))
     store.close()
 
 
