@@ -7,24 +7,26 @@ The index gives the report. The copies come from the systems that hold data of t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.company import Company
 from schemas.tags import TagSet
 from schemas.vocabulary import CommandKind, CommandState, Resolution
-from sinks.ports.lineage import Found
-from streams.answers.attribution import snapshot_of
+from sinks.ports.lineage import Found, Span
+from streams.answers.attribution import ending_before, snapshot_of
 from streams.answers.lookup import disclosed
 from streams.answers.portable import portable_fields, portable_report
 from streams.answers.report import only_described
 from streams.answers.unjudged import judged
 from streams.answers.unread import with_unread
+from streams.identity.model import ResolvedSubject
 from streams.rights.giving_way import waits_for_others
 from streams.rights.keyed import planned_by_key
 from streams.rights.nobody import nobody_known
-from streams.rights.protocol.events import Answered, Planned, PlannedCommand
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.events import Answered, Planned, PlannedCommand, Replanned
 from streams.rights.protocol.messages import command_id
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.restriction import ended
@@ -66,7 +68,7 @@ class Access:
             case Step.END:
                 return ended(self._tools, request)
             case _:
-                return answer(self._tools, request, self._chosen)
+                return self._asked_again(request) or answer(self._tools, request, self._chosen)
 
     def _chosen(self, report: Report) -> Report:
         return report
@@ -90,11 +92,25 @@ class Access:
         if (waits := waits_for_others(file, beside, request)) is not None:
             # What systems erase meanwhile would be missing in their copies.
             return waits
-        commands, told = [], []
-        keyed = tools.subjects.keyed(request, person, tools.reader)
+        commands, told = self._commands(request, person, asked)
+        plan = Planned(
+            plan={"as_of": file.calendar.day(now).isoformat(), "asked": told, "parts": [], "commands": []},
+            commands=tuple(commands),
+            identity=snapshot_of(person).json(),
+            resolution=person.resolution,
+            remarks=tuple(person.problems),
+        )
+        return file.decide(request, plan, now)
+
+    def _commands(
+        self, request: RequestState, person: ResolvedSubject, asked: Mapping[str, _Asked]
+    ) -> tuple[list[PlannedCommand], list[Report]]:
+        """What each system is asked for, and what the plan says of that."""
+        reader, commands, told = self._tools.reader, [], []
+        keyed = self._tools.subjects.keyed(request, person, reader)
         for system, of in asked.items():
             records = {
-                record: tools.reader.counts(person.spans, sorted(tag_sets)).records
+                record: reader.counts(person.spans, sorted(tag_sets)).records
                 for record, tag_sets in sorted(of.records.items())
             }
             planned = sum(records.values())
@@ -110,14 +126,50 @@ class Access:
             command, said = planned_by_key(command, said, of.records.values(), keyed, planned)
             commands.append(command)
             told.append(said)
-        plan = Planned(
-            plan={"as_of": file.calendar.day(now).isoformat(), "asked": told, "parts": [], "commands": []},
-            commands=tuple(commands),
+        return commands, told
+
+    def _asked_again(self, request: RequestState) -> RequestState | None:
+        """Systems asked anew, where more of the person lay there when they were asked than they were asked for, by what
+        is known now: the report will tell of that, and the copies would lack it. None: there is no such system."""
+        tools, asked_at = self._tools, request.replanned_at or request.planned_at
+        now, person = tools.file.now(), tools.subjects.of(request)
+        if request.plan is None or request.identity is None or asked_at is None:
+            return None
+        if person.resolution is Resolution.AMBIGUOUS or not person.spans:
+            return None
+        then, spans = ending_before(request.identity.spans, asked_at), ending_before(person.spans, asked_at)
+        asked = {
+            system: of
+            for system, of in asked_of(tools.reader.find(person.spans), tools.company, self.fields).items()
+            if self._lacks(request.commands.get(command_id(request.request_id, system)), of, then, spans)
+        }
+        if not asked:
+            return None
+        commands, told = self._commands(request, person, asked)
+        said = {item["system"]: item for item in (*request.plan["asked"], *told)}
+        anew = Replanned(
+            plan={**request.plan, "asked": [said[name] for name in sorted(said)]},
+            commands=tuple(replace(item, again=True) for item in commands),
+            at=now,
             identity=snapshot_of(person).json(),
             resolution=person.resolution,
-            remarks=tuple(person.problems),
         )
-        return file.decide(request, plan, now)
+        return tools.file.decide(request, anew, now)
+
+    def _lacks(
+        self, command: Command | None, of: _Asked, then: Sequence[Span], spans: Sequence[Span]
+    ) -> bool:
+        """Whether more lies under the spans than under those of then. What a person accepted is not asked for again."""
+        if command is not None and command.accepted:
+            return False
+        known = command.records if command is not None else {}
+        for record, tag_sets in of.records.items():
+            if record in known and {*spans} == {*then}:
+                continue
+            before = self._tools.reader.counts(then, sorted(tag_sets)).records if record in known else 0
+            if self._tools.reader.counts(spans, sorted(tag_sets)).records > before:
+                return True
+        return False
 
 
 class Portability(Access):

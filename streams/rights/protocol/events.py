@@ -137,13 +137,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Replanned:
-    """Planned anew, of the same person, since the index holds more by now."""
+    """Planned anew, of the same person, since the index holds more by now. `identity`, `resolution`: as of `Planned`;
+    None: of whom it was planned before, as of every erasure."""
 
     kind: ClassVar[str] = "replanned"
     plan: Json
     commands: tuple[PlannedCommand, ...]
     at: datetime | None = None
     approval: bool | None = None
+    identity: Json | None = field(default=None, repr=False)
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ def _after(request: RequestState, event: LedgerEvent | None, at: datetime) -> Re
         case Planned() if request.plan is None:
             return _planned(_identified(request, event), event, at)
         case Replanned() if request.plan is not None:
-            return replanned(request, event, at)
+            return replanned(_identified(request, event), event, at)
         case Counted():
             counted = {item.command_id: item for item in event.commands}
             commands = request.commands.items()
@@ -379,7 +379,7 @@ def _forgotten(request: RequestState, event: Forgot) -> RequestState:
     )
 
 
-def _identified(request: RequestState, event: Planned | Answered) -> RequestState:
+def _identified(request: RequestState, event: Planned | Replanned | Answered) -> RequestState:
     if event.identity is None:
         return request
     identity = IdentitySnapshot.read(event.identity)
