@@ -126,7 +126,7 @@ def differences(then: Sequence[Link], now: Sequence[Link]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class IdentitySnapshot:
-    """The identity that a request was carried out with; it may not shrink or grow afterwards.
+    """The identity that a request was carried out with; it may not shrink afterwards.
 
     `subjects` and `unlinked`: as in `ResolvedSubject`; empty in what was kept before they were.
     """

@@ -11,6 +11,7 @@ from schemas.policy import RetentionAnchors
 from schemas.vocabulary import CommandState, Resolution
 from sinks.ports.erasure import Forgotten, ToForget
 from sinks.ports.lineage import Found, Span
+from streams.answers.attribution import IdentitySnapshot, ending_before
 from streams.answers.clocks import EarlierDays
 from streams.answers.consent import ConsentReader
 from streams.answers.erased import days_of_plan, earlier_days
@@ -185,6 +186,10 @@ class Erasure:
         self, request: RequestState, found: Found, now: datetime, *, forgotten: bool
     ) -> RequestState:
         """`found`: what is there, looked for at `now` or later."""
+        assert request.identity is not None
+        identity, more = self._wider(request, request.identity), None
+        if identity is not request.identity:
+            found, more = self._reader.find(identity.spans), identity.json()
         erasable, anchors = self._subjects.erasable(request), self._file.anchors(request.request_id)
         # What the index forgot by then said from which days the plan before counts.
         clocks, planned_at = (request.plan or {}).get("clocks", ()), request.planned_at
@@ -192,10 +197,28 @@ class Erasure:
         if request.inherited:
             anchors = RetentionAnchors()
         again = self._planner.again(
-            request, found, erasable, anchors, now, forgotten=forgotten, earlier=earlier
+            request, identity.spans, found, erasable, anchors, now, forgotten=forgotten, earlier=earlier
         )
         again = replace(again, plan={**again.plan, **with_unread(self._unread())})
+        again = replace(again, identity=more, resolution=request.resolution)
         return self._file.decide(request, replace(again, approval=self._to_approve(request, again)))
+
+    def _wider(self, request: RequestState, identity: IdentitySnapshot) -> IdentitySnapshot:
+        """With where events of before the plan lie to which links lead that came since: such a link goes with the event
+        that said it, and nobody could find them any more. Not where it leads to another person too."""
+        planned_at, person = request.planned_at, self._subjects.still(request)
+        if planned_at is None or not person.spans or not person.subjects <= identity.subjects:
+            return identity
+        own = list(dict.fromkeys([*identity.spans, *ending_before(person.spans, planned_at)]))
+        shared = list(dict.fromkeys([*identity.shared, *ending_before(person.shared, planned_at)]))
+        known = (identity.spans, [*identity.spans, *identity.shared])
+        more = zip((own, [*own, *shared]), known, strict=True)
+        if all(self._events(spans) <= self._events(before) for spans, before in more):
+            return identity
+        return replace(identity, spans=own, shared=shared)
+
+    def _events(self, spans: Sequence[Span]) -> int:
+        return self._everything.find(spans).total_events
 
     def _forget(self, request: RequestState, known_at: datetime) -> RequestState:
         """What goes is counted and recorded before, so that the number stays true whatever ends the process then.

@@ -82,6 +82,7 @@ class Planner:
     def again(
         self,
         request: RequestState,
+        spans: Sequence[Span],
         found: Found,
         erasable: Sequence[Given],
         anchors: RetentionAnchors,
@@ -90,14 +91,15 @@ class Planner:
         forgotten: bool = False,
         earlier: EarlierDays | None = None,
     ) -> Replanned:
-        """The same person at the same places, by what the index holds there now.
+        """The same person by what the index holds now, at the same places; `spans`: and at more of them.
 
         A system is told again where there is more to erase than it was told, or than was counted then; anything is
         more where the index has `forgotten` what was planned there. Of a run that was interrupted, what it left is
         counted.
         """
         assert request.identity is not None
-        spans = request.identity.spans
+        # Where systems were told that the person's data lie.
+        known_spans = request.identity.spans
         before = plan_from_json(request.plan or {})
         told = {item.system: item for item in before.commands}
         nobody = Command("", "")
@@ -106,7 +108,8 @@ class Planner:
             raise InputError(why)
         counts = self._erasures.counts(plan, spans, erasable)
         if (interrupted := request.interrupted_at) is not None:
-            left = {item.system: item for item in self._erasures.counts(plan, spans, erasable, interrupted)}
+            counted_then = self._erasures.counts(plan, known_spans, erasable, interrupted)
+            left = {item.system: item for item in counted_then}
         commands = []
         for item, count in zip(plan.commands, counts, strict=True):
             counted = _command(request, count)
@@ -117,7 +120,7 @@ class Planner:
                 then, events = {**stood.records, EVERY: sum(stood.records.values())}, stood.events
             elif not forgotten and known.known is not None and known.heard_at is not None:
                 # It told of more than was planned: what had come by then may be among it, and is asked for once.
-                heard = self._counted(plan, spans, erasable, known.heard_at, item.system)
+                heard = self._counted(plan, known_spans, erasable, known.heard_at, item.system)
                 then = {name: max(then.get(name, 0), heard.get(name, 0)) for name in {*then, *heard}}
             # A record that was changed since is one record still, and has to be erased again.
             more = count.events > events
