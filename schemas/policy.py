@@ -232,7 +232,7 @@ def _decides(rule: RetentionRule) -> bool:
     return rule.active and rule.effect != "none"
 
 
-_RANKS = (
+RANKS = (
     "freeze",
     "hold_legal_obligation",
     "hold_legal_claims",
@@ -240,10 +240,11 @@ _RANKS = (
     "hold_contract",
     "expiry",
 )
+"""Effects of rules that say when data go, in the order in which they outrank each other."""
 
 
 def _rank(rule: RetentionRule) -> tuple[int, bool]:
-    return _RANKS.index(rule.effect), not rule.locked
+    return RANKS.index(rule.effect), not rule.locked
 
 
 def _latest(rules: Sequence[RetentionRule], ends: Mapping[RetentionRule, date | None]) -> RetentionRule:

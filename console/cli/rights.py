@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 from console.cli.show.logs import configure_logging
 from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
-from console.wiring.clock import go_on_after
+from console.wiring.clock import go_on_after, now
 from console.wiring.company import company_of, keep_company
+from console.wiring.counting import views_fed
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
 from console.wiring.mended import mended
@@ -73,6 +74,8 @@ def _run(
     make = partial(rights_worker, settings, connection, sinks, service, waits)
     roles.append(Background("rights", carrying_out(make, service, settings, waits, book.turn), ended))
     roles.append(Background("refused", feed_dead_letters_indexed(connection, sinks), ended))
+    feed = views_fed(sinks.views, company_of(settings), service.requests, now, ended)
+    roles.append(feed)
     mends = mended(sinks.upkeep, ended)
     roles.extend(role for role, _ in mends)
     tokens = token_keys(sinks, settings).tokenizer
@@ -81,6 +84,7 @@ def _run(
     )
     watch_role(health, roles[0], waits.said)
     watch_role(health, roles[1])
+    watch_role(health, feed)
     for mend, look in mends:
         watch_role(health, mend, look)
     try:

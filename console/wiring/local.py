@@ -23,6 +23,7 @@ from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token, approver_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.company import company_of
+from console.wiring.counting import views_fed
 from console.wiring.evidence import log_book
 from console.wiring.mended import mended
 from console.wiring.private import write_private
@@ -191,6 +192,7 @@ def _roles(
         (Background("rights", carry_out, ended), parts.waits.said),
         (Background("keys", rekeyed(settings, connection, sinks), ended), None),
         (Background("refused", feed_dead_letters_indexed(connection, sinks), ended), None),
+        (views_fed(sinks.views, company_of(settings), parts.rights.requests, now, ended), None),
         (Background("api", server.run, ended), server.problems),
     ]
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from graphlib import TopologicalSorter
 from pathlib import Path
 from string import Template
 
@@ -36,8 +39,20 @@ class Migration:
 
 def migrations(cluster: str | None = None) -> list[Migration]:
     """All files in order, for one server or a cluster: there tables are replicated and made ON CLUSTER."""
-    files = [*sorted((_FOLDER / "migrations").glob("*.sql")), *sorted((_FOLDER / "views").glob("*.sql"))]
+    views = {path.stem: path for path in sorted((_FOLDER / "views").glob("*.sql"))}
+    files = [*sorted((_FOLDER / "migrations").glob("*.sql")), *(views[name] for name in _in_turn(views))]
     return [_read(path, cluster) for path in files]
+
+
+def _in_turn(views: Mapping[str, Path]) -> Iterable[str]:
+    """Each view after those that it reads."""
+    reads = {
+        name: sorted(
+            {*re.findall(r"\bv_\w+", _without_comments(path.read_text("utf-8")))} & views.keys() - {name}
+        )
+        for name, path in views.items()
+    }
+    return TopologicalSorter(reads).static_order()
 
 
 def pending(index: ClickHouse) -> list[Migration]:
@@ -84,10 +99,14 @@ def _applied(index: ClickHouse) -> dict[str, str]:
 
 def _read(path: Path, cluster: str | None) -> Migration:
     text = path.read_text("utf-8")
-    lines = (line for line in _render(text, cluster).splitlines() if not line.lstrip().startswith("--"))
-    statements = tuple(part.strip(" \n;") for part in "\n".join(lines).split(";\n") if part.strip(" \n;"))
+    parts = _without_comments(_render(text, cluster)).split(";\n")
+    statements = tuple(part.strip(" \n;") for part in parts if part.strip(" \n;"))
     checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Migration(f"{path.parent.name}/{path.stem}", path.parent.name == "views", checksum, statements)
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
 
 
 def _render(text: str, cluster: str | None) -> str:

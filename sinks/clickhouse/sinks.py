@@ -28,6 +28,7 @@ from sinks.clickhouse.retained import ClickHouseRetained
 from sinks.clickhouse.suppression import ClickHouseSuppression
 from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
+from sinks.clickhouse.views_fed import ClickHouseViewTables
 from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.forgotten import Sources
@@ -69,5 +70,6 @@ def clickhouse_sinks(index: ClickHouse, sources: Sources | None = None) -> Sinks
         pairs=ClickHousePairs(index),
         rekeyer=partial(Rekeyer, index),
         upkeep=ClickHouseUpkeep(index),
+        views=ClickHouseViewTables(index),
         close=index.close,
     )

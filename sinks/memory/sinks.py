@@ -18,6 +18,7 @@ from sinks.memory.retained import MemoryRetained
 from sinks.memory.suppression import MemorySuppression
 from sinks.memory.untagged import MemoryUntaggedFields
 from sinks.memory.upkeep import MemoryUpkeep
+from sinks.memory.views import MemoryViewTables
 from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
 
@@ -55,5 +56,6 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         pairs=index,
         rekeyer=partial(MemoryRekeyer, index),
         upkeep=MemoryUpkeep(index, requests),
+        views=MemoryViewTables(),
         close=lambda: None,
     )

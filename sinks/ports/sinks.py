@@ -25,6 +25,7 @@ from sinks.ports.retained import RetainedSessions
 from sinks.ports.suppression import SuppressionLedger
 from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
+from sinks.ports.views import ViewTables
 
 
 @dataclass(frozen=True)
@@ -68,4 +69,5 @@ class Sinks:
     pairs: PairStore
     rekeyer: NewRekeying
     upkeep: Upkeep
+    views: ViewTables
     close: Callable[[], None]
