@@ -14,6 +14,7 @@ from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.evidence import ClickHouseEvidence
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
+from sinks.clickhouse.exposed import ClickHouseExposed
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
@@ -52,6 +53,7 @@ def clickhouse_sinks(index: ClickHouse, sources: Sources | None = None) -> Sinks
         eraser=ClickHouseEraser(complete, sources),
         expiry=ClickHouseExpiry(complete),
         expirer=ClickHouseExpirer(complete, sources),
+        exposed=ClickHouseExposed(complete),
         purge=ClickHousePurge(index),
         claims_as_is=ClickHouseClaims(index),
         claims_retained=ClickHouseClaims(complete, "retained_claims"),

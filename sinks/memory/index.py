@@ -6,6 +6,7 @@ from sinks.memory.changes import MemoryChanges
 from sinks.memory.clocks import MemoryClocks
 from sinks.memory.erasure import MemoryEraser
 from sinks.memory.expiry import MemoryExpiry
+from sinks.memory.exposed import MemoryExposed
 from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
 from sinks.memory.keys import MemoryKeys
@@ -22,6 +23,7 @@ class MemoryIndex(
     MemoryRecordKeys,
     MemoryEraser,
     MemoryExpiry,
+    MemoryExposed,
     MemoryKeys,
     MemoryChanges,
 ):

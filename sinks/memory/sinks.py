@@ -38,6 +38,7 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         eraser=index,
         expiry=index,
         expirer=index,
+        exposed=index,
         purge=MemoryPurge(),
         claims_as_is=index,
         claims_retained=RetainedMemoryClaims(index),

@@ -13,6 +13,7 @@ from sinks.ports.dead_letters import DeadLetterList
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
+from sinks.ports.exposed import ExposedReader
 from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
@@ -33,8 +34,8 @@ class Sinks:
     """An open index; nothing is connected before the first call of a port.
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
-    `claims`, `clocks`, `record_keys`, `eraser`, `expiry` and `expirer` are for what is said about a person, or done:
-    they raise IndexUnavailable while rows are lost.
+    `claims`, `clocks`, `record_keys`, `eraser`, `expiry`, `expirer` and `exposed` are for what is said about a person,
+    or done: they raise IndexUnavailable while rows are lost.
     `claims_retained`: what is kept for the police alone (ekomloven § 3-13), for nothing but to tell when it goes.
     `retained`: how it goes.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
@@ -51,6 +52,7 @@ class Sinks:
     eraser: IndexEraser
     expiry: ExpiryReader
     expirer: IndexExpirer
+    exposed: ExposedReader
     purge: IndexPurge
     claims_as_is: ClaimReader
     claims_retained: ClaimReader

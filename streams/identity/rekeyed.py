@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from schemas.tokens import TOKEN_BYTES
 from sinks.ports.clocks import ClockReader
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
 from sinks.ports.expiry import DayCount, Expired, ExpiryReader, IndexExpirer, OldRecords, RunOut
+from sinks.ports.exposed import Exposed, ExposedReader, Reach
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import (
@@ -275,6 +276,21 @@ class RekeyedExpirer:
         self, run_out: Sequence[RunOut], kept: Sequence[Span] = (), known_at: datetime | None = None
     ) -> Expired:
         return self._expirer.expire(run_out, self._same.spans(kept), known_at)
+
+
+class RekeyedExposed:
+    """An `ExposedReader` that names everybody by one token. Somebody may stand in several tables then."""
+
+    def __init__(self, reader: ExposedReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def exposed_events(self, reach: Reach) -> Exposed:
+        return self._reader.exposed_events(reach)
+
+    def exposed(self, reach: Reach, page: int = 20_000) -> Iterator[pa.Table]:
+        for table in self._reader.exposed(reach, page):
+            yield _renamed(table, ("token", "customer"), self._same)
 
 
 class RekeyedEraser:

@@ -227,6 +227,7 @@ def rotated(sinks: Sinks, folder: Path) -> Rotated:
         sinks.record_keys,
         sinks.expiry,
         sinks.expirer,
+        sinks.exposed,
     )
     return Rotated(Index(*parts), sinks.keys, sinks.pairs, folder)
 

@@ -20,6 +20,7 @@ from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
+from sinks.clickhouse.exposed import ClickHouseExposed
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -29,6 +30,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.ports.clocks import CLOCK_SCHEMA, ClockIndex
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
+from sinks.ports.exposed import ExposedReader
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
@@ -65,6 +67,7 @@ class Index:
     record_keys: RecordKeyReader
     expiry: ExpiryReader
     expirer: IndexExpirer
+    exposed: ExposedReader
 
     def write(self, rows: Sequence[Row], *, epoch: int = 1, now: datetime = NOW) -> None:
         self.writer.write(batch(rows, epoch=epoch), lambda: now)
@@ -126,7 +129,7 @@ class Claim:
 def memory_index(memory: MemoryIndex | None = None) -> Index:
     """Of one in memory, a new one if none is given."""
     memory = MemoryIndex() if memory is None else memory
-    return Index(*[memory] * 10)
+    return Index(*[memory] * 11)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -142,6 +145,7 @@ def sql_index(database: ClickHouse) -> Index:
         ClickHouseRecordKeys(database),
         ClickHouseExpiry(database),
         ClickHouseExpirer(database),
+        ClickHouseExposed(database),
     )
 
 

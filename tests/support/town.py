@@ -57,6 +57,10 @@ class Town:
         """A web visit from an address."""
         self._event("WebVisit", "web.visits", "ip", address, at, learnt, port=port)
 
+    def visit_of(self, customer: str, at: datetime, learnt: datetime) -> None:
+        """A web visit of which all that is known is who it was."""
+        self._event("WebVisit", "web.visits", "customer_number", customer, at, learnt)
+
     def invoice(self, customer: str, at: datetime, learnt: datetime) -> None:
         """An invoice to a customer."""
         self._event("Invoice", "billing.invoices", "customer_number", customer, at, learnt)
