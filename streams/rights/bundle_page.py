@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from streams.answers.elements import ELEMENTS
+from streams.answers.page import document, named_values
 from streams.rights.copies_redacted import Given
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
@@ -68,12 +69,6 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 LANGUAGES = tuple(_WORDS)
-_STYLE = (
-    "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.5rem;width:100%}"
-    "th,td{border:1px solid #bbb;padding:.25rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
-    "th{width:14rem;background:#f3f3f3}"
-)
 
 
 def page(report: Mapping[str, Any], shown: Mapping[str, Sequence[Given]], lang: str) -> str:
@@ -96,14 +91,7 @@ def page(report: Mapping[str, Any], shown: Mapping[str, Sequence[Given]], lang: 
         # No system delivered a copy: the archive has no such folder.
         f"<p>{words['files' if any(copy.get('file') for copy in report['copies']) else 'file']}</p>",
     ]
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        f'<!DOCTYPE html>\n<html lang="{lang}">\n<head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
-    )
+    return document(title, body, lang)
 
 
 def _head(report: Mapping[str, Any], words: Mapping[str, str], lang: str) -> Iterator[str]:
@@ -122,7 +110,7 @@ def _items(items: Sequence[Mapping[str, Any]], words: Mapping[str, str], lang: s
         if item["events"] is not None:
             seen = f"{item['first_seen'][:10]} – {item['last_seen'][:10]}"
             yield f"<p>{item['events']:,} {words['events']}, {escape(seen)}</p>"
-        yield _table((words[name], item["elements"][name]["said"][lang]) for name in ELEMENTS)
+        yield named_values((words[name], item["elements"][name]["said"][lang]) for name in ELEMENTS)
 
 
 def _copies(
@@ -143,7 +131,7 @@ def _copies(
         records = shown.get(copy["system"], ())
         for given in records:
             yield f"<h4>{escape(given.record)}</h4>"
-            yield _table(_flat(given.values))
+            yield named_values(_flat(given.values))
         if copy.get("records_total", 0) > len(records):
             yield f"<p>{words['more']} {escape(copy['file'])}.</p>"
 
@@ -158,8 +146,3 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(below, f"{path} {number}")
     elif value is not None and value != "":
         yield path, str(value)
-
-
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
-    return f"<table>{lines}</table>" if lines else ""
