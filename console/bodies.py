@@ -14,9 +14,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from schemas.days import FIRST_DAY, LAST_DAY, is_open_end, is_open_moment
+from schemas.errors import InputError
 from schemas.moments import leap_second
 from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKinds
+from sinks.ports.exposed import Reach
 from sinks.ports.lineage import Filter
 from streams.answers.question import Identifier as AskedIdentifier
 from streams.answers.question import Question
@@ -171,3 +173,35 @@ class LineageQuery(AccessQuery):
     def question(self, kinds: IdentifierKinds) -> Question:
         limits = Filter(self.since, self.until, self.categories, self.purposes, self.systems)
         return replace(super().question(kinds), limits=limits)
+
+
+class EventAt(Body):
+    """Where an event lies. Of a topic that was made anew the partition is 100,000 × its history + its number in Kafka;
+    views show both."""
+
+    topic: Annotated[str, Field(min_length=1, max_length=249)]
+    partition: Annotated[int, Field(ge=0, lt=2**31)]
+    offset: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class BreachQuery(Body):
+    """What a personal data breach may have reached: events of topics or systems in a time, or these events alone.
+
+    `from` and `to` bound the event time, half-open. `named`: with the customer numbers of whom the company can tell;
+    for the approver's token alone.
+    """
+
+    since: Moment | None = Field(None, alias="from")
+    until: End | None = Field(None, alias="to")
+    topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=249)]], Field(max_length=200)] = []
+    systems: Names = []
+    events: Annotated[list[EventAt], Field(max_length=10_000)] = []
+    named: bool = False
+
+    @property
+    def reach(self) -> Reach:
+        """The same, for `streams.answers.breach`. Raises InputError where nothing says which events."""
+        if not (self.topics or self.systems or self.events):
+            raise InputError("body: says nothing of which events; name topics, systems or events")
+        limits = Filter(self.since, self.until, systems=self.systems)
+        return Reach(limits, self.topics, [(item.topic, item.partition, item.offset) for item in self.events])

@@ -17,6 +17,7 @@ from console.api.protection.proof import CHALLENGE_HEADER, proof
 from console.archive import LEFT_OUT_HEADER, RECORDS_HEADER, TEXTS_HEADER, Archive
 from console.health.parts import Part
 from console.instance import SERVICE, ApiAddress, find_instance
+from console.questions import Questions
 from schemas.errors import InputError, SettingsError, Unavailable
 from schemas.ids import is_id
 from schemas.settings import Settings
@@ -55,7 +56,7 @@ def require(settings: Settings, purpose: str | None = None) -> Client:
     return client
 
 
-class Client:
+class Client(Questions):
     """Calls of the API, each returning the answer's JSON.
 
     Raises InputError (the API refuses what was asked), SettingsError (it refuses the token), Unavailable.
@@ -146,28 +147,6 @@ class Client:
             return [str(line) for line in self._http.get("/readyz", timeout=5.0).json()["notices"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return []
-
-    def query(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/lineage/query, all pages put together."""
-        answer = self._call("POST", "/v1/lineage/query", body)
-        cursor = answer.pop("next_cursor", None)
-        while cursor:
-            page = self._call("POST", "/v1/lineage/query", {**body, "cursor": cursor})
-            answer["items"] += page["items"]
-            cursor = page.get("next_cursor")
-        return answer
-
-    def access(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/access."""
-        return self._call("POST", "/v1/access", body)
-
-    def identity(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/identity."""
-        return self._call("POST", "/v1/identity", body)
-
-    def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST /v1/requests/plan: what a request would do; nothing is stored or sent."""
-        return self._call("POST", "/v1/requests/plan", body)
 
     def create_request(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/requests."""

@@ -12,6 +12,7 @@ from console.api.protection.pool import Questions
 from console.api.protection.recording import Recorded, declared_purpose
 from console.api.routes import (
     audit,
+    breach,
     bundle,
     certificate,
     dead_letters,
@@ -50,7 +51,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, suppression, bundle, retention):
+    for module in (*modules, suppression, bundle, retention, breach):
         app.include_router(
             module.router(services),
             prefix="/v1",

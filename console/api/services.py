@@ -26,6 +26,7 @@ from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader, Span
 from streams.answers.attribution import Resolver
+from streams.answers.breach import BreachFinder
 from streams.answers.erased import Erased, Ledger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Values
@@ -155,6 +156,7 @@ class Services:
     `values`: what stands behind tokens, for the plan of an erasure. `keeping`: what keeps data besides rules.
     `preservation`: the orders of which that is one part; None where they are not served.
     `expiry`: counts what has run out; None where that is not served; `owners`: whose own clocks run out.
+    `breaches`: None where no index is served.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -182,6 +184,7 @@ class Services:
     preservation: Preservation | None = None
     expiry: ExpiryReader | None = None
     owners: OwnerReader | None = None
+    breaches: BreachFinder | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

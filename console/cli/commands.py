@@ -57,6 +57,11 @@ COMMANDS = {
         "Who it was: whom an address or handle belonged to",
         "innsyn identity --id ip=192.0.2.7 --at 2026-03-01T12:00:00Z --port 40000",
     ),
+    "breach": Entry(
+        "console.cli.breach:breach",
+        "How far a personal data breach reaches, and whom to tell",
+        "innsyn breach --topic support.chats --from 2026-03-01T00:00Z --page breach.html",
+    ),
     "access": Entry(
         "console.cli.access:access",
         "The whole access answer about a person",

@@ -24,6 +24,7 @@ from sinks.ports.expiry import ExpiryReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
+from streams.answers.breach import BreachFinder
 from streams.answers.clocks import Clocks
 from streams.answers.erased import Erased
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -36,6 +37,7 @@ from streams.identity.rekeyed import (
     RekeyedClaims,
     RekeyedClocks,
     RekeyedExpiry,
+    RekeyedExposed,
     RekeyedReader,
     RekeyedRecordKeys,
     Same,
@@ -60,6 +62,7 @@ class Answering:
     expiry: ExpiryReader | None = None
     owners: OwnerReader | None = None
     same: Same | None = None
+    breaches: BreachFinder | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -133,7 +136,16 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
         RekeyedExpiry(sinks.expiry, same),
         sinks.clocks,
         same,
+        breach_finder(sinks, company, same, people, values),
     )
+
+
+def breach_finder(
+    sinks: Sinks, company: Company, same: Same, people: Identities, values: SealedValues
+) -> BreachFinder:
+    """What says how far a breach reaches."""
+    exposed, claims = RekeyedExposed(sinks.exposed, same), RekeyedClaims(sinks.claims, same)
+    return BreachFinder(exposed, claims, people, values, company, sinks.dead_letters.open)
 
 
 def keeping(

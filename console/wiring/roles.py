@@ -210,6 +210,7 @@ def api(
             preservation=answering.preservation,
             expiry=answering.expiry,
             owners=answering.owners,
+            breaches=answering.breaches,
             mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,

@@ -26,7 +26,8 @@ def run(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The API of these tests runs in the same process: its audit lines are not the command's."""
-    monkeypatch.setattr("console.api.routes.lineage.log", structlog.testing.CapturingLogger())
+    for route in ("lineage", "breach"):
+        monkeypatch.setattr(f"console.api.routes.{route}.log", structlog.testing.CapturingLogger())
 
 
 @pytest.fixture
