@@ -28,6 +28,6 @@ COPY --from=build /opt/innsyn /opt/innsyn
 ENV PATH=/opt/innsyn/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 INNSYN_HOME=/var/lib/innsyn
 WORKDIR /var/lib/innsyn
 USER innsyn
-EXPOSE 8480
+EXPOSE 8480 8481
 ENTRYPOINT ["innsyn"]
 CMD ["--help"]

@@ -11,6 +11,7 @@ from schemas.errors import SettingsError
 from schemas.settings import Settings
 
 TOKEN_FILE = "token"
+SQL_TOKEN_FILE = "sql-token"
 SERVICE = "innsyn"
 
 
@@ -20,6 +21,24 @@ class ApiAddress:
 
     address: str
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SqlAddress:
+    """Where a running innsyn answers queries in SQL, and for whom."""
+
+    address: str
+    user: str
+    token: str = field(repr=False)
+
+
+def find_sql(settings: Settings) -> SqlAddress | None:
+    """The SQL endpoint of what `find_instance` finds; None where it has none, or its token is not there."""
+    given = settings.sql_token.get_secret_value() if settings.sql_token else None
+    token = given or _read(settings, SQL_TOKEN_FILE)
+    running = json.loads(_read(settings, RUN_FILE) or "{}")
+    address = running.get("sql") if running else _here(settings, settings.sql_port_in_force)
+    return SqlAddress(str(address), settings.sql_user, token.strip()) if token and address else None
 
 
 def find_instance(settings: Settings) -> ApiAddress | None:
@@ -33,8 +52,7 @@ def find_instance(settings: Settings) -> ApiAddress | None:
     token = settings.api_token.get_secret_value() if settings.api_token else _read(settings, TOKEN_FILE)
     if not token:
         return None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)
-    address = f"http://{host}:{settings.api_port}"
+    address = _here(settings, settings.api_port)
     try:
         running = json.loads(_read(settings, RUN_FILE) or "{}")
         address = str(running.get("api") or address)
@@ -43,6 +61,11 @@ def find_instance(settings: Settings) -> ApiAddress | None:
             f"{settings.home / RUN_FILE} is not readable JSON; start `innsyn up` again"
         ) from None
     return ApiAddress(address, token.strip())
+
+
+def _here(settings: Settings, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)
+    return f"http://{host}:{port}"
 
 
 def _read(settings: Settings, name: str) -> str | None:

@@ -187,6 +187,28 @@ class Settings(BaseSettings):
         description="Another bearer token, of whoever approves what was asked under the first one (rights.yaml).",
     )
 
+    sql: bool = Field(True, description="Whether `innsyn up` and `innsyn serve` answer queries in SQL.")
+    sql_port: int | None = Field(
+        None, ge=0, le=65_535, description="Port of the SQL endpoint; unset: the one after INNSYN_API_PORT."
+    )
+    sql_user: str = Field("analyst", min_length=1, description="Name that SQL clients log in with.")
+    sql_token: SecretStr | None = Field(
+        None,
+        description="Their password, 32 random characters or more; unset: made at start, kept in <home>/sql-token.",
+    )
+    sql_seconds: float = Field(30.0, gt=0, description="How long a query in SQL may take before it is ended.")
+    sql_rows: int = Field(1_000_000, ge=1, description="Rows that its answer may have.")
+    sql_memory_mb: int = Field(1_024, ge=64, description="Memory (MiB) that it may take.")
+    sql_workers: int = Field(2, ge=1, le=64, description="Queries in SQL that run at the same time.")
+    sql_queue: int = Field(16, ge=0, description="Queries in SQL that may wait for that; others are refused.")
+
+    @property
+    def sql_port_in_force(self) -> int:
+        """The one given, else the one after the API's; where that is any free one, so is this."""
+        if self.sql_port is not None:
+            return self.sql_port
+        return (self.api_port + 1) % 65_536 if self.api_port else 0
+
     @property
     def own_realms(self) -> frozenset[str]:
         """The realms that are no part of a user name."""

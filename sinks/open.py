@@ -14,6 +14,7 @@ from sinks.clickhouse.migrate import migrations
 from sinks.clickhouse.sinks import clickhouse_sinks
 from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
+from sinks.ports.sql import SqlLimits
 
 # Whatever is set: what the engine writes with no space at all is broken.
 _LEAST_RESERVE_MB = 32
@@ -36,6 +37,11 @@ def open_sinks(settings: Settings, sources: Sources | None = None, *, question: 
             reserve_mb=max(settings.disk_reserve_mb, _LEAST_RESERVE_MB),
         ),
         sources,
+        SqlLimits(
+            seconds=settings.sql_seconds,
+            rows=settings.sql_rows,
+            memory_bytes=settings.sql_memory_mb * 1024 * 1024,
+        ),
     )
 
 

@@ -70,7 +70,8 @@ def audit_table(found: Sequence[Mapping[str, Any]], width: int) -> Table:
     between = " " if wide else "\n"
     shared_out(rows, (0, 3, 4, 0, 0, 3), (20 if wide else 10, 0, 0, 18, 6, 0))
     for item in found:
-        kinds = [marked("[dim]{}[/dim]", ", ".join(item["kinds"]))] if item["kinds"] else []
+        told = [*item["kinds"], *item["views"]]
+        kinds = [marked("[dim]{}[/dim]", ", ".join(told))] if told else []
         refused = item["status"] >= 400
         rows.add_row(
             f"{item['at'][:10]}{between}{item['at'][11:19]}Z",

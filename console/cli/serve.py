@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
@@ -17,10 +18,11 @@ from console.wiring.clock import CLOCK, now
 from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
-from console.wiring.processes import Background, raise_first, until_signal
+from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
 from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
 from console.wiring.run_file import broker
 from console.wiring.serving import ApiServer
+from console.wiring.sql import sql_server
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
@@ -67,20 +69,30 @@ def serve() -> None:
                 approver_token=approver_token(settings),
             )
             health.watch("audit", audit.problems, every=1.0)
-            server = ApiServer(app, settings.api_host, settings.api_port)
-            health.watch("api", server.problems, every=1.0)
+            servers = {"api": ApiServer(app, settings.api_host, settings.api_port)}
+            if (sql := sql_server(settings, opened, audit, knocks)) is not None:
+                servers["sql"] = sql
+            for name, server in servers.items():
+                health.watch(name, server.problems, every=1.0)
             health.start()
-            ending = Ending(lambda: ["api"])
-            stop = until_signal(ending.arm)
-            ending.after(stop)
-            role = Background("api", server.run, stop)
-            role.start()
             try:
-                stop.wait()
-                role.stop()
+                _until_stopped(servers)
             finally:
                 audit.stop()
                 health.stop()
-            raise_first([role])
     finally:
         sinks.close()
+
+
+def _until_stopped(servers: Mapping[str, ApiServer]) -> None:
+    """Serve until a signal comes. Raises what ended one of them before."""
+    roles: list[Background] = []
+    ending = Ending(lambda: running_still(roles))
+    stop = until_signal(ending.arm)
+    ending.after(stop)
+    roles += [Background(name, server.run, stop) for name, server in servers.items()]
+    for role in roles:
+        role.start()
+    stop.wait()
+    stop_all(roles)
+    raise_first(roles)

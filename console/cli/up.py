@@ -6,7 +6,6 @@ import os
 import threading
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +14,10 @@ from rich.console import Console
 from console.cli.show.logs import configure_logging
 from console.cli.show.output import marked, screen
 from console.client import connect
+from console.instance import SQL_TOKEN_FILE, TOKEN_FILE
 from console.wiring.company import company_of, keep_company
 from console.wiring.ending import Ending
-from console.wiring.local import announced, running
+from console.wiring.local import LocalInstance, announced, running
 from console.wiring.processes import Background, raise_first, running_still, until_signal
 from console.wiring.start import begin
 from schemas.errors import BrokerUnavailable, IndexUnavailable, SettingsError
@@ -70,10 +70,12 @@ def up(
         keep_company(settings)
         instance = stack.enter_context(running(settings, connection, keeper))
         roles.extend(instance.roles)
-        stack.enter_context(announced(settings, connection.bootstrap, instance.address, os.getpid()))
+        stack.enter_context(
+            announced(settings, connection.bootstrap, instance.address, os.getpid(), instance.sql_address)
+        )
         topics = company_of(settings).topics
         first = "innsyn simulate --customers 100" if set(TOPICS) <= topics.keys() else "innsyn topics"
-        _tell(out, connection.bootstrap, instance.address, settings.home / "token", first)
+        _tell(out, connection.bootstrap, instance, settings, first)
         out.print(f"                {_retention(settings.retention_hour)}")
         while not stop.wait(0.2) and not instance.ended.is_set():
             pass
@@ -116,10 +118,19 @@ def _retention(hour: int | None) -> str:
     return f"what has run out is deleted from {hour:02} o'clock on"
 
 
-def _tell(out: Console, bootstrap: str, address: str, token: Path, first: str) -> None:
+def _tell(out: Console, bootstrap: str, instance: LocalInstance, settings: Settings, first: str) -> None:
     """`first`: the command to go on with; the simulator invents events of one company alone."""
     out.print(marked("[bold]innsyn is up[/bold]   broker [cyan]{}[/cyan]", bootstrap))
-    out.print(marked("                API    [cyan]{}[/cyan], token in {}", address, token))
+    token = settings.home / TOKEN_FILE
+    out.print(marked("                API    [cyan]{}[/cyan], token in {}", instance.address, token))
+    if instance.sql_address:
+        where = "INNSYN_SQL_TOKEN" if settings.sql_token else settings.home / SQL_TOKEN_FILE
+        out.print(
+            marked(
+                "                SQL    [cyan]{}[/cyan], user {}, token in {}",
+                *(instance.sql_address, settings.sql_user, where),
+            )
+        )
     out.print(
         marked(
             "                try    [cyan]{}[/cyan], then [cyan]innsyn doctor[/cyan]",

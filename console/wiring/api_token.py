@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 
-from console.instance import TOKEN_FILE
+from console.instance import SQL_TOKEN_FILE, TOKEN_FILE
 from schemas.errors import SettingsError
 from schemas.settings import Settings
+
+_SHORTEST = 16
 
 
 def approver_token(settings: Settings) -> str | None:
@@ -19,7 +21,24 @@ def api_token(settings: Settings) -> str:
     """The token in force. Raises SettingsError if its file cannot be written or read."""
     if settings.api_token:
         return settings.api_token.get_secret_value()
-    path = settings.home / TOKEN_FILE
+    return _kept(settings, TOKEN_FILE, "INNSYN_API_TOKEN")
+
+
+def sql_token(settings: Settings) -> str:
+    """The password of SQL clients in force. Raises SettingsError, also for one that can be guessed."""
+    if not settings.sql_token:
+        return _kept(settings, SQL_TOKEN_FILE, "INNSYN_SQL_TOKEN")
+    token = settings.sql_token.get_secret_value()
+    if len(token) < _SHORTEST:
+        raise SettingsError(f"INNSYN_SQL_TOKEN: has fewer than {_SHORTEST} characters; set a longer one")
+    if token == api_token(settings):
+        raise SettingsError("INNSYN_SQL_TOKEN: is the token of the API, which may do more; set another")
+    return token
+
+
+def _kept(settings: Settings, name: str, variable: str) -> str:
+    """The token in a file of the home folder, made where it is not there."""
+    path = settings.home / name
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
@@ -31,4 +50,4 @@ def api_token(settings: Settings) -> str:
             file.write(token + "\n")
         return token
     except OSError as error:
-        raise SettingsError(f"{path} cannot be used ({error.strerror}); set INNSYN_API_TOKEN") from error
+        raise SettingsError(f"{path} cannot be used ({error.strerror}); set {variable}") from error

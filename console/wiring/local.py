@@ -42,6 +42,7 @@ from console.wiring.roles import (
 )
 from console.wiring.run_file import RUN_FILE
 from console.wiring.serving import ApiServer
+from console.wiring.sql import sql_server
 from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.open import open_sinks
@@ -60,13 +61,15 @@ from streams.waits import Waits
 
 @dataclass(frozen=True)
 class LocalInstance:
-    """A running innsyn. `ended` is set when a role ends by itself; `roles` then hold the reason."""
+    """A running innsyn. `sql_address`: of the SQL endpoint, if there is one. `ended` is set when a role ends by
+    itself; `roles` then hold the reason."""
 
     sinks: Sinks
     answering: Answering
     rights: RightsService
     metrics: TagMetrics
     address: str
+    sql_address: str | None = None
     roles: tuple[Background, ...] = ()
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -101,9 +104,9 @@ def running(
     with ExitStack() as stack:
         parts = _opened(settings, connection, stack)
         again = replays(settings, connection, parts.sinks)
-        server = _server(parts, again, stack)
+        server, sql = _servers(parts, again, stack)
         ended = threading.Event()
-        looks = _roles(parts, server, keeper, ended)
+        looks = _roles(parts, (server, sql), keeper, ended)
         roles = tuple(role for role, _ in looks)
         stack.callback(stop_all, roles)
         for role, look in looks:
@@ -115,7 +118,10 @@ def running(
         stack.callback(again.stop)
         parts.health.start()
         yield LocalInstance(
-            *(parts.sinks, parts.answering, parts.rights, parts.metrics, server.address, roles, ended)
+            *(parts.sinks, parts.answering, parts.rights, parts.metrics, server.address),
+            sql_address=sql.address if sql else None,
+            roles=roles,
+            ended=ended,
         )
 
 
@@ -143,8 +149,8 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     )
 
 
-def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
-    """The API on its port; it is not served yet. The stack stops its record of questions."""
+def _servers(parts: _Parts, again: Replays, stack: ExitStack) -> tuple[ApiServer, ApiServer | None]:
+    """The API and the SQL endpoint on their ports; not served yet. The stack stops their record of questions."""
     settings, sinks = parts.settings, parts.sinks
     audit = recorder(sinks, parts.registry)
     stack.callback(audit.stop)
@@ -153,6 +159,7 @@ def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
     def notices() -> Sequence[str]:
         return [*parts.refusals.lines(), *CLOCK.problems()]
 
+    knocks = doors(settings, parts.registry)
     app = api(
         *(parts.answering, parts.rights, parts.registry, api_token(settings), again),
         desk=dead_letter_desk(settings, parts.connection, sinks, parts.rights),
@@ -160,18 +167,20 @@ def _server(parts: _Parts, again: Replays, stack: ExitStack) -> ApiServer:
         notices=notices,
         limits=question_limits(settings),
         recorder=audit,
-        doors=doors(settings, parts.registry),
+        doors=knocks,
         book=parts.book,
         approver_token=approver_token(settings),
     )
-    return ApiServer(app, settings.api_host, settings.api_port)
+    server = ApiServer(app, settings.api_host, settings.api_port)
+    return server, sql_server(settings, parts.answering, audit, knocks)
 
 
 def _roles(
-    parts: _Parts, server: ApiServer, keeper: Keeper | None, ended: threading.Event
+    parts: _Parts, servers: tuple[ApiServer, ApiServer | None], keeper: Keeper | None, ended: threading.Event
 ) -> list[tuple[Background, Look | None]]:
     """Each role with what it says of itself, in the order in which they start."""
     settings, connection, sinks = parts.settings, parts.connection, parts.sinks
+    server, sql = servers
 
     def make_tagger() -> TagWorker:
         progress, refusals = parts.progress, parts.refusals
@@ -194,14 +203,18 @@ def _roles(
         (Background("refused", feed_dead_letters_indexed(connection, sinks), ended), None),
         (views_fed(sinks.views, company_of(settings), parts.rights.requests, now, ended), None),
         (Background("api", server.run, ended), server.problems),
+        *([(Background("sql", sql.run, ended), sql.problems)] if sql else []),
     ]
 
 
 @contextmanager
-def announced(settings: Settings, bootstrap: str, address: str, pid: int) -> Iterator[None]:
+def announced(
+    settings: Settings, bootstrap: str, address: str, pid: int, sql: str | None = None
+) -> Iterator[None]:
     """Write where the parts are to `<home>/run.json`, so that other commands find them; remove it at the end."""
     path = settings.home / RUN_FILE
-    write_private(path, json.dumps({"bootstrap": bootstrap, "api": address, "pid": pid}) + "\n")
+    there = {"bootstrap": bootstrap, "api": address, "sql": sql, "pid": pid}
+    write_private(path, json.dumps(there) + "\n")
     try:
         yield
     finally:

@@ -20,9 +20,14 @@ def only_ours() -> None:
 
 def write_private(path: Path, text: str) -> None:
     """The whole text or none of it, for the owner alone."""
-    temporary = path.with_suffix(".new")
+    write_private_bytes(path, text.encode())
+
+
+def write_private_bytes(path: Path, content: bytes) -> None:
+    """As `write_private`."""
+    temporary = path.with_name(f"{path.name}.new")
     temporary.touch(mode=0o600)
-    temporary.write_text(text, "utf-8")
+    temporary.write_bytes(content)
     temporary.replace(path)
 
 

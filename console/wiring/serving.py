@@ -20,10 +20,18 @@ _KEPT_BY_SYSTEM = 1_024
 
 
 class ApiServer:
-    """uvicorn in a thread, under limits: those given, as far as the open files that are allowed reach."""
+    """uvicorn in a thread, under limits: those given, as far as the open files that are allowed reach. `variable`: the
+    setting that names the port."""
 
-    def __init__(self, app: Any, host: str, port: int, limits: ConnectionLimits | None = None) -> None:
-        self._socket = _listen(host, port)
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        limits: ConnectionLimits | None = None,
+        variable: str = "INNSYN_API_PORT",
+    ) -> None:
+        self._socket = _listen(host, port, variable)
         self.address = f"http://{host if ':' not in host else f'[{host}]'}:{self._socket.getsockname()[1]}"
         self.connections = Connections((limits or ConnectionLimits()).within(raise_file_limit()))
         config = uvicorn.Config(
@@ -69,7 +77,7 @@ class _Server(uvicorn.Server):
             listener.listen(_KEPT_BY_SYSTEM)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, variable: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio asks for it before it turns Nagle's algorithm off: 40 ms a call otherwise.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -80,6 +88,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"port {port} on {host} cannot be used ({error.strerror}); set INNSYN_API_PORT to a free one"
+            f"port {port} on {host} cannot be used ({error.strerror}); set {variable} to a free one"
         ) from error
     return listener

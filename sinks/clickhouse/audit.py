@@ -11,7 +11,7 @@ from sinks.ports.audit import AuditEntry, Looked, Position
 
 _COLUMNS = (
     "at", "entry", "caller", "client", "action", "kinds", "identifiers", "subjects", "key_id", "request_id", "purpose",
-    "resolution", "size", "status", "milliseconds",
+    "resolution", "size", "status", "milliseconds", "shape", "views",
 )  # fmt: skip
 # Tokens as text: a driver may take the zero bytes off the end of a fixed string.
 _READ = ", ".join(
@@ -57,5 +57,5 @@ class ClickHouseAudit:
 def _entry(row: Sequence[Any]) -> AuditEntry:
     named = dict(zip(_COLUMNS, row, strict=True))
     subjects = tuple(map(bytes.fromhex, named.pop("subjects")))
-    kinds = tuple(map(str, named.pop("kinds")))
-    return AuditEntry(**named, subjects=subjects, kinds=kinds)
+    kinds, views = (tuple(map(str, named.pop(name))) for name in ("kinds", "views"))
+    return AuditEntry(**named, subjects=subjects, kinds=kinds, views=views)

@@ -8,7 +8,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from schemas.errors import IndexUnavailable
 from schemas.patience import current
 from sinks.clickhouse import parts
 from sinks.clickhouse.space import ANEW, Space
+from sinks.clickhouse.sql_handles import Handle, embedded, server
 
 # Said with every insert, because defaults differ between versions and editions: written when the call returns, each
 # row once in the rollups, no cap on years per block, and no deduplication of blocks (it would also drop a legitimate
@@ -153,6 +154,20 @@ class ClickHouse:
         if rows:
             with self._kept(large=False), self._errors(f"writing {table}"):
                 self._client().insert(table, rows, column_names=list(columns), settings=settings)
+
+    def apart(self, settings: Mapping[str, str]) -> AbstractContextManager[Handle]:
+        """A handle for one query alone, under these settings, that can change nothing."""
+        if self.embedded:
+            return embedded(self._parts.path, settings)
+        parts = self._parts
+        address = (
+            f"{parts.scheme}://{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}/"
+        )
+        return server(address, parts.path.strip("/") or "default", self._login, settings)
+
+    def kill(self, mark: str) -> None:
+        """End the statement that has this comment in it, if it runs."""
+        self._kill(mark)
 
     def close(self) -> None:
         """Close every handle. The embedded engine releases its folder."""

@@ -9,7 +9,17 @@ from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.values import Parameters, millis
-from sinks.ports.evidence import MOST_HEADS, Entry, Leaf, Place, Seal, Source, Statement, as_many
+from sinks.ports.evidence import (
+    MOST_HEADS,
+    Entry,
+    Leaf,
+    Place,
+    Seal,
+    Source,
+    Statement,
+    as_many,
+    entry_content,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -32,7 +42,7 @@ _COLUMNS = (
 )  # fmt: skip
 _AUDIT = (
     "caller", "client", "action", "kinds", "identifiers", "subjects", "key_id", "request_id", "purpose", "resolution",
-    "size", "status", "milliseconds",
+    "size", "status", "milliseconds", "shape", "views",
 )  # fmt: skip
 _AUDITED = ", ".join(
     "arrayMap(t -> lower(hex(t)), subjects) AS tokens" if name == "subjects" else name for name in _AUDIT
@@ -210,7 +220,7 @@ class ClickHouseEvidence:
             Entry(
                 Place(source, str(key)),
                 _moment(at),
-                dict(zip(names, map(_plain, content), strict=True)),
+                entry_content(dict(zip(names, map(_plain, content), strict=True))),
             )
             for key, at, *content in rows
         ]

@@ -26,6 +26,7 @@ from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.rekey import Rekeyer
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.retained import ClickHouseRetained
+from sinks.clickhouse.sql import ClickHouseSql
 from sinks.clickhouse.suppression import ClickHouseSuppression
 from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.upkeep import ClickHouseUpkeep
@@ -34,11 +35,14 @@ from sinks.clickhouse.whole import whole
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.forgotten import Sources
 from sinks.ports.sinks import Sinks
+from sinks.ports.sql import DEFAULT_SQL_LIMITS, SqlLimits
 
 
-def clickhouse_sinks(index: ClickHouse, sources: Sources | None = None) -> Sinks:
+def clickhouse_sinks(
+    index: ClickHouse, sources: Sources | None = None, limits: SqlLimits = DEFAULT_SQL_LIMITS
+) -> Sinks:
     """All ports of an index that is open already. `sources`: by which sessions that nobody ended are over, so that what
-    stays of forgotten people's claims goes."""
+    stays of forgotten people's claims goes. `limits`: of queries in SQL."""
     complete = whole(index)
     reader = ClickHouseReader(complete)
     return Sinks(
@@ -71,6 +75,7 @@ def clickhouse_sinks(index: ClickHouse, sources: Sources | None = None) -> Sinks
         keys=ClickHouseKeys(index),
         pairs=ClickHousePairs(index),
         rekeyer=partial(Rekeyer, index),
+        sql=ClickHouseSql(complete, limits),
         upkeep=ClickHouseUpkeep(index),
         views=ClickHouseViewTables(index),
         close=index.close,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,16 @@ from typing import Any
 from sinks.memory.audit import MemoryAudit
 from sinks.memory.requests import MemoryRequests
 from sinks.ports.audit import AuditEntry, Looked
-from sinks.ports.evidence import MOST_HEADS, Entry, Place, Seal, Source, Statement, as_many
+from sinks.ports.evidence import (
+    MOST_HEADS,
+    Entry,
+    Place,
+    Seal,
+    Source,
+    Statement,
+    as_many,
+    entry_content,
+)
 
 _ALL = 10**9
 
@@ -131,6 +140,7 @@ class MemoryEvidence:
             yield Entry(Place(Source.STATEMENT, key), statement.at, content)
 
 
-def _audited(entry: AuditEntry) -> dict[str, Any]:
+def _audited(entry: AuditEntry) -> Mapping[str, Any]:
     said = {name: value for name, value in vars(entry).items() if name not in ("at", "entry")}
-    return {**said, "kinds": list(entry.kinds), "subjects": [token.hex() for token in entry.subjects]}
+    listed = {"kinds": list(entry.kinds), "views": list(entry.views)}
+    return entry_content({**said, **listed, "subjects": [token.hex() for token in entry.subjects]})

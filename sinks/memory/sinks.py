@@ -56,6 +56,7 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         keys=index,
         pairs=index,
         rekeyer=partial(MemoryRekeyer, index),
+        sql=None,
         upkeep=MemoryUpkeep(index, requests),
         views=MemoryViewTables(),
         close=lambda: None,

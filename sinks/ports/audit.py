@@ -22,7 +22,8 @@ class AuditEntry:
     many were given, of `kinds`. `subjects`: tokens of whom the answer was about, all candidates where it is ambiguous,
     none if nobody was found; of the key `key_id`. `request_id`: the request that was made, read or moved. `purpose`:
     one of `schemas.asked_for`, or "". `resolution`: unique, ambiguous, none, or "" where nobody was looked for.
-    `size`: events that the answer counts; links, requests or letters where it is a list of these. `status`: of HTTP.
+    `size`: events that the answer counts; links, requests, letters or rows where it is a list of these. `status`: of
+    HTTP. `shape`, `views`: of a query in SQL (`sinks.ports.sql.SqlSeen`), of which `subjects` are tokens that it names.
     """
 
     at: datetime
@@ -39,6 +40,8 @@ class AuditEntry:
     size: int = 0
     status: int = 0
     milliseconds: int = 0
+    shape: str = ""
+    views: Sequence[str] = ()
     entry: str = field(default_factory=_entry)
 
     def __post_init__(self) -> None:

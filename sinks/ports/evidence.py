@@ -78,6 +78,14 @@ class Statement:
     content: str = field(repr=False)
 
 
+_ADDED = ("shape", "views")
+
+
+def entry_content(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is sealed of an entry. What was added later counts where it says something: older seals stay true."""
+    return {name: value for name, value in content.items() if value or name not in _ADDED}
+
+
 def as_many(counts: Sequence[int], leaves: int) -> int:
     """How many seals with these counts of leaves have so many leaves together; the first is among them in any case."""
     return sum(upto <= leaves or number == 0 for number, upto in enumerate(accumulate(counts)))

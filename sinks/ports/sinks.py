@@ -23,6 +23,7 @@ from sinks.ports.purge import IndexPurge
 from sinks.ports.record_keys import RecordKeyReader
 from sinks.ports.requests import RequestLog
 from sinks.ports.retained import RetainedSessions
+from sinks.ports.sql import SqlReader
 from sinks.ports.suppression import SuppressionLedger
 from sinks.ports.untagged import UntaggedFields
 from sinks.ports.upkeep import Upkeep
@@ -35,7 +36,7 @@ class Sinks:
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
     `claims`, `clocks`, `record_keys`, `eraser`, `expiry`, `expirer` and `exposed` are for what is said about a person,
-    or done: they raise IndexUnavailable while rows are lost.
+    or done: they raise IndexUnavailable while rows are lost. `sql`: None where the index takes none.
     `claims_retained`: what is kept for the police alone (ekomloven § 3-13), for nothing but to tell when it goes.
     `retained`: how it goes.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `close()` ends all of it.
@@ -70,6 +71,7 @@ class Sinks:
     keys: KeyRegister
     pairs: PairStore
     rekeyer: NewRekeying
+    sql: SqlReader | None
     upkeep: Upkeep
     views: ViewTables
     close: Callable[[], None]

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from console.api.protection.guard import BODY_LIMIT
+from console.api.protection.body import BODY_LIMIT
 from tests.support.sockets import HEAD, QUESTION, Serve, answer, asked, connection, serve
 
 __all__ = ["serve"]

@@ -200,7 +200,7 @@ def stale(text: str, home: Path = ROOT, made: Collection[str] = ()) -> set[str]:
     """
     found = set()
     for piece in code(text):
-        for path in re.findall(r"(?<![\w./:-])((?:[\w.-]+/)+[\w.-]*)", piece):
+        for path in re.findall(r"(?<![\w./:@-])((?:[\w.-]+/)+[\w.-]*)", piece):
             first, _, rest = path.partition("/")
             if first in PACKAGES and rest and path not in made and not (ROOT / path).exists():
                 found.add(path)

@@ -13,13 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.api.problems import problem
+from console.api.protection.body import BODY_LIMIT, BODY_SECONDS, Gone, announced, body_of
 from console.api.protection.doors import UNGUESSABLE, Doors, caller_name
 from console.api.protection.recorder import Recorder
 from schemas.errors import place_of
 from sinks.ports.audit import AuditEntry
 
-BODY_LIMIT = 1024 * 1024
-BODY_SECONDS = 30.0
 # Sent where a body may still come that nobody reads: the connection ends with the answer.
 _CLOSE: Mapping[str, str] = {"Connection": "close"}
 # What somebody with the token may send in vain, so that the answer is seen.
@@ -78,10 +77,10 @@ class Guard:
             await ending(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        announced = _announced(scope)
+        length = announced(scope)
         # Before the body is read: who may not ask shall not make us read. What is open to all takes none. A small body
         # may be on its way already, and whoever is cut off while sending does not see the answer.
-        close = {} if announced is not None and announced <= BODY_LIMIT else _CLOSE
+        close = {} if length is not None and length <= BODY_LIMIT else _CLOSE
         if not _is_protected(scope["path"]):
             await self._answer(scope, b"", receive, _closing(send) if close else send)
             return
@@ -92,7 +91,7 @@ class Guard:
         scope.setdefault("state", {}).update(caller=self._caller(scope), client=client)
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = None if announced is not None and announced > BODY_LIMIT else await _body(receive)
+                body = None if length is not None and length > BODY_LIMIT else await body_of(receive)
         except TimeoutError:
             late = problem(
                 HTTPStatus.REQUEST_TIMEOUT,
@@ -101,13 +100,13 @@ class Guard:
             )
             await late(scope, receive, send)
             return
-        except _Gone:
+        except Gone:
             return
         if body is None:
             too_large = problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"a body has at most {BODY_LIMIT} bytes; send less",
-                headers={} if announced is not None and announced <= _DRAINED else _CLOSE,
+                headers={} if length is not None and length <= _DRAINED else _CLOSE,
             )
             await too_large(scope, receive, send)
             return
@@ -173,19 +172,6 @@ def _is_protected(path: str) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _PROTECTED)
 
 
-class _Gone(Exception):
-    """The client left before its body was whole: nobody is there to be answered."""
-
-
-def _announced(scope: Scope) -> int | None:
-    """Bytes of the body as its head says, None for one that comes in pieces. The server refused what is no number."""
-    headers = dict(scope["headers"])
-    if b"transfer-encoding" in headers:
-        return None
-    length: bytes = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() else None
-
-
 def _closing(send: Send) -> Send:
     """Sends that the connection ends with the answer."""
 
@@ -195,17 +181,3 @@ def _closing(send: Send) -> Send:
         await send(message)
 
     return closing
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, None if it is larger than allowed. Raises _Gone."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if len(body) > BODY_LIMIT:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)

@@ -25,7 +25,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class AuditItem(BaseModel):
     """One question, or a log-in that was refused; `entry` names it in the log. `subjects`: whom the answer was about,
     the first 12 hex digits of each token; the first hundred of `subjects_total`. `size`: events that it counts; of a
-    list its items."""
+    list its items. `shape`: of a query in SQL, the hash of its text without its literals; `views`: those it reads."""
 
     at: datetime
     entry: str
@@ -42,6 +42,8 @@ class AuditItem(BaseModel):
     size: int
     status: int
     milliseconds: int
+    shape: str | None
+    views: list[str]
 
 
 class AuditPage(BaseModel):
@@ -107,4 +109,6 @@ def _shown(entry: AuditEntry) -> dict[str, Any]:
         "size": entry.size,
         "status": entry.status,
         "milliseconds": entry.milliseconds,
+        "shape": entry.shape or None,
+        "views": list(entry.views),
     }

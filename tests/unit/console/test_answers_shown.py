@@ -97,7 +97,8 @@ def test_the_day_of_a_question_is_not_broken(width: int, when: str) -> None:
     """Nor the id of a request; with the second in one line where there is room."""
     entry = {
         "at": "2026-11-26T19:22:03.120000Z", "caller": "user kari", "client": "", "action": "POST /v1/requests/plan",
-        "kinds": ["customer_number", "email"], "status": 200, "size": 212, "purpose": "somebody wrote to us",
+        "kinds": ["customer_number", "email"], "views": [], "status": 200, "size": 212,
+        "purpose": "somebody wrote to us",
         "subjects": ["0a1b2c3d4e5f"], "subjects_total": 2, "request_id": "r-5f2a9c01d7e34b68", "resolution": "unique",
     }  # fmt: skip
     shown = printed(audit_table([entry], width), width=width)

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from console.api.app import create_app
-from console.api.protection.guard import BODY_LIMIT
+from console.api.protection.body import BODY_LIMIT
 from console.health.health import Health
 from schemas.catalogue import load_catalogue
 from schemas.errors import IndexUnavailable, SettingsError
