@@ -156,6 +156,12 @@ COMMANDS = {
         "Whether a system's job holds what the protocol demands",
         "innsyn job test --system billing --bootstrap localhost:9092 --id customer_number=100042 --field Invoice.name",
     ),
+    "sql": Entry(
+        "console.cli.sql:sql",
+        "Ask in SQL: the views of the index, read-only",
+        "innsyn sql 'SELECT system, sum(events) FROM v_daily GROUP BY system'",
+        company=True,
+    ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),

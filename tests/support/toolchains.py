@@ -1,4 +1,5 @@
-"""What programs of others the tests run, fetched once by the lock files of `tests/producers` and `tests/postgresql`."""
+"""What programs of others the tests run, fetched once by the lock files of `tests/producers`, `tests/queries`
+and `tests/postgresql`."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from streams.kafka.brokers.java import find_java, first_error, unlike
 from streams.kafka.brokers.local import LocalBroker
 
 LOCKS = Path(__file__).parents[1] / "producers"
+QUERIES = Path(__file__).parents[1] / "queries"
 _OLDEST_NODE = (20, 19, 4)
 
 
@@ -60,8 +62,8 @@ def _jars(what: str, locks: Path) -> Path:
     return jars / "jars"
 
 
-def node() -> tuple[Path, Path]:
-    """Node, and the folder with `node_modules` of the lock file. Skips where there is no Node that is new enough."""
+def node(locks: Path = LOCKS) -> tuple[Path, Path]:
+    """Node, and a folder with the `node_modules` of the lock file. Skips where there is no Node that is new enough."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if found is None or npm is None:
         pytest.skip("not run: there is no node, or no npm, on PATH")
@@ -71,11 +73,11 @@ def node() -> tuple[Path, Path]:
 
     def fetch(folder: Path) -> None:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(LOCKS / name, folder)
+            shutil.copy(locks / name, folder)
         # No package runs anything when it is installed.
         _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], folder)
 
-    return Path(found), _fetched("node", (LOCKS / "package.json", LOCKS / "package-lock.json"), fetch)
+    return Path(found), _fetched("node", (locks / "package.json", locks / "package-lock.json"), fetch)
 
 
 def _fetched(language: str, locks: tuple[Path, ...], fetch: Callable[[Path], object]) -> Path:
