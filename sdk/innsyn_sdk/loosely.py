@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from innsyn_sdk.values import address_of
+from innsyn_sdk.values import address_of, whole
 
 TAIL = 8
 """Numbers with the same digits at their ends, so many of them, are one number: the calling code may be missing."""
@@ -50,13 +50,11 @@ def of_identifier(value: str) -> Spellings:
 
 def spellings(value: Any) -> Spellings:
     """Of one value of a store."""
-    if isinstance(value, float) and value.is_integer():
-        # Numbers in a column with gaps, as many formats keep them.
-        value = int(value)
+    value = whole(value)
     text = str(value)
-    whole, parts = {loosest(text)}, set[str]()
+    every, parts = {loosest(text)}, set[str]()
     if (address := address_in(value)) is not None:
-        whole.add(str(address))
+        every.add(str(address))
     for piece in (text, *_cut(text)):
         loose = loosest(piece)
         parts.add(loose)
@@ -67,8 +65,8 @@ def spellings(value: Any) -> Spellings:
         number = _number(loose)
         parts.update(_parts(number))
         if loose.isdecimal():
-            whole.add(number[-TAIL:])
-    return Spellings(frozenset(whole), frozenset(parts - {""}))
+            every.add(number[-TAIL:])
+    return Spellings(frozenset(every), frozenset(parts - {""}))
 
 
 def loosest(text: str) -> str:

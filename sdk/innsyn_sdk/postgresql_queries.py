@@ -130,7 +130,7 @@ def _condition(table: Table, column: Column, identifiers: Sequence[Identifier]) 
 
 def _compared(table: Table, column: Column) -> str:
     name = quoted(column.name)
-    plain = name if table.types[column.name] in ("text", "character varying") else f"{name}::text"
+    plain = _as_text(name, table.types[column.name])
     if column.form == "lower":
         large, small = "".join(LETTERS), "".join(LETTERS.values())
         trimmed = f"btrim({plain}, {_literal(BLANKS)})"
@@ -144,6 +144,15 @@ def _compared(table: Table, column: Column) -> str:
         bare = f"btrim(split_part({plain}, '/', 1), {_literal(BLANKS)})"
         return f"(position(':' in {plain}) > 0 OR {bare} = split_part(w.value, '/', 1))"
     return f"{plain} = w.value"
+
+
+def _as_text(name: str, kind: str) -> str:
+    """A column as `innsyn_sdk.values.normal` has it, but for its form: numbers without a fraction as whole ones."""
+    if kind in ("text", "character varying"):
+        return name
+    if kind in ("real", "double precision"):
+        return f"trim_scale({name}::double precision::numeric)::text"
+    return f"trim_scale({name})::text" if kind == "numeric" else f"{name}::text"
 
 
 def _spellings(column: Column, item: Identifier) -> list[str]:

@@ -1,4 +1,4 @@
-"""What PostgreSQL holds and Python has not: times such as `infinity` or of the year 20000, and ranges, as text."""
+"""What PostgreSQL holds and Python has not: times such as `infinity` or of the year 20000, ranges, filled-up texts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,16 @@ def read_as_written(connection: Any) -> None:
         ("timestamp", _or_text(TimestampLoader)),
         ("timestamptz", _or_text(TimestamptzLoader)),
         *((kind, TextLoader) for kind in _TEXTS),
+        ("bpchar", _Unpadded),
     ):
         connection.adapters.register_loader(kind, loader)
+
+
+class _Unpadded(TextLoader):  # type: ignore[misc]
+    """`character(n)`: the blanks with which PostgreSQL fills it up are not part of it."""
+
+    def load(self, data: Any) -> Any:
+        return super().load(data).rstrip(" ")
 
 
 def _or_text(loader: Any) -> Any:

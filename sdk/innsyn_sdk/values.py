@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from innsyn_sdk.mapping import UNITS, Column, RecordMapping
@@ -39,12 +40,22 @@ def same(column: Column, value: Any, item: Identifier) -> bool:
 
 def normal(column: Column, value: Any) -> str:
     """The spelling by which values of the column are compared."""
-    text = str(value)
+    text = str(whole(value))
     if column.form == "lower":
         return text.strip(BLANKS).translate(_LOWER)
     if column.form == "digits":
         return re.sub(r"\D", "", text, flags=re.ASCII)
     return text
+
+
+def whole(value: Any) -> Any:
+    """A number without a fraction as a whole one: 700101.0 and 700101.00 are 700101, as many formats keep numbers in a
+    column with gaps. Anything else as it is."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return value
 
 
 def digits(column: Column, value: str) -> frozenset[str]:
@@ -111,7 +122,7 @@ def written(value: Any, mapping: RecordMapping) -> datetime | None:
         if value.tzinfo is not None:
             return value
         return value.replace(tzinfo=mapping.zone) if mapping.zone is not None else None
-    if isinstance(value, int | float) and not isinstance(value, bool) and mapping.unit is not None:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and mapping.unit is not None:
         try:
             return _EPOCH + timedelta(microseconds=int(value * UNITS[mapping.unit]))
         except (OverflowError, ValueError):

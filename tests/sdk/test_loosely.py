@@ -6,6 +6,7 @@ import ipaddress
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def test_the_examples_are_identifiers(kind: IdentifierKind, raws: list[str]) -> 
         ("ip", ipaddress.ip_interface("192.0.2.7/24"), "192.0.2.7"),
         ("phone", 22334455, "+4722334455"),
         ("phone", 4722334455.0, "+4722334455"),
+        ("customer_number", Decimal("100200.00"), "100200"),
         ("customer_number", "100200", "k-100200"),
         ("customer_number", ["k-7", "K 100200"], "k-100200"),
         ("cookie_id", " ~~ ", "~~"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -152,6 +153,14 @@ def test_it_decides_as_the_reference_job(
         ("address", "", "192.0.2.07", "192.0.2.7", False),
         ("address", "", "no address", "192.0.2.7", False),
         ("exact", "", ["a", "b"], "b", True),
+        ("exact", "", 700101.0, "700101", True),
+        ("lower", "", Decimal("700101.00"), "700101", True),
+        ("digits", "47", 40000909.0, "+4740000909", True),
+        ("digits", "", 700101.0, "7001010", False),
+        ("digits", "", Decimal("700101.00"), "70010100", False),
+        ("exact", "", float("nan"), "700101", False),
+        ("exact", "", Decimal("Infinity"), "700101", False),
+        ("exact", "", 7.5, "7.5", True),
     ],
 )
 def test_a_form_says_which_spellings_are_the_same(

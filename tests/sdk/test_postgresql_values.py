@@ -117,3 +117,29 @@ def test_a_copy_says_what_the_table_says(postgresql: Server, database: Any) -> N
     (values,) = (item["values"] for item in json.loads(part))
     assert {name: values[name] for name in columns} == {name: text for name, (_, _, text) in columns.items()}
     assert (values["at"], values["client_address"], counts) == ("infinity", "2001:db8::7", {"Login": 1})
+
+
+@pytest.mark.parametrize("form", ["exact", "lower", "digits"])
+def test_a_number_is_found_in_a_column_of_any_type(postgresql: Server, database: Any, form: str) -> None:
+    """Filled up with blanks, with decimals that say nothing, or as a number that is none of whole ones."""
+    types = [
+        "char(12)",
+        "numeric",
+        "numeric(12,2)",
+        "double precision",
+        "real",
+        "bigint",
+        "char(12)[]",
+        "numeric(12,2)[]",
+    ]
+    for kind in types:
+        database.execute("DELETE FROM shop.login")
+        database.execute("ALTER TABLE shop.login DROP COLUMN customer")
+        database.execute(f"ALTER TABLE shop.login ADD COLUMN customer {kind}")
+        for value, note in ((KARI, "hers"), (OLA, "his"), (f"{KARI}0", "another's")):
+            held = f"{{{value}}}" if kind.endswith("[]") else value
+            database.execute(f"INSERT INTO shop.login (customer, note) VALUES (%s::{kind}, %s)", (held, note))
+        mapping = replace(LOGIN, columns=(replace(LOGIN.columns[0], form=form), *LOGIN.columns[1:]))
+        said = erase(store(postgresql, mapping), replace(FOR_KARI, command_id=f"r-1/{kind}"))
+        assert (kind, said.state, said.deleted) == (kind, "done", (("Login", 1),))
+        assert (kind, [note for _, _, note in left(database)]) == (kind, ["his", "another's"])
