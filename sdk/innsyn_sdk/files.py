@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from innsyn_sdk import running
@@ -84,7 +84,8 @@ class FilesStore:
         self._notes.close()
 
     def check(self) -> None:
-        """That the folder is there, and every file is one that can be read and has what is mapped. Raises NotAJob."""
+        """That the folder is there, and every file is one that can be read and has what is mapped. Raises NotAJob,
+        StoreUnavailable."""
         if not self._folder.is_dir():
             raise NotAJob(f"there is no folder {self._folder}")
         for mapping in self._records:
@@ -278,8 +279,10 @@ class FilesStore:
 
     def _files(self, mapping: RecordMapping) -> list[Path]:
         """Files of the pattern, each once. What cannot be erased everywhere is refused: a link out of the folder, a
-        linked folder, which `**` passes over, and a file that has a second name. Raises NotAJob."""
+        linked folder, which `**` passes over, and a file that has a second name. Raises NotAJob, and StoreUnavailable
+        for a folder that cannot be read, which any pattern passes over."""
         self._refuse_linked_folders(mapping.at)
+        self._refuse_unreadable_folders(mapping.at)
         found = set()
         for path in self._folder.glob(mapping.at):
             if path.name.endswith(SUFFIX) or not path.is_file():
@@ -306,6 +309,26 @@ class FilesStore:
                         f"{named(path)} is a link to a folder, which ** passes over; map what it leads to"
                         " by its own folder, or move the link out of this one"
                     )
+
+    def _refuse_unreadable_folders(self, pattern: str) -> None:
+        """Those in which the pattern looks. Raises StoreUnavailable."""
+        *above, last = PurePosixPath(pattern).parts
+        names = [*above, "**"] if last == "**" else above
+        deep = next((nth for nth, name in enumerate(names) if set(name) & set("*?[")), len(names))
+        levels = None if "**" in names else len(names) - deep
+        start = self._folder.joinpath(*names[:deep])
+        for found, folders, _ in os.walk(start, onerror=_refuse):
+            if levels is not None and len(Path(found).relative_to(start).parts) >= levels:
+                folders.clear()
+
+
+def _refuse(error: OSError) -> None:
+    # One that is not there may come later.
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise StoreUnavailable(
+            f"{named(Path(error.filename))} is a folder that cannot be read ({type(error).__name__}); let the job's"
+            " user read it"
+        )
 
 
 def _stamp(stat: os.stat_result) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from innsyn_sdk.files import FilesStore
 from innsyn_sdk.mapping import Column, NotAJob
+from innsyn_sdk.outcome import StoreUnavailable
 from innsyn_sdk.protocol import Identifier
 
 from tests.sdk.mapped import all_of, command_of
@@ -101,3 +104,31 @@ def test_a_field_too_many_is_told_by_its_place(store: FilesStore, tmp_path: Path
     lacking = sorted(VISIT.named - {"customer"})
     assert f"lacks {', '.join(lacking)}; map it to a field of WebVisit" in str(raised.value)
     assert "kari@" not in str(raised.value)
+
+
+@pytest.mark.parametrize("at", ["visits/**/*", "visits/*/*", "visits/2026/*.ndjson", "**/*.ndjson"])
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Patterns pass it over, and the job would say that all is done. One that no pattern means may be anything."""
+    shut = tmp_path / "data" / "visits" / "2026"
+    ndjson(shut / "a.ndjson")
+    before: Callable[..., Any] = os.scandir
+
+    def scandir(path: Any = ".") -> Any:
+        if Path(path) == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return before(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    other = replace(VISIT, at="logins/*")
+    for mapping, is_meant in ((replace(VISIT, at=at), True), (other, False)):
+        looking = FilesStore(tmp_path / "data", [mapping], tmp_path / "state.sqlite", now=lambda: 4e9)
+        with closing(looking):
+            if is_meant:
+                with pytest.raises(StoreUnavailable, match="let the job's user read it"):
+                    looking.check()
+                with pytest.raises(StoreUnavailable, match="cannot be read"):
+                    looking.erase(FOR_KARI)
+            else:
+                assert looking.erase(FOR_KARI).state == "not_found"
