@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.canonical import canonical
+from schemas.counted import counted
 from schemas.errors import InputError
 from schemas.signingkeys import PublicKey, SigningKey
 from schemas.times import iso, iso_or_none
@@ -280,9 +281,23 @@ def _verified(value: Any, keys: Sequence[PublicKey]) -> str:
     instead = f" (certificate {number}, in place of those before)" if number > 1 else ""
     what = _ERASED.get(request["type"], "the erasure")
     return (
-        f"{what} {request['id']} was completed at {request['completed_at']}{instead}: {count}"
-        f" {'system' if count == 1 else 'systems'} answered{held}; the index's bytes were gone at {index['purged_at']};"
-        f" issued at {said['issued_at']} under head {head.sequence}{_later(said['later'])}"
+        f"{what} {request['id']} was completed at {request['completed_at']}{instead}:"
+        f" {count} {'system' if count == 1 else 'systems'} answered{_by_hand(said)}{held}; the index's bytes were gone"
+        f" at {index['purged_at']}; issued at {said['issued_at']} under head {head.sequence}{_later(said['later'])}"
+    )
+
+
+def _by_hand(said: Mapping[str, Any]) -> str:
+    """What a person let be enough: answers of systems, and what nobody could tell to be the person's."""
+    accepted = [item["system"] for item in said["systems"] if item["accepted_by_hand"]]
+    by_hand = f", of which a person accepted {', '.join(accepted)}" if accepted else ""
+    waived = said.get("waived")
+    if waived is None:
+        return by_hand
+    unread, shared = sum(waived["dead_letters"].values()), waived["shared_events"]
+    return (
+        f"{by_hand}; a person let be {counted(unread, 'message')} that could not be read and"
+        f" {counted(shared, 'event')} that may be somebody else's"
     )
 
 

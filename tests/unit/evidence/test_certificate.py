@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.canonical import canonical
 from schemas.errors import InputError
 from schemas.signingkeys import SigningKeyring
 from sinks.ports.evidence import Statement
@@ -52,6 +53,20 @@ def test_a_completed_erasure_gets_one_when_the_bytes_are_gone(desk: Desk) -> Non
     assert verify(said, [desk.key().public]).startswith(
         f"the erasure {request_id} was completed at 2026-11-22T12:00"
     )
+
+
+def test_its_check_says_what_a_person_let_be_enough(desk: Desk) -> None:
+    """It is no answer in full, and nothing that anybody looked through."""
+    request_id = erased(desk)
+    desk.issuer.turn()
+    said = {name: value for name, value in desk.certificate(request_id).items() if name != "signature"}
+    plain = verify(said | {"signature": desk.key().sign(canonical(said)).hex()}, [desk.key().public])
+    assert "a person" not in plain
+    said["systems"] = [item | {"accepted_by_hand": item["system"] == "web"} for item in said["systems"]]
+    said["waived"] = {"dead_letters": {"web.visits": 2}, "shared_events": 1}
+    told = verify(said | {"signature": desk.key().sign(canonical(said)).hex()}, [desk.key().public])
+    assert "answered, of which a person accepted web" in told
+    assert "a person let be 2 messages that could not be read and 1 event that may be somebody else's" in told
 
 
 def test_it_names_every_system_what_it_was_told_and_what_it_answered(desk: Desk) -> None:
