@@ -19,7 +19,7 @@ from console.health.parts import Part
 from console.instance import SERVICE, ApiAddress, find_instance
 from console.questions import Questions
 from schemas.errors import InputError, SettingsError, Unavailable
-from schemas.ids import is_id
+from schemas.ids import request_id_in
 from schemas.settings import Settings
 
 PURPOSE_HEADER = "Innsyn-Purpose"
@@ -158,16 +158,16 @@ class Client(Questions):
 
     def request(self, request_id: str) -> dict[str, Any]:
         """GET /v1/requests/{id}."""
-        return self._call("GET", f"/v1/requests/{_request_id(request_id)}")
+        return self._call("GET", f"/v1/requests/{request_id_in(request_id)}")
 
     def follow_up(self, request_id: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/follow-up."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/follow-up")
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/follow-up")
 
     @contextmanager
     def bundle(self, request_id: str, lang: str, keep: Sequence[str]) -> Iterator[Archive]:
         """POST /v1/requests/{id}/bundle: the archive, a piece at a time."""
-        path, body = f"/v1/requests/{_request_id(request_id)}/bundle", {"lang": lang, "keep": list(keep)}
+        path, body = f"/v1/requests/{request_id_in(request_id)}/bundle", {"lang": lang, "keep": list(keep)}
         try:
             with self._http.stream(
                 "POST", path, json=body, headers=self._headers, timeout=_BUNDLE_SECONDS
@@ -184,11 +184,13 @@ class Client(Questions):
 
     def texts(self, request_id: str) -> list[dict[str, Any]]:
         """POST /v1/requests/{id}/texts: those that somebody has to read."""
-        return list(self._call("POST", f"/v1/requests/{_request_id(request_id)}/texts")["items"])
+        return list(self._call("POST", f"/v1/requests/{request_id_in(request_id)}/texts")["items"])
 
     def corrections(self, request_id: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/corrections: what each field shall say."""
-        return dict(self._call("POST", f"/v1/requests/{_request_id(request_id)}/corrections")["corrections"])
+        return dict(
+            self._call("POST", f"/v1/requests/{request_id_in(request_id)}/corrections")["corrections"]
+        )
 
     def dead_letters(self, filters: Mapping[str, str], most: int) -> tuple[list[dict[str, Any]], bool]:
         """GET /v1/deadletters, page by page until there are `most`; and whether there are more."""
@@ -234,7 +236,7 @@ class Client(Questions):
 
     def certificate(self, request_id: str) -> dict[str, Any]:
         """GET /v1/requests/{id}/certificate: `certificate`, or null and `why_not`."""
-        return self._call("GET", f"/v1/requests/{_request_id(request_id)}/certificate")
+        return self._call("GET", f"/v1/requests/{request_id_in(request_id)}/certificate")
 
     def retention(self, months: int) -> dict[str, Any]:
         """GET /v1/retention/preview."""
@@ -252,13 +254,21 @@ class Client(Questions):
         """GET /v1/retention/runs."""
         return self._call("GET", "/v1/retention/runs", params={"limit": str(limit)})
 
+    def aggregate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/lineage/aggregate."""
+        return self._call("POST", "/v1/lineage/aggregate", body)
+
+    def report(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
+        """GET /v1/reports/{name}."""
+        return self._call("GET", f"/v1/reports/{name}", params=asked)
+
     def suppression(self) -> list[dict[str, Any]]:
         """GET /v1/suppression, all pages."""
         return self._pages("/v1/suppression")
 
     def lift(self, request_id: str, reason: str) -> dict[str, Any]:
         """POST /v1/suppression/{id}/lift."""
-        return self._call("POST", f"/v1/suppression/{_request_id(request_id)}/lift", {"reason": reason})
+        return self._call("POST", f"/v1/suppression/{request_id_in(request_id)}/lift", {"reason": reason})
 
     def log(self, limit: int) -> dict[str, Any]:
         """GET /v1/log."""
@@ -275,43 +285,41 @@ class Client(Questions):
     def prove_entry(self, entry: str, since: int | None) -> dict[str, Any]:
         """GET /v1/log/proof: the proof itself."""
         asked = {"entry": entry} | ({} if since is None else {"since": str(since)})
-        proof: dict[str, Any] = self._call("GET", "/v1/log/proof", params=asked)["proof"]
-        return proof
+        return dict(self._call("GET", "/v1/log/proof", params=asked)["proof"])
 
     def resend(self, request_id: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/resend."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/resend")
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/resend")
 
     def accept(self, request_id: str, system: str, reason: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/accept."""
         body = {"system": system, "reason": reason}
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/accept", body)
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/accept", body)
 
     def waive(self, request_id: str, reason: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/waive."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/waive", {"reason": reason})
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/waive", {"reason": reason})
 
     def close_request(self, request_id: str, reason: str) -> dict[str, Any]:
         """POST /v1/requests/{id}/close."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/close", {"reason": reason})
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/close", {"reason": reason})
 
     def cancel(self, request_id: str, reason: str | None = None) -> dict[str, Any]:
         """POST /v1/requests/{id}/cancel."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/cancel", {"reason": reason})
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/cancel", {"reason": reason})
 
     def handle(self, request_id: str, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/requests/{id}/{act}: ask, check, extend, told, approve, lift, notified."""
-        return self._call("POST", f"/v1/requests/{_request_id(request_id)}/{act}", body)
+        return self._call("POST", f"/v1/requests/{request_id_in(request_id)}/{act}", body)
 
     def preservation_orders(self) -> list[dict[str, Any]]:
         """GET /v1/preservation."""
-        found: list[dict[str, Any]] = self._call("GET", "/v1/preservation")["items"]
-        return found
+        return list(self._call("GET", "/v1/preservation")["items"])
 
     def preservation(self, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/preservation, or `act` of an order: {id}/extend, {id}/lift."""
         if act:
-            _request_id(act.partition("/")[0])
+            request_id_in(act.partition("/")[0])
         return self._call("POST", f"/v1/preservation/{act}".rstrip("/"), body)
 
     def _pages(self, path: str) -> list[dict[str, Any]]:
@@ -368,10 +376,3 @@ class Client(Questions):
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"innsyn at {self._instance.address} {what}; see its log or `innsyn doctor`")
-
-
-def _request_id(text: str) -> str:
-    # Only what looks like an id goes into the address: the argument may be a person's value, given by mistake.
-    if not is_id("request_id", text):
-        raise InputError("that is not a request id; `innsyn requests` lists them")
-    return text

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from schemas.errors import InputError
+
 # Letters and a dash first: no number of a person, no address of mail is taken for one.
 _REQUEST = r"[A-Za-z]{1,16}-[0-9A-Za-z._-]{1,60}"
 _SYSTEM = r"[a-z][a-z0-9_]{0,63}"
@@ -34,3 +36,13 @@ def malformed(value: dict[str, object]) -> str | None:
         if isinstance(text, str) and not is_id(name, text):
             return name
     return None
+
+
+def request_id_in(text: str) -> str:
+    """The text, if it may stand in an address: anything else may be a person's value, given by mistake.
+
+    Raises InputError.
+    """
+    if not is_id("request_id", text):
+        raise InputError("that is not a request id; `innsyn requests` lists them")
+    return text

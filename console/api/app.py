@@ -21,6 +21,7 @@ from console.api.routes import (
     log,
     preservation,
     replays,
+    reports,
     requests,
     retention,
     rules,
@@ -51,7 +52,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, suppression, bundle, retention, breach):
+    for module in (*modules, suppression, bundle, retention, breach, reports):
         app.include_router(
             module.router(services),
             prefix="/v1",

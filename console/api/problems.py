@@ -158,6 +158,9 @@ SCHEMA_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """The same of a schema."""
 
+REPORT_RESPONSES: dict[int | str, dict[str, Any]] = {404: _answer(404, "There is no report of that name.")}
+"""The same of a report."""
+
 QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _answer(
         503, "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds."

@@ -161,6 +161,8 @@ COMMANDS = {
         "Ask in SQL: the views of the index, read-only",
         "innsyn sql 'SELECT system, sum(events) FROM v_daily GROUP BY system'",
         company=True,
+    "report": Entry(
+        "console.cli.report:report", "How much there is of what, and until when", "innsyn report expiry --csv"
     ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"

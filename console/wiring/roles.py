@@ -211,6 +211,7 @@ def api(
             expiry=answering.expiry,
             owners=answering.owners,
             breaches=answering.breaches,
+            reports=answering.sinks.reports,
             mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,

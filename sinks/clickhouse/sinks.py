@@ -24,6 +24,7 @@ from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.record_keys import ClickHouseRecordKeys
 from sinks.clickhouse.rekey import Rekeyer
+from sinks.clickhouse.reports import ClickHouseReports
 from sinks.clickhouse.requests import ClickHouseRequests
 from sinks.clickhouse.retained import ClickHouseRetained
 from sinks.clickhouse.sql import ClickHouseSql
@@ -78,5 +79,6 @@ def clickhouse_sinks(
         sql=ClickHouseSql(complete, limits),
         upkeep=ClickHouseUpkeep(index),
         views=ClickHouseViewTables(index),
+        reports=ClickHouseReports(complete),
         close=index.close,
     )

@@ -59,5 +59,6 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         sql=None,
         upkeep=MemoryUpkeep(index, requests),
         views=MemoryViewTables(),
+        reports=None,
         close=lambda: None,
     )
