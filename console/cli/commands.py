@@ -161,6 +161,7 @@ COMMANDS = {
         "Ask in SQL: the views of the index, read-only",
         "innsyn sql 'SELECT system, sum(events) FROM v_daily GROUP BY system'",
         company=True,
+    ),
     "report": Entry(
         "console.cli.report:report", "How much there is of what, and until when", "innsyn report expiry --csv"
     ),

@@ -37,6 +37,7 @@ from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.reports import ClickHouseReports
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import Coordinates, DeadRow
@@ -111,6 +112,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             doors=Doors(lookups=1e9, burst=10**9),
             recorder=recorder,
             expiry=ClickHouseExpiry(index),
+            reports=ClickHouseReports(index),
         )
         given = replace(
             given,
@@ -197,7 +199,7 @@ def _with(
     if place == "path":
         # A path that ends differently is another route.
         return one.request(method, httpx.URL(path.replace(f"{{{name}}}", _quoted(value) or "%20")))
-    url = path.format(request_id="r-1", replay_id="x")
+    url = path.format(request_id="r-1", replay_id="x", name="expiry")
     if place == "header":
         return one.request(method, url, headers=[(name.encode(), value.encode().replace(b"\x00", b""))])
     return one.request(method, url, params={name: value})
