@@ -22,7 +22,7 @@ from console.wiring.processes import Background, raise_first, running_still, sto
 from console.wiring.roles import api, dead_letter_desk, doors, question_limits, recorder, rights_service
 from console.wiring.run_file import broker
 from console.wiring.serving import ApiServer
-from console.wiring.sql import sql_server
+from console.wiring.sql import SqlServer, sql_server
 from console.wiring.start import begin
 from schemas.errors import IndexUnavailable
 from schemas.settings import load_settings
@@ -69,7 +69,9 @@ def serve() -> None:
                 approver_token=approver_token(settings),
             )
             health.watch("audit", audit.problems, every=1.0)
-            servers = {"api": ApiServer(app, settings.api_host, settings.api_port)}
+            servers: dict[str, ApiServer | SqlServer] = {
+                "api": ApiServer(app, settings.api_host, settings.api_port)
+            }
             if (sql := sql_server(settings, opened, audit, knocks)) is not None:
                 servers["sql"] = sql
             for name, server in servers.items():
@@ -84,7 +86,7 @@ def serve() -> None:
         sinks.close()
 
 
-def _until_stopped(servers: Mapping[str, ApiServer]) -> None:
+def _until_stopped(servers: Mapping[str, ApiServer | SqlServer]) -> None:
     """Serve until a signal comes. Raises what ended one of them before."""
     roles: list[Background] = []
     ending = Ending(lambda: running_still(roles))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -49,14 +50,21 @@ _SETTINGS = {"output_format_json_array_of_rows": "1", "output_format_json_quote_
 def sql(
     query: Annotated[
         str, typer.Argument(metavar="QUERY", help="One statement; - reads it from standard input.")
-    ],
+    ] = "",
     format: Annotated[Shown, typer.Option("--format", help="How the answer is given.")] = Shown.TABLE,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
+    grants: Annotated[
+        bool,
+        typer.Option("--grants", help="Print what makes a read-only user of a ClickHouse server instead."),
+    ] = False,
 ) -> None:
     """Ask in SQL. `SHOW TABLES` says which views there are; docs/queries.md what else can be asked, and the limits.
 
     Example: innsyn sql 'SELECT system, sum(events) FROM v_daily GROUP BY system' --format csv --out systems.csv
     """
+    if grants:
+        _print_grants(load_settings())
+        return
     text = sys.stdin.read() if query == "-" else query
     if not text.strip():
         raise InputError("there is no query; give one, such as 'SHOW TABLES', or - and one on standard input")
@@ -76,6 +84,18 @@ def sql(
     else:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
+
+
+def _print_grants(settings: Settings) -> None:
+    from console.wiring.answering import open_answering
+    from console.wiring.api_token import sql_token
+
+    with open_answering(settings) as opened:
+        reader = opened.sinks.sql
+        assert reader is not None
+        digest = hashlib.sha256(sql_token(settings).encode()).hexdigest()
+        for statement in reader.grants(settings.sql_user, digest):
+            say(f"{statement};")
 
 
 def _answer(settings: Settings, text: str, format: str) -> bytes:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import pyarrow as pa
 from starlette.responses import Response
 
+from console.sql.blocks import compressed
 from console.sql.request import Asked
 from sinks.ports.sql import SqlAnswer, SqlError
 
@@ -68,7 +69,7 @@ def answered(answer: SqlAnswer, asked: Asked, query_id: str) -> Response:
             (kind for name, kind in _TYPES if answer.format.startswith(name)), "text/plain; charset=UTF-8"
         ),
     }
-    body = answer.body
+    body = compressed(answer.body) if asked.blocks else answer.body
     if asked.codec:
         headers["Content-Encoding"] = asked.codec
         body = _packed(body, asked.codec)

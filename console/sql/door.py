@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from console.api.protection.pool import QuestionLimits, Questions
 from console.api.protection.recorder import Recorder
 from console.sql.answers import answered, plain_ok, refused
 from console.sql.request import Asked, Login, asked_of, fields_of, login_of
+from schemas.counted import counted
 from schemas.errors import (
     InnsynError,
     QuestionAbandoned,
@@ -40,6 +41,8 @@ from sinks.ports.sql import SqlError, SqlReader, SqlSeen
 ACTION = "SQL"
 _ALIVE = frozenset({"/ping", "/replicas_status"})
 _CLOSE: Mapping[str, str] = {"Connection": "close"}
+# What ending a query may take.
+_GRACE_SECONDS = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +67,7 @@ class _Turn:
     at: datetime
     client: str
     begun: float = field(default_factory=time.monotonic)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
     query_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     seen: list[SqlSeen] = field(default_factory=list)
     rows: int = 0
@@ -77,6 +81,18 @@ class SqlDoor:
         self._services = services
         self._caller = caller_name(services.token)
         self._questions = Questions(services.limits)
+        self._running: dict[str, float] = {}
+
+    def problems(self) -> Sequence[str]:
+        """Queries that nothing ends: a sentence for all."""
+        most = self._services.limits.seconds + _GRACE_SECONDS
+        late = [begun for begun in [*self._running.values()] if time.monotonic() - begun > most]
+        if not late:
+            return ()
+        return [
+            f"{counted(len(late), 'query')} in SQL did not end after {most:.0f} s, the longest runs for"
+            f" {time.monotonic() - min(late):.0f} s, and holds its worker; start innsyn again if it does not end"
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -179,9 +195,11 @@ class SqlDoor:
         limits = self._services.limits
 
         def work() -> Response:
+            self._running[turn.key] = time.monotonic()
             try:
                 found = self._services.reader.ask(asked.query, turn.seen)
             finally:
+                del self._running[turn.key]
                 if turn.seen and turn.seen[0].tokens:
                     turn.key_id = self._key_id()
             turn.rows = found.rows

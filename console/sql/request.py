@@ -81,9 +81,8 @@ def login_of(headers: Mapping[str, str], fields: Mapping[str, str]) -> Login:
 def asked_of(headers: Mapping[str, str], fields: Mapping[str, str], body: bytes) -> Asked:
     """The query and how it shall be answered. Raises SqlError."""
     if fields.get("decompress") == "1":
-        raise SqlError(
-            48, "NOT_IMPLEMENTED", "decompress=1 is not offered; send the query as it is, or gzipped"
-        )
+        text = "decompress=1 is not offered; send the query as it is, or with a Content-Encoding"
+        raise SqlError(48, "NOT_IMPLEMENTED", text)
     body = _unpacked(body, headers.get("content-encoding", "identity").lower())
     known = dict(fields)
     if headers.get("content-type", "").startswith("multipart/form-data"):

@@ -42,7 +42,7 @@ from console.wiring.roles import (
 )
 from console.wiring.run_file import RUN_FILE
 from console.wiring.serving import ApiServer
-from console.wiring.sql import sql_server
+from console.wiring.sql import SqlServer, sql_server
 from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.open import open_sinks
@@ -149,7 +149,7 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     )
 
 
-def _servers(parts: _Parts, again: Replays, stack: ExitStack) -> tuple[ApiServer, ApiServer | None]:
+def _servers(parts: _Parts, again: Replays, stack: ExitStack) -> tuple[ApiServer, SqlServer | None]:
     """The API and the SQL endpoint on their ports; not served yet. The stack stops their record of questions."""
     settings, sinks = parts.settings, parts.sinks
     audit = recorder(sinks, parts.registry)
@@ -176,7 +176,7 @@ def _servers(parts: _Parts, again: Replays, stack: ExitStack) -> tuple[ApiServer
 
 
 def _roles(
-    parts: _Parts, servers: tuple[ApiServer, ApiServer | None], keeper: Keeper | None, ended: threading.Event
+    parts: _Parts, servers: tuple[ApiServer, SqlServer | None], keeper: Keeper | None, ended: threading.Event
 ) -> list[tuple[Background, Look | None]]:
     """Each role with what it says of itself, in the order in which they start."""
     settings, connection, sinks = parts.settings, parts.connection, parts.sinks

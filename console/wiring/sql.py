@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from console.api.protection.connections import ConnectionLimits
 from console.api.protection.doors import Doors
 from console.api.protection.pool import QuestionLimits
@@ -17,9 +21,18 @@ from schemas.settings import Settings
 _CONNECTIONS = ConnectionLimits(most=128, waiting=64)
 
 
+@dataclass(frozen=True)
+class SqlServer:
+    """Where it answers; serves it until it is told to stop; and what keeps it from serving whoever comes."""
+
+    address: str
+    run: Callable[[threading.Event], None]
+    problems: Callable[[], Sequence[str]]
+
+
 def sql_server(
     settings: Settings, answering: Answering, recorder: Recorder, doors: Doors
-) -> ApiServer | None:
+) -> SqlServer | None:
     """The endpoint on its port, not served yet; None where it is switched off. Raises SettingsError."""
     reader = answering.sinks.sql
     if not settings.sql or reader is None:
@@ -35,4 +48,6 @@ def sql_server(
         limits=QuestionLimits(settings.sql_seconds, settings.sql_workers, settings.sql_queue),
     )
     port = settings.sql_port_in_force
-    return ApiServer(SqlDoor(services), settings.api_host, port, _CONNECTIONS, "INNSYN_SQL_PORT")
+    door = SqlDoor(services)
+    server = ApiServer(door, settings.api_host, port, _CONNECTIONS, "INNSYN_SQL_PORT")
+    return SqlServer(server.address, server.run, lambda: [*server.problems(), *door.problems()])

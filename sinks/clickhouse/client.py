@@ -93,6 +93,11 @@ class ClickHouse:
     def embedded(self) -> bool:
         return self._parts.scheme == "chdb"
 
+    @property
+    def user(self) -> str | None:
+        """Of the server; None for an embedded index, which has none."""
+        return None if self.embedded else self._login[0]
+
     def asking_first(self, look: Callable[[], None]) -> ClickHouse:
         """The same handles; `look()` is called before each question and raises where that must not be answered."""
         other = copy.copy(self)

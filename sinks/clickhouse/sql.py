@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from schemas.errors import QuestionTooLong
+from schemas.errors import InputError, QuestionTooLong
 from schemas.patience import current
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.sql_guard import FORMATS, Allowed, Offered, examine
 from sinks.clickhouse.sql_handles import Handle, Result
 from sinks.clickhouse.sql_limits import Settings, check_size, settings_of, system_rows
+from sinks.clickhouse.sql_user import user_statements
 from sinks.ports.sql import SqlAnswer, SqlError, SqlLimits, SqlQuery, SqlSeen
 
 _TOKEN = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
@@ -29,6 +30,16 @@ class ClickHouseSql:
 
     def views(self) -> Sequence[str]:
         return sorted(self._offered().views)
+
+    def grants(self, user: str, digest: str) -> Sequence[str]:
+        owner = self._index.user
+        if owner is None:
+            raise InputError("an embedded index has no users; set INNSYN_CLICKHOUSE_URL to a server")
+        offered = self._offered()
+        views = sorted(offered.views)
+        return user_statements(
+            user, digest, owner, offered.database, views, self._limits, self._index.cluster
+        )
 
     def ask(self, query: SqlQuery, seen: list[SqlSeen]) -> SqlAnswer:
         offered = self._offered()

@@ -64,6 +64,8 @@ _SHOW = re.compile(
 )
 # Behind the name of an aggregate function.
 _COMBINATOR = re.compile(r"(?:If|Array|Map|Distinct|OrDefault|OrNull|Resample|ForEach|ArgMin|ArgMax)$")
+# A column of the engine's own tables; the function of that name says the database.
+_COLUMNS = frozenset({"database"})
 _CHILDREN = re.compile(r" \(children \d+\)$")
 
 
@@ -196,7 +198,7 @@ def _check_name(name: str, offered: Offered) -> set[str]:
             return {table}
         if first != "system" or table not in SYSTEM_TABLES:
             raise _unknown(name, offered)
-    if not others and name.lower() in offered.functions - functions():
+    if not others and name.lower() in offered.functions - functions() - _COLUMNS:
         # A function can be handed over by its name alone, as in arrayMap(file, ...).
         raise SqlError(
             497,

@@ -84,5 +84,9 @@ class SqlReader(Protocol):
         Raises SqlError, IndexUnavailable, QuestionTooLong, QuestionAbandoned.
         """
 
+    def grants(self, user: str, digest: str) -> Sequence[str]:
+        """Statements that make a user of the server who reads the views alone. `digest`: SHA-256 of the password, in
+        hexadecimal digits. Raises InputError where the index is no server's, IndexUnavailable."""
+
     def views(self) -> Sequence[str]:
         """Names of the views that can be asked about. Raises IndexUnavailable."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import QuestionTooLong
+from schemas.errors import InputError, QuestionTooLong
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.sql import ClickHouseSql
 from sinks.clickhouse.sql_guard import FORMATS, functions
@@ -79,6 +79,7 @@ def test_only_the_views_are_shown_to_be_there(reader: ClickHouseSql) -> None:
     assert len(ask(reader, "SHOW DATABASES")) == len(ask(reader, "SELECT * FROM system.databases")) == 1
     assert ask(reader, "DESCRIBE TABLE v_daily")[0][:2] == ["day", "Date"]
     assert ask(reader, "EXISTS TABLE v_daily") == [[1]]
+    assert ask(reader, "SELECT DISTINCT database = currentDatabase() FROM system.columns") == [[1]]
 
 
 def test_a_query_is_known_for_the_record_by_its_shape(reader: ClickHouseSql) -> None:
@@ -94,6 +95,24 @@ def test_a_query_is_known_for_the_record_by_its_shape(reader: ClickHouseSql) -> 
     assert len(first.shape) == 16
     assert (first.views, third.views) == (("v_lineage",), ())
     assert (first.tokens, second.tokens) == ((bytes.fromhex(token),), ())
+
+
+def test_a_server_is_told_to_make_a_user_who_reads_the_views_alone(
+    reader: ClickHouseSql, sql_engine: ClickHouse
+) -> None:
+    """Each statement is one of the engine's own language; an embedded index has no users."""
+    if sql_engine.embedded:
+        with pytest.raises(InputError, match="INNSYN_CLICKHOUSE_URL"):
+            reader.grants("analyst", "ab" * 32)
+        return
+    made = reader.grants("ana`lyst", "ab" * 32)
+    for statement in made:
+        ((text,),) = sql_engine.query("SELECT formatQuerySingleLine({s:String})", {"s": statement})
+        assert "\n" not in text
+    granted = [statement for statement in made if statement.startswith("GRANT")]
+    assert len(granted) == len(reader.views())
+    assert all(" SELECT ON `default`.`v_" in statement for statement in granted)
+    assert "readonly = '1'" in made[0]
 
 
 def test_what_takes_too_long_is_ended(sql_engine: ClickHouse) -> None:
