@@ -71,6 +71,7 @@ lock: ## Resolve the requirements, the checksums of the jars and the lock of the
 	mvn -q -B -f tests/postgresql/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/dist/postgresql-jars
 	cd dist/postgresql-jars && sha256sum *.jar > ../../tests/postgresql/jars.sha256
 	cd tests/producers && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	cd tests/queries && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -82,8 +82,8 @@ def real_number(digits: str) -> bool:
 
 
 def elsewhere(match: re.Match[str]) -> bool:
-    """Whether four numbers are a section of a document, such as the one of an RFC."""
-    return re.search(r"(RFC \d+,|section|§) $", match.string[: match.start()]) is not None
+    """Whether four numbers are a section of a document, such as the one of an RFC, or the version of a package."""
+    return re.search(r"(?:(?:RFC \d+,|section|§) |[=>]=)$", match.string[: match.start()]) is not None
 
 
 def public(text: str) -> bool:
