@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import numpy as np
@@ -17,7 +17,7 @@ from sinks.ports.identity import NOTHING, ClaimKey, ClaimReader, no_claims
 from streams.identity.links.chains import DEPTH, chains
 from streams.identity.links.session_links import unended
 from streams.identity.links.states import links_of
-from streams.identity.links.table import FOREVER, Flags, Ints, Links, per_source
+from streams.identity.links.table import FOREVER, UNKNOWN, Flags, Ints, Links, each_of, per_source
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,83 @@ def upward(
     # Of other tokens only a part of what is said was read.
     links = links.where(np.isin(links.token, codes_of(links, done)))
     return Known(claims, links, chains(links))
+
+
+def upward_each(
+    reader: ClaimReader,
+    each: Sequence[Collection[bytes]],
+    sources: Mapping[str, IdentitySource],
+    known_at: datetime | None = None,
+    *,
+    depth: int = DEPTH + 1,
+) -> list[Known]:
+    """`upward` of each of these, worked out together: what is said of a token does not depend on the others."""
+    known = upward(reader, set[bytes]().union(*each), sources, known_at, depth=depth)
+    if len(each) == 1:
+        return [known]
+    known = replace(known, claims=known.claims.combine_chunks())
+    whose, token = _reached(known.links, each, depth)
+    links, ends = (_of_each(item, whose, token, len(each)) for item in (known.links, known.ends))
+    return [_alone(known.claims, *pair) for pair in zip(links, ends, strict=True)]
+
+
+def _reached(links: Links, each: Sequence[Collection[bytes]], depth: int) -> tuple[Ints, Ints]:
+    """(which, token): those of each, and those they lead to, by their numbers."""
+    codes, width = links.codes, len(links.names) + 1
+    links = links.where(np.argsort(links.token, kind="stable"))
+    held = [
+        number * width + codes[token]
+        for number, tokens in enumerate(each)
+        for token in tokens
+        if token in codes
+    ]
+    found = new = np.unique(np.array(held, np.int64))
+    for _ in range(depth - 1):
+        which, row = _under(links.token, *np.divmod(new, width))
+        new = np.setdiff1d(which * width + links.subject[row], found)
+        if not len(new):
+            break
+        found = np.union1d(found, new)
+    return np.divmod(found, width)
+
+
+def _under(sorted_tokens: Ints, whose: Ints, token: Ints) -> tuple[Ints, Ints]:
+    """(whose, position): where each of the tokens stands."""
+    begin = np.searchsorted(sorted_tokens, token, "left")
+    of, offset = each_of(np.searchsorted(sorted_tokens, token, "right") - begin)
+    return whose[of], begin[of] + offset
+
+
+def _of_each(links: Links, whose: Ints, token: Ints, count: int) -> list[Links]:
+    """The links of the tokens of each, in the order in which they are."""
+    order = np.argsort(links.token, kind="stable")
+    which, place = _under(links.token[order], whose, token)
+    row = order[place]
+    some = links.where(row[np.lexsort((row, which))])
+    ends = np.cumsum(np.bincount(which, minlength=count)).tolist()
+    return [_part(some, begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def _part(links: Links, begin: int, end: int) -> Links:
+    """Some of the links that follow each other, without a copy."""
+    columns = [item.name for item in fields(links) if item.name != "names"]
+    return replace(links, **{name: getattr(links, name)[begin:end] for name in columns})
+
+
+def _alone(claims: pa.Table, links: Links, ends: Links) -> Known:
+    """What is known of one: with the names of its own tokens alone, since each list of names is looked through."""
+    used = np.unique(np.concatenate([links.token, links.subject, ends.token, ends.subject]))
+    used = used[used != UNKNOWN]
+    names = links.names.take(pa.array(used))
+    return Known(claims, *(_renumbered(item, used, names) for item in (links, ends)))
+
+
+def _renumbered(links: Links, used: Ints, names: pa.Array) -> Links:
+    token, subject = (
+        np.where(code == UNKNOWN, UNKNOWN, np.searchsorted(used, code))
+        for code in (links.token, links.subject)
+    )
+    return replace(links, names=names, token=token, subject=subject)
 
 
 def downward(reader: ClaimReader, subjects: Iterable[bytes], known_at: datetime | None = None) -> set[bytes]:

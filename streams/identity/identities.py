@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.entries import IdentitySource
+from schemas.together import asked
 from schemas.tokens import IdentifierKind, Tokenizer, prefix_tokens
 from schemas.vocabulary import Proof
 from sinks.ports.identity import ALL_PORTS, PREFIX_SCHEMA, ClaimReader
 from sinks.ports.lineage import BesideReader, Span
 from streams.identity.agreement import NOWHERE, Agreement, Meaning, agreed
-from streams.identity.gather import Known, codes_of, downward, upward
+from streams.identity.gather import Known, codes_of, downward, upward, upward_each
 from streams.identity.holders import Holders
+from streams.identity.links.chains import DEPTH
 from streams.identity.links.table import Flags, Ints, Links, per_source
 from streams.identity.model import Given, Link, ResolvedSubject
 from streams.identity.renamed import Names, Renamed, RenamedBeside, with_former_spans
@@ -94,8 +96,7 @@ class Identities:
 
     def ends(self, tokens: Iterable[bytes], known_at: datetime | None = None) -> Links:
         """Where the chains of the tokens end, as far as each source's clock may be off."""
-        known = upward(self._reader, tokens, self._sources, known_at)
-        return within_skew(known.ends, self._skew)
+        return within_skew(self._known(tokens, known_at).ends, self._skew)
 
     def person(
         self, givens: Sequence[Given], now: datetime, known_at: datetime | None = None
@@ -222,7 +223,7 @@ class Identities:
                 above[address].append(prefix)
         every = tokens.union(above, *above.values())
         # What leads to the subjects is among these tokens; where the others lead need not be known.
-        known = upward(self._reader, every, self._sources, known_at, depth=1)
+        known = self._known(every, known_at, depth=1)
         ends = within_skew(known.ends, self._skew)
         own = codes_of(ends, subjects)
         others = sorted(every - subjects)
@@ -240,9 +241,23 @@ class Identities:
     def _asked(self, givens: Sequence[Given], known_at: datetime | None) -> Known:
         """What is known of the identifiers; of addresses at certain moments, what held then."""
         moments = [item.at for item in givens if item.at is not None and item.kind.is_place]
-        only = len(moments) == len(givens)
-        at = np.array([milliseconds(moment) for moment in moments], np.int64) if only else None
+        if len(moments) < len(givens):
+            return self._known(_tokens(givens), known_at)
+        at = np.array([milliseconds(moment) for moment in moments], np.int64)
         return upward(self._reader, _tokens(givens), self._sources, known_at, at=at)
+
+    def _known(self, tokens: Iterable[bytes], known_at: datetime | None, depth: int = DEPTH + 1) -> Known:
+        """What is known of the tokens, of all times. Within a batch it is worked out for all together."""
+        return asked(self._known_each, (frozenset(tokens), known_at, depth))
+
+    def _known_each(self, questions: Sequence[tuple[frozenset[bytes], datetime | None, int]]) -> list[Known]:
+        found = dict[int, Known]()
+        for known_at, depth in dict.fromkeys(question[1:] for question in questions):
+            places = [place for place, item in enumerate(questions) if item[1:] == (known_at, depth)]
+            each = [questions[place][0] for place in places]
+            known = upward_each(self._reader, each, self._sources, known_at, depth=depth)
+            found |= zip(places, known, strict=True)
+        return [found[place] for place in range(len(questions))]
 
 
 def _tokens(givens: Iterable[Given]) -> set[bytes]:

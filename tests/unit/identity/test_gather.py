@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalogue import load_catalogue
-from schemas.vocabulary import Mark
+from schemas.vocabulary import ClaimForm, Mark, Proof
 from sinks.ports.identity import ClaimKey
-from streams.identity.gather import codes_of, upward
+from streams.identity.gather import codes_of, upward, upward_each
 from streams.identity.links.states import links_of
 from streams.identity.links.table import Links
 from tests.support.said import Claim, TableReader, session, table, token
@@ -21,6 +21,7 @@ from tests.support.said import Claim, TableReader, session, table, token
 SOURCES = load_catalogue().identity_sources
 MOMENTS = st.integers(0, 40).map(lambda step: step * 300.0)
 ADDRESSES = ("A0", "A1")
+NAMES = (*ADDRESSES, *(f"u{number}" for number in range(1, 8)), "c1", "c2")
 LINES = {"s1": "l1", "s2": "l1", "s3": ""}
 """Of each session; one that names its line in some reports alone is known to the line by these alone."""
 
@@ -52,7 +53,8 @@ def said_of(links: Links, name: str) -> list[tuple[object, ...]]:
     links = links.where(np.isin(links.token, codes_of(links, [token(name)])))
     columns = (links.since, links.until, links.proof, links.begin, links.begun, links.end, links.earliest)
     rows = zip(*(column.tolist() for column in (*columns, links.latest)), strict=True)
-    return sorted((links.name(code), *row) for code, row in zip(links.subject.tolist(), rows, strict=True))
+    names = [None if code < 0 else links.name(code) for code in links.subject.tolist()]
+    return sorted(((name, *row) for name, row in zip(names, rows, strict=True)), key=repr)
 
 
 @given(
@@ -70,6 +72,46 @@ def test_the_links_of_a_token_are_those_that_all_claims_give_it(claims: Sequence
     for name in ADDRESSES:
         known = upward(TableReader(everything), [token(name)], SOURCES).links
         assert said_of(known, name) == said_of(every, name)
+
+
+def states() -> st.SearchStrategy[Claim]:
+    """Whose user names are: customers', or another user name's, in a chain that may be too long or run in a circle."""
+    names = st.sampled_from(("u1", "u2", "u3", "u4", "u5", "u6", "u7"))
+    return st.builds(
+        lambda name, whose, at: Claim(
+            name, whose, at, Mark.OPEN, ClaimForm.STATE, name, proof=Proof.HOLDER, source="register"
+        ),
+        names,
+        st.one_of(names, st.sampled_from(("c1", "c2"))),
+        MOMENTS,
+    )
+
+
+@given(
+    st.lists(st.one_of(reports(), states()), max_size=14, unique_by=lambda claim: (claim.group, claim.at)),
+    st.lists(
+        st.frozensets(st.sampled_from((*ADDRESSES, "u1", "u2", "c1")), max_size=3), min_size=2, max_size=4
+    ),
+    st.sampled_from((1, 2, 7)),
+)
+def test_many_who_are_asked_about_at_once_are_told_what_each_is_alone(
+    claims: Sequence[Claim], each: Sequence[frozenset[str]], depth: int
+) -> None:
+    """Links, and where chains end; of nobody the links of another one who is asked about."""
+    reader = TableReader(table(claims))
+    wanted = [frozenset(map(token, names)) for names in each]
+    together = upward_each(reader, wanted, SOURCES, depth=depth)
+    for names, tokens, known in zip(each, wanted, together, strict=True):
+        alone = upward(reader, tokens, SOURCES, depth=depth)
+        # What no link leads to makes no difference.
+        reached = set(names)
+        for _ in range(depth - 1):
+            led = [said_of(alone.links, name) for name in reached]
+            reached |= {name for name in NAMES if token(name) in {row[0] for rows in led for row in rows}}
+        assert {known.links.name(code) for code in known.links.token.tolist()} <= set(map(token, reached))
+        for name in reached:
+            assert said_of(known.links, name) == said_of(alone.links, name)
+            assert said_of(known.ends, name) == said_of(alone.ends, name)
 
 
 class Counting(TableReader):
