@@ -83,6 +83,10 @@ class Entry(_Frozen):
     certainty: Annotated[tuple[Mark, ...], Field(min_length=1)]
     note: Text | None = None
 
+    def __hash__(self) -> int:
+        """Of the id alone: of all that it says takes longer than most of what is looked up by it."""
+        return hash(self.id)
+
 
 class Term(Entry):
     """A word of a closed list: origin, operation, subject type or role."""

@@ -8,7 +8,7 @@ stays that may be of a category which is held.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -60,12 +60,13 @@ def may_be(
 ) -> dict[str, frozenset[str]]:
     """By personal field of the record the categories that it may be of in these events: that of now, and those of when
     they were tagged."""
-    fields = [item for item in record.fields if item.personal] if record else []
+    if record is None:
+        return {}
+    then = [_then(tags, record, versions) for tags in tag_sets]
     return {
-        item.name: frozenset({item.category}).union(
-            *(_then(item.name, tags, record, versions) for tags in tag_sets if record)
-        )
-        for item in fields
+        item.name: frozenset({item.category}).union(*(of(item.name) for of in then))
+        for item in record.fields
+        if item.personal
     }
 
 
@@ -82,14 +83,17 @@ def held_fields(
     return found
 
 
-def _then(name: str, tags: TagSet, record: RecordSchema, versions: Versions) -> frozenset[str]:
-    """The categories of which the field may have been when the event was tagged."""
+def _then(tags: TagSet, record: RecordSchema, versions: Versions) -> Callable[[str], Collection[str]]:
+    """By field, the categories of which it may have been when the event was tagged."""
     known = versions.get((record.name, tags.schema), ())
-    if not known or {*tags.categories} - {*record.categories}.union(*(item.categories for item in known)):
+    others = {*tags.categories} - {*record.categories}
+    if not known or others.difference(*(item.categories for item in known)):
         # Of a version that nobody committed it shows only where a category is no field's any more; and neither version
         # has one as which a field was held that had been of it in other events.
-        return frozenset(tags.categories if {*tags.categories} - {*record.categories} else ())
-    fields = [item.find(name) for item in known]
-    return frozenset(
-        item.category for item in fields if item and item.personal and item.category in tags.categories
-    )
+        return lambda name: tags.categories if others else ()
+    then: defaultdict[str, set[str]] = defaultdict(set)
+    for version in known:
+        for item in version.fields:
+            if item.personal and item.category in tags.categories:
+                then[item.name].add(item.category)
+    return lambda name: then.get(name, ())

@@ -6,9 +6,10 @@ Each category of a record goes up to a day of its own. What only the day of an e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, partial
 from typing import Any
 
 from schemas.calendars import Calendar
@@ -32,6 +33,7 @@ from streams.answers.unjudged import judged_for_erasure
 Rules = tuple[RetentionRule, ...]
 _OWNERS = frozenset((Role.OWNER, Role.JOINT_OWNER))
 _DAY = timedelta(days=1)
+_Ending = Callable[[Rules], tuple[date, RetentionRule]]
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,23 @@ def cuts_of(
     for holding in found.holdings:
         if not holding.tags.of_another and holding.tags.id not in leave:
             held.setdefault((holding.tags.system, holding.tags.record), []).append(holding)
+    ending = cache(partial(_ending, anchors=anchors, terms=terms))
     return [
         cut
         for (_, record), holdings in sorted(held.items())
         for group in groups(terms.records.get(record), holdings)
-        for cut in _cuts(group.holdings, group.where, anchors, terms)
+        for cut in _cuts(group.holdings, group.where, ending, terms)
     ]
 
 
-def _cuts(
-    holdings: Sequence[Holding], where: Selector | None, anchors: RetentionAnchors, terms: Terms
-) -> list[Cut]:
+def _cuts(holdings: Sequence[Holding], where: Selector | None, ending: _Ending, terms: Terms) -> list[Cut]:
     tags = holdings[0].tags
     first = min(terms.calendar.day(item.first_seen) for item in holdings)
     tied = ties(terms.records.get(tags.record), [item.tags for item in holdings], terms.versions)
     categories = dict.fromkeys(name for item in holdings for name in item.tags.every_category)
     # A field may be of one by now that no event has.
     categories |= dict.fromkeys(name for tie in tied for name in sorted(tie.categories))
-    every = _together([_term(holdings, name, anchors, terms) for name in categories], tied)
+    every = _together([_term(holdings, name, ending, terms) for name in categories], tied)
     speaking = [term for term in every if term.rule is not None]
     personal = [term for term in speaking if term.personal and term.kept > first]
     if not personal:
@@ -145,7 +146,7 @@ def _together(every: Sequence[_Term], found: Iterable[Tie]) -> list[_Term]:
     return list(terms.values())
 
 
-def _term(holdings: Sequence[Holding], category: str, anchors: RetentionAnchors, terms: Terms) -> _Term:
+def _term(holdings: Sequence[Holding], category: str, ending: _Ending, terms: Terms) -> _Term:
     """As what runs out for everybody is decided (`streams.answers.expiry`): what only a free text reveals goes by its
     own rules, or with the text where that goes earlier."""
     having = [item.tags for item in holdings if category in item.tags.every_category]
@@ -163,10 +164,15 @@ def _term(holdings: Sequence[Holding], category: str, anchors: RetentionAnchors,
     ways = [rules for rules in ways if decided(rules)]
     if not ways:
         return _Term(category, date.max)
-    kept = {rules: kept_from(rules, terms.as_of, terms.calendar, anchors) for rules in ways}
-    rules = max(ways, key=lambda item: kept[item])
-    rule, _ = last_day(rules, kept[rules] - _DAY, terms.calendar, anchors)
-    return _Term(category, kept[rules], rule, any(clocks_of_people(item, terms.told) for item in ways))
+    kept, rule = max((ending(rules) for rules in ways), key=lambda found: found[0])
+    return _Term(category, kept, rule, any(clocks_of_people(item, terms.told) for item in ways))
+
+
+def _ending(rules: Rules, anchors: RetentionAnchors, terms: Terms) -> tuple[date, RetentionRule]:
+    """The first day whose events the rules keep, and the one by which those of the day before have run out."""
+    kept = kept_from(rules, terms.as_of, terms.calendar, anchors)
+    rule, _ = last_day(rules, kept - _DAY, terms.calendar, anchors)
+    return kept, rule
 
 
 def start_of(day: date, calendar: Calendar) -> datetime:

@@ -85,10 +85,12 @@ class PeoplePlanner:
         known = replace(known, anchors=with_periods(known.anchors, sessions))
         told = self._told | {item.clock for item in known.said}
         terms = replace(self._terms(now), told=told)
-        if not cuts_of(found, known.anchors, terms):
+        cuts = cuts_of(found, known.anchors, terms)
+        if not cuts:
             return None
         others = self._reader.others(spans)
-        cuts = cuts_of(found, known.anchors, terms, somebody_elses(others))
+        if leave := somebody_elses(others):
+            cuts = cuts_of(found, known.anchors, terms, leave)
         return RunOutOf(spans, cuts, known, others, terms, now) if cuts else None
 
     def _terms(self, now: datetime) -> Terms:
