@@ -73,33 +73,32 @@ def others(
     """
     parameters["crowded"] = list(crowded)
     mine = (
-        f"SELECT asked, {EVENT}, token, role, {tag_set} AS named, tag_set IN {{crowded:Array(UInt64)}} AS among"
+        f"SELECT asked, {EVENT}, token, role, {tag_set} AS tags, tag_set IN {{crowded:Array(UInt64)}} AS among"
         f" FROM ({matching(parts, rows, parameters)})"
     )
-    named = (
-        f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({mine}))"
-    )
-    claimed = f"SELECT key FROM identity_claims WHERE key IN (SELECT token FROM ({named}))"
+    named = f"SELECT {EVENT}, role, token FROM lineage_by_event WHERE ({EVENT}) IN (SELECT {EVENT} FROM mine)"
+    claimed = "SELECT key FROM identity_claims WHERE key IN (SELECT token FROM named)"
     if several_keys:
-        pairs = f"FROM token_pairs WHERE token IN (SELECT token FROM ({named}))"
+        pairs = "FROM token_pairs WHERE token IN (SELECT token FROM named)"
         keys = f"SELECT key FROM identity_claims WHERE key IN (SELECT other {pairs})"
         claimed += f" UNION ALL SELECT token {pairs} AND other IN ({keys})"
     per_event = (
         f"SELECT asked, {EVENT}, any(person.tag_sets) AS theirs, any(person.roles) AS stands,"
         " arraySort(groupUniqArray(other.role)) AS others,"
         f" arraySort(groupUniqArrayIf(other.role, other.token IN ({claimed}))) AS known"
-        f" FROM (SELECT asked, {EVENT}, groupUniqArray(named) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
+        f" FROM (SELECT asked, {EVENT}, groupUniqArray(tags) AS tag_sets, arraySort(groupUniqArray(role)) AS roles,"
         " groupUniqArrayIf(role, among) AS shared,"
-        f" groupArray((role, token)) AS own FROM ({mine}) GROUP BY asked, {EVENT})"
+        f" groupArray((role, token)) AS own FROM mine GROUP BY asked, {EVENT})"
         " AS person"
-        f" INNER JOIN ({named}) AS other USING ({EVENT})"
+        f" INNER JOIN named AS other USING ({EVENT})"
         " WHERE NOT has(person.own, (other.role, other.token))"
         # In one role stands one person, by whatever identifiers, unless they are mentioned or the row says otherwise.
         " AND (other.role = 'mentioned' OR has(person.shared, other.role) OR NOT has(person.roles, other.role))"
         f" GROUP BY asked, {EVENT}"
     )
     return (
-        "SELECT asked, arrayJoin(theirs) AS tag_set, stands, others, known, count()"
+        f"WITH mine AS MATERIALIZED ({mine}), named AS MATERIALIZED ({named})"
+        " SELECT asked, arrayJoin(theirs) AS tag_set, stands, others, known, count()"
         f" FROM ({per_event}) GROUP BY asked, tag_set, stands, others, known ORDER BY ALL"
     )
 

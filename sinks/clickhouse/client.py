@@ -35,8 +35,12 @@ INSERT_SETTINGS: Mapping[str, Any] = {
     "materialized_views_ignore_errors": 0,
     "max_partitions_per_insert_block": 0,
 }
-# A row's year follows from its identity, so versions of a row never lie in two partitions.
-READ_SETTINGS: Mapping[str, Any] = {"do_not_merge_across_partitions_select_final": 1}
+# A row's year follows from its identity, so versions of a row never lie in two partitions. What a statement names as
+# MATERIALIZED is read once, however often it is asked for.
+READ_SETTINGS: Mapping[str, Any] = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "enable_materialized_cte": 1,
+}
 # Deletes, updates and merges return when they are done, on every replica; a merge that was not done is an error.
 ERASE_SETTINGS: Mapping[str, Any] = {"mutations_sync": 2, "lightweight_deletes_sync": 2, "alter_sync": 2}
 MERGE_SETTINGS: Mapping[str, Any] = {"optimize_throw_if_noop": 1}

@@ -246,9 +246,10 @@ class Going:
         parameters: Parameters = {}
         removed = self._removed(parameters)
         rows = self._index.query(
-            f"SELECT DISTINCT {EVENT}, token, toString(role) FROM lineage_by_event"
-            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
-            f" AND ({EVENT}, role, token) IN (SELECT {EVENT}, role, token FROM ({removed}))",
+            f"WITH removed AS MATERIALIZED ({removed})"
+            f" SELECT DISTINCT {EVENT}, token, toString(role) FROM lineage_by_event"
+            f" WHERE ({EVENT}) IN (SELECT {EVENT} FROM removed)"
+            f" AND ({EVENT}, role, token) IN (SELECT {EVENT}, role, token FROM removed)",
             parameters,
         )
         return by_role((str(role), (_event(event), bytes(token))) for *event, token, role in rows)
@@ -258,24 +259,23 @@ class Going:
         the questions: for findings any row, else those under a person's tokens. No two of the questions may have an
         event in common."""
         parameters: Parameters = {}
-        removed = self._removed(parameters)
-        # One set for all tables: what goes is looked for once.
+        removed = f"removed AS MATERIALIZED ({self._removed(parameters)})"
         named = " UNION ALL ".join(
-            f"SELECT {EVENT}, '{table}' AS hanging FROM {table} WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({removed}))"
+            f"SELECT {EVENT}, '{table}' AS hanging FROM {table} WHERE ({EVENT}) IN (SELECT {EVENT} FROM removed)"
             for table in HANGING
         )
         found: dict[str, list[Event]] = {table: [] for table in HANGING}
         for *place, table in self._index.query(
-            f"SELECT DISTINCT {EVENT}, hanging FROM ({named})", parameters
+            f"WITH {removed} SELECT DISTINCT {EVENT}, hanging FROM ({named})", parameters
         ):
             found[str(table)].append(_event(place))
         if not any(found.values()):
             return {table: {} for table in found}
-        among = f"({EVENT}) IN (SELECT {EVENT} FROM ({named}))"
+        among = f"({EVENT}) IN (SELECT {EVENT} FROM named)"
         rows = of_questions(self.parts, f"({rows_not_merged(self.tokens, among, parameters)})", parameters)
         counted = self._index.query(
-            f"SELECT asked, {EVENT}, sum(leave), sum(have) FROM"
-            f" (SELECT asked, {EVENT}, count() AS leave, 0 AS have FROM ({removed}) WHERE {among}"
+            f"WITH {removed}, named AS MATERIALIZED ({named}) SELECT asked, {EVENT}, sum(leave), sum(have) FROM"
+            f" (SELECT asked, {EVENT}, count() AS leave, 0 AS have FROM removed WHERE {among}"
             f" GROUP BY asked, {EVENT}"
             # Not FINAL, which would merge the whole table: older versions of a row have its token and role.
             f" UNION ALL SELECT asked, {EVENT}, 0 AS leave, uniqExact(token, role) AS have FROM ({rows})"

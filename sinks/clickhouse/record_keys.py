@@ -54,20 +54,20 @@ class ClickHouseRecordKeys:
             f"SELECT intDiv(asked, 2) AS number, asked % 2 AS is_named, record AS hash, role, event_time, {EVENT}"
             f" FROM ({matching(parts, rows, parameters)}) WHERE {chosen}"
         )
-        named = f"SELECT number, hash FROM ({mine}) WHERE is_named"
         left = (
-            f"SELECT DISTINCT number, hash, event_time, {EVENT} FROM ({mine})"
-            f" WHERE role = 'owner' AND (number, hash) NOT IN ({named})"
+            f"SELECT DISTINCT number, hash, event_time, {EVENT} FROM mine"
+            " WHERE role = 'owner' AND (number, hash) NOT IN (SELECT number, hash FROM mine WHERE is_named)"
         )
         columns = ", ".join(UNNAMED_SCHEMA.names)
         keyed = (
-            f"SELECT number, hash, event_time, {columns} FROM ({left}) AS l INNER JOIN"
-            f" (SELECT {columns} FROM record_keys FINAL WHERE ({EVENT}) IN (SELECT {EVENT} FROM ({left}))) AS k"
+            f"SELECT number, hash, event_time, {columns} FROM unnamed AS l INNER JOIN"
+            f" (SELECT {columns} FROM record_keys FINAL WHERE ({EVENT}) IN (SELECT {EVENT} FROM unnamed)) AS k"
             f" USING ({EVENT})"
         )
         order = "number, event_time DESC, topic DESC, partition DESC, offset DESC"
         answer = self._index.query_arrow(
-            f"SELECT number, {columns} FROM (SELECT * FROM ({keyed}) ORDER BY {order} LIMIT 1 BY number, hash)"
+            f"WITH mine AS MATERIALIZED ({mine}), unnamed AS MATERIALIZED ({left})"
+            f" SELECT number, {columns} FROM (SELECT * FROM ({keyed}) ORDER BY {order} LIMIT 1 BY number, hash)"
             f" ORDER BY {order} LIMIT {{most:UInt64}} BY number",
             parameters,
         )
