@@ -7,12 +7,11 @@ the same order, so that pieces of work need no locks against each other.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any, Generic, TypeVar
+
+from greenlet import greenlet
 
 from schemas.errors import Unavailable
 from schemas.garbage import uncollected
@@ -20,10 +19,6 @@ from schemas.garbage import uncollected
 Q = TypeVar("Q")
 A = TypeVar("A")
 T = TypeVar("T")
-
-
-class _Abandoned(BaseException):
-    """The batch is over before its end: nothing more is asked, and no code of the work handles it."""
 
 
 _ASKING: ContextVar[_Piece[Any, Any] | None] = ContextVar("asking", default=None)
@@ -48,11 +43,10 @@ def within_batch() -> bool:
 
 
 class Together:
-    """Runs batches of at most `at_once` pieces of work; one thread at a time may use it."""
+    """Runs batches of at most `at_once` pieces of work."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._pool: ThreadPoolExecutor | None = None
 
     def each(self, items: Sequence[Q], work: Callable[[Q], T]) -> list[T | Exception]:
         """What the work gave for each item, or the exception with which it ended. Within a batch, one by one.
@@ -61,16 +55,10 @@ class Together:
         """
         if len(items) < 2 or within_batch():
             return [tried(work, item) for item in items]
-        if self._pool is None:
-            # Kept: the threads' own handles to the index would outlive them.
-            self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="together")
         found: list[T | Exception] = []
         for start in range(0, len(items), self._at_once):
-            back = _Signal()
-            pieces = [_Piece(work, item, back) for item in items[start : start + self._at_once]]
             with uncollected():
-                outcomes = _run(pieces, self._pool, back)
-            found += outcomes
+                found += _run([_Piece(work, item) for item in items[start : start + self._at_once]])
         return found
 
 
@@ -82,100 +70,55 @@ def tried(work: Callable[[Q], T], item: Q) -> T | Exception:
         return error
 
 
-class _Signal:
-    """Lets one thread go on that waits for it; sent twice before it is waited for, once. A lock, since a semaphore of
-    Python takes longer than many a piece of work."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def send(self) -> None:
-        with suppress(RuntimeError):
-            self._lock.release()
-
-    def wait(self) -> None:
-        self._lock.acquire()
-
-
 class _Piece(Generic[Q, T]):
-    """One piece of work in a thread of its own, which runs when `go` is sent and stops where it asks or ends.
+    """One piece of work on a stack of its own, which stops where it asks or ends."""
 
-    It wakes whoever has to go on by itself, `then`: a thread that only passes the turn on would double the switches,
-    which cost more than many a piece of work. What ends the whole batch wakes `back`.
-    """
-
-    def __init__(self, work: Callable[[Q], T], item: Q, back: _Signal) -> None:
+    def __init__(self, work: Callable[[Q], T], item: Q) -> None:
         self._work, self._item = work, item
-        self._context: Context = copy_context()
-        self.go, self.then, self._back = _Signal(), back, back
-        self._abandoned = self.ended = False
+        self._stack = greenlet(self._run)
+        self._stack.gr_context = copy_context()
         self.question: tuple[Callable[[Sequence[Any]], Sequence[Any]], Any] | None = None
         self.answer: Any = None
-        self.outcome: T | BaseException | None = None
-
-    def start(self, pool: ThreadPoolExecutor) -> None:
-        pool.submit(self._context.run, self._run)
+        self.outcome: T | Exception | None = None
 
     @property
-    def fatal(self) -> BaseException | None:
-        """What ended it and is no Exception."""
-        error = self.outcome
-        return error if isinstance(error, BaseException) and not isinstance(error, Exception) else None
+    def ended(self) -> bool:
+        return bool(self._stack.dead)
+
+    def go_on(self) -> None:
+        """Until it asks or has ended. Raises what it ends with that is no Exception."""
+        self.question = None
+        self._stack.switch()
 
     def abandon(self) -> None:
-        """End it where it stands."""
-        self._abandoned = True
+        """End it where it stands: nothing more is asked, and no code of the work handles it."""
         while not self.ended:
-            _go_on([self], self._back)
+            self._stack.throw()
 
     def ask(self, each: Callable[[Sequence[Any]], Sequence[Any]], question: Any) -> Any:
-        if self._abandoned:
-            raise _Abandoned
         self.question = each, question
-        self.then.send()
-        self.go.wait()
-        if self._abandoned:
-            raise _Abandoned
+        assert self._stack.parent is not None
+        self._stack.parent.switch()
         return self.answer
 
     def _run(self) -> None:
-        self.go.wait()
         _ASKING.set(self)
-        try:
-            self.outcome = None if self._abandoned else self._work(self._item)
-        except BaseException as error:  # noqa: BLE001 - the batch decides what becomes of it
-            self.outcome = error
-        finally:
-            self.ended = True
-            (self.then if self.fatal is None else self._back).send()
+        self.outcome = tried(self._work, self._item)
 
 
-def _go_on(pieces: Sequence[_Piece[Any, Any]], back: _Signal) -> None:
-    """Let each in turn run until it asks or has ended, up to one that ends the batch."""
-    for piece, after in zip(pieces, [*(piece.go for piece in pieces[1:]), back], strict=True):
-        piece.question, piece.then = None, after
-    pieces[0].go.send()
-    back.wait()
-
-
-def _run(pieces: Sequence[_Piece[Q, T]], pool: ThreadPoolExecutor, back: _Signal) -> list[T | Exception]:
-    for piece in pieces:
-        piece.start(pool)
+def _run(pieces: Sequence[_Piece[Q, T]]) -> list[T | Exception]:
     going = list(pieces)
     try:
         while going:
-            _go_on(going, back)
-            ended, going = going, [piece for piece in going if not piece.ended]
-            for piece in ended:
-                if piece.fatal is not None:
-                    raise piece.fatal
+            for piece in going:
+                piece.go_on()
+            going = [piece for piece in going if not piece.ended]
             _answer(going)
     except BaseException:
         for piece in going:
             piece.abandon()
         raise
-    return [piece.outcome for piece in pieces]  # type: ignore[misc]  # no other BaseException is left
+    return [piece.outcome for piece in pieces]  # type: ignore[misc]  # each has ended
 
 
 def _answer(asking: Sequence[_Piece[Any, Any]]) -> None:
