@@ -16,8 +16,7 @@ from streams.rights.stopped import Broken
 
 T = TypeVar("T")
 AT_ONCE = 1_000
-"""Requests that are worked on at once, each in a thread that waits most of the time. Whoever acts on any request waits
-until they are done."""
+"""Requests that are worked on at once. Whoever acts on any request waits until they are done."""
 _log = structlog.get_logger(__name__)
 
 

@@ -103,7 +103,7 @@ def test_an_answer_that_is_an_exception_is_raised_where_it_was_asked_for() -> No
 
 @pytest.mark.parametrize("where", ["in the work", "in the answer"])
 def test_what_ends_the_process_ends_the_batch_where_it_stands(where: str) -> None:
-    """Nothing more is asked, and the threads are free for the next batch."""
+    """Nothing more is asked, and the next batch works as ever."""
     index, together = Index(), Together(4)
     seen: list[int] = []
 
