@@ -84,6 +84,7 @@ def tagger(
         journals=settings.home / "journals",
         contracts=company.contracts,
         untagged=None if pairs_only else sinks.untagged,
+        note_found=sinks.views.note_found,
         suppression=None
         if pairs_only
         else Suppression(sinks.suppression, Arrival.REPLAY if replay else Arrival.PRODUCER, same),

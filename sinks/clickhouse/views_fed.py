@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 
+import pyarrow as pa
+
 from schemas.in_force import InForce
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.taking_out import on_cluster
@@ -54,3 +56,7 @@ class ClickHouseViewTables:
 
     def note_requests(self, rows: Sequence[RequestRow]) -> None:
         self._index.insert_rows("request_states", _REQUEST_COLUMNS, [astuple(row) for row in rows])
+
+    def note_found(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._index.insert("found_events", rows)

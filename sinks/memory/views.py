@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import pyarrow as pa
+
 from schemas.in_force import InForce
 from sinks.ports.views import RequestRow
 
@@ -19,4 +21,7 @@ class MemoryViewTables:
         return None
 
     def note_requests(self, rows: Sequence[RequestRow]) -> None:
+        return None
+
+    def note_found(self, rows: pa.Table) -> None:
         return None

@@ -117,6 +117,15 @@ REPORTS: Mapping[str, Report] = {
             " tombstones and markers of transactions",
         ),
         Report(
+            "unresolved",
+            "events for which nobody can be found, by day, topic and reason",
+            view="v_unresolved",
+            day="day",
+            order="day, topic, reason",
+            note="of events without a customer number, as they were when tagged: several may be meant, somebody had it"
+            " at another time, or no link speaks of it (unknown)",
+        ),
+        Report(
             "dead-letters",
             "messages that could not be read, by topic and reason",
             view="v_dead_letters",

@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 
+import pyarrow as pa
+
 from schemas.in_force import InForce
+
+
+class FoundWord(StrEnum):
+    """Whom an identifier led to as its event was tagged. `another_time`: somebody had it, but not then; `unknown`: no
+    link speaks of it."""
+
+    ONE = "one"
+    SEVERAL = "several"
+    ANOTHER_TIME = "another_time"
+    UNKNOWN = "unknown"
+
+
+FOUND_SCHEMA = pa.schema(
+    [
+        ("topic", pa.dictionary(pa.int32(), pa.string())),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("event_time", pa.timestamp("ms")),
+        ("found", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+"""Events that name nobody by a customer number, and a `FoundWord` for each identifier of theirs."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +67,7 @@ class ViewTables(Protocol):
 
     def note_requests(self, rows: Sequence[RequestRow]) -> None:
         """How these requests stand. Of several rows of a request the longest counts."""
+
+    def note_found(self, rows: pa.Table) -> None:
+        """`FOUND_SCHEMA`: for how many events nobody can be found. Of several words of an event the first one of
+        `FoundWord` counts, however often and in whichever order they come."""

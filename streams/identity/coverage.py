@@ -7,7 +7,8 @@ counted, so that an identity feed that fell silent shows at once: as events that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ import pyarrow as pa
 from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Resolution
 from sinks.ports.identity import OpenClaims
+from sinks.ports.views import FOUND_SCHEMA, FoundWord
+from streams.columns.arrays import Flags
 from streams.columns.observed import Observed
 from streams.columns.tokens import TokenTable, binary_array
 from streams.identity.identities import Identities
@@ -28,6 +31,15 @@ _TOKENS, _BLOCKS = 1_000_000, 32
 _NOBODY = -1
 
 Keys = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`totals`: (topic, unique | ambiguous | none) to how many identifiers led to so many people. `events`:
+    `sinks.ports.views.FOUND_SCHEMA`, a row for each identifier."""
+
+    totals: Mapping[tuple[str, str], int]
+    events: pa.Table
 
 
 class Coverage:
@@ -52,10 +64,8 @@ class Coverage:
         self._places = np.zeros(0, np.int64)
         self._blocks: list[Links] = []
 
-    def count(
-        self, observed: Mapping[str, Observed], claims: OpenClaims, prefixes: pa.Table
-    ) -> Mapping[tuple[str, str], int]:
-        """(topic, unique | ambiguous | none) to how many identifiers were seen that lead to so many people.
+    def count(self, observed: Mapping[str, Observed], claims: OpenClaims, prefixes: pa.Table) -> Counted:
+        """How many identifiers were seen that lead to one person, to several or to nobody, and by which events.
 
         `claims`: what else the batch says, already in the index. `prefixes`: `sinks.ports.identity.PREFIX_SCHEMA`, for
         the IPv6 addresses among the observed. Raises IndexUnavailable.
@@ -63,7 +73,7 @@ class Coverage:
         self._forget(claims.table)
         topics = [topic for topic, seen in observed.items() if len(seen)]
         if not topics:
-            return {}
+            return Counted({}, FOUND_SCHEMA.empty_table())
         every = Observed.joined([observed[topic] for topic in topics])
         keys, first, which = np.unique(_keys(every.token), return_index=True, return_inverse=True)
         tokens = every.token[first]
@@ -72,10 +82,11 @@ class Coverage:
         resolution = self._resolved(tokens, place, prefixes, which, every)
         of_topic = np.repeat(np.arange(len(topics)), [len(observed[topic]) for topic in topics])
         pairs, counts = np.unique(of_topic * len(Resolution) + resolution, return_counts=True)
-        return {
+        totals: dict[tuple[str, str], int] = {
             (topics[pair // len(Resolution)], Resolution.of(pair % len(Resolution))): count
             for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
         }
+        return Counted(totals, _found(topics, of_topic, every, resolution, place[which] == _NOBODY))
 
     def _forget(self, claims: pa.Table) -> None:
         old = self._clock() - self._since > _SECONDS
@@ -121,6 +132,25 @@ class Coverage:
             )
             resolution[rows] = asked.resolution
         return resolution
+
+
+def _found(
+    topics: Sequence[str], of_topic: Ints, seen: Observed, resolution: Ints, unknown: Flags
+) -> pa.Table:
+    words = [*FoundWord]
+    code = np.select(
+        [resolution == Resolution.UNIQUE.code, resolution == Resolution.AMBIGUOUS.code, unknown],
+        [words.index(FoundWord.ONE), words.index(FoundWord.SEVERAL), words.index(FoundWord.UNKNOWN)],
+        words.index(FoundWord.ANOTHER_TIME),
+    )
+    columns = [
+        pa.DictionaryArray.from_arrays(pa.array(of_topic.astype(np.int32)), list(topics)),
+        pa.array(seen.partition.astype(np.int32)),
+        pa.array(seen.offset),
+        pa.array(seen.at.astype("datetime64[ms]")),
+        pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), words),
+    ]
+    return pa.Table.from_arrays(columns, schema=FOUND_SCHEMA)
 
 
 def _keys(tokens: TokenTable) -> Keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -43,8 +43,12 @@ class CoverageCounter:
     `take` and `close` are called by one thread each, `close` once and last.
     """
 
-    def __init__(self, coverage: Coverage, metrics: TagMetrics) -> None:
+    def __init__(
+        self, coverage: Coverage, metrics: TagMetrics, note_found: Callable[[pa.Table], object] | None = None
+    ) -> None:
+        """`note_found`: told which events led to whom, as `sinks.ports.views.ViewTables` takes it."""
         self._coverage = coverage
+        self._note_found = note_found
         self._metrics = metrics
         self._waiting: queue.Queue[_Seen | None] = queue.Queue(1)
         self._missed: Sequence[OpenClaims] = ()
@@ -97,6 +101,8 @@ class CoverageCounter:
                 if seen.forget:
                     self._coverage.forget()
                 found = self._coverage.count(seen.observed, seen.claims, seen.prefixes)
+            if self._note_found is not None:
+                self._note_found(found.events)
         except (Unavailable, QuestionTooLong, QuestionAbandoned) as error:
             # Only a figure is lost: what was observed is in the index, and answers ask anew.
             late = f"the index took longer than {_COUNT_SECONDS:g} s"
@@ -107,5 +113,5 @@ class CoverageCounter:
             log.error("resolve.failed", error=place_of(error))
             self._metrics.uncounted.inc()
             return
-        for (topic, resolution), count in found.items():
+        for (topic, resolution), count in found.totals.items():
             self._metrics.resolved.labels(topic, resolution).inc(count)

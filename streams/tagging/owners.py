@@ -11,7 +11,7 @@ from schemas.tokens import IdentifierKind, IdentifierKinds
 from schemas.vocabulary import Role
 from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
-from streams.columns.tokens import TokenColumn, TokenTable, first_present
+from streams.columns.tokens import Coordinates, TokenColumn, TokenTable, first_present
 from streams.tagging.decode.columnar import Decoded
 
 
@@ -21,8 +21,9 @@ def observed(
     tokens: Mapping[str, TokenColumn],
     times: Ints,
     good: Flags,
+    where: Coordinates,
 ) -> Observed:
-    """Under what the owners of events were seen that do not give their customer number."""
+    """Under what the owners of events were seen that do not give their customer number; `where` these lie."""
     unnamed = good.copy()
     for item, kind in owners:
         if kind.stands_for_customer:
@@ -34,7 +35,8 @@ def observed(
         rows = np.flatnonzero(unnamed & tokens[item.field].present)
         ports = ports_of(decoded, item)
         port = np.zeros(len(rows), np.int64) if ports is None else ports[rows]
-        parts.append(Observed(tokens[item.field].at(rows), times[rows], port))
+        partition = where.partition[rows].astype(np.int64)
+        parts.append(Observed(tokens[item.field].at(rows), times[rows], port, partition, where.offset[rows]))
     return Observed.joined(parts)
 
 

@@ -222,7 +222,7 @@ class Tagger:
             findings=texts.findings,
             clocks=clocks,
             record_keys=self._record_keys.of(record, topic, decoded, builder.keys, good & ~retained, where),
-            observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained),
+            observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained, where),
             scan_failures=texts.failures,
             untagged=decoded.untagged,
         )

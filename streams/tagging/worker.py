@@ -25,6 +25,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import structlog
 
 from schemas.contracts import Contract
@@ -104,15 +105,16 @@ class TagWorker:
         contracts: Mapping[str, Contract] | None = None,
         untagged: UntaggedFields | None = None,
         suppression: Suppression | None = None,
+        note_found: Callable[[pa.Table], object] | None = None,
     ) -> None:
         """`topics` maps each source topic to the name of the record it carries; `worker` is written to the ledger.
 
         `identities`: count whose the events are; None: do not ask. `member`: see `SourceConsumer`. `replay`: begin at
         the oldest message there is, whatever the ledger says, and leave ledger and ownership to the taggers that run
         beside it. `progress` is told how it gets on, `refusals` which schemas break a rule. `journals`: the folder
-        where this host's taggers note what they work on; None: nothing is noted, and an offset that ends the process
-        does so after every start. `contracts`: by topic, of events that somebody else owns. `untagged`: where fields
-        are noted that no contract names; None: nowhere. `suppression`: see `IndexWrites`.
+        where this host's taggers note what they work on; None: an offset that ends the process does so after every
+        start. `contracts`: by topic, of events that somebody else owns. `untagged`: where fields are noted that no
+        contract names; None: nowhere. `suppression`, `note_found`: see `IndexWrites`, `CoverageCounter`.
         """
         self._progress = progress or Progress()
         self._journals = None if replay else journals
@@ -120,9 +122,8 @@ class TagWorker:
         self._replay, self._limits = replay, limits or TagLimits()
         self._index, self._worker = index, worker
         self._metrics, self._clock = metrics, clock
-        self._coverage = CoverageCounter(Coverage(identities), metrics) if identities else None
-        self._schemas = schemas
-        self._refusals = refusals or Refusals()
+        self._coverage = CoverageCounter(Coverage(identities), metrics, note_found) if identities else None
+        self._schemas, self._refusals = schemas, refusals or Refusals()
         self._preparer = Preparer(tagger, self._resolve, topics, self._refusals, contracts or {})
         self._untagged = Untagged(contracts or {}, metrics, untagged, clock)
         self._epochs: dict[Partition, int] = {}

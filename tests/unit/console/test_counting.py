@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
+import pyarrow as pa
+
 from console.wiring.counting import ViewFeed
 from schemas.in_force import InForce
 from sinks.ports.views import RequestRow
@@ -34,6 +36,9 @@ class Tables:
     def count_held(self, zone: str, now: datetime) -> None:
         self.zones.append(zone)
         self.seconds += self.slow
+
+    def note_found(self, rows: pa.Table) -> None:
+        raise AssertionError("taggers do this")
 
     def note_requests(self, rows: Sequence[RequestRow]) -> None:
         self.rows += rows

@@ -75,7 +75,8 @@ def observed(*seen: Seen) -> Observed:
     """(name, seconds, port)."""
     names = np.frombuffer(b"".join(token(name) for name, _, _ in seen), np.uint8).reshape(-1, 16)
     times = np.array([milliseconds(seconds) for _, seconds, _ in seen], np.int64)
-    return Observed(names, times, np.array([port for _, _, port in seen], np.int64))
+    ports = np.array([port for _, _, port in seen], np.int64)
+    return Observed(names, times, ports, np.zeros(len(seen), np.int64), np.arange(len(seen)))
 
 
 def milliseconds(seconds: float) -> int:
@@ -113,7 +114,7 @@ def test_answers_are_counted_per_topic() -> None:
         "web": observed(("A", 0, 0), ("A", 5, 443), ("C", 0, 0), ("X", 0, 0), ("A", 2 * LATE, 0)),
         "chat": observed(("C", 0, 1500), ("C", 0, 2000), ("C", 0, 4000), ("C", 0, 0)),
     }
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {
         ("web", "unique"): 2,
         ("web", "ambiguous"): 1,
         ("web", "none"): 2,
@@ -128,7 +129,9 @@ def test_chains_are_followed_to_their_end() -> None:
     said = [*KARI, Claim("kari", "K1", 0, Mark.OPEN, ClaimForm.STATE, "slot", since=EARLY, source="register")]
     reader = Reader(said)
     whose, _ = counting(reader)
-    assert whose.count({"web": observed(("A", 0, 0))}, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 1}
+    assert whose.count({"web": observed(("A", 0, 0))}, NO_CLAIMS, NO_PREFIXES).totals == {
+        ("web", "unique"): 1
+    }
     assert tokens("A", "kari") <= reader.take()
 
 
@@ -137,7 +140,7 @@ def test_nothing_observed_is_nothing_counted(seen: Mapping[str, Observed]) -> No
     """And nothing is asked, whatever the batch says otherwise."""
     reader = Reader(KARI)
     whose, _ = counting(reader)
-    assert whose.count(seen, OpenClaims(table(KARI).select(CLAIM_SCHEMA.names)), NO_PREFIXES) == {}
+    assert whose.count(seen, OpenClaims(table(KARI).select(CLAIM_SCHEMA.names)), NO_PREFIXES).totals == {}
     assert reader.asked == []
 
 
@@ -145,7 +148,7 @@ def test_a_topic_that_observed_nothing_is_not_named() -> None:
     """Beside one that did."""
     whose, _ = counting(Reader(KARI))
     seen = {"chat": observed(), "web": observed(("A", 0, 0)), "mail": observed()}
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 1}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 1}
 
 
 def test_what_was_looked_up_is_believed_for_half_a_minute() -> None:
@@ -154,14 +157,14 @@ def test_what_was_looked_up_is_believed_for_half_a_minute() -> None:
     whose, clock = counting(reader)
     seen = {"web": observed(("A", 0, 0), ("B", 0, 0))}
     before = {("web", "unique"): 1, ("web", "none"): 1}
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == before
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == before
     assert tokens("A", "B") <= reader.take()
     reader.learn(OLA)
     clock.now += 29.9
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == before
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == before
     assert reader.asked == []
     clock.now += 0.2
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 2}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 2}
     assert tokens("A", "B") <= reader.take()
 
 
@@ -172,7 +175,7 @@ def test_only_new_tokens_are_asked_about() -> None:
     whose.count({"web": observed(("A", 0, 0), ("A", 1, 0))}, NO_CLAIMS, NO_PREFIXES)
     reader.take()
     seen = {"web": observed(("A", 0, 0), ("B", 0, 0), ("A", 2 * LATE, 0))}
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 2, ("web", "none"): 1}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 2, ("web", "none"): 1}
     assert token("B") in (asked := reader.take())
     assert token("A") not in asked
 
@@ -182,13 +185,13 @@ def test_a_claim_makes_its_token_asked_anew() -> None:
     reader = Reader(KARI)
     whose, _ = counting(reader)
     seen = {"web": observed(("A", 0, 0), ("B", 0, 0))}
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 1, ("web", "none"): 1}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 1, ("web", "none"): 1}
     reader.take()
     said = reader.learn(OLA)
-    assert whose.count(seen, said, NO_PREFIXES) == {("web", "unique"): 2}
+    assert whose.count(seen, said, NO_PREFIXES).totals == {("web", "unique"): 2}
     assert token("B") in (asked := reader.take())
     assert token("A") not in asked
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 2}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 2}
     assert reader.asked == []
 
 
@@ -216,7 +219,7 @@ def test_an_index_that_does_not_answer_leaves_nothing_half_remembered() -> None:
     with pytest.raises(ConnectionError):
         whose.count(seen, NO_CLAIMS, NO_PREFIXES)
     reader.silent = False
-    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES) == {("web", "unique"): 1, ("web", "none"): 1}
+    assert whose.count(seen, NO_CLAIMS, NO_PREFIXES).totals == {("web", "unique"): 1, ("web", "none"): 1}
 
 
 UNDER = [("a1", "p56", 56), ("a1", "p48", 48), ("a2", "q56", 56), ("a2", "p48", 48)]
@@ -233,7 +236,7 @@ def test_an_ipv6_address_is_whose_its_prefix_is() -> None:
     seen = {"web": observed(("a1", 0, 0), ("a2", 0, 0), ("a3", 0, 0))}
     expected = {("web", "unique"): 1, ("web", "none"): 1, ("web", "ambiguous"): 1}
     for _ in range(2):
-        assert whose.count(seen, NO_CLAIMS, prefixes) == expected
+        assert whose.count(seen, NO_CLAIMS, prefixes).totals == expected
     assert tokens("p56", "p48", "q56", "r56") <= reader.take()
 
 
@@ -242,11 +245,11 @@ def test_an_ipv6_address_is_believed_beside_new_ones() -> None:
     said = session("u", "p56", "ola", EARLY, [0], LATE, like=Claim(length=56))
     said += session("s", "q56", "kari", EARLY, [0], LATE, like=Claim(length=56))
     whose, _ = counting(Reader(said, UNDER))
-    assert whose.count({"web": observed(("a1", 0, 0))}, NO_CLAIMS, above(*UNDER[:2])) == {
+    assert whose.count({"web": observed(("a1", 0, 0))}, NO_CLAIMS, above(*UNDER[:2])).totals == {
         ("web", "unique"): 1
     }
     seen = {"web": observed(("a1", 0, 0), ("a2", 0, 0))}
-    assert whose.count(seen, NO_CLAIMS, above(*UNDER)) == {("web", "unique"): 2}
+    assert whose.count(seen, NO_CLAIMS, above(*UNDER)).totals == {("web", "unique"): 2}
 
 
 def test_hundreds_of_batches_with_new_tokens_are_answered() -> None:
@@ -265,7 +268,7 @@ def test_hundreds_of_batches_with_new_tokens_are_answered() -> None:
         unique = sum(1 for name in names if name % 3)
         expected = {("web", "unique"): unique, ("web", "none"): len(names) - unique}
         found = whose.count({"web": observed(*((f"T{n}", 0, 0) for n in names))}, NO_CLAIMS, NO_PREFIXES)
-        assert found == {key: value for key, value in expected.items() if value}
+        assert found.totals == {key: value for key, value in expected.items() if value}
 
 
 def test_a_feed_of_few_tokens_is_hardly_asked_about() -> None:
@@ -336,5 +339,24 @@ def test_the_figures_are_those_of_the_rules_asked_at_once(
             distinct = pa.array([token(name) for name in names], pa.binary(16))
             resolved, _ = identities.resolve(distinct, prefixes, which, given_.at, given_.port)
             expected.update((topic, Resolution.of(word)) for word in resolved.resolution.tolist())
-        found = whose.count({topic: observed(*seen) for topic, seen in by_topic.items()}, NO_CLAIMS, prefixes)
+        counted = whose.count(
+            {topic: observed(*seen) for topic, seen in by_topic.items()}, NO_CLAIMS, prefixes
+        )
+        found = counted.totals
         assert found == dict(expected)
+
+
+def test_each_identifier_says_of_its_event_whom_it_led_to() -> None:
+    """One person, several, somebody at another time, or nobody that any link speaks of; with the event's place."""
+    shared = session("u", "C", "siri", EARLY, [0], LATE, like=Claim(ports=(1000, 1999)))
+    shared += session("v", "C", "per", EARLY, [0], LATE, like=Claim(ports=(2000, 2999)))
+    whose, _ = counting(Reader([*KARI, *shared]))
+    seen = observed(("A", 0, 0), ("C", 0, 0), ("A", 2 * LATE, 0), ("X", 0, 0))
+    events = whose.count({"web": seen}, NO_CLAIMS, NO_PREFIXES).events.to_pylist()
+    assert [(row["topic"], row["offset"], row["found"]) for row in events] == [
+        ("web", 0, "one"),
+        ("web", 1, "several"),
+        ("web", 2, "another_time"),
+        ("web", 3, "unknown"),
+    ]
+    assert events[0]["event_time"] == at(0).replace(tzinfo=None)

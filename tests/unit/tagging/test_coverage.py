@@ -163,3 +163,15 @@ def test_it_ends_when_it_is_told_to_whatever_the_index_does() -> None:
     assert found.counter._thread is not None
     assert not found.counter._thread.is_alive()
     assert found.resolved("unique") is None
+
+
+def test_which_events_led_to_whom_is_told_beside_the_figures() -> None:
+    """After they were counted, in the counter's thread."""
+    told: list[pa.Table] = []
+    counter = CoverageCounter(
+        Coverage(Identities(Reader(KARI), SOURCES)), TagMetrics(CollectorRegistry()), told.append
+    )
+    counter.take(WEB, NO_CLAIMS, NO_PREFIXES)
+    counter.close()
+    (rows,) = told
+    assert sorted(rows["found"].to_pylist()) == ["one", "unknown"]
