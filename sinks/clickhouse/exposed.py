@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from sinks.ports.identity import NOTHING
 from sinks.ports.lineage import Found, Holding
 
 _NONE = f"toFixedString(unhex('{NOTHING.hex()}'), {TOKEN_BYTES})"
+_KEY = "token, stands, customer, named, own_port, own_time"
 
 
 class ClickHouseExposed:
@@ -46,28 +48,34 @@ class ClickHouseExposed:
         return Exposed(Found(tuple(holdings), sum(by_topic.values())), by_topic)
 
     def exposed(self, reach: Reach, page: int = 20_000) -> Iterator[pa.Table]:
-        after = b""
+        # The same for every page: a tag set that comes meanwhile, or another name for one, would move the others.
+        parameters: Parameters = {}
+        where = self._where(reach, parameters)
+        named = self._reader.named(parameters)
+        last: Mapping[str, Any] | None = None
         while True:
-            found = self._page(reach, after, page)
+            found = self._page(where, named, parameters, last, page)
             if found.num_rows:
                 yield found
             if found.num_rows < page:
                 return
-            after = found["token"][-1].as_py()
+            last = found.slice(found.num_rows - 1).to_pylist()[0]
 
-    def _page(self, reach: Reach, after: bytes, limit: int) -> pa.Table:
-        """The first rows of the tokens behind `after`, and all of the last one of these."""
-        parameters: Parameters = {"limit": limit, "after": after.hex()}
-        beyond = f"token > toFixedString(unhex({{after:String}}), {TOKEN_BYTES})" if after else "1"
-        where = self._where(reach, parameters)
-        # Where a customer is named, one of the events stands for all: who it is does not hang on when it was.
-        moment = f"if(customer = {_NONE}, (port, event_time), (0, toDateTime64(0, 3, 'UTC')))"
+    def _page(
+        self, where: str, named: str, parameters: Parameters, last: Mapping[str, Any] | None, limit: int
+    ) -> pa.Table:
+        """The first rows behind `last`."""
+        asked: Parameters = {**parameters, "limit": limit}
+        before, beyond = _behind(last, asked) if last else ("1", "1")
         found = self._index.query_arrow(
-            f"SELECT token, toInt8(role) AS stands, customer, {self._reader.named(parameters)} AS named,"
+            # Where a customer is named, one of the events stands for all: who it is does not hang on when it was.
+            f"WITH customer = {_NONE} AS alone, if(alone, port, 0) AS own_port,"
+            " if(alone, event_time, toDateTime64(0, 3, 'UTC')) AS own_time"
+            f" SELECT token, toInt8(role) AS stands, customer, {named} AS named,"
             " any(port) AS behind, any(event_time) AS at"
-            f" FROM lineage FINAL PREWHERE {beyond} WHERE {where}"
-            f" GROUP BY token, stands, customer, named, {moment} ORDER BY token LIMIT {{limit:UInt32}} WITH TIES",
-            parameters,
+            f" FROM lineage FINAL PREWHERE {before} WHERE {where} AND {beyond}"
+            f" GROUP BY {_KEY} ORDER BY {_KEY} LIMIT {{limit:UInt32}}",
+            asked,
         )
         typed = zip(
             ("token", "stands", "customer", "named", "behind", "at"), EXPOSED_SCHEMA.types, strict=True
@@ -86,3 +94,24 @@ class ClickHouseExposed:
             parameters.update(named)
             conditions.append(events)
         return " AND ".join(conditions)
+
+
+def _behind(last: Mapping[str, Any], parameters: Parameters) -> tuple[str, str]:
+    """SQL for what comes after a row of `EXPOSED_SCHEMA`: by the token alone, which is read first, and by the key."""
+    alone = last["customer"] == NOTHING
+    parameters |= {
+        "last_token": last["token"].hex(),
+        "last_role": last["role"],
+        "last_customer": last["customer"].hex(),
+        "last_named": last["tag_set"],
+        "last_port": last["port"] if alone else 0,
+        "last_time": millis(last["event_time"].replace(tzinfo=UTC)) if alone else 0,
+    }
+    token, customer = (
+        f"toFixedString(unhex({{{name}:String}}), {TOKEN_BYTES})" for name in ("last_token", "last_customer")
+    )
+    key = (
+        f"({token}, {{last_role:Int8}}, {customer}, {{last_named:UInt64}}, {{last_port:UInt16}},"
+        " fromUnixTimestamp64Milli({last_time:Int64}, 'UTC'))"
+    )
+    return f"token >= {token}", f"({_KEY}) > {key}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -41,17 +39,15 @@ class MemoryExposed(MemoryState):
             for key, row in self._reached(reach):
                 moment = (row.port, row.event_time) if row.customer == NOTHING else ()
                 found[key[0], key[4], row.customer, names.get(row.tag_set, row.tag_set), *moment] = row
-        rows: list[dict[str, Any]] = []
-        for token, of_token in groupby(sorted(found, key=itemgetter(0)), key=itemgetter(0)):
-            if len(rows) >= page:
-                yield pa.Table.from_pylist(rows, EXPOSED_SCHEMA)
-                rows = []
-            for place in of_token:
-                row = found[place]
-                said = (token, place[1], row.customer, place[3], row.port, naive(row.event_time))
-                rows.append(dict(zip(EXPOSED_SCHEMA.names, said, strict=True)))
-        if rows:
-            yield pa.Table.from_pylist(rows, EXPOSED_SCHEMA)
+        places = sorted(found)
+        for start in range(0, len(places), page):
+            rows = [
+                (key[0], key[1], row.customer, key[3], row.port, naive(row.event_time))
+                for key in places[start : start + page]
+                for row in (found[key],)
+            ]
+            columns = zip(*rows, strict=True)
+            yield pa.table([list(column) for column in columns], EXPOSED_SCHEMA)
 
     def _reached(self, reach: Reach) -> Iterator[tuple[RowKey, Row]]:
         wanted = set(reach.events)

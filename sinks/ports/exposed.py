@@ -62,4 +62,4 @@ class ExposedReader(Protocol):
         """How many events there are."""
 
     def exposed(self, reach: Reach, page: int = 20_000) -> Iterator[pa.Table]:
-        """`EXPOSED_SCHEMA`, each row once, in tables of some `page` rows: all rows of a token are in one of them."""
+        """`EXPOSED_SCHEMA`, each row once, in tables of `page` rows at most: those of a token may be in several."""

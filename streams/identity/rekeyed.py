@@ -279,7 +279,7 @@ class RekeyedExpirer:
 
 
 class RekeyedExposed:
-    """An `ExposedReader` that names everybody by one token. Somebody may stand in several tables then."""
+    """An `ExposedReader` that names everybody by one token."""
 
     def __init__(self, reader: ExposedReader, same: Same) -> None:
         self._reader = reader

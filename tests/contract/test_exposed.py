@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pyarrow as pa
 
@@ -49,6 +51,13 @@ def seen(index: Index, reach: Reach, page: int = 20_000) -> list[tuple[int, int 
     ]
 
 
+def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What is one row; port and time are not of it where a customer is named."""
+    names = [name for name in EXPOSED_SCHEMA.names if name not in ("port", "event_time")]
+    moment_of = (row["port"], row["event_time"]) if row["customer"] == NOTHING else ()
+    return (*(row[name] for name in names), *moment_of)
+
+
 def test_events_and_who_stands_in_them_are_found_by_time(index: Index) -> None:
     """Half-open; an event counts once, whoever stands in it; behind which port and when, unless a customer is named."""
     filled(index)
@@ -91,15 +100,25 @@ def test_who_stands_in_an_event_is_told_with_the_role(index: Index) -> None:
     assert roles == {token(1): Role.OWNER, token(2): Role.COUNTERPARTY}
 
 
-def test_pages_say_each_row_once_and_all_of_a_token_together(index: Index) -> None:
+def test_pages_say_each_row_once_and_none_is_larger_than_asked(index: Index) -> None:
+    """However many a token has: of one moment behind several ports, in several roles, with customers and without."""
     filled(index)
-    whole = sorted(seen(index, Reach()))
-    for page in (1, 2, 3):
-        assert sorted(seen(index, Reach(), page)) == whole
-        tokens = [
-            {row["token"] for row in table.to_pylist()} for table in index.exposed.exposed(Reach(), page)
+    index.write(
+        [
+            Row(1, 4, WEB, at=HOUR, port=1_300),
+            Row(1, 5, WEB, at=HOUR + 1, port=1_200),
+            Row(1, 6, WEB, role=Role.AGENT.code),
+            Row(1, 1, BILL, at=HOUR, port=1_200),
+            *(Row(1, 7 + number, WEB, customer=number) for number in (2, 3, 4)),
         ]
-        assert sum(map(len, tokens)) == len(set[bytes]().union(*tokens)) == 4
+    )
+    whole = [row for table in index.exposed.exposed(Reach()) for row in table.to_pylist()]
+    assert len(whole) == 12
+    for page in (1, 2, 3, 5):
+        tables = list(index.exposed.exposed(Reach(), page))
+        assert [table.num_rows for table in tables[:-1]] == [page] * (len(tables) - 1)
+        assert 0 < tables[-1].num_rows <= page
+        assert [key(row) for table in tables for row in table.to_pylist()] == [key(row) for row in whole]
 
 
 def test_what_was_written_twice_is_there_once_and_what_was_erased_is_not(index: Index) -> None:
